@@ -1,0 +1,205 @@
+"""How YAML and the command line become a checked, frozen settings object."""
+
+import difflib
+import types
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+
+class UserError(Exception):
+    """Something a user can mend: one line that names the file, the key or value, and what would be right."""
+
+
+class Settings(BaseModel):
+    """Base of every checked YAML section: frozen, no unknown keys, the docstring under a field is its help."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+S = TypeVar("S", bound=Settings)
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, refusing a key that is written twice: YAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key_node, _ in node.value:
+            if key_node.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key '{key_node.value}' stands twice", key_node.start_mark
+                )
+            seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
+
+
+def read_text(path: Path) -> str:
+    """A text file's content. Raises UserError where it is missing or not UTF-8 text."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not a text file") from None
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping a YAML file holds. Raises UserError with the line where it is not YAML or not a mapping."""
+    try:
+        content = yaml.load(read_text(path), Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise UserError(f"{path}{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: should hold keys and values, not {type(content).__name__}")
+    return content
+
+
+def dump_yaml(settings: Settings) -> str:
+    """Settings as YAML text that `read_yaml` and `check` turn back into the same settings."""
+    return yaml.safe_dump(settings.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True)
+
+
+def parse_overrides(arguments: Sequence[str]) -> dict[str, str]:
+    """Command-line settings, `--weights.lr 0.01` or `--weights.lr=0.01`, as {"weights.lr": "0.01"}."""
+    overrides, rest = {}, list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--") or word == "--":
+            raise UserError(f"command line: '{word}' is neither an option nor a setting (--key value)")
+        key, equals, value = word[2:].partition("=")
+        if not equals:
+            if not rest or rest[0].startswith("--"):
+                raise UserError(f"command line: --{key} needs a value")
+            value = rest.pop(0)
+        overrides[key] = value
+    return overrides
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """' (did you mean …?)' with the known word nearest to `word`, else the list of what is known."""
+    known = list(known)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f" (did you mean '{close[0]}'?)" if close else f" (known: {', '.join(known)})" if known else ""
+
+
+def check(model: type[S], content: dict[str, Any], source: str | Path, overrides: dict[str, str] | None = None) -> S:
+    """Checked settings from YAML content, with `{"dotted.key": "text"}` from the command line laid over it.
+
+    Where an override changes a section's `kind`, the keys of the file that only the old kind knows fall away.
+    Raises UserError naming the source, the key, the value and what would be right.
+    """
+    overrides = overrides or {}
+    content = _copy(content)
+    for key, text in overrides.items():
+        _set(content, key, text)
+    switched = {key.removesuffix(".kind") for key in overrides if key.endswith(".kind")}
+    while True:
+        try:
+            return model.model_validate(content)
+        except ValidationError as error:
+            problems = error.errors()
+            stale = [
+                path
+                for problem in problems
+                if problem["type"] == "extra_forbidden"
+                and (path := _locate(model, problem["loc"])[0])
+                and ".".join(path[:-1]) in switched
+                and ".".join(path) not in overrides
+            ]
+            if not stale:
+                raise UserError(_explain(model, problems[0], str(source), overrides)) from None
+            for path in stale:
+                section = content
+                for part in path[:-1]:
+                    section = section[part]
+                del section[path[-1]]
+
+
+def describe(model: type[Settings], prefix: str = "") -> str:
+    """One line a setting, for `--help`: dotted key and what it means."""
+    lines = []
+    for name, field in model.model_fields.items():
+        members = _members(field.annotation)
+        if members:
+            keys = {}
+            for tag, member in members.items():
+                for line in describe(member, f"{prefix}{name}.").splitlines():
+                    keys.setdefault(line, []).append(tag)
+            for line, tags in keys.items():
+                lines.append(line + (f" [{', '.join(tags)}]" if 1 <= len(tags) < len(members) else ""))
+        else:
+            choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+            text = " ".join((field.description or "").split())
+            lines.append(f"  --{prefix}{name:<{max(1, 28 - len(prefix))}} {text}{_choices(choices)}")
+    return "\n".join(lines)
+
+
+def _choices(choices: tuple) -> str:
+    return f" ({' | '.join(map(str, choices))})" if len(choices) > 1 else ""
+
+
+def _copy(value: Any) -> Any:
+    return {key: _copy(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _set(content: dict[str, Any], key: str, text: str) -> None:
+    *sections, last = key.split(".")
+    for part in sections:
+        content = content.setdefault(part, {})
+        if not isinstance(content, dict):
+            raise UserError(f"command line: --{key}: '{part}' has no keys of its own")
+    try:
+        content[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        content[last] = text
+
+
+def _members(annotation: Any) -> dict[str, type[Settings]]:
+    """The settings models an annotation allows, by their `kind` (or "" where there is only one)."""
+    options = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    models = [option for option in options if isinstance(option, type) and issubclass(option, Settings)]
+    if len(models) == 1:
+        return {"": models[0]}
+    return {get_args(option.model_fields["kind"].annotation)[0]: option for option in models}
+
+
+def _locate(model: type[Settings], loc: tuple) -> tuple[list[str], type[Settings] | None]:
+    """Where an error stands: the key as a user writes it, and the model that should know its last part."""
+    path: list[str] = []
+    owner: type[Settings] | None = model
+    members: dict[str, type[Settings]] = {"": model}
+    for part in loc:
+        if part in members and part != "":  # pydantic names the union's member after the union's key
+            members = {"": members[part]}
+            continue
+        owner = members.get("")
+        path.append(str(part))
+        field = owner.model_fields.get(part) if owner else None
+        members = _members(field.annotation) if field else {}
+    return path, owner
+
+
+def _explain(model: type[Settings], problem: dict, source: str, overrides: dict[str, str]) -> str:
+    path, owner = _locate(model, problem["loc"])
+    key, kind = ".".join(path), problem["type"]
+    if kind == "union_tag_invalid" or kind == "union_tag_not_found":
+        key += ".kind"
+    place = f"command line: --{key}" if key in overrides else f"{source}: {key}" if key else source
+    known = [field.alias or name for name, field in owner.model_fields.items()] if owner else []
+    if kind == "extra_forbidden":
+        return f"{place}: unknown key{nearest(path[-1], known)}"
+    if kind in ("missing", "union_tag_not_found"):
+        return f"{place}: is missing"
+    if kind == "union_tag_invalid":
+        given = str(problem["ctx"]["tag"])
+        return f"{place}: '{given}' is not known{nearest(given, problem['ctx']['expected_tags'].replace(chr(39), '').split(', '))}"
+    message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
+    if kind == "value_error":
+        return f"{place}: {message}"
+    return f"{place}: {problem['input']!r}: {message}"

@@ -1,0 +1,139 @@
+"""What a discrete architecture is, and how it is read and written."""
+
+import ast
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from fairdarts.config import Settings, UserError, check, read_text, read_yaml
+
+Edge = tuple[str, int, int]
+"""(operation, node, input): nodes 0 and 1 are the outputs of the two cells before, intermediate nodes follow."""
+
+CELLS = ("normal", "reduce")
+
+
+class Genotype(Settings):
+    """A cell architecture: plain data that knows nothing of supernets. A node may have any number of inputs."""
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    """version of this file format"""
+    name: str
+    """what it is called"""
+    space: str
+    """the search space it was found in"""
+    source: str
+    """where it comes from: paper and table, or the run"""
+    normal: tuple[Edge, ...]
+    """the normal cell: operation, node, input"""
+    reduce: tuple[Edge, ...]
+    """the reduction cell: operation, node, input"""
+
+
+def live(edges: tuple[Edge, ...], inputs: int = 2) -> tuple[tuple[Edge, ...], tuple[int, ...]]:
+    """The operations that take part and the nodes to concatenate.
+
+    A node that no operation feeds is left out, and so is every operation that reads it, node after node.
+    """
+    fed = set(range(inputs))
+    kept: list[Edge] = []
+    for node in sorted({edge[1] for edge in edges}):
+        incoming = [edge for edge in edges if edge[1] == node and edge[2] in fed]
+        if incoming:
+            fed.add(node)
+            kept += incoming
+    return tuple(kept), tuple(sorted(fed - set(range(inputs))))
+
+
+def to_yaml(genotype: Genotype) -> str:
+    """The genotype as a YAML document, one operation a line."""
+    lines = ["schema: 1"]
+    lines += [f"{key}: {json.dumps(getattr(genotype, key), ensure_ascii=False)}" for key in ("name", "space", "source")]
+    for cell in CELLS:
+        edges = getattr(genotype, cell)
+        lines.append(f"{cell}:" if edges else f"{cell}: []")
+        lines += [f"  - [{json.dumps(op, ensure_ascii=False)}, {node}, {source}]" for op, node, source in edges]
+    return "\n".join(lines) + "\n"
+
+
+def to_darts_text(genotype: Genotype, nodes: int = 4, inputs: int = 2) -> str:
+    """The line that DARTS code prints: pairs where every node has two inputs, else FairDARTS' triples."""
+    order = [node for node in range(inputs, inputs + nodes) for _ in range(2)]
+    paired = all([edge[1] for edge in getattr(genotype, cell)] == order for cell in CELLS)
+    parts = []
+    for cell in CELLS:
+        edges = [(op, source) if paired else (op, node, source) for op, node, source in getattr(genotype, cell)]
+        parts.append(f"{cell}={edges}, {cell}_concat=range({inputs}, {inputs + nodes})")
+    return f"Genotype({', '.join(parts)})"
+
+
+def from_darts_text(text: str, name: str, space: str = "s1", source: str = "", nodes: int = 4) -> Genotype:
+    """The last `Genotype(...)` in a text: pairs (operation, input) or triples (operation, node, input).
+
+    Nothing is executed: the text is parsed, and its lists are read as literals. Raises UserError naming the part.
+    """
+    place = source or name
+    start = text.rfind("Genotype(")
+    if start < 0:
+        raise UserError(f"{place}: no 'Genotype(' in this text")
+    try:
+        call = ast.parse(text[start : _closing(text, start + len("Genotype"), place)], mode="eval").body
+    except SyntaxError as error:
+        raise UserError(f"{place}: not a printed Genotype(...): {error.msg}") from None
+    given = {keyword.arg: keyword.value for keyword in call.keywords}
+    cells = {}
+    for cell in CELLS:
+        if cell not in given:
+            raise UserError(f"{place}: the Genotype(...) has no {cell}=")
+        concat = _literal(given.get(f"{cell}_concat"), f"{place}: {cell}_concat")
+        if concat is not None and list(concat) != list(range(2, 2 + nodes)):
+            raise UserError(f"{place}: {cell}_concat: should be range(2, {2 + nodes}), every intermediate node")
+        cells[cell] = _triples(_literal(given[cell], f"{place}: {cell}"), f"{place}: {cell}", nodes)
+    return check(Genotype, {"name": name, "space": space, "source": source, **cells}, place)
+
+
+def read(path: Path) -> Genotype:
+    """A genotype from a YAML file, or from a text file with a printed `Genotype(...)`."""
+    text = read_text(path)
+    if path.suffix not in (".yaml", ".yml") and "Genotype(" in text:
+        return from_darts_text(text, path.stem, source=str(path))
+    return check(Genotype, read_yaml(path), path)
+
+
+def _closing(text: str, opening: int, place: str) -> int:
+    depth = 0
+    for position in range(opening, len(text)):
+        depth += {"(": 1, ")": -1}.get(text[position], 0)
+        if depth == 0:
+            return position + 1
+    raise UserError(f"{place}: the Genotype(...) is cut off: a closing bracket is missing")
+
+
+def _literal(node: ast.expr | None, place: str) -> list | range | None:
+    """A list or tuple of literals, or range(a, b) of two numbers."""
+    if node is None:
+        return None
+    try:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range":
+            return range(*(int(ast.literal_eval(argument)) for argument in node.args))
+        value = ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+        raise UserError(f"{place}: should be a list of literals") from None
+    if not isinstance(value, list | tuple):
+        raise UserError(f"{place}: should be a list, not {type(value).__name__}")
+    return list(value)
+
+
+def _triples(edges: list | range | None, place: str, nodes: int) -> list:
+    if not isinstance(edges, list) or not all(isinstance(edge, list | tuple) for edge in edges):
+        raise UserError(f"{place}: should be a list of (operation, input) or (operation, node, input)")
+    widths = {len(edge) for edge in edges}
+    if widths == {2}:
+        if len(edges) != 2 * nodes:
+            raise UserError(f"{place}: {len(edges)} pairs, should be {2 * nodes}: two for each of {nodes} nodes")
+        return [(op, 2 + position // 2, source) for position, (op, source) in enumerate(edges)]
+    if widths <= {3}:
+        return edges
+    raise UserError(f"{place}: should be pairs (operation, input) or triples (operation, node, input), not mixed")

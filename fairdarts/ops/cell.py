@@ -1,0 +1,86 @@
+"""The candidate operations of a cell, as DARTS (arXiv:1806.09055, section 3.1) defines them.
+
+Every operation takes x [B, C, H, W] and gives [B, C, ⌈H/stride⌉, ⌈W/stride⌉]. `affine` is the BatchNorm's: False in a
+supernet, True in a stand-alone network.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Zero(nn.Module):
+    """DARTS' `none`: nothing flows along the edge."""
+
+    def __init__(self, stride: int):
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.zeros_like(x[:, :, :: self.stride, :: self.stride])
+
+
+class FactorizedReduce(nn.Module):
+    """Halves the resolution without a kernel: two 1×1 convolutions of stride 2, the second one pixel further on.
+
+    c_in and c_out are channels. An odd height or width is padded by one for the shifted half, so that both halves agree.
+    """
+
+    def __init__(self, c_in: int, c_out: int, affine: bool = True):
+        super().__init__()
+        self.conv_1 = nn.Conv2d(c_in, c_out // 2, 1, stride=2, bias=False)
+        self.conv_2 = nn.Conv2d(c_in, c_out - c_out // 2, 1, stride=2, bias=False)
+        self.bn = nn.BatchNorm2d(c_out, affine=affine)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(x)
+        height, width = x.shape[2:]
+        shifted = F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
+        return self.bn(torch.cat([self.conv_1(x), self.conv_2(shifted)], dim=1))
+
+
+def relu_conv_bn(c_in: int, c_out: int, affine: bool = True) -> nn.Sequential:
+    """ReLU, 1×1 convolution, BatchNorm: what brings a cell's inputs to its own width."""
+    return nn.Sequential(nn.ReLU(), nn.Conv2d(c_in, c_out, 1, bias=False), nn.BatchNorm2d(c_out, affine=affine))
+
+
+def separable(channels: int, kernel: int, stride: int, dilation: int, affine: bool) -> list[nn.Module]:
+    """ReLU, depthwise convolution, pointwise convolution, BatchNorm."""
+    padding = dilation * (kernel - 1) // 2
+    return [
+        nn.ReLU(),
+        nn.Conv2d(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False),
+        nn.Conv2d(channels, channels, 1, bias=False),
+        nn.BatchNorm2d(channels, affine=affine),
+    ]
+
+
+def sep_conv(channels: int, kernel: int, stride: int, affine: bool) -> nn.Module:
+    """Two depthwise-separable convolutions in a row; the first carries the stride."""
+    first, second = separable(channels, kernel, stride, 1, affine), separable(channels, kernel, 1, 1, affine)
+    return nn.Sequential(*first, *second)
+
+
+def dil_conv(channels: int, kernel: int, stride: int, affine: bool) -> nn.Module:
+    """One depthwise-separable convolution of dilation 2."""
+    return nn.Sequential(*separable(channels, kernel, stride, 2, affine))
+
+
+def skip_connect(channels: int, stride: int, affine: bool) -> nn.Module:
+    """The identity; at stride 2 a FactorizedReduce."""
+    return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine)
+
+
+OPS: dict[str, Callable[[int, int, bool], nn.Module]] = {
+    "none": lambda channels, stride, affine: Zero(stride),
+    "max_pool_3x3": lambda channels, stride, affine: nn.MaxPool2d(3, stride, padding=1),
+    "avg_pool_3x3": lambda channels, stride, affine: nn.AvgPool2d(3, stride, padding=1, count_include_pad=False),
+    "skip_connect": skip_connect,
+    "sep_conv_3x3": lambda channels, stride, affine: sep_conv(channels, 3, stride, affine),
+    "sep_conv_5x5": lambda channels, stride, affine: sep_conv(channels, 5, stride, affine),
+    "dil_conv_3x3": lambda channels, stride, affine: dil_conv(channels, 3, stride, affine),
+    "dil_conv_5x5": lambda channels, stride, affine: dil_conv(channels, 5, stride, affine),
+}
+"""name → builder(channels, stride, affine). A new operation is a new entry."""

@@ -1,0 +1,33 @@
+"""Where the shipped YAML files are: recipes, search spaces, genotypes."""
+
+from pathlib import Path
+from typing import Literal
+
+from fairdarts.config import UserError, nearest
+
+Kind = Literal["recipes", "search_spaces", "genotypes"]
+
+PACKAGE = Path(__file__).parent
+
+
+def folder(kind: Kind) -> Path:
+    """The folder of one kind: inside the installed package, or beside it in a source checkout."""
+    inside = PACKAGE / kind
+    return inside if inside.is_dir() else PACKAGE.parent / kind
+
+
+def names(kind: Kind) -> list[str]:
+    """The names of the shipped files of one kind, sorted."""
+    return sorted(path.stem for path in folder(kind).glob("*.yaml"))
+
+
+def find(kind: Kind, name: str) -> Path:
+    """The file of a shipped name, or of a user's own path. Raises UserError where there is neither."""
+    shipped = folder(kind) / f"{name}.yaml"
+    if "/" not in name and shipped.is_file():
+        return shipped
+    path = Path(name)
+    if path.is_file():
+        return path
+    what = {"recipes": "recipe", "search_spaces": "search space", "genotypes": "genotype"}[kind]
+    raise UserError(f"{name}: neither a file nor a shipped {what}{nearest(name, names(kind))}")

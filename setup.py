@@ -1,0 +1,35 @@
+"""Packaging: the library, with its search spaces and genotypes shipped inside the wheel."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+SHIPPED = {"fairdarts.search_spaces": "search_spaces", "fairdarts.genotypes": "genotypes"}
+
+setup(
+    name="fairdarts",
+    version="0.1.0",
+    description="Differentiable and fair one-shot neural architecture search in PyTorch",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=[*find_packages(include=["fairdarts", "fairdarts.*"]), *SHIPPED],
+    package_dir=SHIPPED,
+    package_data={"fairdarts": ["recipes/*.yaml"], **{name: ["*.yaml"] for name in SHIPPED}},
+    install_requires=[
+        "torch>=2.6",
+        "torchvision>=0.21",
+        "numpy>=1.26",
+        "pydantic>=2.10",
+        "pyyaml>=6",
+        "scikit-learn>=1.5",
+        "graphviz>=0.20",
+        "matplotlib>=3.9",
+        "rich>=13",
+        "tensorboard>=2.18",
+    ],
+    extras_require={"dev": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.17"]},
+    entry_points={"console_scripts": ["fairdarts = fairdarts.cli:main"]},
+)
