@@ -185,6 +185,12 @@ def _locate(model: type[Settings], loc: tuple) -> tuple[list[str], type[Settings
     return path, owner
 
 
+def _members_at(model: type[Settings], loc: tuple) -> list[str]:
+    """The kinds that the union at an error's place knows."""
+    owner = _locate(model, loc)[1]
+    return list(_members(owner.model_fields[loc[-1]].annotation)) if owner else []
+
+
 def _explain(model: type[Settings], problem: dict, source: str, overrides: dict[str, str]) -> str:
     path, owner = _locate(model, problem["loc"])
     key, kind = ".".join(path), problem["type"]
@@ -198,7 +204,7 @@ def _explain(model: type[Settings], problem: dict, source: str, overrides: dict[
         return f"{place}: is missing"
     if kind == "union_tag_invalid":
         given = str(problem["ctx"]["tag"])
-        return f"{place}: '{given}' is not known{nearest(given, problem['ctx']['expected_tags'].replace(chr(39), '').split(', '))}"
+        return f"{place}: '{given}' is not known{nearest(given, _members_at(model, problem['loc']))}"
     message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
     if kind == "value_error":
         return f"{place}: {message}"

@@ -1,0 +1,45 @@
+"""The command line: one file a verb. A user's mistake ends in one line on stderr and exit status 2."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from fairdarts import __version__
+from fairdarts.config import UserError, nearest
+
+VERBS = {
+    "search": "search an architecture by gradient descent",
+    "derive": "derive a genotype from a run or from matrices of gates",
+    "draw": "draw a genotype, or all figures of a run",
+    "zoo": "list the shipped genotypes with their costs",
+}
+
+USAGE = "usage: fairdarts VERB …\n\n" + "\n".join(f"  {verb:<10}{text}" for verb, text in VERBS.items())
+USAGE += "\n\n`fairdarts VERB --help` says more."
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb; gives the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if not words or words[0] in ("-h", "--help"):
+            print(USAGE, file=sys.stdout if words else sys.stderr)
+            return 0 if words else 2
+        if words[0] == "--version":
+            print(f"fairdarts {__version__}")
+            return 0
+        if words[0] not in VERBS:
+            raise UserError(f"'{words[0]}' is not a verb{nearest(words[0], VERBS)}")
+        return import_module(f"fairdarts.cli.{words[0]}").main(words[1:])
+    except UserError as error:
+        print(f"fairdarts: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of our output went away, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        print(f"fairdarts: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130

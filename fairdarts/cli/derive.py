@@ -1,0 +1,80 @@
+"""`fairdarts derive`: a genotype from a run's gates, or from matrices in an .npz file."""
+
+import sys
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fairdarts.cli.words import Parser, say
+from fairdarts.config import UserError, check, read_yaml
+from fairdarts.genotype import live, to_darts_text, to_yaml
+from fairdarts.runtime.run import open_run
+from fairdarts.search.derive import METHODS, as_matrices, derive
+from fairdarts.search.settings import DeriveSettings, SearchSettings
+from fairdarts.spaces.cell import CellSpace, load_space
+
+EPILOG = """methods:
+  argmax      DARTS: a node's two strongest edges, each with its strongest operation
+  threshold   FairDARTS: of these, the operations whose gate reaches the threshold
+  edge        on every edge, up to two operations whose gates reach the threshold
+
+An .npz file holds gates (softmax or sigmoid of α) from 0 to 1: normal and reduce, [edges, candidates], [14, 7] in S1."""
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = Parser("derive", "Derive a genotype and print it as YAML.", EPILOG)
+    parser.add_argument("run", nargs="?", type=Path, help="a run directory; its last whole epoch is used")
+    parser.add_argument("--alphas", type=Path, metavar="FILE.npz", help="matrices of gates instead of a run")
+    parser.add_argument("--space", help="search space of the matrices, such as s1")
+    parser.add_argument("--method", choices=METHODS, help="default: as the run's settings say; threshold for matrices")
+    parser.add_argument("--threshold", type=float, help="gate that an operation must reach")
+    parser.add_argument("--name", help="name of the genotype")
+    parser.add_argument("--format", choices=("yaml", "darts"), default="yaml", help="darts: the line DARTS code prints")
+    args = parser.parse_args(argv)
+
+    if (args.run is None) == (args.alphas is None):
+        raise UserError("fairdarts derive: give either a run directory or --alphas FILE.npz")
+    if args.run is not None:
+        if args.space:
+            raise UserError("fairdarts derive: --space goes with --alphas; a run knows its own space")
+        gates, space, rule, source, name = from_run(args.run)
+    else:
+        if not args.space:
+            raise UserError("fairdarts derive: --alphas needs --space, such as --space s1")
+        space = load_space(args.space)
+        gates, rule, source, name = read_npz(args.alphas), None, str(args.alphas), args.alphas.stem
+    method = args.method or (rule.method if rule else "threshold")
+    threshold = args.threshold if args.threshold is not None else rule.threshold if rule else None
+    check(DeriveSettings, {"method": method, "threshold": threshold}, "command line")
+    matrices = as_matrices(gates, space, source)
+    origin = f"{source}, {method}" + ("" if method == "argmax" else f" {threshold}")
+    genotype = derive(matrices, space, method, threshold, args.name or name, origin)
+    for cell, matrix in matrices.items():
+        if not live(getattr(genotype, cell))[0]:
+            say(f"{cell}: no operation takes part; the strongest gate is {matrix.max():.3f}")
+    sys.stdout.write(to_yaml(genotype) if args.format == "yaml" else to_darts_text(genotype, space.nodes) + "\n")
+    return 0
+
+
+def from_run(path: Path) -> tuple[dict, CellSpace, DeriveSettings, str, str]:
+    """Gates of the last record, space, derivation settings, source and name of a run."""
+    run = open_run(path)
+    settings = check(SearchSettings, read_yaml(path / "settings.yaml"), path / "settings.yaml")
+    records = run.records()
+    if not records:
+        raise UserError(f"{run.metrics}: no record yet")
+    source = f"search {settings.name}, seed {settings.seed}, epoch {records[-1]['epoch']}"
+    return records[-1]["gates"], load_space(str(path / "space.yaml")), settings.derive, source, path.resolve().name
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file; nothing in it is executed. Raises UserError where it is not one."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {key: file[key] for key in file.files}
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile):
+        raise UserError(f"{path}: not an .npz file of plain numbers") from None

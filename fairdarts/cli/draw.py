@@ -1,0 +1,55 @@
+"""`fairdarts draw`: the cells of a genotype, or all figures of a run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fairdarts.cli.words import Parser, say
+from fairdarts.config import UserError
+from fairdarts.genotype import Genotype
+from fairdarts.networks.zoo import load_genotype
+from fairdarts.plot.cell import draw_cells
+from fairdarts.plot.gates import draw_run
+from fairdarts.runtime.run import Run, open_run
+from fairdarts.spaces.cell import CellSpace, load_space
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = Parser("draw", "Draw the cells of a genotype, or all figures of a run.")
+    parser.add_argument(
+        "genotype", help="a shipped name, a YAML file, a text file with a printed Genotype(...), or a run directory"
+    )
+    parser.add_argument("--out", type=Path, help="folder of the figures (default: figures, or the run's own)")
+    args = parser.parse_args(argv)
+
+    if Path(args.genotype).is_dir():
+        run = open_run(Path(args.genotype))
+        paths = figures_of(run, args.out or run.figures)
+    else:
+        genotype, space = load_genotype(args.genotype)
+        paths = cells_of(genotype, space, args.out or Path("figures"))
+    for path in paths:
+        print(path)
+    return 0
+
+
+def figures_of(run: Run, folder: Path) -> list[Path]:
+    """Draw the gates of a run, and its final cells once it is finished."""
+    space = load_space(str(run.path / "space.yaml"))
+    records = run.records()
+    if not records:
+        raise UserError(f"{run.metrics}: no record yet, so there is nothing to draw")
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = draw_run(records, space, folder)
+    if (run.path / "genotypes" / "final.yaml").is_file():
+        return paths + cells_of(load_genotype(str(run.path))[0], space, folder)
+    say(f"{run.path}: the search has not finished, so there is no final cell to draw")
+    return paths
+
+
+def cells_of(genotype: Genotype, space: CellSpace, folder: Path) -> list[Path]:
+    """Draw both cells; says so where graphviz's `dot` is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths, missing = draw_cells(genotype, folder, space.inputs, space.nodes)
+    if missing:
+        say(missing)
+    return paths

@@ -1,0 +1,48 @@
+"""How verbs read their words and speak: arguments, messages on stderr, commands to copy."""
+
+import argparse
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from fairdarts.config import UserError
+from fairdarts.cost.count import Cost
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are UserErrors: one line, no usage text in front."""
+
+    def __init__(self, verb: str, description: str, epilog: str = ""):
+        super().__init__(
+            prog=f"fairdarts {verb}",
+            description=description,
+            epilog=epilog,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{self.prog}: {message}")
+
+
+def say(message: str) -> None:
+    """A message: to stderr, since stdout is for results."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def command(*words: object) -> str:
+    """A command line to copy: `fairdarts …` where that is on the path, else through this Python."""
+    if shutil.which("fairdarts"):
+        start = ["fairdarts"]
+    else:
+        python = Path(sys.executable)
+        here = python.is_relative_to(Path.cwd())
+        start = [str(python.relative_to(Path.cwd()) if here else python), "-m", "fairdarts"]
+    return shlex.join([*start, *map(str, words)])
+
+
+def cost_text(cost: Cost) -> str:
+    """'2.36 M parameters, 371.5 M multiply-adds'."""
+    return f"{cost.params / 1e6:.2f} M parameters, {cost.madds / 1e6:.1f} M multiply-adds"

@@ -1,0 +1,91 @@
+"""How search batches are served: endlessly, and the same after a resume.
+
+Batch n is a function of the seed and n alone, augmentation included. So the position in a search says all that a
+resumed loader must know, whatever the number of workers.
+"""
+
+import signal
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from fairdarts.config import UserError
+from fairdarts.runtime.seed import fold
+
+SPLIT_SEED = 0  # all seeds of a recipe share one split, as DARTS' first half and second half do
+
+
+def split(size: int, portion: float) -> tuple[list[int], list[int]]:
+    """Shuffled indices of two disjoint parts of `size` images, the first with that portion."""
+    order = torch.randperm(size, generator=torch.Generator().manual_seed(SPLIT_SEED)).tolist()
+    cut = int(size * portion)
+    return order[:cut], order[cut:]
+
+
+class EndlessBatches(Sampler):
+    """Batches of (index, seed of its augmentation): shuffled passes cut into full batches, for ever, from batch `start`.
+
+    What is left of a pass when no full batch remains is dropped: a batch of a few images spoils BatchNorm.
+    """
+
+    def __init__(self, indices: list[int], batch_size: int, seed: int, start: int = 0):
+        self.indices, self.batch_size, self.seed, self.start = indices, batch_size, seed, start
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        per_pass = len(self.indices) // self.batch_size
+        number, first = divmod(self.start, per_pass)
+        while True:
+            generator = torch.Generator().manual_seed(fold(self.seed, number))
+            order = torch.randperm(len(self.indices), generator=generator).tolist()
+            seeds = torch.randint(2**62, (len(self.indices),), generator=generator).tolist()
+            for begin in range(first * self.batch_size, per_pass * self.batch_size, self.batch_size):
+                chosen = order[begin : begin + self.batch_size]
+                yield [(self.indices[position], seeds[position]) for position in chosen]
+            number, first = number + 1, 0
+
+
+class Augmented(Dataset):
+    """A data set under a random transform whose randomness the sampler decides."""
+
+    def __init__(self, dataset: Dataset, transform: torch.nn.Module):
+        self.dataset, self.transform = dataset, transform
+
+    def __getitem__(self, item: tuple[int, int]) -> tuple[Tensor, int]:
+        index, seed = item
+        image, label = self.dataset[index]
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            return self.transform(image), int(label)
+
+
+def batches(
+    dataset: Dataset, indices: list[int], batch_size: int, seed: int, start: int, workers: int, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless (images [B, C, H, W] in channels_last, labels [B]) on the device, from batch number `start`.
+
+    Raises UserError where an image cannot be decoded, naming its file.
+    """
+    loader = DataLoader(
+        dataset,
+        batch_sampler=EndlessBatches(indices, batch_size, seed, start),
+        num_workers=workers,
+        worker_init_fn=_leave_signals_to_the_parent,
+        pin_memory=device.type == "cuda",
+    )
+    iterator = iter(loader)
+    while True:
+        try:
+            images, labels = next(iterator)
+        except UserError as error:  # a worker's error arrives with its traceback in front
+            raise UserError(str(error).rsplit("UserError: ", 1)[-1].strip()) from None
+        images = images.to(device, non_blocking=True, memory_format=torch.channels_last)
+        yield images, labels.to(device, non_blocking=True)
+
+
+def _leave_signals_to_the_parent(_worker: int) -> None:
+    # Ctrl-C reaches every process of the terminal; only the parent may act on it, after the step. SIGTERM is how the
+    # parent ends a worker, so the handler inherited from it must not stand in the way.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,0 +1,99 @@
+"""Where training images come from: torchvision's data sets, class folders, scikit-learn's digits."""
+
+from pathlib import Path
+from typing import NamedTuple
+from urllib.error import URLError
+
+import torch
+from PIL import Image
+from sklearn.datasets import load_digits
+from torch.utils.data import Dataset, TensorDataset
+from torchvision import datasets
+
+from fairdarts.config import UserError
+from fairdarts.data.settings import Cifar10, Cifar100, DataSettings, Digits, Fake, Folder
+
+# Per-channel mean and standard deviation of the training images, in [0, 1].
+CIFAR10_STATISTICS = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
+CIFAR100_STATISTICS = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
+IMAGENET_STATISTICS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+DIGITS_STATISTICS = (0.305,), (0.376,)
+FAKE_STATISTICS = (0.5, 0.5, 0.5), (0.29, 0.29, 0.29)
+
+
+class Source(NamedTuple):
+    """A training set and the facts that a network and the transforms need of it."""
+
+    dataset: Dataset
+    """items are (image, label): a PIL image, or uint8 [C, H, W]"""
+    classes: tuple[str, ...]
+    image: int
+    """height and width that the transforms bring images to"""
+    mean: tuple[float, ...]
+    """per channel; their number is that of the image's channels"""
+    std: tuple[float, ...]
+    flip: bool = True
+    """whether a mirrored image keeps its label"""
+
+
+def open_source(settings: DataSettings) -> Source:
+    """The training set that settings name. Raises UserError naming the folder or file that is missing or broken."""
+    match settings:
+        case Digits():
+            return digits()
+        case Cifar10():
+            return cifar(datasets.CIFAR10, settings.root, *CIFAR10_STATISTICS)
+        case Cifar100():
+            return cifar(datasets.CIFAR100, settings.root, *CIFAR100_STATISTICS)
+        case Folder():
+            return folder(Path(settings.root), settings.image_size)
+        case Fake():
+            size = (3, settings.image_size, settings.image_size)
+            names = tuple(map(str, range(settings.classes)))
+            fake = datasets.FakeData(settings.images, size, settings.classes)
+            return Source(fake, names, settings.image_size, *FAKE_STATISTICS)
+
+
+def digits() -> Source:
+    """scikit-learn's digits: values 0 to 16 become 0 to 255. A mirrored digit is another digit, so none is flipped."""
+    bundle = load_digits()
+    images = torch.from_numpy(bundle.images * (255 / 16)).round().to(torch.uint8)[:, None]
+    labels = torch.from_numpy(bundle.target).long()
+    return Source(TensorDataset(images, labels), tuple("0123456789"), 8, *DIGITS_STATISTICS, flip=False)
+
+
+def cifar(kind: type[datasets.CIFAR10], root: str, mean: tuple[float, ...], std: tuple[float, ...]) -> Source:
+    """CIFAR-10 or CIFAR-100, downloaded into root where it is absent."""
+    try:
+        dataset = kind(root, train=True)
+    except RuntimeError:  # torchvision: not found or corrupted
+        try:
+            dataset = kind(root, train=True, download=True)
+        except (URLError, OSError, RuntimeError) as error:
+            reason = str(getattr(error, "reason", error)).splitlines()[0]
+            raise UserError(
+                f"data.root: no {kind.__name__} ({kind.base_folder}) in {root}, and it could not be downloaded: {reason}"
+            ) from None
+    return Source(dataset, tuple(dataset.classes), 32, mean, std)
+
+
+def folder(root: Path, image_size: int) -> Source:
+    """Class folders of images, in root or in root/train."""
+    if not root.is_dir():
+        raise UserError(f"data.root: {root}: no such folder")
+    root = root / "train" if (root / "train").is_dir() else root
+    classes = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
+    if len(classes) < 2:
+        raise UserError(f"data.root: {root}: {len(classes)} class folders, should be at least 2 (root/CLASS/IMAGE)")
+    found = datasets.ImageFolder(root, loader=_read_image, allow_empty=True)
+    for index in sorted(set(range(len(classes))) - set(found.targets)):
+        raise UserError(f"data.root: {root / classes[index]}: no image in this class folder")
+    return Source(found, tuple(classes), image_size, *IMAGENET_STATISTICS)
+
+
+def _read_image(path: str) -> Image.Image:
+    try:
+        with open(path, "rb") as file, Image.open(file) as image:
+            return image.convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        raise UserError(f"{path}: cannot be decoded as an image") from None

@@ -1,0 +1,42 @@
+"""What does an epoch of a search show in TensorBoard? The writer is passed in: nothing here imports TensorBoard."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from fairdarts.genotype import CELLS
+from fairdarts.plot.heatmap import heatmap_figure, heatmap_info
+from fairdarts.spaces.cell import CellSpace
+
+
+def log_epoch(writer: Any, record: dict, space: CellSpace) -> None:
+    """Writes one record of metrics.jsonl to a `torch.utils.tensorboard.SummaryWriter`, its epoch as the step.
+
+    Numbers become scalars (`train_loss` is train/loss, `seconds` is search/seconds), gates and, where the record has
+    them, alphas [edges, candidates] become histograms, and the gates a heatmap too.
+    """
+    step = record["epoch"]
+    for key, value in record.items():
+        if isinstance(value, int | float) and not isinstance(value, bool) and key != "epoch":
+            writer.add_scalar(_tag(key), value, step)
+    for name in ("gates", "alphas"):
+        for cell, values in record.get(name, {}).items():
+            writer.add_histogram(f"{name}/{cell}", np.asarray(values), step)
+    for cell in CELLS:
+        for op in space.candidates:
+            writer.add_scalar(f"dominant/{cell}/{op}", record["dominant"][cell].get(op, 0), step)
+    writer.add_image("gates/heatmap", pixels(heatmap_figure(heatmap_info([record], space))), step, dataformats="HWC")
+
+
+def pixels(figure: Figure) -> np.ndarray:
+    """The figure as an image [height, width, 3] of uint8. The writer's own add_figure goes through pyplot."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def _tag(key: str) -> str:
+    group, _, rest = key.partition("_")
+    return f"{group}/{rest}" if group in ("train", "valid") and rest else f"search/{key}"

@@ -1,0 +1,48 @@
+"""How a state is written so that a crash at any moment leaves a whole one behind, and read without executing it."""
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fairdarts.config import UserError
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write beside the file, flush to disk, rename over it: readers see the old content or the new one, never a part."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UserError(f"{path}: cannot be written: {error.strerror}; what it held before is still whole") from None
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)  # the rename itself must survive a power cut
+    finally:
+        os.close(directory)
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint atomically. Raises UserError where the disk is full; the previous checkpoint stays."""
+    buffer = io.BytesIO()  # torch.save into a full disk ends in an error that no longer says so
+    torch.save(state, buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+def load(path: Path) -> dict[str, Any]:
+    """A checkpoint, on the CPU. Raises UserError where it is missing, truncated, or holds more than plain tensors."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such checkpoint") from None
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+    except Exception:  # torch raises RuntimeError, UnpicklingError, EOFError, … for a file that is not whole
+        raise UserError(f"{path}: not a readable checkpoint: truncated, damaged, or not written by fairdarts") from None

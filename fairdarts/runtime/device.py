@@ -1,0 +1,14 @@
+"""Where a search runs."""
+
+import torch
+
+from fairdarts.config import UserError
+
+
+def pick(name: str) -> torch.device:
+    """The device of a setting: `auto` takes CUDA where it is, `cpu` and `cuda` insist. Raises UserError without CUDA."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("device: no CUDA device on this machine; use --device cpu or auto")
+    return torch.device(name)

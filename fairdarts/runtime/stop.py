@@ -1,0 +1,37 @@
+"""How a run is asked to stop: Ctrl-C or SIGTERM is noted, and obeyed at the next step boundary."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Stop:
+    """Whether a stop was asked for, and by which signal."""
+
+    signal: int | None = None
+
+
+class Interrupted(Exception):
+    """The run saved its state and stopped, since a signal asked it to."""
+
+    def __init__(self, signal_number: int):
+        super().__init__(signal.Signals(signal_number).name)
+        self.signal = signal_number
+
+
+@contextmanager
+def catch_signals() -> Iterator[Stop]:
+    """Within it, the first SIGINT or SIGTERM is noted in the Stop; a second one ends the process as usual."""
+    stop = Stop()
+
+    def note(number: int, _frame: object) -> None:
+        stop.signal = number
+        for caught, handler in before.items():
+            signal.signal(caught, handler)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

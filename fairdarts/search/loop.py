@@ -1,0 +1,212 @@
+"""The differentiable search, from settings to a genotype."""
+
+import math
+import time
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from fairdarts.config import UserError
+from fairdarts.data.loader import Augmented, batches, split
+from fairdarts.data.sources import Source
+from fairdarts.data.transforms import training_transform
+from fairdarts.genotype import CELLS, Genotype
+from fairdarts.relaxation import Gates, initial_alphas, relax
+from fairdarts.runtime import checkpoint
+from fairdarts.runtime.device import pick
+from fairdarts.runtime.run import Run
+from fairdarts.runtime.seed import fold
+from fairdarts.runtime.stop import Interrupted, Stop
+from fairdarts.search.architect import STEPS, SUMS, Learner
+from fairdarts.search.derive import Matrices, as_matrices, derive, dominant
+from fairdarts.search.settings import SearchSettings
+from fairdarts.spaces.cell import CellSpace
+from fairdarts.supernet.cell import CellSupernet
+
+WEIGHTS, ALPHAS, TRAIN, VALID = range(4)  # the streams of the seed
+
+
+class Observer(Protocol):
+    """Who watches a search; nothing it does changes a number."""
+
+    def step(self, epoch: int, step: int, steps: int, sums: Tensor, alphas: Gates) -> None:
+        """After every step: epoch and step count from 1, `sums` are SUMS over the epoch's steps so far."""
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        """After every epoch: its record, as metrics.jsonl holds it."""
+
+
+def learning_rate(epoch: int, epochs: int, lr: float, lr_min: float) -> float:
+    """The cosine schedule: lr at epoch 0, lr_min at `epochs`."""
+    return lr_min + (lr - lr_min) * (1 + math.cos(math.pi * epoch / epochs)) / 2
+
+
+def make_learner(settings: SearchSettings, space: CellSpace, source: Source, device: torch.device) -> Learner:
+    """A fresh supernet, α and both optimizers, decided by the seed alone."""
+    torch.manual_seed(fold(settings.seed, WEIGHTS))
+    supernet = CellSupernet(
+        space,
+        settings.supernet.cells or space.supernet.cells,
+        settings.supernet.channels or space.supernet.channels,
+        classes=len(source.classes),
+        in_channels=len(source.mean),
+    ).to(device, memory_format=torch.channels_last)
+    generator = torch.Generator().manual_seed(fold(settings.seed, ALPHAS))
+    drawn = initial_alphas(space, settings.architect.initial_std, generator)
+    alphas = {cell: alpha.to(device).requires_grad_() for cell, alpha in drawn.items()}
+    weights, architect = settings.weights, settings.architect
+    weight_optimizer = torch.optim.SGD(
+        supernet.parameters(), weights.lr, weights.momentum, weight_decay=weights.weight_decay, foreach=True
+    )
+    alpha_optimizer = torch.optim.Adam(
+        alphas.values(), architect.lr, architect.betas, weight_decay=architect.weight_decay, foreach=True
+    )
+    return Learner(settings, supernet, alphas, weight_optimizer, alpha_optimizer)
+
+
+def search(
+    settings: SearchSettings,
+    space: CellSpace,
+    source: Source,
+    run: Run,
+    observer: Observer,
+    stop: Stop,
+    resume: bool = False,
+) -> Genotype:
+    """Search from the start, or (resume) from the run's last checkpoint, to the final genotype.
+
+    Raises Interrupted once a signal stopped it, the state saved; UserError where data or disk fail, the state of the
+    last step or at least of the last checkpoint saved.
+    """
+    device = pick(settings.device)
+    images = len(source.dataset)
+    halves = split(images, settings.data.train_portion)
+    batch_size = settings.data.batch_size
+    steps = len(halves[0]) // batch_size
+    smallest = len(halves[0]) if settings.architect.kind == "single_level" else min(map(len, halves))
+    if smallest < batch_size:
+        raise UserError(f"data.batch_size: {batch_size}: should be at most {smallest}, the images of a part of the data")
+
+    learner = make_learner(settings, space, source, device)
+    epoch, step, seconds, sums = 0, 0, 0.0, torch.zeros(len(SUMS), device=device)
+    if resume:
+        epoch, step, seconds = restore(learner, images, sums, checkpoint.load(run.last), run)
+        run.forget_after(epoch)
+    else:
+        run.log(gate_record(0, learner, space))
+        checkpoint.save(run.last, state_of(learner, images, sums, epoch, step, seconds))
+
+    dataset = Augmented(source.dataset, training_transform(source, settings.data.cutout))
+    done = epoch * steps + step
+    train, valid = (
+        batches(dataset, half, batch_size, fold(settings.seed, stream), done, settings.data.workers, device)
+        for half, stream in zip(halves, (TRAIN, VALID), strict=True)
+    )
+    take_step = STEPS[settings.architect.kind]
+    clock = saved = time.monotonic()
+    learner.supernet.train()
+    while epoch < settings.epochs:
+        lr = learning_rate(epoch, settings.epochs, settings.weights.lr, settings.weights.lr_min)
+        for group in learner.weight_optimizer.param_groups:
+            group["lr"] = lr
+        while step < steps:
+            try:
+                sums += take_step(learner, train, valid)
+            except UserError:  # an image could not be read: nothing of this step has happened yet
+                checkpoint.save(run.last, state_of(learner, images, sums, epoch, step, seconds + time.monotonic() - clock))
+                raise
+            step += 1
+            observer.step(epoch + 1, step, steps, sums, learner.alphas)
+            if step < steps and (stop.signal or time.monotonic() - saved >= settings.save_minutes * 60):
+                saved = time.monotonic()
+                checkpoint.save(run.last, state_of(learner, images, sums, epoch, step, seconds + saved - clock))
+                if stop.signal:
+                    raise Interrupted(stop.signal)
+
+        means = dict(zip(SUMS, (sums / steps).tolist(), strict=True))
+        if not math.isfinite(means["train_loss"]):
+            raise UserError(
+                f"{run.path}: the loss is no longer finite in epoch {epoch + 1}; lower weights.lr ({settings.weights.lr})"
+            )
+        seconds, clock = seconds + time.monotonic() - clock, time.monotonic()
+        record = gate_record(epoch + 1, learner, space)
+        measured = {key: mean for key, mean in means.items() if not math.isnan(mean)}
+        record |= {**measured, "lr": lr, "seconds": round(seconds, 3)}
+        epoch, step, seconds = epoch + 1, 0, 0.0
+        sums.zero_()
+        run.log(record)
+        genotype = derived(record["gates"], settings, space, f"{run.path.name}-epoch-{epoch}")
+        run.write_genotype(genotype, f"epoch-{epoch:03d}")
+        checkpoint.save(run.last, state_of(learner, images, sums, epoch, step, seconds))
+        saved = time.monotonic()
+        observer.epoch(record)
+        if stop.signal and epoch < settings.epochs:
+            raise Interrupted(stop.signal)
+
+    genotype = derived(run.records()[-1]["gates"], settings, space, run.path.name)
+    run.write_genotype(genotype, "final")
+    return genotype
+
+
+def gates_of(learner: Learner) -> Matrices:
+    """The gates of all cells as matrices [edges, candidates]."""
+    gates = relax(learner.alphas, learner.settings.relaxation)
+    return {cell: gate.detach().double().cpu().numpy() for cell, gate in gates.items()}
+
+
+def gate_record(epoch: int, learner: Learner, space: CellSpace) -> dict[str, Any]:
+    """What a record says of the architecture: α, gates, and the number of dominant operations."""
+    gates, rule = gates_of(learner), learner.settings.derive
+    return {
+        "epoch": epoch,
+        "gates": {cell: gates[cell].tolist() for cell in CELLS},
+        "alphas": {cell: learner.alphas[cell].tolist() for cell in CELLS},
+        "dominant": {cell: dominant(gates[cell], space, rule.method, rule.threshold) for cell in CELLS},
+    }
+
+
+def derived(gates: dict[str, Any], settings: SearchSettings, space: CellSpace, name: str) -> Genotype:
+    """The genotype of a record's gates by the settings' method."""
+    rule = settings.derive
+    origin = f"search {settings.name}, seed {settings.seed}, {rule.method}"
+    origin += "" if rule.method == "argmax" else f" {rule.threshold}"
+    return derive(as_matrices(gates, space, name), space, rule.method, rule.threshold, name, origin)
+
+
+def state_of(learner: Learner, images: int, sums: Tensor, epoch: int, step: int, seconds: float) -> dict[str, Any]:
+    """All that the rest of a search depends on; the loaders need no more than the position."""
+    return {
+        "epoch": epoch,
+        "step": step,
+        "seconds": seconds,
+        "images": images,
+        "sums": sums,
+        "supernet": learner.supernet.state_dict(),
+        "alphas": {cell: alpha.detach() for cell, alpha in learner.alphas.items()},
+        "weight_optimizer": learner.weight_optimizer.state_dict(),
+        "alpha_optimizer": learner.alpha_optimizer.state_dict(),
+        "rng": torch.get_rng_state(),
+        "cuda_rng": torch.cuda.get_rng_state() if sums.is_cuda else None,
+    }
+
+
+def restore(
+    learner: Learner, images: int, sums: Tensor, state: dict[str, Any], run: Run
+) -> tuple[int, int, float]:
+    """Put a state into the learner, in place; gives the position: epoch, step, and seconds spent on the epoch."""
+    if state.get("images") != images:
+        raise UserError(f"data: {images} images, but the run began with {state.get('images')}: it would not be the same")
+    try:
+        learner.supernet.load_state_dict(state["supernet"])
+        for cell, alpha in learner.alphas.items():
+            alpha.data.copy_(state["alphas"][cell])  # the optimizer holds these very tensors
+        learner.weight_optimizer.load_state_dict(state["weight_optimizer"])
+        learner.alpha_optimizer.load_state_dict(state["alpha_optimizer"])
+        sums.copy_(state["sums"])
+        torch.set_rng_state(state["rng"])
+        if sums.is_cuda and state["cuda_rng"] is not None:
+            torch.cuda.set_rng_state(state["cuda_rng"])
+        return state["epoch"], state["step"], state["seconds"]
+    except (KeyError, TypeError, ValueError, RuntimeError):
+        raise UserError(f"{run.last}: does not fit the run's settings.yaml and space.yaml") from None

@@ -1,0 +1,118 @@
+"""What a search can be told: the settings of a recipe."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from fairdarts.config import Settings
+from fairdarts.data.settings import DataSettings
+
+
+class SupernetSettings(Settings):
+    """The supernet's size, where it is not the space's own."""
+
+    cells: int | None = Field(default=None, ge=1)
+    """number of cells; the space's own where it is null"""
+    channels: int | None = Field(default=None, ge=2)
+    """channels of the first cell; the space's own where it is null"""
+
+
+class WeightSettings(Settings):
+    """SGD for the weights, its learning rate on a cosine over the epochs."""
+
+    lr: float = Field(gt=0)
+    """learning rate of the first epoch"""
+    lr_min: float = Field(ge=0)
+    """learning rate that the cosine ends at"""
+    momentum: float = Field(ge=0, lt=1)
+    """momentum"""
+    weight_decay: float = Field(ge=0)
+    """weight decay"""
+    clip: float = Field(gt=0)
+    """largest norm of the gradient"""
+
+
+class ArchitectSettings(Settings):
+    """How α learns: Adam, from held-out batches (bi-level) or from the training batches (single level)."""
+
+    kind: Literal["first_order", "single_level"]
+    """bi-level with first-order gradients, or single level"""
+    lr: float = Field(gt=0)
+    """Adam's learning rate"""
+    betas: tuple[float, float]
+    """Adam's decay rates"""
+    weight_decay: float = Field(ge=0)
+    """Adam's weight decay"""
+    initial_std: float = Field(ge=0)
+    """standard deviation of α at the start; 0 is the fair start"""
+
+    @model_validator(mode="after")
+    def _rates(self) -> Self:
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas {list(self.betas)} should be from 0 to below 1")
+        return self
+
+
+class ZeroOneSettings(Settings):
+    """The zero-one loss."""
+
+    form: Literal["squared", "absolute"]
+    """L₀₋₁ of eq. 7, or the control L′₀₋₁ of eq. 9"""
+    weight: float = Field(ge=0)
+    """w₀₋₁; 0 leaves the loss out"""
+
+
+class DeriveSettings(Settings):
+    """How the genotype is derived."""
+
+    method: Literal["argmax", "threshold", "edge"]
+    """how gates become a genotype"""
+    threshold: float | None = Field(default=None, gt=0, le=1)
+    """σ that an operation must reach; for threshold and edge"""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.method != "argmax" and self.threshold is None:
+            raise ValueError(f"method {self.method} needs a threshold, such as 0.85")
+        return self
+
+
+class SearchSettings(Settings):
+    """A complete search. Shipped recipes and a run's settings.yaml are files of this form."""
+
+    name: str
+    """name of the recipe"""
+    source: str
+    """the experiment it follows"""
+    deviations: tuple[str, ...] = ()
+    """where it departs from its source, or chooses between text and released code"""
+    seed: int = Field(default=0, ge=0)
+    """decides initial weights, α, the order of images and their augmentation"""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """where to run"""
+    save_minutes: float = Field(default=10.0, ge=0)
+    """minutes between checkpoints within an epoch; one is written after every epoch anyway"""
+    space: str
+    """search space: a shipped name or a YAML file"""
+    epochs: int = Field(ge=1)
+    """passes over the training half"""
+    data: DataSettings
+    """the images"""
+    supernet: SupernetSettings = SupernetSettings()
+    """the supernet's size"""
+    relaxation: Literal["softmax", "sigmoid"]
+    """how α becomes gates"""
+    weights: WeightSettings
+    """optimizer of the weights"""
+    architect: ArchitectSettings
+    """optimizer of α"""
+    zero_one: ZeroOneSettings
+    """the loss that pushes gates to zero or one"""
+    derive: DeriveSettings
+    """derivation"""
+
+    @model_validator(mode="after")
+    def _held_out(self) -> Self:
+        if self.architect.kind == "first_order" and self.data.train_portion == 1:
+            raise ValueError("data.train_portion 1.0 leaves no images to train α on: bi-level search needs some")
+        return self

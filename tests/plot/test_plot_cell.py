@@ -1,0 +1,116 @@
+"""Drawn cells: what stands in the Graphviz source, and which files are written."""
+
+import re
+import shutil
+
+import pytest
+
+from fairdarts.genotype import Genotype
+from fairdarts.networks.zoo import load_genotype
+from fairdarts.plot import style
+from fairdarts.plot.cell import cell_graph, draw_cells
+
+
+def parse(source: str) -> tuple[set[str], list[tuple[str, str, str]], list[str]]:
+    """Of a source: the nodes shown, (input, label, node) of every operation, the nodes that reach the output."""
+    name = r'("[^"]+"|\w+)'
+    nodes = {node.strip('"') for node in re.findall(rf"^\t+{name} \[", source, re.M)} - {"node", "edge"}
+    labels = dict(re.findall(r'(op\d+) \[label="([^"]+)"', source))
+    before = {box: start.strip('"') for start, box in re.findall(rf"{name} -> (op\d+):w", source)}
+    after = {box: end.strip('"') for box, end in re.findall(rf"(op\d+):e -> {name}", source)}
+    outputs = re.findall(r'^\t(\w+) -> "c_\{k\}" (?!\[style=invis)', source, re.M)
+    return nodes - set(labels), [(before[box], labels[box], after[box]) for box in labels], outputs
+
+
+def cell(*edges: tuple[str, int, int]) -> str:
+    return cell_graph(edges, "title").source
+
+
+def test_fairdarts_a_normal_leaves_out_the_node_that_nothing_feeds(tmp_path):
+    draw_cells(load_genotype("fairdarts-a")[0], tmp_path)
+    source = (tmp_path / "fairdarts-a-normal.gv").read_text(encoding="utf-8")
+    nodes, operations, outputs = parse(source)
+    assert nodes == {"c_{k-2}", "c_{k-1}", "0", "2", "3", "c_{k}"}
+    assert sorted(operations) == [
+        ("c_{k-1}", "sep conv 5×5", "0"),
+        ("c_{k-2}", "max pool 3×3", "2"),
+        ("c_{k-2}", "sep conv 3×3", "0"),
+        ("c_{k-2}", "sep conv 3×3", "3"),
+    ]
+    assert outputs == ["0", "2", "3"]
+    assert "fairdarts-a: normal cell" in source
+    assert "no input: node 1<" in source
+
+
+def test_fairdarts_a_reduce_has_all_nodes():
+    nodes, operations, outputs = parse(cell(*load_genotype("fairdarts-a")[0].reduce))
+    assert nodes == {"c_{k-2}", "c_{k-1}", "0", "1", "2", "3", "c_{k}"}
+    assert len(operations) == 8
+    assert ("c_{k-1}", "dil conv 5×5", "1") in operations
+    assert outputs == ["0", "1", "2", "3"]
+
+
+def test_no_note_on_inputs_where_all_nodes_are_fed():
+    assert "no input" not in cell(*load_genotype("darts-v2")[0].normal)
+
+
+def test_a_chain_of_nodes_is_numbered_without_the_inputs():
+    _, operations, _ = parse(cell(("skip_connect", 2, 1), ("dil_conv_3x3", 5, 2)))
+    assert operations == [("c_{k-1}", "skip connect", "0"), ("0", "dil conv 3×3", "3")]
+
+
+def test_operations_have_the_colour_of_every_figure():
+    source = cell(("max_pool_3x3", 2, 0))
+    assert source.count(f'color="{style.COLOURS["max_pool_3x3"]}"') >= 3  # the box and its two lines
+
+
+def test_operations_that_read_an_unfed_node_are_left_out():
+    nodes, operations, outputs = parse(cell(("skip_connect", 2, 0), ("sep_conv_3x3", 4, 3), ("sep_conv_3x3", 5, 4)))
+    assert operations == [("c_{k-2}", "skip connect", "0")]
+    assert outputs == ["0"]
+    assert not nodes & {"1", "2", "3"}
+
+
+def test_an_unread_input_is_shown_in_grey():
+    source = cell(("skip_connect", 2, 0))
+    unread, read = (re.search(rf'"c_{{k-{back}}}" \[(.*)\]', source).group(1) for back in (1, 2))
+    assert style.FAINT in unread
+    assert style.FAINT not in read
+
+
+def test_several_operations_may_share_an_edge():
+    _, operations, _ = parse(cell(("skip_connect", 2, 0), ("sep_conv_3x3", 2, 0)))
+    assert operations == [("c_{k-2}", "skip connect", "0"), ("c_{k-2}", "sep conv 3×3", "0")]
+
+
+def test_an_empty_cell_says_why():
+    source = cell()
+    nodes, operations, outputs = parse(source)
+    assert nodes == {"c_{k-2}", "c_{k-1}", "c_{k}", "note"}
+    assert (operations, outputs) == ([], [])
+    assert "no operation reaches the threshold" in source
+
+
+def test_a_cell_of_which_nothing_is_left_gives_another_reason():
+    source = cell(("sep_conv_3x3", 4, 3))
+    assert "no operation is fed by the inputs" in source
+    assert "threshold" not in source
+
+
+def test_without_dot_only_sources_are_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda command: None)
+    paths, message = draw_cells(load_genotype("fairdarts-a")[0], tmp_path / "new")
+    assert [path.name for path in paths] == ["fairdarts-a-normal.gv", "fairdarts-a-reduce.gv"]
+    assert sorted((tmp_path / "new").iterdir()) == paths
+    assert message == "dot not found: only .gv sources were written; install it with: apt-get install graphviz"
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="needs Graphviz' dot")
+def test_with_dot_pictures_are_written_even_of_strange_names(tmp_path):
+    empty = Genotype(name="<a&b> v1.0/x", space="s1", source="", normal=(), reduce=(("skip_connect", 2, 0),))
+    paths, message = draw_cells(empty, tmp_path)
+    stems = ["-a-b-v1.0-x-normal", "-a-b-v1.0-x-reduce"]
+    assert [path.name for path in paths] == [stem + end for stem in stems for end in (".gv", ".svg", ".png")]
+    assert message is None
+    assert "&lt;a&amp;b&gt; v1.0/x: normal cell" in paths[1].read_text(encoding="utf-8")
+    assert paths[2].read_bytes().startswith(b"\x89PNG")

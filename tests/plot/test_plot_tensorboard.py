@@ -1,0 +1,98 @@
+"""What a record becomes in TensorBoard."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from torch.utils.tensorboard import SummaryWriter
+
+from fairdarts.plot.tensorboard import log_epoch, pixels
+from fairdarts.spaces.cell import load_space
+
+SPACE = load_space("s1").model_copy(update={"nodes": 1})
+
+
+class Recorder:
+    """A writer that keeps what it is told: {tag: (value, step)} of each kind."""
+
+    def __init__(self):
+        self.scalars, self.histograms, self.images = {}, {}, {}
+
+    def add_scalar(self, tag, value, step):
+        self.scalars[tag] = value, step
+
+    def add_histogram(self, tag, values, step):
+        self.histograms[tag] = values, step
+
+    def add_image(self, tag, image, step, dataformats):
+        self.images[tag] = image, step, dataformats
+
+
+@pytest.fixture
+def record() -> dict:
+    gates = np.linspace(0, 1, 14).reshape(SPACE.shape)
+    return {
+        "epoch": 7,
+        "train_loss": 1.5,
+        "valid_accuracy": 0.75,
+        "valid": 3,
+        "lr_alpha": 0.1,
+        "note": "text",
+        "finished": True,
+        "valid_loss": None,
+        "gates": {"normal": gates.tolist(), "reduce": (1 - gates).tolist()},
+        "dominant": {"normal": {"sep_conv_3x3": 2}, "reduce": {}},
+    }
+
+
+def test_numbers_become_scalars_in_groups(record):
+    writer = Recorder()
+    log_epoch(writer, record, SPACE)
+    scalars = {tag: value for tag, value in writer.scalars.items() if not tag.startswith("dominant/")}
+    assert scalars == {
+        "train/loss": (1.5, 7),
+        "valid/accuracy": (0.75, 7),
+        "search/valid": (3, 7),
+        "search/lr_alpha": (0.1, 7),
+    }
+
+
+def test_dominant_operations_are_counted_for_every_candidate(record):
+    writer = Recorder()
+    log_epoch(writer, record, SPACE)
+    counts = {tag: value for tag, (value, _) in writer.scalars.items() if tag.startswith("dominant/")}
+    assert len(counts) == 2 * len(SPACE.candidates)
+    assert {tag for tag, count in counts.items() if count} == {"dominant/normal/sep_conv_3x3"}
+    assert counts["dominant/normal/sep_conv_3x3"] == 2
+
+
+@pytest.mark.parametrize("names", [["gates"], ["gates", "alphas"]])
+def test_gates_and_alphas_become_histograms(record, names):
+    writer = Recorder()
+    record |= dict.fromkeys(names, record["gates"])
+    log_epoch(writer, record, SPACE)
+    assert set(writer.histograms) == {f"{name}/{cell}" for name in names for cell in ("normal", "reduce")}
+    values, step = writer.histograms["gates/reduce"]
+    np.testing.assert_array_equal(values, record["gates"]["reduce"])
+    assert step == 7
+
+
+def test_the_heatmap_becomes_an_image(record):
+    writer = Recorder()
+    log_epoch(writer, record, SPACE)
+    image, step, dataformats = writer.images["gates/heatmap"]
+    assert (step, dataformats, image.dtype, image.shape[2]) == (7, "HWC", np.uint8, 3)
+    assert image.min() < 60  # dark squares
+    assert image.max() == 255
+
+
+def test_pixels_have_the_size_and_colour_of_the_figure():
+    image = pixels(Figure(figsize=(3, 2), dpi=50, facecolor="#FF8000"))
+    assert image.shape == (100, 150, 3)
+    assert image[0, 0].tolist() == [255, 128, 0]
+
+
+def test_the_real_writer_takes_it(record, tmp_path):
+    with SummaryWriter(tmp_path) as writer:
+        log_epoch(writer, record, SPACE)
+    (events,) = tmp_path.iterdir()
+    assert b"gates/heatmap" in events.read_bytes()
