@@ -50,7 +50,7 @@ def read_text(path: Path) -> str:
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping a YAML file holds. Raises UserError with the line where it is not YAML or not a mapping."""
     try:
-        content = yaml.load(read_text(path), Loader=_Loader)  # noqa: S506 - a SafeLoader
+        content = yaml.load(read_text(path), Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""

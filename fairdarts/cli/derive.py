@@ -20,7 +20,8 @@ EPILOG = """methods:
   threshold   FairDARTS: of these, the operations whose gate reaches the threshold
   edge        on every edge, up to two operations whose gates reach the threshold
 
-An .npz file holds gates (softmax or sigmoid of α) from 0 to 1: normal and reduce, [edges, candidates], [14, 7] in S1."""
+An .npz file holds gates (softmax or sigmoid of α) from 0 to 1: normal and reduce, [edges, candidates].
+In S1 that is [14, 7]."""
 
 
 def main(argv: Sequence[str]) -> int:

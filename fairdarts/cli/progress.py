@@ -38,7 +38,6 @@ class SearchProgress:
         fields = {"epoch": 0, "epochs": settings.epochs, "step": 0, "steps": 0, "numbers": ""}
         self.task = self.bar.add_task("search", total=None, **fields)
         self.shown = 0.0
-        self.begun = time.monotonic()
         self.first: int | None = None
         """global number of the first step seen: a resumed search does not begin at 1"""
 
@@ -58,15 +57,13 @@ class SearchProgress:
             return
         self.shown = time.monotonic()
         rule = self.settings.derive
-        gates = {cell: gate.detach().double().cpu().numpy() for cell, gate in relax(alphas, self.settings.relaxation).items()}
-        count = sum(
-            sum(dominant(gates[cell], self.space, rule.method, rule.threshold).values()) for cell in CELLS
-        )
+        gates = {
+            cell: gate.detach().double().cpu().numpy() for cell, gate in relax(alphas, self.settings.relaxation).items()
+        }
+        count = sum(sum(dominant(gates[cell], self.space, rule.method, rule.threshold).values()) for cell in CELLS)
         means = dict(zip(SUMS, (sums / step).tolist(), strict=True))
         numbers = f"loss {means['train_loss']:.3f}  accuracy {means['train_accuracy']:.1%}  {count} dominant "
-        self.bar.update(
-            self.task, completed=done - self.first, epoch=epoch, step=step, steps=steps, numbers=numbers
-        )
+        self.bar.update(self.task, completed=done - self.first, epoch=epoch, step=step, steps=steps, numbers=numbers)
 
     def epoch(self, record: dict[str, Any]) -> None:
         held_out = f"  held-out {record['valid_accuracy']:6.1%}" if "valid_accuracy" in record else ""
@@ -75,4 +72,5 @@ class SearchProgress:
             f"epoch {record['epoch']:>3}/{self.settings.epochs}  loss {record['train_loss']:.4f}  "
             f"accuracy {record['train_accuracy']:6.1%}{held_out}  dominant {counts}  {record['seconds']:.1f} s",
             highlight=False,
+            soft_wrap=True,
         )

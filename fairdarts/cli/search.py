@@ -145,10 +145,11 @@ def summarize(genotype: Genotype, space: CellSpace, source: Source, settings: Se
             network = cifar_network(genotype, space, size.cells, size.channels, len(source.classes), len(source.mean))
         say(f"network    {cost_text(count(network, len(source.mean), source.image))} ({shape})")
     except UserError as error:
-        strongest = {cell: max(map(max, run.records()[-1]["gates"][cell])) for cell in CELLS}
-        say(f"network    none: {error}; strongest gates: normal {strongest['normal']:.3f}, reduce {strongest['reduce']:.3f}")
+        gates = run.records()[-1]["gates"]
+        strongest = ", ".join(f"{cell} {max(map(max, gates[cell])):.3f}" for cell in CELLS)
+        say(f"network    none: {error}; strongest gates: {strongest}")
     say(f"run        {run.path}")
     say(f"figures    {run.figures}")
-    say(f"TensorBoard: tensorboard --logdir {run.path}")
-    say("continue with, for example")
-    say("  " + command("derive", run.path, "--method", "edge", "--threshold", rule.threshold or 0.2))
+    say(f"curves     tensorboard --logdir {run.path}")
+    again = ("argmax",) if rule.method != "argmax" else ("threshold", "--threshold", 0.2)
+    say(f"continue   {command('derive', run.path, '--method', *again)}")

@@ -33,13 +33,16 @@ def say(message: str) -> None:
 
 
 def command(*words: object) -> str:
-    """A command line to copy: `fairdarts …` where that is on the path, else through this Python."""
-    if shutil.which("fairdarts"):
+    """A command line to copy, which runs this very installation from the current directory."""
+    script = Path(sys.executable).with_name("fairdarts")
+    found = shutil.which("fairdarts")
+    if found and Path(found).resolve() == script.resolve():
         start = ["fairdarts"]
     else:
-        python = Path(sys.executable)
-        here = python.is_relative_to(Path.cwd())
-        start = [str(python.relative_to(Path.cwd()) if here else python), "-m", "fairdarts"]
+        program = script if script.is_file() else Path(sys.executable)
+        here = program.is_relative_to(Path.cwd())
+        start = [str(program.relative_to(Path.cwd()) if here else program)]
+        start += [] if script.is_file() else ["-m", "fairdarts"]
     return shlex.join([*start, *map(str, words)])
 
 

@@ -16,7 +16,9 @@ from fairdarts.networks.cell import NETWORKS
 from fairdarts.networks.zoo import build, load_genotype
 
 EPILOG = "Counts are those of the paper's networks: parameters without and with the auxiliary head, multiply-adds of\n"
-EPILOG += "convolutions and linear layers for one image. `cifar` is 20 cells of 36 channels on 32×32, `imagenet` 14 of 48\n"
+EPILOG += (
+    "convolutions and linear layers for one image. `cifar` is 20 cells of 36 channels on 32×32, `imagenet` 14 of 48\n"
+)
 EPILOG += "on 224×224."
 
 

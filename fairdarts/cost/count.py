@@ -23,7 +23,7 @@ class Cost(NamedTuple):
 class _PassThrough(TorchFunctionMode):
     """Skips what keeps a tensor's shape and is not counted: three quarters of a count on the meta device."""
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):  # noqa: ANN001 - torch's signature
+    def __torch_function__(self, func, types, args=(), kwargs=None):
         return args[0] if func in (F.relu, F.batch_norm) else func(*args, **(kwargs or {}))
 
 

@@ -25,7 +25,7 @@ def split(size: int, portion: float) -> tuple[list[int], list[int]]:
 
 
 class EndlessBatches(Sampler):
-    """Batches of (index, seed of its augmentation): shuffled passes cut into full batches, for ever, from batch `start`.
+    """Batches of (index, seed of its augmentation), from batch `start`: shuffled passes cut into full batches.
 
     What is left of a pass when no full batch remains is dropped: a batch of a few images spoils BatchNorm.
     """

@@ -71,9 +71,8 @@ def cifar(kind: type[datasets.CIFAR10], root: str, mean: tuple[float, ...], std:
             dataset = kind(root, train=True, download=True)
         except (URLError, OSError, RuntimeError) as error:
             reason = str(getattr(error, "reason", error)).splitlines()[0]
-            raise UserError(
-                f"data.root: no {kind.__name__} ({kind.base_folder}) in {root}, and it could not be downloaded: {reason}"
-            ) from None
+            missing = f"no {kind.__name__} ({kind.base_folder}) in {root}"
+            raise UserError(f"data.root: {missing}, and it could not be downloaded: {reason}") from None
     return Source(dataset, tuple(dataset.classes), 32, mean, std)
 
 

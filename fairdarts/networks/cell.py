@@ -1,4 +1,4 @@
-"""The stand-alone CIFAR and ImageNet networks of a cell genotype, as DARTS (arXiv:1806.09055, section 3) builds them."""
+"""The stand-alone CIFAR and ImageNet networks of a cell genotype, as in DARTS (arXiv:1806.09055, section 3)."""
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,13 @@ class Cell(nn.Module):
     """One cell of a genotype: reads s0 and s1, the outputs of the two cells before, and concatenates its live nodes."""
 
     def __init__(
-        self, edges: tuple[Edge, ...], c_prev_prev: int, c_prev: int, channels: int, reduction: bool, reduction_prev: bool
+        self,
+        edges: tuple[Edge, ...],
+        c_prev_prev: int,
+        c_prev: int,
+        channels: int,
+        reduction: bool,
+        reduction_prev: bool,
     ):
         super().__init__()
         self.edges, self.concat = live(edges)

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fairdarts.ops.depthwise import DepthwiseConv2d
+
 
 class Zero(nn.Module):
     """DARTS' `none`: nothing flows along the edge."""
@@ -25,7 +27,7 @@ class Zero(nn.Module):
 class FactorizedReduce(nn.Module):
     """Halves the resolution without a kernel: two 1×1 convolutions of stride 2, the second one pixel further on.
 
-    c_in and c_out are channels. An odd height or width is padded by one for the shifted half, so that both halves agree.
+    c_in and c_out are channels. An odd height or width is padded by one for the shifted half, so both halves agree.
     """
 
     def __init__(self, c_in: int, c_out: int, affine: bool = True):
@@ -48,10 +50,9 @@ def relu_conv_bn(c_in: int, c_out: int, affine: bool = True) -> nn.Sequential:
 
 def separable(channels: int, kernel: int, stride: int, dilation: int, affine: bool) -> list[nn.Module]:
     """ReLU, depthwise convolution, pointwise convolution, BatchNorm."""
-    padding = dilation * (kernel - 1) // 2
     return [
         nn.ReLU(),
-        nn.Conv2d(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False),
+        DepthwiseConv2d(channels, kernel, stride, dilation),
         nn.Conv2d(channels, channels, 1, bias=False),
         nn.BatchNorm2d(channels, affine=affine),
     ]

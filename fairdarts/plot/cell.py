@@ -55,13 +55,14 @@ def cell_graph(edges: tuple[Edge, ...], title: str, inputs: int = 2, nodes: int 
     with graph.subgraph() as first:
         first.attr(rank="min")
         for source in range(inputs):
-            first.node(names[source], **(_INPUT if source in read else _UNREAD))
+            label = f"<c<sub>k−{inputs - source}</sub>>"
+            first.node(names[source], label, **(_INPUT if source in read else _UNREAD))
         for source in range(1, inputs):  # keeps them in order from top to bottom
             first.edge(names[source - 1], names[source], style="invis")
     for node in fed:
         graph.node(names[node], **_NODE)
         graph.edge(names[node], "c_{k}", color=style.FAINT, penwidth="0.8", arrowsize="0.5")
-    graph.node("c_{k}", **_OUTPUT)
+    graph.node("c_{k}", "<c<sub>k</sub>>", **_OUTPUT)
     for number, (op, node, source) in enumerate(kept):
         box, colour = f"op{number}", style.colour(op)
         graph.node(box, style.label(op), color=colour, fillcolor=colour, fontcolor=style.ink_on(colour), **_OPERATION)

@@ -11,7 +11,7 @@ from fairdarts.config import UserError
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside the file, flush to disk, rename over it: readers see the old content or the new one, never a part."""
+    """Write beside the file, flush to disk, rename over it: readers see the old content or the new, never a part."""
     temporary = path.with_name(path.name + ".tmp")
     try:
         with open(temporary, "wb") as file:

@@ -6,7 +6,7 @@ from fairdarts.config import UserError
 
 
 def pick(name: str) -> torch.device:
-    """The device of a setting: `auto` takes CUDA where it is, `cpu` and `cuda` insist. Raises UserError without CUDA."""
+    """The device of a setting: `auto` takes CUDA where it is, `cpu` and `cuda` insist. UserError without CUDA."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():

@@ -65,14 +65,10 @@ def derive_cell(gates: np.ndarray, space: CellSpace, method: str, threshold: flo
             rows = sorted(rows, key=lambda row: -gates[row][best[row]])[:EDGES_PER_NODE]
             chosen += [(row, best[row]) for row in rows]
     floor = 0.0 if method == "argmax" else threshold
-    return tuple(
-        (space.candidates[column], *space.edges[row]) for row, column in chosen if gates[row][column] >= floor
-    )
+    return tuple((space.candidates[column], *space.edges[row]) for row, column in chosen if gates[row][column] >= floor)
 
 
-def derive(
-    gates: Matrices, space: CellSpace, method: str, threshold: float | None, name: str, source: str
-) -> Genotype:
+def derive(gates: Matrices, space: CellSpace, method: str, threshold: float | None, name: str, source: str) -> Genotype:
     """The genotype of both cells (see `derive_cell`)."""
     cells = {cell: derive_cell(gates[cell], space, method, threshold) for cell in CELLS}
     return Genotype(schema=1, name=name, space=space.name, source=source, **cells)

@@ -86,7 +86,9 @@ def search(
     steps = len(halves[0]) // batch_size
     smallest = len(halves[0]) if settings.architect.kind == "single_level" else min(map(len, halves))
     if smallest < batch_size:
-        raise UserError(f"data.batch_size: {batch_size}: should be at most {smallest}, the images of a part of the data")
+        raise UserError(
+            f"data.batch_size: {batch_size}: should be at most {smallest}, the images of a part of the data"
+        )
 
     learner = make_learner(settings, space, source, device)
     epoch, step, seconds, sums = 0, 0, 0.0, torch.zeros(len(SUMS), device=device)
@@ -114,7 +116,9 @@ def search(
             try:
                 sums += take_step(learner, train, valid)
             except UserError:  # an image could not be read: nothing of this step has happened yet
-                checkpoint.save(run.last, state_of(learner, images, sums, epoch, step, seconds + time.monotonic() - clock))
+                checkpoint.save(
+                    run.last, state_of(learner, images, sums, epoch, step, seconds + time.monotonic() - clock)
+                )
                 raise
             step += 1
             observer.step(epoch + 1, step, steps, sums, learner.alphas)
@@ -126,9 +130,8 @@ def search(
 
         means = dict(zip(SUMS, (sums / steps).tolist(), strict=True))
         if not math.isfinite(means["train_loss"]):
-            raise UserError(
-                f"{run.path}: the loss is no longer finite in epoch {epoch + 1}; lower weights.lr ({settings.weights.lr})"
-            )
+            advice = f"lower weights.lr ({settings.weights.lr})"
+            raise UserError(f"{run.path}: the loss is no longer finite in epoch {epoch + 1}; {advice}")
         seconds, clock = seconds + time.monotonic() - clock, time.monotonic()
         record = gate_record(epoch + 1, learner, space)
         measured = {key: mean for key, mean in means.items() if not math.isnan(mean)}
@@ -191,12 +194,12 @@ def state_of(learner: Learner, images: int, sums: Tensor, epoch: int, step: int,
     }
 
 
-def restore(
-    learner: Learner, images: int, sums: Tensor, state: dict[str, Any], run: Run
-) -> tuple[int, int, float]:
+def restore(learner: Learner, images: int, sums: Tensor, state: dict[str, Any], run: Run) -> tuple[int, int, float]:
     """Put a state into the learner, in place; gives the position: epoch, step, and seconds spent on the epoch."""
     if state.get("images") != images:
-        raise UserError(f"data: {images} images, but the run began with {state.get('images')}: it would not be the same")
+        raise UserError(
+            f"data: {images} images, but the run began with {state.get('images')}: it would not be the same"
+        )
     try:
         learner.supernet.load_state_dict(state["supernet"])
         for cell, alpha in learner.alphas.items():
