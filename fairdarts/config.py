@@ -17,7 +17,9 @@ class UserError(Exception):
 class Settings(BaseModel):
     """Base of every checked YAML section: frozen, no unknown keys, the docstring under a field is its help."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False, coerce_numbers_to_str=True
+    )
 
 
 S = TypeVar("S", bound=Settings)
@@ -154,10 +156,10 @@ def _set(content: dict[str, Any], key: str, text: str) -> None:
         content = content.setdefault(part, {})
         if not isinstance(content, dict):
             raise UserError(f"command line: --{key}: '{part}' has no keys of its own")
-    try:
-        content[last] = yaml.safe_load(text)
+    try:  # a list or a null needs YAML; plain words stay words, which the model turns into what it wants
+        content[last] = yaml.safe_load(text) if text[:1] in ("[", "{") or text == "null" else text
     except yaml.YAMLError:
-        content[last] = text
+        raise UserError(f"command line: --{key}: {text}: not valid YAML") from None
 
 
 def _members(annotation: Any) -> dict[str, type[Settings]]:

@@ -20,7 +20,7 @@ from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.tensorboard import log_epoch
 from fairdarts.runtime.run import Run, changed_versions, create, open_run
 from fairdarts.runtime.stop import Interrupted, Stop, catch_signals
-from fairdarts.search.loop import search
+from fairdarts.search.loop import check_fit, search
 from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.cell import CellSpace, load_space
 
@@ -50,6 +50,7 @@ def main(argv: Sequence[str]) -> int:
         settings = check(SearchSettings, read_yaml(path), path, overrides)
         space = load_space(settings.space)
         source = open_source(settings.data)
+        check_fit(settings, space, len(source.dataset))
         run = create(args.out or free_path(Path("runs") / f"{settings.name}-seed{settings.seed}"), settings, space)
     else:
         raise UserError(f"fairdarts search: --config or --resume is missing{nearest('', resources.names('recipes'))}")

@@ -46,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
     for entry in rows:
         numbers = (entry["params"], entry["params_with_auxiliary"], entry["madds"])
         table.add_row(entry["name"], entry["space"], entry["source"], *(f"{number / 1e6:.2f} M" for number in numbers))
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
     return 0
 
 

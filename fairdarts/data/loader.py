@@ -72,6 +72,7 @@ def batches(
         batch_sampler=EndlessBatches(indices, batch_size, seed, start),
         num_workers=workers,
         worker_init_fn=_leave_signals_to_the_parent,
+        generator=torch.Generator(),  # else the loader draws from the generator that a checkpoint holds
         pin_memory=device.type == "cuda",
     )
     iterator = iter(loader)

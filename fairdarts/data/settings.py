@@ -51,7 +51,7 @@ class Folder(_Data):
     root: str
     """folder of the data set"""
     image_size: int = Field(default=32, ge=4)
-    """height and width that images are brought to, in pixels"""
+    """height and width of the images, in pixels"""
 
 
 class Fake(_Data):
@@ -62,7 +62,7 @@ class Fake(_Data):
     images: int = Field(default=256, ge=4)
     """number of images"""
     image_size: int = Field(default=32, ge=4)
-    """height and width, in pixels"""
+    """height and width of the images, in pixels"""
     classes: int = Field(default=10, ge=2)
     """number of classes"""
 

@@ -6,7 +6,6 @@ from urllib.error import URLError
 
 import torch
 from PIL import Image
-from sklearn.datasets import load_digits
 from torch.utils.data import Dataset, TensorDataset
 from torchvision import datasets
 
@@ -56,6 +55,8 @@ def open_source(settings: DataSettings) -> Source:
 
 def digits() -> Source:
     """scikit-learn's digits: values 0 to 16 become 0 to 255. A mirrored digit is another digit, so none is flipped."""
+    from sklearn.datasets import load_digits  # takes two seconds to import, and only this data set needs it
+
     bundle = load_digits()
     images = torch.from_numpy(bundle.images * (255 / 16)).round().to(torch.uint8)[:, None]
     labels = torch.from_numpy(bundle.target).long()

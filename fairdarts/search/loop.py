@@ -65,6 +65,19 @@ def make_learner(settings: SearchSettings, space: CellSpace, source: Source, dev
     return Learner(settings, supernet, alphas, weight_optimizer, alpha_optimizer)
 
 
+def check_fit(settings: SearchSettings, space: CellSpace, images: int) -> tuple[list[int], list[int]]:
+    """The indices of training and held-out images. Raises UserError where settings and data do not go together."""
+    cells = settings.supernet.cells or space.supernet.cells
+    if len(space.reduction_cells(cells)) == cells:
+        raise UserError(f"supernet.cells: {cells}: all of them are reduction cells in {space.name}; should be more")
+    halves = split(images, settings.data.train_portion)
+    smallest = len(halves[0]) if settings.architect.kind == "single_level" else min(map(len, halves))
+    if settings.data.batch_size > smallest:
+        has = f"should be at most {smallest}, the images that train the weights or the architecture"
+        raise UserError(f"data.batch_size: {settings.data.batch_size}: {has}")
+    return halves
+
+
 def search(
     settings: SearchSettings,
     space: CellSpace,
@@ -80,16 +93,9 @@ def search(
     last step or at least of the last checkpoint saved.
     """
     device = pick(settings.device)
-    images = len(source.dataset)
-    halves = split(images, settings.data.train_portion)
-    batch_size = settings.data.batch_size
+    images, batch_size = len(source.dataset), settings.data.batch_size
+    halves = check_fit(settings, space, images)
     steps = len(halves[0]) // batch_size
-    smallest = len(halves[0]) if settings.architect.kind == "single_level" else min(map(len, halves))
-    if smallest < batch_size:
-        raise UserError(
-            f"data.batch_size: {batch_size}: should be at most {smallest}, the images of a part of the data"
-        )
-
     learner = make_learner(settings, space, source, device)
     epoch, step, seconds, sums = 0, 0, 0.0, torch.zeros(len(SUMS), device=device)
     if resume:

@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from fairdarts.config import Settings
 from fairdarts.data.settings import DataSettings
@@ -46,11 +46,12 @@ class ArchitectSettings(Settings):
     initial_std: float = Field(ge=0)
     """standard deviation of α at the start; 0 is the fair start"""
 
-    @model_validator(mode="after")
-    def _rates(self) -> Self:
-        if not all(0 <= beta < 1 for beta in self.betas):
-            raise ValueError(f"betas {list(self.betas)} should be from 0 to below 1")
-        return self
+    @field_validator("betas")
+    @classmethod
+    def _rates(cls, betas: tuple[float, float]) -> tuple[float, float]:
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"{list(betas)}: should be from 0 to below 1")
+        return betas
 
 
 class ZeroOneSettings(Settings):

@@ -1,0 +1,89 @@
+"""Every command of the README runs, in its order, on images and sizes small enough for a test."""
+
+import re
+import runpy
+import shlex
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from torchvision import datasets
+
+from fairdarts import resources
+from fairdarts.cli import main
+from fairdarts.data import sources
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SMALL = shlex.split("--epochs 1 --supernet.cells 3 --supernet.channels 2 --data.batch_size 4 --data.workers 0")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    return [shlex.split(line, comments=True) for block in blocks("sh") for line in block.splitlines()]
+
+
+@pytest.fixture
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory as the README's reader has it: photos in class folders, matrices of gates, CIFAR-10 at hand."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for number in range(20):
+        folder = tmp_path / "photos" / ("cat" if number % 2 else "dog")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+    np.savez(tmp_path / "gates.npz", normal=rng.random((14, 7)), reduce=rng.random((14, 7)))
+    small = sources.Source(datasets.FakeData(16, (3, 32, 32), 10), tuple("0123456789"), 32, *sources.FAKE_STATISTICS)
+    monkeypatch.setattr(sources, "cifar", lambda *_: small)
+    return tmp_path
+
+
+def test_every_command_runs(user: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = resources.names("genotypes")[:2]
+    monkeypatch.setattr(
+        resources, "names", lambda kind, names=resources.names: kept if kind == "genotypes" else names(kind)
+    )
+    ran = []
+    for words in commands():
+        if words[0] == "make":
+            continue
+        search = "--config" in words or "tools/search_cifar.py" in words
+        arguments = words[1:] + (SMALL if search else [])
+        if words[0] == "python":
+            monkeypatch.setattr("sys.argv", arguments)
+            with pytest.raises(SystemExit) as exit_info:
+                runpy.run_path(str(ROOT / arguments[0]), run_name="__main__")
+            status = exit_info.value.code
+        else:
+            assert words[0] == "fairdarts"
+            status = main(arguments)
+        assert status == 0, (words, capsys.readouterr().err)
+        ran.append(words[1])
+    assert {"search", "derive", "draw", "zoo", "tools/search_cifar.py"} <= set(ran)
+    assert (user / "figures" / "fairdarts-a-normal.gv").is_file()
+
+
+def test_make_targets_exist() -> None:
+    targets = [words[1] for words in commands() if words[0] == "make"]
+    assert set(targets) == {"search", "test"}
+    for target in targets:
+        subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_python_of_the_readme_runs() -> None:
+    (code,) = blocks("python")
+    names: dict[str, object] = {}
+    exec(code, names)
+    assert names["network"].drop_probability == 0.2
+
+
+def test_every_recipe_and_file_named_exists() -> None:
+    for recipe in resources.names("recipes"):
+        assert f"`{recipe}`" in README
+    for target in re.findall(r"\]\(([^)h][^)]*)\)", README):
+        assert (ROOT / target).exists(), target
