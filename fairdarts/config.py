@@ -28,9 +28,11 @@ S = TypeVar("S", bound=Settings)
 class _Loader(yaml.SafeLoader):
     """The safe loader, refusing a key that is written twice: YAML would silently take the last."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict:
         seen = set()
-        for key_node, _ in node.value:
+        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key should be a word", key_node.start_mark)
             if key_node.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"key '{key_node.value}' stands twice", key_node.start_mark
@@ -56,7 +58,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise UserError(f"{path}{where}: not valid YAML: {problem}") from None
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:  # a date such as 2020-13-45
+        raise UserError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: should hold keys and values, not {type(content).__name__}")
     return content
@@ -98,29 +103,15 @@ def check(model: type[S], content: dict[str, Any], source: str | Path, overrides
     """
     overrides = overrides or {}
     content = _copy(content)
+    _switch_kinds(model, content, overrides)
     for key, text in overrides.items():
         _set(content, key, text)
-    switched = {key.removesuffix(".kind") for key in overrides if key.endswith(".kind")}
-    while True:
-        try:
-            return model.model_validate(content)
-        except ValidationError as error:
-            problems = error.errors()
-            stale = [
-                path
-                for problem in problems
-                if problem["type"] == "extra_forbidden"
-                and (path := _locate(model, problem["loc"])[0])
-                and ".".join(path[:-1]) in switched
-                and ".".join(path) not in overrides
-            ]
-            if not stale:
-                raise UserError(_explain(model, problems[0], str(source), overrides)) from None
-            for path in stale:
-                section = content
-                for part in path[:-1]:
-                    section = section[part]
-                del section[path[-1]]
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        # A misspelt key is the reason, where the key that it should have been is reported missing as well.
+        problem = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+        raise UserError(_explain(model, problem, str(source), overrides)) from None
 
 
 def describe(model: type[Settings], prefix: str = "") -> str:
@@ -148,6 +139,17 @@ def _choices(choices: tuple) -> str:
 
 def _copy(value: Any) -> Any:
     return {key: _copy(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _switch_kinds(model: type[Settings], content: dict[str, Any], overrides: dict[str, str]) -> None:
+    """Where the command line changes a section's kind, drop the keys that the old kind knows and the new does not."""
+    for name, field in model.model_fields.items():
+        section, members = content.get(name), _members(field.annotation)
+        if f"{name}.kind" in overrides and isinstance(section, dict):
+            old, new = members.get(str(section.get("kind"))), members.get(overrides[f"{name}.kind"])
+            if old and new:
+                for key in old.model_fields.keys() - new.model_fields.keys():
+                    section.pop(key, None)
 
 
 def _set(content: dict[str, Any], key: str, text: str) -> None:
@@ -198,7 +200,8 @@ def _explain(model: type[Settings], problem: dict, source: str, overrides: dict[
     key, kind = ".".join(path), problem["type"]
     if kind == "union_tag_invalid" or kind == "union_tag_not_found":
         key += ".kind"
-    place = f"command line: --{key}" if key in overrides else f"{source}: {key}" if key else source
+    told = any(key == name or key.startswith(f"{name}.") for name in overrides)
+    place = f"command line: --{key}" if told else f"{source}: {key}" if key else source
     known = [field.alias or name for name, field in owner.model_fields.items()] if owner else []
     if kind == "extra_forbidden":
         return f"{place}: unknown key{nearest(path[-1], known)}"

@@ -47,14 +47,20 @@ def live(edges: tuple[Edge, ...], inputs: int = 2) -> tuple[tuple[Edge, ...], tu
     return tuple(kept), tuple(sorted(fed - set(range(inputs))))
 
 
+def _quoted(text: str) -> str:
+    """Text in YAML's double quotes, with what YAML may not hold plainly escaped."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in quoted)
+
+
 def to_yaml(genotype: Genotype) -> str:
     """The genotype as a YAML document, one operation a line."""
     lines = ["schema: 1"]
-    lines += [f"{key}: {json.dumps(getattr(genotype, key), ensure_ascii=False)}" for key in ("name", "space", "source")]
+    lines += [f"{key}: {_quoted(getattr(genotype, key))}" for key in ("name", "space", "source")]
     for cell in CELLS:
         edges = getattr(genotype, cell)
         lines.append(f"{cell}:" if edges else f"{cell}: []")
-        lines += [f"  - [{json.dumps(op, ensure_ascii=False)}, {node}, {source}]" for op, node, source in edges]
+        lines += [f"  - [{_quoted(op)}, {node}, {source}]" for op, node, source in edges]
     return "\n".join(lines) + "\n"
 
 
@@ -80,15 +86,15 @@ def from_darts_text(text: str, name: str, space: str = "s1", source: str = "", n
         raise UserError(f"{place}: no 'Genotype(' in this text")
     try:
         call = ast.parse(text[start : _closing(text, start + len("Genotype"), place)], mode="eval").body
-    except SyntaxError as error:
-        raise UserError(f"{place}: not a printed Genotype(...): {error.msg}") from None
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise UserError(f"{place}: not a printed Genotype(...): {getattr(error, 'msg', 'nested too deep')}") from None
     given = {keyword.arg: keyword.value for keyword in call.keywords}
     cells = {}
     for cell in CELLS:
         if cell not in given:
             raise UserError(f"{place}: the Genotype(...) has no {cell}=")
         concat = _literal(given.get(f"{cell}_concat"), f"{place}: {cell}_concat")
-        if concat is not None and list(concat) != list(range(2, 2 + nodes)):
+        if concat is not None and concat not in (range(2, 2 + nodes), [*range(2, 2 + nodes)]):
             raise UserError(f"{place}: {cell}_concat: should be range(2, {2 + nodes}), every intermediate node")
         cells[cell] = _triples(_literal(given[cell], f"{place}: {cell}"), f"{place}: {cell}", nodes)
     return check(Genotype, {"name": name, "space": space, "source": source, **cells}, place)
@@ -119,7 +125,7 @@ def _literal(node: ast.expr | None, place: str) -> list | range | None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range":
             return range(*(int(ast.literal_eval(argument)) for argument in node.args))
         value = ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, OverflowError):
         raise UserError(f"{place}: should be a list of literals") from None
     if not isinstance(value, list | tuple):
         raise UserError(f"{place}: should be a list, not {type(value).__name__}")

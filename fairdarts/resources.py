@@ -23,11 +23,12 @@ def names(kind: Kind) -> list[str]:
 
 def find(kind: Kind, name: str) -> Path:
     """The file of a shipped name, or of a user's own path. Raises UserError where there is neither."""
-    shipped = folder(kind) / f"{name}.yaml"
-    if "/" not in name and shipped.is_file():
-        return shipped
-    path = Path(name)
-    if path.is_file():
-        return path
+    if name in names(kind):
+        return folder(kind) / f"{name}.yaml"
+    try:
+        if Path(name).is_file():
+            return Path(name)
+    except OSError:  # a name too long for a file
+        pass
     what = {"recipes": "recipe", "search_spaces": "search space", "genotypes": "genotype"}[kind]
     raise UserError(f"{name}: neither a file nor a shipped {what}{nearest(name, names(kind))}")

@@ -20,7 +20,7 @@ from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.tensorboard import log_epoch
 from fairdarts.runtime.run import Run, changed_versions, create, open_run
 from fairdarts.runtime.stop import Interrupted, Stop, catch_signals
-from fairdarts.search.loop import check_fit, search
+from fairdarts.search.loop import Diverged, check_fit, search
 from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.cell import CellSpace, load_space
 
@@ -69,6 +69,10 @@ def main(argv: Sequence[str]) -> int:
             say(f"{interrupted}: the state is saved; continue with")
             say(command("search", "--resume", run.path))
             return 128 + interrupted.signal
+        except Diverged:
+            raise
+        except UserError as error:
+            raise UserError(f"{error}; then continue with: {command('search', '--resume', run.path)}") from None
         figures_of(run, run.figures)
     summarize(genotype, space, source, settings, run)
     sys.stdout.write(to_yaml(genotype))
@@ -139,7 +143,7 @@ def summarize(genotype: Genotype, space: CellSpace, source: Source, settings: Se
     counts = ", ".join(f"{len(live(getattr(genotype, cell))[0])} {cell}" for cell in CELLS)
     how = rule.method if rule.method == "argmax" else f"{rule.method} {rule.threshold}"
     say(f"genotype   {genotype.name}: {counts} operations ({how})")
-    size = space.networks["cifar"]
+    size = space.networks.cifar
     shape = f"{size.channels} channels, {size.cells} cells, {source.image}×{source.image} images"
     try:
         with torch.device("meta"):
@@ -148,7 +152,7 @@ def summarize(genotype: Genotype, space: CellSpace, source: Source, settings: Se
     except UserError as error:
         gates = run.records()[-1]["gates"]
         strongest = ", ".join(f"{cell} {max(map(max, gates[cell])):.3f}" for cell in CELLS)
-        say(f"network    none: {error}; strongest gates: {strongest}")
+        say(f"network    none, as {error}; strongest gates: {strongest}")
     say(f"run        {run.path}")
     say(f"figures    {run.figures}")
     say(f"curves     tensorboard --logdir {run.path}")

@@ -55,7 +55,7 @@ def row(name: str, network: str) -> dict[str, object]:
     genotype, space = load_genotype(name)
     with torch.device("meta"):
         built = build(genotype, space, network, auxiliary=True)
-    cost = count(built, image=space.networks[network].image)
+    cost = count(built, image=getattr(space.networks, network).image)
     return {
         "name": genotype.name,
         "space": genotype.space,

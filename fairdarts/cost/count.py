@@ -35,10 +35,11 @@ def count(network: nn.Module, in_channels: int = 3, image: int = 32) -> Cost:
     """
     sizes = {name: parameter.numel() for name, parameter in network.named_parameters()}
     device = next(network.parameters()).device
-    training = network.training
+    modes = [(module, module.training) for module in network.modules()]
     with torch.no_grad(), _PassThrough(), FlopCounterMode(display=False) as counter:
         network.eval()(torch.empty(1, in_channels, image, image, device=device))
-    network.train(training)
+    for module, training in modes:
+        module.training = training
     every = sum(sizes.values())
     auxiliary = sum(size for name, size in sizes.items() if name.startswith("auxiliary."))
     return Cost(every - auxiliary, every, counter.get_total_flops() // 2)

@@ -78,7 +78,7 @@ class ImageNetStem(nn.Module):
 
 
 def auxiliary_head(channels: int, classes: int, stride: int, last_norm: bool) -> nn.Sequential:
-    """Classifier after the second reduction, for training only: features [B, C, 8 or 14, …] → logits [B, classes].
+    """Classifier after the second reduction, for training only: features [B, C, 8, 8] or [B, C, 7, 7] → logits.
 
     DARTS' ImageNet head lacks the last BatchNorm (`last_norm=False`), its CIFAR head has it.
     """

@@ -34,5 +34,5 @@ def build(
     genotype: Genotype, space: CellSpace, network: Literal["cifar", "imagenet"] = "cifar", auxiliary: bool = False
 ) -> nn.Module:
     """The stand-alone network of a genotype in the size its space states for CIFAR or ImageNet."""
-    size = space.networks[network]
+    size = getattr(space.networks, network)
     return NETWORKS[network](genotype, space, size.cells, size.channels, size.classes, auxiliary=auxiliary)

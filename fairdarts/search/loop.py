@@ -27,6 +27,10 @@ from fairdarts.supernet.cell import CellSupernet
 WEIGHTS, ALPHAS, TRAIN, VALID = range(4)  # the streams of the seed
 
 
+class Diverged(UserError):
+    """The loss is no longer a number: a new search with other settings may help, a resumed one cannot."""
+
+
 class Observer(Protocol):
     """Who watches a search; nothing it does changes a number."""
 
@@ -90,7 +94,7 @@ def search(
     """Search from the start, or (resume) from the run's last checkpoint, to the final genotype.
 
     Raises Interrupted once a signal stopped it, the state saved; UserError where data or disk fail, the state of the
-    last step or at least of the last checkpoint saved.
+    last step or at least of the last checkpoint saved; Diverged where the loss is no longer finite.
     """
     device = pick(settings.device)
     images, batch_size = len(source.dataset), settings.data.batch_size
@@ -137,7 +141,7 @@ def search(
         means = dict(zip(SUMS, (sums / steps).tolist(), strict=True))
         if not math.isfinite(means["train_loss"]):
             advice = f"lower weights.lr ({settings.weights.lr})"
-            raise UserError(f"{run.path}: the loss is no longer finite in epoch {epoch + 1}; {advice}")
+            raise Diverged(f"{run.path}: the loss is no longer finite in epoch {epoch + 1}; {advice}")
         seconds, clock = seconds + time.monotonic() - clock, time.monotonic()
         record = gate_record(epoch + 1, learner, space)
         measured = {key: mean for key, mean in means.items() if not math.isnan(mean)}

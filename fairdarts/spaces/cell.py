@@ -29,6 +29,15 @@ class NetworkSize(Size):
     """number of classes"""
 
 
+class Networks(Settings):
+    """The stand-alone networks of a space's genotypes."""
+
+    cifar: NetworkSize
+    """for small images"""
+    imagenet: NetworkSize
+    """for large images"""
+
+
 class CellSpace(Settings):
     """A space of cells: choice points are the edges of a cell, one set for normal and one for reduction cells."""
 
@@ -52,7 +61,7 @@ class CellSpace(Settings):
     """channels of the stem, in units of the first cell's"""
     supernet: Size
     """the supernet's size"""
-    networks: dict[Literal["cifar", "imagenet"], NetworkSize]
+    networks: Networks
     """the sizes of derived networks"""
 
     @field_validator("candidates")
@@ -63,6 +72,8 @@ class CellSpace(Settings):
                 raise ValueError(f"'{name}' is not an operation{nearest(name, OPS)}")
         if len(set(candidates)) < len(candidates):
             raise ValueError("an operation stands twice")
+        if set(candidates) == {"none"}:
+            raise ValueError("none is the only operation")
         return candidates
 
     @field_validator("reductions")

@@ -1,0 +1,235 @@
+"""Settings: what is read, what is refused, and what the one line of a refusal says."""
+
+from typing import get_args
+
+import pytest
+import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from fairdarts import resources
+from fairdarts.config import UserError, check, describe, dump_yaml, parse_overrides, read_yaml
+from fairdarts.data.settings import DataSettings
+from fairdarts.search.settings import SearchSettings
+
+RECIPES = resources.names("recipes")
+PROPERTY = settings(derandomize=True, deadline=None)
+PLAIN_TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs"]))
+
+
+@pytest.fixture
+def recipe() -> dict:
+    return read_yaml(resources.find("recipes", "fairdarts-s1-cifar10"))
+
+
+def refusal(content: dict, **overrides: str) -> str:
+    """What the user reads; overrides are written section__key."""
+    with pytest.raises(UserError) as error:
+        check(SearchSettings, content, "r.yaml", {key.replace("__", "."): value for key, value in overrides.items()})
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def accepted(content: dict, **overrides: str) -> SearchSettings:
+    return check(SearchSettings, content, "r.yaml", {key.replace("__", "."): text for key, text in overrides.items()})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"a: 1\nb: c: d\n", ", line 2: not valid YAML: mapping values"),
+        (b"a: 1\nb: {c: 1}\na: 2\n", ", line 3: not valid YAML: key 'a' stands twice"),
+        (b"a:\n  b: 1\n  b: 1\n", ", line 3: not valid YAML: key 'b' stands twice"),
+        (b"- 1\n- 2\n", ": should hold keys and values, not list"),
+        (b"", ": should hold keys and values, not NoneType"),
+        (b"\xff\xfe\x00\x80", ": not a text file"),
+        (b"a: !!python/object/apply:os.getcwd []", ", line 1: not valid YAML: could not determine a constructor"),
+    ],
+)
+def test_read_yaml_names_file_and_line(tmp_path, text, message):
+    path = tmp_path / "x.yaml"
+    path.write_bytes(text)
+    with pytest.raises(UserError) as error:
+        read_yaml(path)
+    assert str(error.value).startswith(f"{path}{message}")
+
+
+def test_read_yaml_of_no_file(tmp_path):
+    with pytest.raises(UserError, match=r"x\.yaml: No such file"):
+        read_yaml(tmp_path / "x.yaml")
+    with pytest.raises(UserError, match="Is a directory"):
+        read_yaml(tmp_path)
+
+
+@given(
+    st.text()
+    | st.lists(st.sampled_from(["a", ": ", "\n", "  ", "- ", "[", "]", "{", "}", "? ", "!!map "])).map("".join)
+)
+@example("a: 1\x00")
+@example("a: 2020-13-45")  # YAML takes it for a date
+@example("a: !!int x")
+@example("a: !!timestamp x")
+@example("a: !!bool x")
+@example("? [a, b]\n: 1")
+@example("!!map x")
+@example("a: " + "[" * 2000)
+@PROPERTY
+def test_read_yaml_gives_a_mapping_or_one_line(tmp_path_factory, text):
+    path = tmp_path_factory.getbasetemp() / "fuzz.yaml"
+    path.write_text(text, encoding="utf-8")
+    try:
+        outcome = read_yaml(path)
+    except UserError as error:
+        outcome = str(error)
+    assert isinstance(outcome, dict) or (outcome.startswith(str(path)) and "\n" not in outcome)
+
+
+def test_parse_overrides():
+    words = ["--weights.lr", "0.01", "--seed=3", "--name=a=b", "--epochs", "-1", "--seed", "4"]
+    assert parse_overrides(words) == {"weights.lr": "0.01", "seed": "4", "name": "a=b", "epochs": "-1"}
+    assert parse_overrides(["--name="]) == {"name": ""}
+    assert parse_overrides([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--seed"], "--seed needs a value"),
+        (["--seed", "--epochs", "3"], "--seed needs a value"),
+        (["3"], "'3' is neither an option nor a setting"),
+        (["--seed", "1", "stray"], "'stray' is neither"),
+        (["-s", "1"], "'-s' is neither"),
+        (["--", "1"], "'--' is neither"),
+    ],
+)
+def test_parse_overrides_refuses(words, message):
+    with pytest.raises(UserError, match=f"^command line: {message}"):
+        parse_overrides(words)
+
+
+def test_unknown_keys_name_the_nearest(recipe):
+    assert refusal({**recipe, "epoch": 3}) == "r.yaml: epoch: unknown key (did you mean 'epochs'?)"
+    weights = {**recipe["weights"], "momentun": 0.9}
+    assert refusal({**recipe, "weights": weights}) == "r.yaml: weights.momentun: unknown key (did you mean 'momentum'?)"
+    data = {**recipe["data"], "batchsize": 3}
+    assert refusal({**recipe, "data": data}) == "r.yaml: data.batchsize: unknown key (did you mean 'batch_size'?)"
+    far = refusal({**recipe, "data": {**recipe["data"], "zzz": 3}})
+    assert far.startswith("r.yaml: data.zzz: unknown key (known: batch_size, ")
+    assert "images" not in far  # a key of another kind
+
+
+def test_a_misspelt_key_is_named_rather_than_the_one_it_leaves_missing(recipe):
+    recipe["weights"]["lrr"] = recipe["weights"].pop("lr")
+    assert refusal(recipe) == "r.yaml: weights.lrr: unknown key (did you mean 'lr'?)"
+
+
+def test_the_command_line_is_blamed_for_what_it_says(recipe):
+    assert refusal(recipe, weights__lrr="1") == "command line: --weights.lrr: unknown key (did you mean 'lr'?)"
+    assert refusal(recipe, weights__lr="-1") == "command line: --weights.lr: '-1': should be greater than 0"
+    assert refusal(recipe, epochs="many").startswith("command line: --epochs: 'many': should be a valid integer")
+    assert refusal(recipe, weights__lr="nan") == "command line: --weights.lr: 'nan': should be a finite number"
+    assert refusal(recipe, deviations="[1").startswith("command line: --deviations: [1: not valid YAML")
+    assert refusal(recipe, name__x="1") == "command line: --name.x: 'name' has no keys of its own"
+    assert refusal(recipe, derive__method="argmx").startswith("command line: --derive.method: 'argmx': should be")
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [("weights", "{lr: -1}"), ("architect.betas", "[0.9]"), ("deviations", "[[]]"), ("data", "{kind: x}")],
+)
+def test_the_command_line_is_blamed_for_what_is_inside_its_value(recipe, key, text):
+    assert refusal(recipe, **{key: text}).startswith(f"command line: --{key}")
+
+
+def test_lists_and_nulls_on_the_command_line(recipe):
+    assert accepted(recipe, architect__betas="[0.5, 0.9]").architect.betas == (0.5, 0.9)
+    assert accepted({**recipe, "supernet": {"cells": 3}}, supernet__cells="null").supernet.cells is None
+    assert accepted(recipe, supernet__cells="3").supernet.cells == 3
+
+
+@pytest.mark.parametrize("text", ["2024", "on", "1.50", "a: b", "2020-13-45", "~/[data]"])
+def test_settings_that_are_text_take_any_text(recipe, text):
+    assert accepted(recipe, data__root=text).data.root == text
+
+
+def test_values_out_of_range_and_missing_keys(recipe):
+    assert refusal({**recipe, "epochs": 0}) == "r.yaml: epochs: 0: should be greater than or equal to 1"
+    data = {**recipe["data"], "train_portion": 1.5}
+    assert refusal({**recipe, "data": data}).startswith("r.yaml: data.train_portion: 1.5: should be less than")
+    del data["train_portion"]
+    assert refusal({**recipe, "data": data}) == "r.yaml: data.train_portion: is missing"
+    assert refusal({key: value for key, value in recipe.items() if key != "space"}) == "r.yaml: space: is missing"
+    assert refusal({**recipe, "derive": {"method": "edge"}}).startswith("r.yaml: derive: method edge needs a threshold")
+
+
+def test_unknown_and_missing_kinds(recipe):
+    wrong = {**recipe["data"], "kind": "cifr10"}
+    assert refusal({**recipe, "data": wrong}) == "r.yaml: data.kind: 'cifr10' is not known (did you mean 'cifar10'?)"
+    known = "(known: digits, cifar10, cifar100, folder, fake)"
+    assert refusal(recipe, data__kind="qqq") == f"command line: --data.kind: 'qqq' is not known {known}"
+    del wrong["kind"]
+    assert refusal({**recipe, "data": wrong}) == "r.yaml: data.kind: is missing"
+    assert refusal({**recipe, "data": 3}).startswith("r.yaml: data: 3: should be")
+
+
+def test_switching_the_kind_drops_what_only_the_old_kind_knows(recipe):
+    content = {**recipe, "data": {**recipe["data"], "root": "somewhere"}}
+    data = accepted(content, data__kind="digits").data
+    assert (data.kind, data.batch_size) == ("digits", 128)
+    assert not hasattr(data, "root")
+    assert content["data"]["root"] == "somewhere"  # the caller's content is left alone
+    assert accepted(content, data__kind="folder", data__image_size="16").data.root == "somewhere"
+
+
+def test_switching_the_kind_still_refuses_what_the_new_kind_lacks(recipe):
+    assert refusal(recipe, data__kind="digits", data__root="x").startswith("command line: --data.root: unknown key")
+    assert refusal(recipe, data__images="8").startswith("command line: --data.images: unknown key")
+
+
+def test_naming_a_kind_does_not_hide_misspelt_keys(recipe):
+    data = {**recipe["data"], "cutuot": 16}
+    for kind in ("digits", "cifar10"):
+        assert refusal({**recipe, "data": data}, data__kind=kind).startswith("r.yaml: data.cutuot: unknown key")
+    architect = {**recipe["architect"], "weigth_decay": 0.1}
+    message = refusal({**recipe, "architect": architect}, architect__kind="single_level")
+    assert message.startswith("r.yaml: architect.weigth_decay: unknown key")
+
+
+def test_settings_are_frozen(recipe):
+    checked = accepted(recipe)
+    with pytest.raises(ValidationError, match="frozen"):
+        checked.epochs = 3
+    with pytest.raises(ValidationError, match="frozen"):
+        checked.data.batch_size = 3
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_survives_being_written(tmp_path, name):
+    path = resources.find("recipes", name)
+    checked = check(SearchSettings, read_yaml(path), path)
+    (tmp_path / "settings.yaml").write_text(dump_yaml(checked), encoding="utf-8")
+    assert check(SearchSettings, read_yaml(tmp_path / "settings.yaml"), "settings.yaml") == checked
+
+
+@PROPERTY
+@given(name=PLAIN_TEXT, lr=st.floats(min_value=0, exclude_min=True, allow_infinity=False), seed=st.integers(0, 10**18))
+def test_any_value_survives_being_written(name, lr, seed):
+    content = read_yaml(resources.find("recipes", "fairdarts-s1-digits"))
+    weights = {**content["weights"], "lr": lr}
+    checked = check(SearchSettings, {**content, "name": name, "seed": seed, "weights": weights}, "r.yaml")
+    assert check(SearchSettings, yaml.safe_load(dump_yaml(checked)), "settings.yaml") == checked
+
+
+def test_describe_names_every_setting(recipe):
+    lines = describe(SearchSettings).splitlines()
+    listed = {line.split()[0]: line for line in lines}
+    sections = {key: list(value) for key, value in recipe.items() if isinstance(value, dict)}
+    sections["supernet"] = ["cells", "channels"]
+    sections["data"] = [key for kind in get_args(get_args(DataSettings)[0]) for key in kind.model_fields]
+    keys = {f"{section}.{key}" for section, inner in sections.items() for key in inner}
+    keys |= SearchSettings.model_fields.keys() - sections.keys()
+    assert listed.keys() == {f"--{key}" for key in keys}
+    assert listed["--data.root"].endswith("folder of the data set [cifar10, cifar100, folder]")
+    assert listed["--device"].endswith("where to run (auto | cpu | cuda)")
+    assert all(len(line.split()) > 1 for line in lines)

@@ -1,0 +1,55 @@
+"""Gates from α: softmax and sigmoid against their closed forms, and the start of α."""
+
+import torch
+from torch.autograd.functional import jacobian
+
+from fairdarts.relaxation import RELAXATIONS, initial_alphas, relax
+from fairdarts.spaces.cell import load_space
+
+S1 = load_space("s1")
+
+
+def alphas(std: float = 1.0, seed: int = 0) -> dict[str, torch.Tensor]:
+    return initial_alphas(S1, std, torch.Generator().manual_seed(seed))
+
+
+def test_softmax_gates_of_an_edge_compete():
+    for gates in relax({cell: alpha.double() for cell, alpha in alphas(3).items()}, "softmax").values():
+        assert gates.shape == (14, 7)
+        torch.testing.assert_close(gates.sum(1), torch.ones(14, dtype=torch.float64), rtol=1e-14, atol=0)
+
+
+def test_jacobian_of_softmax():
+    row = alphas()["normal"][:1].double()
+    z = row.exp() / row.exp().sum()
+    expected = torch.diag(z[0]) - z[0][:, None] * z[0][None, :]  # dz_i/dα_j = z_i (δ_ij − z_j)
+    found = jacobian(RELAXATIONS["softmax"], row)[0, :, 0, :]
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-15)
+
+
+def test_sigmoid_gates_are_independent():
+    alpha = alphas()["normal"][:2].double()
+    torch.testing.assert_close(RELAXATIONS["sigmoid"](alpha), 1 / (1 + (-alpha).exp()), rtol=1e-14, atol=0)
+    found = jacobian(RELAXATIONS["sigmoid"], alpha).reshape(14, 14)
+    z = alpha.sigmoid().flatten()
+    torch.testing.assert_close(found, torch.diag(z * (1 - z)), rtol=1e-12, atol=1e-15)
+    changed = alpha.clone()
+    changed[0, 0] += 5
+    assert int((RELAXATIONS["sigmoid"](changed) != RELAXATIONS["sigmoid"](alpha)).sum()) == 1
+
+
+def test_std_zero_is_the_fair_start():
+    start = alphas(0)
+    assert start.keys() == {"normal", "reduce"}
+    assert all(torch.equal(gates, torch.full((14, 7), 0.5)) for gates in relax(start, "sigmoid").values())
+    for gates in relax(start, "softmax").values():
+        assert torch.equal(gates, gates[:1, :1].expand(14, 7))
+
+
+def test_start_is_seeded_and_spread_as_told():
+    assert torch.equal(alphas(seed=1)["reduce"], alphas(seed=1)["reduce"])
+    assert not torch.equal(alphas(seed=1)["normal"], alphas(seed=2)["normal"])
+    assert not torch.equal(alphas()["normal"], alphas()["reduce"])
+    both = torch.cat(list(alphas(1e-3).values()))
+    assert 0.8e-3 < both.std().item() < 1.2e-3
+    assert abs(both.mean().item()) < 0.3e-3

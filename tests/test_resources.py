@@ -1,0 +1,77 @@
+"""Every file that is shipped can be read, and names that are not shipped are answered with the nearest."""
+
+import pytest
+
+from fairdarts import resources
+from fairdarts.config import UserError, check, read_yaml
+from fairdarts.genotype import live
+from fairdarts.networks.zoo import load_genotype
+from fairdarts.search.settings import SearchSettings
+from fairdarts.spaces.cell import load_space
+
+
+@pytest.mark.parametrize("name", resources.names("recipes"))
+def test_recipes(name):
+    path = resources.find("recipes", name)
+    settings = check(SearchSettings, read_yaml(path), path)
+    assert settings.name == name
+    assert load_space(settings.space).name == settings.space
+
+
+@pytest.mark.parametrize("name", resources.names("search_spaces"))
+def test_search_spaces(name):
+    space = load_space(name)
+    assert space.name == name
+
+
+@pytest.mark.parametrize("name", resources.names("genotypes"))
+def test_genotypes(name):
+    genotype, space = load_genotype(name)
+    assert (genotype.name, genotype.space) == (name, space.name)
+    assert live(genotype.normal)[1]
+    assert live(genotype.reduce)[1]
+
+
+def test_what_is_shipped():
+    assert {"fairdarts-s1-cifar10", "darts-s1-cifar10", "fairdarts-s1-digits"} <= set(resources.names("recipes"))
+    assert {"s1", "s1-noskip", "darts"} <= set(resources.names("search_spaces"))
+    assert {"darts-v2", *(f"fairdarts-{letter}" for letter in "abcdefg")} <= set(resources.names("genotypes"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        (
+            "recipes",
+            "fairdarts-s1-cifar1",
+            "neither a file nor a shipped recipe (did you mean 'fairdarts-s1-cifar10'?)",
+        ),
+        ("search_spaces", "s2", "neither a file nor a shipped search space (did you mean 's1'?)"),
+        ("genotypes", "fairdart-a", "neither a file nor a shipped genotype (did you mean 'fairdarts-a'?)"),
+    ],
+)
+def test_unknown_names(kind, name, message):
+    with pytest.raises(UserError) as error:
+        resources.find(kind, name)
+    assert str(error.value) == f"{name}: {message}"
+
+
+def test_a_name_far_from_all_lists_them():
+    with pytest.raises(UserError, match="known: darts, s1, s1-noskip"):
+        resources.find("search_spaces", "qqqqqqqq")
+
+
+def test_a_name_too_long_for_a_file():
+    with pytest.raises(UserError, match="neither a file"):
+        resources.find("recipes", "a" * 5000)
+
+
+def test_a_shipped_name_wins_over_a_file_beside_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s1").write_text("own")
+    assert resources.find("search_spaces", "s1") == resources.folder("search_spaces") / "s1.yaml"
+    assert resources.find("search_spaces", "./s1").read_text() == "own"
+    (tmp_path / "mine.yaml").write_text("own")
+    assert resources.find("search_spaces", "mine.yaml").read_text() == "own"
+    with pytest.raises(UserError, match="neither a file"):
+        resources.find("search_spaces", str(tmp_path))
