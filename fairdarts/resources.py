@@ -1,5 +1,6 @@
 """Where the shipped YAML files are: recipes, search spaces, genotypes."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -23,12 +24,10 @@ def names(kind: Kind) -> list[str]:
 
 def find(kind: Kind, name: str) -> Path:
     """The file of a shipped name, or of a user's own path. Raises UserError where there is neither."""
-    if name in names(kind):
-        return folder(kind) / f"{name}.yaml"
-    try:
-        if Path(name).is_file():
-            return Path(name)
-    except OSError:  # a name too long for a file
-        pass
+    shipped = folder(kind) / f"{name}.yaml"
+    for path in (shipped, Path(name)) if "/" not in name else (Path(name),):
+        with suppress(OSError):  # a name too long for a file
+            if path.is_file():
+                return path
     what = {"recipes": "recipe", "search_spaces": "search space", "genotypes": "genotype"}[kind]
     raise UserError(f"{name}: neither a file nor a shipped {what}{nearest(name, names(kind))}")

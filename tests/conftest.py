@@ -23,7 +23,7 @@ def tiny_recipe(tmp_path: Path) -> Path:
         "reductions": ["1/2"],
         "stem_multiplier": 1,
         "supernet": {"cells": 2, "channels": 2},
-        "networks": dict.fromkeys(("cifar", "imagenet"), {"cells": 2, "channels": 2, "image": 64, "classes": 3}),
+        "networks": {name: {"cells": 2, "channels": 2, "image": 64, "classes": 3} for name in ("cifar", "imagenet")},
     }
     (tmp_path / "tiny-space.yaml").write_text(yaml.safe_dump(space))
     recipe = {

@@ -21,17 +21,10 @@ USAGE += "\n\n`fairdarts VERB --help` says more."
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; gives the exit status."""
-    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        if not words or words[0] in ("-h", "--help"):
-            print(USAGE, file=sys.stdout if words else sys.stderr)
-            return 0 if words else 2
-        if words[0] == "--version":
-            print(f"fairdarts {__version__}")
-            return 0
-        if words[0] not in VERBS:
-            raise UserError(f"'{words[0]}' is not a verb{nearest(words[0], VERBS)}")
-        return import_module(f"fairdarts.cli.{words[0]}").main(words[1:])
+        status = dispatch(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()  # a reader that went away shows here, and not when Python ends
+        return status
     except UserError as error:
         print(f"fairdarts: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -43,3 +36,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def dispatch(words: list[str]) -> int:
+    """Hand the words to their verb, whose module is imported only now."""
+    if not words or words[0] in ("-h", "--help"):
+        print(USAGE, file=sys.stdout if words else sys.stderr)
+        return 0 if words else 2
+    if words[0] == "--version":
+        print(f"fairdarts {__version__}")
+        return 0
+    if words[0] not in VERBS:
+        raise UserError(f"'{words[0]}' is not a verb{nearest(words[0], VERBS)}")
+    return import_module(f"fairdarts.cli.{words[0]}").main(words[1:])

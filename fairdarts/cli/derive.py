@@ -1,7 +1,6 @@
 """`fairdarts derive`: a genotype from a run's gates, or from matrices in an .npz file."""
 
 import sys
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from fairdarts.cli.words import Parser, say
 from fairdarts.config import UserError, check, read_yaml
 from fairdarts.genotype import live, to_darts_text, to_yaml
 from fairdarts.runtime.run import open_run
-from fairdarts.search.derive import METHODS, as_matrices, derive
+from fairdarts.search.derive import METHODS, as_matrices, check_records, derive
 from fairdarts.search.settings import DeriveSettings, SearchSettings
 from fairdarts.spaces.cell import CellSpace, load_space
 
@@ -63,19 +62,18 @@ def from_run(path: Path) -> tuple[dict, CellSpace, DeriveSettings, str, str]:
     """Gates of the last record, space, derivation settings, source and name of a run."""
     run = open_run(path)
     settings = check(SearchSettings, read_yaml(path / "settings.yaml"), path / "settings.yaml")
-    records = run.records()
-    if not records:
-        raise UserError(f"{run.metrics}: no record yet")
+    space = load_space(str(path / "space.yaml"))
+    records = check_records(run.records(), space, str(run.metrics))
     source = f"search {settings.name}, seed {settings.seed}, epoch {records[-1]['epoch']}"
-    return records[-1]["gates"], load_space(str(path / "space.yaml")), settings.derive, source, path.resolve().name
+    return records[-1]["gates"], space, settings.derive, source, path.resolve().name
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an .npz file; nothing in it is executed. Raises UserError where it is not one."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
     try:
         with np.load(path, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile):
+    except Exception:  # a damaged file shows as one of many: ValueError, BadZipFile, zlib.error, EOFError, …
         raise UserError(f"{path}: not an .npz file of plain numbers") from None

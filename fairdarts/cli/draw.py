@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fairdarts.cli.words import Parser, say
-from fairdarts.config import UserError
 from fairdarts.genotype import Genotype
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.cell import draw_cells
 from fairdarts.plot.gates import draw_run
 from fairdarts.runtime.run import Run, open_run
+from fairdarts.search.derive import check_records
 from fairdarts.spaces.cell import CellSpace, load_space
 
 
@@ -35,9 +35,7 @@ def main(argv: Sequence[str]) -> int:
 def figures_of(run: Run, folder: Path) -> list[Path]:
     """Draw the gates of a run, and its final cells once it is finished."""
     space = load_space(str(run.path / "space.yaml"))
-    records = run.records()
-    if not records:
-        raise UserError(f"{run.metrics}: no record yet, so there is nothing to draw")
+    records = check_records(run.records(), space, str(run.metrics))
     folder.mkdir(parents=True, exist_ok=True)
     paths = draw_run(records, space, folder)
     if (run.path / "genotypes" / "final.yaml").is_file():

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from fairdarts.config import UserError
 from fairdarts.runtime.seed import fold
@@ -52,12 +52,20 @@ class Augmented(Dataset):
     def __init__(self, dataset: Dataset, transform: torch.nn.Module):
         self.dataset, self.transform = dataset, transform
 
-    def __getitem__(self, item: tuple[int, int]) -> tuple[Tensor, int]:
+    def __getitem__(self, item: tuple[int, int]) -> tuple[Tensor, int] | UserError:
         index, seed = item
-        image, label = self.dataset[index]
+        try:
+            image, label = self.dataset[index]
+        except UserError as error:  # handed on as a value: raised in a worker, it would arrive with a traceback in it
+            return error
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             return self.transform(image), int(label)
+
+
+def _collate(items: list[tuple[Tensor, int] | UserError]) -> list[Tensor] | UserError:
+    failed = [item for item in items if isinstance(item, UserError)]
+    return failed[0] if failed else default_collate(items)
 
 
 def batches(
@@ -73,14 +81,16 @@ def batches(
         num_workers=workers,
         worker_init_fn=_leave_signals_to_the_parent,
         generator=torch.Generator(),  # else the loader draws from the generator that a checkpoint holds
+        collate_fn=_collate,
         pin_memory=device.type == "cuda",
     )
     iterator = iter(loader)
     while True:
-        try:
-            images, labels = next(iterator)
-        except UserError as error:  # a worker's error arrives with its traceback in front
-            raise UserError(str(error).rsplit("UserError: ", 1)[-1].strip()) from None
+        batch = next(iterator)
+        if isinstance(batch, UserError):
+            del iterator  # ends the workers; the error on its way would hold on to them
+            raise batch
+        images, labels = batch
         images = images.to(device, non_blocking=True, memory_format=torch.channels_last)
         yield images, labels.to(device, non_blocking=True)
 

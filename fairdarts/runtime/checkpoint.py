@@ -39,7 +39,10 @@ def save(path: Path, state: dict[str, Any]) -> None:
 def load(path: Path) -> dict[str, Any]:
     """A checkpoint, on the CPU. Raises UserError where it is missing, truncated, or holds more than plain tensors."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict):
+            raise ValueError("not a state")
+        return state
     except FileNotFoundError:
         raise UserError(f"{path}: no such checkpoint") from None
     except OSError as error:

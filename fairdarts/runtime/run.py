@@ -47,16 +47,19 @@ class Run:
         return self.path / "figures"
 
     def records(self) -> list[dict[str, Any]]:
-        """The whole lines of metrics.jsonl, one record an epoch. Raises UserError where one is not JSON."""
+        """The whole lines of metrics.jsonl, one record an epoch. Raises UserError where one is no such record."""
         if not self.metrics.is_file():
             return []
         records = []
         lines = self.metrics.read_text(encoding="utf-8", errors="replace").split("\n")
         for number, line in enumerate(lines[:-1], start=1):  # behind the last newline stands nothing, or a torn line
             try:
-                records.append(json.loads(line))
-            except json.JSONDecodeError:
+                record = json.loads(line)
+            except (json.JSONDecodeError, RecursionError):
                 raise UserError(f"{self.metrics}, line {number}: not JSON") from None
+            if not isinstance(record, dict) or not isinstance(record.get("epoch"), int):
+                raise UserError(f"{self.metrics}, line {number}: should be a record with its epoch")
+            records.append(record)
         return records
 
     def log(self, record: dict[str, Any]) -> None:
@@ -102,7 +105,9 @@ def changed_versions(run: Run) -> str:
     """What differs from the machine and packages that began the run, as text; empty where nothing does."""
     try:
         before = json.loads((run.path / "versions.json").read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+        if not isinstance(before, dict):
+            raise ValueError("not a mapping")
+    except (OSError, ValueError):
         return "versions.json is missing or damaged"
     now = versions()
     return ", ".join(f"{key} {before.get(key)} → {now[key]}" for key in now if before.get(key) != now[key])

@@ -26,9 +26,12 @@ def as_matrices(gates: dict[str, Any], space: CellSpace, place: str) -> Matrices
         if cell not in gates:
             raise UserError(f"{place}: no '{cell}' in it; should hold {' and '.join(CELLS)} {list(space.shape)}")
         try:
-            matrix = np.asarray(gates[cell], dtype=np.float64)
-        except (ValueError, TypeError):
-            raise UserError(f"{place}: {cell}: should be a matrix of numbers") from None
+            matrix = np.asarray(gates[cell])
+        except ValueError:  # rows of unequal length
+            matrix = np.asarray("")
+        if matrix.dtype.kind not in "fiu":
+            raise UserError(f"{place}: {cell}: should be a matrix of numbers")
+        matrix = matrix.astype(np.float64)
         if matrix.shape != space.shape:
             raise UserError(
                 f"{place}: {cell}: shape {list(matrix.shape)}, should be {list(space.shape)} "
@@ -38,6 +41,18 @@ def as_matrices(gates: dict[str, Any], space: CellSpace, place: str) -> Matrices
             raise UserError(f"{place}: {cell}: should hold gates from 0 to 1 (softmax or sigmoid of α), not α itself")
         matrices[cell] = matrix
     return matrices
+
+
+def check_records(records: Sequence[dict[str, Any]], space: CellSpace, place: str) -> Sequence[dict[str, Any]]:
+    """The records of a run themselves. Raises UserError where there is none, or one lacks the architecture."""
+    if not records:
+        raise UserError(f"{place}: no record yet")
+    for record in records:
+        here = f"{place}, epoch {record['epoch']}"
+        as_matrices(record.get("gates") or {}, space, here)
+        if not all(isinstance(record.get("dominant", {}).get(cell), dict) for cell in CELLS):
+            raise UserError(f"{here}: no 'dominant' operations in it")
+    return records
 
 
 def _strongest(values: Sequence[float], allowed: Sequence[int], count: int) -> list[int]:

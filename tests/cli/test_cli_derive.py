@@ -1,0 +1,214 @@
+"""`fairdarts derive`: every method on a run and on matrices, and what is said of matrices that are none."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from fairdarts.cli import main
+from fairdarts.config import check, read_yaml
+from fairdarts.genotype import Genotype, from_darts_text
+from fairdarts.runtime.run import create
+from fairdarts.search.settings import SearchSettings
+from fairdarts.spaces.cell import load_space
+
+POOL, SKIP, CONV = "max_pool_3x3", "skip_connect", "dil_conv_3x3"
+NORMAL = [  # edges (2, 0), (2, 1), (3, 0), (3, 1), (3, 2); candidates pool, skip, conv
+    [0.90, 0.10, 0.75],
+    [0.20, 0.65, 0.30],
+    [0.10, 0.20, 0.30],
+    [0.80, 0.95, 0.85],
+    [0.50, 0.55, 0.70],
+]
+REDUCE = [[0.25] * 3] * 5
+ARGMAX = [(POOL, 2, 0), (SKIP, 2, 1), (SKIP, 3, 1), (CONV, 3, 2)]
+METHODS = {
+    ("argmax", None): ARGMAX,
+    ("threshold", 0.6): ARGMAX,
+    ("threshold", 0.68): [(POOL, 2, 0), (SKIP, 3, 1), (CONV, 3, 2)],
+    ("threshold", 0.97): [],
+    ("edge", 0.68): [(POOL, 2, 0), (CONV, 2, 0), (SKIP, 3, 1), (CONV, 3, 1), (CONV, 3, 2)],
+}
+"""(method, threshold) → the normal cell"""
+
+
+@pytest.fixture
+def run(tiny_recipe: Path) -> Path:
+    """A run whose last record holds these gates, and an earlier one others."""
+    settings = check(SearchSettings, read_yaml(tiny_recipe), tiny_recipe)
+    run = create(tiny_recipe.parent / "my-run", settings, load_space(settings.space))
+    dominant = {"normal": {}, "reduce": {}}
+    run.log({"epoch": 0, "gates": {"normal": REDUCE, "reduce": NORMAL}, "dominant": dominant})
+    run.log({"epoch": 1, "gates": {"normal": NORMAL, "reduce": REDUCE}, "dominant": dominant})
+    return run.path
+
+
+@pytest.fixture
+def matrices(tiny_recipe: Path) -> Path:
+    np.savez(tiny_recipe.parent / "gates.npz", normal=np.array(NORMAL), reduce=np.array(REDUCE))
+    return tiny_recipe.parent / "gates.npz"
+
+
+@pytest.fixture
+def space(tiny_recipe: Path) -> str:
+    return str(tiny_recipe.parent / "tiny-space.yaml")
+
+
+def rule_words(method: str, threshold: float | None) -> list[str]:
+    return ["--method", method, *(["--threshold", str(threshold)] if threshold else [])]
+
+
+def derived(capsys: pytest.CaptureFixture, *words: object) -> Genotype:
+    capsys.readouterr()
+    assert main(["derive", *map(str, words)]) == 0
+    return check(Genotype, yaml.safe_load(capsys.readouterr().out), "stdout")
+
+
+def refused(capsys: pytest.CaptureFixture, *words: object) -> str:
+    capsys.readouterr()
+    assert main(["derive", *map(str, words)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1, err
+    return err
+
+
+@pytest.mark.parametrize("rule", METHODS)
+def test_every_method_on_a_run(run: Path, capsys, rule: tuple[str, float | None]):
+    genotype = derived(capsys, run, *rule_words(*rule))
+    assert list(genotype.normal) == METHODS[rule]
+    assert (genotype.name, genotype.space) == ("my-run", "tiny")
+    assert genotype.source.startswith(f"search tiny, seed 0, epoch 1, {rule[0]}")
+
+
+@pytest.mark.parametrize("rule", METHODS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_method_on_matrices(tmp_path: Path, space: str, capsys, rule: tuple[str, float | None], dtype: type):
+    file = tmp_path / "found.npz"
+    np.savez(file, normal=np.array(NORMAL, dtype), reduce=np.array(REDUCE, dtype))
+    genotype = derived(capsys, "--alphas", file, "--space", space, *rule_words(*rule))
+    assert list(genotype.normal) == METHODS[rule]
+    assert (genotype.name, genotype.space) == ("found", "tiny")
+    assert genotype.source.startswith(str(file))
+
+
+def test_a_run_s_own_rule_holds_unless_another_is_given(run: Path, capsys):
+    assert list(derived(capsys, run).normal) == METHODS["threshold", 0.6]
+    assert list(derived(capsys, run, "--threshold", 0.68).normal) == METHODS["threshold", 0.68]
+    assert derived(capsys, run, "--name", "mine").name == "mine"
+
+
+def test_a_cell_without_operations_is_told(run: Path, capsys):
+    assert main(["derive", str(run)]) == 0
+    assert capsys.readouterr().err == "reduce: no operation takes part; the strongest gate is 0.250\n"
+
+
+@pytest.mark.parametrize("rule", METHODS)
+def test_the_line_of_darts_code_reads_back(run: Path, capsys, rule: tuple[str, float | None]):
+    genotype = derived(capsys, run, *rule_words(*rule))
+    assert main(["derive", str(run), *rule_words(*rule), "--format", "darts"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    back = from_darts_text(out, "back", nodes=2)
+    assert (back.normal, back.reduce) == (genotype.normal, genotype.reduce)
+
+
+@pytest.mark.parametrize("cell", ["normal", "reduce"])
+def test_a_missing_matrix_is_named(tmp_path: Path, space: str, capsys, cell: str):
+    np.savez(tmp_path / "half.npz", **{"normal" if cell == "reduce" else "reduce": NORMAL})
+    err = refused(capsys, "--alphas", tmp_path / "half.npz", "--space", space, "--threshold", 0.6)
+    assert f"{tmp_path}/half.npz: no '{cell}' in it" in err
+
+
+@pytest.mark.parametrize(
+    ("matrix", "said"),
+    [
+        (np.zeros((14, 7)), "reduce: shape [14, 7], should be [5, 3]"),
+        (np.zeros((3, 5)), "reduce: shape [3, 5], should be [5, 3]"),
+        (np.zeros(15), "reduce: shape [15], should be [5, 3]"),
+        (np.full((5, 3), 1.5), "reduce: should hold gates from 0 to 1"),
+        (np.full((5, 3), -0.1), "reduce: should hold gates from 0 to 1"),
+        (np.full((5, 3), np.nan), "reduce: should hold gates from 0 to 1"),
+        (np.full((5, 3), "high"), "reduce: should be a matrix of numbers"),
+        (np.full((5, 3), 0.5j), "reduce: should"),
+    ],
+)
+def test_a_matrix_that_is_none_of_the_space_is_named(tmp_path: Path, space: str, capsys, matrix: np.ndarray, said: str):
+    np.savez(tmp_path / "odd.npz", normal=NORMAL, reduce=matrix)
+    assert said in refused(capsys, "--alphas", tmp_path / "odd.npz", "--space", space, "--threshold", 0.6)
+
+
+class Evil:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (str(self.folder),)
+
+
+def test_an_object_array_is_refused_and_not_executed(tmp_path: Path, space: str, capsys):
+    np.savez(tmp_path / "evil.npz", normal=np.array([Evil(tmp_path / "made")], dtype=object), reduce=NORMAL)
+    err = refused(capsys, "--alphas", tmp_path / "evil.npz", "--space", space, "--threshold", 0.6)
+    assert f"{tmp_path}/evil.npz: not an .npz file of plain numbers" in err
+    assert not (tmp_path / "made").exists()
+
+
+def text(path: Path) -> None:
+    path.write_text("Genotype(normal=[")
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:300])
+
+
+def npy(path: Path) -> None:
+    with path.open("wb") as file:
+        np.save(file, np.array(NORMAL))
+
+
+def spoiled(path: Path) -> None:
+    np.savez_compressed(path, normal=np.array(NORMAL), reduce=np.array(REDUCE))
+    content = bytearray(path.read_bytes())
+    content[60:90] = bytes(30)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("spoil", [text, empty, truncated, npy, spoiled])
+def test_a_file_of_no_matrices_is_named(matrices: Path, space: str, capsys, spoil):
+    spoil(matrices)
+    err = refused(capsys, "--alphas", matrices, "--space", space, "--threshold", 0.6)
+    assert f"{matrices}: not an .npz file of plain numbers" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "give either a run directory or --alphas"),
+        (["my-run", "--alphas", "gates.npz"], "give either a run directory or --alphas"),
+        (["my-run", "--space", "s1"], "a run knows its own space"),
+        (["my-run", "--threshold", "1.5"], "threshold: 1.5: should be less than or equal to 1"),
+        (["my-run", "--method", "softmax"], "invalid choice: 'softmax'"),
+        (["--alphas", "gates.npz"], "--alphas needs --space"),
+        (["--alphas", "gates.npz", "--space", "tiny-space.yaml"], "method threshold needs a threshold"),
+        (["--alphas", "gates.npz", "--space", "s3", "--threshold", "0.6"], "did you mean 's1'?"),
+        (["--alphas", "gone.npz", "--space", "s1"], "gone.npz: no such file"),
+        (["gone"], "gone: not a run directory"),
+    ],
+)
+def test_a_mistake_is_named(run: Path, matrices: Path, monkeypatch, capsys, words: list[str], said: str):
+    monkeypatch.chdir(matrices.parent)
+    assert said in refused(capsys, *words)
+
+
+@pytest.mark.parametrize("lines", ["", "3\n", '{"epoch": 1}\n', '{"epoch": 1, "gates": {}}\n'])
+def test_records_without_gates_are_named(run: Path, capsys, lines: str):
+    (run / "metrics.jsonl").write_text(lines)
+    refused(capsys, run)

@@ -1,0 +1,151 @@
+"""`fairdarts draw`: cells of a genotype from any source, all figures of a run."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fairdarts import resources
+from fairdarts.cli import main
+from fairdarts.config import check, read_yaml
+from fairdarts.genotype import Genotype, read, to_darts_text, to_yaml
+from fairdarts.networks.zoo import load_genotype
+from fairdarts.runtime.run import create
+from fairdarts.search.settings import SearchSettings
+from fairdarts.spaces.cell import load_space
+
+SUFFIXES = (".gv", ".png", ".svg") if shutil.which("dot") else (".gv",)
+CELLS = [f"fairdarts-a-{cell}{suffix}" for cell in ("normal", "reduce") for suffix in SUFFIXES]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def run(tiny_recipe: Path) -> Path:
+    """A finished run of two records."""
+    settings = check(SearchSettings, read_yaml(tiny_recipe), tiny_recipe)
+    run = create(tiny_recipe.parent / "run", settings, load_space(settings.space))
+    for epoch in (0, 1):
+        gates = {cell: [[0.1, 0.2, 0.5 + epoch / 4]] * 5 for cell in ("normal", "reduce")}
+        run.log({"epoch": epoch, "gates": gates, "dominant": {cell: {"dil_conv_3x3": 4 * epoch} for cell in gates}})
+    edges = [("dil_conv_3x3", 2, 0), ("skip_connect", 3, 2)]
+    run.write_genotype(
+        Genotype(schema=1, name="run", space="tiny", source="a test", normal=edges, reduce=edges), "final"
+    )
+    return run.path
+
+
+def drawn(capsys: pytest.CaptureFixture, *words: object) -> tuple[list[Path], str]:
+    """The files that were said to be drawn, all there and not empty; and what was said besides."""
+    capsys.readouterr()
+    assert main(["draw", *map(str, words)]) == 0
+    out, err = capsys.readouterr()
+    paths = [Path(line) for line in out.splitlines()]
+    assert all(path.stat().st_size > 0 for path in paths)
+    return sorted(paths), err
+
+
+def test_a_shipped_genotype_is_drawn(capsys):
+    paths, _ = drawn(capsys, "fairdarts-a")
+    assert paths == [Path("figures") / name for name in CELLS]
+    assert "sep conv 5×5" in Path("figures/fairdarts-a-normal.gv").read_text()
+
+
+def test_a_genotype_of_any_form_is_drawn_alike(tmp_path: Path, capsys):
+    genotype = load_genotype("fairdarts-a")[0]
+    forms = {"yaml": to_yaml(genotype), "txt": f"epoch 49\n{to_darts_text(genotype)}\nfinished\n"}
+    for suffix, text in forms.items():
+        (tmp_path / f"fairdarts-a.{suffix}").write_text(text)
+        paths, _ = drawn(capsys, f"fairdarts-a.{suffix}", "--out", suffix)
+        assert [path.name for path in paths] == CELLS
+    drawn(capsys, "fairdarts-a", "--out", "shipped")
+    for cell in ("normal", "reduce"):
+        sources = {Path(folder, f"fairdarts-a-{cell}.gv").read_text() for folder in ("shipped", "yaml", "txt")}
+        assert len(sources) == 1
+
+
+def test_all_figures_of_a_run_are_drawn_into_it(run: Path, capsys):
+    paths, _ = drawn(capsys, run)
+    assert {path.parent for path in paths} == {run / "figures"}
+    bases = {path.stem for path in paths}
+    assert bases == {
+        "gates-heatmap",
+        "gates-evolution-normal",
+        "gates-evolution-reduce",
+        "dominant",
+        "run-normal",
+        "run-reduce",
+    }
+    assert set(paths) == set((run / "figures").iterdir())
+
+
+def test_a_search_under_way_has_no_cells_yet(run: Path, monkeypatch, capsys):
+    monkeypatch.setattr("fairdarts.cli.draw.draw_run", lambda records, space, folder: [])
+    (run / "genotypes" / "final.yaml").unlink()
+    paths, err = drawn(capsys, run, "--out", "elsewhere")
+    assert paths == []
+    assert "has not finished" in err
+
+
+def test_without_dot_the_sources_are_written_and_the_way_to_get_it_is_told(monkeypatch, capsys):
+    monkeypatch.setattr("fairdarts.plot.cell.shutil.which", lambda _: None)
+    paths, err = drawn(capsys, "fairdarts-a")
+    assert [path.name for path in paths] == ["fairdarts-a-normal.gv", "fairdarts-a-reduce.gv"]
+    assert "apt-get install graphviz" in err
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("Genotype(normal=[('sep_conv_3x3', 0)", "cut off"),
+        ("Genotype(normal=__import__('os').mkdir('made'))", "should be a list of literals"),
+        ("nothing of the kind", "should hold keys and values"),
+        ("schema: 1\nname: x\n", "space: is missing"),
+        ("{[a, b]: 1}\n", "not valid YAML"),
+    ],
+)
+def test_a_file_that_holds_no_genotype_is_named(tmp_path: Path, capsys, content: str, said: str):
+    Path("found.txt").write_text(content)
+    assert main(["draw", "found.txt"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "found.txt" in err
+    assert said in err
+    assert not Path("made").exists()
+    assert not Path("figures").exists()
+
+
+def test_a_genotype_that_its_space_does_not_allow_is_named(capsys):
+    genotype = read(resources.find("genotypes", "fairdarts-a"))
+    Path("odd.yaml").write_text(to_yaml(genotype).replace("sep_conv_5x5", "sep_conv_7x7"))
+    assert main(["draw", "odd.yaml"]) == 2
+    assert "odd.yaml: normal[1]: 'sep_conv_7x7' is not an operation of space s1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["fairdarts-h"], "fairdarts-h: neither a file nor a shipped genotype (did you mean 'fairdarts-"),
+        (["."], ".: not a run directory"),
+        ([], "the following arguments are required: genotype"),
+        (["fairdarts-a", "--outt", "x"], "unrecognized arguments: --outt"),
+    ],
+)
+def test_a_mistake_is_named(capsys, words: list[str], said: str):
+    assert main(["draw", *words]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("lines", ["", "3\n", '{"epoch": 1}\n', '{"epoch": 1, "gates": {}}\n'])
+def test_records_that_cannot_be_drawn_are_named(run: Path, capsys, lines: str):
+    (run / "metrics.jsonl").write_text(lines)
+    assert main(["draw", str(run)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1

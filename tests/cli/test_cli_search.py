@@ -1,0 +1,180 @@
+"""`fairdarts search`: what it prints, what it refuses, and where it puts a run."""
+
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from fairdarts.cli import main
+from fairdarts.config import check, read_yaml
+from fairdarts.genotype import Genotype, read
+from fairdarts.search.settings import SearchSettings
+
+
+@pytest.fixture
+def plain(monkeypatch) -> None:
+    """No figures, which take longer than the search."""
+    monkeypatch.setattr("fairdarts.cli.search.figures_of", lambda *_: [])
+    monkeypatch.setattr("fairdarts.cli.search.log_epoch", lambda *_: None)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def fails(capsys: pytest.CaptureFixture, *words: object, begun: bool = False) -> str:
+    """The one line that a search of these words ends with; where it has begun, its own line stands before."""
+    capsys.readouterr()
+    assert main(["search", *map(str, words)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = err.splitlines()
+    assert len(lines) == (2 if begun else 1), err
+    assert lines[-1].startswith("fairdarts")
+    return lines[-1]
+
+
+def edited(path: Path, **changes: object) -> Path:
+    """A copy of a YAML file with some of its keys changed."""
+    copy = path.with_name(f"edited-{path.name}")
+    copy.write_text(yaml.safe_dump(read_yaml(path) | changes))
+    return copy
+
+
+def test_a_search_prints_its_genotype_and_says_where_all_lies(tiny_recipe: Path, capsys):
+    assert main(["search", "--config", str(tiny_recipe), "--out", "found", "--epochs", "2"]) == 0
+    out, err = capsys.readouterr()
+    run = Path("found")
+    assert out == (run / "genotypes" / "final.yaml").read_text()
+    assert check(Genotype, yaml.safe_load(out), "stdout") == read(run / "genotypes" / "final.yaml")
+    lines = err.splitlines()
+    assert lines[0] == "run found: tiny, seed 0, 2 epochs"
+    assert [line.split()[:2] for line in lines[1:3]] == [["epoch", "1/2"], ["epoch", "2/2"]]
+    said = dict(line.split(maxsplit=1) for line in lines[3:])
+    assert list(said) == ["genotype", "network", "run", "figures", "curves", "continue"]
+    genotype = read(run / "genotypes" / "final.yaml")
+    counts = f"{len(genotype.normal)} normal, {len(genotype.reduce)} reduce operations"
+    assert said["genotype"] == f"found: {counts} (threshold 0.6)"
+    assert "M parameters" in said["network"]
+    assert {path.suffix for path in Path(said["figures"]).iterdir()} >= {".svg", ".png", ".gv"}
+    assert list(Path(shlex.split(said["curves"])[-1]).glob("tensorboard/events*"))
+    settings = check(SearchSettings, read_yaml(run / "settings.yaml"), "settings.yaml")
+    assert (settings.epochs, settings.weights.lr) == (2, 0.1)
+    words = shlex.split(said["continue"])
+    assert main(words[words.index("derive") :]) == 0
+    assert check(Genotype, yaml.safe_load(capsys.readouterr().out), "stdout").source.endswith("argmax")
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_search_without_a_network_says_so(tiny_recipe: Path, capsys):
+    assert main(["search", "--config", str(tiny_recipe), "--epochs", "1", "--derive.threshold", "1"]) == 0
+    out, err = capsys.readouterr()
+    assert yaml.safe_load(out)["normal"] == []
+    (line,) = (line for line in err.splitlines() if line.startswith("network"))
+    assert "tiny-seed0: the normal cell has no operation" in line
+    assert "strongest gates: normal 0." in line
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_default_place_is_numbered_where_it_is_taken(tiny_recipe: Path, tmp_path: Path):
+    for seed in (0, 0, 7, 0):
+        assert main(["search", "--config", str(tiny_recipe), "--epochs=1", f"--seed={seed}"]) == 0
+    names = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert names == ["tiny-seed0", "tiny-seed0-2", "tiny-seed0-3", "tiny-seed7"]
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize(("relaxation", "weight", "said"), [("softmax", 10, 1), ("softmax", 0, 0), ("sigmoid", 10, 0)])
+def test_a_zero_one_loss_under_softmax_is_remarked(tiny_recipe: Path, capsys, relaxation: str, weight: int, said: int):
+    words = ["--relaxation", relaxation, "--zero_one.weight", str(weight), "--epochs", "1"]
+    assert main(["search", "--config", str(tiny_recipe), *words]) == 0
+    assert capsys.readouterr().err.count("of little use") == said
+
+
+def test_without_a_recipe_all_are_listed(capsys):
+    line = fails(capsys, "--epochs", "3")
+    for recipe in ("--config", "darts-s1-cifar10", "fairdarts-s1-cifar10", "fairdarts-s1-digits"):
+        assert recipe in line
+
+
+def test_a_recipe_that_is_not_there_names_the_nearest(capsys):
+    assert "did you mean 'fairdarts-s1-digits'?" in fails(capsys, "--config", "fairdarts-s1-digit")
+
+
+@pytest.mark.parametrize("content", ["kept.txt", None])
+def test_a_place_that_is_taken_is_refused(tiny_recipe: Path, tmp_path: Path, capsys, content: str | None):
+    out = tmp_path / "taken"
+    if content:
+        out.mkdir()
+        (out / content).write_text("kept")
+    else:
+        out.write_text("kept")
+    assert f"{out}: already exists" in fails(capsys, "--config", tiny_recipe, "--out", out)
+    assert (out / content if content else out).read_text() == "kept"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--epoch 3", "--epoch: unknown key (did you mean 'epochs'?)"),
+        ("--weights.learning_rate 3", "--weights.learning_rate: unknown key"),
+        ("--data.batchsize=3", "--data.batchsize: unknown key (did you mean 'batch_size'?)"),
+        ("--epochs three", "--epochs: 'three': should be a valid integer"),
+        ("--epochs 0", "--epochs: '0': should be greater than or equal to 1"),
+        ("--relaxation gumbel", "--relaxation: 'gumbel': should be 'softmax' or 'sigmoid'"),
+        ("--data.kind mnist", "--data.kind: 'mnist' is not known"),
+        ("--data.train_portion 1.5", "--data.train_portion: '1.5': should be less than or equal to 1"),
+        ("--data.train_portion 0", "--data.train_portion: '0': should be greater than 0"),
+        ("--data.train_portion half", "--data.train_portion: 'half': should be a valid number"),
+        ("--data.train_portion 1", "data.train_portion 1.0 leaves no images to train α on"),
+        ("--data.batch_size 17", "data.batch_size: 17: should be at most 16"),
+        ("--supernet.cells 1", "supernet.cells: 1: all of them are reduction cells"),
+        ("--space s2", "s2: neither a file nor a shipped search space (did you mean 's1'?)"),
+        ("--data.kind folder --data.root gone", "data.root: gone: no such folder"),
+        ("--epochs", "--epochs needs a value"),
+        ("epochs 3", "'epochs' is neither an option nor a setting"),
+        ("--resume gone", "--resume gone takes its settings and place from the run itself"),
+    ],
+)
+def test_a_mistake_is_named_and_nothing_is_left_behind(
+    tiny_recipe: Path, tmp_path: Path, capsys, words: str, said: str
+):
+    assert said in fails(capsys, "--config", tiny_recipe, *words.split())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny-space.yaml", "tiny.yaml"]
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_cannot_be_read_ends_in_one_line(tiny_recipe: Path, tmp_path: Path, capsys, workers: int):
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(8):
+            Image.fromarray(np.zeros((8, 8, 3), dtype=np.uint8)).save(tmp_path / "photos" / name / f"{number}.png")
+    broken = tmp_path / "photos" / "dog" / "5.png"
+    broken.write_bytes(broken.read_bytes()[:40])
+    data = ["--data.kind", "folder", "--data.root", tmp_path / "photos", "--data.workers", workers]
+    line = fails(capsys, "--config", tiny_recipe, *data, begun=True)
+    assert line.startswith(f"fairdarts: {broken}: cannot be decoded as an image")
+
+
+def test_a_space_states_the_sizes_of_its_networks(tiny_recipe: Path, tmp_path: Path, capsys):
+    space = edited(tmp_path / "tiny-space.yaml", networks={})
+    assert f"{space}: networks.cifar: is missing" in fails(capsys, "--config", tiny_recipe, "--space", space)
+
+
+def test_a_space_of_no_operation_but_none_is_refused(tiny_recipe: Path, tmp_path: Path, capsys):
+    space = edited(tmp_path / "tiny-space.yaml", candidates=["none"])
+    assert f"{space}: candidates" in fails(capsys, "--config", tiny_recipe, "--space", space)
+
+
+def test_help_lists_recipes_and_settings(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["search", "--help"])
+    assert exit_.value.code == 0
+    out = capsys.readouterr().out
+    for word in ("fairdarts-s1-digits", "--resume", "--weights.lr ", "--data.train_portion", "softmax | sigmoid"):
+        assert word in out

@@ -1,0 +1,94 @@
+"""`fairdarts zoo`: every shipped genotype, with costs that plain counting confirms."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from fairdarts import resources
+from fairdarts.cli import main
+from fairdarts.cost.count import Cost
+from fairdarts.networks.cell import cifar_network, imagenet_network
+from fairdarts.networks.zoo import load_genotype
+
+KEYS = ["name", "space", "source", "network", "params", "params_with_auxiliary", "madds"]
+
+
+def ship_only(monkeypatch: pytest.MonkeyPatch, *genotypes: str) -> None:
+    """Counting a genotype takes a second, so not all of them are counted here."""
+    names = resources.names
+    monkeypatch.setattr(resources, "names", lambda kind: list(genotypes) if kind == "genotypes" else names(kind))
+
+
+def listed(capsys: pytest.CaptureFixture, *words: str) -> list[dict]:
+    capsys.readouterr()
+    assert main(["zoo", "--json", *words]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def counted(network: nn.Module, image: int) -> tuple[int, int]:
+    """Parameters, and multiply-adds of convolutions and linear layers for one image, from shapes alone."""
+    madds = 0
+
+    def add(module: nn.Module, _: object, out: torch.Tensor) -> None:
+        nonlocal madds
+        madds += out[0, 0].numel() * module.weight.numel() if isinstance(module, nn.Conv2d) else module.weight.numel()
+
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.register_forward_hook(add)
+    with torch.no_grad():
+        network.eval()(torch.zeros(1, 3, image, image))
+    return sum(parameter.numel() for parameter in network.parameters()), madds
+
+
+def test_all_genotypes_are_listed(monkeypatch, capsys):
+    monkeypatch.setattr("fairdarts.cli.zoo.build", lambda *_, **__: None)  # to build and count them takes half a minute
+    monkeypatch.setattr("fairdarts.cli.zoo.count", lambda *_, **__: Cost(1, 2, 3))
+    entries = listed(capsys)
+    assert len(entries) == 26
+    assert [entry["name"] for entry in entries] == resources.names("genotypes")
+    for entry in entries:
+        assert list(entry) == KEYS
+        assert entry["space"] in resources.names("search_spaces")
+        assert len(entry["source"]) > 20
+        assert (entry["network"], entry["params"], entry["madds"]) == ("cifar", 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "network", "size", "image"),
+    [((), cifar_network, (20, 36, 10), 32), (("--network", "imagenet"), imagenet_network, (14, 48, 1000), 224)],
+)
+def test_costs_are_those_of_the_networks_themselves(monkeypatch, capsys, words, network, size, image):
+    names = ["darts-v2", "fairdarts-a"] if image == 32 else ["fairdarts-a"]
+    ship_only(monkeypatch, *names)
+    entries = listed(capsys, *words)
+    assert [entry["name"] for entry in entries] == names
+    for entry in entries:
+        genotype, space = load_genotype(entry["name"])
+        with torch.device("meta"):  # shapes are all that counting needs
+            params, madds = counted(network(genotype, space, *size), image)
+            with_auxiliary = sum(p.numel() for p in network(genotype, space, *size, auxiliary=True).parameters())
+        assert (entry["params"], entry["params_with_auxiliary"], entry["madds"]) == (params, with_auxiliary, madds)
+
+
+def test_the_table_says_the_same_as_the_list(monkeypatch, capsys):
+    ship_only(monkeypatch, "fairdarts-a")
+    (entry,) = listed(capsys)
+    assert main(["zoo"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    for title in ("name", "space", "source", "parameters", "with auxiliary", "multiply-adds"):
+        assert title in out.splitlines()[0]
+    assert "fairdarts-a" in out
+    for key in ("params", "params_with_auxiliary", "madds"):
+        assert f"{entry[key] / 1e6:.2f} M" in out
+
+
+def test_an_unknown_network_is_refused(capsys):
+    assert main(["zoo", "--network", "mnist"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "'mnist'" in err

@@ -1,0 +1,168 @@
+"""One search step against plain autograd on a copy, in float64."""
+
+from collections.abc import Iterator
+from copy import deepcopy
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from fairdarts.config import check
+from fairdarts.relaxation import RELAXATIONS
+from fairdarts.search.architect import STEPS, Batch, Learner
+from fairdarts.search.settings import SearchSettings
+from fairdarts.spaces.cell import load_space
+from fairdarts.supernet.cell import CellSupernet
+
+SPACE = load_space("s1").model_copy(update={"nodes": 2, "candidates": ("max_pool_3x3", "skip_connect", "dil_conv_3x3")})
+CASES = [("sigmoid", 10, "squared", 0.1), ("softmax", 0, "squared", 1e9), ("sigmoid", 2, "absolute", 0.5)]
+"""relaxation, weight and form of the zero-one loss, clipping norm (which bites, or does not)"""
+
+
+def settings_of(kind: str, relaxation: str, weight: float, form: str, clip: float) -> SearchSettings:
+    content = {
+        "name": "step",
+        "source": "tests",
+        "space": "s1",
+        "epochs": 1,
+        "data": {"kind": "fake", "batch_size": 4, "train_portion": 0.5, "cutout": 0, "workers": 0},
+        "relaxation": relaxation,
+        "weights": {"lr": 0.1, "lr_min": 0, "momentum": 0.9, "weight_decay": 3e-2, "clip": clip},
+        "architect": {"kind": kind, "lr": 0.3, "betas": [0.5, 0.99], "weight_decay": 1e-1, "initial_std": 0},
+        "zero_one": {"form": form, "weight": weight},
+        "derive": {"method": "argmax"},
+    }
+    return check(SearchSettings, content, "test")
+
+
+def learner_of(settings: SearchSettings) -> Learner:
+    torch.manual_seed(0)
+    supernet = CellSupernet(SPACE, 3, channels=2, classes=3).double()
+    alphas = {cell: torch.randn(SPACE.shape, dtype=torch.float64).requires_grad_() for cell in ("normal", "reduce")}
+    weights, architect = settings.weights, settings.architect
+    sgd = torch.optim.SGD(supernet.parameters(), weights.lr, weights.momentum, weight_decay=weights.weight_decay)
+    adam = torch.optim.Adam(alphas.values(), architect.lr, architect.betas, weight_decay=architect.weight_decay)
+    return Learner(settings, supernet, alphas, sgd, adam)
+
+
+def stream(seed: int) -> Iterator[Batch]:
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        yield (
+            torch.randn(4, 3, 8, 8, dtype=torch.float64, generator=generator),
+            torch.randint(3, (4,), generator=generator),
+        )
+
+
+class Reference:
+    """The step as the papers write it, with optimizers of its own."""
+
+    def __init__(self, learner: Learner):
+        self.settings = learner.settings
+        self.supernet, self.alphas = deepcopy((learner.supernet, learner.alphas))
+        self.weights = list(self.supernet.parameters())
+        weights, architect = self.settings.weights, self.settings.architect
+        self.sgd = torch.optim.SGD(self.weights, weights.lr, weights.momentum, weight_decay=weights.weight_decay)
+        self.adam = torch.optim.Adam(
+            self.alphas.values(), architect.lr, architect.betas, weight_decay=architect.weight_decay
+        )
+
+    def losses(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Cross-entropy, accuracy, zero-one loss."""
+        gates = {cell: RELAXATIONS[self.settings.relaxation](alpha) for cell, alpha in self.alphas.items()}
+        logits = self.supernet(batch[0], gates)
+        z = torch.cat([gates["normal"].flatten(), gates["reduce"].flatten()]) - 0.5
+        push = -(z**2 if self.settings.zero_one.form == "squared" else z.abs()).mean()
+        return F.cross_entropy(logits, batch[1]), (logits.argmax(1) == batch[1]).double().mean(), push
+
+    def total(self, loss: torch.Tensor, push: torch.Tensor) -> torch.Tensor:
+        weight = self.settings.zero_one.weight
+        return loss + weight * push if weight else loss
+
+    def zero(self) -> None:
+        for tensor in (*self.weights, *self.alphas.values()):
+            tensor.grad = None
+
+    def clip(self) -> None:
+        norm = torch.stack([weight.grad.square().sum() for weight in self.weights]).sum().sqrt()
+        for weight in self.weights:
+            weight.grad *= min(1.0, self.settings.weights.clip / (norm.item() + 1e-6))
+
+    def first_order(self, train: Batch, valid: Batch) -> list[torch.Tensor]:
+        valid_loss, valid_accuracy, push = self.losses(valid)
+        self.total(valid_loss, push).backward()
+        self.adam.step()
+        self.zero()
+        train_loss, train_accuracy, _ = self.losses(train)
+        train_loss.backward()
+        self.clip()
+        self.sgd.step()
+        self.zero()
+        return [train_loss, train_accuracy, valid_loss, valid_accuracy, push]
+
+    def single_level(self, train: Batch, valid: Batch) -> list[torch.Tensor]:
+        loss, accuracy, push = self.losses(train)
+        self.total(loss, push).backward()
+        self.clip()
+        self.sgd.step()
+        self.adam.step()
+        self.zero()
+        nothing = torch.tensor(torch.nan)
+        return [loss, accuracy, nothing, nothing, push]
+
+
+@pytest.mark.parametrize("kind", STEPS)
+@pytest.mark.parametrize(("relaxation", "weight", "form", "clip"), CASES)
+def test_steps_are_those_of_plain_autograd(kind: str, relaxation: str, weight: float, form: str, clip: float):
+    learner = learner_of(settings_of(kind, relaxation, weight, form, clip))
+    reference = Reference(learner)
+    train, valid, train_again, valid_again = stream(1), stream(2), stream(1), stream(2)
+    for _ in range(3):  # more than one, so that momentum and Adam's moments count too
+        measured = STEPS[kind](learner, train, valid)
+        expected = getattr(reference, kind)(next(train_again), next(valid_again))
+        torch.testing.assert_close(measured, torch.stack(expected).to(measured), rtol=1e-6, atol=1e-6, equal_nan=True)
+        for cell in ("normal", "reduce"):
+            torch.testing.assert_close(learner.alphas[cell], reference.alphas[cell], rtol=1e-10, atol=1e-12)
+        for name, tensor in reference.supernet.state_dict().items():  # weights and the statistics of BatchNorms
+            torch.testing.assert_close(learner.supernet.state_dict()[name], tensor, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("clip", [0.1, 1e9])
+def test_the_clipping_norm_bites_in_one_case_and_not_in_the_other(clip: float):
+    """Else the test above would not tell whether anything is clipped."""
+    reference = Reference(learner_of(settings_of("first_order", "sigmoid", 10, "squared", clip)))
+    reference.losses(next(stream(1)))[0].backward()
+    before = [weight.grad.clone() for weight in reference.weights]
+    reference.clip()
+    same = [torch.equal(weight.grad, old) for weight, old in zip(reference.weights, before, strict=True)]
+    assert all(same) == (clip > 1)
+
+
+def has_gradient(tensors: object) -> bool:
+    return any(tensor.grad is not None for tensor in tensors)
+
+
+@pytest.mark.parametrize("kind", STEPS)
+def test_a_step_leaves_no_gradient_behind(kind: str):
+    learner = learner_of(settings_of(kind, "sigmoid", 10, "squared", 5))
+    STEPS[kind](learner, stream(1), stream(2))
+    assert not has_gradient(learner.supernet.parameters())
+    assert not has_gradient(learner.alphas.values())
+
+
+def test_each_half_of_a_first_order_step_makes_only_its_own_gradients():
+    learner = learner_of(settings_of("first_order", "sigmoid", 10, "squared", 5))
+    seen = []
+    for name, optimizer in (("alpha", learner.alpha_optimizer), ("weight", learner.weight_optimizer)):
+        optimizer.register_step_pre_hook(
+            lambda *_, name=name: seen.append(
+                (name, has_gradient(learner.alphas.values()), has_gradient(learner.supernet.parameters()))
+            )
+        )
+    STEPS["first_order"](learner, stream(1), stream(2))
+    assert seen == [("alpha", True, False), ("weight", False, True)]
+
+
+def test_single_level_reads_no_held_out_batch():
+    learner = learner_of(settings_of("single_level", "sigmoid", 10, "squared", 5))
+    assert STEPS["single_level"](learner, stream(1), iter(())).isnan().tolist() == [False, False, True, True, False]

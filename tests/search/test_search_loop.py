@@ -1,0 +1,237 @@
+"""A whole search: what it leaves behind, what decides it, and that a stop at any step changes nothing."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from fairdarts.config import UserError, check, read_yaml
+from fairdarts.data.sources import open_source
+from fairdarts.genotype import Genotype, read
+from fairdarts.runtime import checkpoint
+from fairdarts.runtime.run import Run, create, open_run
+from fairdarts.runtime.stop import Interrupted, Stop
+from fairdarts.search.loop import learning_rate, search
+from fairdarts.search.settings import SearchSettings
+from fairdarts.spaces.cell import load_space
+
+STEPS_AN_EPOCH, EPOCHS = 4, 3
+LAST = STEPS_AN_EPOCH * EPOCHS
+
+
+class Watch:
+    """Asks for a stop after a step (counted from 1 over the whole search), or after an epoch; else only looks on."""
+
+    def __init__(self, step: int | None = None, epoch: int | None = None):
+        self.stop, self.at_step, self.at_epoch = Stop(), step, epoch
+        self.steps: list[tuple[int, int, int]] = []
+        self.records: list[dict] = []
+
+    def step(self, epoch: int, step: int, steps: int, sums: torch.Tensor, alphas: dict) -> None:
+        self.steps.append((epoch, step, steps))
+        if (epoch - 1) * steps + step == self.at_step:
+            self.stop.signal = 15
+
+    def epoch(self, record: dict) -> None:
+        self.records.append(record)
+        if record["epoch"] == self.at_epoch:
+            self.stop.signal = 15
+
+
+Go = Callable[..., Genotype]
+
+
+@pytest.fixture
+def go(tiny_recipe: Path) -> Go:
+    """Searches into a run directory of a name, or goes on with it, under a watch and changed settings."""
+
+    def run(name: str, watch: Watch | None = None, resume: bool = False, spoil: Any = None, **overrides: Any):
+        settings = check(SearchSettings, read_yaml(tiny_recipe), tiny_recipe, overrides)
+        path, space, source = tiny_recipe.parent / name, load_space(settings.space), open_source(settings.data)
+        watch = watch or Watch()
+        place = open_run(path) if resume else create(path, settings, space)
+        source = source._replace(dataset=spoil(source.dataset)) if spoil else source
+        return search(settings, space, source, place, watch, watch.stop, resume)
+
+    return run
+
+
+def metrics(run: Path) -> list[dict]:
+    return [{key: value for key, value in record.items() if key != "seconds"} for record in Run(run).records()]
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two states are equal bit for bit, but for the seconds they took."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one if key != "seconds")
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
+
+
+def assert_same_search(one: Path, other: Path) -> None:
+    assert metrics(one) == metrics(other)
+    assert same(checkpoint.load(Run(one).last), checkpoint.load(Run(other).last))
+    found, expected = (read(path / "genotypes" / "final.yaml") for path in (one, other))
+    assert (found.normal, found.reduce) == (expected.normal, expected.reduce)
+
+
+def test_a_search_leaves_a_complete_run_behind(go: Go, tmp_path: Path):
+    watch = Watch()
+    genotype = go("run", watch)
+    run = tmp_path / "run"
+    assert watch.steps == [(epoch, step, STEPS_AN_EPOCH) for epoch in (1, 2, 3) for step in (1, 2, 3, 4)]
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [record["epoch"] for record in records] == [0, 1, 2, 3]
+    assert watch.records == records[1:]
+    assert set(records[0]) == {"epoch", "gates", "alphas", "dominant"}
+    assert records[0]["gates"]["normal"] == [[0.5] * 3] * 5  # the fair start
+    measured = {"train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "zero_one", "lr", "seconds"}
+    assert set(records[3]) == set(records[0]) | measured
+    alphas = torch.tensor(records[3]["alphas"]["reduce"])
+    torch.testing.assert_close(torch.tensor(records[3]["gates"]["reduce"]), alphas.sigmoid())
+    settings = check(SearchSettings, read_yaml(run / "settings.yaml"), "settings")
+    assert (settings.name, settings.epochs) == ("tiny", EPOCHS)
+    assert load_space(str(run / "space.yaml")).name == "tiny"
+    assert torch.__version__.startswith(json.loads((run / "versions.json").read_text())["torch"])
+    names = sorted(path.name for path in (run / "genotypes").iterdir())
+    assert names == ["epoch-001.yaml", "epoch-002.yaml", "epoch-003.yaml", "final.yaml"]
+    final, last = (read(run / "genotypes" / f"{name}.yaml") for name in ("final", "epoch-003"))
+    assert final == genotype
+    assert (final.normal, final.reduce) == (last.normal, last.reduce)
+    state = checkpoint.load(Run(run).last)
+    assert (state["epoch"], state["step"]) == (3, 0)
+    assert state["alphas"]["normal"].tolist() == records[3]["alphas"]["normal"]
+
+
+def test_a_seed_decides_every_number(go: Go, tmp_path: Path):
+    go("one")
+    torch.manual_seed(99)  # what went on before does not count
+    go("two")
+    go("other", seed="1")
+    assert_same_search(tmp_path / "one", tmp_path / "two")
+    assert metrics(tmp_path / "one")[1:] != metrics(tmp_path / "other")[1:]
+
+
+def test_the_loss_of_a_single_level_search_has_no_held_out_part(go: Go, tmp_path: Path):
+    go("run", **{"architect.kind": "single_level", "data.train_portion": "1"})
+    last = metrics(tmp_path / "run")[-1]
+    assert "train_loss" in last
+    assert not {"valid_loss", "valid_accuracy"} & set(last)
+
+
+@pytest.mark.parametrize("kind", ["first_order", "single_level"])
+@pytest.mark.parametrize("relaxation", ["sigmoid", "softmax"])
+def test_a_search_stopped_after_every_step_is_as_if_it_never_was(go: Go, tmp_path: Path, kind: str, relaxation: str):
+    overrides = {"architect.kind": kind, "relaxation": relaxation, "architect.initial_std": "0.1"}
+    go("whole", **overrides)
+    for step in range(1, LAST):
+        with pytest.raises(Interrupted):
+            go("stopped", Watch(step=step), resume=step > 1, **overrides)
+        state = checkpoint.load(Run(tmp_path / "stopped").last)
+        assert state["epoch"] * STEPS_AN_EPOCH + state["step"] == step
+        assert len(metrics(tmp_path / "stopped")) == step // STEPS_AN_EPOCH + 1
+    go("stopped", resume=True, **overrides)
+    assert_same_search(tmp_path / "stopped", tmp_path / "whole")
+
+
+@pytest.mark.parametrize("at", [{"step": 6}, {"epoch": 2}], ids=str)
+def test_a_search_stopped_once_is_as_if_it_never_was(go: Go, tmp_path: Path, at: dict[str, int]):
+    go("whole")
+    with pytest.raises(Interrupted):
+        go("stopped", Watch(**at))
+    go("stopped", resume=True, **{"data.workers": "1"})
+    assert_same_search(tmp_path / "stopped", tmp_path / "whole")
+
+
+@pytest.mark.parametrize("at", [{"step": LAST}, {"epoch": EPOCHS}], ids=str)
+def test_a_stop_asked_for_at_the_very_end_comes_too_late(go: Go, tmp_path: Path, at: dict[str, int]):
+    go("run", Watch(**at))
+    assert (tmp_path / "run" / "genotypes" / "final.yaml").is_file()
+
+
+def test_records_behind_the_checkpoint_are_written_again(go: Go, tmp_path: Path):
+    """A kill between a record and its checkpoint leaves one record too many."""
+    go("whole")
+    with pytest.raises(Interrupted):
+        go("stopped", Watch(step=6))
+    with open(tmp_path / "stopped" / "metrics.jsonl", "a") as file:
+        file.write(json.dumps(metrics(tmp_path / "whole")[2] | {"train_loss": -1}) + "\n")
+    go("stopped", resume=True)
+    assert_same_search(tmp_path / "stopped", tmp_path / "whole")
+
+
+class Broken(torch.utils.data.Dataset):
+    """A data set that fails at its 50th reading, in the second of the two batches of a step."""
+
+    def __init__(self, dataset: torch.utils.data.Dataset):
+        self.dataset, self.left = dataset, 50
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> tuple:
+        self.left -= 1
+        if self.left < 0:
+            raise UserError("cat.png: cannot be decoded as an image")
+        return self.dataset[index]
+
+
+def test_a_search_goes_on_once_a_broken_image_is_mended(go: Go, tmp_path: Path):
+    go("whole")
+    with pytest.raises(UserError, match=r"cat\.png"):
+        go("broken", spoil=Broken)
+    assert checkpoint.load(Run(tmp_path / "broken").last)["step"] > 0
+    go("broken", resume=True)
+    assert_same_search(tmp_path / "broken", tmp_path / "whole")
+
+
+def test_other_images_cannot_continue_a_search(go: Go):
+    with pytest.raises(Interrupted):
+        go("run", Watch(step=2))
+    with pytest.raises(UserError, match="28 images, but the run began with 32"):
+        go("run", resume=True, **{"data.images": "28"})
+
+
+def test_a_checkpoint_of_another_supernet_is_refused(go: Go, tmp_path: Path):
+    with pytest.raises(Interrupted):
+        go("run", Watch(step=2))
+    with pytest.raises(UserError, match=f"{tmp_path}/run/checkpoints/last.pt: does not fit"):
+        go("run", resume=True, **{"supernet.channels": "4"})
+
+
+def test_a_loss_that_is_no_longer_finite_ends_the_search(go: Go):
+    with pytest.raises(UserError, match=r"the loss is no longer finite in epoch 1; lower weights\.lr") as error:
+        go("run", **{"weights.lr": "1.0e+38"})
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("kind", "limit"), [("first_order", 8), ("single_level", 24)])
+def test_a_batch_larger_than_its_part_of_the_images_is_refused(go: Go, kind: str, limit: int):
+    overrides = {"architect.kind": kind, "data.train_portion": "0.75", "data.batch_size": "25"}
+    with pytest.raises(UserError, match=f"data.batch_size: 25: should be at most {limit}"):
+        go("run", **overrides)
+
+
+def test_the_learning_rate_is_that_of_torch_s_cosine():
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.025)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=50, eta_min=0.001)
+    for epoch in range(51):
+        assert learning_rate(epoch, 50, 0.025, 0.001) == pytest.approx(schedule.get_last_lr()[0], rel=1e-9)
+        optimizer.step()
+        schedule.step()
+    assert learning_rate(0, 50, 0.025, 0.001) == 0.025
+    assert learning_rate(50, 50, 0.025, 0.001) == 0.001
+
+
+def test_the_learning_rate_of_an_epoch_is_recorded_and_used(go: Go, tmp_path: Path):
+    go("run")
+    rates = [record["lr"] for record in metrics(tmp_path / "run")[1:]]
+    assert rates == [learning_rate(epoch, EPOCHS, 0.1, 0.001) for epoch in range(EPOCHS)]
+    state = checkpoint.load(Run(tmp_path / "run").last)
+    assert state["weight_optimizer"]["param_groups"][0]["lr"] == rates[-1]

@@ -1,0 +1,96 @@
+"""Imports point one way, and nothing heavy is loaded by those who do not need it."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fairdarts
+
+PACKAGE = Path(fairdarts.__file__).parent
+RANKS = (
+    {"config"},
+    {"resources", "genotype"},
+    {"runtime"},
+    {"ops"},
+    {"spaces"},
+    {"relaxation", "networks", "data", "cost"},
+    {"supernet"},
+    {"search"},
+    {"plot"},
+    {"cli"},
+    {"__main__"},
+)
+"""Every part of the package imports parts of earlier ranks only, and itself."""
+
+MODULES = sorted(path.relative_to(PACKAGE.parent).with_suffix("") for path in PACKAGE.rglob("*.py"))
+
+
+def part(module: str) -> str:
+    """The part of the package that a dotted module name belongs to: '' for the package itself."""
+    return [*module.split("."), ""][1]
+
+
+def rank(name: str) -> int:
+    return next(number for number, names in enumerate(RANKS) if name in names)
+
+
+def imported(module: Path) -> set[str]:
+    """The parts of fairdarts that a module imports anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse((PACKAGE.parent / module).with_suffix(".py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {part(alias.name) for alias in node.names if alias.name.split(".")[0] == "fairdarts"}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide where they point"
+            if node.module == "fairdarts":
+                found |= {alias.name for alias in node.names}
+            elif node.module.split(".")[0] == "fairdarts":
+                found.add(part(node.module))
+    return found - {"__version__", ""}
+
+
+def own_part(module: Path) -> str:
+    return part(".".join(module.parts)) if module.name != "__init__" or len(module.parts) > 2 else ""
+
+
+def test_every_module_has_a_rank():
+    assert {own_part(module) for module in MODULES} - {""} == set().union(*RANKS)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=str)
+def test_imports_point_one_way(module: Path):
+    own = own_part(module)
+    if not own:
+        assert imported(module) == set()  # `import fairdarts` is free
+        return
+    for name in imported(module) - {own}:
+        assert rank(name) < rank(own), f"{own} imports {name}"
+
+
+def test_figures_are_drawn_by_the_command_line_alone():
+    assert {own_part(module) for module in MODULES if "plot" in imported(module)} == {"plot", "cli"}
+
+
+def test_the_walk_sees_imports_of_every_form():
+    assert imported(Path("fairdarts/cli/zoo")) >= {"resources", "cli", "cost", "networks"}
+    assert imported(Path("fairdarts/__main__")) == {"cli"}
+
+
+def test_nothing_heavy_is_loaded_by_those_who_do_not_need_it():
+    program = """
+import json, sys
+heavy = ("matplotlib", "scipy", "sklearn", "tensorboard", "torch", "pymoo", "mmdet")
+import fairdarts
+first = [name for name in heavy if name in sys.modules]
+import fairdarts.search.loop
+print(json.dumps([first, [name for name in heavy if name in sys.modules]]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    package, search = json.loads(done.stdout)
+    assert package == []
+    assert "torch" in search  # else the list would tell nothing
+    assert not {"matplotlib", "tensorboard"} & set(search)
