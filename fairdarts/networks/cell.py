@@ -1,5 +1,7 @@
 """The stand-alone CIFAR and ImageNet networks of a cell genotype, as in DARTS (arXiv:1806.09055, section 3)."""
 
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
@@ -134,6 +136,11 @@ class CellNetwork(nn.Module):
         self.auxiliary: nn.Module | None = None
         self.classifier = nn.Linear(c_prev, classes)
 
+    def add_auxiliary(self, classes: int, stride: int, last_norm: bool) -> Self:
+        """Put an auxiliary head (see `auxiliary_head`) behind the second reduction; gives the network itself."""
+        self.auxiliary = auxiliary_head(self.cells[self.auxiliary_at].channels, classes, stride, last_norm)
+        return self
+
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         s0, s1 = self.stem(x)
         auxiliary = None
@@ -158,10 +165,7 @@ def cifar_network(
     width = space.stem_multiplier * channels
     stem = CifarStem(in_channels, width)
     network = CellNetwork(genotype, space, stem, width, cells, channels, classes, reduction_prev=False)
-    if auxiliary:
-        width = network.cells[network.auxiliary_at].channels
-        network.auxiliary = auxiliary_head(width, classes, stride=3, last_norm=True)
-    return network
+    return network.add_auxiliary(classes, stride=3, last_norm=True) if auxiliary else network
 
 
 def imagenet_network(
@@ -176,10 +180,7 @@ def imagenet_network(
     """The network for large images (DARTS: 14 cells, 48 channels); the auxiliary head wants 224×224 images."""
     stem = ImageNetStem(in_channels, channels)
     network = CellNetwork(genotype, space, stem, channels, cells, channels, classes, reduction_prev=True)
-    if auxiliary:
-        width = network.cells[network.auxiliary_at].channels
-        network.auxiliary = auxiliary_head(width, classes, stride=2, last_norm=False)
-    return network
+    return network.add_auxiliary(classes, stride=2, last_norm=False) if auxiliary else network
 
 
 NETWORKS = {"cifar": cifar_network, "imagenet": imagenet_network}
