@@ -22,9 +22,10 @@ USAGE += "\n\n`fairdarts VERB --help` says more."
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; gives the exit status."""
     try:
-        status = dispatch(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()  # a reader that went away shows here, and not when Python ends
-        return status
+        try:
+            return dispatch(list(sys.argv[1:] if argv is None else argv))
+        finally:
+            sys.stdout.flush()  # a reader that went away shows here, and not when Python ends
     except UserError as error:
         print(f"fairdarts: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

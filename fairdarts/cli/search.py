@@ -18,6 +18,7 @@ from fairdarts.genotype import CELLS, Genotype, live, to_yaml
 from fairdarts.networks.cell import cifar_network
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.tensorboard import log_epoch
+from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.run import Run, changed_versions, create, open_run
 from fairdarts.runtime.stop import Interrupted, Stop, catch_signals
 from fairdarts.search.loop import Diverged, check_fit, search
@@ -69,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
             say(f"{interrupted}: the state is saved; continue with")
             say(command("search", "--resume", run.path))
             return 128 + interrupted.signal
-        except Diverged:
+        except (Diverged, BadState):
             raise
         except UserError as error:
             raise UserError(f"{error}; then continue with: {command('search', '--resume', run.path)}") from None

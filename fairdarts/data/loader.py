@@ -88,8 +88,8 @@ def batches(
     while True:
         batch = next(iterator)
         if isinstance(batch, UserError):
-            del iterator  # ends the workers; the error on its way would hold on to them
-            raise batch
+            del iterator  # ends the workers, which the error on its way would hold on to
+            raise UserError(str(batch))  # raised itself, `batch` would be part of its own traceback
         images, labels = batch
         images = images.to(device, non_blocking=True, memory_format=torch.channels_last)
         yield images, labels.to(device, non_blocking=True)

@@ -2,12 +2,17 @@
 
 import io
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from fairdarts.config import UserError
+
+
+class BadState(UserError):
+    """A checkpoint that cannot be resumed from."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -37,15 +42,16 @@ def save(path: Path, state: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """A checkpoint, on the CPU. Raises UserError where it is missing, truncated, or holds more than plain tensors."""
+    """A checkpoint, on the CPU. Raises BadState where it is missing, truncated, or holds more than plain tensors."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # what torch has to say of a file that is none is said below
+            state = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(state, dict):
             raise ValueError("not a state")
         return state
     except FileNotFoundError:
-        raise UserError(f"{path}: no such checkpoint") from None
+        raise BadState(f"{path}: no such checkpoint") from None
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from None
+        raise BadState(f"{path}: {error.strerror}") from None
     except Exception:  # torch raises RuntimeError, UnpicklingError, EOFError, … for a file that is not whole
-        raise UserError(f"{path}: not a readable checkpoint: truncated, damaged, or not written by fairdarts") from None
+        raise BadState(f"{path}: not a readable checkpoint: truncated, damaged, or not written by fairdarts") from None

@@ -17,7 +17,7 @@ from fairdarts.runtime import checkpoint
 
 def versions() -> dict[str, Any]:
     """What else decides a number besides the settings: a resume under other versions or threads may differ in bits."""
-    packages = {name: version(name) for name in ("torch", "torchvision", "numpy")}
+    packages = {"torch": torch.__version__, **{name: version(name) for name in ("torchvision", "numpy")}}
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
     return {
         "fairdarts": __version__,

@@ -102,10 +102,11 @@ def search(
     steps = len(halves[0]) // batch_size
     learner = make_learner(settings, space, source, device)
     epoch, step, seconds, sums = 0, 0, 0.0, torch.zeros(len(SUMS), device=device)
-    if resume:
+    if resume and (run.last.is_file() or len(run.records()) > 1):
         epoch, step, seconds = restore(learner, images, sums, checkpoint.load(run.last), run)
         run.forget_after(epoch)
     else:
+        run.forget_after(-1)  # a run that was killed before its first checkpoint begins anew
         run.log(gate_record(0, learner, space))
         checkpoint.save(run.last, state_of(learner, images, sums, epoch, step, seconds))
 
@@ -207,9 +208,8 @@ def state_of(learner: Learner, images: int, sums: Tensor, epoch: int, step: int,
 def restore(learner: Learner, images: int, sums: Tensor, state: dict[str, Any], run: Run) -> tuple[int, int, float]:
     """Put a state into the learner, in place; gives the position: epoch, step, and seconds spent on the epoch."""
     if state.get("images") != images:
-        raise UserError(
-            f"data: {images} images, but the run began with {state.get('images')}: it would not be the same"
-        )
+        began = f"the run began with {state.get('images')}"
+        raise checkpoint.BadState(f"data: {images} images, but {began}: it would not be the same search")
     try:
         learner.supernet.load_state_dict(state["supernet"])
         for cell, alpha in learner.alphas.items():
@@ -221,5 +221,5 @@ def restore(learner: Learner, images: int, sums: Tensor, state: dict[str, Any], 
         if sums.is_cuda and state["cuda_rng"] is not None:
             torch.cuda.set_rng_state(state["cuda_rng"])
         return state["epoch"], state["step"], state["seconds"]
-    except (KeyError, TypeError, ValueError, RuntimeError):
-        raise UserError(f"{run.last}: does not fit the run's settings.yaml and space.yaml") from None
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError):
+        raise checkpoint.BadState(f"{run.last}: does not fit the run's settings.yaml and space.yaml") from None

@@ -23,7 +23,7 @@ def test_the_module_runs_and_tells_its_version():
     assert (done.returncode, done.stdout, done.stderr) == (0, f"fairdarts {__version__}\n", "")
 
 
-@pytest.mark.parametrize("words", [["--version"], ["--help"]])
+@pytest.mark.parametrize("words", [["--version"], ["draw", "--help"]])
 def test_a_reader_that_went_away_is_no_error(words: list[str]):
     reader, writer = os.pipe()
     os.close(reader)

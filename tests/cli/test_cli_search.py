@@ -1,6 +1,7 @@
 """`fairdarts search`: what it prints, what it refuses, and where it puts a run."""
 
 import shlex
+from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +160,7 @@ def test_an_image_that_cannot_be_read_ends_in_one_line(tiny_recipe: Path, tmp_pa
     data = ["--data.kind", "folder", "--data.root", tmp_path / "photos", "--data.workers", workers]
     line = fails(capsys, "--config", tiny_recipe, *data, begun=True)
     assert line.startswith(f"fairdarts: {broken}: cannot be decoded as an image")
+    assert not active_children()  # workers left behind speak of their death when the process ends
 
 
 def test_a_space_states_the_sizes_of_its_networks(tiny_recipe: Path, tmp_path: Path, capsys):

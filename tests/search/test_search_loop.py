@@ -235,3 +235,21 @@ def test_the_learning_rate_of_an_epoch_is_recorded_and_used(go: Go, tmp_path: Pa
     assert rates == [learning_rate(epoch, EPOCHS, 0.1, 0.001) for epoch in range(EPOCHS)]
     state = checkpoint.load(Run(tmp_path / "run").last)
     assert state["weight_optimizer"]["param_groups"][0]["lr"] == rates[-1]
+
+
+def test_a_search_killed_before_its_first_checkpoint_begins_anew(go: Go, tmp_path: Path):
+    go("whole")
+    go("killed", epochs="1")
+    checkpoints, lines = tmp_path / "killed" / "checkpoints", tmp_path / "killed" / "metrics.jsonl"
+    (checkpoints / "last.pt").unlink()
+    lines.write_text(lines.read_text().splitlines(keepends=True)[0] + '{"epoch": 1, "ga')
+    go("killed", resume=True)
+    assert_same_search(tmp_path / "killed", tmp_path / "whole")
+
+
+def test_a_lost_checkpoint_is_not_begun_anew(go: Go, tmp_path: Path):
+    go("run", epochs="1")
+    (tmp_path / "run" / "checkpoints" / "last.pt").unlink()
+    with pytest.raises(checkpoint.BadState, match=r"last\.pt: no such checkpoint"):
+        go("run", resume=True)
+    assert len(metrics(tmp_path / "run")) == 2

@@ -1,0 +1,139 @@
+"""Training sets: what they hold, and what is said where they are missing or broken."""
+
+from multiprocessing import active_children
+from pathlib import Path
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision import datasets
+
+from fairdarts.config import UserError
+from fairdarts.data.loader import Augmented, batches
+from fairdarts.data.settings import Cifar10, Cifar100, Digits, Fake, Folder
+from fairdarts.data.sources import Source, open_source
+from fairdarts.data.transforms import training_transform
+
+SERVED = {"batch_size": 2, "train_portion": 0.5, "cutout": 0, "workers": 0}
+
+
+def open_folder(root: Path) -> Source:
+    return open_source(Folder(kind="folder", root=str(root), image_size=16, **SERVED))
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two classes of three images, one of them grayscale; every pixel of image n of class c is 100 c + n."""
+    for label, name in enumerate(("cat", "dog")):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(3):
+            pixels = np.full((20, 30, 3), 100 * label + number, dtype=np.uint8)
+            image = Image.fromarray(pixels).convert("L" if number == 0 else "RGB")
+            image.save(tmp_path / "photos" / name / f"{number}.png")
+    return tmp_path / "photos"
+
+
+def message(error: pytest.ExceptionInfo[UserError]) -> str:
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_digits_are_uint8_images_over_the_full_range():
+    source = open_source(Digits(kind="digits", **SERVED))
+    assert len(source.dataset) == 1797
+    assert source.classes == tuple("0123456789")
+    images = torch.stack([image for image, _ in source.dataset])
+    assert images.shape == (1797, 1, 8, 8)
+    assert images.dtype == torch.uint8
+    assert (int(images.min()), int(images.max())) == (0, 255)
+    labels = torch.stack([label for _, label in source.dataset])
+    assert labels.bincount().tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]  # as its description says
+    assert labels[:10].tolist() == list(range(10))
+    assert source.image == 8
+    assert (images / 255).mean().item() == pytest.approx(source.mean[0], abs=5e-4)
+    assert (images / 255).std().item() == pytest.approx(source.std[0], abs=5e-4)
+
+
+def test_fake_images_are_as_asked_for_and_always_the_same():
+    source = open_source(Fake(kind="fake", images=30, image_size=12, classes=4, **SERVED))
+    assert len(source.dataset) == 30
+    assert len(source.classes) == 4
+    assert {label for _, label in source.dataset} == {0, 1, 2, 3}
+    assert source.dataset[7][0].size == (12, 12)
+    assert np.array_equal(np.asarray(source.dataset[7][0]), np.asarray(source.dataset[7][0]))
+    assert not np.array_equal(np.asarray(source.dataset[7][0]), np.asarray(source.dataset[8][0]))
+
+
+@pytest.mark.parametrize("inside", [".", "train"])
+def test_a_folder_of_classes_gives_rgb_images(photos: Path, tmp_path: Path, inside: str):
+    root = tmp_path / "root" / inside
+    root.parent.mkdir(exist_ok=True)
+    photos.rename(root)
+    source = open_folder(tmp_path / "root")
+    assert source.classes == ("cat", "dog")
+    assert source.image == 16
+    assert len(source.mean) == 3
+    found = [(image.mode, image.getpixel((0, 0)), label) for image, label in source.dataset]
+    assert found == [("RGB", (100 * label + n,) * 3, label) for label in (0, 1) for n in range(3)]
+
+
+def test_a_missing_folder_is_named(tmp_path: Path):
+    with pytest.raises(UserError) as error:
+        open_folder(tmp_path / "nowhere")
+    assert message(error) == f"data.root: {tmp_path}/nowhere: no such folder"
+
+
+def test_one_class_is_not_enough(photos: Path):
+    (photos / "dog").rename(photos.parent / "dog")
+    with pytest.raises(UserError) as error:
+        open_folder(photos)
+    assert message(error).startswith(f"data.root: {photos}: 1 class folders")
+
+
+def test_an_empty_class_is_named(photos: Path):
+    (photos / "bird").mkdir()
+    (photos / "bird" / "notes.txt").write_text("no image")
+    with pytest.raises(UserError) as error:
+        open_folder(photos)
+    assert message(error) == f"data.root: {photos}/bird: no image in this class folder"
+
+
+def undecodable(path: Path) -> None:
+    path.write_text("not an image")
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+@pytest.mark.parametrize(("spoil", "workers"), [(undecodable, 0), (empty, 0), (truncated, 0), (truncated, 1)])
+def test_an_image_that_cannot_be_read_is_named(photos: Path, spoil, workers: int):
+    broken = photos / "dog" / "1.png"
+    spoil(broken)
+    source = open_folder(photos)
+    dataset = Augmented(source.dataset, training_transform(source, 0))
+    stream = batches(dataset, list(range(6)), 6, 0, 0, workers, torch.device("cpu"))
+    with pytest.raises(UserError) as error:
+        next(stream)
+    assert message(error) == f"{broken}: cannot be decoded as an image"
+    assert not active_children()  # a worker left behind speaks of its death when the process ends
+
+
+@pytest.mark.parametrize("reason", [URLError("no route to host"), OSError(28, "No space left on device")])
+@pytest.mark.parametrize(("settings", "kind"), [(Cifar10, datasets.CIFAR10), (Cifar100, datasets.CIFAR100)])
+def test_cifar_that_is_neither_there_nor_to_be_had(tmp_path: Path, monkeypatch, settings, kind, reason: OSError):
+    def download(*_: object, **__: object) -> None:
+        raise reason
+
+    monkeypatch.setattr("torchvision.datasets.cifar.download_and_extract_archive", download)
+    root = tmp_path / "images"
+    with pytest.raises(UserError) as error:
+        open_source(settings(kind=kind.__name__.lower(), root=str(root), **SERVED))
+    assert message(error).startswith(f"data.root: no {kind.__name__} ({kind.base_folder}) in {root}, ")
+    assert ("no route to host" if isinstance(reason, URLError) else "No space left") in message(error)
