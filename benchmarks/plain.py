@@ -1,0 +1,128 @@
+"""The search step as the papers write it: the reference that `search_step.py` measures the library against.
+
+A loop over edges and candidates, in the contiguous layout, with what the released experiments of FairDARTS compute and
+throw away: weight gradients in the architecture step, α gradients in the weight step. Modules are named as the
+library's, so that both hold the same weights.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fairdarts.spaces.cell import CellSpace
+
+
+def norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, affine=False)
+
+
+def relu_conv_bn(c_in: int, c_out: int) -> nn.Sequential:
+    return nn.Sequential(nn.ReLU(), nn.Conv2d(c_in, c_out, 1, bias=False), norm(c_out))
+
+
+class Halve(nn.Module):
+    def __init__(self, c_in: int, c_out: int):
+        super().__init__()
+        self.conv_1 = nn.Conv2d(c_in, c_out // 2, 1, stride=2, bias=False)
+        self.conv_2 = nn.Conv2d(c_in, c_out // 2, 1, stride=2, bias=False)
+        self.bn = norm(c_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(x)
+        return self.bn(torch.cat([self.conv_1(x), self.conv_2(x[:, :, 1:, 1:])], dim=1))
+
+
+def separable(channels: int, kernel: int, stride: int, dilation: int) -> list[nn.Module]:
+    padding = dilation * (kernel - 1) // 2
+    depthwise = nn.Conv2d(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False)
+    return [nn.ReLU(), depthwise, nn.Conv2d(channels, channels, 1, bias=False), norm(channels)]
+
+
+def operation(name: str, channels: int, stride: int) -> nn.Module:
+    if name == "max_pool_3x3":
+        return nn.Sequential(nn.MaxPool2d(3, stride, padding=1), norm(channels))
+    if name == "avg_pool_3x3":
+        return nn.Sequential(nn.AvgPool2d(3, stride, padding=1, count_include_pad=False), norm(channels))
+    if name == "skip_connect":
+        return nn.Identity() if stride == 1 else Halve(channels, channels)
+    kernel = int(name[-1])
+    if name.startswith("sep_conv"):
+        return nn.Sequential(*separable(channels, kernel, stride, 1), *separable(channels, kernel, 1, 1))
+    return nn.Sequential(*separable(channels, kernel, stride, 2))
+
+
+class Edge(nn.Module):
+    def __init__(self, names: tuple[str, ...], channels: int, stride: int):
+        super().__init__()
+        self.candidates = nn.ModuleList(operation(name, channels, stride) for name in names)
+
+    def forward(self, x: Tensor, gates: Tensor) -> Tensor:
+        return sum(gate * op(x) for gate, op in zip(gates, self.candidates, strict=True))
+
+
+class Cell(nn.Module):
+    def __init__(self, space: CellSpace, c_prev_prev: int, c_prev: int, channels: int, halves: bool, halved: bool):
+        super().__init__()
+        self.kind = "reduce" if halves else "normal"
+        self.preprocess0 = Halve(c_prev_prev, channels) if halved else relu_conv_bn(c_prev_prev, channels)
+        self.preprocess1 = relu_conv_bn(c_prev, channels)
+        strides = [2 if halves and source < 2 else 1 for _, source in space.edges]
+        self.mixed = nn.ModuleList(Edge(space.candidates, channels, stride) for stride in strides)
+        self.nodes = space.nodes
+
+    def forward(self, s0: Tensor, s1: Tensor, gates: Tensor) -> Tensor:
+        states, edge = [self.preprocess0(s0), self.preprocess1(s1)], 0
+        for _ in range(self.nodes):
+            node = sum(self.mixed[edge + number](state, gates[edge + number]) for number, state in enumerate(states))
+            edge += len(states)
+            states.append(node)
+        return torch.cat(states[2:], dim=1)
+
+
+class Network(nn.Module):
+    def __init__(self, space: CellSpace, cells: int, channels: int, classes: int):
+        super().__init__()
+        c_prev_prev = c_prev = space.stem_multiplier * channels
+        self.stem = nn.Sequential(nn.Conv2d(3, c_prev, 3, padding=1, bias=False), nn.BatchNorm2d(c_prev))
+        self.cells, halved = nn.ModuleList(), False
+        for index in range(cells):
+            halves = index in space.reduction_cells(cells)
+            channels *= 2 if halves else 1
+            self.cells.append(Cell(space, c_prev_prev, c_prev, channels, halves, halved))
+            c_prev_prev, c_prev, halved = c_prev, space.nodes * channels, halves
+        self.classifier = nn.Linear(c_prev, classes)
+
+    def forward(self, x: Tensor, gates: dict[str, Tensor]) -> Tensor:
+        s0 = s1 = self.stem(x)
+        for cell in self.cells:
+            s0, s1 = s1, cell(s0, s1, gates[cell.kind])
+        return self.classifier(F.adaptive_avg_pool2d(s1, 1).flatten(1))
+
+
+class PlainStep:
+    """FairDARTS' first-order step: α on the held-out batch, then the weights on the training batch."""
+
+    def __init__(self, network: Network, alphas: dict[str, Tensor], settings: object):
+        weights, architect = settings.weights, settings.architect
+        self.network, self.alphas, self.settings = network, alphas, settings
+        self.weight_optimizer = torch.optim.SGD(
+            network.parameters(), weights.lr, weights.momentum, weight_decay=weights.weight_decay, foreach=False
+        )
+        self.alpha_optimizer = torch.optim.Adam(
+            alphas.values(), architect.lr, architect.betas, weight_decay=architect.weight_decay, foreach=False
+        )
+
+    def loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        images, labels = batch
+        gates = {cell: alpha.sigmoid() for cell, alpha in self.alphas.items()}
+        push = -((torch.cat(list(gates.values())) - 0.5) ** 2).mean()
+        return F.cross_entropy(self.network(images, gates), labels) + self.settings.zero_one.weight * push
+
+    def __call__(self, train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor]) -> None:
+        self.alpha_optimizer.zero_grad()
+        self.loss(valid).backward()  # leaves gradients on the weights too, which the next line but one clears
+        self.alpha_optimizer.step()
+        self.weight_optimizer.zero_grad()
+        self.loss(train).backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.weights.clip)
+        self.weight_optimizer.step()
