@@ -30,6 +30,6 @@ setup(
         "rich>=13",
         "tensorboard>=2.18",
     ],
-    extras_require={"dev": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.17"]},
+    extras_require={"dev": ["pytest>=8.2", "hypothesis>=6.100", "ruff>=0.17"]},
     entry_points={"console_scripts": ["fairdarts = fairdarts.cli:main"]},
 )

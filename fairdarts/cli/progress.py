@@ -42,11 +42,13 @@ class SearchProgress:
         """global number of the first step seen: a resumed search does not begin at 1"""
 
     def __enter__(self) -> Self:
-        self.bar.start()
+        if not self.bar.disable:
+            self.bar.start()
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.bar.stop()
+        if not self.bar.disable:  # a bar that was never shown would end in an empty line
+            self.bar.stop()
 
     def step(self, epoch: int, step: int, steps: int, sums: Tensor, alphas: Gates) -> None:
         done = (epoch - 1) * steps + step

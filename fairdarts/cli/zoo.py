@@ -28,13 +28,9 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--network", choices=sorted(NETWORKS), default="cifar", help="which network to count")
     args = parser.parse_args(argv)
 
-    errors = Console(stderr=True)
-    rows = [
-        row(name, args.network)
-        for name in track(
-            resources.names("genotypes"), "counting", console=errors, transient=True, disable=not errors.is_terminal
-        )
-    ]
+    names, errors = resources.names("genotypes"), Console(stderr=True)
+    shown = track(names, "counting", console=errors, transient=True) if errors.is_terminal else names
+    rows = [row(name, args.network) for name in shown]
     if args.json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return 0

@@ -5,4 +5,4 @@ import numpy as np
 
 def fold(seed: int, *stream: int) -> int:
     """A seed for one stream (of data, of α, of weights, …) of a run; equal arguments give equal seeds."""
-    return int(np.random.SeedSequence([seed, *stream]).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence([seed, *stream]).generate_state(1, np.uint64)[0]) >> 1
