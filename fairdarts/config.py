@@ -210,6 +210,8 @@ def _explain(model: type[Settings], problem: dict, source: str, overrides: dict[
     if kind == "union_tag_invalid":
         given = str(problem["ctx"]["tag"])
         return f"{place}: '{given}' is not known{nearest(given, _members_at(model, problem['loc']))}"
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return f"{place}: {problem['input']!r}: should hold keys and values"
     message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
     if kind == "value_error":
         return f"{place}: {message}"

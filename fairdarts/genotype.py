@@ -103,7 +103,7 @@ def from_darts_text(text: str, name: str, space: str = "s1", source: str = "", n
 def read(path: Path) -> Genotype:
     """A genotype from a YAML file, or from a text file with a printed `Genotype(...)`."""
     text = read_text(path)
-    if path.suffix not in (".yaml", ".yml") and "Genotype(" in text:
+    if path.suffix == ".txt" or (path.suffix not in (".yaml", ".yml") and "Genotype(" in text):
         return from_darts_text(text, path.stem, source=str(path))
     return check(Genotype, read_yaml(path), path)
 

@@ -22,12 +22,17 @@ def names(kind: Kind) -> list[str]:
     return sorted(path.stem for path in folder(kind).glob("*.yaml"))
 
 
-def find(kind: Kind, name: str) -> Path:
-    """The file of a shipped name, or of a user's own path. Raises UserError where there is neither."""
+def find(kind: Kind, name: str, place: str = "") -> Path:
+    """The file of a shipped name, or of a user's own path. Raises UserError where there is neither.
+
+    `place` says where the name was read, such as "recipe.yaml: space".
+    """
     shipped = folder(kind) / f"{name}.yaml"
     for path in (shipped, Path(name)) if "/" not in name else (Path(name),):
         with suppress(OSError):  # a name too long for a file
             if path.is_file():
                 return path
     what = {"recipes": "recipe", "search_spaces": "search space", "genotypes": "genotype"}[kind]
-    raise UserError(f"{name}: neither a file nor a shipped {what}{nearest(name, names(kind))}")
+    raise UserError(
+        f"{place}{': ' if place else ''}{name}: neither a file nor a shipped {what}{nearest(name, names(kind))}"
+    )

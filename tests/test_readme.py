@@ -82,8 +82,17 @@ def test_python_of_the_readme_runs() -> None:
     assert names["network"].drop_probability == 0.2
 
 
-def test_every_recipe_and_file_named_exists() -> None:
+def test_every_recipe_is_named() -> None:
     for recipe in resources.names("recipes"):
         assert f"`{recipe}`" in README
-    for target in re.findall(r"\]\(([^)h][^)]*)\)", README):
-        assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/first-search.md"])
+def test_every_link_leads_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)]*)\)", text):
+        if not target.startswith("https://"):
+            path = (ROOT / page).parent / target
+            assert path.exists(), target
+            ignored = subprocess.run(["git", "check-ignore", "-q", str(path)], cwd=ROOT, check=False).returncode
+            assert ignored != 0, f"{target} is ignored by git, so a clone lacks it"

@@ -75,3 +75,13 @@ def test_a_shipped_name_wins_over_a_file_beside_it(tmp_path, monkeypatch):
     assert resources.find("search_spaces", "mine.yaml").read_text() == "own"
     with pytest.raises(UserError, match="neither a file"):
         resources.find("search_spaces", str(tmp_path))
+
+
+def test_the_digits_recipe_says_what_it_is():
+    path = resources.find("recipes", "fairdarts-s1-digits")
+    settings = check(SearchSettings, read_yaml(path), path)
+    said, supernet, lr = " ".join(settings.deviations), settings.supernet, settings.architect.lr
+    assert f"{supernet.cells} cells of {supernet.channels} channels and {settings.epochs} epochs of 14 steps" in said
+    assert int(1797 * settings.data.train_portion) // settings.data.batch_size == 14
+    assert f"α makes {14 * settings.epochs} steps" in said
+    assert f"learning rate is {lr} instead of 3e-3, and that of the weights {settings.weights.lr}" in said

@@ -5,4 +5,5 @@ import sys
 
 from fairdarts.cli import main
 
-sys.exit(main(["search", *([] if "--resume" in sys.argv else ["--config", "fairdarts-s1-cifar10"]), *sys.argv[1:]]))
+resumes = any(word.split("=")[0] == "--resume" for word in sys.argv)
+sys.exit(main(["search", *([] if resumes else ["--config", "fairdarts-s1-cifar10"]), *sys.argv[1:]]))

@@ -35,18 +35,20 @@ def main(argv: Sequence[str]) -> int:
     args = parser.parse_args(argv)
 
     if (args.run is None) == (args.alphas is None):
-        raise UserError("fairdarts derive: give either a run directory or --alphas FILE.npz")
+        raise UserError("derive: give either a run directory or --alphas FILE.npz")
     if args.run is not None:
         if args.space:
-            raise UserError("fairdarts derive: --space goes with --alphas; a run knows its own space")
+            raise UserError("derive: --space goes with --alphas; a run knows its own space")
         gates, space, rule, source, name = from_run(args.run)
     else:
         if not args.space:
-            raise UserError("fairdarts derive: --alphas needs --space, such as --space s1")
+            raise UserError("derive: --alphas needs --space, such as --space s1")
         space = load_space(args.space)
         gates, rule, source, name = read_npz(args.alphas), None, str(args.alphas), args.alphas.stem
     method = args.method or (rule.method if rule else "threshold")
     threshold = args.threshold if args.threshold is not None else rule.threshold if rule else None
+    if args.threshold is not None and method == "argmax":
+        raise UserError("derive: --threshold goes with --method threshold or edge; argmax has none")
     check(DeriveSettings, {"method": method, "threshold": threshold}, "command line")
     matrices = as_matrices(gates, space, source)
     origin = f"{source}, {method}" + ("" if method == "argmax" else f" {threshold}")

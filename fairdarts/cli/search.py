@@ -1,5 +1,6 @@
 """`fairdarts search`: search an architecture, or continue a search."""
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,14 +20,12 @@ from fairdarts.networks.cell import cifar_network
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.tensorboard import log_epoch
 from fairdarts.runtime.checkpoint import BadState
+from fairdarts.runtime.device import use_threads
 from fairdarts.runtime.run import Run, changed_versions, create, open_run
 from fairdarts.runtime.stop import Interrupted, Stop, catch_signals
 from fairdarts.search.loop import Diverged, check_fit, search
-from fairdarts.search.settings import SearchSettings
+from fairdarts.search.settings import MAY_CHANGE, SearchSettings
 from fairdarts.spaces.cell import CellSpace, load_space
-
-MAY_CHANGE = {"data.root", "data.workers", "save_minutes"}
-"""What a resumed search may be told anew: where its images lie and how it is served, not what it computes."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -38,10 +37,11 @@ def main(argv: Sequence[str]) -> int:
     args, rest = parser.parse_known_args(argv)
     overrides = parse_overrides(rest)
     if args.resume and (args.config or args.out):
-        raise UserError(f"fairdarts search: --resume {args.resume} takes its settings and place from the run itself")
+        raise UserError(f"search: --resume {args.resume} takes its settings and place from the run itself")
     if args.resume:
         run = open_run(args.resume)
         settings = resumed_settings(run, overrides)
+        use_threads(settings.threads)
         space = load_space(str(run.path / "space.yaml"))
         source = open_source(settings.data)
         if differences := changed_versions(run):
@@ -49,16 +49,17 @@ def main(argv: Sequence[str]) -> int:
     elif args.config:
         path = resources.find("recipes", args.config)
         settings = check(SearchSettings, read_yaml(path), path, overrides)
-        space = load_space(settings.space)
+        use_threads(settings.threads)
+        space = load_space(settings.space, f"{path}: space")
         source = open_source(settings.data)
         check_fit(settings, space, len(source.dataset))
-        run = create(args.out or free_path(Path("runs") / f"{settings.name}-seed{settings.seed}"), settings, space)
+        run = create(args.out or free_path(settings), settings, space)
     else:
-        raise UserError(f"fairdarts search: --config or --resume is missing{nearest('', resources.names('recipes'))}")
+        raise UserError(f"search: --config or --resume is missing{nearest('', resources.names('recipes'))}")
 
     if settings.relaxation == "softmax" and settings.zero_one.weight > 0:
         say("zero_one: under softmax the zero-one loss is of little use (FairDARTS, supplementary 4.2)")
-    say(f"run {run.path}: {settings.name}, seed {settings.seed}, {settings.epochs} epochs")
+    say(f"run {run.path}: {settings.name}, seed {settings.seed}, epochs {settings.epochs}")
     if args.resume and (run.path / "genotypes" / "final.yaml").is_file():
         say("this search has already finished")
         genotype = load_genotype(str(run.path))[0]
@@ -72,9 +73,20 @@ def main(argv: Sequence[str]) -> int:
             return 128 + interrupted.signal
         except (Diverged, BadState):
             raise
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            again = command("search", "--resume", run.path)
+            raise UserError(f"a process that loads images died: {error}; continue with: {again}") from None
         except UserError as error:
+            if not run.last.is_file():
+                raise
             raise UserError(f"{error}; then continue with: {command('search', '--resume', run.path)}") from None
+    try:
         figures_of(run, run.figures)
+    except KeyboardInterrupt:
+        say(f"SIGINT: the search is finished, but not all of it is drawn; draw it with\n{command('draw', run.path)}")
+        return 130
     summarize(genotype, space, source, settings, run)
     sys.stdout.write(to_yaml(genotype))
     return 0
@@ -103,8 +115,10 @@ def value_of(settings: SearchSettings, key: str) -> Any:
     return value
 
 
-def free_path(path: Path) -> Path:
-    """The path itself, or with the first of -2, -3, … that is not taken."""
+def free_path(settings: SearchSettings) -> Path:
+    """runs/NAME-seedSEED, or with the first of -2, -3, … that is not taken."""
+    name = re.sub(r"[^\w.-]+", "-", settings.name)  # a recipe's name may hold what a folder's may not
+    path = Path("runs") / f"{name}-seed{settings.seed}"
     number, free = 1, path
     while free.exists():
         number += 1
@@ -143,7 +157,9 @@ def summarize(genotype: Genotype, space: CellSpace, source: Source, settings: Se
     rule = settings.derive
     counts = ", ".join(f"{len(live(getattr(genotype, cell))[0])} {cell}" for cell in CELLS)
     how = rule.method if rule.method == "argmax" else f"{rule.method} {rule.threshold}"
-    say(f"genotype   {genotype.name}: {counts} operations ({how})")
+    unfed = sum(len(getattr(genotype, cell)) - len(live(getattr(genotype, cell))[0]) for cell in CELLS)
+    ignored = f"; {unfed} more read a node that nothing feeds, and are ignored" if unfed else ""
+    say(f"genotype   {genotype.name}: {counts} operations ({how}){ignored}")
     size = space.networks.cifar
     shape = f"{size.channels} channels, {size.cells} cells, {source.image}×{source.image} images"
     try:

@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        raise UserError(f"{self.prog}: {message}")
+        raise UserError(f"{self.prog.removeprefix('fairdarts ')}: {message}")
 
 
 def say(message: str) -> None:

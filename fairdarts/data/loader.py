@@ -4,6 +4,7 @@ Batch n is a function of the seed and n alone, augmentation included. So the pos
 resumed loader must know, whatever the number of workers.
 """
 
+import os
 import signal
 from collections.abc import Iterator
 
@@ -96,7 +97,8 @@ def batches(
 
 
 def _leave_signals_to_the_parent(_worker: int) -> None:
-    # Ctrl-C reaches every process of the terminal; only the parent may act on it, after the step. SIGTERM is how the
-    # parent ends a worker, so the handler inherited from it must not stand in the way.
+    # Ctrl-C and job schedulers signal the whole process group; only the parent may act on it, after the step. SIGTERM
+    # is how the parent ends a worker, so the handler inherited from it must not stand in the way.
+    os.setpgrp()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,5 +1,6 @@
 """Where training images come from: torchvision's data sets, class folders, scikit-learn's digits."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.error import URLError
@@ -68,10 +69,14 @@ def cifar(kind: type[datasets.CIFAR10], root: str, mean: tuple[float, ...], std:
     try:
         dataset = kind(root, train=True)
     except RuntimeError:  # torchvision: not found or corrupted
+        there = Path(root).is_dir()
         try:
             dataset = kind(root, train=True, download=True)
         except (URLError, OSError, RuntimeError) as error:
             reason = str(getattr(error, "reason", error)).splitlines()[0]
+            if not there:
+                with suppress(OSError):
+                    Path(root).rmdir()  # the download made it, and left it empty
             missing = f"no {kind.__name__} ({kind.base_folder}) in {root}"
             raise UserError(f"data.root: {missing}, and it could not be downloaded: {reason}") from None
     return Source(dataset, tuple(dataset.classes), 32, mean, std)
@@ -81,10 +86,11 @@ def folder(root: Path, image_size: int) -> Source:
     """Class folders of images, in root or in root/train."""
     if not root.is_dir():
         raise UserError(f"data.root: {root}: no such folder")
-    root = root / "train" if (root / "train").is_dir() else root
+    inner = root / "train"
+    root = inner if inner.is_dir() and any(entry.is_dir() for entry in inner.iterdir()) else root
     classes = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
     if len(classes) < 2:
-        raise UserError(f"data.root: {root}: {len(classes)} class folders, should be at least 2 (root/CLASS/IMAGE)")
+        raise UserError(f"data.root: {root}: class folders (root/CLASS/IMAGE): {len(classes)}, should be at least 2")
     found = datasets.ImageFolder(root, loader=_read_image, allow_empty=True)
     for index in sorted(set(range(len(classes))) - set(found.targets)):
         raise UserError(f"data.root: {root / classes[index]}: no image in this class folder")

@@ -26,7 +26,7 @@ def load_genotype(name: str) -> tuple[Genotype, CellSpace]:
     else:
         path = resources.find("genotypes", name)
     genotype = read(path)
-    space = load_space(str(run / "space.yaml") if run.is_dir() else genotype.space)
+    space = load_space(str(run / "space.yaml") if run.is_dir() else genotype.space, f"{path}: space")
     return check_genotype(genotype, space, str(path)), space
 
 

@@ -39,7 +39,7 @@ def dominant_figure(info: DominantInfo) -> Figure:
     for ax, cell in zip(axes, CELLS, strict=True):
         areas = _panel(ax, info, cell)
     axes[0].set_ylabel("dominant operations")
-    axes[0].set_ylim(0, max(1, *(counts.sum(axis=0).max() for counts in info.counts.values())))
+    axes[0].set_ylim(0, 1.05 * max(1, *(counts.sum(axis=0).max() for counts in info.counts.values())))
     # Listed as they are stacked, the first candidate lowest.
     figure.legend(handles=areas[::-1], loc="outside right center", fontsize=10, frameon=False)
     return figure

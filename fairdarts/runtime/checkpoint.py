@@ -51,7 +51,7 @@ def load(path: Path) -> dict[str, Any]:
         return state
     except FileNotFoundError:
         raise BadState(f"{path}: no such checkpoint") from None
-    except OSError as error:
+    except PermissionError as error:
         raise BadState(f"{path}: {error.strerror}") from None
-    except Exception:  # torch raises RuntimeError, UnpicklingError, EOFError, … for a file that is not whole
+    except Exception:  # torch raises OSError, RuntimeError, EOFError, … for a file that is not whole
         raise BadState(f"{path}: not a readable checkpoint: truncated, damaged, or not written by fairdarts") from None

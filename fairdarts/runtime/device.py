@@ -5,6 +5,12 @@ import torch
 from fairdarts.config import UserError
 
 
+def use_threads(threads: int | None) -> None:
+    """Run on that many CPU threads, or leave torch's default."""
+    if threads:
+        torch.set_num_threads(threads)
+
+
 def pick(name: str) -> torch.device:
     """The device of a setting: `auto` takes CUDA where it is, `cpu` and `cuda` insist. UserError without CUDA."""
     if name == "auto":

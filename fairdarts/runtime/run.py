@@ -85,7 +85,8 @@ class Run:
 def create(path: Path, settings: Settings, space: Settings) -> Run:
     """A new run directory. Raises UserError where the path is taken: nothing is ever overwritten."""
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UserError(f"{path}: already exists; continue it with --resume {path}, or name another --out")
+        advice = f"continue it with --resume {path}, or " if (path / "settings.yaml").is_file() else ""
+        raise UserError(f"{path}: already exists; {advice}name another --out")
     for name in ("checkpoints", "genotypes", "figures"):
         (path / name).mkdir(parents=True)
     (path / "space.yaml").write_text(dump_yaml(space), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import math
 import time
+from contextlib import closing
 from typing import Any, Protocol
 
 import torch
@@ -14,13 +15,14 @@ from fairdarts.data.transforms import training_transform
 from fairdarts.genotype import CELLS, Genotype
 from fairdarts.relaxation import Gates, initial_alphas, relax
 from fairdarts.runtime import checkpoint
-from fairdarts.runtime.device import pick
+from fairdarts.runtime.device import pick, use_threads
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.seed import fold
 from fairdarts.runtime.stop import Interrupted, Stop
 from fairdarts.search.architect import STEPS, SUMS, Learner
 from fairdarts.search.derive import Matrices, as_matrices, derive, dominant
 from fairdarts.search.settings import SearchSettings
+from fairdarts.search.state import identity_of, restore, state_of
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.supernet.cell import CellSupernet
 
@@ -70,7 +72,8 @@ def make_learner(settings: SearchSettings, space: CellSpace, source: Source, dev
 
 
 def check_fit(settings: SearchSettings, space: CellSpace, images: int) -> tuple[list[int], list[int]]:
-    """The indices of training and held-out images. Raises UserError where settings and data do not go together."""
+    """The indices of training and held-out images. Raises UserError where settings, machine and data do not fit."""
+    pick(settings.device)
     cells = settings.supernet.cells or space.supernet.cells
     if len(space.reduction_cells(cells)) == cells:
         raise UserError(f"supernet.cells: {cells}: all of them are reduction cells in {space.name}; should be more")
@@ -96,19 +99,19 @@ def search(
     Raises Interrupted once a signal stopped it, the state saved; UserError where data or disk fail, the state of the
     last step or at least of the last checkpoint saved; Diverged where the loss is no longer finite.
     """
-    device = pick(settings.device)
-    images, batch_size = len(source.dataset), settings.data.batch_size
-    halves = check_fit(settings, space, images)
+    use_threads(settings.threads)
+    device, batch_size = pick(settings.device), settings.data.batch_size
+    halves = check_fit(settings, space, len(source.dataset))
     steps = len(halves[0]) // batch_size
+    identity = identity_of(settings, space, len(source.dataset))
     learner = make_learner(settings, space, source, device)
     epoch, step, seconds, sums = 0, 0, 0.0, torch.zeros(len(SUMS), device=device)
     if resume and (run.last.is_file() or len(run.records()) > 1):
-        epoch, step, seconds = restore(learner, images, sums, checkpoint.load(run.last), run)
-        run.forget_after(epoch)
+        epoch, step, seconds = restore(learner, identity, sums, checkpoint.load(run.last), run, space)
     else:
         run.forget_after(-1)  # a run that was killed before its first checkpoint begins anew
         run.log(gate_record(0, learner, space))
-        checkpoint.save(run.last, state_of(learner, images, sums, epoch, step, seconds))
+        checkpoint.save(run.last, state_of(learner, identity, sums, epoch, step, seconds))
 
     dataset = Augmented(source.dataset, training_transform(source, settings.data.cutout))
     done = epoch * steps + step
@@ -119,44 +122,45 @@ def search(
     take_step = STEPS[settings.architect.kind]
     clock = saved = time.monotonic()
     learner.supernet.train()
-    while epoch < settings.epochs:
-        lr = learning_rate(epoch, settings.epochs, settings.weights.lr, settings.weights.lr_min)
-        for group in learner.weight_optimizer.param_groups:
-            group["lr"] = lr
-        while step < steps:
-            try:
-                sums += take_step(learner, train, valid)
-            except UserError:  # an image could not be read: nothing of this step has happened yet
-                checkpoint.save(
-                    run.last, state_of(learner, images, sums, epoch, step, seconds + time.monotonic() - clock)
-                )
-                raise
-            step += 1
-            observer.step(epoch + 1, step, steps, sums, learner.alphas)
-            if step < steps and (stop.signal or time.monotonic() - saved >= settings.save_minutes * 60):
-                saved = time.monotonic()
-                checkpoint.save(run.last, state_of(learner, images, sums, epoch, step, seconds + saved - clock))
-                if stop.signal:
-                    raise Interrupted(stop.signal)
+    with closing(train), closing(valid):  # else loading processes would live on in an error
+        while epoch < settings.epochs:
+            lr = learning_rate(epoch, settings.epochs, settings.weights.lr, settings.weights.lr_min)
+            for group in learner.weight_optimizer.param_groups:
+                group["lr"] = lr
+            while step < steps:
+                try:
+                    sums += take_step(learner, train, valid)
+                except UserError:  # an image could not be read: nothing of this step has happened yet
+                    checkpoint.save(
+                        run.last, state_of(learner, identity, sums, epoch, step, seconds + time.monotonic() - clock)
+                    )
+                    raise
+                step += 1
+                observer.step(epoch + 1, step, steps, sums, learner.alphas)
+                if step < steps and (stop.signal or time.monotonic() - saved >= settings.save_minutes * 60):
+                    saved = time.monotonic()
+                    checkpoint.save(run.last, state_of(learner, identity, sums, epoch, step, seconds + saved - clock))
+                    if stop.signal:
+                        raise Interrupted(stop.signal)
 
-        means = dict(zip(SUMS, (sums / steps).tolist(), strict=True))
-        if not math.isfinite(means["train_loss"]):
-            advice = f"lower weights.lr ({settings.weights.lr})"
-            raise Diverged(f"{run.path}: the loss is no longer finite in epoch {epoch + 1}; {advice}")
-        seconds, clock = seconds + time.monotonic() - clock, time.monotonic()
-        record = gate_record(epoch + 1, learner, space)
-        measured = {key: mean for key, mean in means.items() if not math.isnan(mean)}
-        record |= {**measured, "lr": lr, "seconds": round(seconds, 3)}
-        epoch, step, seconds = epoch + 1, 0, 0.0
-        sums.zero_()
-        run.log(record)
-        genotype = derived(record["gates"], settings, space, f"{run.path.name}-epoch-{epoch}")
-        run.write_genotype(genotype, f"epoch-{epoch:03d}")
-        checkpoint.save(run.last, state_of(learner, images, sums, epoch, step, seconds))
-        saved = time.monotonic()
-        observer.epoch(record)
-        if stop.signal and epoch < settings.epochs:
-            raise Interrupted(stop.signal)
+            means = dict(zip(SUMS, (sums / steps).tolist(), strict=True))
+            if not math.isfinite(means["train_loss"]):
+                advice = f"lower weights.lr ({settings.weights.lr})"
+                raise Diverged(f"{run.path}: the loss is no longer finite in epoch {epoch + 1}; {advice}")
+            seconds, clock = seconds + time.monotonic() - clock, time.monotonic()
+            record = gate_record(epoch + 1, learner, space)
+            measured = {key: mean for key, mean in means.items() if not math.isnan(mean)}
+            record |= {**measured, "lr": lr, "seconds": round(seconds, 3)}
+            epoch, step, seconds = epoch + 1, 0, 0.0
+            sums.zero_()
+            run.log(record)
+            genotype = derived(record["gates"], settings, space, f"{run.path.name}-epoch-{epoch}")
+            run.write_genotype(genotype, f"epoch-{epoch:03d}")
+            checkpoint.save(run.last, state_of(learner, identity, sums, epoch, step, seconds))
+            saved = time.monotonic()
+            observer.epoch(record)
+            if stop.signal and epoch < settings.epochs:
+                raise Interrupted(stop.signal)
 
     genotype = derived(run.records()[-1]["gates"], settings, space, run.path.name)
     run.write_genotype(genotype, "final")
@@ -186,40 +190,3 @@ def derived(gates: dict[str, Any], settings: SearchSettings, space: CellSpace, n
     origin = f"search {settings.name}, seed {settings.seed}, {rule.method}"
     origin += "" if rule.method == "argmax" else f" {rule.threshold}"
     return derive(as_matrices(gates, space, name), space, rule.method, rule.threshold, name, origin)
-
-
-def state_of(learner: Learner, images: int, sums: Tensor, epoch: int, step: int, seconds: float) -> dict[str, Any]:
-    """All that the rest of a search depends on; the loaders need no more than the position."""
-    return {
-        "epoch": epoch,
-        "step": step,
-        "seconds": seconds,
-        "images": images,
-        "sums": sums,
-        "supernet": learner.supernet.state_dict(),
-        "alphas": {cell: alpha.detach() for cell, alpha in learner.alphas.items()},
-        "weight_optimizer": learner.weight_optimizer.state_dict(),
-        "alpha_optimizer": learner.alpha_optimizer.state_dict(),
-        "rng": torch.get_rng_state(),
-        "cuda_rng": torch.cuda.get_rng_state() if sums.is_cuda else None,
-    }
-
-
-def restore(learner: Learner, images: int, sums: Tensor, state: dict[str, Any], run: Run) -> tuple[int, int, float]:
-    """Put a state into the learner, in place; gives the position: epoch, step, and seconds spent on the epoch."""
-    if state.get("images") != images:
-        began = f"the run began with {state.get('images')}"
-        raise checkpoint.BadState(f"data: {images} images, but {began}: it would not be the same search")
-    try:
-        learner.supernet.load_state_dict(state["supernet"])
-        for cell, alpha in learner.alphas.items():
-            alpha.data.copy_(state["alphas"][cell])  # the optimizer holds these very tensors
-        learner.weight_optimizer.load_state_dict(state["weight_optimizer"])
-        learner.alpha_optimizer.load_state_dict(state["alpha_optimizer"])
-        sums.copy_(state["sums"])
-        torch.set_rng_state(state["rng"])
-        if sums.is_cuda and state["cuda_rng"] is not None:
-            torch.cuda.set_rng_state(state["cuda_rng"])
-        return state["epoch"], state["step"], state["seconds"]
-    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError):
-        raise checkpoint.BadState(f"{run.last}: does not fit the run's settings.yaml and space.yaml") from None

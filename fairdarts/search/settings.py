@@ -7,6 +7,9 @@ from pydantic import Field, field_validator, model_validator
 from fairdarts.config import Settings
 from fairdarts.data.settings import DataSettings
 
+MAY_CHANGE = ("data.root", "data.workers", "save_minutes")
+"""What a resumed search may be told anew: where its images lie and how it is served, not what it computes."""
+
 
 class SupernetSettings(Settings):
     """The supernet's size, where it is not the space's own."""
@@ -91,6 +94,8 @@ class SearchSettings(Settings):
     """decides initial weights, α, the order of images and their augmentation"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where to run"""
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads, which decide the last bits of a result; torch's default where it is null"""
     save_minutes: float = Field(default=10.0, ge=0)
     """minutes between checkpoints within an epoch; one is written after every epoch anyway"""
     space: str

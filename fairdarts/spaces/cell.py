@@ -107,9 +107,9 @@ class CellSpace(Settings):
         return {int(cells * Fraction(share)) for share in self.reductions}
 
 
-def load_space(name: str) -> CellSpace:
-    """A shipped space, or one from a YAML file. Raises UserError naming the file and the key."""
-    path = find("search_spaces", name)
+def load_space(name: str, place: str = "") -> CellSpace:
+    """A shipped space, or one from a YAML file. Raises UserError naming the file and the key, or where it is named."""
+    path = find("search_spaces", name, place)
     return check(CellSpace, read_yaml(path), path)
 
 

@@ -98,22 +98,23 @@ def test_without_dot_the_sources_are_written_and_the_way_to_get_it_is_told(monke
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("name", "content", "said"),
     [
-        ("Genotype(normal=[('sep_conv_3x3', 0)", "cut off"),
-        ("Genotype(normal=__import__('os').mkdir('made'))", "should be a list of literals"),
-        ("nothing of the kind", "should hold keys and values"),
-        ("schema: 1\nname: x\n", "space: is missing"),
-        ("{[a, b]: 1}\n", "not valid YAML"),
+        ("found.txt", "Genotype(normal=[('sep_conv_3x3', 0)", "cut off"),
+        ("found.txt", "Genotype(normal=__import__('os').mkdir('made'))", "should be a list of literals"),
+        ("found.txt", "", "no 'Genotype(' in this text"),
+        ("found.yaml", "nothing of the kind", "should hold keys and values"),
+        ("found.yaml", "schema: 1\nname: x\n", "space: is missing"),
+        ("found.yaml", "{[a, b]: 1}\n", "not valid YAML"),
     ],
 )
-def test_a_file_that_holds_no_genotype_is_named(tmp_path: Path, capsys, content: str, said: str):
-    Path("found.txt").write_text(content)
-    assert main(["draw", "found.txt"]) == 2
+def test_a_file_that_holds_no_genotype_is_named(tmp_path: Path, capsys, name: str, content: str, said: str):
+    Path(name).write_text(content)
+    assert main(["draw", name]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("\n") == 1
-    assert "found.txt" in err
+    assert name in err
     assert said in err
     assert not Path("made").exists()
     assert not Path("figures").exists()

@@ -179,7 +179,7 @@ def truncate(path: Path) -> None:
         (truncate, "run/checkpoints/last.pt: not a readable checkpoint"),
         (Path.unlink, "run/checkpoints/last.pt: no such checkpoint"),
         (lambda path: torch.save([1, 2], path), "run/checkpoints/last.pt: "),
-        (lambda path: torch.save({"images": 32}, path), "run/checkpoints/last.pt: does not fit"),
+        (lambda path: torch.save({"images": 32}, path), "run/checkpoints/last.pt: not the checkpoint of a search"),
     ],
 )
 def test_a_checkpoint_that_cannot_be_used_is_named(stopped, capsys, spoil, said: str):

@@ -53,7 +53,7 @@ def test_a_search_prints_its_genotype_and_says_where_all_lies(tiny_recipe: Path,
     assert out == (run / "genotypes" / "final.yaml").read_text()
     assert check(Genotype, yaml.safe_load(out), "stdout") == read(run / "genotypes" / "final.yaml")
     lines = err.splitlines()
-    assert lines[0] == "run found: tiny, seed 0, 2 epochs"
+    assert lines[0] == "run found: tiny, seed 0, epochs 2"
     assert [line.split()[:2] for line in lines[1:3]] == [["epoch", "1/2"], ["epoch", "2/2"]]
     said = dict(line.split(maxsplit=1) for line in lines[3:])
     assert list(said) == ["genotype", "network", "run", "figures", "curves", "continue"]

@@ -89,7 +89,7 @@ def test_one_class_is_not_enough(photos: Path):
     (photos / "dog").rename(photos.parent / "dog")
     with pytest.raises(UserError) as error:
         open_folder(photos)
-    assert message(error).startswith(f"data.root: {photos}: 1 class folders")
+    assert message(error).startswith(f"data.root: {photos}: class folders (root/CLASS/IMAGE): 1, should be")
 
 
 def test_an_empty_class_is_named(photos: Path):

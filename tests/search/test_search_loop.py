@@ -194,15 +194,41 @@ def test_a_search_goes_on_once_a_broken_image_is_mended(go: Go, tmp_path: Path):
 def test_other_images_cannot_continue_a_search(go: Go):
     with pytest.raises(Interrupted):
         go("run", Watch(step=2))
-    with pytest.raises(UserError, match="28 images, but the run began with 32"):
+    with pytest.raises(UserError, match="number of images: 32 when the run began, 28 now"):
         go("run", resume=True, **{"data.images": "28"})
 
 
 def test_a_checkpoint_of_another_supernet_is_refused(go: Go, tmp_path: Path):
     with pytest.raises(Interrupted):
         go("run", Watch(step=2))
-    with pytest.raises(UserError, match=f"{tmp_path}/run/checkpoints/last.pt: does not fit"):
+    with pytest.raises(UserError, match=r"settings.yaml: supernet.channels: None when the run began, 4 now"):
         go("run", resume=True, **{"supernet.channels": "4"})
+    last = tmp_path / "run" / "checkpoints" / "last.pt"
+    checkpoint.save(last, checkpoint.load(last) | {"weight_optimizer": 3})
+    with pytest.raises(checkpoint.BadState, match=f"{last}: does not fit"):
+        go("run", resume=True)
+
+
+def test_settings_edited_in_a_run_cannot_continue_it(go: Go, tmp_path: Path):
+    with pytest.raises(Interrupted):
+        go("run", Watch(step=2))
+    for key, value in {"weights.lr": "0.2", "zero_one.weight": "1", "threads": "2"}.items():
+        with pytest.raises(checkpoint.BadState, match=key):
+            go("run", resume=True, **{key: value})
+    torch.set_num_threads(1)
+    go("run", resume=True, save_minutes="3")
+
+
+def test_lost_records_cannot_be_continued(go: Go, tmp_path: Path):
+    with pytest.raises(Interrupted):
+        go("run", Watch(step=6))
+    lines = tmp_path / "run" / "metrics.jsonl"
+    whole = lines.read_text().splitlines(keepends=True)
+    lines.write_text(whole[1])
+    with pytest.raises(checkpoint.BadState, match=r"metrics\.jsonl: should hold the records of epochs 0 to 1"):
+        go("run", resume=True)
+    lines.write_text("".join(whole))
+    go("run", resume=True)
 
 
 def test_a_loss_that_is_no_longer_finite_ends_the_search(go: Go):
