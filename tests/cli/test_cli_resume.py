@@ -51,7 +51,8 @@ def begin(recipe: Path, *words: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "fairdarts", "search", "--config", str(recipe), "--out", "run", *LONG, *words]
     command += ["--save_minutes", "0"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # as this process has: their numbers shall be the same
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, env=environment, start_new_session=True, **pipes)
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         if Run(Path("run")).last.is_file():
@@ -100,7 +101,7 @@ def test_a_search_killed_in_mid_epoch_goes_on_as_if_it_never_was(tiny_recipe: Pa
 
 def test_a_terminated_search_ends_with_the_command_that_continues_it(tiny_recipe: Path):
     process = begin(tiny_recipe, "--data.workers", "1")
-    process.terminate()
+    os.killpg(process.pid, signal.SIGTERM)  # as `timeout` and job schedulers do: the loading process is signalled too
     out, err = process.communicate()
     assert process.returncode == 143, err
     assert out == ""
@@ -167,6 +168,22 @@ def test_a_finished_search_prints_its_genotype_again(stopped, capsys):
     assert yaml.safe_load(out)["name"] == "run"
     assert "already finished" in err
     assert content(Path("run")) == before
+
+
+def test_figures_that_ctrl_c_left_undrawn_can_be_drawn(tiny_recipe: Path, capsys, monkeypatch):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fairdarts.cli.search.figures_of", interrupted)
+        assert main(["search", "--config", str(tiny_recipe), "--out", "new"]) == 130
+    command = shlex.split(capsys.readouterr().err.splitlines()[-1])
+    assert command[-2:] == ["draw", "new"]
+    with monkeypatch.context() as patch:
+        drawn = []
+        patch.setattr("fairdarts.cli.search.figures_of", lambda run, folder: drawn.append(folder))
+        assert main(["search", "--resume", "new"]) == 0
+    assert drawn == [Path("new/figures")]
 
 
 def truncate(path: Path) -> None:
