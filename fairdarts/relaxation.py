@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,6 +23,11 @@ independent switches (eq. 6)."""
 def relax(alphas: Gates, kind: str) -> Gates:
     """The gates of every cell kind."""
     return {cell: RELAXATIONS[kind](alpha) for cell, alpha in alphas.items()}
+
+
+def gate_matrices(alphas: Gates, kind: str) -> dict[str, np.ndarray]:
+    """The gates of every cell kind as float64 arrays, on the CPU: what is derived from, shown, recorded."""
+    return {cell: gate.detach().double().cpu().numpy() for cell, gate in relax(alphas, kind).items()}
 
 
 def initial_alphas(space: CellSpace, std: float, generator: torch.Generator) -> Gates:

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from fairdarts.genotype import CELLS
-from fairdarts.relaxation import Gates, relax
+from fairdarts.relaxation import Gates, gate_matrices
 from fairdarts.search.architect import SUMS
 from fairdarts.search.derive import dominant
 from fairdarts.search.settings import SearchSettings
@@ -59,9 +59,7 @@ class SearchProgress:
             return
         self.shown = time.monotonic()
         rule = self.settings.derive
-        gates = {
-            cell: gate.detach().double().cpu().numpy() for cell, gate in relax(alphas, self.settings.relaxation).items()
-        }
+        gates = gate_matrices(alphas, self.settings.relaxation)
         count = sum(sum(dominant(gates[cell], self.space, rule.method, rule.threshold).values()) for cell in CELLS)
         means = dict(zip(SUMS, (sums / step).tolist(), strict=True))
         numbers = f"loss {means['train_loss']:.3f}  accuracy {means['train_accuracy']:.1%}  {count} dominant "

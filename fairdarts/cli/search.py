@@ -64,24 +64,23 @@ def main(argv: Sequence[str]) -> int:
         say("this search has already finished")
         genotype = load_genotype(str(run.path))[0]
     else:
+        again = command("search", "--resume", run.path)
         try:
             with catch_signals() as stop:
                 genotype = watched_search(settings, space, source, run, stop, bool(args.resume))
         except Interrupted as interrupted:
-            say(f"{interrupted}: the state is saved; continue with")
-            say(command("search", "--resume", run.path))
+            say(f"{interrupted}: the state is saved; continue with\n{again}")
             return 128 + interrupted.signal
         except (Diverged, BadState):
             raise
         except RuntimeError as error:
             if "DataLoader worker" not in str(error):
                 raise
-            again = command("search", "--resume", run.path)
             raise UserError(f"a process that loads images died: {error}; continue with: {again}") from None
         except UserError as error:
             if not run.last.is_file():
                 raise
-            raise UserError(f"{error}; then continue with: {command('search', '--resume', run.path)}") from None
+            raise UserError(f"{error}; then continue with: {again}") from None
     try:
         figures_of(run, run.figures)
     except KeyboardInterrupt:

@@ -4,7 +4,7 @@ from torch import Tensor
 
 
 def drop_path(x: Tensor, probability: float) -> Tensor:
-    """x [B, C, H, W] with each image's features zeroed with `probability`, the kept ones scaled to the same mean."""
+    """x [B, C, H, W], each image zeroed with `probability` (0 to below 1), the kept ones scaled to the same mean."""
     if probability == 0:
         return x
     keep = 1 - probability

@@ -13,14 +13,14 @@ from fairdarts.data.loader import Augmented, batches, split
 from fairdarts.data.sources import Source
 from fairdarts.data.transforms import training_transform
 from fairdarts.genotype import CELLS, Genotype
-from fairdarts.relaxation import Gates, initial_alphas, relax
+from fairdarts.relaxation import Gates, gate_matrices, initial_alphas
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.device import pick, use_threads
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.seed import fold
 from fairdarts.runtime.stop import Interrupted, Stop
 from fairdarts.search.architect import STEPS, SUMS, Learner
-from fairdarts.search.derive import Matrices, as_matrices, derive, dominant
+from fairdarts.search.derive import as_matrices, derive, dominant
 from fairdarts.search.settings import SearchSettings
 from fairdarts.search.state import identity_of, restore, state_of
 from fairdarts.spaces.cell import CellSpace
@@ -167,15 +167,10 @@ def search(
     return genotype
 
 
-def gates_of(learner: Learner) -> Matrices:
-    """The gates of all cells as matrices [edges, candidates]."""
-    gates = relax(learner.alphas, learner.settings.relaxation)
-    return {cell: gate.detach().double().cpu().numpy() for cell, gate in gates.items()}
-
-
 def gate_record(epoch: int, learner: Learner, space: CellSpace) -> dict[str, Any]:
     """What a record says of the architecture: α, gates, and the number of dominant operations."""
-    gates, rule = gates_of(learner), learner.settings.derive
+    gates = gate_matrices(learner.alphas, learner.settings.relaxation)
+    rule = learner.settings.derive
     return {
         "epoch": epoch,
         "gates": {cell: gates[cell].tolist() for cell in CELLS},
