@@ -100,7 +100,7 @@ class Network(nn.Module):
 
 
 class PlainStep:
-    """FairDARTS' first-order step: α on the held-out batch, then the weights on the training batch."""
+    """The first-order step of DARTS and FairDARTS: α on the held-out batch, then the weights on the training batch."""
 
     def __init__(self, network: Network, alphas: dict[str, Tensor], settings: object):
         weights, architect = settings.weights, settings.architect
@@ -114,7 +114,8 @@ class PlainStep:
 
     def loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         images, labels = batch
-        gates = {cell: alpha.sigmoid() for cell, alpha in self.alphas.items()}
+        kind = self.settings.relaxation
+        gates = {cell: a.sigmoid() if kind == "sigmoid" else a.softmax(-1) for cell, a in self.alphas.items()}
         push = -((torch.cat(list(gates.values())) - 0.5) ** 2).mean()
         return F.cross_entropy(self.network(images, gates), labels) + self.settings.zero_one.weight * push
 

@@ -1,23 +1,32 @@
 #!/usr/bin/env python3
-"""How fast is the library's S1 search step? Measured against the plain step of `plain.py`, in one process.
+"""How fast is the library's S1 search step, and what memory does it take?
 
-    python benchmarks/search_step.py --threads 1 --pairs 7 --out benchmarks/results/search-step.json
+    python benchmarks/search_step.py --threads 1 --pairs 7 --out benchmarks/results/search-step-cpu-1-thread.json
 
-Both run on the same weights and batches: first in float64, where 3 steps must agree within 1e-10, then in float32 by
-turns, pair by pair. The result is the median and quartiles of the paired ratios plain / library.
+Measured against the plain step of `plain.py` (the official step with all that it computes and throws away), in one
+process. First 20 steps of both in float64 must end within 1e-10 of each other in α, weights and BatchNorm buffers, for
+FairDARTS and DARTS. Then, by turns: the plain step and the library's in every memory mode. A ratio is plain / library;
+median and quartiles are those of the rounds. `saved` is what a forward pass keeps for the backward pass, `peak` what a
+process grows by in a step (Linux; on CUDA what the allocator reports), both as shares of the plain step's.
+`share_of_peak` compares the arithmetic that a step cannot do without with the speed of a large matrix product.
 """
 
 import argparse
 import json
 import platform
+import shlex
 import statistics
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 from plain import Network, PlainStep
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from fairdarts import resources
 from fairdarts.config import check, read_yaml
@@ -27,87 +36,200 @@ from fairdarts.search.loop import make_learner
 from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.cell import load_space
 
+RECIPES = ("fairdarts-s1-cifar10", "darts-s1-cifar10")
+MODES = ("none", "recompute", "checkpoint")
+PASSES = 5  # forward, and twice that backward for the weights; forward, and as much backward for α
 
-def both(settings: SearchSettings, dtype: torch.dtype) -> tuple[PlainStep, Learner]:
-    """The plain step and the library's learner with the same weights and α."""
-    space = load_space(settings.space)
+Batch = tuple[Tensor, Tensor]
+
+
+def settings_of(recipe: str, cells: int, channels: int, memory: str) -> SearchSettings:
+    path = resources.find("recipes", recipe)
+    own = {"supernet.cells": str(cells), "supernet.channels": str(channels), "compute.memory": memory}
+    return check(SearchSettings, read_yaml(path), path, own)
+
+
+def learner_of(settings: SearchSettings, dtype: torch.dtype, device: torch.device) -> Learner:
     source = Source(None, tuple(map(str, range(10))), 32, *FAKE_STATISTICS)
     torch.set_default_dtype(dtype)
-    learner = make_learner(settings, space, source, torch.device("cpu"))
-    network = Network(space, settings.supernet.cells, settings.supernet.channels, 10)
+    learner = make_learner(settings, load_space(settings.space), source, device)
     torch.set_default_dtype(torch.float32)
-    network.load_state_dict(learner.supernet.state_dict())
+    return learner
+
+
+def plain_of(learner: Learner, device: torch.device) -> PlainStep:
+    """The plain step with a learner's weights and α."""
+    settings = learner.settings
+    network = Network(load_space(settings.space), settings.supernet.cells, settings.supernet.channels, 10)
+    network.to(device, next(learner.supernet.parameters()).dtype).load_state_dict(learner.supernet.state_dict())
     alphas = {cell: alpha.detach().clone().requires_grad_() for cell, alpha in learner.alphas.items()}
-    return PlainStep(network, alphas, settings), learner
+    return PlainStep(network, alphas, settings)
 
 
-def batch(size: int, dtype: torch.dtype, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    images = torch.randn(size, 3, 32, 32, generator=generator).to(dtype)
-    return images, torch.randint(10, (size,), generator=generator)
+def batch(size: int, dtype: torch.dtype, device: torch.device, generator: torch.Generator) -> Batch:
+    images = torch.randn(size, 3, 32, 32, generator=generator).to(device, dtype)
+    return images, torch.randint(10, (size,), generator=generator).to(device)
 
 
-def library_step(learner: Learner, train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor]) -> None:
+def library_step(learner: Learner, train: Batch, valid: Batch) -> None:
     fast = [(images.to(memory_format=torch.channels_last), labels) for images, labels in (train, valid)]
     STEPS["first_order"](learner, iter(fast[:1]), iter(fast[1:]))
 
 
-def largest_difference(plain: PlainStep, learner: Learner) -> float:
-    pairs = [(plain.alphas[cell], learner.alphas[cell]) for cell in plain.alphas]
+def difference(recipe: str, cells: int, channels: int) -> float:
+    """The largest one between the two after 20 steps in float64."""
+    device, generator = torch.device("cpu"), torch.Generator().manual_seed(0)
+    learner = learner_of(settings_of(recipe, cells, channels, "none"), torch.float64, device)
+    plain = plain_of(learner, device)
+    for _ in range(20):
+        train, valid = (batch(4, torch.float64, device, generator) for _ in range(2))
+        plain(train, valid)
+        library_step(learner, train, valid)
     own = learner.supernet.state_dict()
+    pairs = [(plain.alphas[cell], learner.alphas[cell]) for cell in plain.alphas]
     pairs += [(value, own[key]) for key, value in plain.network.state_dict().items()]
     return max((one.double() - other.double()).abs().max().item() for one, other in pairs)
 
 
-def seconds(step: object, *arguments: object) -> float:
+def seconds(step: Callable[..., None], train: Batch, valid: Batch) -> float:
+    wait = torch.cuda.synchronize if train[0].is_cuda else lambda: None
+    wait()
     begun = time.perf_counter()
-    step(*arguments)
+    step(train, valid)
+    wait()
     return time.perf_counter() - begun
+
+
+def saved(loss: Callable[[], Tensor], network: torch.nn.Module) -> int:
+    """Bytes that a forward pass keeps for the backward pass, the network's own parameters and buffers left out."""
+    weights = {tensor.untyped_storage().data_ptr() for tensor in network.state_dict().values()}
+    storages: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        result = loss()  # as long as it lives, so do the tensors, and no two have one address
+    assert result.requires_grad
+    return sum(size for address, size in storages.items() if address not in weights)
+
+
+def peak(variant: str, args: argparse.Namespace) -> int:
+    """Bytes that a process of its own grows by when it takes two steps."""
+    words = [sys.executable, __file__, "--grow", variant, "--device", args.device]
+    for name in ("threads", "batch", "cells", "channels"):
+        words += [f"--{name}", str(getattr(args, name))]
+    return int(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+
+
+def grow(variant: str, args: argparse.Namespace) -> int:
+    device, generator = torch.device(args.device), torch.Generator().manual_seed(0)
+    memory = "none" if variant == "plain" else variant
+    learner = learner_of(settings_of(RECIPES[0], args.cells, args.channels, memory), torch.float32, device)
+    step = plain_of(learner, device) if variant == "plain" else lambda *pair: library_step(learner, *pair)
+    small = (batch(2, torch.float32, device, generator) for _ in range(2))
+    step(*small)  # code, kernels and optimizer states are in memory after this
+    before = _used(device)
+    train, valid = (batch(args.batch, torch.float32, device, generator) for _ in range(2))
+    step(train, valid)
+    step(train, valid)
+    return _used(device) - before
+
+
+def _used(device: torch.device) -> int:
+    """The most bytes that were in use at any time so far."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated()
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024  # resource.getrusage would count the parent's memory too
+
+
+def matmul_speed(device: torch.device) -> float:
+    """Arithmetic operations a second of a large float32 matrix product (on CUDA bfloat16), the best of ten."""
+    size, dtype = (8192, torch.bfloat16) if device.type == "cuda" else (1024, torch.float32)
+    a = torch.randn(size, size, device=device, dtype=dtype)
+    pair = ((a,), (a,))
+    return 2 * size**3 / min(seconds(lambda one, other: torch.mm(one[0], other[0]), *pair) for _ in range(10))
+
+
+def measure(args: argparse.Namespace) -> dict[str, object]:
+    device, generator = torch.device(args.device), torch.Generator().manual_seed(0)
+    apart = {recipe: difference(recipe, min(args.cells, 4), min(args.channels, 4)) for recipe in RECIPES}
+    for recipe, value in apart.items():
+        if not value < 1e-10:
+            raise SystemExit(f"{recipe}: the two steps do not agree: {value:.1e} after 20 steps in float64")
+
+    learners = {
+        memory: learner_of(settings_of(RECIPES[0], args.cells, args.channels, memory), torch.float32, device)
+        for memory in MODES
+    }
+    steps = {"plain": plain_of(learners["none"], device)}
+    steps |= {mode: lambda *pair, own=own: library_step(own, *pair) for mode, own in learners.items()}
+    train, valid = (batch(args.batch, torch.float32, device, generator) for _ in range(2))
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for round_number in range(args.pairs + 1):
+        for name, step in steps.items():
+            took = seconds(step, train, valid)
+            if round_number:  # the first round warms up
+                times[name].append(took)
+        if round_number:
+            print("  ".join(f"{name} {own[-1]:.3f} s" for name, own in times.items()), file=sys.stderr)
+
+    plain = steps["plain"]
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        plain.loss(train)
+    arithmetic, speed = PASSES * counter.get_total_flops(), matmul_speed(device)
+    images = train[0].to(memory_format=torch.channels_last)
+    kept = {"plain": saved(lambda: plain.loss(train), plain.network)}
+    for mode, own in learners.items():
+        gates = {cell: alpha.sigmoid() for cell, alpha in own.alphas.items()}
+        kept[mode] = saved(lambda own=own, gates=gates: own.supernet(images, gates), own.supernet)
+    grown = {name: peak(name, args) for name in steps}
+    table = {}
+    for name, own in times.items():
+        ratios = [slow / fast for slow, fast in zip(times["plain"], own, strict=True)]
+        table[name] = {
+            "seconds": round(statistics.median(own), 4),
+            "ratio_quartiles": [round(value, 3) for value in statistics.quantiles(ratios, n=4)],
+            "saved": round(kept[name] / kept["plain"], 3),
+            "peak": round(grown[name] / grown["plain"], 3),
+            "share_of_peak": round(arithmetic / statistics.median(own) / speed, 3),
+        }
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "command": shlex.join(["python", "benchmarks/search_step.py", *sys.argv[1:]]),
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {platform.machine()}",
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        **{key: getattr(args, key) for key in ("threads", "batch", "cells", "channels", "pairs")},
+        "difference_float64": apart,
+        "matmul_gflops": round(speed / 1e9, 1),
+        "plain_saved_mib": round(kept["plain"] / 2**20),
+        "plain_peak_mib": round(grown["plain"] / 2**20),
+        "steps": table,
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    parser.add_argument("--batch", type=int, default=16, help="images of each of a step's two batches")
     parser.add_argument("--cells", type=int, default=8)
     parser.add_argument("--channels", type=int, default=16)
-    parser.add_argument("--pairs", type=int, default=7)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--pairs", type=int, default=7, help="rounds that are measured")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--out", type=Path, help="JSON file of the result")
+    parser.add_argument("--grow", choices=["plain", *MODES], help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    path = resources.find("recipes", "fairdarts-s1-cifar10")
-    overrides = {"supernet.cells": str(args.cells), "supernet.channels": str(args.channels)}
-    settings = check(SearchSettings, read_yaml(path), path, overrides)
-    generator = torch.Generator().manual_seed(0)
-
-    plain, learner = both(settings, torch.float64)
-    for _ in range(3):
-        train, valid = (batch(4, torch.float64, generator) for _ in range(2))
-        plain(train, valid)
-        library_step(learner, train, valid)
-    difference = largest_difference(plain, learner)
-    if not difference < 1e-10:
-        raise SystemExit(f"the two steps do not agree: {difference:.1e} after 3 steps in float64")
-
-    plain, learner = both(settings, torch.float32)
-    train, valid = (batch(args.batch, torch.float32, generator) for _ in range(2))
-    plain(train, valid)
-    library_step(learner, train, valid)
-    times = []
-    for _ in range(args.pairs):
-        times.append((seconds(plain, train, valid), seconds(library_step, learner, train, valid)))
-        print(f"plain {times[-1][0]:.3f} s   library {times[-1][1]:.3f} s   ratio {times[-1][0] / times[-1][1]:.2f}")
-    quartiles = statistics.quantiles([slow / fast for slow, fast in times], n=4)
-    result = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": platform.machine(),
-        "torch": torch.__version__,
-        **{key: value for key, value in vars(args).items() if key != "out"},
-        "difference_float64": difference,
-        "ratio_quartiles": [round(value, 3) for value in quartiles],
-    }
-    print(json.dumps(result))
+    if args.grow:
+        print(grow(args.grow, args))
+        return
+    text = json.dumps(measure(args), indent=1)
+    print(text)
     if args.out:
-        args.out.write_text(json.dumps(result, indent=1) + "\n")
+        args.out.write_text(text + "\n")
 
 
 if __name__ == "__main__":

@@ -12,5 +12,22 @@ def test_the_search_step_agrees_with_the_plain_one_and_is_measured(tmp_path: Pat
     words = ["--cells", "3", "--channels", "2", "--batch", "4", "--pairs", "2", "--out", str(tmp_path / "result.json")]
     subprocess.run([sys.executable, str(ROOT / "benchmarks" / "search_step.py"), *words], check=True)
     result = json.loads((tmp_path / "result.json").read_text())
-    assert 0 < result["difference_float64"] < 1e-10
-    assert len(result["ratio_quartiles"]) == 3
+    assert set(result["difference_float64"]) == {"fairdarts-s1-cifar10", "darts-s1-cifar10"}
+    assert all(0 < apart < 1e-10 for apart in result["difference_float64"].values())
+    plain, *library = (result["steps"][name] for name in ("plain", "none", "recompute", "checkpoint"))
+    assert (plain["ratio_quartiles"], plain["saved"], plain["peak"]) == ([1, 1, 1], 1, 1)
+    assert all(0 < step["share_of_peak"] < 1 and step["peak"] > 0 for step in library)
+    none, recompute, checkpoint = (step["saved"] for step in library)
+    assert 0 < checkpoint < recompute < none < 1
+
+
+def test_loaders_are_measured_in_pairs(tmp_path: Path):
+    words = ["--images", "64", "--batch", "8", "--pairs", "2", "--cutout", "4", "--out", str(tmp_path / "result.json")]
+    subprocess.run([sys.executable, str(ROOT / "benchmarks" / "loader.py"), *words], check=True)
+    result = json.loads((tmp_path / "result.json").read_text())
+    others = {"streamed", "official_2_workers", "official_0_workers"}
+    assert result["ratio_quartiles"].keys() == others
+    assert result["seconds_quartiles"].keys() == others | {"memory"}
+    for low, median, high in [*result["seconds_quartiles"].values(), *result["ratio_quartiles"].values()]:
+        assert 0 < low <= median <= high
+    assert result["command"].endswith(" ".join(words))

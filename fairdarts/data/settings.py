@@ -15,7 +15,7 @@ class _Data(Settings):
     cutout: int = Field(ge=0)
     """side of the square that cutout blanks, in pixels; 0 for none"""
     workers: int = Field(ge=0)
-    """processes that load images; 0 loads in the main process"""
+    """processes that load images; 0 loads in the main process; digits and CIFAR are kept in memory and need none"""
 
 
 class Digits(_Data):

@@ -25,7 +25,7 @@ class Source(NamedTuple):
     """A training set and the facts that a network and the transforms need of it."""
 
     dataset: Dataset
-    """items are (image, label): a PIL image, or uint8 [C, H, W]"""
+    """items are (image, label): a PIL image, or uint8 [C, H, W]; a TensorDataset is served from memory"""
     classes: tuple[str, ...]
     image: int
     """height and width that the transforms bring images to"""
@@ -65,7 +65,7 @@ def digits() -> Source:
 
 
 def cifar(kind: type[datasets.CIFAR10], root: str, mean: tuple[float, ...], std: tuple[float, ...]) -> Source:
-    """CIFAR-10 or CIFAR-100, downloaded into root where it is absent."""
+    """CIFAR-10 or CIFAR-100 as uint8 [50000, 3, 32, 32] in channels_last, downloaded into root where it is absent."""
     try:
         dataset = kind(root, train=True)
     except RuntimeError:  # torchvision: not found or corrupted
@@ -79,7 +79,8 @@ def cifar(kind: type[datasets.CIFAR10], root: str, mean: tuple[float, ...], std:
                     Path(root).rmdir()  # the download made it, and left it empty
             missing = f"no {kind.__name__} ({kind.base_folder}) in {root}"
             raise UserError(f"data.root: {missing}, and it could not be downloaded: {reason}") from None
-    return Source(dataset, tuple(dataset.classes), 32, mean, std)
+    images = torch.from_numpy(dataset.data).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+    return Source(TensorDataset(images, torch.tensor(dataset.targets)), tuple(dataset.classes), 32, mean, std)
 
 
 def folder(root: Path, image_size: int) -> Source:

@@ -38,17 +38,33 @@ class FactorizedReduce(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(x)
+        return self.bn(torch.cat([self.conv_1(x), self.conv_2(self.shifted(x))], dim=1))
+
+    @staticmethod
+    def shifted(x: Tensor) -> Tensor:
+        """x without its first row and column, padded where its size is odd."""
         height, width = x.shape[2:]
-        shifted = F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
-        return self.bn(torch.cat([self.conv_1(x), self.conv_2(shifted)], dim=1))
+        return F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
+
+    @classmethod
+    def gather(cls, x: Tensor) -> Tensor:
+        """The pixels that the two convolutions read, side by side [B, 2C, ⌈H/2⌉, ⌈W/2⌉]."""
+        return torch.cat([x[:, :, ::2, ::2], cls.shifted(x)[:, :, ::2, ::2]], dim=1)
 
 
-def relu_conv_bn(c_in: int, c_out: int, affine: bool = True) -> nn.Sequential:
+class Separable(nn.Sequential):
+    """Units of ReLU, depthwise convolution (or none), pointwise convolution and BatchNorm, one after another.
+
+    It runs as its modules do; its name says that a supernet may run it otherwise.
+    """
+
+
+def relu_conv_bn(c_in: int, c_out: int, affine: bool = True) -> Separable:
     """ReLU, 1×1 convolution, BatchNorm: what brings a cell's inputs to its own width."""
-    return nn.Sequential(nn.ReLU(), nn.Conv2d(c_in, c_out, 1, bias=False), nn.BatchNorm2d(c_out, affine=affine))
+    return Separable(nn.ReLU(), nn.Conv2d(c_in, c_out, 1, bias=False), nn.BatchNorm2d(c_out, affine=affine))
 
 
-def separable(channels: int, kernel: int, stride: int, dilation: int, affine: bool) -> list[nn.Module]:
+def unit(channels: int, kernel: int, stride: int, dilation: int, affine: bool) -> list[nn.Module]:
     """ReLU, depthwise convolution, pointwise convolution, BatchNorm."""
     return [
         nn.ReLU(),
@@ -60,13 +76,12 @@ def separable(channels: int, kernel: int, stride: int, dilation: int, affine: bo
 
 def sep_conv(channels: int, kernel: int, stride: int, affine: bool) -> nn.Module:
     """Two depthwise-separable convolutions in a row; the first carries the stride."""
-    first, second = separable(channels, kernel, stride, 1, affine), separable(channels, kernel, 1, 1, affine)
-    return nn.Sequential(*first, *second)
+    return Separable(*unit(channels, kernel, stride, 1, affine), *unit(channels, kernel, 1, 1, affine))
 
 
 def dil_conv(channels: int, kernel: int, stride: int, affine: bool) -> nn.Module:
     """One depthwise-separable convolution of dilation 2."""
-    return nn.Sequential(*separable(channels, kernel, stride, 2, affine))
+    return Separable(*unit(channels, kernel, stride, 2, affine))
 
 
 def skip_connect(channels: int, stride: int, affine: bool) -> nn.Module:

@@ -4,6 +4,9 @@ import torch
 
 from fairdarts.config import UserError
 
+LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
+"""name of a setting → memory format of images and weights"""
+
 
 def use_threads(threads: int | None) -> None:
     """Run on that many CPU threads, or leave torch's default."""
@@ -18,3 +21,9 @@ def pick(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("device: no CUDA device on this machine; use --device cpu or auto")
     return torch.device(name)
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The context of a forward pass in a precision: `auto` is bfloat16 on CUDA and float32 elsewhere."""
+    lower = precision == "bfloat16" or (precision == "auto" and device.type == "cuda")
+    return torch.autocast(device.type, torch.bfloat16, enabled=lower)

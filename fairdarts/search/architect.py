@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fairdarts.relaxation import Gates, relax
+from fairdarts.runtime.device import autocast
 from fairdarts.search.losses import zero_one
 from fairdarts.search.settings import SearchSettings
 from fairdarts.supernet.cell import CellSupernet
@@ -33,12 +34,19 @@ class Learner:
 def _forward(learner: Learner, gates: Gates, batch: Batch) -> tuple[Tensor, Tensor]:
     """Cross-entropy and accuracy of a batch under the gates, scalars."""
     images, labels = batch
-    logits = learner.supernet(images, gates)
+    with autocast(images.device, learner.settings.compute.precision):
+        logits = learner.supernet(images, gates)
+    logits = logits.to(gates["normal"].dtype)
     return F.cross_entropy(logits, labels), (logits.detach().argmax(1) == labels).float().mean()
 
 
+def _weights(learner: Learner) -> list[Tensor]:
+    """The supernet's parameters, as its optimizer lists them: to ask its thousands of modules would take a while."""
+    return learner.weight_optimizer.param_groups[0]["params"]
+
+
 def _update_weights(learner: Learner) -> None:
-    torch.nn.utils.clip_grad_norm_(learner.supernet.parameters(), learner.settings.weights.clip, foreach=True)
+    torch.nn.utils.clip_grad_norm_(_weights(learner), learner.settings.weights.clip, foreach=True)
     learner.weight_optimizer.step()
     learner.weight_optimizer.zero_grad()
 
@@ -58,11 +66,15 @@ def first_order(learner: Learner, train: Iterator[Batch], valid: Iterator[Batch]
     train_batch, valid_batch = next(train), next(valid)
     settings = learner.settings.zero_one
 
+    for weight in _weights(learner):  # a function written by hand cannot see which gradients are asked for
+        weight.requires_grad_(False)
     gates = relax(learner.alphas, learner.settings.relaxation)
     valid_loss, valid_accuracy = _forward(learner, gates, valid_batch)
     push = zero_one(gates, settings.form)
     total = valid_loss + settings.weight * push
     _update_alphas(learner, torch.autograd.grad(total, list(learner.alphas.values())))
+    for weight in _weights(learner):
+        weight.requires_grad_(True)
 
     gates = {cell: gate.detach() for cell, gate in relax(learner.alphas, learner.settings.relaxation).items()}
     train_loss, train_accuracy = _forward(learner, gates, train_batch)

@@ -3,19 +3,22 @@
 import math
 import time
 from contextlib import closing
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.utils.data import TensorDataset
 
 from fairdarts.config import UserError
 from fairdarts.data.loader import Augmented, batches, split
+from fairdarts.data.memory import kept_batches, on_device
 from fairdarts.data.sources import Source
 from fairdarts.data.transforms import training_transform
 from fairdarts.genotype import CELLS, Genotype
 from fairdarts.relaxation import Gates, gate_matrices, initial_alphas
 from fairdarts.runtime import checkpoint
-from fairdarts.runtime.device import pick, use_threads
+from fairdarts.runtime.device import LAYOUTS, pick, use_threads
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.seed import fold
 from fairdarts.runtime.stop import Interrupted, Stop
@@ -57,7 +60,8 @@ def make_learner(settings: SearchSettings, space: CellSpace, source: Source, dev
         settings.supernet.channels or space.supernet.channels,
         classes=len(source.classes),
         in_channels=len(source.mean),
-    ).to(device, memory_format=torch.channels_last)
+        memory=settings.compute.memory,
+    ).to(device, memory_format=LAYOUTS[settings.compute.layout])
     generator = torch.Generator().manual_seed(fold(settings.seed, ALPHAS))
     drawn = initial_alphas(space, settings.architect.initial_std, generator)
     alphas = {cell: alpha.to(device).requires_grad_() for cell, alpha in drawn.items()}
@@ -113,10 +117,14 @@ def search(
         run.log(gate_record(0, learner, space))
         checkpoint.save(run.last, state_of(learner, identity, sums, epoch, step, seconds))
 
-    dataset = Augmented(source.dataset, training_transform(source, settings.data.cutout))
+    if isinstance(source.dataset, TensorDataset):
+        serve = partial(kept_batches, on_device(source, device), settings.data.cutout)
+    else:
+        dataset = Augmented(source.dataset, training_transform(source, settings.data.cutout))
+        serve = partial(batches, dataset, workers=settings.data.workers, device=device)
     done = epoch * steps + step
     train, valid = (
-        batches(dataset, half, batch_size, fold(settings.seed, stream), done, settings.data.workers, device)
+        serve(indices=half, batch_size=batch_size, seed=fold(settings.seed, stream), start=done)
         for half, stream in zip(halves, (TRAIN, VALID), strict=True)
     )
     take_step = STEPS[settings.architect.kind]

@@ -20,6 +20,17 @@ class SupernetSettings(Settings):
     """channels of the first cell; the space's own where it is null"""
 
 
+class ComputeSettings(Settings):
+    """How the supernet is computed: what a step costs, not what it means."""
+
+    memory: Literal["none", "recompute", "checkpoint"] = "none"
+    """what is computed again rather than kept for the backward pass: little, chains (CPU), or whole cells"""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """of the weights' work, by autocast; α stays in float32. auto: bfloat16 on CUDA, float32 on the CPU"""
+    layout: Literal["channels_last", "contiguous"] = "channels_last"
+    """of images and weights in memory; on the CPU a mixed cell trains in channels_last in any case"""
+
+
 class WeightSettings(Settings):
     """SGD for the weights, its learning rate on a cosine over the epochs."""
 
@@ -106,6 +117,8 @@ class SearchSettings(Settings):
     """the images"""
     supernet: SupernetSettings = SupernetSettings()
     """the supernet's size"""
+    compute: ComputeSettings = ComputeSettings()
+    """memory, precision, layout"""
     relaxation: Literal["softmax", "sigmoid"]
     """how α becomes gates"""
     weights: WeightSettings

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from fairdarts.ops.depthwise import DepthwiseConv2d, depthwise
 
-SIZES = [1, 2, 3, 4, 7, 8]
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
-CLOSE = {"rtol": 1e-12, "atol": 1e-12}
+SMALL = list(product([1, 2, 3, 4, 7, 8], repeat=2))
+LARGE = [(16, 15), (9, 17), (31, 32), (33, 6), (34, 35)]
+"""Up to 16, up to 32 and above, where the weight's gradient takes another way."""
 
 
 def reference(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
@@ -19,35 +20,74 @@ def reference(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
     return F.conv2d(x, weight, None, stride, padding, dilation, groups=x.shape[1])
 
 
+def random(*shape: int, layout: str = "contiguous") -> Tensor:
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)), dtype=torch.float64)
+    return x.contiguous(memory_format=LAYOUTS[layout])
+
+
+def assert_close(found: Tensor, expected: Tensor, where: object) -> None:
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-11, msg=lambda text: f"{where}: {text}")
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("dilation", [1, 2])
-@pytest.mark.parametrize("kernel", [3, 5])
-def test_outputs_and_gradients_are_those_of_conv2d(kernel, dilation, stride, layout):
-    generator = torch.Generator().manual_seed(0)
-    weight = torch.randn(3, 1, kernel, kernel, generator=generator, dtype=torch.float64, requires_grad=True)
-    for height, width in product(SIZES, SIZES):
-        x = torch.randn(2, 3, height, width, generator=generator, dtype=torch.float64)
-        x = x.contiguous(memory_format=LAYOUTS[layout]).requires_grad_()
+@pytest.mark.parametrize("dilation", [1, 2, 3])
+@pytest.mark.parametrize("kernel", [3, 5, 7])
+def test_outputs_and_gradients_are_those_of_conv2d(kernel: int, dilation: int, stride: int, layout: str):
+    weight = random(3, 1, kernel, kernel).requires_grad_()
+    for size in [*SMALL, *LARGE]:
+        x = random(2, 3, *size, layout=layout).requires_grad_()
         expected = reference(x, weight, stride, dilation)
-        pull = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
-        gradients = torch.autograd.grad(expected, (x, weight), pull)
+        pull = random(*expected.shape, layout=layout)
+        of_x, of_weight = torch.autograd.grad(expected, (x, weight), pull)
 
         found = depthwise(x, weight, stride, dilation)
-        where = f"{height}×{width}"
-        torch.testing.assert_close(found, expected, **CLOSE, msg=lambda text, where=where: f"{where}: {text}")
-        for one, other in zip(torch.autograd.grad(found, (x, weight), pull), gradients, strict=True):
-            torch.testing.assert_close(one, other, **CLOSE, msg=lambda text, where=where: f"{where}: {text}")
+        assert_close(found, expected, size)
+        for one, other in zip(torch.autograd.grad(found, (x, weight), pull), (of_x, of_weight), strict=True):
+            assert_close(one, other, size)
         with torch.no_grad():
-            torch.testing.assert_close(depthwise(x, weight, stride, dilation), expected, **CLOSE)
+            assert_close(depthwise(x, weight, stride, dilation), expected, size)
 
 
-@pytest.mark.parametrize("stride", [1, 2])
-def test_a_dilation_without_a_faster_way(stride):
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(2, 3, 7, 5, generator=generator, dtype=torch.float64, requires_grad=True)
-    weight = torch.randn(3, 1, 5, 5, generator=generator, dtype=torch.float64, requires_grad=True)
-    torch.testing.assert_close(depthwise(x, weight, stride, 3), reference(x, weight, stride, 3), **CLOSE)
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("wanted", ["x", "weight"])
+def test_one_gradient_alone_is_the_same(wanted: str, create_graph: bool):
+    x, weight = random(2, 3, 6, 5), random(3, 1, 5, 5)
+    leaf = {"x": x, "weight": weight}[wanted].requires_grad_()
+    pull = random(2, 3, 6, 5).cos()
+    (expected,) = torch.autograd.grad(reference(x, weight, 1, 2), leaf, pull)
+    (found,) = torch.autograd.grad(depthwise(x, weight, 1, 2), leaf, pull, create_graph=create_graph)
+    assert_close(found.detach(), expected, wanted)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "dilation"), [(3, 1, 1), (5, 1, 1), (3, 2, 1), (3, 1, 2), (5, 2, 2)])
+def test_second_derivatives_are_those_of_finite_differences(kernel: int, stride: int, dilation: int):
+    x, weight = random(2, 2, 3, 4).requires_grad_(), random(2, 1, kernel, kernel).requires_grad_()
+    function = lambda x, weight: depthwise(x, weight, stride, dilation)  # noqa: E731
+    assert torch.autograd.gradcheck(function, (x, weight))
+    assert torch.autograd.gradgradcheck(function, (x, weight))
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_one_kernel_may_be_used_twice_in_a_row(create_graph: bool):
+    x, weight = random(2, 3, 6, 5), random(3, 1, 3, 3).requires_grad_()
+    (expected,) = torch.autograd.grad(reference(reference(x, weight, 1, 1), weight, 1, 1).sum(), weight)
+    total = depthwise(depthwise(x, weight, 1, 1), weight, 1, 1).sum()
+    (found,) = torch.autograd.grad(total, weight, create_graph=create_graph)
+    assert_close(found.detach(), expected, "weight")
+
+
+@pytest.mark.parametrize(("kernel", "stride", "dilation"), [(3, 1, 1), (5, 1, 1), (3, 2, 1), (3, 1, 2), (5, 2, 2)])
+def test_under_autocast_gradients_are_near_those_of_float32(kernel: int, stride: int, dilation: int):
+    x, weight = random(2, 3, 9, 8).float().requires_grad_(), random(3, 1, kernel, kernel).float().requires_grad_()
+    expected = reference(x, weight, stride, dilation)
+    wanted = torch.autograd.grad(expected.square().sum(), (x, weight))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = depthwise(x, weight, stride, dilation)
+    assert found.dtype is torch.bfloat16
+    for one, other in zip(torch.autograd.grad(found.float().square().sum(), (x, weight)), wanted, strict=True):
+        assert one.dtype is torch.float32
+        assert (one - other).norm() < 0.02 * other.norm()
 
 
 def test_the_module_is_a_conv2d():
@@ -56,8 +96,8 @@ def test_the_module_is_a_conv2d():
     plain = torch.nn.Conv2d(4, 4, 5, 2, padding=4, dilation=2, groups=4, bias=False).double()
     plain.load_state_dict(module.state_dict())
     x = torch.randn(2, 4, 9, 8, dtype=torch.float64)
-    torch.testing.assert_close(module(x), plain(x), **CLOSE)
-    torch.testing.assert_close(torch.nn.Conv2d.forward(module, x), plain(x), **CLOSE)  # its own attributes agree
+    assert_close(module(x), plain(x), "module")
+    assert_close(torch.nn.Conv2d.forward(module, x), plain(x), "its attributes")
 
 
 def test_taps_beyond_the_image_get_a_zero_gradient_not_none():

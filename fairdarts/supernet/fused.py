@@ -1,0 +1,298 @@
+"""The sum of chains as one function, with its gradient written out: how it trains on the CPU.
+
+Two things cost time there: to go over large tensors, and to call torch for small ones. So an image is a row of channels
+throughout, and no pointwise convolution's output is made on its own: what its BatchNorm and the gradients need to know
+of it follows from the moments of what it reads, and what is left of gate, BatchNorm and pointwise convolution is one
+matrix product, added to the sum as it is computed. And what is small is computed for many units at once.
+
+A unit with rows x [N, C], m = mean(x) and V = cov(x) has ŷ = s·W·(x − m), s = 1 / √(diag(W·V·Wᵀ) + ε), and adds g·ŷ
+under gate g. A pull on that less its mean, p [N, D], is for W·x a pull of g·s·(p − a·ŷ), a = mean(p·ŷ), all means over
+N (Ioffe and Szegedy, arXiv:1502.03167, section 3). With P = pᵀ·x [D, C] and A = g·s·W the gradients are
+
+- of the gate:  N·Σ a, where a = s·Σ_C(W·P) / N
+- of W:         g·s·(P − N·a·s·W·V)
+- of x:         p·A − (x − m)·Aᵀ·(a·s·W)
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from fairdarts.ops.depthwise import convolve, input_gradient, weight_gradient
+from fairdarts.supernet.chains import Term, Unit, plain_sum
+
+
+def fused_sum(terms: Sequence[Term], recompute: bool) -> Tensor:
+    """Σ gate · chain(input) [B, D, H', W'] in channels_last, in training.
+
+    With `recompute` nothing between the inputs and the sum is kept for the backward pass, but made again.
+    """
+    inputs = {id(term.input): term.input for term in terms}
+    numbers = {key: number for number, key in enumerate(inputs)}
+    chains = [term.chain for term in terms]
+    plan = Plan([numbers[id(term.input)] for term in terms], len(inputs), chains, layers_of(chains), recompute)
+    weights = [part for layer in plan.layers for unit in layer.units for part in unit[:2] if part is not None]
+    total, *statistics = _FusedSum.apply(plan, torch.stack([term.gate for term in terms]), *inputs.values(), *weights)
+    with torch.no_grad():
+        for layer, batch in zip(plan.layers, statistics, strict=True):
+            norms = [unit.norm for unit in layer.units]
+            running = [norm.running_mean for norm in norms] + [norm.running_var for norm in norms]
+            torch._foreach_lerp_(running, batch.flatten(0, 1).unbind(), norms[0].momentum)
+            torch._foreach_add_([norm.num_batches_tracked for norm in norms], 1)
+    return total
+
+
+class Layer(NamedTuple):
+    """Units of one form, equally far from the ends of their chains: what is small of them is computed at once."""
+
+    terms: list[int]
+    """the numbers of their terms"""
+    units: list[Unit]
+    first: list[bool]
+    """whether a unit begins its chain"""
+    last: bool
+    """whether the units end their chains"""
+
+
+class Plan(NamedTuple):
+    """What a sum is made of besides its tensors."""
+
+    sources: list[int]
+    """of every term, the number of its input"""
+    inputs: int
+    chains: list[tuple[Unit, ...]]
+    layers: list[Layer]
+    recompute: bool
+
+
+def layers_of(chains: Sequence[tuple[Unit, ...]]) -> list[Layer]:
+    """All units of all chains; what others read comes first."""
+    layers = []
+    for place in range(max(map(len, chains), default=0), 0, -1):
+        alike: dict[tuple, list[int]] = {}
+        for number, chain in enumerate(chains):
+            if len(chain) >= place:
+                unit = chain[-place]
+                alike.setdefault((unit.weight.shape, unit.norm.eps, unit.norm.momentum), []).append(number)
+        for terms in alike.values():
+            first = [len(chains[number]) == place for number in terms]
+            layers.append(Layer(terms, [chains[number][-place] for number in terms], first, place == 1))
+    return layers
+
+
+class _Step(NamedTuple):
+    """A layer as the forward pass goes through it: K units of C channels in and D out."""
+
+    layer: Layer
+    kernels: list[Tensor | None]
+    weight: Tensor
+    """of the pointwise convolutions [K, D, C]"""
+    entries: list[Tensor]
+    """what the units read [B, C, H, W]"""
+    reads: list[Tensor]
+    """what their pointwise convolutions read [B, C, H', W']"""
+
+
+class _Moments(NamedTuple):
+    """What is known of the rows that K pointwise convolutions read."""
+
+    count: Tensor
+    """how many they are [K, 1]"""
+    mean: Tensor
+    """[K, C]"""
+    spread: Tensor
+    """their covariance [K, C, C]"""
+    scale: Tensor
+    """1 / deviation of what the convolutions would give [K, D]"""
+
+
+def _rows(x: Tensor) -> Tensor:
+    """x [B, C, H, W] → [N, C], a row for every pixel: a view where x is in channels_last."""
+    return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+
+
+def _images(rows: Tensor, like: Tensor) -> Tensor:
+    """rows [N, C] → [B, C, H, W] in channels_last, of the images that `like` is of."""
+    return rows.view(like.shape[0], *like.shape[2:], -1).permute(0, 3, 1, 2)
+
+
+def _moments(step: _Step) -> tuple[_Moments, Tensor]:
+    """The moments; and means and unbiased variances of what the pointwise convolutions would give [2, K, D]."""
+    rows = [_rows(x) for x in step.reads]
+    count = step.weight.new_tensor([[len(own)] for own in rows])
+    mean = torch.stack([own.sum(0) for own in rows]).div_(count)
+    spread = torch.stack([own.t() @ own for own in rows]).div_(count[..., None])
+    spread.baddbmm_(mean[:, :, None], mean[:, None, :], alpha=-1)
+    variance = (step.weight @ spread).mul_(step.weight).sum(2).clamp_(min=0)
+    moments = _Moments(count, mean, spread, (variance + step.layer.units[0].norm.eps).rsqrt_())
+    return moments, torch.stack([(step.weight @ mean[..., None])[..., 0], variance * (count / (count - 1))])
+
+
+def _affine(step: _Step, moments: _Moments, gates: Tensor | float = 1.0) -> tuple[Tensor, Tensor]:
+    """Gates, BatchNorms and pointwise convolutions as weights [K, D, C] and offsets [K, D] on the rows they read."""
+    scaled = step.weight * (moments.scale * gates)[..., None]
+    return scaled, -(scaled @ moments.mean[..., None])[..., 0]
+
+
+class _FusedSum(torch.autograd.Function):
+    """Gives the sum; of every layer, means and unbiased variances of its pointwise convolutions [2, K, D]."""
+
+    @staticmethod
+    def forward(ctx, plan: Plan, gates: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+        at, weights = [tensors[number] for number in plan.sources], iter(tensors[plan.inputs :])
+        total, saved, kept, statistics = None, [], [], []
+        for layer in plan.layers:
+            step = _enter(layer, at, weights)
+            moments, batch = _moments(step)
+            saved += moments
+            kept += [*step.entries, *step.reads]
+            statistics.append(batch)
+            if not layer.last:
+                _leave(step, moments, at)
+                continue
+            scaled, offset = _affine(step, moments, gates[layer.terms][:, None])
+            for x, product in zip(step.reads, scaled.mT.unbind(), strict=True):
+                total = _rows(x) @ product if total is None else total.addmm_(_rows(x), product)
+            total.add_(offset.sum(0))
+        for number, chain, gate in zip(plan.sources, plan.chains, gates.tolist(), strict=True):
+            if not chain:
+                x = tensors[number]
+                total = _rows(x) * gate if total is None else total.add_(_rows(x), alpha=gate)
+        ctx.plan = plan
+        ctx.save_for_backward(gates, *tensors, *saved, *([] if plan.recompute else kept))
+        ctx.mark_non_differentiable(*statistics)
+        return _images(total, x), *statistics
+
+    @staticmethod
+    def backward(ctx, pull: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            return _differentiable(ctx, pull)
+        plan, (gates, *saved) = ctx.plan, ctx.saved_tensors
+        _, gates_too, *inputs_too = ctx.needs_input_grad[: 2 + plan.inputs]
+        weights_too = any(ctx.needs_input_grad[2 + plan.inputs :])
+        inputs, steps = saved[: plan.inputs], list(_again(plan, saved))
+        rows = _rows(pull)
+        arriving = dict.fromkeys(range(len(plan.chains)), rows - rows.mean(0))  # at the ends of the chains, so far
+        of_gates, of_inputs, of_weights = [None] * len(gates), [None] * plan.inputs, []
+        for step, moments in reversed(steps):
+            layer = step.layer
+            pulls = [arriving[number] for number in layer.terms]
+            entries_too = [
+                not begins or inputs_too[plan.sources[number]]
+                for begins, number in zip(layer.first, layer.terms, strict=True)
+            ]
+            factors = gates[layer.terms][:, None] if layer.last else 1.0
+            along, of_entries, found = _pull_back(step, moments, factors, pulls, entries_too, weights_too)
+            of_weights = [*found, *of_weights]
+            for k, number in enumerate(layer.terms):
+                of_entry = of_entries[k]
+                if layer.last:
+                    of_gates[number] = along[k]
+                if not layer.first[k]:  # through the ReLU between two units, in place
+                    torch.ops.aten.threshold_backward.grad_input(of_entry, step.entries[k], 0, grad_input=of_entry)
+                    arriving[number] = _rows(of_entry).sub_(_rows(of_entry).mean(0))
+                elif of_entry is not None:
+                    before = of_inputs[plan.sources[number]]
+                    of_inputs[plan.sources[number]] = of_entry if before is None else before.add_(of_entry)
+        for number, (source, chain, gate) in enumerate(zip(plan.sources, plan.chains, gates.tolist(), strict=True)):
+            if not chain:
+                of_gates[number] = torch.dot(_rows(inputs[source]).reshape(-1), rows.reshape(-1)) if gates_too else None
+                if inputs_too[source]:
+                    before = of_inputs[source]
+                    of_inputs[source] = pull * gate if before is None else before.add_(pull, alpha=gate)
+        return None, torch.stack(of_gates) if gates_too else None, *of_inputs, *of_weights
+
+
+def _enter(layer: Layer, at: list[Tensor], weights: Iterator[Tensor], kept: Iterator[Tensor] | None = None) -> _Step:
+    """What the units of a layer read, where their terms are `at`, or as it was kept."""
+    kernels, pointwise = [], []
+    for unit in layer.units:
+        kernels.append(None if unit.kernel is None else next(weights))
+        pointwise.append(next(weights))
+    entries = [next(kept) if kept else at[number] for number in layer.terms]
+    reads = [
+        next(kept) if kept else entry if kernel is None else convolve(entry, kernel, unit.stride, unit.dilation)
+        for entry, kernel, unit in zip(entries, kernels, layer.units, strict=True)
+    ]
+    return _Step(layer, kernels, torch.stack(pointwise).flatten(2), entries, reads)
+
+
+def _leave(step: _Step, moments: _Moments, at: list[Tensor]) -> None:
+    """Moves the terms of a layer past it and the ReLU behind it."""
+    scaled, offset = _affine(step, moments)
+    for number, x, product, shift in zip(
+        step.layer.terms, step.reads, scaled.mT.unbind(), offset.unbind(), strict=True
+    ):
+        at[number] = _images(torch.addmm(shift, _rows(x), product).relu_(), x)
+
+
+def _again(plan: Plan, saved: list[Tensor]) -> Iterator[tuple[_Step, _Moments]]:
+    """The forward pass as it was kept, or made again."""
+    parts = sum(1 + (unit.kernel is not None) for layer in plan.layers for unit in layer.units)
+    at, weights = [saved[number] for number in plan.sources], iter(saved[plan.inputs : plan.inputs + parts])
+    moments = iter(saved[plan.inputs + parts :])
+    kept = None if plan.recompute else iter(saved[plan.inputs + parts + 4 * len(plan.layers) :])
+    for layer in plan.layers:
+        step, own = _enter(layer, at, weights, kept), _Moments(*(next(moments) for _ in _Moments._fields))
+        yield step, own
+        if plan.recompute and not layer.last:
+            _leave(step, own, at)
+
+
+def _pull_back(
+    step: _Step,
+    moments: _Moments,
+    gates: Tensor | float,
+    pulls: Sequence[Tensor],
+    entries_too: list[bool],
+    weights_too: bool,
+) -> tuple[Tensor, list[Tensor | None], list[Tensor | None]]:
+    """The gradients of a layer under pulls on gate · ŷ, [N, D] each and of no mean.
+
+    Gives ⟨pull, ŷ⟩ [K]; the gradients of what the units read; those of their kernels and pointwise weights.
+    """
+    count, mean, spread, scale = moments
+    cross = torch.stack([pull.t() @ _rows(x) for pull, x in zip(pulls, step.reads, strict=True)])
+    along = (cross * step.weight).sum(2).mul_(scale)
+    scaled, turned = step.weight * (scale * gates)[..., None], step.weight * (along * scale)[..., None]
+    bend = (scaled.mT @ turned).div_(-count[..., None])
+    shift = -(bend @ mean[..., None])[..., 0]
+    of_entries, of_weights = [], []
+    if weights_too:
+        of_pointwise = (cross - turned @ spread).mul_((scale * gates)[..., None])
+    for k, (unit, kernel, entry, x) in enumerate(
+        zip(step.layer.units, step.kernels, step.entries, step.reads, strict=True)
+    ):
+        of_entry = of_kernel = None
+        if entries_too[k] or (weights_too and kernel is not None):
+            of_entry = _images(torch.addmm(shift[k], pulls[k], scaled[k]).addmm_(_rows(x), bend[k]), x)
+        if kernel is not None:
+            of_x = of_entry
+            stretch = unit.stride, unit.dilation
+            of_kernel = weight_gradient(of_x, entry, kernel, *stretch) if weights_too else None
+            of_entry = input_gradient(of_x, entry, kernel, *stretch) if entries_too[k] else None
+            of_weights.append(of_kernel)
+        of_entries.append(of_entry)
+        of_weights.append(of_pointwise[k].view_as(unit.weight) if weights_too else None)
+    return along.sum(1), of_entries, of_weights
+
+
+def _differentiable(ctx, pull: Tensor) -> tuple[Tensor | None, ...]:
+    """The gradients as functions of all that they depend on, for second derivatives."""
+    plan, tensors = ctx.plan, ctx.saved_tensors[: len(ctx.needs_input_grad) - 1]
+    tensors = [tensor.view_as(tensor) for tensor in tensors]  # one may be made of another, as ReLU(x) is of x
+    weights = iter(tensors[1 + plan.inputs :])
+    chains: list[list[Unit]] = [[] for _ in plan.chains]
+    for layer in plan.layers:  # those of a chain come in its order
+        for number, unit in zip(layer.terms, layer.units, strict=True):
+            kernel = None if unit.kernel is None else next(weights)
+            chains[number].append(unit._replace(kernel=kernel, weight=next(weights)))
+    sources = [tensors[1 + number] for number in plan.sources]
+    gates = tensors[0].unbind()
+    terms = [Term(x, gate, tuple(chain)) for x, gate, chain in zip(sources, gates, chains, strict=True)]
+    total = plain_sum(terms, training=True, track=False)
+    wanted = [tensor for tensor, needed in zip(tensors, ctx.needs_input_grad[1:], strict=True) if needed]
+    found = iter(torch.autograd.grad(total, wanted, pull, create_graph=True))
+    return None, *(next(found) if needed else None for needed in ctx.needs_input_grad[1:])

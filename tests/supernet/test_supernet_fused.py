@@ -1,0 +1,244 @@
+"""The sum that has its gradient written out against the same sum in torch's own operations."""
+
+from collections import Counter
+from collections.abc import Callable
+from copy import deepcopy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from fairdarts.supernet.chains import Term, Unit, plain_sum
+from fairdarts.supernet.fused import fused_sum
+
+LAYOUTS = [torch.channels_last, torch.contiguous_format]
+Sum = Callable[[list[Term]], Tensor]
+
+
+def kept(terms: list[Term]) -> Tensor:
+    return fused_sum(terms, recompute=False)
+
+
+def made_again(terms: list[Term]) -> Tensor:
+    return fused_sum(terms, recompute=True)
+
+
+def plain(terms: list[Term]) -> Tensor:
+    return plain_sum(terms, training=True)
+
+
+def scalar(number: float) -> Tensor:
+    return torch.tensor(number, dtype=torch.float64)
+
+
+def unit_of(c_in: int, c_out: int, kernel: int | None, stride: int = 1, dilation: int = 1) -> Unit:
+    depthwise = None if kernel is None else torch.randn(c_in, 1, kernel, kernel, dtype=torch.float64) / kernel
+    pointwise = torch.randn(c_out, c_in, 1, 1, dtype=torch.float64) / c_in**0.5
+    return Unit(depthwise, pointwise, stride, dilation, nn.BatchNorm2d(c_out, affine=False).double())
+
+
+@st.composite
+def sums(draw: st.DrawFn) -> list[Term]:
+    """One to five terms of up to three units each; some read the same input."""
+    torch.manual_seed(draw(st.integers(0, 99)))
+    height, width, c_out = draw(st.integers(1, 5)), draw(st.integers(2, 5)), draw(st.integers(1, 4))
+    inputs, terms = {}, []
+    for _ in range(draw(st.integers(1, 5))):
+        kernels = draw(st.lists(st.sampled_from([None, 3, 5]), max_size=3))
+        channels = [draw(st.integers(1, 4)) for _ in kernels] + [c_out]
+        stride = draw(st.sampled_from([1, 2])) if kernels and kernels[0] else 1
+        odd = draw(st.integers(0, stride - 1))
+        shape = 3, channels[0], stride * height - odd, stride * width - odd
+        if shape not in inputs or draw(st.booleans()):
+            inputs[shape] = torch.randn(shape, dtype=torch.float64).contiguous(
+                memory_format=draw(st.sampled_from(LAYOUTS))
+            )
+        chain = tuple(
+            unit_of(*channels[position : position + 2], kernel, 1 if position else stride, draw(st.integers(1, 2)))
+            for position, kernel in enumerate(kernels)
+        )
+        terms.append(Term(inputs[shape], torch.randn((), dtype=torch.float64), chain))
+    return terms
+
+
+def tensors_of(terms: list[Term]) -> list[Tensor]:
+    """Gates, inputs (each once), weights."""
+    inputs = {id(term.input): term.input for term in terms}
+    weights = [part for term in terms for unit in term.chain for part in unit[:2] if part is not None]
+    return [*(term.gate for term in terms), *inputs.values(), *weights]
+
+
+def with_tensors(terms: list[Term], tensors: list[Tensor]) -> list[Term]:
+    """The same terms of other tensors, in the order of `tensors_of`."""
+    replaced = {id(old): new for old, new in zip(tensors_of(terms), tensors, strict=True)}
+    return [
+        Term(
+            replaced[id(x)],
+            replaced[id(gate)],
+            tuple(
+                unit._replace(kernel=replaced.get(id(unit.kernel)), weight=replaced[id(unit.weight)]) for unit in chain
+            ),
+        )
+        for x, gate, chain in terms
+    ]
+
+
+def results(function: Sum, terms: list[Term]) -> list[Tensor]:
+    """The sum, all its gradients, and the statistics after it, twice."""
+    terms = [
+        term._replace(chain=tuple(unit._replace(norm=deepcopy(unit.norm)) for unit in term.chain)) for term in terms
+    ]
+    norms = [unit.norm for term in terms for unit in term.chain]
+    leaves = [
+        tensor.detach().clone(memory_format=torch.preserve_format).requires_grad_() for tensor in tensors_of(terms)
+    ]
+    terms, found = with_tensors(terms, leaves), []
+    for _ in range(2):
+        total = function(terms)
+        pull = torch.linspace(-1, 1, total.numel(), dtype=total.dtype).cos().view_as(total)
+        found += [total.detach(), *torch.autograd.grad(total, leaves, pull)]
+        found += [buffer.clone() for norm in norms for buffer in norm.buffers()]
+    return found
+
+
+def assert_close(found: list[Tensor], expected: list[Tensor], tolerance: float = 1e-8) -> None:
+    """Relative to the largest number of each tensor."""
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=tolerance * max(1, other.abs().max().item()))
+
+
+@settings(max_examples=60, deadline=None)
+@given(sums())
+def test_any_sum_of_chains_is_the_plain_one(terms: list[Term]):
+    found = results(kept, terms)
+    assert_close(found, results(plain, terms))
+    assert all(torch.equal(one, other) for one, other in zip(results(made_again, terms), found, strict=True))
+
+
+def tiny() -> list[Term]:
+    """Every kind of term, two of them of one input."""
+    torch.manual_seed(0)
+    wide, narrow, large = (
+        torch.randn(shape, dtype=torch.float64) for shape in [(2, 3, 2, 2), (2, 2, 2, 2), (2, 2, 3, 4)]
+    )
+    return [
+        Term(narrow, scalar(0.7), ()),
+        Term(wide, scalar(-1.2), (unit_of(3, 2, None),)),
+        Term(narrow, scalar(0.4), (unit_of(2, 3, 3, 1, 2), unit_of(3, 2, 3))),
+        Term(large, scalar(0.9), (unit_of(2, 2, 3, 2),)),
+    ]
+
+
+@pytest.mark.parametrize("function", [kept, made_again])
+def test_gradients_and_second_derivatives_are_those_of_finite_differences(function: Sum):
+    terms = tiny()
+    leaves = [tensor.requires_grad_() for tensor in tensors_of(terms)]
+    assert torch.autograd.gradcheck(lambda *tensors: function(with_tensors(terms, tensors)), leaves, fast_mode=True)
+    assert torch.autograd.gradgradcheck(lambda *tensors: function(with_tensors(terms, tensors)), leaves, fast_mode=True)
+
+
+@pytest.mark.parametrize("wanted", ["gates", "inputs", "weights"])
+@pytest.mark.parametrize("function", [kept, made_again])
+def test_gradients_of_some_alone_are_the_same(function: Sum, wanted: str):
+    terms = tiny()
+    expected = dict(enumerate(results(plain, terms)[1:]))
+    parts = {"gates": range(4), "inputs": range(4, 7), "weights": range(7, len(tensors_of(terms)))}[wanted]
+    leaves = [tensor.requires_grad_(number in parts) for number, tensor in enumerate(tensors_of(terms))]
+    for create_graph in (False, True):
+        total = function(terms)
+        pull = torch.linspace(-1, 1, total.numel(), dtype=total.dtype).cos().view_as(total)
+        found = torch.autograd.grad(total, [leaves[number] for number in parts], pull, create_graph=create_graph)
+        assert_close([gradient.detach() for gradient in found], [expected[number] for number in parts])
+
+
+def test_gradients_that_can_be_differentiated_know_that_one_input_may_depend_on_another():
+    """As a rectified input on the input that a skip connection reads."""
+
+    def gradients(function: Sum, create_graph: bool) -> tuple[Tensor, ...]:
+        x, gate = torch.linspace(-1, 2, 24, dtype=torch.float64).view(2, 2, 2, 3).requires_grad_(), scalar(0.3)
+        terms = [Term(x, gate.requires_grad_(), ()), Term(x.exp() * gate, scalar(2.0), chain)]
+        return torch.autograd.grad(function(terms).square().sum(), (x, gate), create_graph=create_graph)
+
+    torch.manual_seed(0)
+    chain = (unit_of(2, 2, 3),)
+    expected = gradients(plain, create_graph=False)
+    assert_close(gradients(kept, create_graph=False), expected)
+    assert_close(gradients(kept, create_graph=True), expected)
+
+
+class Counting(TorchDispatchMode):
+    """How often which operation runs."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = Counter()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.seen[function.overloadpacket.__name__] += 1
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_gradients_of_weights_that_are_not_trained_are_not_computed(trained: bool):
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, 4, 4, dtype=torch.float64, requires_grad=True)
+    gate, chain = scalar(0.5).requires_grad_(), (unit_of(3, 3, 3), unit_of(3, 3, 3))
+    for unit in chain:
+        unit.kernel.requires_grad_(trained), unit.weight.requires_grad_(trained)
+    total = kept([Term(x, gate, chain)])
+    with Counting() as count:
+        total.sum().backward()
+    assert x.grad is not None
+    assert gate.grad is not None
+    assert all((unit.weight.grad is not None) == (unit.kernel.grad is not None) == trained for unit in chain)
+    assert count.seen["bmm"] == (6 if trained else 4)  # a unit's weight, and two for what it reads
+    assert count.seen["convolution_backward"] == (2 if trained else 0)
+
+
+def test_statistics_follow_the_batches_at_the_momentum_of_the_norms():
+    torch.manual_seed(0)
+    norm, x = nn.BatchNorm2d(2, affine=False, momentum=0.25).double(), torch.randn(2, 2, 3, 3, dtype=torch.float64)
+    kept([Term(x, scalar(1.0), (Unit(None, torch.eye(2, dtype=torch.float64), 1, 1, norm),))])
+    torch.testing.assert_close(norm.running_mean, 0.25 * x.mean((0, 2, 3)))
+    torch.testing.assert_close(norm.running_var, 0.75 + 0.25 * x.var((0, 2, 3)))
+    assert norm.num_batches_tracked == 1
+
+
+def in_float32(terms: list[Term]) -> list[Term]:
+    terms = with_tensors(terms, [tensor.float() for tensor in tensors_of(terms)])
+    return [
+        term._replace(chain=tuple(unit._replace(norm=deepcopy(unit.norm).float()) for unit in term.chain))
+        for term in terms
+    ]
+
+
+@pytest.mark.parametrize(("mean", "times", "more"), [(0, 4, 1e-6), (30, 10, 1e-4)])
+def test_errors_in_float32_are_a_few_times_those_of_torch(mean: float, times: float, more: float):
+    """The variance is the mean of squares less the square of the mean.
+
+    With inputs whose mean is 30 deviations that costs digits which torch's own BatchNorm keeps: a relative error of
+    1e-4 is tolerated there, or one of ten times that of torch, whose gradients suffer too.
+    """
+    torch.manual_seed(0)
+    x = torch.randn(8, 16, 8, 8, dtype=torch.float64) + mean
+    terms = [
+        Term(x, scalar(0.7), (unit_of(16, 16, 3), unit_of(16, 16, 3))),
+        Term(x, scalar(0.3), (unit_of(16, 16, None),)),
+    ]
+    exact = grouped(results(plain, terms))
+    ours, torchs = (grouped(results(function, in_float32(terms))) for function in (kept, plain))
+    for name, expected in exact.items():
+        error, of_torch = (((found[name] - expected).norm() / expected.norm()).item() for found in (ours, torchs))
+        assert error <= times * of_torch + more, f"{name}: {error}, torch: {of_torch}"
+
+
+def grouped(found: list[Tensor]) -> dict[str, Tensor]:
+    """The results of the two terms of the test above, as float64, by kind."""
+    ends = {"sum": 1, "gates": 3, "input": 4, "weights": 9, "statistics": 18}
+    return {
+        name: torch.cat([tensor.double().flatten() for tensor in found[begin:end]])
+        for begin, (name, end) in zip([0, *ends.values()], ends.items(), strict=False)
+    }
