@@ -5,9 +5,10 @@
 
 Measured against the plain step of `plain.py` (the official step with all that it computes and throws away), in one
 process. First 20 steps of both in float64 must end within 1e-10 of each other in α, weights and BatchNorm buffers, for
-FairDARTS and DARTS. Then, by turns: the plain step and the library's in every memory mode. A ratio is plain / library;
-median and quartiles are those of the rounds. `saved` is what a forward pass keeps for the backward pass, `peak` what a
-process grows by in a step (Linux; on CUDA what the allocator reports), both as shares of the plain step's.
+FairDARTS and DARTS. Then, by turns: the plain step and the library's in every variant: of memory, and on CUDA of
+precision and torch.compile. A ratio is plain / library; median and quartiles are those of the rounds. `first_seconds`
+is the first step, with all that is compiled for it. `saved` is what a forward pass keeps for the backward pass, `peak`
+what a process grows by in a step (Linux; on CUDA what the allocator reports), both as shares of the plain step's.
 `share_of_peak` compares the arithmetic that a step cannot do without with the speed of a large matrix product.
 """
 
@@ -31,22 +32,37 @@ from torch.utils.flop_counter import FlopCounterMode
 from fairdarts import resources
 from fairdarts.config import check, read_yaml
 from fairdarts.data.sources import FAKE_STATISTICS, Source
+from fairdarts.runtime.device import autocast, peak_memory
 from fairdarts.search.architect import STEPS, Learner
 from fairdarts.search.loop import make_learner
 from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.cell import load_space
 
 RECIPES = ("fairdarts-s1-cifar10", "darts-s1-cifar10")
-MODES = ("none", "recompute", "checkpoint")
+MEMORY, PRECISION, COMPILE = "compute.memory", "compute.precision", "compute.compile"
+VARIANTS = {
+    "cpu": {
+        "none": {MEMORY: "none"},
+        "recompute": {MEMORY: "recompute"},
+        "checkpoint": {MEMORY: "checkpoint"},
+    },
+    "cuda": {
+        "float32": {PRECISION: "float32"},
+        "bfloat16": {PRECISION: "bfloat16"},
+        "bfloat16 checkpoint": {PRECISION: "bfloat16", MEMORY: "checkpoint"},
+        "bfloat16 compiled": {PRECISION: "bfloat16", COMPILE: "default"},
+        "bfloat16 graphs": {PRECISION: "bfloat16", COMPILE: "reduce-overhead"},
+    },
+}
 PASSES = 5  # forward, and twice that backward for the weights; forward, and as much backward for α
 
 Batch = tuple[Tensor, Tensor]
 
 
-def settings_of(recipe: str, cells: int, channels: int, memory: str) -> SearchSettings:
+def settings_of(recipe: str, cells: int, channels: int, variant: dict[str, str]) -> SearchSettings:
     path = resources.find("recipes", recipe)
-    own = {"supernet.cells": str(cells), "supernet.channels": str(channels), "compute.memory": memory}
-    return check(SearchSettings, read_yaml(path), path, own)
+    own = {"supernet.cells": str(cells), "supernet.channels": str(channels)}
+    return check(SearchSettings, read_yaml(path), path, own | variant)
 
 
 def learner_of(settings: SearchSettings, dtype: torch.dtype, device: torch.device) -> Learner:
@@ -79,7 +95,7 @@ def library_step(learner: Learner, train: Batch, valid: Batch) -> None:
 def difference(recipe: str, cells: int, channels: int) -> float:
     """The largest one between the two after 20 steps in float64."""
     device, generator = torch.device("cpu"), torch.Generator().manual_seed(0)
-    learner = learner_of(settings_of(recipe, cells, channels, "none"), torch.float64, device)
+    learner = learner_of(settings_of(recipe, cells, channels, {}), torch.float64, device)
     plain = plain_of(learner, device)
     for _ in range(20):
         train, valid = (batch(4, torch.float64, device, generator) for _ in range(2))
@@ -125,24 +141,16 @@ def peak(variant: str, args: argparse.Namespace) -> int:
 
 def grow(variant: str, args: argparse.Namespace) -> int:
     device, generator = torch.device(args.device), torch.Generator().manual_seed(0)
-    memory = "none" if variant == "plain" else variant
-    learner = learner_of(settings_of(RECIPES[0], args.cells, args.channels, memory), torch.float32, device)
+    settings = settings_of(RECIPES[0], args.cells, args.channels, VARIANTS[args.device].get(variant, {}))
+    learner = learner_of(settings, torch.float32, device)
     step = plain_of(learner, device) if variant == "plain" else lambda *pair: library_step(learner, *pair)
     small = (batch(2, torch.float32, device, generator) for _ in range(2))
     step(*small)  # code, kernels and optimizer states are in memory after this
-    before = _used(device)
+    before = peak_memory(device)
     train, valid = (batch(args.batch, torch.float32, device, generator) for _ in range(2))
     step(train, valid)
     step(train, valid)
-    return _used(device) - before
-
-
-def _used(device: torch.device) -> int:
-    """The most bytes that were in use at any time so far."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated()
-    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024  # resource.getrusage would count the parent's memory too
+    return peak_memory(device) - before
 
 
 def matmul_speed(device: torch.device) -> float:
@@ -161,20 +169,18 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
             raise SystemExit(f"{recipe}: the two steps do not agree: {value:.1e} after 20 steps in float64")
 
     learners = {
-        memory: learner_of(settings_of(RECIPES[0], args.cells, args.channels, memory), torch.float32, device)
-        for memory in MODES
+        name: learner_of(settings_of(RECIPES[0], args.cells, args.channels, variant), torch.float32, device)
+        for name, variant in VARIANTS[args.device].items()
     }
-    steps = {"plain": plain_of(learners["none"], device)}
-    steps |= {mode: lambda *pair, own=own: library_step(own, *pair) for mode, own in learners.items()}
+    steps = {"plain": plain_of(next(iter(learners.values())), device)}
+    steps |= {name: lambda *pair, own=own: library_step(own, *pair) for name, own in learners.items()}
     train, valid = (batch(args.batch, torch.float32, device, generator) for _ in range(2))
     times: dict[str, list[float]] = {name: [] for name in steps}
-    for round_number in range(args.pairs + 1):
+    for _ in range(args.pairs + 1):
         for name, step in steps.items():
-            took = seconds(step, train, valid)
-            if round_number:  # the first round warms up
-                times[name].append(took)
-        if round_number:
-            print("  ".join(f"{name} {own[-1]:.3f} s" for name, own in times.items()), file=sys.stderr)
+            times[name].append(seconds(step, train, valid))
+        print("  ".join(f"{name} {own[-1]:.3f} s" for name, own in times.items()), file=sys.stderr)
+    first = {name: own.pop(0) for name, own in times.items()}
 
     plain = steps["plain"]
     with FlopCounterMode(display=False) as counter, torch.no_grad():
@@ -182,15 +188,18 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
     arithmetic, speed = PASSES * counter.get_total_flops(), matmul_speed(device)
     images = train[0].to(memory_format=torch.channels_last)
     kept = {"plain": saved(lambda: plain.loss(train), plain.network)}
-    for mode, own in learners.items():
+    for name, own in learners.items():
         gates = {cell: alpha.sigmoid() for cell, alpha in own.alphas.items()}
-        kept[mode] = saved(lambda own=own, gates=gates: own.supernet(images, gates), own.supernet)
+        with autocast(device, own.settings.compute.precision):
+            kept[name] = saved(lambda own=own, gates=gates: own.supernet(images, gates), own.supernet)
     grown = {name: peak(name, args) for name in steps}
     table = {}
     for name, own in times.items():
         ratios = [slow / fast for slow, fast in zip(times["plain"], own, strict=True)]
         table[name] = {
             "seconds": round(statistics.median(own), 4),
+            "first_seconds": round(first[name], 2),
+            "images_per_second": round(2 * args.batch / statistics.median(own), 1),
             "ratio_quartiles": [round(value, 3) for value in statistics.quantiles(ratios, n=4)],
             "saved": round(kept[name] / kept["plain"], 3),
             "peak": round(grown[name] / grown["plain"], 3),
@@ -220,7 +229,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=7, help="rounds that are measured")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--out", type=Path, help="JSON file of the result")
-    parser.add_argument("--grow", choices=["plain", *MODES], help=argparse.SUPPRESS)
+    parser.add_argument("--grow", help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.grow:

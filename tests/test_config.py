@@ -226,7 +226,7 @@ def test_describe_names_every_setting(recipe):
     listed = {line.split()[0]: line for line in lines}
     sections = {key: list(value) for key, value in recipe.items() if isinstance(value, dict)}
     sections["supernet"] = ["cells", "channels"]
-    sections["compute"] = ["memory", "precision", "layout"]
+    sections["compute"] = ["memory", "precision", "layout", "compile"]
     sections["data"] = [key for kind in get_args(get_args(DataSettings)[0]) for key in kind.model_fields]
     keys = {f"{section}.{key}" for section, inner in sections.items() for key in inner}
     keys |= SearchSettings.model_fields.keys() - sections.keys()

@@ -10,6 +10,7 @@ from fairdarts.config import UserError, nearest
 
 VERBS = {
     "search": "search an architecture by gradient descent",
+    "bench": "measure what a search would take: time, images a second, memory",
     "derive": "derive a genotype from a run or from matrices of gates",
     "draw": "draw a genotype, or all figures of a run",
     "zoo": "list the shipped genotypes with their costs",

@@ -11,8 +11,9 @@ import torch
 from fairdarts import resources
 from fairdarts.cli.draw import figures_of
 from fairdarts.cli.progress import SearchProgress
+from fairdarts.cli.recipe import help_text, open_recipe
 from fairdarts.cli.words import Parser, command, cost_text, say
-from fairdarts.config import UserError, check, describe, nearest, parse_overrides, read_yaml
+from fairdarts.config import UserError, check, nearest, parse_overrides, read_yaml
 from fairdarts.cost.count import count
 from fairdarts.data.sources import Source, open_source
 from fairdarts.genotype import CELLS, Genotype, live, to_yaml
@@ -20,7 +21,7 @@ from fairdarts.networks.cell import cifar_network
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.tensorboard import log_epoch
 from fairdarts.runtime.checkpoint import BadState
-from fairdarts.runtime.device import use_threads
+from fairdarts.runtime.device import memory_advice, use_threads
 from fairdarts.runtime.run import Run, changed_versions, create, open_run
 from fairdarts.runtime.stop import Interrupted, Stop, catch_signals
 from fairdarts.search.loop import Diverged, check_fit, search
@@ -29,28 +30,23 @@ from fairdarts.spaces.cell import CellSpace, load_space
 
 
 def main(argv: Sequence[str]) -> int:
-    epilog = "recipes: " + ", ".join(resources.names("recipes")) + "\n\nevery setting of a recipe is an option:\n"
-    parser = Parser("search", "Search an architecture by gradient descent.", epilog + describe(SearchSettings))
+    parser = Parser("search", "Search an architecture by gradient descent.", help_text())
     parser.add_argument("--config", metavar="RECIPE", help="a shipped recipe or a YAML file")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="continue the search of a run directory")
     parser.add_argument("--out", type=Path, metavar="RUN", help="run directory (default: runs/RECIPE-seedSEED)")
     args, rest = parser.parse_known_args(argv)
-    overrides = parse_overrides(rest)
     if args.resume and (args.config or args.out):
         raise UserError(f"search: --resume {args.resume} takes its settings and place from the run itself")
     if args.resume:
         run = open_run(args.resume)
-        settings = resumed_settings(run, overrides)
+        settings = resumed_settings(run, parse_overrides(rest))
         use_threads(settings.threads)
         space = load_space(str(run.path / "space.yaml"))
         source = open_source(settings.data)
         if differences := changed_versions(run):
             say(f"the run was begun elsewhere, so its last digits may differ: {differences}")
     elif args.config:
-        path = resources.find("recipes", args.config)
-        settings = check(SearchSettings, read_yaml(path), path, overrides)
-        use_threads(settings.threads)
-        space = load_space(settings.space, f"{path}: space")
+        settings, space = open_recipe("search", args.config, rest)
         source = open_source(settings.data)
         check_fit(settings, space, len(source.dataset))
         run = create(args.out or free_path(settings), settings, space)
@@ -66,7 +62,7 @@ def main(argv: Sequence[str]) -> int:
     else:
         again = command("search", "--resume", run.path)
         try:
-            with catch_signals() as stop:
+            with catch_signals() as stop, memory_advice():
                 genotype = watched_search(settings, space, source, run, stop, bool(args.resume))
         except Interrupted as interrupted:
             say(f"{interrupted}: the state is saved; continue with\n{again}")

@@ -1,4 +1,8 @@
-"""Where a search runs."""
+"""Where a search runs, and with what memory."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -27,3 +31,25 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     """The context of a forward pass in a precision: `auto` is bfloat16 on CUDA and float32 elsewhere."""
     lower = precision == "bfloat16" or (precision == "auto" and device.type == "cuda")
     return torch.autocast(device.type, torch.bfloat16, enabled=lower)
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """The most bytes so far: of tensors on CUDA, of the whole process on a CPU under Linux; None elsewhere."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.is_file() else []
+    sizes = [line.split()[1] for line in lines if line.startswith("VmHWM")]  # getrusage counts the parent's memory too
+    return int(sizes[0]) * 1024 if sizes else None
+
+
+@contextmanager
+def memory_advice() -> Iterator[None]:
+    """Where memory does not suffice, says what would: a UserError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        advice = "take --compute.memory checkpoint, as a resumed search may too, or a smaller --data.batch_size"
+        raise UserError(f"out of memory: {advice}") from None

@@ -34,6 +34,8 @@ class Learner:
 def _forward(learner: Learner, gates: Gates, batch: Batch) -> tuple[Tensor, Tensor]:
     """Cross-entropy and accuracy of a batch under the gates, scalars."""
     images, labels = batch
+    if learner.settings.compute.compile == "reduce-overhead":
+        torch.compiler.cudagraph_mark_step_begin()  # the last pass is done with what its graphs hold
     with autocast(images.device, learner.settings.compute.precision):
         logits = learner.supernet(images, gates)
     logits = logits.to(gates["normal"].dtype)

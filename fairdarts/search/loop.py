@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from typing import Any, Protocol
@@ -22,7 +23,7 @@ from fairdarts.runtime.device import LAYOUTS, pick, use_threads
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.seed import fold
 from fairdarts.runtime.stop import Interrupted, Stop
-from fairdarts.search.architect import STEPS, SUMS, Learner
+from fairdarts.search.architect import STEPS, SUMS, Batch, Learner
 from fairdarts.search.derive import as_matrices, derive, dominant
 from fairdarts.search.settings import SearchSettings
 from fairdarts.search.state import identity_of, restore, state_of
@@ -65,19 +66,25 @@ def make_learner(settings: SearchSettings, space: CellSpace, source: Source, dev
     generator = torch.Generator().manual_seed(fold(settings.seed, ALPHAS))
     drawn = initial_alphas(space, settings.architect.initial_std, generator)
     alphas = {cell: alpha.to(device).requires_grad_() for cell, alpha in drawn.items()}
+    if settings.compute.compile != "none":
+        torch._dynamo.config.recompile_limit = 4 * len(supernet.cells)  # two graphs a cell; eager beyond the limit
+        for cell in supernet.cells:
+            cell.compile(mode=settings.compute.compile, dynamic=False)
     weights, architect = settings.weights, settings.architect
+    quick = {"fused": True} if device.type == "cuda" else {"foreach": True}
     weight_optimizer = torch.optim.SGD(
-        supernet.parameters(), weights.lr, weights.momentum, weight_decay=weights.weight_decay, foreach=True
+        supernet.parameters(), weights.lr, weights.momentum, weight_decay=weights.weight_decay, **quick
     )
     alpha_optimizer = torch.optim.Adam(
-        alphas.values(), architect.lr, architect.betas, weight_decay=architect.weight_decay, foreach=True
+        alphas.values(), architect.lr, architect.betas, weight_decay=architect.weight_decay, **quick
     )
     return Learner(settings, supernet, alphas, weight_optimizer, alpha_optimizer)
 
 
 def check_fit(settings: SearchSettings, space: CellSpace, images: int) -> tuple[list[int], list[int]]:
     """The indices of training and held-out images. Raises UserError where settings, machine and data do not fit."""
-    pick(settings.device)
+    if pick(settings.device).type == "cpu" and settings.compute.compile != "none":
+        raise UserError(f"compute.compile: {settings.compute.compile}: is for CUDA; on the CPU it should be none")
     cells = settings.supernet.cells or space.supernet.cells
     if len(space.reduction_cells(cells)) == cells:
         raise UserError(f"supernet.cells: {cells}: all of them are reduction cells in {space.name}; should be more")
@@ -87,6 +94,21 @@ def check_fit(settings: SearchSettings, space: CellSpace, images: int) -> tuple[
         has = f"should be at most {smallest}, the images that train the weights or the architecture"
         raise UserError(f"data.batch_size: {settings.data.batch_size}: {has}")
     return halves
+
+
+def open_batches(
+    settings: SearchSettings, source: Source, halves: tuple[list[int], list[int]], device: torch.device, start: int
+) -> list[Iterator[Batch]]:
+    """Endless training and held-out batches on the device, from batch number `start`; to be closed."""
+    if isinstance(source.dataset, TensorDataset):
+        serve = partial(kept_batches, on_device(source, device), settings.data.cutout)
+    else:
+        dataset = Augmented(source.dataset, training_transform(source, settings.data.cutout))
+        serve = partial(batches, dataset, workers=settings.data.workers, device=device)
+    return [
+        serve(indices=half, batch_size=settings.data.batch_size, seed=fold(settings.seed, stream), start=start)
+        for half, stream in zip(halves, (TRAIN, VALID), strict=True)
+    ]
 
 
 def search(
@@ -104,9 +126,9 @@ def search(
     last step or at least of the last checkpoint saved; Diverged where the loss is no longer finite.
     """
     use_threads(settings.threads)
-    device, batch_size = pick(settings.device), settings.data.batch_size
+    device = pick(settings.device)
     halves = check_fit(settings, space, len(source.dataset))
-    steps = len(halves[0]) // batch_size
+    steps = len(halves[0]) // settings.data.batch_size
     identity = identity_of(settings, space, len(source.dataset))
     learner = make_learner(settings, space, source, device)
     epoch, step, seconds, sums = 0, 0, 0.0, torch.zeros(len(SUMS), device=device)
@@ -117,16 +139,7 @@ def search(
         run.log(gate_record(0, learner, space))
         checkpoint.save(run.last, state_of(learner, identity, sums, epoch, step, seconds))
 
-    if isinstance(source.dataset, TensorDataset):
-        serve = partial(kept_batches, on_device(source, device), settings.data.cutout)
-    else:
-        dataset = Augmented(source.dataset, training_transform(source, settings.data.cutout))
-        serve = partial(batches, dataset, workers=settings.data.workers, device=device)
-    done = epoch * steps + step
-    train, valid = (
-        serve(indices=half, batch_size=batch_size, seed=fold(settings.seed, stream), start=done)
-        for half, stream in zip(halves, (TRAIN, VALID), strict=True)
-    )
+    train, valid = open_batches(settings, source, halves, device, start=epoch * steps + step)
     take_step = STEPS[settings.architect.kind]
     clock = saved = time.monotonic()
     learner.supernet.train()

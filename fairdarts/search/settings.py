@@ -7,8 +7,8 @@ from pydantic import Field, field_validator, model_validator
 from fairdarts.config import Settings
 from fairdarts.data.settings import DataSettings
 
-MAY_CHANGE = ("data.root", "data.workers", "save_minutes")
-"""What a resumed search may be told anew: where its images lie and how it is served, not what it computes."""
+MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.memory")
+"""What a resumed search may be told anew: where its images lie, how it is served and kept, not what it computes."""
 
 
 class SupernetSettings(Settings):
@@ -29,6 +29,14 @@ class ComputeSettings(Settings):
     """of the weights' work, by autocast; α stays in float32. auto: bfloat16 on CUDA, float32 on the CPU"""
     layout: Literal["channels_last", "contiguous"] = "channels_last"
     """of images and weights in memory; on the CPU a mixed cell trains in channels_last in any case"""
+    compile: Literal["none", "default", "reduce-overhead"] = "none"
+    """torch.compile of the cells on CUDA: its mode; reduce-overhead runs them as CUDA graphs"""
+
+    @model_validator(mode="after")
+    def _compiled_once(self) -> Self:
+        if self.compile != "none" and self.memory != "none":
+            raise ValueError(f"compile {self.compile} goes with memory none only, not {self.memory}")
+        return self
 
 
 class WeightSettings(Settings):

@@ -117,7 +117,8 @@ class SuperCell(nn.Module):
 
     def sum(self, terms: list[Term]) -> Tensor:
         """What arrives at a state [B, C, H, W]."""
-        if self.training and terms[0].input.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
+        eager = not (torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"))
+        if self.training and eager and terms[0].input.device.type == "cpu":
             return fused_sum(terms, self.recompute)
         return plain_sum(terms, self.training)
 

@@ -48,21 +48,33 @@ def chain_of(operation: nn.Module) -> tuple[Unit, ...] | None:
     The chain of a FactorizedReduce reads what its `gather` makes of the input: side by side, what its two convolutions
     read, so that both are one.
     """
-    if type(operation) is FactorizedReduce:
+    if type(operation) is FactorizedReduce and _follows_batches(operation.bn):
         halves = (conv.weight.flatten(1) for conv in (operation.conv_1, operation.conv_2))
         return (Unit(None, torch.block_diag(*halves), 1, 1, operation.bn),)
     if type(operation) is not Separable:
         return None
-    units, kernel, stride, dilation = [], None, 1, 1
-    for module in operation:
-        if isinstance(module, DepthwiseConv2d):
-            kernel, stride, dilation = module.weight, module.stride[0], module.dilation[0]
-        elif isinstance(module, nn.Conv2d):
-            weight = module.weight
-        elif isinstance(module, nn.BatchNorm2d):
-            units.append(Unit(kernel, weight, stride, dilation, module))
-            kernel, stride, dilation = None, 1, 1
+    units, modules = [], iter(operation)
+    for rectify in modules:
+        spread, point = None, next(modules, None)
+        if type(point) is DepthwiseConv2d:
+            spread, point = point, next(modules, None)
+        norm = next(modules, None)
+        if type(rectify) is not nn.ReLU or not _is_pointwise(point) or not _follows_batches(norm):
+            return None
+        stretch = (1, 1) if spread is None else (spread.stride[0], spread.dilation[0])
+        units.append(Unit(None if spread is None else spread.weight, point.weight, *stretch, norm))
     return tuple(units)
+
+
+def _is_pointwise(module: nn.Module | None) -> bool:
+    form = (module.kernel_size, module.stride, module.groups) if type(module) is nn.Conv2d else None
+    return form == ((1, 1), (1, 1), 1) and module.bias is None
+
+
+def _follows_batches(module: nn.Module | None) -> bool:
+    """Whether it is a BatchNorm without weights whose statistics move by a momentum."""
+    known = type(module) is nn.BatchNorm2d and not module.affine
+    return known and module.track_running_stats and module.momentum is not None
 
 
 def plain_sum(terms: Sequence[Term], training: bool, track: bool = True) -> Tensor:

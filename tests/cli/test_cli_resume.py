@@ -151,7 +151,8 @@ def test_a_resumed_search_keeps_its_settings(stopped, capsys, words: list[str], 
 
 def test_what_computes_nothing_may_change(tiny_recipe: Path, stopped):
     run = stopped()
-    words = ["--data.workers", "1", "--save_minutes", "0", "--epochs", "3"]  # the last as it is
+    words = ["--data.workers", "1", "--save_minutes", "0", "--compute.memory", "checkpoint"]
+    words += ["--epochs", "3"]  # as it is
     assert main(["search", "--resume", "run", *words]) == 0
     assert main(["search", "--config", str(tiny_recipe), "--out", "whole"]) == 0
     assert_same_search(run, Path("whole"))

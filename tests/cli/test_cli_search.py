@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 
 from fairdarts.cli import main
 from fairdarts.config import check, read_yaml
 from fairdarts.genotype import Genotype, read
+from fairdarts.search.architect import STEPS
 from fairdarts.search.settings import SearchSettings
 
 
@@ -133,6 +135,8 @@ def test_a_place_that_is_taken_is_refused(tiny_recipe: Path, tmp_path: Path, cap
         ("--data.train_portion half", "--data.train_portion: 'half': should be a valid number"),
         ("--data.train_portion 1", "data.train_portion 1.0 leaves no images to train α on"),
         ("--data.batch_size 17", "data.batch_size: 17: should be at most 16"),
+        ("--compute.compile default", "compute.compile: default: is for CUDA"),
+        ("--compute.compile default --compute.memory checkpoint", "compile default goes with memory none only"),
         ("--supernet.cells 1", "supernet.cells: 1: all of them are reduction cells"),
         ("--space s2", "s2: neither a file nor a shipped search space (did you mean 's1'?)"),
         ("--data.kind folder --data.root gone", "data.root: gone: no such folder"),
@@ -161,6 +165,19 @@ def test_an_image_that_cannot_be_read_ends_in_one_line(tiny_recipe: Path, tmp_pa
     line = fails(capsys, "--config", tiny_recipe, *data, begun=True)
     assert line.startswith(f"fairdarts: {broken}: cannot be decoded as an image")
     assert not active_children()  # workers left behind speak of their death when the process ends
+
+
+@pytest.mark.usefixtures("plain")
+def test_memory_that_does_not_suffice_ends_in_one_line_that_says_how_to_go_on(tiny_recipe: Path, capsys, monkeypatch):
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.\nMuch more.")
+
+    with monkeypatch.context() as patch:
+        patch.setitem(STEPS, "first_order", fail)
+        line = fails(capsys, "--config", tiny_recipe, "--out", "new", begun=True)
+    assert line.startswith("fairdarts: out of memory: take --compute.memory checkpoint")
+    words = shlex.split(line.partition("continue with: ")[2])
+    assert main([*words[words.index("search") :], "--compute.memory", "checkpoint"]) == 0
 
 
 def test_a_space_states_the_sizes_of_its_networks(tiny_recipe: Path, tmp_path: Path, capsys):

@@ -14,9 +14,10 @@ from fairdarts.genotype import Genotype, read
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import Run, create, open_run
 from fairdarts.runtime.stop import Interrupted, Stop
-from fairdarts.search.loop import learning_rate, search
+from fairdarts.search.loop import learning_rate, make_learner, search
 from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.cell import load_space
+from fairdarts.supernet.cell import SuperCell
 
 STEPS_AN_EPOCH, EPOCHS = 4, 3
 LAST = STEPS_AN_EPOCH * EPOCHS
@@ -79,6 +80,18 @@ def assert_same_search(one: Path, other: Path) -> None:
     assert same(checkpoint.load(Run(one).last), checkpoint.load(Run(other).last))
     found, expected = (read(path / "genotypes" / "final.yaml") for path in (one, other))
     assert (found.normal, found.reduce) == (expected.normal, expected.reduce)
+
+
+@pytest.mark.parametrize("mode", ["none", "default", "reduce-overhead"])
+def test_cells_are_compiled_in_the_mode_that_is_asked_for(
+    tiny_recipe: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+):
+    compiled = []
+    monkeypatch.setattr(SuperCell, "compile", lambda cell, **options: compiled.append((cell, options)), raising=False)
+    settings = check(SearchSettings, read_yaml(tiny_recipe), tiny_recipe, {"compute.compile": mode})
+    learner = make_learner(settings, load_space(settings.space), open_source(settings.data), torch.device("cpu"))
+    expected = [] if mode == "none" else [(cell, {"mode": mode, "dynamic": False}) for cell in learner.supernet.cells]
+    assert compiled == expected
 
 
 def test_a_search_leaves_a_complete_run_behind(go: Go, tmp_path: Path):

@@ -201,6 +201,15 @@ def test_a_graph_can_be_gone_through_twice(memory: str):
     assert supernet.cells[0].preprocess1[2].num_batches_tracked == 1
 
 
+def test_a_compiled_cell_is_one_graph_of_the_same_numbers():
+    space = load_space("s1").model_copy(update={"nodes": 1})
+    eager, compiled = (supernet_of(space) for _ in range(2))
+    for cell in compiled.cells:
+        cell.compile(backend="aot_eager", dynamic=False, fullgraph=True)
+    gates = random_gates(space)
+    assert_agree(results(compiled, images(), gates), results(eager, images(), gates))
+
+
 def test_autocast_runs_the_plain_sum_near_float32(monkeypatch: pytest.MonkeyPatch):
     space = small("s1")
     supernet = supernet_of(space).float()

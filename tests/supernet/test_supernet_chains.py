@@ -86,6 +86,31 @@ def test_what_may_run_otherwise_is_no_chain():
     assert chain_of(nn.Sequential(*unit(CHANNELS, 3, 1, 1, False))) is None
 
 
+@pytest.mark.parametrize(
+    "modules",
+    [
+        unit(CHANNELS, 3, 1, 1, True),
+        relu_conv_bn(CHANNELS, CHANNELS, affine=True),
+        [nn.ReLU(), nn.Conv2d(CHANNELS, CHANNELS, 1), nn.BatchNorm2d(CHANNELS, affine=False)],
+        [nn.ReLU(), nn.Conv2d(CHANNELS, CHANNELS, 1, stride=2, bias=False), nn.BatchNorm2d(CHANNELS, affine=False)],
+        [nn.ReLU(), nn.Conv2d(CHANNELS, CHANNELS, 1, groups=2, bias=False), nn.BatchNorm2d(CHANNELS, affine=False)],
+        [nn.ReLU(), nn.Conv2d(CHANNELS, CHANNELS, 3, bias=False), nn.BatchNorm2d(CHANNELS, affine=False)],
+        [*unit(CHANNELS, 3, 1, 1, False)[:-1], nn.BatchNorm2d(CHANNELS, affine=False, momentum=None)],
+        [*unit(CHANNELS, 3, 1, 1, False)[:-1], nn.BatchNorm2d(CHANNELS, affine=False, track_running_stats=False)],
+        [nn.ReLU6(), *unit(CHANNELS, 3, 1, 1, False)[1:]],
+        unit(CHANNELS, 3, 1, 1, False)[:-1],
+        [*unit(CHANNELS, 3, 1, 1, False), nn.ReLU()],
+        unit(CHANNELS, 3, 1, 1, False)[1:],
+    ],
+)
+def test_what_a_chain_cannot_say_is_none(modules: list[nn.Module]):
+    assert chain_of(Separable(*modules)) is None
+
+
+def test_a_reduction_whose_norm_has_weights_is_no_chain():
+    assert chain_of(FactorizedReduce(CHANNELS, CHANNELS, affine=True)) is None
+
+
 def test_weights_of_both_halves_get_their_own_gradients():
     torch.manual_seed(0)
     reduce = FactorizedReduce(2, 4, affine=False).double()

@@ -1,0 +1,100 @@
+"""`fairdarts bench`: what a search would take on this machine, measured by its first steps."""
+
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from statistics import quantiles
+from time import perf_counter
+
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from fairdarts.cli.recipe import help_text, open_recipe
+from fairdarts.cli.words import Parser, say
+from fairdarts.config import UserError
+from fairdarts.data.sources import Source, open_source
+from fairdarts.runtime.device import memory_advice, peak_memory, pick
+from fairdarts.search.architect import STEPS
+from fairdarts.search.loop import check_fit, make_learner, open_batches
+from fairdarts.search.settings import SearchSettings
+from fairdarts.spaces.cell import CellSpace
+
+WARM_UP = 3  # steps: caches, kernels and optimizer states come with the first, graphs with the second
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = Parser("bench", "Measure the first steps of a search; nothing is written.", help_text())
+    parser.add_argument("--config", metavar="RECIPE", help="a shipped recipe or a YAML file, such as a run's settings")
+    parser.add_argument("--steps", type=int, default=10, help=f"measured after {WARM_UP} to warm up (default 10)")
+    parser.add_argument("--json", action="store_true", help="an object instead of lines")
+    args, rest = parser.parse_known_args(argv)
+    if args.steps < 2:
+        raise UserError(f"bench: --steps {args.steps}: should be at least 2")
+    settings, space = open_recipe("bench", args.config, rest)
+    with memory_advice():
+        found = measure(settings, space, open_source(settings.data), args.steps)
+    sys.stdout.write(json.dumps(found, indent=1) + "\n" if args.json else text(found))
+    return 0
+
+
+def measure(settings: SearchSettings, space: CellSpace, source: Source, steps: int) -> dict[str, object]:
+    """Times of `steps` steps, loading included, and what they say of the whole search.
+
+    `images_per_second` counts the images of training and held-out batches; quartiles are those of the steps.
+    """
+    device = pick(settings.device)
+    halves = check_fit(settings, space, len(source.dataset))
+    learner = make_learner(settings, space, source, device)
+    train, valid = open_batches(settings, source, halves, device, start=0)
+    take_step = STEPS[settings.architect.kind]
+    console = Console(stderr=True)
+    say(f"measuring {steps} steps of {settings.name}, after {WARM_UP} to warm up")
+    rounds = range(WARM_UP + steps)
+    shown = track(rounds, "measuring", console=console, transient=True) if console.is_terminal else rounds
+    times = []
+    with closing(train), closing(valid):
+        for _ in shown:
+            begun = perf_counter()
+            take_step(learner, train, valid)
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            times.append(perf_counter() - begun)
+    times = times[WARM_UP:]
+    low, middle, high = quantiles(times, n=4)
+    batches = 1 if settings.architect.kind == "single_level" else 2
+    per_epoch = len(halves[0]) // settings.data.batch_size
+    return {
+        "recipe": settings.name,
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "steps_measured": steps,
+        "step_ms": round(1000 * middle, 2),
+        "step_ms_quartiles": [round(1000 * value, 2) for value in (low, high)],
+        "images_per_second": round(batches * settings.data.batch_size / middle, 1),
+        "peak_memory_bytes": peak_memory(device),
+        "epochs": settings.epochs,
+        "steps_per_epoch": per_epoch,
+        "hours": round(settings.epochs * per_epoch * sum(times) / steps / 3600, 4),
+    }
+
+
+def text(found: dict[str, object]) -> str:
+    """The findings as lines."""
+    low, high = found["step_ms_quartiles"]
+    threads = "" if found["device"] != "cpu" else f", {found['threads']} thread{'s' if found['threads'] > 1 else ''}"
+    peak, whole = found["peak_memory_bytes"], "" if found["device"] != "cpu" else ", of the whole process"
+    return (
+        f"recipe   {found['recipe']} on {found['device']}{threads}, torch {found['torch']}\n"
+        f"step     {found['step_ms']:,.1f} ms, half of them from {low:,.1f} to {high:,.1f}\n"
+        f"images   {found['images_per_second']:,.1f} a second, training and held-out ones together\n"
+        f"memory   {'not known on this system' if peak is None else f'{peak / 2**30:.2f} GiB at most{whole}'}\n"
+        f"search   {found['epochs']} epochs of {found['steps_per_epoch']} steps: about {duration(found['hours'])}\n"
+    )
+
+
+def duration(hours: float) -> str:
+    """Hours, or minutes where they are few."""
+    return f"{hours:,.1f} hours" if hours >= 2 else f"{60 * hours:.1f} minutes"
