@@ -1,6 +1,7 @@
 """Search batches: endless, decided by seed and position alone, each label with its image."""
 
 import signal
+from functools import partial
 from itertools import islice
 
 import pytest
@@ -121,7 +122,9 @@ class Handlers(Dataset):
         return torch.zeros(1, 2, 2), int(ignores and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)
 
 
-def test_workers_leave_ctrl_c_to_their_parent():
+def test_workers_leave_ctrl_c_to_their_parent(request: pytest.FixtureRequest):
+    request.addfinalizer(partial(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT)))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background may have none
     assert all(next(batches(Handlers(), [0, 1], 2, 0, 0, 1, CPU))[1])
     assert not any(next(batches(Handlers(), [0, 1], 2, 0, 0, 0, CPU))[1])
 
