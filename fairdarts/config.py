@@ -201,7 +201,8 @@ def _explain(model: type[Settings], problem: dict, source: str, overrides: dict[
     if kind == "union_tag_invalid" or kind == "union_tag_not_found":
         key += ".kind"
     told = any(key == name or key.startswith(f"{name}.") for name in overrides)
-    place = f"command line: --{key}" if told else f"{source}: {key}" if key else source
+    within = kind == "value_error" and key and any(name.startswith(f"{key}.") for name in overrides)
+    place = f"command line: {'' if within else '--'}{key}" if told or within else f"{source}: {key}" if key else source
     known = [field.alias or name for name, field in owner.model_fields.items()] if owner else []
     if kind == "extra_forbidden":
         return f"{place}: unknown key{nearest(path[-1], known)}"

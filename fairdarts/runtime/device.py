@@ -51,5 +51,5 @@ def memory_advice() -> Iterator[None]:
     except RuntimeError as error:
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise
-        advice = "take --compute.memory checkpoint, as a resumed search may too, or a smaller --data.batch_size"
+        advice = "take --compute.memory checkpoint, as a resumed search may too, or a smaller batch or supernet"
         raise UserError(f"out of memory: {advice}") from None

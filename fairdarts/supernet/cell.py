@@ -167,24 +167,21 @@ class CellSupernet(nn.Module):
         if self.memory != "checkpoint" or not torch.is_grad_enabled():
             return cell(*arguments)
         contexts = nullcontext(), FrozenStatistics(cell)
-        return checkpoint(cell, *arguments, use_reentrant=False, preserve_rng_state=False, context_fn=lambda: contexts)
+        return checkpoint(cell, *arguments, use_reentrant=False, context_fn=lambda: contexts)
 
 
 class FrozenStatistics:
-    """While entered, a module's BatchNorms see batches without following them: what they saw is only computed again.
+    """While entered, a module sees batches whose statistics it forgets afterwards, as they are only computed again.
 
     It may be entered many times, as a graph may be gone through many times.
     """
 
     def __init__(self, module: nn.Module):
-        self.norms = [child for child in module.modules() if isinstance(child, nn.BatchNorm2d)]
+        self.buffers = list(module.buffers())
 
     def __enter__(self) -> None:
-        self.before = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in self.norms]
-        for norm in self.norms:
-            norm.momentum = 0.0
+        self.before = [buffer.clone() for buffer in self.buffers]
 
     def __exit__(self, *_: object) -> None:
-        for norm, (momentum, seen) in zip(self.norms, self.before, strict=True):
-            norm.momentum = momentum
-            norm.num_batches_tracked.copy_(seen)
+        if self.buffers:
+            torch._foreach_copy_(self.buffers, self.before)

@@ -121,6 +121,8 @@ def _images(rows: Tensor, like: Tensor) -> Tensor:
 def _moments(step: _Step) -> tuple[_Moments, Tensor]:
     """The moments; and means and unbiased variances of what the pointwise convolutions would give [2, K, D]."""
     rows = [_rows(x) for x in step.reads]
+    if min(map(len, rows)) < 2:
+        raise ValueError("BatchNorm has no statistics of a single value: more images, or larger ones, are needed")
     count = step.weight.new_tensor([[len(own)] for own in rows])
     mean = torch.stack([own.sum(0) for own in rows]).div_(count)
     spread = torch.stack([own.t() @ own for own in rows]).div_(count[..., None])

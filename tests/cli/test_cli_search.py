@@ -136,7 +136,10 @@ def test_a_place_that_is_taken_is_refused(tiny_recipe: Path, tmp_path: Path, cap
         ("--data.train_portion 1", "data.train_portion 1.0 leaves no images to train α on"),
         ("--data.batch_size 17", "data.batch_size: 17: should be at most 16"),
         ("--compute.compile default", "compute.compile: default: is for CUDA"),
-        ("--compute.compile default --compute.memory checkpoint", "compile default goes with memory none only"),
+        (
+            "--compute.compile default --compute.memory checkpoint",
+            "command line: compute: compile default goes with memory none only",
+        ),
         ("--supernet.cells 1", "supernet.cells: 1: all of them are reduction cells"),
         ("--space s2", "s2: neither a file nor a shipped search space (did you mean 's1'?)"),
         ("--data.kind folder --data.root gone", "data.root: gone: no such folder"),

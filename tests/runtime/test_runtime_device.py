@@ -50,7 +50,7 @@ def test_the_peak_of_memory_rises_by_what_was_taken_and_stays():
     ],
 )
 def test_memory_that_does_not_suffice_is_told_with_advice(error: RuntimeError):
-    advice = r"^out of memory: .*--compute\.memory checkpoint.*--data\.batch_size$"
+    advice = r"^out of memory: .*--compute\.memory checkpoint.*smaller batch or supernet$"
     with pytest.raises(UserError, match=advice), memory_advice():
         raise error
 

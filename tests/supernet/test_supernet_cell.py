@@ -358,3 +358,40 @@ def test_batch_norms_of_candidates_have_no_weights_of_their_own():
     supernet = supernet_of(load_space("s1"))
     for cell in supernet.cells:
         assert not [module for module in cell.modules() if getattr(module, "affine", False)]
+
+
+ODD = {
+    "random": lambda channels, stride, _: nn.Sequential(
+        nn.AvgPool2d(stride), nn.Conv2d(channels, channels, 1), nn.Dropout()
+    ),
+    "untracked": lambda channels, stride, _: nn.Sequential(
+        nn.AvgPool2d(stride), nn.BatchNorm2d(channels, track_running_stats=False)
+    ),
+    "averaging": lambda channels, stride, _: Separable(
+        *unit(channels, 3, stride, 1, False)[:-1], nn.BatchNorm2d(channels, affine=False, momentum=None)
+    ),
+    "instances": lambda channels, stride, _: nn.Sequential(
+        nn.AvgPool2d(stride), nn.InstanceNorm2d(channels, track_running_stats=True)
+    ),
+}
+"""operations of a user, on which to compute a cell twice may go wrong"""
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_cell_computed_again_is_the_same_whatever_its_operations_are(name: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(OPS, name, ODD[name])
+    space = small("s1").model_copy(update={"candidates": ("skip_connect", name)})
+    gates, found = random_gates(space), []
+    for memory in MEMORIES:
+        supernet = supernet_of(space, memory=memory)
+        torch.manual_seed(1)
+        results(supernet, images(), gates)
+        found.append(results(supernet, images(), gates))
+    assert_agree(found[1], found[0], 0)
+    assert_agree(found[2], found[0], 0)
+
+
+def test_a_single_value_has_no_statistics():
+    space = small("s1").model_copy(update={"candidates": ("dil_conv_3x3",)})
+    with pytest.raises(ValueError, match="single value"):
+        supernet_of(space)(images(1, 2, 2, 2), random_gates(space))
