@@ -25,6 +25,7 @@ setup(
         "pydantic>=2.10",
         "pyyaml>=6",
         "scikit-learn>=1.5",
+        "scipy>=1.13",
         "graphviz>=0.20",
         "matplotlib>=3.9",
         "rich>=13",

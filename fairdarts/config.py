@@ -1,6 +1,7 @@
 """How YAML and the command line become a checked, frozen settings object."""
 
 import difflib
+import re
 import types
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -39,6 +40,14 @@ class _Loader(yaml.SafeLoader):
                 )
             seen.add(key_node.value)
         return super().construct_mapping(node, deep)
+
+
+_BOOL = "tag:yaml.org,2002:bool"
+_Loader.yaml_implicit_resolvers = {  # `on` is a key, and no boolean; where one is wanted, pydantic reads `yes` too
+    first: [(tag, form) for tag, form in forms if tag != _BOOL]
+    for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_BOOL, re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
 
 def read_text(path: Path) -> str:
@@ -155,7 +164,9 @@ def _switch_kinds(model: type[Settings], content: dict[str, Any], overrides: dic
 def _set(content: dict[str, Any], key: str, text: str) -> None:
     *sections, last = key.split(".")
     for part in sections:
-        content = content.setdefault(part, {})
+        if content.get(part) is None:  # a section that a file leaves out, or says is null
+            content[part] = {}
+        content = content[part]
         if not isinstance(content, dict):
             raise UserError(f"command line: --{key}: '{part}' has no keys of its own")
     try:  # a list or a null needs YAML; plain words stay words, which the model turns into what it wants

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from fairdarts import resources
 from fairdarts.config import UserError, check, describe, dump_yaml, parse_overrides, read_yaml
 from fairdarts.data.settings import DataSettings
-from fairdarts.search.settings import SearchSettings
+from fairdarts.disturbance import DropoutSettings, NoiseSettings
+from fairdarts.search.settings import ArchitectSettings, DeriveSettings, SearchSettings
 
 RECIPES = resources.names("recipes")
 PROPERTY = settings(derandomize=True, deadline=None)
@@ -227,6 +228,11 @@ def test_describe_names_every_setting(recipe):
     sections = {key: list(value) for key, value in recipe.items() if isinstance(value, dict)}
     sections["supernet"] = ["cells", "channels"]
     sections["compute"] = ["memory", "precision", "layout", "compile"]
+    sections["noise"] = NoiseSettings.model_fields
+    sections["dropout"] = DropoutSettings.model_fields
+    sections["stopping"] = ["kind", "limit", "window", "ratio"]
+    sections["architect"] = ArchitectSettings.model_fields
+    sections["derive"] = DeriveSettings.model_fields
     sections["data"] = [key for kind in get_args(get_args(DataSettings)[0]) for key in kind.model_fields]
     keys = {f"{section}.{key}" for section, inner in sections.items() for key in inner}
     keys |= SearchSettings.model_fields.keys() - sections.keys()

@@ -18,6 +18,7 @@ RANKS = (
     {"ops"},
     {"spaces"},
     {"relaxation", "networks", "data", "cost"},
+    {"disturbance"},
     {"supernet"},
     {"search"},
     {"plot"},

@@ -47,7 +47,7 @@ def measure(settings: SearchSettings, space: CellSpace, source: Source, steps: i
     device = pick(settings.device)
     halves = check_fit(settings, space, len(source.dataset))
     learner = make_learner(settings, space, source, device)
-    train, valid = open_batches(settings, source, halves, device, start=0)
+    train, valid, _ = open_batches(settings, source, halves, device, step=0, epoch=0)
     take_step = STEPS[settings.architect.kind]
     console = Console(stderr=True)
     say(f"measuring {steps} steps of {settings.name}, after {WARM_UP} to warm up")

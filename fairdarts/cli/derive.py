@@ -30,6 +30,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--space", help="search space of the matrices, such as s1")
     parser.add_argument("--method", choices=METHODS, help="default: as the run's settings say; threshold for matrices")
     parser.add_argument("--threshold", type=float, help="gate that an operation must reach")
+    parser.add_argument("--max-skips", type=int, help="most skip connections of a cell; the weakest give way")
     parser.add_argument("--name", help="name of the genotype")
     parser.add_argument("--format", choices=("yaml", "darts"), default="yaml", help="darts: the line DARTS code prints")
     args = parser.parse_args(argv)
@@ -49,10 +50,12 @@ def main(argv: Sequence[str]) -> int:
     threshold = args.threshold if args.threshold is not None else rule.threshold if rule else None
     if args.threshold is not None and method == "argmax":
         raise UserError("derive: --threshold goes with --method threshold or edge; argmax has none")
-    check(DeriveSettings, {"method": method, "threshold": threshold}, "command line")
+    max_skips = args.max_skips if args.max_skips is not None else rule.max_skips if rule else None
+    check(DeriveSettings, {"method": method, "threshold": threshold, "max_skips": max_skips}, "command line")
     matrices = as_matrices(gates, space, source)
     origin = f"{source}, {method}" + ("" if method == "argmax" else f" {threshold}")
-    genotype = derive(matrices, space, method, threshold, args.name or name, origin)
+    origin += "" if max_skips is None else f", at most {max_skips} skip connections a cell"
+    genotype = derive(matrices, space, method, threshold, args.name or name, origin, max_skips)
     for cell, matrix in matrices.items():
         if not live(getattr(genotype, cell))[0]:
             say(f"{cell}: no operation takes part; the strongest gate is {matrix.max():.3f}")

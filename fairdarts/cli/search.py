@@ -26,6 +26,7 @@ from fairdarts.runtime.run import Run, changed_versions, create, open_run
 from fairdarts.runtime.stop import Interrupted, Stop, catch_signals
 from fairdarts.search.loop import Diverged, check_fit, search
 from fairdarts.search.settings import MAY_CHANGE, SearchSettings
+from fairdarts.search.stopping import verdict
 from fairdarts.spaces.cell import CellSpace, load_space
 
 
@@ -154,6 +155,8 @@ def summarize(genotype: Genotype, space: CellSpace, source: Source, settings: Se
     how = rule.method if rule.method == "argmax" else f"{rule.method} {rule.threshold}"
     unfed = sum(len(getattr(genotype, cell)) - len(live(getattr(genotype, cell))[0]) for cell in CELLS)
     ignored = f"; {unfed} more read a node that nothing feeds, and are ignored" if unfed else ""
+    if ended := verdict(run.records(), settings.stopping):
+        say(f"stopped    {ended.reason}")
     say(f"genotype   {genotype.name}: {counts} operations ({how}){ignored}")
     size = space.networks.cifar
     shape = f"{size.channels} channels, {size.cells} cells, {source.image}×{source.image} images"

@@ -1,8 +1,10 @@
-"""`fairdarts zoo`: the shipped genotypes, and what their networks cost."""
+"""`fairdarts zoo`: the shipped genotypes, or random ones, and what their networks cost."""
 
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from random import Random
 
 import torch
 from rich.console import Console
@@ -11,9 +13,13 @@ from rich.table import Table
 
 from fairdarts import resources
 from fairdarts.cli.words import Parser
+from fairdarts.config import UserError
 from fairdarts.cost.count import count
+from fairdarts.genotype import Genotype, to_yaml
 from fairdarts.networks.cell import NETWORKS
 from fairdarts.networks.zoo import build, load_genotype
+from fairdarts.spaces.cell import CellSpace, load_space
+from fairdarts.spaces.sample import EDGES_PER_NODE, SKIP, random_genotype
 
 EPILOG = "Counts are those of the paper's networks: parameters without and with the auxiliary head, multiply-adds of\n"
 EPILOG += (
@@ -23,7 +29,9 @@ EPILOG += "on 224×224."
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = Parser("zoo", "List the shipped genotypes with their costs.", EPILOG)
+    if argv and argv[0] == "sample":
+        return sample(argv[1:])
+    parser = Parser("zoo", "List the shipped genotypes with their costs; `zoo sample` draws random ones.", EPILOG)
     parser.add_argument("--json", action="store_true", help="a list of objects instead of a table")
     parser.add_argument("--network", choices=sorted(NETWORKS), default="cifar", help="which network to count")
     args = parser.parse_args(argv)
@@ -31,9 +39,67 @@ def main(argv: Sequence[str]) -> int:
     names, errors = resources.names("genotypes"), Console(stderr=True)
     shown = track(names, "counting", console=errors, transient=True) if errors.is_terminal else names
     rows = [row(name, args.network) for name in shown]
-    if args.json:
+    show(rows, args.json)
+    return 0
+
+
+SAMPLE_EPILOG = """FairDARTS (arXiv:1911.12126), section 6.3, finds random genotypes with two skip connections in the
+normal cell and 500 M multiply-adds or more as good as those that DARTS finds: --skips 2 --madds 500."""
+TRIES = 1000  # draws for one genotype, before a floor on multiply-adds is called out of reach
+
+
+def sample(argv: Sequence[str]) -> int:
+    """`fairdarts zoo sample`: genotypes drawn at random, a YAML file each."""
+    parser = Parser("zoo sample", "Draw genotypes at random and write a YAML file of each.", SAMPLE_EPILOG)
+    parser.add_argument("--space", default="s1", help="search space (default: s1)")
+    parser.add_argument("--count", type=int, default=1, help="how many genotypes (default: 1)")
+    parser.add_argument("--seed", type=int, default=0, help="decides them (default: 0)")
+    parser.add_argument("--skips", type=int, help="skip connections of the normal cell (default: any number)")
+    parser.add_argument("--madds", type=float, default=0, help="fewest multiply-adds of the network, in millions")
+    parser.add_argument("--network", choices=sorted(NETWORKS), default="cifar", help="which network to count")
+    parser.add_argument("--out", type=Path, default=Path("sampled"), help="folder of the files (default: sampled)")
+    parser.add_argument("--json", action="store_true", help="a list of objects instead of a table")
+    args = parser.parse_args(argv)
+
+    space, random = load_space(args.space), Random(args.seed)
+    most = space.nodes * EDGES_PER_NODE
+    for option, value, low, high in (("count", args.count, 1, None), ("skips", args.skips, 0, most)):
+        if value is not None and not low <= value <= (high or value):
+            raise UserError(
+                f"zoo sample: --{option} {value}: should be {low} or more{f', at most {high}' if high else ''}"
+            )
+    if args.skips is not None and not {SKIP} < set(space.candidates) - {"none"}:
+        raise UserError(
+            f"zoo sample: --skips {args.skips}: space {space.name} has no skip connections, or nothing else"
+        )
+    paths = [args.out / f"random-{space.name}-seed{args.seed}-{number}.yaml" for number in range(args.count)]
+    for path in paths:
+        if path.exists():
+            raise UserError(f"{path}: already exists; name another --out or --seed")
+    rows = []
+    for path in paths:
+        for _ in range(TRIES):
+            prior = "" if args.skips is None else f", {args.skips} skip connections in the normal cell"
+            prior += f", {args.madds:g} M multiply-adds or more" if args.madds else ""
+            source = f"fairdarts zoo sample, seed {args.seed}{prior}"
+            genotype = random_genotype(space, random, args.skips, path.stem, source)
+            found = entry(genotype, space, args.network)
+            if found["madds"] >= args.madds * 1e6:
+                break
+        else:
+            raise UserError(f"zoo sample: --madds {args.madds:g}: none of {TRIES} genotypes has so many multiply-adds")
+        args.out.mkdir(parents=True, exist_ok=True)
+        path.write_text(to_yaml(genotype), encoding="utf-8")
+        rows.append(found)
+    show(rows, args.json)
+    return 0
+
+
+def show(rows: list[dict[str, object]], as_json: bool) -> None:
+    """The entries on stdout, as JSON or as a table."""
+    if as_json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
-        return 0
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("name", "space", "source"):
         table.add_column(title, no_wrap=title != "source")
@@ -43,12 +109,15 @@ def main(argv: Sequence[str]) -> int:
         numbers = (entry["params"], entry["params_with_auxiliary"], entry["madds"])
         table.add_row(entry["name"], entry["space"], entry["source"], *(f"{number / 1e6:.2f} M" for number in numbers))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
-    return 0
 
 
 def row(name: str, network: str) -> dict[str, object]:
-    """One genotype's entry: name, space, source, network, and its Cost."""
-    genotype, space = load_genotype(name)
+    """One shipped genotype's entry."""
+    return entry(*load_genotype(name), network)
+
+
+def entry(genotype: Genotype, space: CellSpace, network: str) -> dict[str, object]:
+    """A genotype's name, space, source, network, and its Cost."""
     with torch.device("meta"):
         built = build(genotype, space, network, auxiliary=True)
     cost = count(built, image=getattr(space.networks, network).image)

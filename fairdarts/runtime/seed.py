@@ -2,6 +2,9 @@
 
 import numpy as np
 
+WEIGHTS, ALPHAS, TRAIN, VALID, DISTURBANCE, CURVATURE = range(6)
+"""the streams of a search's seed"""
+
 
 def fold(seed: int, *stream: int) -> int:
     """A seed for one stream (of data, of α, of weights, …) of a run; equal arguments give equal seeds."""

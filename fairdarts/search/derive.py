@@ -8,10 +8,9 @@ import numpy as np
 from fairdarts.config import UserError
 from fairdarts.genotype import CELLS, Edge, Genotype
 from fairdarts.spaces.cell import CellSpace
+from fairdarts.spaces.sample import EDGES_PER_NODE, SKIP
 
 METHODS = ("argmax", "threshold", "edge")
-EDGES_PER_NODE = 2
-"""DARTS keeps two incoming edges a node, and FairDARTS follows it (footnote 8)."""
 OPERATIONS_PER_EDGE = 2
 """`edge` keeps at most two candidates an edge, as FairDARTS' released experiments do."""
 
@@ -79,13 +78,44 @@ def derive_cell(gates: np.ndarray, space: CellSpace, method: str, threshold: flo
             best = {row: _strongest(gates[row], allowed, 1)[0] for row in rows}
             rows = sorted(rows, key=lambda row: -gates[row][best[row]])[:EDGES_PER_NODE]
             chosen += [(row, best[row]) for row in rows]
-    floor = 0.0 if method == "argmax" else threshold
+    floor = 0.0 if method == "argmax" else threshold  # a gate below zero is one that was taken away
     return tuple((space.candidates[column], *space.edges[row]) for row, column in chosen if gates[row][column] >= floor)
 
 
-def derive(gates: Matrices, space: CellSpace, method: str, threshold: float | None, name: str, source: str) -> Genotype:
-    """The genotype of both cells (see `derive_cell`)."""
-    cells = {cell: derive_cell(gates[cell], space, method, threshold) for cell in CELLS}
+def limited_cell(
+    gates: np.ndarray, space: CellSpace, method: str, threshold: float | None, max_skips: int
+) -> tuple[Edge, ...]:
+    """As `derive_cell`, with at most so many skip connections.
+
+    While there are more, the weakest of them loses its gate and the cell is derived again (P-DARTS, arXiv:1904.12760,
+    section 3.3).
+    """
+    gates, column = gates.copy(), space.candidates.index(SKIP)
+    while True:
+        edges = derive_cell(gates, space, method, threshold)
+        rows = [space.edges.index((node, source)) for op, node, source in edges if op == SKIP]
+        if len(rows) <= max_skips:
+            return edges
+        gates[min(rows, key=lambda row: gates[row, column]), column] = -1
+
+
+def derive(
+    gates: Matrices,
+    space: CellSpace,
+    method: str,
+    threshold: float | None,
+    name: str,
+    source: str,
+    max_skips: int | None = None,
+) -> Genotype:
+    """The genotype of both cells (see `derive_cell`), each with at most `max_skips` skip connections."""
+    limited = max_skips is not None and SKIP in space.candidates
+    cells = {
+        cell: limited_cell(gates[cell], space, method, threshold, max_skips)
+        if limited
+        else derive_cell(gates[cell], space, method, threshold)
+        for cell in CELLS
+    }
     return Genotype(schema=1, name=name, space=space.name, source=source, **cells)
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
-from fairdarts.config import UserError
+from fairdarts.config import UserError, nearest
 from fairdarts.data.loader import Augmented, batches, split
 from fairdarts.data.memory import kept_batches, on_device
 from fairdarts.data.sources import Source
@@ -21,16 +21,16 @@ from fairdarts.relaxation import Gates, gate_matrices, initial_alphas
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.device import LAYOUTS, pick, use_threads
 from fairdarts.runtime.run import Run
-from fairdarts.runtime.seed import fold
+from fairdarts.runtime.seed import ALPHAS, CURVATURE, TRAIN, VALID, WEIGHTS, fold
 from fairdarts.runtime.stop import Interrupted, Stop
-from fairdarts.search.architect import STEPS, SUMS, Batch, Learner
+from fairdarts.search.architect import STEPS, SUMS, Batch, Learner, Moment
+from fairdarts.search.curvature import held_out_curvature
 from fairdarts.search.derive import as_matrices, derive, dominant
 from fairdarts.search.settings import SearchSettings
 from fairdarts.search.state import identity_of, restore, state_of
+from fairdarts.search.stopping import verdict
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.supernet.cell import CellSupernet
-
-WEIGHTS, ALPHAS, TRAIN, VALID = range(4)  # the streams of the seed
 
 
 class Diverged(UserError):
@@ -88,8 +88,14 @@ def check_fit(settings: SearchSettings, space: CellSpace, images: int) -> tuple[
     cells = settings.supernet.cells or space.supernet.cells
     if len(space.reduction_cells(cells)) == cells:
         raise UserError(f"supernet.cells: {cells}: all of them are reduction cells in {space.name}; should be more")
+    for section in ("noise", "dropout"):
+        for name in getattr(getattr(settings, section), "operations", ()):
+            if name not in space.candidates:
+                near = nearest(name, space.candidates)
+                raise UserError(f"{section}.operations: '{name}' is not an operation of space {space.name}{near}")
     halves = split(images, settings.data.train_portion)
-    smallest = len(halves[0]) if settings.architect.kind == "single_level" else min(map(len, halves))
+    alone = settings.architect.kind == "single_level" and not settings.measures_curvature
+    smallest = len(halves[0]) if alone else min(map(len, halves))
     if settings.data.batch_size > smallest:
         has = f"should be at most {smallest}, the images that train the weights or the architecture"
         raise UserError(f"data.batch_size: {settings.data.batch_size}: {has}")
@@ -97,17 +103,24 @@ def check_fit(settings: SearchSettings, space: CellSpace, images: int) -> tuple[
 
 
 def open_batches(
-    settings: SearchSettings, source: Source, halves: tuple[list[int], list[int]], device: torch.device, start: int
+    settings: SearchSettings,
+    source: Source,
+    halves: tuple[list[int], list[int]],
+    device: torch.device,
+    step: int,
+    epoch: int,
 ) -> list[Iterator[Batch]]:
-    """Endless training and held-out batches on the device, from batch number `start`; to be closed."""
+    """Endless batches on the device, to be closed: for the weights and for α, from a step of the search on; for the
+    curvature, from an epoch on."""
     if isinstance(source.dataset, TensorDataset):
         serve = partial(kept_batches, on_device(source, device), settings.data.cutout)
     else:
         dataset = Augmented(source.dataset, training_transform(source, settings.data.cutout))
         serve = partial(batches, dataset, workers=settings.data.workers, device=device)
+    train, valid = halves
     return [
         serve(indices=half, batch_size=settings.data.batch_size, seed=fold(settings.seed, stream), start=start)
-        for half, stream in zip(halves, (TRAIN, VALID), strict=True)
+        for half, stream, start in ((train, TRAIN, step), (valid, VALID, step), (valid, CURVATURE, epoch))
     ]
 
 
@@ -139,18 +152,18 @@ def search(
         run.log(gate_record(0, learner, space))
         checkpoint.save(run.last, state_of(learner, identity, sums, epoch, step, seconds))
 
-    train, valid = open_batches(settings, source, halves, device, start=epoch * steps + step)
+    train, valid, looked_at = open_batches(settings, source, halves, device, epoch * steps + step, epoch)
     take_step = STEPS[settings.architect.kind]
     clock = saved = time.monotonic()
     learner.supernet.train()
-    with closing(train), closing(valid):  # else loading processes would live on in an error
-        while epoch < settings.epochs:
+    with closing(train), closing(valid), closing(looked_at):  # else loading processes would live on in an error
+        while epoch < settings.epochs and not verdict(run.records(), settings.stopping):
             lr = learning_rate(epoch, settings.epochs, settings.weights.lr, settings.weights.lr_min)
             for group in learner.weight_optimizer.param_groups:
                 group["lr"] = lr
             while step < steps:
                 try:
-                    sums += take_step(learner, train, valid)
+                    sums += take_step(learner, train, valid, Moment(epoch, epoch * steps + step))
                 except UserError:  # an image could not be read: nothing of this step has happened yet
                     checkpoint.save(
                         run.last, state_of(learner, identity, sums, epoch, step, seconds + time.monotonic() - clock)
@@ -172,6 +185,8 @@ def search(
             record = gate_record(epoch + 1, learner, space)
             measured = {key: mean for key, mean in means.items() if not math.isnan(mean)}
             record |= {**measured, "lr": lr, "seconds": round(seconds, 3)}
+            if settings.measures_curvature:
+                record["eigenvalue"] = held_out_curvature(learner, next(looked_at))
             epoch, step, seconds = epoch + 1, 0, 0.0
             sums.zero_()
             run.log(record)
@@ -183,7 +198,10 @@ def search(
             if stop.signal and epoch < settings.epochs:
                 raise Interrupted(stop.signal)
 
-    genotype = derived(run.records()[-1]["gates"], settings, space, run.path.name)
+    records = run.records()
+    ended = verdict(records, settings.stopping)
+    kept = records[ended.epoch] if ended else records[-1]
+    genotype = derived(kept["gates"], settings, space, run.path.name, f"; stopped: {ended.reason}" if ended else "")
     run.write_genotype(genotype, "final")
     return genotype
 
@@ -200,9 +218,10 @@ def gate_record(epoch: int, learner: Learner, space: CellSpace) -> dict[str, Any
     }
 
 
-def derived(gates: dict[str, Any], settings: SearchSettings, space: CellSpace, name: str) -> Genotype:
-    """The genotype of a record's gates by the settings' method."""
+def derived(gates: dict[str, Any], settings: SearchSettings, space: CellSpace, name: str, note: str = "") -> Genotype:
+    """The genotype of a record's gates by the settings' method; its source ends in the note."""
     rule = settings.derive
     origin = f"search {settings.name}, seed {settings.seed}, {rule.method}"
     origin += "" if rule.method == "argmax" else f" {rule.threshold}"
-    return derive(as_matrices(gates, space, name), space, rule.method, rule.threshold, name, origin)
+    origin += ("" if rule.max_skips is None else f", at most {rule.max_skips} skip connections a cell") + note
+    return derive(as_matrices(gates, space, name), space, rule.method, rule.threshold, name, origin, rule.max_skips)

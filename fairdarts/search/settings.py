@@ -6,6 +6,8 @@ from pydantic import Field, field_validator, model_validator
 
 from fairdarts.config import Settings
 from fairdarts.data.settings import DataSettings
+from fairdarts.disturbance import DropoutSettings, NoiseSettings
+from fairdarts.search.stopping import Never, StoppingSettings
 
 MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.memory")
 """What a resumed search may be told anew: where its images lie, how it is served and kept, not what it computes."""
@@ -57,8 +59,10 @@ class WeightSettings(Settings):
 class ArchitectSettings(Settings):
     """How α learns: Adam, from held-out batches (bi-level) or from the training batches (single level)."""
 
-    kind: Literal["first_order", "single_level"]
-    """bi-level with first-order gradients, or single level"""
+    kind: Literal["first_order", "second_order", "single_level"]
+    """bi-level with first- or second-order gradients, or single level"""
+    hessian: Literal["finite_difference", "exact"] = "finite_difference"
+    """second order: how the mixed second derivatives are had; exact takes several times the memory"""
     lr: float = Field(gt=0)
     """Adam's learning rate"""
     betas: tuple[float, float]
@@ -92,6 +96,8 @@ class DeriveSettings(Settings):
     """how gates become a genotype"""
     threshold: float | None = Field(default=None, gt=0, le=1)
     """σ that an operation must reach; for threshold and edge"""
+    max_skips: int | None = Field(default=None, ge=0)
+    """most skip connections of a cell; any number where it is null"""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -135,11 +141,26 @@ class SearchSettings(Settings):
     """optimizer of α"""
     zero_one: ZeroOneSettings
     """the loss that pushes gates to zero or one"""
+    noise: NoiseSettings | None = None
+    """noise on some operations"""
+    dropout: DropoutSettings | None = None
+    """dropout behind some operations"""
+    stopping: StoppingSettings = Never(kind="never")
+    """when the search ends before its last epoch"""
+    curvature: bool = False
+    """log the largest eigenvalue of the held-out loss's Hessian in α after every epoch, as stopping by it does"""
     derive: DeriveSettings
     """derivation"""
 
     @model_validator(mode="after")
     def _held_out(self) -> Self:
-        if self.architect.kind == "first_order" and self.data.train_portion == 1:
+        if self.architect.kind != "single_level" and self.data.train_portion == 1:
             raise ValueError("data.train_portion 1.0 leaves no images to train α on: bi-level search needs some")
+        if self.measures_curvature and self.data.train_portion == 1:
+            raise ValueError("data.train_portion 1.0 leaves no images to measure the curvature on")
         return self
+
+    @property
+    def measures_curvature(self) -> bool:
+        """Whether every epoch ends with the Hessian's largest eigenvalue."""
+        return self.curvature or self.stopping.kind == "eigenvalue"

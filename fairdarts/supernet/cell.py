@@ -6,13 +6,14 @@ leaves the state (the ReLU, pooling, skip connections). All else that arrives at
 
 from collections.abc import Iterator
 from contextlib import nullcontext
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from fairdarts.disturbance import Disturbance
 from fairdarts.ops.cell import OPS, FactorizedReduce, Zero, relu_conv_bn
 from fairdarts.relaxation import Gates
 from fairdarts.spaces.cell import CellSpace
@@ -64,6 +65,7 @@ class SuperCell(nn.Module):
         narrow = FactorizedReduce if reduction_prev else relu_conv_bn
         self.preprocess0 = narrow(c_prev_prev, channels, affine=False)
         self.preprocess1 = relu_conv_bn(c_prev, channels, affine=False)
+        self.names = space.candidates
         self.edges, self.inputs, self.states = space.edges, space.inputs, space.inputs + space.nodes
         strides = [2 if reduction and source < space.inputs else 1 for source in range(self.states)]
         first = {
@@ -79,8 +81,13 @@ class SuperCell(nn.Module):
             ]
             self.mixed.append(MixedEdge(own))
 
-    def forward(self, s0: Tensor, s1: Tensor, gates: Tensor) -> Tensor:
-        """s0, s1: rectified outputs of the two cells before; gates [edges, candidates] → [B, nodes · C, H', W']."""
+    def forward(
+        self, s0: Tensor, s1: Tensor, gates: Tensor, disturbance: Disturbance | None = None, index: int = 0
+    ) -> Tensor:
+        """s0, s1: rectified outputs of the two cells before; gates [edges, candidates] → [B, nodes · C, H', W'].
+
+        `index` is the cell's own number, by which a disturbance knows its place.
+        """
         terms: dict[int, list[Term]] = {state: [] for state in range(self.states)}
         for state, (x, narrow) in enumerate([(s0, self.preprocess0), (s1, self.preprocess1)]):
             entry = narrow.gather(x) if type(narrow) is FactorizedReduce else x
@@ -90,11 +97,13 @@ class SuperCell(nn.Module):
             x = self.sum(terms.pop(state))
             if state >= self.inputs:
                 nodes.append(x)
-            for node, term in self.leaving(state, x, gates):
+            for node, term in self.leaving(state, x, gates, disturbance, index):
                 terms[node].append(term)
         return torch.cat(nodes, dim=1)
 
-    def leaving(self, state: int, x: Tensor, gates: Tensor) -> Iterator[tuple[int, Term]]:
+    def leaving(
+        self, state: int, x: Tensor, gates: Tensor, disturbance: Disturbance | None, index: int
+    ) -> Iterator[tuple[int, Term]]:
         """What x [B, C, H, W] of a state adds to the nodes that read it."""
         rows = [(row, node) for row, (node, source) in enumerate(self.edges) if source == state]
         if not rows:
@@ -103,12 +112,16 @@ class SuperCell(nn.Module):
         for column, first in enumerate(self.mixed[rows[0][0]].candidates):
             if isinstance(first, Zero):
                 continue
-            shared = first(x) if self.shared[state][column] else None
+            name, shared = self.names[column], first(x) if self.shared[state][column] else None
+            disturbed = self.training and disturbance is not None and disturbance.touches(name)
             if type(first) is FactorizedReduce and gathered is None:
                 gathered = first.gather(rectified)
             for row, node in rows:
                 gate, op = gates[row, column], self.mixed[row].candidates[column]
-                if shared is not None:
+                if disturbed:
+                    out = op(x) if shared is None else shared
+                    yield node, Term(disturbance.of_output(out, name, index, row, column), gate, ())
+                elif shared is not None:
                     yield node, Term(shared, gate, ())
                 elif (chain := chain_of(op)) is None:
                     yield node, Term(op(x), gate, ())
@@ -126,9 +139,10 @@ class SuperCell(nn.Module):
 class CellSupernet(nn.Module):
     """The supernet of a cell space. It holds weights only: the gates come from outside.
 
-    `forward(x [B, in, H, W], gates)` gives logits [B, classes]. What is kept for the backward pass: with memory `none`,
-    every tensor that would be slow to make again; with `recompute`, on the CPU, no tensor inside a chain; with
-    `checkpoint`, the outputs of cells alone. The numbers are the same.
+    `forward(x [B, in, H, W], gates, disturbance)` gives logits [B, classes]; in evaluation nothing is disturbed.
+    What is kept for the backward pass: with memory `none`, every tensor that would be slow to make again; with
+    `recompute`, on the CPU, no tensor inside a chain; with `checkpoint`, the outputs of cells alone. The numbers are
+    the same.
     """
 
     def __init__(
@@ -141,7 +155,7 @@ class CellSupernet(nn.Module):
         memory: Literal["none", "recompute", "checkpoint"] = "none",
     ):
         super().__init__()
-        self.memory = memory
+        self.memory, self.candidates = memory, space.candidates
         c_prev_prev = c_prev = space.stem_multiplier * channels
         self.stem = nn.Sequential(nn.Conv2d(in_channels, c_prev, 3, padding=1, bias=False), nn.BatchNorm2d(c_prev))
         self.cells = nn.ModuleList()
@@ -155,15 +169,15 @@ class CellSupernet(nn.Module):
             c_prev_prev, c_prev, reduction_prev = c_prev, space.nodes * channels, reduction
         self.classifier = nn.Linear(c_prev, classes)
 
-    def forward(self, x: Tensor, gates: Gates) -> Tensor:
+    def forward(self, x: Tensor, gates: Gates, disturbance: Disturbance | None = None) -> Tensor:
         x = self.stem(x)
         s0 = s1 = F.relu(x)
-        for cell in self.cells:
-            x = self.run(cell, s0, s1, gates[cell.kind])
+        for index, cell in enumerate(self.cells):
+            x = self.run(cell, s0, s1, gates[cell.kind], disturbance, index)
             s0, s1 = s1, F.relu(x)
         return self.classifier(x.mean((2, 3)))
 
-    def run(self, cell: SuperCell, *arguments: Tensor) -> Tensor:
+    def run(self, cell: SuperCell, *arguments: Any) -> Tensor:
         if self.memory != "checkpoint" or not torch.is_grad_enabled():
             return cell(*arguments)
         contexts = nullcontext(), FrozenStatistics(cell)

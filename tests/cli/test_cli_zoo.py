@@ -1,6 +1,7 @@
 """`fairdarts zoo`: every shipped genotype, with costs that plain counting confirms."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -92,3 +93,40 @@ def test_an_unknown_network_is_refused(capsys):
     assert out == ""
     assert err.count("\n") == 1
     assert "'mnist'" in err
+
+
+# zoo sample
+
+
+def test_a_sample_is_written_and_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    out = tmp_path / "drawn"
+    words = ["zoo", "sample", "--count", "2", "--skips", "2", "--madds", "450", "--out", str(out)]
+    assert main([*words, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    paths = sorted(out.iterdir())
+    assert [path.stem for path in paths] == [row["name"] for row in rows] == ["random-s1-seed0-0", "random-s1-seed0-1"]
+    for path, row in zip(paths, rows, strict=True):
+        assert row["madds"] >= 450e6
+        genotype, _ = load_genotype(str(path))
+        assert [op for op, *_ in genotype.normal].count("skip_connect") == 2
+        assert "2 skip connections in the normal cell, 450 M multiply-adds or more" in genotype.source
+    assert main(words) == 2
+    assert "already exists" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--count 0", "--count 0: should be 1 or more"),
+        ("--skips 9", "--skips 9: should be 0 or more, at most 8"),
+        ("--space s1-noskip --skips 1", "space s1-noskip has no skip connections"),
+        ("--madds 9000", "--madds 9000: none of 1000 genotypes"),
+        ("--space s3", "s3: neither a file nor a shipped search space"),
+    ],
+)
+def test_a_sample_that_cannot_be_drawn(words: str, said: str, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("fairdarts.cli.zoo.entry", lambda *_: {"madds": 1})
+    assert main(["zoo", "sample", *words.split()]) == 2
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -1,57 +1,18 @@
 """One search step against plain autograd on a copy, in float64."""
 
-from collections.abc import Iterator
 from copy import deepcopy
 
 import pytest
 import torch
 import torch.nn.functional as F
+from search_steps import learner_of, settings_of, stream
+from torch.func import functional_call
 
-from fairdarts.config import check
 from fairdarts.relaxation import RELAXATIONS
 from fairdarts.search.architect import STEPS, Batch, Learner
-from fairdarts.search.settings import SearchSettings
-from fairdarts.spaces.cell import load_space
-from fairdarts.supernet.cell import CellSupernet
 
-SPACE = load_space("s1").model_copy(update={"nodes": 2, "candidates": ("max_pool_3x3", "skip_connect", "dil_conv_3x3")})
 CASES = [("sigmoid", 10, "squared", 0.1), ("softmax", 0, "squared", 1e9), ("sigmoid", 2, "absolute", 0.5)]
 """relaxation, weight and form of the zero-one loss, clipping norm (which bites, or does not)"""
-
-
-def settings_of(kind: str, relaxation: str, weight: float, form: str, clip: float) -> SearchSettings:
-    content = {
-        "name": "step",
-        "source": "tests",
-        "space": "s1",
-        "epochs": 1,
-        "data": {"kind": "fake", "batch_size": 4, "train_portion": 0.5, "cutout": 0, "workers": 0},
-        "relaxation": relaxation,
-        "weights": {"lr": 0.1, "lr_min": 0, "momentum": 0.9, "weight_decay": 3e-2, "clip": clip},
-        "architect": {"kind": kind, "lr": 0.3, "betas": [0.5, 0.99], "weight_decay": 1e-1, "initial_std": 0},
-        "zero_one": {"form": form, "weight": weight},
-        "derive": {"method": "argmax"},
-    }
-    return check(SearchSettings, content, "test")
-
-
-def learner_of(settings: SearchSettings) -> Learner:
-    torch.manual_seed(0)
-    supernet = CellSupernet(SPACE, 3, channels=2, classes=3).double()
-    alphas = {cell: torch.randn(SPACE.shape, dtype=torch.float64).requires_grad_() for cell in ("normal", "reduce")}
-    weights, architect = settings.weights, settings.architect
-    sgd = torch.optim.SGD(supernet.parameters(), weights.lr, weights.momentum, weight_decay=weights.weight_decay)
-    adam = torch.optim.Adam(alphas.values(), architect.lr, architect.betas, weight_decay=architect.weight_decay)
-    return Learner(settings, supernet, alphas, sgd, adam)
-
-
-def stream(seed: int) -> Iterator[Batch]:
-    generator = torch.Generator().manual_seed(seed)
-    while True:
-        yield (
-            torch.randn(4, 3, 8, 8, dtype=torch.float64, generator=generator),
-            torch.randint(3, (4,), generator=generator),
-        )
 
 
 class Reference:
@@ -67,10 +28,12 @@ class Reference:
             self.alphas.values(), architect.lr, architect.betas, weight_decay=architect.weight_decay
         )
 
-    def losses(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def losses(
+        self, batch: Batch, weights: dict[str, torch.Tensor] | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Cross-entropy, accuracy, zero-one loss."""
         gates = {cell: RELAXATIONS[self.settings.relaxation](alpha) for cell, alpha in self.alphas.items()}
-        logits = self.supernet(batch[0], gates)
+        logits = functional_call(self.supernet, weights or {}, (batch[0], gates))
         z = torch.cat([gates["normal"].flatten(), gates["reduce"].flatten()]) - 0.5
         push = -(z**2 if self.settings.zero_one.form == "squared" else z.abs()).mean()
         return F.cross_entropy(logits, batch[1]), (logits.argmax(1) == batch[1]).double().mean(), push
@@ -91,6 +54,27 @@ class Reference:
     def first_order(self, train: Batch, valid: Batch) -> list[torch.Tensor]:
         valid_loss, valid_accuracy, push = self.losses(valid)
         self.total(valid_loss, push).backward()
+        self.adam.step()
+        self.zero()
+        train_loss, train_accuracy, _ = self.losses(train)
+        train_loss.backward()
+        self.clip()
+        self.sgd.step()
+        self.zero()
+        return [train_loss, train_accuracy, valid_loss, valid_accuracy, push]
+
+    def second_order(self, train: Batch, valid: Batch) -> list[torch.Tensor]:
+        """α by differentiating through the step of the weights itself."""
+        statistics = {name: buffer.clone() for name, buffer in self.supernet.named_buffers()}
+        gradients = torch.autograd.grad(self.losses(train)[0], self.weights, create_graph=True)
+        moved, rule = {}, self.settings.weights
+        for (name, weight), gradient in zip(self.supernet.named_parameters(), gradients, strict=True):
+            moment = rule.momentum * self.sgd.state[weight].get("momentum_buffer", torch.zeros(()))
+            moved[name] = weight - rule.lr * (moment + gradient + rule.weight_decay * weight)
+        valid_loss, valid_accuracy, push = self.losses(valid, moved)
+        self.total(valid_loss, push).backward()
+        for name, buffer in self.supernet.named_buffers():
+            buffer.copy_(statistics[name])
         self.adam.step()
         self.zero()
         train_loss, train_accuracy, _ = self.losses(train)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fairdarts.config import UserError
-from fairdarts.search.derive import as_matrices, derive, derive_cell, dominant
+from fairdarts.search.derive import as_matrices, derive, derive_cell, dominant, limited_cell
 from fairdarts.spaces.cell import CellSpace, check_genotype, load_space
 
 S1 = load_space("s1")
@@ -120,6 +120,35 @@ def test_invariants(gates, threshold):
     assert kept == [edge for edge in argmax if at[edge] >= threshold]
     assert set(kept) <= set(by_edge)
     assert all(at[edge] >= threshold for edge in by_edge)
+
+
+@pytest.mark.parametrize("limit", [0, 1, 2, 8])
+@pytest.mark.parametrize(("method", "threshold"), [("argmax", None), ("threshold", 0.4), ("edge", 0.4)])
+def test_a_limit_on_skip_connections_drops_the_weakest(method: str, threshold: float | None, limit: int):
+    space = load_space("s1")
+    gates = np.random.default_rng(3).uniform(0, 0.5, space.shape)
+    gates[:, space.candidates.index("skip_connect")] += 0.5  # the strongest of every edge
+    free = derive_cell(gates, space, method, threshold)
+    before = gates.copy()
+    found = limited_cell(gates, space, method, threshold, limit)
+    assert np.array_equal(gates, before)
+    skips = [edge for edge in found if edge[0] == "skip_connect"]
+    if len([edge for edge in free if edge[0] == "skip_connect"]) <= limit:
+        assert found == free
+    else:
+        assert len(skips) == limit
+
+
+def test_of_three_skip_connections_the_weakest_gives_way_to_the_next_operation():
+    space = load_space("s1")
+    gates = np.full(space.shape, 0.1)
+    skip, conv = space.candidates.index("skip_connect"), space.candidates.index("dil_conv_3x3")
+    for row, gate in ((0, 0.9), (2, 0.7), (5, 0.8)):
+        gates[row, skip] = gate
+    gates[:, conv] = np.linspace(0.3, 0.2, len(gates))
+    found = limited_cell(gates, space, "argmax", None, 2)
+    assert [edge for edge in found if edge[0] == "skip_connect"] == [("skip_connect", 2, 0), ("skip_connect", 4, 0)]
+    assert ("dil_conv_3x3", 3, 0) in found
 
 
 def test_derive_makes_a_genotype_of_the_space():

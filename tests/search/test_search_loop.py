@@ -138,7 +138,7 @@ def test_the_loss_of_a_single_level_search_has_no_held_out_part(go: Go, tmp_path
     assert not {"valid_loss", "valid_accuracy"} & set(last)
 
 
-@pytest.mark.parametrize("kind", ["first_order", "single_level"])
+@pytest.mark.parametrize("kind", ["first_order", "second_order", "single_level"])
 @pytest.mark.parametrize("relaxation", ["sigmoid", "softmax"])
 def test_a_search_stopped_after_every_step_is_as_if_it_never_was(go: Go, tmp_path: Path, kind: str, relaxation: str):
     overrides = {"architect.kind": kind, "relaxation": relaxation, "architect.initial_std": "0.1"}
@@ -166,6 +166,70 @@ def test_a_search_stopped_once_is_as_if_it_never_was(go: Go, tmp_path: Path, at:
 def test_a_stop_asked_for_at_the_very_end_comes_too_late(go: Go, tmp_path: Path, at: dict[str, int]):
     go("run", Watch(**at))
     assert (tmp_path / "run" / "genotypes" / "final.yaml").is_file()
+
+
+DISTURBED = {
+    "noise.on": "output",
+    "noise.distribution": "gaussian",
+    "noise.std": "1",
+    "noise.schedule": "cosine",
+    "noise.operations": "[skip_connect]",
+    "dropout.unit": "image",
+    "dropout.rate": "0.3",
+    "dropout.schedule": "rising",
+    "dropout.operations": "[skip_connect, dil_conv_3x3]",
+}
+
+
+@pytest.mark.parametrize("on", ["output", "gate"])
+def test_a_disturbed_search_that_was_stopped_draws_what_it_would_have_drawn(go: Go, tmp_path: Path, on: str):
+    overrides = DISTURBED | {"noise.on": on}
+    go("whole", **overrides)
+    with pytest.raises(Interrupted):
+        go("stopped", Watch(step=6), **overrides)
+    go("stopped", resume=True, **overrides, **{"compute.memory": "checkpoint"})
+    assert_same_search(tmp_path / "stopped", tmp_path / "whole")
+    go("undisturbed")
+    assert metrics(tmp_path / "whole")[1] != metrics(tmp_path / "undisturbed")[1]
+
+
+STOPPED = {"stopping.kind": "skips", "stopping.limit": "1", "derive.threshold": "0.01"}
+"""every gate is dominant at this threshold, so the search ends with its first epoch"""
+
+
+def test_a_search_that_stops_early_keeps_the_genotype_and_says_why(go: Go, tmp_path: Path):
+    watch = Watch()
+    genotype = go("run", watch, **STOPPED)
+    assert [record["epoch"] for record in watch.records] == [1]
+    assert "stopped: 5 skip connections are dominant in the normal cell after epoch 1" in genotype.source
+    first = read(tmp_path / "run" / "genotypes" / "epoch-001.yaml")
+    assert (genotype.normal, genotype.reduce) == (first.normal, first.reduce)
+    assert go("run", resume=True, **STOPPED) == genotype
+    assert len(metrics(tmp_path / "run")) == 2
+
+
+def test_a_genotype_of_an_earlier_epoch_may_be_kept(go: Go, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    values = iter((1.0, 2.0, 3.0))
+    monkeypatch.setattr("fairdarts.search.loop.held_out_curvature", lambda *_: next(values))
+    genotype = go("run", **{"stopping.kind": "eigenvalue", "stopping.window": "1", "stopping.ratio": "0.75"})
+    assert [record.get("eigenvalue") for record in metrics(tmp_path / "run")] == [None, 1.0, 2.0]
+    assert "the genotype of epoch 1 is kept" in genotype.source
+    first = read(tmp_path / "run" / "genotypes" / "epoch-001.yaml")
+    assert (genotype.normal, genotype.reduce) == (first.normal, first.reduce)
+
+
+def test_the_curvature_is_logged_where_nothing_stops(go: Go, tmp_path: Path):
+    go("whole", curvature="true")
+    values = [record.get("eigenvalue") for record in metrics(tmp_path / "whole")]
+    assert values[0] is None
+    assert all(isinstance(value, float) for value in values[1:])
+    with pytest.raises(Interrupted):
+        go("stopped", Watch(step=6), curvature="true")
+    go("stopped", resume=True, curvature="true")
+    assert_same_search(tmp_path / "stopped", tmp_path / "whole")
+    go("unmeasured")
+    unmeasured = checkpoint.load(Run(tmp_path / "unmeasured").last)
+    assert same(unmeasured["supernet"], checkpoint.load(Run(tmp_path / "whole").last)["supernet"])
 
 
 def test_records_behind_the_checkpoint_are_written_again(go: Go, tmp_path: Path):

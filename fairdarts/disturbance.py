@@ -1,0 +1,109 @@
+"""What disturbs a search on purpose: noise on α or on what operations give, and dropout of the latter.
+
+Every number is drawn from a generator of its own, whose seed follows from the search's seed, the step, the pass and the
+place in the supernet. So a resumed search draws what it would have drawn, a cell that is computed again to save memory
+sees the same noise, and the undisturbed part of a search draws as it does without.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from fairdarts.config import Settings
+from fairdarts.relaxation import Gates
+from fairdarts.runtime.seed import fold
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": lambda done: 1.0,
+    "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,
+    "exponential": lambda done: math.exp(-5 * done),
+    "rising": lambda done: done,
+}
+"""name → strength as a share of the full one, by the share of the epochs that are done: from 1 down, or (rising) up"""
+
+
+class NoiseSettings(Settings):
+    """Noise of mean 0 on some operations (FairDARTS, section 6.3)."""
+
+    on: Literal["gate", "output"]
+    """gate: added to α, before the relaxation; output: added to every value that the operation gives"""
+    distribution: Literal["gaussian", "uniform"]
+    """its distribution"""
+    std: float = Field(gt=0)
+    """standard deviation at full strength"""
+    schedule: Literal["constant", "cosine", "exponential", "rising"]
+    """strength over the epochs"""
+    operations: tuple[str, ...] = Field(min_length=1)
+    """which operations"""
+
+
+class DropoutSettings(Settings):
+    """Dropout behind some operations (FairDARTS, supplementary, Table 3)."""
+
+    unit: Literal["element", "image"]
+    """what is dropped at once: a value (P-DARTS), or all that an operation gives for an image (RobustDARTS)"""
+    rate: float = Field(gt=0, lt=1)
+    """share that is dropped at full strength; the rest is scaled up"""
+    schedule: Literal["constant", "cosine", "exponential", "rising"]
+    """strength over the epochs"""
+    operations: tuple[str, ...] = Field(min_length=1)
+    """which operations"""
+
+
+class Disturbance(NamedTuple):
+    """What disturbs one pass of a supernet."""
+
+    noise: NoiseSettings | None
+    dropout: DropoutSettings | None
+    seed: int
+    """of this pass"""
+    done: float
+    """share of the epochs that are done"""
+
+    def of_alphas(self, alphas: Gates, candidates: tuple[str, ...]) -> Gates:
+        """α [edges, candidates] of every cell kind, with its noise added."""
+        if self.noise is None or self.noise.on != "gate":
+            return alphas
+        columns = [candidates.index(name) for name in self.noise.operations]
+        disturbed = {}
+        for number, (cell, alpha) in enumerate(alphas.items()):
+            noise = torch.zeros_like(alpha)
+            noise[:, columns] = self._drawn(alpha.new_empty(len(alpha), len(columns)), number)
+            disturbed[cell] = alpha + noise
+        return disturbed
+
+    def touches(self, name: str) -> bool:
+        """Whether an operation's output is disturbed."""
+        noisy = self.noise is not None and self.noise.on == "output" and name in self.noise.operations
+        return noisy or (self.dropout is not None and name in self.dropout.operations)
+
+    def of_output(self, x: Tensor, name: str, cell: int, edge: int, column: int) -> Tensor:
+        """x [B, C, H, W] of an operation, disturbed."""
+        if self.dropout is not None and name in self.dropout.operations:
+            keep = 1 - self.dropout.rate * SCHEDULES[self.dropout.schedule](self.done)
+            kept = _pixels(x) if self.dropout.unit == "element" else x.new_empty(len(x), 1, 1, 1)
+            kept.bernoulli_(keep, generator=self._generator(x, cell, edge, column, 0)).div_(keep)
+            x = x * kept.permute(0, 3, 1, 2)
+        if self.noise is not None and self.noise.on == "output" and name in self.noise.operations:
+            x = x + self._drawn(_pixels(x), cell, edge, column, 1).permute(0, 3, 1, 2)
+        return x
+
+    def _drawn(self, empty: Tensor, *place: int) -> Tensor:
+        """A tensor filled with noise."""
+        std, generator = self.noise.std * SCHEDULES[self.noise.schedule](self.done), self._generator(empty, *place)
+        if self.noise.distribution == "uniform":
+            return empty.uniform_(-math.sqrt(3) * std, math.sqrt(3) * std, generator=generator)
+        return empty.normal_(0, std, generator=generator)
+
+    def _generator(self, like: Tensor, *place: int) -> torch.Generator:
+        return torch.Generator(like.device).manual_seed(fold(self.seed, *place))
+
+
+def _pixels(x: Tensor) -> Tensor:
+    """An empty tensor [B, H, W, C] for x [B, C, H, W]: filled in one order, whatever the layout of x."""
+    batch, channels, height, width = x.shape
+    return x.new_empty(batch, height, width, channels)

@@ -1,0 +1,42 @@
+"""How sharp the held-out loss is in α: its Hessian's largest eigenvalue (RobustDARTS, arXiv:1909.09656, section 4)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fairdarts.relaxation import relax
+from fairdarts.search.architect import Batch, Learner
+from fairdarts.search.unrolled import still
+from fairdarts.supernet.cell import FrozenStatistics
+
+
+def held_out_curvature(learner: Learner, batch: Batch) -> float:
+    """The largest eigenvalue of the Hessian in α of a batch's cross-entropy, undisturbed and in float32.
+
+    It takes several times the memory of a step. A difference of two gradients would not, but where the ReLUs of a
+    supernet switch between the two it measures those.
+    """
+    (images, labels), alphas = batch, list(learner.alphas.values())
+    with FrozenStatistics(learner.supernet), still(learner.weights):
+        gates = relax(learner.alphas, learner.settings.relaxation)
+        return largest_eigenvalue(F.cross_entropy(learner.supernet(images, gates), labels), alphas)
+
+
+def largest_eigenvalue(loss: Tensor, alphas: Sequence[Tensor]) -> float:
+    """Of the Hessian of a loss with respect to α, to one percent: by Lanczos, from products with the Hessian."""
+    from scipy.sparse.linalg import LinearOperator, eigsh  # takes a while to import, and few searches need it
+
+    gradient = torch.cat([part.flatten() for part in torch.autograd.grad(loss, alphas, create_graph=True)])
+
+    def product(direction: np.ndarray) -> np.ndarray:
+        v = torch.from_numpy(direction).to(gradient)
+        parts = torch.autograd.grad(gradient, alphas, v, retain_graph=True)
+        return torch.cat([part.flatten() for part in parts]).double().cpu().numpy()
+
+    start = np.random.default_rng(0).standard_normal(len(gradient))
+    operator = LinearOperator((len(gradient),) * 2, matvec=product, dtype=np.float64)
+    (value,) = eigsh(operator, k=1, which="LA", v0=start, tol=1e-2, return_eigenvectors=False)
+    return float(value)

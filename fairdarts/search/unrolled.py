@@ -1,0 +1,76 @@
+"""What second-order DARTS (arXiv:1806.09055, section 2.3) needs beyond first order.
+
+α learns from the weights that one more step of training would give, w' = w − ξ·d. Momentum and weight decay of d are
+those of the weights' own optimizer, ξ is its learning rate. Of d only ∇w L_train depends on α, so
+
+    dL_val(w', α)/dα = ∇α L_val(w', α) − ξ · ∇²αw L_train(w, α) · v   with v = ∇w' L_val(w', α).
+
+The product of the mixed second derivatives with v is here called the correction.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+Tensors = Sequence[Tensor]
+
+EPSILON = 0.01
+"""The difference is taken over 2 · EPSILON / ‖v‖ (DARTS, section 2.3, footnote 2)."""
+
+
+def unrolled(weights: Tensors, gradients: Tensors, optimizer: torch.optim.SGD) -> list[Tensor]:
+    """w': what a step of the optimizer would make of the weights, clipping left out."""
+    (group,) = optimizer.param_groups
+    weights = [weight.detach() for weight in weights]
+    directions = torch._foreach_add(gradients, weights, alpha=group["weight_decay"])
+    buffers = [optimizer.state[weight].get("momentum_buffer") for weight in group["params"]]
+    if buffers[0] is not None:  # the first step begins them
+        torch._foreach_add_(directions, buffers, alpha=group["momentum"])
+    return torch._foreach_add(weights, directions, alpha=-group["lr"])
+
+
+@contextmanager
+def still(weights: Tensors) -> Iterator[None]:
+    """While entered, no gradients of the weights: a function written by hand cannot see which are asked for."""
+    for weight in weights:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in weights:
+            weight.requires_grad_(True)
+
+
+@contextmanager
+def weights_at(weights: Tensors, values: Tensors) -> Iterator[None]:
+    """While entered, the weights hold other values; afterwards the very bits that they held before."""
+    kept = [weight.detach().clone() for weight in weights]
+    held = [weight.detach() for weight in weights]  # of the same storage, and not watched by autograd
+    torch._foreach_copy_(held, values)
+    try:
+        yield
+    finally:
+        torch._foreach_copy_(held, kept)
+
+
+def finite_difference(loss: Callable[[], Tensor], weights: Tensors, alphas: Tensors, v: Tensors) -> list[Tensor]:
+    """The correction as a difference: (∇α L_train(w + εv) − ∇α L_train(w − εv)) / 2ε, ε = EPSILON / ‖v‖ (eq. 8)."""
+    epsilon = (EPSILON / torch.stack(torch._foreach_norm(v)).norm()).item()
+    at = []
+    for side in (epsilon, -epsilon):
+        moved = torch._foreach_add([weight.detach() for weight in weights], v, alpha=side)
+        with weights_at(weights, moved), still(weights):
+            at.append(torch.autograd.grad(loss(), alphas))
+    return torch._foreach_div(torch._foreach_sub(*at), 2 * epsilon)
+
+
+def exact(loss: Callable[[], Tensor], weights: Tensors, alphas: Tensors, v: Tensors) -> list[Tensor]:
+    """The correction by differentiating twice, which needs several times the memory: for tests and small supernets."""
+    gradients = torch.autograd.grad(loss(), weights, create_graph=True)
+    return list(torch.autograd.grad(gradients, alphas, grad_outputs=v))
+
+
+CORRECTIONS = {"finite_difference": finite_difference, "exact": exact}
+"""`architect.hessian` → correction(loss, weights, alphas, v), one tensor for every α"""

@@ -1,0 +1,50 @@
+"""When a search ends early, from records made by hand."""
+
+import pytest
+
+from fairdarts.search.stopping import Eigenvalue, Never, Skips, verdict
+
+
+def skips(*counts: int) -> list[dict]:
+    return [
+        {"epoch": epoch, "dominant": {"normal": {"skip_connect": count}, "reduce": {"skip_connect": 9}}}
+        for epoch, count in enumerate(counts)
+    ]
+
+
+def eigenvalues(*values: float) -> list[dict]:
+    return [{"epoch": 0}, *({"epoch": epoch, "eigenvalue": value} for epoch, value in enumerate(values, start=1))]
+
+
+def test_never():
+    assert verdict(skips(8, 8, 8), Never(kind="never")) is None
+
+
+@pytest.mark.parametrize(("counts", "stops"), [((5,), False), ((0, 1), False), ((0, 1, 2), True), ((0, 3), True)])
+def test_many_skip_connections_in_the_normal_cell(counts: tuple[int, ...], stops: bool):
+    """Epoch 0 is before training, when a tie decides what is dominant."""
+    found = verdict(skips(*counts), Skips(kind="skips", limit=2))
+    assert (found is not None) == stops
+    if stops:
+        assert found.epoch == len(counts) - 1
+        assert f"{counts[-1]} skip connections" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("values", "kept"),
+    [
+        ((1, 1, 1), None),  # no two whole windows yet
+        ((1, 1, 1.3, 1.3), None),  # 1 / 1.3 = 0.77
+        ((1, 1, 1.4, 1.4), 2),  # 1 / 1.4 = 0.71
+        ((9, 1, 1, 1.4, 1.4), 3),
+        ((4, 4, 1, 1), None),  # it fell
+        ((-1, -1, -0.2, -0.2), None),  # of no sharpness, no ratio speaks
+        ((0.8, 1.2, 2.0, 0.8), 2),  # the mean, 1 / 1.4, not the last
+    ],
+)
+def test_the_eigenvalue_grows_too_fast(values: tuple[float, ...], kept: int | None):
+    found = verdict(eigenvalues(*values), Eigenvalue(kind="eigenvalue", window=2, ratio=0.75))
+    assert (found and found.epoch) == kept
+    if found:
+        assert "1.4" in found.reason
+        assert f"the genotype of epoch {kept} is kept" in found.reason

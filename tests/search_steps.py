@@ -1,0 +1,55 @@
+"""What tests of single search steps share: settings, a learner of a small space in float64, and batches."""
+
+from collections.abc import Iterator
+
+import torch
+
+from fairdarts.config import check
+from fairdarts.search.architect import Batch, Learner
+from fairdarts.search.settings import SearchSettings
+from fairdarts.spaces.cell import load_space
+from fairdarts.supernet.cell import CellSupernet
+
+SPACE = load_space("s1").model_copy(update={"nodes": 2, "candidates": ("max_pool_3x3", "skip_connect", "dil_conv_3x3")})
+
+
+def settings_of(kind: str, relaxation: str, weight: float, form: str, clip: float) -> SearchSettings:
+    content = {
+        "name": "step",
+        "source": "tests",
+        "space": "s1",
+        "epochs": 1,
+        "data": {"kind": "fake", "batch_size": 4, "train_portion": 0.5, "cutout": 0, "workers": 0},
+        "relaxation": relaxation,
+        "weights": {"lr": 0.1, "lr_min": 0, "momentum": 0.9, "weight_decay": 3e-2, "clip": clip},
+        "architect": {
+            "kind": kind,
+            "lr": 0.3,
+            "betas": [0.5, 0.99],
+            "weight_decay": 1e-1,
+            "initial_std": 0,
+            "hessian": "exact",
+        },
+        "zero_one": {"form": form, "weight": weight},
+        "derive": {"method": "argmax"},
+    }
+    return check(SearchSettings, content, "test")
+
+
+def learner_of(settings: SearchSettings) -> Learner:
+    torch.manual_seed(0)
+    supernet = CellSupernet(SPACE, 3, channels=2, classes=3).double()
+    alphas = {cell: torch.randn(SPACE.shape, dtype=torch.float64).requires_grad_() for cell in ("normal", "reduce")}
+    weights, architect = settings.weights, settings.architect
+    sgd = torch.optim.SGD(supernet.parameters(), weights.lr, weights.momentum, weight_decay=weights.weight_decay)
+    adam = torch.optim.Adam(alphas.values(), architect.lr, architect.betas, weight_decay=architect.weight_decay)
+    return Learner(settings, supernet, alphas, sgd, adam)
+
+
+def stream(seed: int) -> Iterator[Batch]:
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        yield (
+            torch.randn(4, 3, 8, 8, dtype=torch.float64, generator=generator),
+            torch.randint(3, (4,), generator=generator),
+        )
