@@ -17,7 +17,7 @@ setup(
     python_requires=">=3.11",
     packages=[*find_packages(include=["fairdarts", "fairdarts.*"]), *SHIPPED],
     package_dir=SHIPPED,
-    package_data={"fairdarts": ["recipes/*.yaml"], **{name: ["*.yaml"] for name in SHIPPED}},
+    package_data={"fairdarts": ["recipes/*.yaml", "studies/*.yaml"], **{name: ["*.yaml"] for name in SHIPPED}},
     install_requires=[
         "torch>=2.6",
         "torchvision>=0.21",

@@ -1,4 +1,4 @@
-"""Where the shipped YAML files are: recipes, search spaces, genotypes."""
+"""Where the shipped YAML files are: recipes, studies, search spaces, genotypes."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Literal
 
 from fairdarts.config import UserError, nearest
 
-Kind = Literal["recipes", "search_spaces", "genotypes"]
+Kind = Literal["recipes", "studies", "search_spaces", "genotypes"]
 
 PACKAGE = Path(__file__).parent
 
@@ -32,7 +32,8 @@ def find(kind: Kind, name: str, place: str = "") -> Path:
         with suppress(OSError):  # a name too long for a file
             if path.is_file():
                 return path
-    what = {"recipes": "recipe", "search_spaces": "search space", "genotypes": "genotype"}[kind]
+    words = {"recipes": "recipe", "studies": "study", "search_spaces": "search space", "genotypes": "genotype"}
+    what = words[kind]
     raise UserError(
         f"{place}{': ' if place else ''}{name}: neither a file nor a shipped {what}{nearest(name, names(kind))}"
     )

@@ -10,6 +10,8 @@ from fairdarts.config import UserError, nearest
 
 VERBS = {
     "search": "search an architecture by gradient descent",
+    "report": "write an HTML page of one or several runs",
+    "study": "run a list of recipes with several seeds",
     "bench": "measure what a search would take: time, images a second, memory",
     "derive": "derive a genotype from a run or from matrices of gates",
     "draw": "draw a genotype, or all figures of a run",

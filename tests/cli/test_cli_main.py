@@ -58,7 +58,10 @@ def test_an_unknown_verb_names_the_nearest(capsys, word: str, meant: str):
 
 def test_a_verb_that_is_like_none_is_answered_with_all(capsys):
     assert main(["xyzzy"]) == 2
-    assert capsys.readouterr().err == "fairdarts: 'xyzzy' is not a verb (known: search, bench, derive, draw, zoo)\n"
+    assert (
+        capsys.readouterr().err
+        == "fairdarts: 'xyzzy' is not a verb (known: search, report, study, bench, derive, draw, zoo)\n"
+    )
 
 
 @pytest.mark.parametrize("verb", VERBS)

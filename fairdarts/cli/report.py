@@ -1,0 +1,93 @@
+"""`fairdarts report`: one self-contained HTML page of one or several runs."""
+
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from fairdarts.cli.words import Parser, cost_text, say
+from fairdarts.config import UserError, check, read_text, read_yaml
+from fairdarts.cost.count import count
+from fairdarts.genotype import CELLS
+from fairdarts.networks.zoo import build, load_genotype
+from fairdarts.plot.cell import NO_DOT, cell_graph
+from fairdarts.plot.report import Found, page
+from fairdarts.runtime.checkpoint import write_atomically
+from fairdarts.runtime.run import open_run
+from fairdarts.search.derive import check_records
+from fairdarts.search.settings import SearchSettings
+from fairdarts.search.stopping import verdict
+from fairdarts.spaces.cell import load_space
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = Parser("report", "Write one HTML page of runs, to be opened from disk: their figures, cells and numbers.")
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run directory, or a folder of them")
+    parser.add_argument("--out", type=Path, help="the page (default: report.html in the first RUN)")
+    args = parser.parse_args(argv)
+
+    paths = [path for given in args.runs for path in runs_of(given)]
+    found = [gathered(path) for path in dict.fromkeys(paths)]
+    out = args.out or args.runs[0] / "report.html"
+    title = found[0].name if len(found) == 1 else f"{len(found)} searches"
+    if len(args.runs) == 1 and len(found) > 1:
+        title = f"{args.runs[0].resolve().name}: {title}"
+    if not shutil.which("dot"):
+        say(NO_DOT.replace("only .gv sources were written", "cells are left out"))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(out, page(found, title).encode())
+    print(out)
+    return 0
+
+
+def runs_of(path: Path) -> list[Path]:
+    """A run directory itself, or those in a folder that have begun, by name."""
+    if (path / "settings.yaml").is_file():
+        return [path]
+    inside = sorted(inner.parent for inner in path.glob("*/settings.yaml"))
+    if not inside:
+        raise UserError(f"{path}: neither a run directory nor a folder of them")
+    return inside
+
+
+def gathered(path: Path) -> Found:
+    """All that a report says of a run."""
+    run = open_run(path)
+    settings = check(SearchSettings, read_yaml(path / "settings.yaml"), path / "settings.yaml")
+    space = load_space(str(path / "space.yaml"))
+    records = list(check_records(run.records(), space, str(run.metrics)))
+    ended = verdict(records, settings.stopping)
+    done = (path / "genotypes" / "final.yaml").is_file()
+    genotype, cost, cells = None, "no genotype yet", {}
+    if done:
+        genotype, _ = load_genotype(str(path))
+        try:
+            with torch.device("meta"):
+                network = build(genotype, space, "cifar")
+            size = space.networks.cifar
+            shape = f"{size.channels} channels, {size.cells} cells, {size.image}×{size.image}"
+            cost = f"{cost_text(count(network, image=size.image))} ({shape})"
+        except UserError as error:
+            cost = f"no network: {error}"
+        if shutil.which("dot"):
+            graphs = {
+                cell: cell_graph(getattr(genotype, cell), f"{cell} cell", space.inputs, space.nodes) for cell in CELLS
+            }
+            cells = {cell: graph.pipe("svg").decode() for cell, graph in graphs.items()}
+    unfinished = "" if done else f"the search is at epoch {records[-1]['epoch']} of {settings.epochs}"
+    name = path.resolve().name
+    return Found(
+        name=name,
+        method=re.sub(r"-seed\d+(-\d+)?$", "", name),
+        recipe=settings.name,
+        weight=settings.zero_one.weight if settings.relaxation == "sigmoid" else None,
+        settings=read_text(path / "settings.yaml"),
+        space=space,
+        records=records,
+        ended=f"stopped: {ended.reason}" if ended else unfinished,
+        genotype=genotype,
+        cost=cost,
+        cells=cells,
+    )

@@ -1,0 +1,121 @@
+"""`fairdarts study`: many searches, those that are done skipped and those that were stopped continued."""
+
+import io
+import os
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import Field
+
+from fairdarts import resources
+from fairdarts.cli.report import main as report
+from fairdarts.cli.search import main as search
+from fairdarts.cli.words import Parser, say
+from fairdarts.config import Settings, UserError, check, parse_overrides, read_yaml
+
+Value = bool | int | float | str | list[str] | None
+
+
+class StudyRun(Settings):
+    """One line of a study: a recipe, and what is changed in it."""
+
+    name: str = Field(pattern=r"^[\w.-]+$")
+    """what its runs are called"""
+    config: str
+    """a shipped recipe or a YAML file"""
+    changes: dict[str, Value] = Field(default={})
+    """settings by dotted key, laid over the recipe and over what is shared"""
+
+
+class StudySettings(Settings):
+    """Recipes × seeds."""
+
+    name: str = Field(pattern=r"^[\w.-]+$")
+    """name of the study"""
+    source: str
+    """the experiment it follows"""
+    deviations: tuple[str, ...] = ()
+    """where it departs from its source"""
+    seeds: tuple[int, ...] = Field(min_length=1)
+    """every recipe runs with each of them"""
+    shared: dict[str, Value] = Field(default={})
+    """settings by dotted key, laid over every recipe"""
+    runs: tuple[StudyRun, ...] = Field(min_length=1)
+    """the recipes"""
+
+
+class Job(NamedTuple):
+    """One search of a study."""
+
+    path: Path
+    words: tuple[str, ...]
+    """what `fairdarts search` is told to begin it"""
+
+    @property
+    def done(self) -> bool:
+        """Whether the search has finished."""
+        return (self.path / "genotypes" / "final.yaml").is_file()
+
+
+def main(argv: Sequence[str]) -> int:
+    epilog = (
+        "studies: " + ", ".join(resources.names("studies")) + "\n\nAny setting of a recipe is an option, for all runs."
+    )
+    epilog += "\nUnder torchrun each process takes its share of the runs."
+    parser = Parser(
+        "study", "Run a list of recipes with several seeds; run again, it goes on where it stopped.", epilog
+    )
+    parser.add_argument("study", help="a shipped study or a YAML file")
+    parser.add_argument("--out", type=Path, help="folder of its runs (default: runs/STUDY)")
+    args, rest = parser.parse_known_args(argv)
+    path = resources.find("studies", args.study)
+    study = check(StudySettings, read_yaml(path), path)
+    folder = args.out or Path("runs") / study.name
+    jobs = jobs_of(study, folder, parse_overrides(rest))
+    rank, ranks = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
+    failed = []
+    for number, job in enumerate(jobs, start=1):
+        if number % ranks != rank % ranks or job.done:
+            continue
+        say(f"{study.name}: run {number} of {len(jobs)}: {job.path.name}")
+        begun = (job.path / "settings.yaml").is_file()
+        words = ["--resume", str(job.path)] if begun else ["--out", str(job.path), *job.words]
+        try:
+            with redirect_stdout(io.StringIO()):  # its genotype lies in the run
+                status = search(words)
+        except UserError as error:
+            if not (job.path / "settings.yaml").is_file():
+                raise  # a mistake in the study itself: no other run would do better
+            say(f"{job.path.name}: {error}")
+            failed.append(job.path.name)
+            continue
+        if status:
+            return status
+    left = [job.path.name for job in jobs if not job.done]
+    say(f"{study.name}: {len(jobs) - len(left)} of {len(jobs)} runs are done, in {folder}")
+    if not left:
+        report([str(folder)])
+    if failed:
+        raise UserError(f"{study.name}: {len(failed)} of its runs failed: {', '.join(failed)}")
+    return 0
+
+
+def jobs_of(study: StudySettings, folder: Path, overrides: dict[str, str]) -> list[Job]:
+    """All searches of a study, seed by seed, so that each seed's comparison is whole as early as it can be."""
+    jobs = []
+    for seed in study.seeds:
+        for run in study.runs:
+            changes = {key: text_of(value) for key, value in (study.shared | run.changes).items()} | overrides
+            words = [f"--{key}={value}" for key, value in changes.items()]
+            path = folder / f"{run.name}-seed{seed}"
+            jobs.append(Job(path=path, words=("--config", run.config, f"--seed={seed}", *words)))
+    return jobs
+
+
+def text_of(value: Value) -> str:
+    """A value as the command line writes it."""
+    if isinstance(value, list):
+        return f"[{', '.join(value)}]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

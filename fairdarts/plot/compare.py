@@ -1,0 +1,124 @@
+"""What sets searches apart: skip connections, gates at the end, the discretization gap, agreement between seeds."""
+
+import itertools
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from fairdarts.genotype import CELLS, Genotype
+from fairdarts.plot import style
+from fairdarts.spaces.sample import SKIP
+
+BINS = np.linspace(0, 1, 21)
+"""edges of the histogram's bins"""
+
+
+def gap(record: dict[str, Any]) -> float:
+    """Discretization gap: mean of min(z, 1 − z) over all gates z of a record; 0 where every gate is zero or one."""
+    gates = np.concatenate([np.ravel(record["gates"][cell]) for cell in CELLS])
+    return float(np.minimum(gates, 1 - gates).mean())
+
+
+def agreement(genotypes: list[Genotype]) -> float | None:
+    """How alike genotypes are: of every two, the operations they share among those that either has; the mean of that.
+
+    An operation is its cell, name, node and input. None where there are not two of them.
+    """
+    sets = [{(cell, *edge) for cell in CELLS for edge in getattr(genotype, cell)} for genotype in genotypes]
+    shares = [len(one & other) / len(one | other) for one, other in itertools.combinations(sets, 2) if one | other]
+    return sum(shares) / len(shares) if shares else None
+
+
+class SkipsInfo(NamedTuple):
+    """Dominant skip connections of the normal cell over the epochs, as FairDARTS (arXiv:1911.12126), Fig. 2."""
+
+    counts: dict[str, dict[str, list[int]]]
+    """method → run → count at epochs 0, 1, …"""
+
+
+def skips_info(runs: dict[str, dict[str, list[dict]]]) -> SkipsInfo:
+    """Of the records of runs, by method and name."""
+    return SkipsInfo(
+        {
+            method: {name: [record["dominant"]["normal"].get(SKIP, 0) for record in own] for name, own in seeds.items()}
+            for method, seeds in runs.items()
+        }
+    )
+
+
+def skips_figure(info: SkipsInfo) -> Figure:
+    """A panel a method, a line a run."""
+    columns = min(3, len(info.counts))
+    rows = -(-len(info.counts) // columns)
+    figure = Figure(figsize=(3.3 * columns + 0.4, 2.3 * rows + 0.3), layout="constrained")
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for ax in axes.flat[len(info.counts) :]:
+        ax.set_visible(False)
+    for ax, (method, seeds) in zip(axes.flat, info.counts.items(), strict=False):
+        for number, counts in enumerate(seeds.values()):
+            apart = 0.04 * (number - (len(seeds) - 1) / 2)  # lines of equal counts would hide each other
+            ax.plot(np.arange(len(counts)), np.asarray(counts) + apart, color=style.COLOURS[SKIP], alpha=0.6)
+        ax.set_title(method, fontsize=10)
+        ax.grid(color="#E6E6E6", linewidth=0.6)
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+    axes[0, 0].set_ylim(-0.3, max(3, *(max(own) for seeds in info.counts.values() for own in seeds.values())) + 0.5)
+    figure.supxlabel("epoch", fontsize=10)
+    figure.supylabel("dominant skip connections", fontsize=10)
+    return figure
+
+
+class HistogramInfo(NamedTuple):
+    """How the gates of the last epoch spread, as FairDARTS, Fig. 8, left."""
+
+    shares: dict[str, np.ndarray]
+    """method → share of all gates of its runs in every one of BINS"""
+
+
+def histogram_info(runs: dict[str, dict[str, list[dict]]]) -> HistogramInfo:
+    """Of the last records of runs, by method and name."""
+    shares = {}
+    for method, seeds in runs.items():
+        gates = np.concatenate([np.ravel(own[-1]["gates"][cell]) for own in seeds.values() for cell in CELLS])
+        shares[method] = np.histogram(gates, BINS)[0] / len(gates)
+    return HistogramInfo(shares)
+
+
+def histogram_figure(info: HistogramInfo) -> Figure:
+    """A panel a method."""
+    columns = min(3, len(info.shares))
+    rows = -(-len(info.shares) // columns)
+    figure = Figure(figsize=(3.3 * columns + 0.4, 2.1 * rows + 0.3), layout="constrained")
+    axes = figure.subplots(rows, columns, sharex=True, squeeze=False)
+    for ax in axes.flat[len(info.shares) :]:
+        ax.set_visible(False)
+    for ax, (method, shares) in zip(axes.flat, info.shares.items(), strict=False):
+        ax.bar(BINS[:-1], 100 * shares, width=np.diff(BINS), align="edge", color="#1486F9", edgecolor="white")
+        ax.set_title(method, fontsize=10)
+        ax.spines[["top", "right"]].set_visible(False)
+    figure.supxlabel("gate at the end", fontsize=10)
+    figure.supylabel("gates, %", fontsize=10)
+    return figure
+
+
+class SweepInfo(NamedTuple):
+    """Dominant operations at the end against the weight of the zero-one loss, as FairDARTS, Fig. 8, right."""
+
+    points: tuple[tuple[float, int], ...]
+    """w₀₋₁, dominant operations of both cells"""
+
+
+def sweep_figure(info: SweepInfo) -> Figure:
+    """A dot a run."""
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    ax = figure.subplots()
+    ax.plot(*zip(*info.points, strict=True), "o", color="#1486F9", alpha=0.7)
+    ax.set_xlabel("weight of the zero-one loss")
+    ax.set_ylabel("dominant operations")
+    ax.set_ylim(bottom=0)
+    ax.grid(color="#E6E6E6", linewidth=0.6)
+    ax.spines[["top", "right"]].set_visible(False)
+    return figure

@@ -1,0 +1,66 @@
+"""What sets searches apart, on records small enough to count by hand."""
+
+import numpy as np
+import pytest
+
+from fairdarts.genotype import Genotype
+from fairdarts.plot import compare
+
+
+def record(epoch: int, gates: list[list[float]], skips: int = 0) -> dict:
+    dominant = {"normal": {"skip_connect": skips, "max_pool_3x3": 3}, "reduce": {"skip_connect": 7}}
+    return {"epoch": epoch, "gates": {"normal": gates, "reduce": gates}, "dominant": dominant}
+
+
+def genotype(*normal: tuple[str, int, int]) -> Genotype:
+    return Genotype(schema=1, name="g", space="s1", source="tests", normal=normal, reduce=())
+
+
+@pytest.mark.parametrize(
+    ("gates", "expected"), [([[0.5, 0.5]], 0.5), ([[0, 1], [1, 0]], 0), ([[0.9, 0.2]], 0.15), ([[0.25, 1.0]], 0.125)]
+)
+def test_the_gap_is_the_mean_distance_to_zero_or_one(gates: list[list[float]], expected: float):
+    assert compare.gap(record(1, gates)) == pytest.approx(expected)
+
+
+def test_agreement_is_the_mean_share_of_common_operations():
+    a, b, c = ("sep_conv_3x3", 2, 0), ("sep_conv_3x3", 2, 1), ("skip_connect", 2, 0)
+    assert compare.agreement([genotype(a, b), genotype(b, a)]) == 1
+    assert compare.agreement([genotype(a), genotype(c)]) == 0
+    assert compare.agreement([genotype(a, b), genotype(a, c), genotype(a, b)]) == pytest.approx((1 / 3 + 1 + 1 / 3) / 3)
+    assert compare.agreement([genotype(a)]) is None
+    assert compare.agreement([genotype(), genotype()]) is None
+
+
+RUNS = {
+    "darts": {"darts-seed0": [record(0, [[0.5]], 1), record(1, [[0.5]], 4)], "darts-seed1": [record(0, [[0.02]], 0)]},
+    "fairdarts": {"fairdarts-seed0": [record(0, [[0.5]], 0), record(1, [[1.0]], 2)]},
+}
+
+
+def test_skip_connections_are_those_of_the_normal_cell():
+    info = compare.skips_info(RUNS)
+    assert info.counts == {
+        "darts": {"darts-seed0": [1, 4], "darts-seed1": [0]},
+        "fairdarts": {"fairdarts-seed0": [0, 2]},
+    }
+    figure = compare.skips_figure(info)
+    shown = [ax for ax in figure.axes if ax.get_visible()]
+    assert [ax.get_title() for ax in shown] == ["darts", "fairdarts"]
+    assert [len(ax.lines) for ax in shown] == [2, 1]
+    assert np.round(shown[0].lines[0].get_ydata()).tolist() == [1, 4]
+
+
+def test_the_histogram_is_of_all_last_gates_of_a_method():
+    shares = compare.histogram_info(RUNS).shares
+    assert shares["darts"][[0, 10]].tolist() == [0.5, 0.5]
+    assert shares["fairdarts"][-1] == 1
+    assert all(own.sum() == pytest.approx(1) for own in shares.values())
+    figure = compare.histogram_figure(compare.HistogramInfo(shares))
+    assert [bar.get_height() for bar in figure.axes[1].patches][-1] == 100
+
+
+def test_the_sweep_is_a_dot_a_run():
+    figure = compare.sweep_figure(compare.SweepInfo(((0.0, 30), (10.0, 12))))
+    (line,) = figure.axes[0].lines
+    assert (line.get_xdata().tolist(), line.get_ydata().tolist()) == ([0, 10], [30, 12])
