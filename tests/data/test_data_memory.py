@@ -289,4 +289,4 @@ def test_a_search_takes_digits_from_memory_and_streams_the_rest(tiny_recipe: Pat
     space, source = load_space(settings.space), open_source(settings.data)
     with pytest.raises((TypeError, AttributeError)):  # there is nothing to search with
         search(settings, space, source, create(tiny_recipe.parent / "run", settings, space), StopAfter(0), Stop())
-    assert taken == (["kept_batches"] if kind == "digits" else ["batches"]) * 2
+    assert taken == (["kept_batches"] if kind == "digits" else ["batches"]) * 3  # weights, α, curvature
