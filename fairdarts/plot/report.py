@@ -170,9 +170,14 @@ def _run(run: Found, detailed: bool) -> list[str]:
     if detailed:
         parts += ["<h3>Gates</h3>", _image(heatmap_figure(heatmap_info(run.records, run.space)), "gates at the end")]
         for cell in CELLS:
-            parts.append(
-                _image(evolution_figure(evolution_info(run.records, run.space, cell)), f"gates of the {cell} cell")
-            )
+            info = evolution_info(run.records, run.space, cell)
+            parts.append(_image(evolution_figure(info), f"gates of the {cell} cell"))
+            rows = [
+                [f"({node}, {source}) {style.label(op)}", *(f"{gate:.3f}" for gate in info.gates[:, row, column])]
+                for row, (node, source) in enumerate(info.edges)
+                for column, op in enumerate(info.candidates)
+            ]
+            parts.append(_folded("numbers, by epoch", _table([f"{cell}: edge, operation", *info.epochs], rows)))
         histogram = compare.histogram_info({run.name: {run.name: run.records}})
         parts.append(_image(compare.histogram_figure(histogram), "histogram of the gates at the end"))
     return [*parts, _folded("settings", f"<pre>{html.escape(run.settings)}</pre>")]
