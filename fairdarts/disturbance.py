@@ -7,10 +7,10 @@ sees the same noise, and the undisturbed part of a search draws as it does witho
 
 import math
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from torch import Tensor
 
 from fairdarts.config import Settings
@@ -26,6 +26,12 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 """name → strength as a share of the full one, by the share of the epochs that are done: from 1 down, or (rising) up"""
 
 
+Operations = Annotated[
+    tuple[str, ...], BeforeValidator(lambda given: (given,) if isinstance(given, str) else given), Field(min_length=1)
+]
+"""one name or several"""
+
+
 class NoiseSettings(Settings):
     """Noise of mean 0 on some operations (FairDARTS, section 6.3)."""
 
@@ -37,7 +43,7 @@ class NoiseSettings(Settings):
     """standard deviation at full strength"""
     schedule: Literal["constant", "cosine", "exponential", "rising"]
     """strength over the epochs"""
-    operations: tuple[str, ...] = Field(min_length=1)
+    operations: Operations
     """which operations"""
 
 
@@ -50,7 +56,7 @@ class DropoutSettings(Settings):
     """share that is dropped at full strength; the rest is scaled up"""
     schedule: Literal["constant", "cosine", "exponential", "rising"]
     """strength over the epochs"""
-    operations: tuple[str, ...] = Field(min_length=1)
+    operations: Operations
     """which operations"""
 
 

@@ -51,6 +51,8 @@ def measure(settings: SearchSettings, space: CellSpace, source: Source, steps: i
     take_step = STEPS[settings.architect.kind]
     console = Console(stderr=True)
     say(f"measuring {steps} steps of {settings.name}, after {WARM_UP} to warm up")
+    if settings.measures_curvature:
+        say("the curvature, once an epoch, is left out of this")
     rounds = range(WARM_UP + steps)
     shown = track(rounds, "measuring", console=console, transient=True) if console.is_terminal else rounds
     times = []

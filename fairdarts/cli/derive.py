@@ -12,6 +12,7 @@ from fairdarts.genotype import live, to_darts_text, to_yaml
 from fairdarts.runtime.run import open_run
 from fairdarts.search.derive import METHODS, as_matrices, check_records, derive
 from fairdarts.search.settings import DeriveSettings, SearchSettings
+from fairdarts.search.stopping import kept_record
 from fairdarts.spaces.cell import CellSpace, load_space
 
 EPILOG = """methods:
@@ -64,13 +65,14 @@ def main(argv: Sequence[str]) -> int:
 
 
 def from_run(path: Path) -> tuple[dict, CellSpace, DeriveSettings, str, str]:
-    """Gates of the last record, space, derivation settings, source and name of a run."""
+    """Gates of the record that a run keeps, space, derivation settings, source and name of it."""
     run = open_run(path)
     settings = check(SearchSettings, read_yaml(path / "settings.yaml"), path / "settings.yaml")
     space = load_space(str(path / "space.yaml"))
     records = check_records(run.records(), space, str(run.metrics))
-    source = f"search {settings.name}, seed {settings.seed}, epoch {records[-1]['epoch']}"
-    return records[-1]["gates"], space, settings.derive, source, path.resolve().name
+    kept = kept_record(list(records), settings.stopping)
+    source = f"search {settings.name}, seed {settings.seed}, epoch {kept['epoch']}"
+    return kept["gates"], space, settings.derive, source, path.resolve().name
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:

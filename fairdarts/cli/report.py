@@ -18,7 +18,7 @@ from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.run import open_run
 from fairdarts.search.derive import check_records
 from fairdarts.search.settings import SearchSettings
-from fairdarts.search.stopping import verdict
+from fairdarts.search.stopping import kept_record, verdict
 from fairdarts.spaces.cell import load_space
 
 
@@ -29,7 +29,11 @@ def main(argv: Sequence[str]) -> int:
     args = parser.parse_args(argv)
 
     paths = [path for given in args.runs for path in runs_of(given)]
-    found = [gathered(path) for path in dict.fromkeys(paths)]
+    paths = list(dict.fromkeys(paths))
+    names = [path.resolve().name for path in paths]
+    found = [
+        gathered(path, str(path) if names.count(name) > 1 else name) for path, name in zip(paths, names, strict=True)
+    ]
     out = args.out or args.runs[0] / "report.html"
     title = found[0].name if len(found) == 1 else f"{len(found)} searches"
     if len(args.runs) == 1 and len(found) > 1:
@@ -46,13 +50,13 @@ def runs_of(path: Path) -> list[Path]:
     """A run directory itself, or those in a folder that have begun, by name."""
     if (path / "settings.yaml").is_file():
         return [path]
-    inside = sorted(inner.parent for inner in path.glob("*/settings.yaml"))
+    inside = [inner.parent for inner in sorted(path.glob("*/settings.yaml")) if open_run(inner.parent).records()]
     if not inside:
         raise UserError(f"{path}: neither a run directory nor a folder of them")
     return inside
 
 
-def gathered(path: Path) -> Found:
+def gathered(path: Path, name: str) -> Found:
     """All that a report says of a run."""
     run = open_run(path)
     settings = check(SearchSettings, read_yaml(path / "settings.yaml"), path / "settings.yaml")
@@ -66,9 +70,7 @@ def gathered(path: Path) -> Found:
         try:
             with torch.device("meta"):
                 network = build(genotype, space, "cifar")
-            size = space.networks.cifar
-            shape = f"{size.channels} channels, {size.cells} cells, {size.image}×{size.image}"
-            cost = f"{cost_text(count(network, image=size.image))} ({shape})"
+            cost = cost_text(count(network, image=space.networks.cifar.image))
         except UserError as error:
             cost = f"no network: {error}"
         if shutil.which("dot"):
@@ -77,15 +79,16 @@ def gathered(path: Path) -> Found:
             }
             cells = {cell: graph.pipe("svg").decode() for cell, graph in graphs.items()}
     unfinished = "" if done else f"the search is at epoch {records[-1]['epoch']} of {settings.epochs}"
-    name = path.resolve().name
+    by_eq_7 = settings.relaxation == "sigmoid" and settings.zero_one.form == "squared"
+    by_eq_7 = by_eq_7 and settings.architect.kind != "single_level"
     return Found(
         name=name,
-        method=re.sub(r"-seed\d+(-\d+)?$", "", name),
+        method=re.sub(r"-seed\d+$", "", name),
         recipe=settings.name,
-        weight=settings.zero_one.weight if settings.relaxation == "sigmoid" else None,
+        weight=settings.zero_one.weight if by_eq_7 else None,
         settings=read_text(path / "settings.yaml"),
         space=space,
-        records=records,
+        records=records[: records.index(kept_record(records, settings.stopping)) + 1],
         ended=f"stopped: {ended.reason}" if ended else unfinished,
         genotype=genotype,
         cost=cost,

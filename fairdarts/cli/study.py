@@ -5,15 +5,19 @@ import os
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fairdarts import resources
 from fairdarts.cli.report import main as report
 from fairdarts.cli.search import main as search
+from fairdarts.cli.search import resumed_settings
 from fairdarts.cli.words import Parser, say
 from fairdarts.config import Settings, UserError, check, parse_overrides, read_yaml
+from fairdarts.runtime.run import open_run
+from fairdarts.search.settings import SearchSettings
+from fairdarts.spaces.cell import load_space
 
 Value = bool | int | float | str | list[str] | None
 
@@ -45,13 +49,25 @@ class StudySettings(Settings):
     runs: tuple[StudyRun, ...] = Field(min_length=1)
     """the recipes"""
 
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        names = [run.name for run in self.runs]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"runs: the name '{name}' stands twice")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds: one of them stands twice")
+        return self
+
 
 class Job(NamedTuple):
     """One search of a study."""
 
     path: Path
-    words: tuple[str, ...]
-    """what `fairdarts search` is told to begin it"""
+    config: str
+    seed: int
+    changes: dict[str, str]
+    """settings by dotted key, as the command line writes them"""
 
     @property
     def done(self) -> bool:
@@ -74,6 +90,8 @@ def main(argv: Sequence[str]) -> int:
     study = check(StudySettings, read_yaml(path), path)
     folder = args.out or Path("runs") / study.name
     jobs = jobs_of(study, folder, parse_overrides(rest))
+    for job in jobs:
+        check_job(job)
     rank, ranks = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
     failed = []
     for number, job in enumerate(jobs, start=1):
@@ -81,13 +99,14 @@ def main(argv: Sequence[str]) -> int:
             continue
         say(f"{study.name}: run {number} of {len(jobs)}: {job.path.name}")
         begun = (job.path / "settings.yaml").is_file()
-        words = ["--resume", str(job.path)] if begun else ["--out", str(job.path), *job.words]
+        begin = ["--out", str(job.path), "--config", job.config, f"--seed={job.seed}"]
+        words = (["--resume", str(job.path)] if begun else begin) + [
+            f"--{key}={job.changes[key]}" for key in job.changes
+        ]
         try:
             with redirect_stdout(io.StringIO()):  # its genotype lies in the run
                 status = search(words)
         except UserError as error:
-            if not (job.path / "settings.yaml").is_file():
-                raise  # a mistake in the study itself: no other run would do better
             say(f"{job.path.name}: {error}")
             failed.append(job.path.name)
             continue
@@ -95,9 +114,11 @@ def main(argv: Sequence[str]) -> int:
             return status
     left = [job.path.name for job in jobs if not job.done]
     say(f"{study.name}: {len(jobs) - len(left)} of {len(jobs)} runs are done, in {folder}")
-    if not left:
+    if set(left) <= set(failed) and len(left) < len(jobs):
         report([str(folder)])
-    if failed:
+    if failed and ranks > 1:  # an error would make torchrun end the other ranks
+        say(f"{study.name}: {len(failed)} of its runs failed: {', '.join(failed)}")
+    elif failed:
         raise UserError(f"{study.name}: {len(failed)} of its runs failed: {', '.join(failed)}")
     return 0
 
@@ -108,10 +129,21 @@ def jobs_of(study: StudySettings, folder: Path, overrides: dict[str, str]) -> li
     for seed in study.seeds:
         for run in study.runs:
             changes = {key: text_of(value) for key, value in (study.shared | run.changes).items()} | overrides
-            words = [f"--{key}={value}" for key, value in changes.items()]
             path = folder / f"{run.name}-seed{seed}"
-            jobs.append(Job(path=path, words=("--config", run.config, f"--seed={seed}", *words)))
+            jobs.append(Job(path, run.config, seed, changes))
     return jobs
+
+
+def check_job(job: Job) -> None:
+    """Raises UserError where a search could not begin, or has begun with other settings: before any of them runs."""
+    if "seed" in job.changes:
+        raise UserError(f"{job.path.name}: seed: a study's seeds stand in its file; leave --seed out")
+    if (job.path / "settings.yaml").is_file():
+        resumed_settings(open_run(job.path), job.changes)
+        return
+    recipe = resources.find("recipes", job.config)
+    settings = check(SearchSettings, read_yaml(recipe), recipe, job.changes)
+    load_space(settings.space, f"{recipe}: space")
 
 
 def text_of(value: Value) -> str:

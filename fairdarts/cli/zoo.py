@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
 
 SAMPLE_EPILOG = """FairDARTS (arXiv:1911.12126), section 6.3, finds random genotypes with two skip connections in the
 normal cell and 500 M multiply-adds or more as good as those that DARTS finds: --skips 2 --madds 500."""
-TRIES = 1000  # draws for one genotype, before a floor on multiply-adds is called out of reach
+TRIES = 200  # draws for one genotype, before a floor on multiply-adds is called out of reach
 
 
 def sample(argv: Sequence[str]) -> int:
@@ -68,6 +68,8 @@ def sample(argv: Sequence[str]) -> int:
             raise UserError(
                 f"zoo sample: --{option} {value}: should be {low} or more{f', at most {high}' if high else ''}"
             )
+    if not args.madds >= 0:
+        raise UserError(f"zoo sample: --madds {args.madds:g}: should be 0 or more")
     if args.skips is not None and not {SKIP} < set(space.candidates) - {"none"}:
         raise UserError(
             f"zoo sample: --skips {args.skips}: space {space.name} has no skip connections, or nothing else"

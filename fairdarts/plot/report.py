@@ -58,11 +58,12 @@ class Found(NamedTuple):
     """what it has in common with the runs of other seeds"""
     recipe: str
     weight: float | None
-    """of the zero-one loss; None where the relaxation is not a sigmoid"""
+    """of the zero-one loss; None where that is not L₀₋₁ of sigmoid gates in a bi-level search"""
     settings: str
     """its settings.yaml"""
     space: CellSpace
     records: list[dict[str, Any]]
+    """to the one whose genotype is kept"""
     ended: str
     """why it stopped early, or how far it is; empty where it took all its epochs"""
     genotype: Genotype | None
@@ -97,6 +98,9 @@ def _summary(runs: Sequence[Found]) -> str:
         rows.append([run.name, last["epoch"], *accuracies, *counts, *skips, *gaps, run.cost])
     note = "Gap: the mean of min(z, 1 − z) over all gates z, before the first and after the last epoch; 0 where every "
     note += "gate is zero or one. Dominant operations: FairDARTS (arXiv:1911.12126), section 3.2 and footnote 5."
+    sizes = {run.space.networks.cifar for run in runs}
+    for size in sizes if len(sizes) == 1 else ():
+        note += f" Networks: {size.cells} cells, {size.channels} channels, on {size.image}×{size.image} pixels."
     return _table(titles, rows) + f'<p class="faint">{note}</p>'
 
 

@@ -1,5 +1,6 @@
 """How sharp the held-out loss is in α: its Hessian's largest eigenvalue (RobustDARTS, arXiv:1909.09656, section 4)."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,8 +27,11 @@ def held_out_curvature(learner: Learner, batch: Batch) -> float:
 
 
 def largest_eigenvalue(loss: Tensor, alphas: Sequence[Tensor]) -> float:
-    """Of the Hessian of a loss with respect to α, to one percent: by Lanczos, from products with the Hessian."""
-    from scipy.sparse.linalg import LinearOperator, eigsh  # takes a while to import, and few searches need it
+    """Of the Hessian of a loss with respect to α, to one percent: by Lanczos, from products with the Hessian.
+
+    Not a number where the loss has diverged.
+    """
+    from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh  # slow to import, and few searches need it
 
     gradient = torch.cat([part.flatten() for part in torch.autograd.grad(loss, alphas, create_graph=True)])
 
@@ -38,5 +42,8 @@ def largest_eigenvalue(loss: Tensor, alphas: Sequence[Tensor]) -> float:
 
     start = np.random.default_rng(0).standard_normal(len(gradient))
     operator = LinearOperator((len(gradient),) * 2, matvec=product, dtype=np.float64)
-    (value,) = eigsh(operator, k=1, which="LA", v0=start, tol=1e-2, return_eigenvectors=False)
+    try:
+        (value,) = eigsh(operator, k=1, which="LA", v0=start, tol=1e-2, return_eigenvectors=False)
+    except ArpackError:
+        return math.nan
     return float(value)

@@ -28,7 +28,7 @@ from fairdarts.search.curvature import held_out_curvature
 from fairdarts.search.derive import as_matrices, derive, dominant
 from fairdarts.search.settings import SearchSettings
 from fairdarts.search.state import identity_of, restore, state_of
-from fairdarts.search.stopping import verdict
+from fairdarts.search.stopping import kept_record, verdict
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.supernet.cell import CellSupernet
 
@@ -200,8 +200,8 @@ def search(
 
     records = run.records()
     ended = verdict(records, settings.stopping)
-    kept = records[ended.epoch] if ended else records[-1]
-    genotype = derived(kept["gates"], settings, space, run.path.name, f"; stopped: {ended.reason}" if ended else "")
+    gates = kept_record(records, settings.stopping)["gates"]
+    genotype = derived(gates, settings, space, run.path.name, f"; stopped: {ended.reason}" if ended else "")
     run.write_genotype(genotype, "final")
     return genotype
 

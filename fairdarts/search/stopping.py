@@ -45,6 +45,12 @@ class Verdict(NamedTuple):
     reason: str
 
 
+def kept_record(records: list[dict[str, Any]], rule: StoppingSettings) -> dict[str, Any]:
+    """The record whose gates the genotype is derived from: the last one, or that of a verdict."""
+    ended = verdict(records, rule)
+    return next(record for record in reversed(records) if ended is None or record["epoch"] == ended.epoch)
+
+
 def verdict(records: list[dict[str, Any]], rule: StoppingSettings) -> Verdict | None:
     """Whether the search ends with the last record. A function of the records, so that a resumed search ends alike."""
     match rule:

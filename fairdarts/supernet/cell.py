@@ -197,5 +197,5 @@ class FrozenStatistics:
         self.before = [buffer.clone() for buffer in self.buffers]
 
     def __exit__(self, *_: object) -> None:
-        if self.buffers:
-            torch._foreach_copy_(self.buffers, self.before)
+        for buffer, before in zip(self.buffers, self.before, strict=True):
+            buffer.data.copy_(before)  # past autograd, which may have kept the buffer, but does not read it in training

@@ -137,10 +137,15 @@ def test_a_study_runs_every_recipe_with_every_seed_and_skips_what_is_done(small_
     assert "small: 4 of 4 runs are done" in err
     assert Page(folder / "report.html").rows
     monkeypatch.setattr(study, "search", lambda words: pytest.fail(f"{words} again"))
-    assert main(["study", str(small_study)]) == 0
+    assert main(["study", str(small_study), "--weights.lr", "0.05"]) == 0
+    assert main(["study", str(small_study), "--epochs", "2"]) == 2
+    assert "epochs: 1, but the command line says 2" in capsys.readouterr().err
 
 
-def test_a_study_that_was_stopped_goes_on(small_study: Path, monkeypatch, capsys):
+def test_a_study_that_was_stopped_goes_on(small_study: Path, tiny_recipe: Path, monkeypatch, capsys):
+    words = ["--relaxation", "softmax", "--epochs", "1", "--zero_one.weight", "0"]
+    assert main(["search", "--config", str(tiny_recipe), "--out", "other", *words]) == 0
+    begun_settings = Path("other/settings.yaml").read_text()
     begun = []
 
     def search(words: list[str], then=study.search) -> int:
@@ -152,10 +157,17 @@ def test_a_study_that_was_stopped_goes_on(small_study: Path, monkeypatch, capsys
     assert len(begun) == 2
     path = Path("runs/small/soft-seed0")
     path.mkdir()
-    (path / "settings.yaml").write_text("")
+    (path / "settings.yaml").write_text(begun_settings)
     monkeypatch.setattr(study, "search", lambda words: begun.append(words) or 0)
     main(["study", str(small_study)])
-    assert begun[2] == ["--resume", str(path)]
+    assert begun[2] == [
+        "--resume",
+        str(path),
+        "--epochs=1",
+        "--noise=null",
+        "--zero_one.weight=0",
+        "--relaxation=softmax",
+    ]
     assert [Path(words[1]).name for words in begun[3:]] == ["fair-seed1", "soft-seed1"]
 
 
@@ -190,6 +202,19 @@ def test_a_run_that_fails_does_not_keep_the_others_from_running(small_study: Pat
 def test_a_mistake_in_a_study_is_named_at_once(small_study: Path, capsys):
     assert main(["study", str(small_study), "--epoch", "3"]) == 2
     assert "--epoch: unknown key (did you mean 'epochs'?)" in capsys.readouterr().err
+    assert main(["study", str(small_study), "--seed", "3"]) == 2
+    assert "seed: a study's seeds stand in its file" in capsys.readouterr().err
+    assert not Path("runs").exists()
+    twice = read_yaml(small_study)
+    twice["runs"][1]["name"] = "fair"
+    Path("twice.yaml").write_text(yaml.safe_dump(twice))
+    assert main(["study", "twice.yaml"]) == 2
+    assert "runs: the name 'fair' stands twice" in capsys.readouterr().err
+    twice["runs"][1] |= {"name": "later", "changes": {"weights.lrr": 1}}
+    Path("twice.yaml").write_text(yaml.safe_dump(twice))
+    assert main(["study", "twice.yaml"]) == 2
+    assert "weights.lrr: unknown key" in capsys.readouterr().err
+    assert not Path("runs").exists()
     small_study.write_text(yaml.safe_dump(read_yaml(small_study) | {"seeds": []}))
     assert main(["study", str(small_study)]) == 2
     assert f"{small_study}: seeds" in capsys.readouterr().err
@@ -203,6 +228,4 @@ def test_shipped_studies_name_recipes_and_settings_that_there_are(name: str):
     settings = check(study.StudySettings, read_yaml(path), path)
     assert settings.name == name
     for job in study.jobs_of(settings, Path("runs"), {}):
-        recipe = find("recipes", job.words[1])
-        words = dict(word[2:].split("=", 1) for word in job.words[2:])
-        check(SearchSettings, read_yaml(recipe), recipe, words)
+        study.check_job(job)

@@ -120,7 +120,8 @@ def test_a_sample_is_written_and_listed(tmp_path: Path, capsys: pytest.CaptureFi
         ("--count 0", "--count 0: should be 1 or more"),
         ("--skips 9", "--skips 9: should be 0 or more, at most 8"),
         ("--space s1-noskip --skips 1", "space s1-noskip has no skip connections"),
-        ("--madds 9000", "--madds 9000: none of 1000 genotypes"),
+        ("--madds 9000", "--madds 9000: none of 200 genotypes"),
+        ("--madds nan", "--madds nan: should be 0 or more"),
         ("--space s3", "s3: neither a file nor a shipped search space"),
     ],
 )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fairdarts.search.stopping import Eigenvalue, Never, Skips, verdict
+from fairdarts.search.stopping import Eigenvalue, Never, Skips, kept_record, verdict
 
 
 def skips(*counts: int) -> list[dict]:
@@ -48,3 +48,10 @@ def test_the_eigenvalue_grows_too_fast(values: tuple[float, ...], kept: int | No
     if found:
         assert "1.4" in found.reason
         assert f"the genotype of epoch {kept} is kept" in found.reason
+
+
+def test_the_record_that_is_kept():
+    grows = eigenvalues(1, 1, 1.4, 1.4)
+    assert kept_record(grows, Eigenvalue(kind="eigenvalue", window=2, ratio=0.75)) is grows[2]
+    assert kept_record(grows, Never(kind="never")) is grows[-1]
+    assert kept_record(skips(0, 2), Skips(kind="skips", limit=2))["epoch"] == 1

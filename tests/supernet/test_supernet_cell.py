@@ -1,6 +1,7 @@
 """The supernet of a cell space against the sum that the papers write: every candidate of every edge under its gate."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from copy import deepcopy
 from functools import partial
 
@@ -14,7 +15,7 @@ from fairdarts.ops.cell import OPS, Separable, unit
 from fairdarts.relaxation import Gates
 from fairdarts.spaces.cell import CellSpace, load_space
 from fairdarts.supernet import cell as cell_module
-from fairdarts.supernet.cell import CellSupernet, is_shared
+from fairdarts.supernet.cell import CellSupernet, FrozenStatistics, is_shared
 
 SPACES = ("s1", "s1-noskip", "darts")
 SHAPES = [(3, 2, 8, 8), (2, 1, 9, 7), (2, 3, 4, 3)]
@@ -391,6 +392,19 @@ def test_a_cell_computed_again_is_the_same_whatever_its_operations_are(name: str
         found.append(results(supernet, images(), gates))
     assert_agree(found[1], found[0], 0)
     assert_agree(found[2], found[0], 0)
+
+
+def test_products_with_the_hessian_may_be_taken_with_frozen_statistics():
+    supernet, gates, found = supernet_of(small("s1"), memory="checkpoint"), random_gates(small("s1")), []
+    for frozen in (True, False):
+        with FrozenStatistics(supernet) if frozen else nullcontext():
+            loss = supernet(images(), gates).square().sum()
+            gradients = torch.autograd.grad(loss, list(gates.values()), create_graph=True)
+            found.append(
+                torch.autograd.grad(gradients, list(gates.values()), [gate.detach() for gate in gates.values()])
+            )
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
 
 
 def test_a_single_value_has_no_statistics():
