@@ -46,6 +46,7 @@ pre { font-size: .8rem; overflow-x: auto; background: #f5f6f8; padding: .8rem; }
   h2, h3 { break-after: avoid; }
   .wide { overflow: visible; }
   .figure img { min-width: 0; }
+  table { font-size: 9px; }
 }
 """
 
@@ -87,7 +88,7 @@ def page(runs: Sequence[Found], title: str) -> str:
 
 def _summary(runs: Sequence[Found]) -> str:
     titles = ["run", "epochs", "accuracy, training", "held out", "dominant, normal", "reduce"]
-    titles += ["skip connections, normal", "reduce", "gap before", "gap after", "network"]
+    titles += ["skip connections, normal", "reduce", "gap before", "gap after", "parameters, multiply-adds"]
     rows = []
     for run in runs:
         first, last = run.records[0], run.records[-1]
@@ -95,7 +96,8 @@ def _summary(runs: Sequence[Found]) -> str:
         counts = [sum(last["dominant"][cell].values()) for cell in CELLS]
         skips = [last["dominant"][cell].get(SKIP, 0) for cell in CELLS]
         gaps = [f"{compare.gap(record):.3f}" for record in (first, last)]
-        rows.append([run.name, last["epoch"], *accuracies, *counts, *skips, *gaps, run.cost])
+        short = run.cost.partition(":")[0].replace(" parameters", "").replace(" multiply-adds", "")
+        rows.append([run.name, last["epoch"], *accuracies, *counts, *skips, *gaps, short])
     note = "Gap: the mean of min(z, 1 − z) over all gates z, before the first and after the last epoch; 0 where every "
     note += "gate is zero or one. Dominant operations: FairDARTS (arXiv:1911.12126), section 3.2 and footnote 5."
     sizes = {run.space.networks.cifar for run in runs}
