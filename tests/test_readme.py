@@ -88,7 +88,7 @@ def test_every_recipe_is_named() -> None:
         assert f"`{recipe}`" in README
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/first-search.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/first-search.md", "docs/collapse.md"])
 def test_every_link_leads_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)]*)\)", text):
