@@ -51,17 +51,20 @@ class Reference:
         for weight in self.weights:
             weight.grad *= min(1.0, self.settings.weights.clip / (norm.item() + 1e-6))
 
+    def train_weights(self, train: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        loss, accuracy, _ = self.losses(train)
+        loss.backward()
+        self.clip()
+        self.sgd.step()
+        self.zero()
+        return loss, accuracy
+
     def first_order(self, train: Batch, valid: Batch) -> list[torch.Tensor]:
         valid_loss, valid_accuracy, push = self.losses(valid)
         self.total(valid_loss, push).backward()
         self.adam.step()
         self.zero()
-        train_loss, train_accuracy, _ = self.losses(train)
-        train_loss.backward()
-        self.clip()
-        self.sgd.step()
-        self.zero()
-        return [train_loss, train_accuracy, valid_loss, valid_accuracy, push]
+        return [*self.train_weights(train), valid_loss, valid_accuracy, push]
 
     def second_order(self, train: Batch, valid: Batch) -> list[torch.Tensor]:
         """α by differentiating through the step of the weights itself."""
@@ -77,12 +80,7 @@ class Reference:
             buffer.copy_(statistics[name])
         self.adam.step()
         self.zero()
-        train_loss, train_accuracy, _ = self.losses(train)
-        train_loss.backward()
-        self.clip()
-        self.sgd.step()
-        self.zero()
-        return [train_loss, train_accuracy, valid_loss, valid_accuracy, push]
+        return [*self.train_weights(train), valid_loss, valid_accuracy, push]
 
     def single_level(self, train: Batch, valid: Batch) -> list[torch.Tensor]:
         loss, accuracy, push = self.losses(train)
