@@ -93,12 +93,12 @@ def main(argv: Sequence[str]) -> int:
     for job in jobs:
         check_job(job)
     rank, ranks = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
-    failed = []
+    failed, ran = [], False
     for number, job in enumerate(jobs, start=1):
         if number % ranks != rank % ranks or job.done:
             continue
         say(f"{study.name}: run {number} of {len(jobs)}: {job.path.name}")
-        begun = (job.path / "settings.yaml").is_file()
+        ran, begun = True, (job.path / "settings.yaml").is_file()
         begin = ["--out", str(job.path), "--config", job.config, f"--seed={job.seed}"]
         words = (["--resume", str(job.path)] if begun else begin) + [
             f"--{key}={job.changes[key]}" for key in job.changes
@@ -114,7 +114,7 @@ def main(argv: Sequence[str]) -> int:
             return status
     left = [job.path.name for job in jobs if not job.done]
     say(f"{study.name}: {len(jobs) - len(left)} of {len(jobs)} runs are done, in {folder}")
-    if set(left) <= set(failed) and len(left) < len(jobs):
+    if set(left) <= set(failed) and len(left) < len(jobs) and (ran or rank == 0):
         report([str(folder)])
     if failed and ranks > 1:  # an error would make torchrun end the other ranks
         say(f"{study.name}: {len(failed)} of its runs failed: {', '.join(failed)}")
