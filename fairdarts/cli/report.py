@@ -28,8 +28,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, help="the page (default: report.html in the first RUN)")
     args = parser.parse_args(argv)
 
-    paths = [path for given in args.runs for path in runs_of(given)]
-    paths = list(dict.fromkeys(paths))
+    paths = list(dict.fromkeys(path for given in args.runs for path in runs_of(given)))
     names = [path.resolve().name for path in paths]
     found = [
         gathered(path, str(path) if names.count(name) > 1 else name) for path, name in zip(paths, names, strict=True)

@@ -116,10 +116,11 @@ def main(argv: Sequence[str]) -> int:
     say(f"{study.name}: {len(jobs) - len(left)} of {len(jobs)} runs are done, in {folder}")
     if set(left) <= set(failed) and len(left) < len(jobs) and (ran or rank == 0):
         report([str(folder)])
-    if failed and ranks > 1:  # an error would make torchrun end the other ranks
-        say(f"{study.name}: {len(failed)} of its runs failed: {', '.join(failed)}")
-    elif failed:
-        raise UserError(f"{study.name}: {len(failed)} of its runs failed: {', '.join(failed)}")
+    if failed:
+        problem = f"{study.name}: {len(failed)} of its runs failed: {', '.join(failed)}"
+        if ranks == 1:
+            raise UserError(problem)
+        say(problem)  # an error would make torchrun end the other ranks
     return 0
 
 

@@ -140,12 +140,22 @@ def _comparison(runs: Sequence[Found]) -> list[str]:
                 method,
                 len(own),
                 *(_spread([record["dominant"][cell].get(SKIP, 0) for record in last]) for cell in CELLS),
+                _spread([_dominant(run) for run in own]),
                 _spread([compare.gap(record) for record in last], 3),
                 _spread([100 * record["valid_accuracy"] for record in last if "valid_accuracy" in record]),
                 "–" if alike is None else f"{100 * alike:.0f} %",
             ]
         )
-    titles = ["method", "runs", "skip connections, normal", "reduce", "gap after", "held-out accuracy, %", "agreement"]
+    titles = [
+        "method",
+        "runs",
+        "skip connections, normal",
+        "reduce",
+        "dominant operations",
+        "gap after",
+        "held-out accuracy, %",
+        "agreement",
+    ]
     note = (
         "Means, and ranges in brackets. Agreement: of the operations of two seeds' genotypes, the share that both have."
     )
