@@ -1,4 +1,4 @@
-"""What a discrete architecture is, and how it is read and written."""
+"""What a discrete architecture is, and how it is read and written: plain data that knows nothing of supernets."""
 
 import ast
 import json
@@ -15,8 +15,8 @@ Edge = tuple[str, int, int]
 CELLS = ("normal", "reduce")
 
 
-class Genotype(Settings):
-    """A cell architecture: plain data that knows nothing of supernets. A node may have any number of inputs."""
+class CellGenotype(Settings):
+    """An architecture of two cells. A node may have any number of inputs."""
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
     """version of this file format"""
@@ -30,6 +30,26 @@ class Genotype(Settings):
     """the normal cell: operation, node, input"""
     reduce: tuple[Edge, ...]
     """the reduction cell: operation, node, input"""
+
+
+class ChainGenotype(Settings):
+    """An architecture of layers, one after another."""
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    """version of this file format"""
+    name: str
+    """what it is called"""
+    space: str
+    """the search space it was found in"""
+    source: str
+    """where it comes from: paper and table, or the run"""
+    notes: tuple[str, ...] = ()
+    """what its derivation had to decide, layer by layer"""
+    layers: tuple[tuple[str, ...], ...]
+    """of every layer its choices, whose outputs are summed; none where the layer is removed"""
+
+
+Genotype = CellGenotype | ChainGenotype
 
 
 def live(edges: tuple[Edge, ...], inputs: int = 2) -> tuple[tuple[Edge, ...], tuple[int, ...]]:
@@ -54,9 +74,14 @@ def _quoted(text: str) -> str:
 
 
 def to_yaml(genotype: Genotype) -> str:
-    """The genotype as a YAML document, one operation a line."""
+    """The genotype as a YAML document, one operation or one layer a line."""
     lines = ["schema: 1"]
     lines += [f"{key}: {_quoted(getattr(genotype, key))}" for key in ("name", "space", "source")]
+    if isinstance(genotype, ChainGenotype):
+        if genotype.notes:
+            lines += ["notes:", *(f"  - {_quoted(note)}" for note in genotype.notes)]
+        lines += ["layers:", *(f"  - [{', '.join(map(_quoted, layer))}]" for layer in genotype.layers)]
+        return "\n".join(lines) + "\n"
     for cell in CELLS:
         edges = getattr(genotype, cell)
         lines.append(f"{cell}:" if edges else f"{cell}: []")
@@ -64,7 +89,7 @@ def to_yaml(genotype: Genotype) -> str:
     return "\n".join(lines) + "\n"
 
 
-def to_darts_text(genotype: Genotype, nodes: int = 4, inputs: int = 2) -> str:
+def to_darts_text(genotype: CellGenotype, nodes: int = 4, inputs: int = 2) -> str:
     """The line that DARTS code prints: pairs where every node has two inputs, else FairDARTS' triples."""
     order = [node for node in range(inputs, inputs + nodes) for _ in range(2)]
     paired = all([edge[1] for edge in getattr(genotype, cell)] == order for cell in CELLS)
@@ -75,7 +100,7 @@ def to_darts_text(genotype: Genotype, nodes: int = 4, inputs: int = 2) -> str:
     return f"Genotype({', '.join(parts)})"
 
 
-def from_darts_text(text: str, name: str, space: str = "s1", source: str = "", nodes: int = 4) -> Genotype:
+def from_darts_text(text: str, name: str, space: str = "s1", source: str = "", nodes: int = 4) -> CellGenotype:
     """The last `Genotype(...)` in a text: pairs (operation, input) or triples (operation, node, input).
 
     Nothing is executed: the text is parsed, and its lists are read as literals. Raises UserError naming the part.
@@ -97,7 +122,7 @@ def from_darts_text(text: str, name: str, space: str = "s1", source: str = "", n
         if concat is not None and concat not in (range(2, 2 + nodes), [*range(2, 2 + nodes)]):
             raise UserError(f"{place}: {cell}_concat: should be range(2, {2 + nodes}), every intermediate node")
         cells[cell] = _triples(_literal(given[cell], f"{place}: {cell}"), f"{place}: {cell}", nodes)
-    return check(Genotype, {"name": name, "space": space, "source": source, **cells}, place)
+    return check(CellGenotype, {"name": name, "space": space, "source": source, **cells}, place)
 
 
 def read(path: Path) -> Genotype:
@@ -105,7 +130,8 @@ def read(path: Path) -> Genotype:
     text = read_text(path)
     if path.suffix == ".txt" or (path.suffix not in (".yaml", ".yml") and "Genotype(" in text):
         return from_darts_text(text, path.stem, source=str(path))
-    return check(Genotype, read_yaml(path), path)
+    content = read_yaml(path)
+    return check(ChainGenotype if "layers" in content else CellGenotype, content, path)
 
 
 def _closing(text: str, opening: int, place: str) -> int:

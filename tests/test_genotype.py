@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from fairdarts import resources
 from fairdarts.config import UserError
-from fairdarts.genotype import Genotype, from_darts_text, live, read, to_darts_text, to_yaml
-from fairdarts.spaces.cell import check_genotype, load_space
+from fairdarts.genotype import CellGenotype, ChainGenotype, from_darts_text, live, read, to_darts_text, to_yaml
+from fairdarts.spaces.space import check_genotype, load_space
 
 PROPERTY = settings(derandomize=True, deadline=None)
 S1 = load_space("s1")
@@ -29,8 +29,8 @@ EMPTY = "Genotype(normal=[], normal_concat=range(2, 6), reduce=[], reduce_concat
 Printed = namedtuple("Genotype", "normal normal_concat reduce reduce_concat")
 
 
-def genotype(normal: tuple, reduce: tuple, name: str = "n") -> Genotype:
-    return Genotype(schema=1, name=name, space="s1", source="", normal=normal, reduce=reduce)
+def genotype(normal: tuple, reduce: tuple, name: str = "n") -> CellGenotype:
+    return CellGenotype(schema=1, name=name, space="s1", source="", normal=normal, reduce=reduce)
 
 
 def refusal(text: str) -> str:
@@ -47,6 +47,18 @@ def test_yaml_round_trip(tmp_path_factory, normal, reduce):
     written = genotype(normal, reduce)
     path.write_text(to_yaml(written), encoding="utf-8")
     assert check_genotype(read(path), S1, "there") == written
+
+
+@PROPERTY
+@given(
+    layers=st.lists(st.lists(st.sampled_from(["E3K3", "E6K7", "skip_connect"]), max_size=2, unique=True), min_size=1),
+    notes=st.lists(st.text(), max_size=3),
+)
+def test_chains_survive_yaml(tmp_path_factory, layers, notes):
+    path = tmp_path_factory.getbasetemp() / "chain.yaml"
+    written = ChainGenotype(schema=1, name="n", space="s2", source="a test", notes=notes, layers=layers)
+    path.write_text(to_yaml(written), encoding="utf-8")
+    assert read(path) == written
 
 
 @PROPERTY
@@ -175,7 +187,7 @@ def test_arbitrary_text_is_read_or_refused(text):
         outcome = from_darts_text(text, "n")
     except UserError as error:
         outcome = str(error)
-    assert isinstance(outcome, Genotype) or outcome.startswith("n: ")
+    assert isinstance(outcome, CellGenotype) or outcome.startswith("n: ")
 
 
 def test_live_leaves_out_what_reads_an_unfed_node():

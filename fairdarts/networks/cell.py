@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from fairdarts.config import UserError
-from fairdarts.genotype import Edge, Genotype, live
+from fairdarts.genotype import CellGenotype, Edge, live
 from fairdarts.ops.cell import OPS, FactorizedReduce, relu_conv_bn
 from fairdarts.ops.drop_path import drop_path
 from fairdarts.spaces.cell import CellSpace
@@ -108,7 +108,7 @@ class CellNetwork(nn.Module):
 
     def __init__(
         self,
-        genotype: Genotype,
+        genotype: CellGenotype,
         space: CellSpace,
         stem: nn.Module,
         stem_channels: int,
@@ -153,7 +153,7 @@ class CellNetwork(nn.Module):
 
 
 def cifar_network(
-    genotype: Genotype,
+    genotype: CellGenotype,
     space: CellSpace,
     cells: int,
     channels: int,
@@ -169,7 +169,7 @@ def cifar_network(
 
 
 def imagenet_network(
-    genotype: Genotype,
+    genotype: CellGenotype,
     space: CellSpace,
     cells: int,
     channels: int,

@@ -9,10 +9,12 @@ from fairdarts import resources
 from fairdarts.config import UserError
 from fairdarts.genotype import Genotype, read
 from fairdarts.networks.cell import NETWORKS
-from fairdarts.spaces.cell import CellSpace, check_genotype, load_space
+from fairdarts.networks.chain import chain_network
+from fairdarts.spaces.chain import ChainSpace
+from fairdarts.spaces.space import Space, check_genotype, load_space
 
 
-def load_genotype(name: str) -> tuple[Genotype, CellSpace]:
+def load_genotype(name: str) -> tuple[Genotype, Space]:
     """A genotype and its space, from a shipped name, a YAML file, a printed Genotype(...) in a text file, or a run.
 
     Of a run directory the final genotype is read, and the run's own copy of the space.
@@ -30,9 +32,22 @@ def load_genotype(name: str) -> tuple[Genotype, CellSpace]:
     return check_genotype(genotype, space, str(path)), space
 
 
+def sizes(space: Space) -> tuple[str, ...]:
+    """The networks whose size a space states; the first is that of the images it was made for."""
+    return tuple(type(space.networks).model_fields)
+
+
 def build(
-    genotype: Genotype, space: CellSpace, network: Literal["cifar", "imagenet"] = "cifar", auxiliary: bool = False
+    genotype: Genotype, space: Space, network: Literal["cifar", "imagenet"] | None = None, auxiliary: bool = False
 ) -> nn.Module:
-    """The stand-alone network of a genotype in the size its space states for CIFAR or ImageNet."""
+    """The stand-alone network of a genotype in the size its space states for CIFAR or ImageNet; None: the first it has.
+
+    Only networks of cells can have an auxiliary head. Raises UserError where the space states no such network.
+    """
+    network = network or sizes(space)[0]
+    if network not in sizes(space):
+        raise UserError(f"{genotype.name}: space {space.name} has no {network} network, only {', '.join(sizes(space))}")
     size = getattr(space.networks, network)
+    if isinstance(space, ChainSpace):
+        return chain_network(genotype, space, size.classes)
     return NETWORKS[network](genotype, space, size.cells, size.channels, size.classes, auxiliary=auxiliary)

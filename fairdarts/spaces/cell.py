@@ -5,10 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from fairdarts.config import Settings, UserError, check, nearest, read_yaml
-from fairdarts.genotype import CELLS, Genotype
+from fairdarts.config import Settings, UserError, nearest
+from fairdarts.genotype import CELLS, CellGenotype
 from fairdarts.ops.cell import OPS
-from fairdarts.resources import find
 
 
 class Size(Settings):
@@ -89,6 +88,11 @@ class CellSpace(Settings):
         return reductions
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        """What has a matrix of α each."""
+        return CELLS
+
+    @property
     def edges(self) -> tuple[tuple[int, int], ...]:
         """(node, input) of every edge, in the order of the rows of α (FairDARTS, supplementary, Table 2).
 
@@ -107,14 +111,8 @@ class CellSpace(Settings):
         return {int(cells * Fraction(share)) for share in self.reductions}
 
 
-def load_space(name: str, place: str = "") -> CellSpace:
-    """A shipped space, or one from a YAML file. Raises UserError naming the file and the key, or where it is named."""
-    path = find("search_spaces", name, place)
-    return check(CellSpace, read_yaml(path), path)
-
-
-def check_genotype(genotype: Genotype, space: CellSpace, place: str) -> Genotype:
-    """The genotype itself, if the space allows it. Raises UserError naming the place in the file."""
+def check_cells(genotype: CellGenotype, space: CellSpace, place: str) -> None:
+    """Raises UserError naming the place in the file where the space does not allow the genotype."""
     last = space.inputs + space.nodes - 1
     operations = [name for name in space.candidates if name != "none"]
     for cell in CELLS:
@@ -128,4 +126,3 @@ def check_genotype(genotype: Genotype, space: CellSpace, place: str) -> Genotype
                 raise UserError(f"{here}: node {node} reads itself")
             if not 0 <= source < node:
                 raise UserError(f"{here}: node {node} reads node {source}, should be from 0 to {node - 1}")
-    return genotype

@@ -2,12 +2,12 @@
 
 from random import Random
 
-from fairdarts.genotype import Edge, Genotype
+from fairdarts.genotype import CellGenotype, Edge
+from fairdarts.ops.cell import SKIP
 from fairdarts.spaces.cell import CellSpace
 
 EDGES_PER_NODE = 2
 """DARTS keeps two incoming edges a node, and FairDARTS follows it (footnote 8)."""
-SKIP = "skip_connect"
 
 
 def random_cell(space: CellSpace, random: Random, skips: int | None = None) -> tuple[Edge, ...]:
@@ -24,11 +24,11 @@ def random_cell(space: CellSpace, random: Random, skips: int | None = None) -> t
     return tuple((SKIP if number in chosen else random.choice(others), *place) for number, place in enumerate(places))
 
 
-def random_genotype(space: CellSpace, random: Random, skips: int | None, name: str, source: str) -> Genotype:
+def random_genotype(space: CellSpace, random: Random, skips: int | None, name: str, source: str) -> CellGenotype:
     """Two random cells; `skips` is the number of skip connections of the normal cell, if it matters.
 
     All fourteen random genotypes that FairDARTS prints (supplementary, Tables 7 and 8, M = 2) have two in the normal
     cell, and zero to three in the reduction cell.
     """
     cells = {"normal": random_cell(space, random, skips), "reduce": random_cell(space, random)}
-    return Genotype(schema=1, name=name, space=space.name, source=source, **cells)
+    return CellGenotype(schema=1, name=name, space=space.name, source=source, **cells)

@@ -9,11 +9,11 @@ from torch import nn
 from fairdarts import resources
 from fairdarts.config import UserError
 from fairdarts.cost.count import Cost, count
-from fairdarts.genotype import Edge, Genotype
+from fairdarts.genotype import CellGenotype, Edge
 from fairdarts.networks.cell import Cell, cifar_network, imagenet_network
 from fairdarts.networks.zoo import build, load_genotype
 from fairdarts.ops.cell import FactorizedReduce
-from fairdarts.spaces.cell import load_space
+from fairdarts.spaces.space import load_space
 
 S1 = load_space("s1")
 SKIP = ("skip_connect", 2, 0)
@@ -59,8 +59,8 @@ def test_published_imagenet_network():
     assert printed(cost.madds / 1e6, "541")
 
 
-def genotype(normal: tuple[Edge, ...] = (SKIP,), reduce: tuple[Edge, ...] = (SKIP,)) -> Genotype:
-    return Genotype(schema=1, name="g", space="s1", source="", normal=normal, reduce=reduce)
+def genotype(normal: tuple[Edge, ...] = (SKIP,), reduce: tuple[Edge, ...] = (SKIP,)) -> CellGenotype:
+    return CellGenotype(schema=1, name="g", space="s1", source="", normal=normal, reduce=reduce)
 
 
 def test_a_network_of_one_operation_counted_by_hand():

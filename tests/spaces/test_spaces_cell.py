@@ -3,9 +3,10 @@
 import pytest
 
 from fairdarts.config import UserError, check, read_yaml
-from fairdarts.genotype import Genotype
+from fairdarts.genotype import CellGenotype
 from fairdarts.resources import find
-from fairdarts.spaces.cell import CellSpace, check_genotype, load_space
+from fairdarts.spaces.cell import CellSpace
+from fairdarts.spaces.space import check_genotype, load_space
 
 S1_CANDIDATES = (
     "max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5",
@@ -41,7 +42,7 @@ def test_reductions_stand_at_one_and_two_thirds(cells, where):
 
 
 def refusal(normal: tuple = (), reduce: tuple = (), space: str = "s1") -> str:
-    genotype = Genotype(schema=1, name="n", space=space, source="", normal=normal, reduce=reduce)
+    genotype = CellGenotype(schema=1, name="n", space=space, source="", normal=normal, reduce=reduce)
     with pytest.raises(UserError) as error:
         check_genotype(genotype, load_space(space), "g.yaml")
     return str(error.value)
@@ -51,7 +52,7 @@ GOOD = ("skip_connect", 2, 0)
 
 
 def test_a_genotype_of_the_space_is_given_back():
-    genotype = Genotype(schema=1, name="n", space="s1", source="", normal=(GOOD, ("dil_conv_5x5", 5, 4)), reduce=())
+    genotype = CellGenotype(schema=1, name="n", space="s1", source="", normal=(GOOD, ("dil_conv_5x5", 5, 4)), reduce=())
     assert check_genotype(genotype, load_space("s1"), "g.yaml") is genotype
 
 

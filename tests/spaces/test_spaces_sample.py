@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairdarts.spaces.cell import check_genotype, load_space
 from fairdarts.spaces.sample import random_cell, random_genotype
+from fairdarts.spaces.space import check_genotype, load_space
 
 
 @given(st.integers(0, 10**6), st.sampled_from(["s1", "s1-noskip", "darts"]), st.integers(0, 8) | st.none())

@@ -1,0 +1,90 @@
+"""The choices of a chain's layer: inverted bottlenecks (MobileNetV2, arXiv:1801.04381, section 3.3) and the skip.
+
+Every choice takes x [B, C, H, W] and gives [B, C', ⌈H/stride⌉, ⌈W/stride⌉]. None of the bottlenecks has a skip
+connection of its own, as that is a choice beside them (FairDARTS, supplementary 3.2). `affine` is the BatchNorm's:
+False in a supernet, True in a stand-alone network.
+"""
+
+import re
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from fairdarts.ops.cell import SKIP
+from fairdarts.ops.depthwise import DepthwiseConv2d
+
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu6": lambda: nn.ReLU6(inplace=True),
+    "swish": lambda: nn.SiLU(inplace=True),
+}
+"""name → builder of what follows a BatchNorm; in place, as the BatchNorm does not need its own output"""
+
+_BOTTLENECK = re.compile(r"E([1-9]\d?)K(\d*[13579])")
+
+
+def is_choice(name: str) -> bool:
+    """Whether a layer may have it: skip_connect, or ExKy, the inverted bottleneck of expansion x and odd kernel y."""
+    return name == SKIP or _BOTTLENECK.fullmatch(name) is not None
+
+
+class SqueezeExcite(nn.Module):
+    """Scales channels by a function of their means (Hu et al., arXiv:1709.01507)."""
+
+    def __init__(self, channels: int, squeezed: int, activation: str):
+        super().__init__()
+        self.squeeze = nn.Conv2d(channels, squeezed, 1)
+        self.activation = ACTIVATIONS[activation]()
+        self.excite = nn.Conv2d(squeezed, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.excite(self.activation(self.squeeze(x.mean((2, 3), keepdim=True)))).sigmoid()
+
+
+class Bottleneck(nn.Sequential):
+    """An inverted bottleneck. It runs as its modules do; its name says that a supernet may run it otherwise."""
+
+
+def bottleneck(
+    c_in: int,
+    c_out: int,
+    expansion: int,
+    kernel: int,
+    stride: int,
+    affine: bool,
+    activation: str = "relu6",
+    se_ratio: float = 0.0,
+) -> Bottleneck:
+    """1×1 convolution to expansion · c_in channels (none for expansion 1), depthwise convolution, 1×1 convolution.
+
+    Behind each is a BatchNorm, behind the first two an activation. `se_ratio` is the squeezed width as a share of c_in;
+    0 for no squeeze-and-excitation, which otherwise stands before the last convolution.
+    """
+    wide = expansion * c_in
+    parts: list[nn.Module] = []
+    if expansion > 1:
+        parts += [nn.Conv2d(c_in, wide, 1, bias=False), nn.BatchNorm2d(wide, affine=affine), ACTIVATIONS[activation]()]
+    parts += [DepthwiseConv2d(wide, kernel, stride), nn.BatchNorm2d(wide, affine=affine), ACTIVATIONS[activation]()]
+    if se_ratio:
+        parts.append(SqueezeExcite(wide, max(1, int(se_ratio * c_in)), activation))
+    return Bottleneck(*parts, nn.Conv2d(wide, c_out, 1, bias=False), nn.BatchNorm2d(c_out, affine=affine))
+
+
+def skip(c_in: int, c_out: int, stride: int, affine: bool) -> nn.Module:
+    """The identity; where width or resolution change, a 1×1 convolution of that stride and a BatchNorm.
+
+    The paper does not say what a skip is there. This is the projection shortcut of ResNet (arXiv:1512.03385, option B),
+    linear as the end of an inverted bottleneck is, and the least that fits.
+    """
+    if c_in == c_out and stride == 1:
+        return nn.Identity()
+    return nn.Sequential(nn.Conv2d(c_in, c_out, 1, stride, bias=False), nn.BatchNorm2d(c_out, affine=affine))
+
+
+def choice(
+    name: str, c_in: int, c_out: int, stride: int, affine: bool, activation: str = "relu6", se_ratio: float = 0.0
+) -> nn.Module:
+    """The module of a choice's name (see `is_choice`)."""
+    if name == SKIP:
+        return skip(c_in, c_out, stride, affine)
+    expansion, kernel = map(int, _BOTTLENECK.fullmatch(name).groups())
+    return bottleneck(c_in, c_out, expansion, kernel, stride, affine, activation, se_ratio)
