@@ -15,34 +15,29 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 from fairdarts.config import UserError
 from fairdarts.runtime.seed import fold
 
-SPLIT_SEED = 0  # all seeds of a recipe share one split, as DARTS' first half and second half do
-
-
-def split(size: int, portion: float) -> tuple[list[int], list[int]]:
-    """Shuffled indices of two disjoint parts of `size` images, the first with that portion."""
-    order = torch.randperm(size, generator=torch.Generator().manual_seed(SPLIT_SEED)).tolist()
-    cut = int(size * portion)
-    return order[:cut], order[cut:]
-
 
 class EndlessBatches(Sampler):
     """Batches of (index, seed of its augmentation), from batch `start`: shuffled passes cut into full batches.
 
     What is left of a pass when no full batch remains is dropped: a batch of a few images spoils BatchNorm.
+    With a `shard` (number, of), only that part of every batch is given: one of `of` equal parts, numbered from 0 and in
+    order, into which `batch_size` must be divisible.
     """
 
-    def __init__(self, indices: list[int], batch_size: int, seed: int, start: int = 0):
-        self.indices, self.batch_size, self.seed, self.start = indices, batch_size, seed, start
+    def __init__(self, indices: list[int], batch_size: int, seed: int, start: int = 0, shard: tuple[int, int] = (0, 1)):
+        self.indices, self.batch_size, self.seed, self.start, self.shard = indices, batch_size, seed, start, shard
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         per_pass = len(self.indices) // self.batch_size
         number, first = divmod(self.start, per_pass)
+        part = self.batch_size // self.shard[1]
+        own = self.shard[0] * part  # where this shard begins in a batch
         while True:
             generator = torch.Generator().manual_seed(fold(self.seed, number))
             order = torch.randperm(len(self.indices), generator=generator).tolist()
             seeds = torch.randint(2**62, (len(self.indices),), generator=generator).tolist()
             for begin in range(first * self.batch_size, per_pass * self.batch_size, self.batch_size):
-                chosen = order[begin : begin + self.batch_size]
+                chosen = order[begin + own : begin + own + part]
                 yield [(self.indices[position], seeds[position]) for position in chosen]
             number, first = number + 1, 0
 
@@ -70,15 +65,23 @@ def _collate(items: list[tuple[Tensor, int] | UserError]) -> list[Tensor] | User
 
 
 def batches(
-    dataset: Dataset, indices: list[int], batch_size: int, seed: int, start: int, workers: int, device: torch.device
+    dataset: Dataset,
+    indices: list[int],
+    batch_size: int,
+    seed: int,
+    start: int,
+    workers: int,
+    device: torch.device,
+    shard: tuple[int, int] = (0, 1),
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless (images [B, C, H, W] in channels_last, labels [B]) on the device, from batch number `start`.
 
-    Raises UserError where an image cannot be decoded, naming its file.
+    B is `batch_size`, or the part of it that is this process's `shard` (see EndlessBatches). Raises UserError where an
+    image cannot be decoded, naming its file.
     """
     loader = DataLoader(
         dataset,
-        batch_sampler=EndlessBatches(indices, batch_size, seed, start),
+        batch_sampler=EndlessBatches(indices, batch_size, seed, start, shard),
         num_workers=workers,
         worker_init_fn=_leave_signals_to_the_parent,
         generator=torch.Generator(),  # else the loader draws from the generator that a checkpoint holds

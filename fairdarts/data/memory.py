@@ -23,23 +23,30 @@ def on_device(source: Source, device: torch.device) -> Source:
 
 
 def kept_batches(
-    source: Source, cutout: int, indices: list[int], batch_size: int, seed: int, start: int
+    source: Source,
+    cutout: int,
+    indices: list[int],
+    batch_size: int,
+    seed: int,
+    start: int,
+    shard: tuple[int, int] = (0, 1),
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless (images [B, C, H, W] in channels_last, labels [B]) of a source `on_device`, from batch number `start`.
 
-    The host never waits for the device.
+    B is `batch_size`, or the part of it that is this process's `shard` (see EndlessBatches). The host never waits for
+    the device.
     """
     images, labels = source.dataset.tensors
     pixels, device = images.permute(0, 2, 3, 1), images.device
     transform = batch_transform(source, cutout, device)
-    for batch in EndlessBatches(indices, batch_size, seed, start):
+    for batch in EndlessBatches(indices, batch_size, seed, start, shard):
         drawn = torch.tensor(batch, pin_memory=device.type == "cuda").to(device, non_blocking=True)
         chosen, seeds = drawn.unbind(1)
         yield transform(pixels.index_select(0, chosen), seeds), labels.index_select(0, chosen)
 
 
 def batch_transform(source: Source, cutout: int, device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
-    """`training_transform` of a batch: (uint8 [B, H, W, C], seeds [B]) → float32 [B, C, H, W] in channels_last.
+    """`padded_crop` of a batch: (uint8 [B, H, W, C], seeds [B]) → float32 [B, C, H, W] in channels_last.
 
     Seeds 0, 1, 2, … reach each crop, flip and centre of cutout once before the first comes again, so that seeds drawn
     uniformly below 2⁶² have the distribution of the torchvision transforms to 13 digits. Rows of images are treated as

@@ -1,17 +1,19 @@
 """Where training images come from: torchvision's data sets, class folders, scikit-learn's digits."""
 
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.error import URLError
 
+import numpy as np
 import torch
 from PIL import Image
 from torch.utils.data import Dataset, TensorDataset
 from torchvision import datasets
 
 from fairdarts.config import UserError
-from fairdarts.data.settings import Cifar10, Cifar100, DataSettings, Digits, Fake, Folder
+from fairdarts.data.settings import Cifar10, Cifar100, DataSettings, Digits, Fake, Folder, ImageNet
 
 # Per-channel mean and standard deviation of the training images, in [0, 1].
 CIFAR10_STATISTICS = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
@@ -47,6 +49,8 @@ def open_source(settings: DataSettings) -> Source:
             return cifar(datasets.CIFAR100, settings.root, *CIFAR100_STATISTICS)
         case Folder():
             return folder(Path(settings.root), settings.image_size)
+        case ImageNet():
+            return imagenet(Path(settings.root), settings.image_size)
         case Fake():
             size = (3, settings.image_size, settings.image_size)
             names = tuple(map(str, range(settings.classes)))
@@ -83,8 +87,13 @@ def cifar(kind: type[datasets.CIFAR10], root: str, mean: tuple[float, ...], std:
     return Source(TensorDataset(images, torch.tensor(dataset.targets)), tuple(dataset.classes), 32, mean, std)
 
 
+def imagenet(root: Path, image_size: int) -> Source:
+    """Class folders of images, in root/train or in root; what lies in root/val is a test set, and never read."""
+    return folder(root / "train" if (root / "val").is_dir() else root, image_size)
+
+
 def folder(root: Path, image_size: int) -> Source:
-    """Class folders of images, in root or in root/train."""
+    """Class folders of images, in root or in root/train; no image is opened."""
     if not root.is_dir():
         raise UserError(f"data.root: {root}: no such folder")
     inner = root / "train"
@@ -99,8 +108,12 @@ def folder(root: Path, image_size: int) -> Source:
 
 
 def _read_image(path: str) -> Image.Image:
+    """Any image as RGB: what is transparent shows the colour that is stored there, as torchvision's loader has it."""
     try:
-        with open(path, "rb") as file, Image.open(file) as image:
+        # ImageNet has files whose EXIF data is broken, and PIL would warn of every one in every epoch.
+        with warnings.catch_warnings(action="ignore"), open(path, "rb") as file, Image.open(file) as image:
+            if image.mode.startswith("I"):  # 16-bit gray: PIL would make all from 255 on white
+                image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
             return image.convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         raise UserError(f"{path}: cannot be decoded as an image") from None

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
+from fairdarts.data.settings import DataSettings, ImageNet
 from fairdarts.data.sources import Source
 
 
@@ -26,12 +27,35 @@ class Cutout(nn.Module):
         return image
 
 
-def training_transform(source: Source, cutout: int) -> v2.Compose:
+def training_transform(source: Source, settings: DataSettings) -> v2.Compose:
+    """What the settings do to an image of their source: (PIL image or uint8 [C, H, W]) → float32 [C, size, size]."""
+    if isinstance(settings, ImageNet):
+        return resized_crop(source, settings.crop_scale, settings.color_jitter)
+    return padded_crop(source, settings.cutout)
+
+
+def padded_crop(source: Source, cutout: int) -> v2.Compose:
     """Resize, random crop, flip, normalize, cutout: as for CIFAR in DARTS, with padding in proportion (32 px: 4)."""
     steps = [v2.ToImage(), v2.Resize(source.image, antialias=True), v2.RandomCrop(source.image, source.image // 8)]
-    if source.flip:
-        steps.append(v2.RandomHorizontalFlip())
-    steps += [v2.ToDtype(torch.float32, scale=True), v2.Normalize(source.mean, source.std), v2.ToPureTensor()]
-    if cutout:
-        steps.append(Cutout(cutout))
-    return v2.Compose(steps)
+    steps += [*_flip(source), *_normalize(source)]
+    return v2.Compose([*steps, Cutout(cutout)] if cutout else steps)
+
+
+def resized_crop(source: Source, scale: tuple[float, float], jitter: tuple[float, float, float, float]) -> v2.Compose:
+    """A random part of the image, resized (Inception, arXiv:1409.4842), flip, colour jitter, normalize: for ImageNet.
+
+    The part has a share of the area from `scale` and an aspect ratio from 3/4 to 4/3. `jitter` is that of brightness,
+    contrast, saturation and hue, in random order. All of it is done by PIL, the crop first, so that nothing is computed
+    for pixels that the network does not see.
+    """
+    steps = [v2.RandomResizedCrop(source.image, scale, ratio=(3 / 4, 4 / 3), antialias=True), *_flip(source)]
+    steps += [v2.ColorJitter(*jitter)] if any(jitter) else []
+    return v2.Compose([*steps, v2.ToImage(), *_normalize(source)])
+
+
+def _flip(source: Source) -> list[nn.Module]:
+    return [v2.RandomHorizontalFlip()] if source.flip else []
+
+
+def _normalize(source: Source) -> list[nn.Module]:
+    return [v2.ToDtype(torch.float32, scale=True), v2.Normalize(source.mean, source.std), v2.ToPureTensor()]

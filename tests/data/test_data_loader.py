@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from fairdarts.data.loader import Augmented, EndlessBatches, batches, split
+from fairdarts.data.loader import Augmented, EndlessBatches, batches
 
 CPU = torch.device("cpu")
 
@@ -30,9 +30,11 @@ class Noise(nn.Module):
         return image + torch.rand(()) / 2
 
 
-def served(start: int, count: int, workers: int = 0, seed: int = 3) -> list[tuple[Tensor, Tensor]]:
+def served(
+    start: int, count: int, workers: int = 0, seed: int = 3, shard: tuple[int, int] = (0, 1)
+) -> list[tuple[Tensor, Tensor]]:
     dataset = Augmented(Numbered(), Noise())
-    return list(islice(batches(dataset, list(range(10, 23)), 4, seed, start, workers, CPU), count))
+    return list(islice(batches(dataset, list(range(10, 23)), 4, seed, start, workers, CPU, shard), count))
 
 
 @st.composite
@@ -85,6 +87,17 @@ def test_batches_are_the_same_after_a_resume_and_with_any_number_of_workers(star
         assert torch.equal(labels, expected_labels)
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("start", [0, 2, 5])
+@pytest.mark.parametrize("of", [2, 4])
+def test_the_shards_of_a_batch_are_the_whole_batch(of: int, start: int, workers: int):
+    parts = [served(start, 4, workers, shard=(number, of)) for number in range(of)]
+    for whole, *shards in zip(served(start, 4), *parts, strict=True):
+        assert all(len(images) == len(labels) == 4 // of for images, labels in shards)
+        for tensor, pieces in zip(whole, zip(*shards, strict=True), strict=True):
+            assert torch.equal(torch.cat(pieces), tensor)
+
+
 def test_another_seed_augments_and_orders_otherwise():
     one, other = served(0, 2), served(0, 2, seed=4)
     assert not torch.equal(one[0][1], other[0][1])
@@ -127,20 +140,3 @@ def test_workers_leave_ctrl_c_to_their_parent(request: pytest.FixtureRequest):
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background may have none
     assert all(next(batches(Handlers(), [0, 1], 2, 0, 0, 1, CPU))[1])
     assert not any(next(batches(Handlers(), [0, 1], 2, 0, 0, 0, CPU))[1])
-
-
-@given(st.integers(0, 200), st.floats(0, 1))
-def test_a_split_is_disjoint_and_complete(size: int, portion: float):
-    first, second = split(size, portion)
-    assert sorted(first + second) == list(range(size))
-    assert len(first) == int(size * portion)
-
-
-def test_a_split_is_shuffled_and_the_same_for_all_seeds():
-    torch.manual_seed(1)
-    before = torch.get_rng_state()
-    first = split(100, 0.5)
-    assert torch.equal(torch.get_rng_state(), before)
-    torch.manual_seed(2)
-    assert split(100, 0.5) == first
-    assert sorted(first[0]) != list(range(50))

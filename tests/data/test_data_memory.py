@@ -19,13 +19,13 @@ from fairdarts.data.loader import EndlessBatches
 from fairdarts.data.memory import batch_transform, kept_batches, mixed_radix, on_device
 from fairdarts.data.settings import Cifar10, Cifar100, Digits
 from fairdarts.data.sources import CIFAR10_STATISTICS, Source, open_source
-from fairdarts.data.transforms import training_transform
+from fairdarts.data.transforms import padded_crop
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import Run, create, open_run
 from fairdarts.runtime.stop import Interrupted, Stop
 from fairdarts.search.loop import search
 from fairdarts.search.settings import SearchSettings
-from fairdarts.spaces.cell import load_space
+from fairdarts.spaces.space import load_space
 
 CPU = torch.device("cpu")
 SERVED = {"batch_size": 2, "train_portion": 0.5, "cutout": 0, "workers": 0}
@@ -82,7 +82,7 @@ def test_the_distribution_is_that_of_the_transforms(flip: bool, cutout: int, cha
     assert len(number_of) == count
 
     torch.manual_seed(0)
-    one_by_one = training_transform(source, cutout)
+    one_by_one = padded_crop(source, cutout)
     transformed = doubled(torch.stack([one_by_one(image[0]) for _ in range(draws)]), source)
     assert set(transformed) == set(number_of)
     assert_uniform([number_of[key] for key in transformed], radices)
@@ -164,6 +164,20 @@ def test_a_start_at_n_is_what_follows_n_batches(given: tuple[list[int], int, int
     for one, other in zip(skipped, kept_batches(source, 3, indices, batch_size, seed, start), strict=False):
         assert torch.equal(one[0], other[0])
         assert torch.equal(one[1], other[1])
+
+
+@pytest.mark.parametrize("start", [0, 2, 5])  # three batches make a pass
+@pytest.mark.parametrize("of", [2, 6])
+def test_the_shards_of_a_batch_are_the_whole_batch(of: int, start: int):
+    source = on_device(source_of(8, images=random_images(20, 3, 8)), CPU)
+
+    def served(shard: tuple[int, int]) -> list[tuple[Tensor, Tensor]]:
+        return list(islice(kept_batches(source, 3, list(range(1, 20)), 6, 4, start, shard), 4))
+
+    for whole, *shards in zip(served((0, 1)), *(served((number, of)) for number in range(of)), strict=True):
+        assert all(len(images) == len(labels) == 6 // of for images, labels in shards)
+        for tensor, pieces in zip(whole, zip(*shards, strict=True), strict=True):
+            assert torch.equal(torch.cat(pieces), tensor)
 
 
 def test_batches_are_in_channels_last_each_label_with_its_image():
@@ -284,7 +298,7 @@ def test_a_search_on_digits_goes_on_to_the_same_bits(tiny_recipe: Path):
 def test_a_search_takes_digits_from_memory_and_streams_the_rest(tiny_recipe: Path, monkeypatch, kind: str):
     taken = []
     for name in ("batches", "kept_batches"):
-        monkeypatch.setattr(f"fairdarts.search.loop.{name}", lambda *_, name=name, **__: taken.append(name))
+        monkeypatch.setattr(f"fairdarts.search.setup.{name}", lambda *_, name=name, **__: taken.append(name))
     settings = check(SearchSettings, read_yaml(tiny_recipe), tiny_recipe, {"data.kind": kind})
     space, source = load_space(settings.space), open_source(settings.data)
     with pytest.raises((TypeError, AttributeError)):  # there is nothing to search with

@@ -1,5 +1,7 @@
 """Training sets: what they hold, and what is said where they are missing or broken."""
 
+import io
+import warnings
 from multiprocessing import active_children
 from pathlib import Path
 from urllib.error import URLError
@@ -12,15 +14,20 @@ from torchvision import datasets
 
 from fairdarts.config import UserError
 from fairdarts.data.loader import Augmented, batches
-from fairdarts.data.settings import Cifar10, Cifar100, Digits, Fake, Folder
+from fairdarts.data.settings import Cifar10, Cifar100, Digits, Fake, Folder, ImageNet
 from fairdarts.data.sources import Source, open_source
-from fairdarts.data.transforms import training_transform
+from fairdarts.data.transforms import padded_crop
 
 SERVED = {"batch_size": 2, "train_portion": 0.5, "cutout": 0, "workers": 0}
 
 
 def open_folder(root: Path) -> Source:
     return open_source(Folder(kind="folder", root=str(root), image_size=16, **SERVED))
+
+
+def open_imagenet(root: Path) -> Source:
+    settings = {"held_out": 1, "crop_scale": (0.5, 1.0), "color_jitter": (0.0, 0.0, 0.0, 0.0), "image_size": 16}
+    return open_source(ImageNet(kind="imagenet", root=str(root), batch_size=2, workers=0, **settings))
 
 
 @pytest.fixture
@@ -100,6 +107,96 @@ def test_an_empty_class_is_named(photos: Path):
     assert message(error) == f"data.root: {photos}/bird: no image in this class folder"
 
 
+@pytest.mark.parametrize("inside", [".", "train"])
+def test_imagenet_s_images_may_lie_deeper_and_are_not_opened_to_be_found(tmp_path: Path, inside: str):
+    for name in ("n01", "n02"):
+        (tmp_path / inside / name / "images").mkdir(parents=True)
+        for number in range(3):
+            (tmp_path / inside / name / "images" / f"{number}.JPEG").symlink_to("nowhere")
+        (tmp_path / inside / name / f"{name}_boxes.txt").write_text("not an image")
+    source = open_imagenet(tmp_path)
+    assert source.classes == ("n01", "n02")
+    assert source.image == 16
+    assert [label for _, label in source.dataset.samples] == [0, 0, 0, 1, 1, 1]
+    with pytest.raises(UserError) as error:
+        source.dataset[0]
+    assert message(error) == f"{tmp_path / inside}/n01/images/0.JPEG: cannot be decoded as an image"
+
+
+def test_imagenet_s_test_images_are_never_read(photos: Path, tmp_path: Path):
+    root = tmp_path / "root"
+    for part in ("val", "test"):
+        for name in ("cat", "dog"):
+            (root / part / name).mkdir(parents=True)
+            (root / part / name / "0.png").write_bytes((photos / name / "0.png").read_bytes())
+    with pytest.raises(UserError) as error:
+        open_imagenet(root)
+    assert message(error) == f"data.root: {root}/train: no such folder"
+    (root / "train").mkdir()
+    with pytest.raises(UserError) as error:
+        open_imagenet(root)
+    assert message(error).startswith(f"data.root: {root}/train: class folders (root/CLASS/IMAGE): 0, should be")
+    (root / "train").rmdir()
+    photos.rename(root / "train")
+    source = open_imagenet(root)
+    assert len(source.dataset) == 6
+    assert all(Path(path).is_relative_to(root / "train") for path, _ in source.dataset.samples)
+
+
+def encoded(image: Image.Image, form: str, **how: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, form, **how)
+    return file.getvalue()
+
+
+def palette() -> Image.Image:
+    image = Image.new("P", (20, 20), 1)
+    image.putpalette([0, 0, 0, 200, 100, 50, 255, 255, 255])
+    return image
+
+
+CMYK = encoded(Image.new("CMYK", (20, 20), (55, 155, 205, 0)), "JPEG", quality=95)
+BROKEN_EXIF = b"Exif\0\0II*\0\x08\0\0\0\x05\0\x1a\x01\x05\0\x01\0\0\0\xff\xff\0\0"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param(encoded(Image.new("L", (20, 20), 77), "JPEG"), (77, 77, 77), id="gray JPEG"),
+        pytest.param(CMYK, (200, 100, 50), id="Adobe's CMYK JPEG"),
+        pytest.param(encoded(palette(), "PNG"), (200, 100, 50), id="palette"),
+        pytest.param(encoded(palette(), "PNG", transparency=1), (200, 100, 50), id="transparent colour"),
+        pytest.param(encoded(palette(), "PNG", transparency=b"\xff\x80"), (200, 100, 50), id="palette with alpha"),
+        pytest.param(encoded(Image.new("RGBA", (20, 20), (200, 100, 50, 99)), "PNG"), (200, 100, 50), id="RGBA"),
+        pytest.param(encoded(Image.new("LA", (20, 20), (77, 99)), "PNG"), (77, 77, 77), id="gray with alpha"),
+        pytest.param(encoded(Image.new("1", (20, 20), 1), "PNG"), (255, 255, 255), id="bits"),
+        *(
+            pytest.param(encoded(Image.fromarray(np.full((20, 20), value, dtype=np.uint16)), form), (level,) * 3, id=id)
+            for form in ("PNG", "TIFF", "PPM")
+            for value, level, id in ((77 * 256 + 200, 77, f"16-bit {form}"), (65535, 255, f"white 16-bit {form}"))
+        ),
+        pytest.param(
+            encoded(Image.new("RGB", (20, 20), (77, 77, 77)), "JPEG", exif=BROKEN_EXIF), (77, 77, 77), id="broken EXIF"
+        ),
+    ],
+)
+def test_every_kind_of_image_becomes_rgb_without_a_word(photos: Path, content: bytes, expected: tuple[int, int, int]):
+    (photos / "cat" / "0.png").write_bytes(content)  # what a file is, its content says, as in ImageNet itself
+    with warnings.catch_warnings(action="error"):
+        image, _ = open_folder(photos).dataset[0]
+    assert image.mode == "RGB"
+    assert image.size == (20, 20)
+    colors = np.asarray(image).reshape(-1, 3)
+    assert np.abs(colors.astype(int) - expected).max() <= 2  # JPEG rounds
+
+
+def test_the_cmyk_image_of_this_test_is_adobe_s_and_the_exif_data_is_broken():
+    assert b"Adobe" in CMYK
+    content = encoded(Image.new("RGB", (20, 20)), "JPEG", exif=BROKEN_EXIF)
+    with pytest.warns(UserWarning, match="File Read"), Image.open(io.BytesIO(content)) as image:
+        image.load()
+
+
 def undecodable(path: Path) -> None:
     path.write_text("not an image")
 
@@ -117,12 +214,25 @@ def test_an_image_that_cannot_be_read_is_named(photos: Path, spoil, workers: int
     broken = photos / "dog" / "1.png"
     spoil(broken)
     source = open_folder(photos)
-    dataset = Augmented(source.dataset, training_transform(source, 0))
+    dataset = Augmented(source.dataset, padded_crop(source, 0))
     stream = batches(dataset, list(range(6)), 6, 0, 0, workers, torch.device("cpu"))
     with pytest.raises(UserError) as error:
         next(stream)
     assert message(error) == f"{broken}: cannot be decoded as an image"
     assert not active_children()  # a worker left behind speaks of its death when the process ends
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+def test_an_image_that_is_cut_anywhere_is_named(photos: Path, form: str):
+    path = photos / "cat" / "0.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    content = encoded(Image.fromarray(pixels), form)
+    dataset = open_folder(photos).dataset
+    for length in range(0, len(content) - 20, 7):  # a PNG's last 20 bytes hold no pixels
+        path.write_bytes(content[:length])
+        with pytest.raises(UserError) as error:
+            dataset[0]
+        assert message(error) == f"{path}: cannot be decoded as an image"
 
 
 @pytest.mark.parametrize("reason", [URLError("no route to host"), OSError(28, "No space left on device")])

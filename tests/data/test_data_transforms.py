@@ -8,14 +8,18 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fairdarts.data import transforms
+from fairdarts.data.loader import Augmented
+from fairdarts.data.settings import Folder, ImageNet
 from fairdarts.data.sources import CIFAR10_STATISTICS, DIGITS_STATISTICS, IMAGENET_STATISTICS, Source
-from fairdarts.data.transforms import Cutout, training_transform
+from fairdarts.data.transforms import Cutout, padded_crop, resized_crop, training_transform
 
 KINDS = {
     "digits": Source(None, (), 8, *DIGITS_STATISTICS, flip=False),
     "cifar": Source(None, (), 32, *CIFAR10_STATISTICS),
     "folder": Source(None, (), 16, *IMAGENET_STATISTICS),
 }
+IMAGENET = Source(None, (), 48, *IMAGENET_STATISTICS)
+STILL = (0.0, 0.0, 0.0, 0.0)
 
 
 def picture(source: Source, height: int, width: int, value: int = 128) -> Image.Image | torch.Tensor:
@@ -31,7 +35,7 @@ def picture(source: Source, height: int, width: int, value: int = 128) -> Image.
 @pytest.mark.parametrize("cutout", [0, 4])
 def test_every_image_becomes_a_square_of_the_source_s_size(kind: str, height: int, width: int, cutout: int):
     source = KINDS[kind]
-    out = training_transform(source, cutout)(picture(source, height, width))
+    out = padded_crop(source, cutout)(picture(source, height, width))
     assert type(out) is torch.Tensor
     assert out.dtype == torch.float32
     assert out.shape == (len(source.mean), source.image, source.image)
@@ -41,7 +45,7 @@ def test_every_image_becomes_a_square_of_the_source_s_size(kind: str, height: in
 @pytest.mark.parametrize("value", [0, 77, 255])
 def test_numbers_are_normalized_by_the_source_s_statistics(kind: str, value: int):
     source = KINDS[kind]
-    out = training_transform(source, 0)(picture(source, source.image, source.image, value))
+    out = padded_crop(source, 0)(picture(source, source.image, source.image, value))
     border = source.image // 8  # there the crop may show its padding
     inner = out[:, border:-border, border:-border]
     for channel, mean, std in zip(inner, source.mean, source.std, strict=True):
@@ -56,9 +60,9 @@ def test_digits_are_never_mirrored_and_other_images_are():
     half = torch.zeros(1, 8, 8, dtype=torch.uint8)
     half[..., :4] = 255
     torch.manual_seed(0)
-    transform = training_transform(KINDS["digits"], 0)
+    transform = padded_crop(KINDS["digits"], 0)
     assert all(leans_left(transform(half)) for _ in range(64))
-    transform = training_transform(KINDS["digits"]._replace(flip=True), 0)
+    transform = padded_crop(KINDS["digits"]._replace(flip=True), 0)
     assert {leans_left(transform(half)) for _ in range(64)} == {True, False}
 
 
@@ -101,3 +105,104 @@ def test_cutout_reaches_every_pixel():
     torch.manual_seed(0)
     counts = sum((Cutout(2)(torch.ones(1, 5, 4)) == 0).int() for _ in range(400))
     assert int(counts.min()) > 0
+
+
+def levels(image: torch.Tensor) -> torch.Tensor:
+    """The normalized image [3, H, W] as values from 0 to 255."""
+    mean, std = (torch.tensor(value)[:, None, None] for value in IMAGENET_STATISTICS)
+    return (image * std + mean) * 255
+
+
+@pytest.mark.parametrize("jitter", [STILL, (0.4, 0.4, 0.4, 0.2)])
+@pytest.mark.parametrize(("height", "width"), [(48, 48), (375, 500), (50, 20), (1, 1), (1, 40), (90, 2)])
+def test_a_part_of_any_image_becomes_a_square(height: int, width: int, jitter: tuple[float, float, float, float]):
+    torch.manual_seed(0)
+    for _ in range(10):
+        out = resized_crop(IMAGENET, (0.08, 1.0), jitter)(picture(IMAGENET, height, width))
+        assert type(out) is torch.Tensor
+        assert out.dtype == torch.float32
+        assert out.shape == (3, 48, 48)
+
+
+@pytest.mark.parametrize("value", [0, 77, 255])
+def test_parts_are_normalized_by_imagenet_s_statistics(value: int):
+    out = resized_crop(IMAGENET, (0.1, 1.0), STILL)(picture(IMAGENET, 60, 70, value))
+    for channel, mean, std in zip(out, *IMAGENET_STATISTICS, strict=True):
+        torch.testing.assert_close(channel, torch.full_like(channel, (value / 255 - mean) / std))
+
+
+def test_a_part_has_its_share_of_the_area_and_a_moderate_aspect_and_may_be_mirrored():
+    columns, rows = np.meshgrid(np.arange(200, dtype=np.uint8), np.arange(160, dtype=np.uint8))
+    image = Image.fromarray(np.stack([columns, rows, rows], axis=-1))
+    transform = resized_crop(IMAGENET, (0.3, 0.5), STILL)
+    torch.manual_seed(0)
+    ramps = [levels(transform(image)) for _ in range(200)]
+    widths = torch.stack([(ramp[0, 24, -2] - ramp[0, 24, 1]) * 48 / 45 for ramp in ramps])  # borders are rounded off
+    heights = torch.stack([(ramp[1, -2, 24] - ramp[1, 1, 24]) * 48 / 45 for ramp in ramps])
+    assert bool((heights > 0).all())
+    assert 60 < int((widths > 0).sum()) < 140
+    shares, aspects = widths.abs() * heights / (200 * 160), widths.abs() / heights
+    assert 0.29 < float(shares.min()) < 0.33
+    assert 0.47 < float(shares.max()) < 0.51
+    assert 0.73 < float(aspects.min()) < 0.8
+    assert 1.25 < float(aspects.max()) < 1.36
+
+
+def test_a_part_is_averaged_where_it_is_made_smaller():
+    stripes = np.zeros((480, 480, 3), dtype=np.uint8)
+    stripes[:, np.arange(480) // 2 % 2 == 0] = 255  # ten pixels become one, of which the middle two are of one stripe
+    out = levels(resized_crop(IMAGENET, (1.0, 1.0), STILL)(Image.fromarray(stripes)))
+    assert float((out - 127.5).abs().max()) < 10
+
+
+@pytest.mark.parametrize(
+    ("jitter", "changed"),
+    [
+        (STILL, set()),
+        ((0.4, 0.0, 0.0, 0.0), {"mean", "contrast", "chroma"}),
+        ((0.0, 0.4, 0.0, 0.0), {"contrast", "chroma"}),
+        ((0.0, 0.0, 0.4, 0.0), {"chroma"}),
+        ((0.0, 0.0, 0.0, 0.3), {"hue"}),
+        ((0.1, 0.1, 0.1, 0.1), {"mean", "contrast", "chroma", "hue"}),
+    ],
+)
+def test_jitter_changes_what_it_names(jitter: tuple[float, float, float, float], changed: set[str]):
+    gray = np.full((48, 48, 3), 60, dtype=np.uint8)
+    gray[:24] = 120
+    color = np.full((48, 48, 3), (150, 100, 50), dtype=np.uint8)
+    transform = resized_crop(IMAGENET, (1.0, 1.0), jitter)
+    torch.manual_seed(0)
+    found = {"mean": [], "contrast": [], "chroma": [], "hue": []}
+    for _ in range(40):
+        shades, pixel = levels(transform(Image.fromarray(gray))), levels(transform(Image.fromarray(color)))[:, 0, 0]
+        found["mean"].append(float(shades.mean()))
+        found["contrast"].append(float(shades.max() - shades.min()))
+        found["chroma"].append(float(pixel.max() - pixel.min()))
+        found["hue"].append(float((pixel[1] - pixel.min()) / (pixel.max() - pixel.min())) * 60)  # where red is most
+    assert {name for name, values in found.items() if max(values) - min(values) > 3} == changed
+
+
+def test_an_image_is_augmented_as_its_seed_says():
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 70, 3), dtype=np.uint8)
+    dataset = Augmented([(Image.fromarray(pixels), 0)], resized_crop(IMAGENET, (0.3, 1.0), (0.4, 0.4, 0.4, 0.2)))
+    seen = []
+    for seed in (1, 2, 1, 2):
+        torch.manual_seed(len(seen))
+        seen.append(dataset[0, seed][0])
+    assert torch.equal(seen[0], seen[2])
+    assert torch.equal(seen[1], seen[3])
+    assert not torch.equal(seen[0], seen[1])
+
+
+def test_settings_choose_the_transform():
+    jitter, scale = (0.4, 0.4, 0.4, 0.2), (0.3, 0.6)
+    served = {"root": "images", "batch_size": 2, "workers": 0}
+    large = ImageNet(kind="imagenet", held_out=1, crop_scale=scale, color_jitter=jitter, **served)
+    small = Folder(kind="folder", train_portion=0.5, cutout=9, **served)
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 70, 3), dtype=np.uint8))
+    for settings, expected in ((large, resized_crop(IMAGENET, scale, jitter)), (small, padded_crop(IMAGENET, 9))):
+        outs = []
+        for transform in (training_transform(IMAGENET, settings), expected):
+            torch.manual_seed(3)
+            outs.append(transform(image))
+        assert torch.equal(*outs)

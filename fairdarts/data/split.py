@@ -1,0 +1,54 @@
+"""Which images train the weights, and which are held out to train the architecture."""
+
+import os
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from fairdarts.config import UserError
+from fairdarts.data.settings import DataSettings, ImageNet
+from fairdarts.data.sources import Source
+from fairdarts.runtime.seed import fold
+
+SPLIT_SEED = 0  # all seeds of a recipe share one split, as DARTS' first half and second half do
+
+
+def halves(settings: DataSettings, source: Source, seed: int) -> tuple[list[int], list[int]]:
+    """Indices of training and of held-out images: disjoint, and all of them together.
+
+    Of ImageNet, so many of every class are held out as the settings say; which ones is decided by the seed, the class's
+    name and the names of its files, whatever other classes there are. Of other sets it is a portion, the same for all
+    seeds. Raises UserError naming the folder of a class that would have no image left to train with.
+    """
+    if not isinstance(settings, ImageNet):
+        return split(len(source.dataset), settings.train_portion)
+    samples = source.dataset.samples
+    of_class: list[list[int]] = [[] for _ in source.classes]
+    for index, (_, label) in enumerate(samples):
+        of_class[label].append(index)
+    held_out: set[int] = set()
+    for name, indices in zip(source.classes, of_class, strict=True):
+        if len(indices) <= settings.held_out:
+            count = f"{len(indices)} images, should be at least {settings.held_out + 1}"
+            why = f"data.held_out {settings.held_out}, and one to train with"
+            raise UserError(f"data.root: {Path(source.dataset.root) / name}: {count} ({why})")
+        indices.sort(key=lambda index: samples[index][0])
+        generator = torch.Generator().manual_seed(fold(seed, zlib.crc32(os.fsencode(name))))
+        chosen = torch.randperm(len(indices), generator=generator)[: settings.held_out].tolist()
+        held_out.update(indices[position] for position in chosen)
+    return [index for index in range(len(samples)) if index not in held_out], sorted(held_out)
+
+
+def held_out_names(source: Source, indices: Sequence[int]) -> list[str]:
+    """Sorted paths CLASS/…/IMAGE of images of class folders, as they lie in the folder of the classes."""
+    dataset = source.dataset
+    return sorted(Path(dataset.samples[index][0]).relative_to(dataset.root).as_posix() for index in indices)
+
+
+def split(size: int, portion: float) -> tuple[list[int], list[int]]:
+    """Shuffled indices of two disjoint parts of `size` images, the first with that portion."""
+    order = torch.randperm(size, generator=torch.Generator().manual_seed(SPLIT_SEED)).tolist()
+    cut = int(size * portion)
+    return order[:cut], order[cut:]

@@ -1,0 +1,116 @@
+"""The data section: what it accepts, what it refuses, and whether it holds images out."""
+
+import pytest
+import yaml
+
+from fairdarts.config import Settings, UserError, check, describe, dump_yaml
+from fairdarts.data.settings import DataSettings
+
+IMAGENET = {
+    "kind": "imagenet",
+    "root": "images",
+    "batch_size": 8,
+    "workers": 2,
+    "held_out": 50,
+    "crop_scale": [0.08, 1],
+    "color_jitter": [0.4, 0.4, 0.4, 0.2],
+}
+
+
+class Whole(Settings):
+    """Settings with a data section."""
+
+    data: DataSettings
+    """the images"""
+
+
+def accepted(**changes: object) -> DataSettings:
+    return check(Whole, {"data": {**IMAGENET, **changes}}, "r.yaml").data
+
+
+def refusal(**changes: object) -> str:
+    with pytest.raises(UserError) as error:
+        accepted(**changes)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_imagenet_is_224_pixels_unless_told_otherwise():
+    assert accepted().image_size == 224
+    assert accepted(image_size=64).image_size == 64
+    assert check(Whole, {"data": IMAGENET}, "r.yaml", {"data.crop_scale": "[0.5, 0.5]"}).data.crop_scale == (0.5, 0.5)
+
+
+def test_imagenet_survives_being_written():
+    settings = Whole(data=accepted())
+    assert check(Whole, yaml.safe_load(dump_yaml(settings)), "settings.yaml") == settings
+
+
+@pytest.mark.parametrize("scale", [[0, 1], [0.5, 0.2], [0.5, 1.01], [-0.1, 0.5]])
+def test_shares_of_an_area_are_in_order_and_within_it(scale: list[float]):
+    wanted = "should be a smallest and a largest share, above 0 and up to 1"
+    assert refusal(crop_scale=scale) == f"r.yaml: data.crop_scale: {[float(share) for share in scale]}: {wanted}"
+
+
+@pytest.mark.parametrize("jitter", [[-0.1, 0, 0, 0], [0, -1, 0, 0], [0, 0, -1, 0], [0, 0, 0, -0.1], [0, 0, 0, 0.51]])
+def test_jitter_is_positive_and_hue_at_most_half_the_circle(jitter: list[float]):
+    wanted = "should be 0 or more each, and hue, the last, up to 0.5"
+    assert refusal(color_jitter=jitter) == f"r.yaml: data.color_jitter: {[float(part) for part in jitter]}: {wanted}"
+
+
+def test_jitter_may_be_nothing_or_all_there_is():
+    assert accepted(color_jitter=[0, 0, 0, 0]).color_jitter == (0, 0, 0, 0)
+    assert accepted(color_jitter=[3, 3, 3, 0.5]).color_jitter == (3, 3, 3, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("held_out", 0),
+        ("image_size", 3),
+        ("crop_scale", [0.5]),
+        ("crop_scale", [float("nan"), 1]),
+        ("color_jitter", [0, 0, 0]),
+        ("color_jitter", [0, 0, 0, float("nan")]),
+        ("train_portion", 0.5),
+        ("cutout", 16),
+    ],
+)
+def test_what_does_not_fit_is_named(key: str, value: object):
+    assert refusal(**{key: value}).startswith(f"r.yaml: data.{key}")
+
+
+def test_a_recipe_must_say_where_the_images_are():
+    with pytest.raises(UserError, match=r"^r.yaml: data.root: is missing$"):
+        check(Whole, {"data": {name: value for name, value in IMAGENET.items() if name != "root"}}, "r.yaml")
+
+
+@pytest.mark.parametrize("kind", ["digits", "cifar10", "cifar100", "folder", "fake"])
+def test_portioned_sets_hold_out_what_the_portion_leaves(kind: str):
+    content = {"kind": kind, "batch_size": 8, "workers": 0, "cutout": 0}
+    content |= {"root": "images"} if kind in ("cifar10", "cifar100", "folder") else {}
+    for portion in (0.5, 1):
+        assert check(Whole, {"data": {**content, "train_portion": portion}}, "r.yaml").data.holds_out == (portion < 1)
+
+
+def test_imagenet_always_holds_images_out():
+    assert accepted(held_out=1).holds_out is True
+
+
+def test_the_command_line_switches_between_portions_and_images_of_every_class():
+    told = {"data.kind": "digits", "data.train_portion": "0.5", "data.cutout": "0"}
+    assert check(Whole, {"data": IMAGENET}, "r.yaml", told).data.kind == "digits"
+    folder = {"kind": "folder", "root": "images", "batch_size": 8, "workers": 0, "train_portion": 0.5, "cutout": 0}
+    data = check(Whole, {"data": folder}, "r.yaml", {"data.kind": "imagenet"}).data
+    assert (data.held_out, data.crop_scale, data.color_jitter) == (50, (0.08, 1), (0, 0, 0, 0))
+    told = {"data.kind": "imagenet", "data.held_out": "5", "data.crop_scale": "[0.2, 1]"}
+    data = check(Whole, {"data": folder}, "r.yaml", told).data
+    assert (data.held_out, data.crop_scale) == (5, (0.2, 1))
+
+
+def test_every_setting_has_its_help():
+    lines = {line.split()[0]: line for line in describe(Whole).splitlines()}
+    assert "digits | cifar10 | cifar100 | folder | imagenet | fake" in lines["--data.kind"]
+    for key in ("held_out", "crop_scale", "color_jitter"):
+        assert lines[f"--data.{key}"].endswith(" [imagenet]")
+        assert len(lines[f"--data.{key}"].split()) > 5
