@@ -5,18 +5,17 @@ leaves the state (the ReLU, pooling, skip connections). All else that arrives at
 """
 
 from collections.abc import Iterator
-from contextlib import nullcontext
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from fairdarts.disturbance import Disturbance
 from fairdarts.ops.cell import OPS, FactorizedReduce, Zero, relu_conv_bn
 from fairdarts.relaxation import Gates
 from fairdarts.spaces.cell import CellSpace
+from fairdarts.supernet.again import run
 from fairdarts.supernet.chains import Term, chain_of, plain_sum
 from fairdarts.supernet.fused import fused_sum
 
@@ -169,33 +168,15 @@ class CellSupernet(nn.Module):
             c_prev_prev, c_prev, reduction_prev = c_prev, space.nodes * channels, reduction
         self.classifier = nn.Linear(c_prev, classes)
 
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """What is compiled, and computed again, one by one."""
+        return self.cells
+
     def forward(self, x: Tensor, gates: Gates, disturbance: Disturbance | None = None) -> Tensor:
         x = self.stem(x)
         s0 = s1 = F.relu(x)
         for index, cell in enumerate(self.cells):
-            x = self.run(cell, s0, s1, gates[cell.kind], disturbance, index)
+            x = run(cell, self.memory, s0, s1, gates[cell.kind], disturbance, index)
             s0, s1 = s1, F.relu(x)
         return self.classifier(x.mean((2, 3)))
-
-    def run(self, cell: SuperCell, *arguments: Any) -> Tensor:
-        if self.memory != "checkpoint" or not torch.is_grad_enabled():
-            return cell(*arguments)
-        contexts = nullcontext(), FrozenStatistics(cell)
-        return checkpoint(cell, *arguments, use_reentrant=False, context_fn=lambda: contexts)
-
-
-class FrozenStatistics:
-    """While entered, a module sees batches whose statistics it forgets afterwards, as they are only computed again.
-
-    It may be entered many times, as a graph may be gone through many times.
-    """
-
-    def __init__(self, module: nn.Module):
-        self.buffers = list(module.buffers())
-
-    def __enter__(self) -> None:
-        self.before = [buffer.clone() for buffer in self.buffers]
-
-    def __exit__(self, *_: object) -> None:
-        for buffer, before in zip(self.buffers, self.before, strict=True):
-            buffer.data.copy_(before)  # past autograd, which may have kept the buffer, but does not read it in training

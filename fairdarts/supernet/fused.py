@@ -22,6 +22,7 @@ from torch import Tensor
 
 from fairdarts.ops.depthwise import convolve, input_gradient, weight_gradient
 from fairdarts.supernet.chains import Term, Unit, plain_sum
+from fairdarts.supernet.rows import images_of, rows_of
 
 
 def fused_sum(terms: Sequence[Term], recompute: bool) -> Tensor:
@@ -108,19 +109,9 @@ class _Moments(NamedTuple):
     """1 / deviation of what the convolutions would give [K, D]"""
 
 
-def _rows(x: Tensor) -> Tensor:
-    """x [B, C, H, W] → [N, C], a row for every pixel: a view where x is in channels_last."""
-    return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
-
-
-def _images(rows: Tensor, like: Tensor) -> Tensor:
-    """rows [N, C] → [B, C, H, W] in channels_last, of the images that `like` is of."""
-    return rows.view(like.shape[0], *like.shape[2:], -1).permute(0, 3, 1, 2)
-
-
 def _moments(step: _Step) -> tuple[_Moments, Tensor]:
     """The moments; and means and unbiased variances of what the pointwise convolutions would give [2, K, D]."""
-    rows = [_rows(x) for x in step.reads]
+    rows = [rows_of(x) for x in step.reads]
     if min(map(len, rows)) < 2:
         raise ValueError("BatchNorm has no statistics of a single value: more images, or larger ones, are needed")
     count = step.weight.new_tensor([[len(own)] for own in rows])
@@ -156,16 +147,16 @@ class _FusedSum(torch.autograd.Function):
                 continue
             scaled, offset = _affine(step, moments, gates[layer.terms][:, None])
             for x, product in zip(step.reads, scaled.mT.unbind(), strict=True):
-                total = _rows(x) @ product if total is None else total.addmm_(_rows(x), product)
+                total = rows_of(x) @ product if total is None else total.addmm_(rows_of(x), product)
             total.add_(offset.sum(0))
         for number, chain, gate in zip(plan.sources, plan.chains, gates.tolist(), strict=True):
             if not chain:
                 x = tensors[number]
-                total = _rows(x) * gate if total is None else total.add_(_rows(x), alpha=gate)
+                total = rows_of(x) * gate if total is None else total.add_(rows_of(x), alpha=gate)
         ctx.plan = plan
         ctx.save_for_backward(gates, *tensors, *saved, *([] if plan.recompute else kept))
         ctx.mark_non_differentiable(*statistics)
-        return _images(total, x), *statistics
+        return images_of(total, x), *statistics
 
     @staticmethod
     def backward(ctx, pull: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
@@ -175,7 +166,7 @@ class _FusedSum(torch.autograd.Function):
         _, gates_too, *inputs_too = ctx.needs_input_grad[: 2 + plan.inputs]
         weights_too = any(ctx.needs_input_grad[2 + plan.inputs :])
         inputs, steps = saved[: plan.inputs], list(_again(plan, saved))
-        rows = _rows(pull)
+        rows = rows_of(pull)
         arriving = dict.fromkeys(range(len(plan.chains)), rows - rows.mean(0))  # at the ends of the chains, so far
         of_gates, of_inputs, of_weights = [None] * len(gates), [None] * plan.inputs, []
         for step, moments in reversed(steps):
@@ -194,13 +185,15 @@ class _FusedSum(torch.autograd.Function):
                     of_gates[number] = along[k]
                 if not layer.first[k]:  # through the ReLU between two units, in place
                     torch.ops.aten.threshold_backward.grad_input(of_entry, step.entries[k], 0, grad_input=of_entry)
-                    arriving[number] = _rows(of_entry).sub_(_rows(of_entry).mean(0))
+                    arriving[number] = rows_of(of_entry).sub_(rows_of(of_entry).mean(0))
                 elif of_entry is not None:
                     before = of_inputs[plan.sources[number]]
                     of_inputs[plan.sources[number]] = of_entry if before is None else before.add_(of_entry)
         for number, (source, chain, gate) in enumerate(zip(plan.sources, plan.chains, gates.tolist(), strict=True)):
             if not chain:
-                of_gates[number] = torch.dot(_rows(inputs[source]).reshape(-1), rows.reshape(-1)) if gates_too else None
+                of_gates[number] = (
+                    torch.dot(rows_of(inputs[source]).reshape(-1), rows.reshape(-1)) if gates_too else None
+                )
                 if inputs_too[source]:
                     before = of_inputs[source]
                     of_inputs[source] = pull * gate if before is None else before.add_(pull, alpha=gate)
@@ -227,7 +220,7 @@ def _leave(step: _Step, moments: _Moments, at: list[Tensor]) -> None:
     for number, x, product, shift in zip(
         step.layer.terms, step.reads, scaled.mT.unbind(), offset.unbind(), strict=True
     ):
-        at[number] = _images(torch.addmm(shift, _rows(x), product).relu_(), x)
+        at[number] = images_of(torch.addmm(shift, rows_of(x), product).relu_(), x)
 
 
 def _again(plan: Plan, saved: list[Tensor]) -> Iterator[tuple[_Step, _Moments]]:
@@ -256,7 +249,7 @@ def _pull_back(
     Gives ⟨pull, ŷ⟩ [K]; the gradients of what the units read; those of their kernels and pointwise weights.
     """
     count, mean, spread, scale = moments
-    cross = torch.stack([pull.t() @ _rows(x) for pull, x in zip(pulls, step.reads, strict=True)])
+    cross = torch.stack([pull.t() @ rows_of(x) for pull, x in zip(pulls, step.reads, strict=True)])
     along = (cross * step.weight).sum(2).mul_(scale)
     scaled, turned = step.weight * (scale * gates)[..., None], step.weight * (along * scale)[..., None]
     bend = (scaled.mT @ turned).div_(-count[..., None])
@@ -269,7 +262,7 @@ def _pull_back(
     ):
         of_entry = of_kernel = None
         if entries_too[k] or (weights_too and kernel is not None):
-            of_entry = _images(torch.addmm(shift[k], pulls[k], scaled[k]).addmm_(_rows(x), bend[k]), x)
+            of_entry = images_of(torch.addmm(shift[k], pulls[k], scaled[k]).addmm_(rows_of(x), bend[k]), x)
         if kernel is not None:
             of_x = of_entry
             stretch = unit.stride, unit.dilation

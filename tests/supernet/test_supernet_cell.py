@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from fairdarts.ops.cell import OPS, Separable, unit
 from fairdarts.relaxation import Gates
-from fairdarts.spaces.cell import CellSpace, load_space
+from fairdarts.spaces.cell import CellSpace
+from fairdarts.spaces.space import load_space
 from fairdarts.supernet import cell as cell_module
-from fairdarts.supernet.cell import CellSupernet, FrozenStatistics, is_shared
+from fairdarts.supernet.again import FrozenStatistics
+from fairdarts.supernet.cell import CellSupernet, is_shared
 
 SPACES = ("s1", "s1-noskip", "darts")
 SHAPES = [(3, 2, 8, 8), (2, 1, 9, 7), (2, 3, 4, 3)]

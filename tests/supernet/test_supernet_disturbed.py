@@ -9,7 +9,7 @@ from test_supernet_cell import MEMORIES, images, pair_of, random_gates, small, s
 from torch import Tensor, nn
 
 from fairdarts.disturbance import Disturbance, DropoutSettings, NoiseSettings
-from fairdarts.spaces.cell import load_space
+from fairdarts.spaces.space import load_space
 
 
 class Disturbed(nn.Module):
@@ -45,7 +45,7 @@ def test_disturbed_outputs_are_those_of_the_plain_form(memory: str, noisy: list[
         for row, edge in enumerate(cell.mixed):
             for column, name in enumerate(space.candidates):
                 if disturbance.touches(name):
-                    disturb = partial(disturbance.of_output, name=name, cell=index, edge=row, column=column)
+                    disturb = partial(disturbance.of_output, name=name, block=index, edge=row, column=column)
                     edge.candidates[column] = Disturbed(edge.candidates[column], disturb)
     pull = torch.randn(3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     out, expected = supernet(images(), gates, disturbance), plain(images(), gates)

@@ -1,0 +1,221 @@
+"""Inverted bottlenecks that read one input, under gates, as one function with its gradient written out: for the CPU.
+
+A bottleneck widens its input several times, so what costs is to go over wide tensors. The first BatchNorm needs none of
+that: its statistics, and its gradient, follow from mean and covariance of the narrow input, which all bottlenecks of a
+layer share. With input rows x [N, C], m = mean(x), V = cov(x) and weights W [E, C], the widened rows are
+ReLU6(A·(x − m)), A = s·W, s = 1 / √(diag(W·V·Wᵀ) + ε). Under a pull p [N, E] from behind the ReLU6, of mean p̄, and with
+P = pᵀ·(x − m) [E, C] and a = s·Σ_C(W·P) / N, the gradients are
+
+- of W:  s·(P − N·a·s·W·V)
+- of x:  (p − p̄)·A − (x − m)·Aᵀ·(a·A)
+
+(Ioffe and Szegedy, arXiv:1502.03167, section 3). The gate is that of the last BatchNorm's output.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fairdarts.ops.depthwise import DepthwiseConv2d, convolve, depthwise, input_gradient, weight_gradient
+from fairdarts.ops.mbconv import Bottleneck
+from fairdarts.supernet.rows import images_of, rows_of
+
+FORM = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU6, DepthwiseConv2d, nn.BatchNorm2d, nn.ReLU6, nn.Conv2d, nn.BatchNorm2d)
+
+
+def fits(module: nn.Module) -> bool:
+    """Whether a module is a bottleneck for `gated_bottlenecks`: with an expansion, its BatchNorms without weights."""
+    known = type(module) is Bottleneck and tuple(map(type, module)) == FORM
+    return known and not any(norm.affine or norm.momentum is None for norm in (module[1], module[4], module[7]))
+
+
+def gated_bottlenecks(x: Tensor, gates: Tensor, blocks: Sequence[Bottleneck], recompute: bool) -> Tensor:
+    """Σ gate · bottleneck(x) [B, D, H', W'] in training, for x [B, C, H, W] and gates [K]; the norms follow the batch.
+
+    With `recompute` nothing between input and sum is kept for the backward pass, but made again, block after block.
+    """
+    weights = [block[place].weight for block in blocks for place in (0, 3, 6)]
+    return _GatedBottlenecks.apply(blocks, recompute, x, gates, *weights)
+
+
+class _Moments(NamedTuple):
+    """What is known of the input's rows [N, C]."""
+
+    mean: Tensor
+    """[C]"""
+    spread: Tensor
+    """their covariance [C, C]"""
+
+
+class _Made(NamedTuple):
+    """What a bottleneck makes of its input; E channels wide, D in the end."""
+
+    scale: Tensor
+    """1 / deviation of what the first convolution would give [E]"""
+    wide: Tensor
+    """behind the first ReLU6 [B, E, H, W]"""
+    spread: Tensor
+    """what the depthwise convolution gives [B, E, H', W']"""
+    mean: Tensor
+    """of that [E]"""
+    inverse: Tensor
+    """1 / deviation of that [E]"""
+    entry: Tensor
+    """behind the second ReLU6 [B, E, H', W']"""
+    end: Tensor
+    """behind the last BatchNorm [B, D, H', W']"""
+    end_inverse: Tensor
+    """1 / deviation of what that reads [D]"""
+
+
+def _moments(x: Tensor) -> _Moments:
+    _check_values(x)
+    rows = rows_of(x)
+    mean = rows.mean(0)
+    return _Moments(mean, torch.addr((rows.t() @ rows).div_(len(rows)), mean, mean, alpha=-1))
+
+
+def _check_values(x: Tensor) -> None:
+    if x.numel() == x.shape[1]:
+        raise ValueError("BatchNorm has no statistics of a single value: more images, or larger ones, are needed")
+
+
+def _normalized(x: Tensor, norm: nn.BatchNorm2d, track: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """x under its BatchNorm, its mean, and 1 / its deviation."""
+    _check_values(x)
+    running = (norm.running_mean, norm.running_var) if track else (None, None)
+    return torch.native_batch_norm(x, None, None, *running, True, norm.momentum, norm.eps)
+
+
+def _make(x: Tensor, moments: _Moments, block: Bottleneck, weights: Sequence[Tensor], track: bool) -> _Made:
+    expand, kernel, project = weights
+    narrow = expand.flatten(1)  # [E, C]
+    variance = (narrow @ moments.spread).mul_(narrow).sum(1).clamp_(min=0)
+    scale = (variance + block[1].eps).rsqrt_()
+    scaled = narrow * scale[:, None]
+    wide = images_of(torch.addmm(-(scaled @ moments.mean), rows_of(x), scaled.t()).clamp_(0, 6), x)
+    if track:
+        count = x.numel() // x.shape[1]
+        block[1].running_mean.lerp_(narrow @ moments.mean, block[1].momentum)
+        block[1].running_var.lerp_(variance * (count / (count - 1)), block[1].momentum)
+        for place in (1, 4, 7):
+            block[place].num_batches_tracked.add_(1)
+    spread = convolve(wide, kernel, block[3].stride[0], 1)
+    entry, mean, inverse = _normalized(spread, block[4], track)
+    entry.clamp_(0, 6)
+    end, _, end_inverse = _normalized(images_of(rows_of(entry) @ project.flatten(1).t(), entry), block[7], track)
+    return _Made(scale, wide, spread, mean, inverse, entry, end, end_inverse)
+
+
+class _GatedBottlenecks(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, blocks: Sequence[Bottleneck], recompute: bool, x: Tensor, gates: Tensor, *weights: Tensor):
+        moments, total, kept = _moments(x), None, []
+        for number, (block, gate) in enumerate(zip(blocks, gates.tolist(), strict=True)):
+            made = _make(x, moments, block, weights[3 * number : 3 * number + 3], track=True)
+            total = made.end * gate if total is None else total.add_(made.end, alpha=gate)
+            kept += () if recompute else made
+        ctx.blocks = blocks
+        ctx.save_for_backward(x, gates, *weights, *moments, *kept)
+        return total
+
+    @staticmethod
+    def backward(ctx, pull: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            return _differentiable(ctx, pull)
+        count = len(ctx.blocks)
+        x, gates, *saved = ctx.saved_tensors
+        weights, moments, kept = saved[: 3 * count], _Moments(*saved[3 * count : 3 * count + 2]), saved[3 * count + 2 :]
+        x_too, weights_too = ctx.needs_input_grad[2], any(ctx.needs_input_grad[4:])
+        pull = pull.contiguous(memory_format=torch.channels_last)
+        rows = rows_of(pull)
+        centred = rows - rows.mean(0)
+        of_gates, of_weights, of_x = [], [], _InputGradient(x, moments) if x_too else None
+        for number, (block, gate) in enumerate(zip(ctx.blocks, gates.tolist(), strict=True)):
+            own, width = weights[3 * number : 3 * number + 3], len(_Made._fields)
+            made = _Made(*kept[number * width : (number + 1) * width]) if kept else _make(x, moments, block, own, False)
+            along = (rows * rows_of(made.end)).sum(0)
+            of_gates.append(along.sum())
+            if x_too or weights_too:
+                of_end = torch.addcmul(centred, rows_of(made.end), along, value=-1 / len(rows)).mul_(
+                    made.end_inverse * gate
+                )
+                of_weights += _pull_back(x, moments, block, own, made, of_end, of_x, weights_too)
+        if not of_weights:
+            of_weights = [None] * len(weights)
+        return None, None, of_x.whole() if x_too else None, torch.stack(of_gates), *of_weights
+
+
+class _InputGradient:
+    """The gradient of x, added up over bottlenecks."""
+
+    def __init__(self, x: Tensor, moments: _Moments):
+        self.x, self.moments, self.total = x, moments, None
+        self.bend = torch.zeros_like(moments.spread)
+        self.shift = torch.zeros_like(moments.mean)
+
+    def add(self, pull: Tensor, mean: Tensor, scaled: Tensor, along: Tensor) -> None:
+        """Of a pull on the widened rows [N, E]: its mean, A [E, C], a [E]."""
+        self.total = pull @ scaled if self.total is None else self.total.addmm_(pull, scaled)
+        self.bend.addmm_(scaled.t(), scaled * along[:, None], alpha=-1)
+        self.shift.sub_(mean @ scaled)
+
+    def whole(self) -> Tensor:
+        """[B, C, H, W]"""
+        self.total.addmm_(rows_of(self.x), self.bend).add_(self.shift - self.moments.mean @ self.bend)
+        return images_of(self.total, self.x)
+
+
+def _pull_back(
+    x: Tensor,
+    moments: _Moments,
+    block: Bottleneck,
+    weights: Sequence[Tensor],
+    made: _Made,
+    pull: Tensor,
+    of_x: _InputGradient | None,
+    weights_too: bool,
+) -> list[Tensor | None]:
+    """The gradients of a bottleneck's weights under a pull [N', D] on what its last BatchNorm reads; adds x's up."""
+    expand, kernel, project = weights
+    masked, unnormalized = torch.ops.aten.hardtanh_backward, torch.ops.aten.native_batch_norm_backward
+    of_entry = masked(images_of(pull @ project.flatten(1), made.entry), made.entry, 0, 6)
+    known = (None, None, None, made.mean, made.inverse, True, block[4].eps, (True, False, False))
+    of_spread = unnormalized(of_entry, made.spread, *known)[0]
+    stride = block[3].stride[0]
+    of_wide = rows_of(masked(input_gradient(of_spread, made.wide, kernel, stride, 1), made.wide, 0, 6))
+    mean, narrow = of_wide.mean(0), expand.flatten(1)
+    cross = torch.addr(of_wide.t() @ rows_of(x), mean, moments.mean, alpha=-len(of_wide))  # P
+    along = (cross * narrow).sum(1).mul_(made.scale / len(of_wide))  # a
+    if of_x is not None:
+        of_x.add(of_wide, mean, narrow * made.scale[:, None], along)
+    if not weights_too:
+        return [None, None, None]
+    turned = narrow * (along * made.scale * len(of_wide))[:, None]
+    of_expand = (cross - turned @ moments.spread).mul_(made.scale[:, None])
+    return [
+        of_expand.view_as(expand),
+        weight_gradient(of_spread, made.wide, kernel, stride, 1),
+        (pull.t() @ rows_of(made.entry)).view_as(project),
+    ]
+
+
+def _differentiable(ctx, pull: Tensor) -> tuple[Tensor | None, ...]:
+    """The gradients as functions of all that they depend on, for second derivatives."""
+    tensors = [tensor.view_as(tensor) for tensor in ctx.saved_tensors[: len(ctx.needs_input_grad) - 2]]
+    x, gates, *weights = tensors
+    total = 0
+    for number, block in enumerate(ctx.blocks):
+        expand, kernel, project = weights[3 * number : 3 * number + 3]
+        out = F.relu6(F.batch_norm(F.conv2d(x, expand), None, None, training=True, eps=block[1].eps))
+        out = depthwise(out, kernel, block[3].stride[0], 1)
+        out = F.relu6(F.batch_norm(out, None, None, training=True, eps=block[4].eps))
+        total = total + gates[number] * F.batch_norm(
+            F.conv2d(out, project), None, None, training=True, eps=block[7].eps
+        )
+    wanted = [tensor for tensor, needed in zip(tensors, ctx.needs_input_grad[2:], strict=True) if needed]
+    found = iter(torch.autograd.grad(total, wanted, pull, create_graph=True))
+    return None, None, *(next(found) if needed else None for needed in ctx.needs_input_grad[2:])

@@ -1,0 +1,180 @@
+"""The chain supernet against a loop over layers and choices, with the same parameters, in float64."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fairdarts.disturbance import Disturbance, DropoutSettings, NoiseSettings
+from fairdarts.ops.depthwise import DepthwiseConv2d
+from fairdarts.relaxation import RELAXATIONS
+from fairdarts.spaces.space import load_space
+from fairdarts.supernet.again import FrozenStatistics
+from fairdarts.supernet.chain import ChainSupernet, MixedLayer
+
+SPACE = load_space("s2-small").model_copy(
+    update={"stages": load_space("s2-small").stages[1:3], "candidates": ("E3K3", "skip_connect", "E2K5", "E1K3")}
+)
+MEMORIES = ("none", "recompute", "checkpoint")
+
+
+def supernet_of(memory: str = "none") -> ChainSupernet:
+    torch.manual_seed(0)
+    return ChainSupernet(SPACE, classes=3, memory=memory).double().to(memory_format=torch.channels_last)
+
+
+def inputs() -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(3, 3, 16, 16, dtype=torch.float64, generator=generator)
+    return x, torch.randint(3, (3,), generator=generator), torch.randn(SPACE.shape, generator=generator).double()
+
+
+class Plain(nn.Module):
+    """Every layer is a sum over its choices, every choice torch's own modules (FairDARTS, eq. 5 and 6)."""
+
+    def __init__(self, supernet: ChainSupernet):
+        super().__init__()
+        self.own = copy.deepcopy(supernet)
+        for module in list(self.own.modules()):
+            for name, child in list(module.named_children()):
+                if type(child) is DepthwiseConv2d:
+                    conv = nn.Conv2d(
+                        *(child.in_channels,) * 2,
+                        child.kernel_size,
+                        child.stride,
+                        child.padding,
+                        groups=child.groups,
+                        bias=False,
+                    )
+                    conv.weight = child.weight
+                    setattr(module, name, conv)
+
+    def forward(self, x: Tensor, gates: dict[str, Tensor]) -> Tensor:
+        x = self.own.stem(x)
+        for layer, row in zip(self.own.layers, gates["layers"], strict=True):
+            x = sum(gate * choice(x) for gate, choice in zip(row, layer.candidates, strict=True))
+        return self.own.classifier(self.own.head(x).mean((2, 3)))
+
+
+def gradients(network: nn.Module, x: Tensor, labels: Tensor, alpha: Tensor, kind: str) -> list[Tensor]:
+    """Logits, and the gradients of α and all weights."""
+    alpha = alpha.clone().requires_grad_()
+    logits = network(x, {"layers": RELAXATIONS[kind](alpha)})
+    wanted = [alpha, *network.parameters()]
+    return [logits, *torch.autograd.grad(F.cross_entropy(logits, labels), wanted)]
+
+
+@pytest.mark.parametrize("kind", RELAXATIONS)
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_outputs_gradients_and_statistics_are_those_of_the_loop(memory: str, kind: str):
+    supernet = supernet_of(memory)
+    plain = Plain(supernet)
+    found, expected = (gradients(network, *inputs(), kind) for network in (supernet, plain))
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-11)
+    for one, other in zip(supernet.buffers(), plain.buffers(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+
+
+def test_evaluation_is_that_of_the_loop():
+    supernet = supernet_of()
+    plain = Plain(supernet)
+    x, labels, alpha = inputs()
+    for network in (supernet, plain):
+        gradients(network, x, labels, alpha, "sigmoid")  # moves the statistics
+        network.eval()
+    gates = {"layers": alpha.sigmoid()}
+    torch.testing.assert_close(supernet(x, gates), plain(x, gates), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_second_derivatives_are_those_of_the_loop(memory: str):
+    supernet = supernet_of(memory)
+    found = []
+    for network in (supernet, Plain(supernet)):
+        x, labels, alpha = inputs()
+        alpha.requires_grad_()
+        loss = F.cross_entropy(network(x, {"layers": alpha.sigmoid()}), labels)
+        weights = torch.autograd.grad(loss, list(network.parameters()), create_graph=True)
+        found.append(torch.autograd.grad(sum((weight**2).sum() for weight in weights), alpha)[0])
+    torch.testing.assert_close(*found, rtol=1e-8, atol=1e-10)
+
+
+def test_gradients_that_are_not_asked_for_are_not_computed():
+    supernet = supernet_of()
+    x, labels, alpha = inputs()
+    for weight in supernet.parameters():
+        weight.requires_grad_(False)
+    alpha.requires_grad_()
+    F.cross_entropy(supernet(x, {"layers": alpha.sigmoid()}), labels).backward()
+    assert all(weight.grad is None for weight in supernet.parameters())
+    plain = gradients(Plain(supernet_of()), *inputs(), "sigmoid")[1]
+    torch.testing.assert_close(alpha.grad, plain, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_less_is_kept_for_the_backward_pass(memory: str):
+    kept = {}
+    for mode in {"none", memory}:
+        supernet, total = supernet_of(mode), set()
+        x, _, alpha = inputs()
+        pack = lambda tensor, total=total: total.add((tensor.data_ptr(), tensor.numel())) or tensor  # noqa: E731
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            supernet(x, {"layers": alpha.requires_grad_().sigmoid()})
+        kept[mode] = sum(size for _, size in total)
+    assert memory == "none" or kept[memory] < 0.75 * kept["none"]
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_statistics_move_once_a_pass(memory: str):
+    supernet = supernet_of(memory)
+    gradients(supernet, *inputs(), "sigmoid")
+    assert {int(norm.num_batches_tracked) for norm in supernet.modules() if isinstance(norm, nn.BatchNorm2d)} == {1}
+    before = [buffer.clone() for buffer in supernet.buffers()]
+    with FrozenStatistics(supernet):
+        gradients(supernet, *inputs(), "sigmoid")
+    assert all(torch.equal(one, other) for one, other in zip(before, supernet.buffers(), strict=True))
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_disturbed_choices_are_disturbed_and_others_are_not(memory: str):
+    """The same place is disturbed alike however the supernet is computed, and nothing is in evaluation."""
+    noise = NoiseSettings(on="output", distribution="gaussian", std=1.0, schedule="constant", operations="skip_connect")
+    dropout = DropoutSettings(unit="image", rate=0.5, schedule="constant", operations=("E3K3",))
+    disturbance = Disturbance(noise, dropout, seed=3, done=0.0)
+    supernet, plain = supernet_of(memory), supernet_of("none")
+    x, _, alpha = inputs()
+    gates = {"layers": alpha.sigmoid()}
+    disturbed = supernet(x, gates, disturbance)
+    h = plain.stem(x)
+    for index, (layer, row) in enumerate(zip(plain.layers, gates["layers"], strict=True)):
+        outs = []
+        for column, (name, choice) in enumerate(zip(SPACE.candidates, layer.candidates, strict=True)):
+            out = choice(h)
+            touched = name in ("skip_connect", "E3K3")
+            outs.append(row[column] * (disturbance.of_output(out, name, index, 0, column) if touched else out))
+        h = sum(outs)
+    torch.testing.assert_close(disturbed, plain.classifier(plain.head(h).mean((2, 3))), rtol=1e-9, atol=1e-11)
+    supernet.eval()
+    assert torch.equal(supernet(x, gates, disturbance), supernet(x, gates))
+
+
+def test_autocast_runs_in_bfloat16_and_gives_finite_gradients():
+    supernet = supernet_of().float()
+    x, labels, alpha = inputs()
+    alpha = alpha.float().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = supernet(x.float(), {"layers": alpha.sigmoid()})
+    assert logits.dtype == torch.bfloat16
+    F.cross_entropy(logits.float(), labels).backward()
+    exact = gradients(supernet_of(), *inputs(), "sigmoid")[1]
+    assert alpha.grad.isfinite().all()
+    assert F.cosine_similarity(alpha.grad.double().flatten(), exact.flatten(), dim=0) > 0.8
+
+
+def test_one_value_a_channel_is_refused_as_batch_norm_does():
+    layer = MixedLayer(("E3K3", "skip_connect"), SPACE.layers[0], recompute=False)
+    with pytest.raises(ValueError, match="more images, or larger ones"):
+        layer(torch.randn(1, SPACE.layers[0].c_in, 1, 1), torch.rand(2))
