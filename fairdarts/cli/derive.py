@@ -8,20 +8,25 @@ import numpy as np
 
 from fairdarts.cli.words import Parser, say
 from fairdarts.config import UserError, check, read_yaml
-from fairdarts.genotype import live, to_darts_text, to_yaml
+from fairdarts.genotype import ChainGenotype, Genotype, live, to_darts_text, to_yaml
 from fairdarts.runtime.run import open_run
-from fairdarts.search.derive import METHODS, as_matrices, check_records, derive
+from fairdarts.search.derive import METHODS, Matrices, as_matrices, check_records, check_rule, derive
 from fairdarts.search.settings import DeriveSettings, SearchSettings
 from fairdarts.search.stopping import kept_record
-from fairdarts.spaces.cell import CellSpace, load_space
+from fairdarts.spaces.chain import ChainSpace
+from fairdarts.spaces.space import Space, load_space
 
-EPILOG = """methods:
+EPILOG = """methods for cells (S1):
   argmax      DARTS: a node's two strongest edges, each with its strongest operation
   threshold   FairDARTS: of these, the operations whose gate reaches the threshold
   edge        on every edge, up to two operations whose gates reach the threshold
+methods for a chain of layers (S2):
+  argmax      DARTS: the strongest choice of every layer
+  threshold   FairDARTS: up to two choices a layer whose gates reach the threshold; without any, a layer is removed
+              if it keeps the shape, else it keeps its strongest choice
 
-An .npz file holds gates (softmax or sigmoid of α) from 0 to 1: normal and reduce, [edges, candidates].
-In S1 that is [14, 7]."""
+An .npz file holds gates (softmax or sigmoid of α) from 0 to 1: normal and reduce, [edges, candidates], or
+layers, [layers, candidates]. In S1 that is [14, 7], in S2 [19, 7]."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -33,7 +38,9 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--threshold", type=float, help="gate that an operation must reach")
     parser.add_argument("--max-skips", type=int, help="most skip connections of a cell; the weakest give way")
     parser.add_argument("--name", help="name of the genotype")
-    parser.add_argument("--format", choices=("yaml", "darts"), default="yaml", help="darts: the line DARTS code prints")
+    parser.add_argument(
+        "--format", choices=("yaml", "darts"), default="yaml", help="darts: the line DARTS code prints, of cells"
+    )
     args = parser.parse_args(argv)
 
     if (args.run is None) == (args.alphas is None):
@@ -52,19 +59,32 @@ def main(argv: Sequence[str]) -> int:
     if args.threshold is not None and method == "argmax":
         raise UserError("derive: --threshold goes with --method threshold or edge; argmax has none")
     max_skips = args.max_skips if args.max_skips is not None else rule.max_skips if rule else None
-    check(DeriveSettings, {"method": method, "threshold": threshold, "max_skips": max_skips}, "command line")
+    rule = check(DeriveSettings, {"method": method, "threshold": threshold, "max_skips": max_skips}, "command line")
+    check_rule(rule, space, "command line: ")
+    if args.format == "darts" and isinstance(space, ChainSpace):
+        raise UserError(f"derive: --format darts is for cells; {space.name} has layers, which are printed as yaml")
     matrices = as_matrices(gates, space, source)
     origin = f"{source}, {method}" + ("" if method == "argmax" else f" {threshold}")
     origin += "" if max_skips is None else f", at most {max_skips} skip connections a cell"
     genotype = derive(matrices, space, method, threshold, args.name or name, origin, max_skips)
-    for cell, matrix in matrices.items():
-        if not live(getattr(genotype, cell))[0]:
-            say(f"{cell}: no operation takes part; the strongest gate is {matrix.max():.3f}")
+    for note in notes_on(genotype, matrices):
+        say(note)
     sys.stdout.write(to_yaml(genotype) if args.format == "yaml" else to_darts_text(genotype, space.nodes) + "\n")
     return 0
 
 
-def from_run(path: Path) -> tuple[dict, CellSpace, DeriveSettings, str, str]:
+def notes_on(genotype: Genotype, matrices: Matrices) -> list[str]:
+    """What a reader would not expect: cells without operations, or layers that none of the gates decided."""
+    if isinstance(genotype, ChainGenotype):
+        return list(genotype.notes)
+    return [
+        f"{cell}: no operation takes part; the strongest gate is {matrix.max():.3f}"
+        for cell, matrix in matrices.items()
+        if not live(getattr(genotype, cell))[0]
+    ]
+
+
+def from_run(path: Path) -> tuple[dict, Space, DeriveSettings, str, str]:
     """Gates of the record that a run keeps, space, derivation settings, source and name of it."""
     run = open_run(path)
     settings = check(SearchSettings, read_yaml(path / "settings.yaml"), path / "settings.yaml")

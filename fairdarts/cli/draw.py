@@ -1,4 +1,4 @@
-"""`fairdarts draw`: the cells of a genotype, or all figures of a run."""
+"""`fairdarts draw`: the cells or layers of a genotype, or all figures of a run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,15 +6,15 @@ from pathlib import Path
 from fairdarts.cli.words import Parser, say
 from fairdarts.genotype import Genotype
 from fairdarts.networks.zoo import load_genotype
-from fairdarts.plot.cell import draw_cells
+from fairdarts.plot.drawing import draw_genotype
 from fairdarts.plot.gates import draw_run
 from fairdarts.runtime.run import Run, open_run
 from fairdarts.search.derive import check_records
-from fairdarts.spaces.cell import CellSpace, load_space
+from fairdarts.spaces.space import Space, load_space
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = Parser("draw", "Draw the cells of a genotype, or all figures of a run.")
+    parser = Parser("draw", "Draw the cells or layers of a genotype, or all figures of a run.")
     parser.add_argument(
         "genotype", help="a shipped name, a YAML file, a text file with a printed Genotype(...), or a run directory"
     )
@@ -26,28 +26,27 @@ def main(argv: Sequence[str]) -> int:
         paths = figures_of(run, args.out or run.figures)
     else:
         genotype, space = load_genotype(args.genotype)
-        paths = cells_of(genotype, space, args.out or Path("figures"))
+        paths = parts_of(genotype, space, args.out or Path("figures"))
     for path in paths:
         print(path)
     return 0
 
 
 def figures_of(run: Run, folder: Path) -> list[Path]:
-    """Draw the gates of a run, and its final cells once it is finished."""
+    """Draw the gates of a run, and its final genotype once it is finished."""
     space = load_space(str(run.path / "space.yaml"))
     records = check_records(run.records(), space, str(run.metrics))
     folder.mkdir(parents=True, exist_ok=True)
     paths = draw_run(records, space, folder)
     if (run.path / "genotypes" / "final.yaml").is_file():
-        return paths + cells_of(load_genotype(str(run.path))[0], space, folder)
-    say(f"{run.path}: the search has not finished, so there is no final cell to draw")
+        return paths + parts_of(load_genotype(str(run.path))[0], space, folder)
+    say(f"{run.path}: the search has not finished, so there is no final genotype to draw")
     return paths
 
 
-def cells_of(genotype: Genotype, space: CellSpace, folder: Path) -> list[Path]:
-    """Draw both cells; says so where graphviz's `dot` is missing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths, missing = draw_cells(genotype, folder, space.inputs, space.nodes)
+def parts_of(genotype: Genotype, space: Space, folder: Path) -> list[Path]:
+    """Draw both cells, or all layers; says so where graphviz's `dot` is missing."""
+    paths, missing = draw_genotype(genotype, space, folder)
     if missing:
         say(missing)
     return paths

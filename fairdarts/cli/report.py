@@ -10,20 +10,21 @@ import torch
 from fairdarts.cli.words import Parser, cost_text, say
 from fairdarts.config import UserError, check, read_text, read_yaml
 from fairdarts.cost.count import count
-from fairdarts.genotype import CELLS
-from fairdarts.networks.zoo import build, load_genotype
-from fairdarts.plot.cell import NO_DOT, cell_graph
+from fairdarts.networks.zoo import build, load_genotype, sizes
+from fairdarts.plot.drawing import NO_DOT, graphs_of
 from fairdarts.plot.report import Found, page
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.run import open_run
 from fairdarts.search.derive import check_records
 from fairdarts.search.settings import SearchSettings
 from fairdarts.search.stopping import kept_record, verdict
-from fairdarts.spaces.cell import load_space
+from fairdarts.spaces.space import load_space
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = Parser("report", "Write one HTML page of runs, to be opened from disk: their figures, cells and numbers.")
+    parser = Parser(
+        "report", "Write one HTML page of runs, to be opened from disk: their figures, drawings and numbers."
+    )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run directory, or a folder of them")
     parser.add_argument("--out", type=Path, help="the page (default: report.html in the first RUN)")
     args = parser.parse_args(argv)
@@ -38,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
     if len(args.runs) == 1 and len(found) > 1:
         title = f"{args.runs[0].resolve().name}: {title}"
     if not shutil.which("dot"):
-        say(NO_DOT.replace("only .gv sources were written", "cells are left out"))
+        say(NO_DOT.replace("only .gv sources were written", "drawings are left out"))
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(out, page(found, title).encode())
     print(out)
@@ -63,20 +64,17 @@ def gathered(path: Path, name: str) -> Found:
     records = list(check_records(run.records(), space, str(run.metrics)))
     ended = verdict(records, settings.stopping)
     done = (path / "genotypes" / "final.yaml").is_file()
-    genotype, cost, cells = None, "no genotype yet", {}
+    genotype, cost, drawings = None, "no genotype yet", {}
     if done:
         genotype, _ = load_genotype(str(path))
         try:
             with torch.device("meta"):
-                network = build(genotype, space, "cifar")
-            cost = cost_text(count(network, image=space.networks.cifar.image))
+                network = build(genotype, space)
+            cost = cost_text(count(network, image=getattr(space.networks, sizes(space)[0]).image))
         except UserError as error:
             cost = f"no network: {error}"
         if shutil.which("dot"):
-            graphs = {
-                cell: cell_graph(getattr(genotype, cell), f"{cell} cell", space.inputs, space.nodes) for cell in CELLS
-            }
-            cells = {cell: graph.pipe("svg").decode() for cell, graph in graphs.items()}
+            drawings = {part: graph.pipe("svg").decode() for part, graph in graphs_of(genotype, space).items()}
     unfinished = "" if done else f"the search is at epoch {records[-1]['epoch']} of {settings.epochs}"
     by_eq_7 = settings.relaxation == "sigmoid" and settings.zero_one.form == "squared"
     by_eq_7 = by_eq_7 and settings.architect.kind != "single_level"
@@ -91,5 +89,5 @@ def gathered(path: Path, name: str) -> Found:
         ended=f"stopped: {ended.reason}" if ended else unfinished,
         genotype=genotype,
         cost=cost,
-        cells=cells,
+        drawings=drawings,
     )

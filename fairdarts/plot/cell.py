@@ -1,44 +1,14 @@
-"""What does a found cell look like? A drawing of each cell of a genotype, through Graphviz."""
-
-import html
-import re
-import shutil
-from pathlib import Path
+"""What does a found cell look like? Its nodes, and a box for every operation between them, through Graphviz."""
 
 import graphviz
 
-from fairdarts.genotype import CELLS, Edge, Genotype, live
+from fairdarts.genotype import Edge, live
 from fairdarts.plot import style
 
-NO_DOT = "dot not found: only .gv sources were written; install it with: apt-get install graphviz"
-
-_FONT = "Helvetica,Arial,sans-serif"
 _INPUT = {"fillcolor": "#DCEBD3", "color": "#6F9A5B"}
 _UNREAD = {"fillcolor": "#F4F4F4", "color": "#C8C8C8", "fontcolor": style.FAINT}
 _NODE = {"fillcolor": "#DCE7F5", "color": "#6F8FBF"}
-_OPERATION = {"fontsize": "13", "height": "0.3", "margin": "0.1,0.03"}
 _OUTPUT = {"fillcolor": "#F7E9C3", "color": "#C2A14A"}
-
-
-def draw_cells(genotype: Genotype, folder: Path, inputs: int = 2, nodes: int = 4) -> tuple[list[Path], str | None]:
-    """Draws the normal and the reduction cell as `<name>-<cell>.gv`, .svg and .png.
-
-    `inputs` and `nodes` are the space's: how many cells a cell reads, and how many intermediate nodes it has.
-    Gives the paths written, and where `dot` is missing and so only .gv was written, a line that says so.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    stem = re.sub(r"[^\w.-]+", "-", genotype.name)  # a name may hold what a file's may not
-    dot = shutil.which("dot") is not None
-    paths = []
-    for cell in CELLS:
-        graph = cell_graph(getattr(genotype, cell), f"{genotype.name}: {cell} cell", inputs, nodes)
-        base = folder / f"{stem}-{cell}"
-        paths.append(_write(base, ".gv", graph.source.encode()))
-        if dot:
-            paths.append(_write(base, ".svg", graph.pipe("svg")))
-            graph.attr(dpi="150")  # only now: in an SVG it would scale the drawing
-            paths.append(_write(base, ".png", graph.pipe("png")))
-    return paths, None if dot else NO_DOT
 
 
 def cell_graph(edges: tuple[Edge, ...], title: str, inputs: int = 2, nodes: int = 4) -> graphviz.Digraph:
@@ -50,7 +20,10 @@ def cell_graph(edges: tuple[Edge, ...], title: str, inputs: int = 2, nodes: int 
     kept, fed = live(edges, inputs)
     names = {source: f"c_{{k-{inputs - source}}}" for source in range(inputs)}
     names |= {node: str(node - inputs) for node in fed}
-    graph = _blank(_caption(title, [node for node in range(nodes) if fed and node + inputs not in fed]))
+    absent = [str(node) for node in range(nodes) if fed and node + inputs not in fed]  # a gap is then no riddle
+    note = f"no input: node{'s' if len(absent) > 1 else ''} {', '.join(absent)}" if absent else ""
+    graph = style.drawing(title, note, rankdir="LR", nodesep="0.2", ranksep="0.45")
+    graph.attr("node", width="0.6", height="0.45")
     read = {source for _, _, source in kept}
     with graph.subgraph() as first:
         first.attr(rank="min")
@@ -65,7 +38,7 @@ def cell_graph(edges: tuple[Edge, ...], title: str, inputs: int = 2, nodes: int 
     graph.node("c_{k}", "<c<sub>k</sub>>", **_OUTPUT)
     for number, (op, node, source) in enumerate(kept):
         box, colour = f"op{number}", style.colour(op)
-        graph.node(box, style.label(op), color=colour, fillcolor=colour, fontcolor=style.ink_on(colour), **_OPERATION)
+        graph.node(box, style.label(op), height="0.3", **style.box(op))
         graph.edge(names[source], f"{box}:w", color=colour, dir="none")
         graph.edge(f"{box}:e", names[node], color=colour)
     if not fed:
@@ -75,28 +48,3 @@ def cell_graph(edges: tuple[Edge, ...], title: str, inputs: int = 2, nodes: int 
             graph.edge(names[source], "note", style="invis")
         graph.edge("note", "c_{k}", style="invis")
     return graph
-
-
-def _blank(caption: str) -> graphviz.Digraph:
-    graph = graphviz.Digraph()
-    graph.attr(rankdir="LR", label=caption, labelloc="t", fontname=_FONT, fontsize="16", fontcolor=style.INK)
-    graph.attr(nodesep="0.2", ranksep="0.45", pad="0.15", bgcolor="white")
-    graph.attr("node", shape="box", style="rounded,filled", fontname=_FONT, fontsize="15", fontcolor=style.INK)
-    graph.attr("node", width="0.6", height="0.45", penwidth="1.4")
-    graph.attr("edge", penwidth="1.8", arrowsize="0.7")
-    return graph
-
-
-def _caption(title: str, absent: list[int]) -> str:
-    """The title, and below it which nodes are left out, so that a gap in their numbers is no riddle."""
-    title = html.escape(title)
-    if not absent:
-        return f"<{title}>"
-    plural = "s" if len(absent) > 1 else ""
-    return f'<{title}<br/><font point-size="12">no input: node{plural} {", ".join(map(str, absent))}</font>>'
-
-
-def _write(base: Path, suffix: str, content: bytes) -> Path:
-    path = base.with_name(base.name + suffix)  # with_suffix would cut a name at its dot
-    path.write_bytes(content)
-    return path

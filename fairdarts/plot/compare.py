@@ -4,12 +4,13 @@ import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fairdarts.genotype import CELLS, Genotype
+from fairdarts.genotype import CELLS, ChainGenotype, Genotype
+from fairdarts.ops.cell import SKIP
 from fairdarts.plot import style
-from fairdarts.spaces.sample import SKIP
 
 BINS = np.linspace(0, 1, 21)
 """edges of the histogram's bins"""
@@ -17,32 +18,39 @@ BINS = np.linspace(0, 1, 21)
 
 def gap(record: dict[str, Any]) -> float:
     """Discretization gap: mean of min(z, 1 − z) over all gates z of a record; 0 where every gate is zero or one."""
-    gates = np.concatenate([np.ravel(record["gates"][cell]) for cell in CELLS])
+    gates = _gates([record])
     return float(np.minimum(gates, 1 - gates).mean())
+
+
+def operations(genotype: Genotype) -> set[tuple]:
+    """What a genotype consists of: (cell, operation, node, input), or (layer, choice)."""
+    if isinstance(genotype, ChainGenotype):
+        return {(number, choice) for number, layer in enumerate(genotype.layers) for choice in layer}
+    return {(cell, *edge) for cell in CELLS for edge in getattr(genotype, cell)}
 
 
 def agreement(genotypes: list[Genotype]) -> float | None:
     """How alike genotypes are: of every two, the operations they share among those that either has; the mean of that.
 
-    An operation is its cell, name, node and input. None where there are not two of them.
+    None where there are not two of them.
     """
-    sets = [{(cell, *edge) for cell in CELLS for edge in getattr(genotype, cell)} for genotype in genotypes]
+    sets = [operations(genotype) for genotype in genotypes]
     shares = [len(one & other) / len(one | other) for one, other in itertools.combinations(sets, 2) if one | other]
     return sum(shares) / len(shares) if shares else None
 
 
 class SkipsInfo(NamedTuple):
-    """Dominant skip connections of the normal cell over the epochs, as FairDARTS (arXiv:1911.12126), Fig. 2."""
+    """Dominant skip connections of one part of a space over the epochs, as FairDARTS (arXiv:1911.12126), Fig. 2."""
 
     counts: dict[str, dict[str, list[int]]]
     """method → run → count at epochs 0, 1, …"""
 
 
-def skips_info(runs: dict[str, dict[str, list[dict]]]) -> SkipsInfo:
-    """Of the records of runs, by method and name."""
+def skips_info(runs: dict[str, dict[str, list[dict]]], part: str) -> SkipsInfo:
+    """Of the records of runs, by method and name, and of one part of their space."""
     return SkipsInfo(
         {
-            method: {name: [record["dominant"]["normal"].get(SKIP, 0) for record in own] for name, own in seeds.items()}
+            method: {name: [record["dominant"][part].get(SKIP, 0) for record in own] for name, own in seeds.items()}
             for method, seeds in runs.items()
         }
     )
@@ -50,13 +58,8 @@ def skips_info(runs: dict[str, dict[str, list[dict]]]) -> SkipsInfo:
 
 def skips_figure(info: SkipsInfo) -> Figure:
     """A panel a method, a line a run."""
-    columns = min(3, len(info.counts))
-    rows = -(-len(info.counts) // columns)
-    figure = Figure(figsize=(3.3 * columns + 0.4, 2.3 * rows + 0.3), layout="constrained")
-    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for ax in axes.flat[len(info.counts) :]:
-        ax.set_visible(False)
-    for ax, (method, seeds) in zip(axes.flat, info.counts.items(), strict=False):
+    figure, axes = _panels(len(info.counts), 2.3, sharey=True)
+    for ax, (method, seeds) in zip(axes, info.counts.items(), strict=True):
         for number, counts in enumerate(seeds.values()):
             apart = 0.04 * (number - (len(seeds) - 1) / 2)  # lines of equal counts would hide each other
             ax.plot(np.arange(len(counts)), np.asarray(counts) + apart, color=style.COLOURS[SKIP], alpha=0.6)
@@ -65,7 +68,7 @@ def skips_figure(info: SkipsInfo) -> Figure:
         ax.spines[["top", "right"]].set_visible(False)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-    axes[0, 0].set_ylim(-0.3, max(3, *(max(own) for seeds in info.counts.values() for own in seeds.values())) + 0.5)
+    axes[0].set_ylim(-0.3, max(3, *(max(own) for seeds in info.counts.values() for own in seeds.values())) + 0.5)
     figure.supxlabel("epoch", fontsize=10)
     figure.supylabel("dominant skip connections", fontsize=10)
     return figure
@@ -82,20 +85,15 @@ def histogram_info(runs: dict[str, dict[str, list[dict]]]) -> HistogramInfo:
     """Of the last records of runs, by method and name."""
     shares = {}
     for method, seeds in runs.items():
-        gates = np.concatenate([np.ravel(own[-1]["gates"][cell]) for own in seeds.values() for cell in CELLS])
+        gates = _gates([own[-1] for own in seeds.values()])
         shares[method] = np.histogram(gates, BINS)[0] / len(gates)
     return HistogramInfo(shares)
 
 
 def histogram_figure(info: HistogramInfo) -> Figure:
     """A panel a method."""
-    columns = min(3, len(info.shares))
-    rows = -(-len(info.shares) // columns)
-    figure = Figure(figsize=(3.3 * columns + 0.4, 2.1 * rows + 0.3), layout="constrained")
-    axes = figure.subplots(rows, columns, sharex=True, squeeze=False)
-    for ax in axes.flat[len(info.shares) :]:
-        ax.set_visible(False)
-    for ax, (method, shares) in zip(axes.flat, info.shares.items(), strict=False):
+    figure, axes = _panels(len(info.shares), 2.1)
+    for ax, (method, shares) in zip(axes, info.shares.items(), strict=True):
         ax.bar(BINS[:-1], 100 * shares, width=np.diff(BINS), align="edge", color="#1486F9", edgecolor="white")
         ax.set_title(method, fontsize=10)
         ax.spines[["top", "right"]].set_visible(False)
@@ -108,7 +106,7 @@ class SweepInfo(NamedTuple):
     """Dominant operations at the end against the weight of the zero-one loss, as FairDARTS, Fig. 8, right."""
 
     points: tuple[tuple[float, int], ...]
-    """w₀₋₁, dominant operations of both cells"""
+    """w₀₋₁, dominant operations of all parts of the space"""
 
 
 def sweep_figure(info: SweepInfo) -> Figure:
@@ -122,3 +120,12 @@ def sweep_figure(info: SweepInfo) -> Figure:
     ax.grid(color="#E6E6E6", linewidth=0.6)
     ax.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def _panels(methods: int, height: float, sharey: bool = False) -> tuple[Figure, list[Axes]]:
+    """A panel a method; one alone is as wide as two."""
+    return style.panels(methods, 3, (3.3 if methods > 1 else 6.6, height), sharex=True, sharey=sharey)
+
+
+def _gates(records: list[dict[str, Any]]) -> np.ndarray:
+    return np.concatenate([np.ravel(part) for record in records for part in record["gates"].values()])

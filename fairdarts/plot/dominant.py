@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fairdarts.genotype import CELLS
 from fairdarts.plot import style
-from fairdarts.spaces.cell import CellSpace
+from fairdarts.plot.points import part_title
+from fairdarts.spaces.space import Space
 
 
 class DominantInfo(NamedTuple):
@@ -20,44 +20,56 @@ class DominantInfo(NamedTuple):
     candidates: tuple[str, ...]
     """names of the operations"""
     counts: dict[str, np.ndarray]
-    """of each cell [candidates, epochs]"""
+    """of each part of the space [candidates, epochs]"""
 
 
-def dominant_info(records: list[dict], space: CellSpace) -> DominantInfo:
+def dominant_info(records: list[dict], space: Space) -> DominantInfo:
     """The dominant operations of all records; a candidate that a record does not name has none."""
     counts = {
-        cell: np.asarray([[record["dominant"][cell].get(op, 0) for record in records] for op in space.candidates])
-        for cell in CELLS
+        part: np.asarray([[record["dominant"][part].get(op, 0) for record in records] for op in space.candidates])
+        for part in space.parts
     }
     return DominantInfo(tuple(record["epoch"] for record in records), space.candidates, counts)
 
 
 def dominant_figure(info: DominantInfo) -> Figure:
-    """Stacked areas, one a candidate, in steps as counts are whole: a panel for each cell."""
-    figure = Figure(figsize=(10, 3.4), layout="constrained")
-    axes = figure.subplots(1, len(CELLS), sharey=True)
-    for ax, cell in zip(axes, CELLS, strict=True):
-        areas = _panel(ax, info, cell)
-    axes[0].set_ylabel("dominant operations")
-    axes[0].set_ylim(0, 1.05 * max(1, *(counts.sum(axis=0).max() for counts in info.counts.values())))
+    """Stacked areas, one a candidate: a panel for each part of the space."""
+    return _figure({part_title(part): (info, part) for part in info.counts})
+
+
+def dominant_by_run_figure(infos: dict[str, DominantInfo], part: str) -> Figure:
+    """The same of several runs in one space: a panel a run, of one part of the space."""
+    return _figure({name: (info, part) for name, info in infos.items()})
+
+
+def _figure(panels: dict[str, tuple[DominantInfo, str]]) -> Figure:
+    size = (9.6 / min(2, len(panels)), 3.1 if len(panels) <= 2 else 2.6)
+    figure, axes = style.panels(len(panels), 2, size, sharey=True)
+    areas = {}
+    for ax, (title, (info, part)) in zip(axes, panels.items(), strict=True):
+        areas |= {area.get_label(): area for area in _panel(ax, info, part)}
+        ax.set_title(title, fontsize=11)
+    highest = max(info.counts[part].sum(axis=0).max() for info, part in panels.values())
+    axes[0].set_ylim(0, 1.05 * max(1, highest))
+    figure.supxlabel("epoch", fontsize=10)
+    figure.supylabel("dominant operations", fontsize=10)
     # Listed as they are stacked, the first candidate lowest.
-    figure.legend(handles=areas[::-1], loc="outside right center", fontsize=10, frameon=False)
+    figure.legend(handles=[*areas.values()][::-1], loc="outside right center", fontsize=10, frameon=False)
     return figure
 
 
-def _panel(ax: Axes, info: DominantInfo, cell: str) -> list:
+def _panel(ax: Axes, info: DominantInfo, part: str) -> list:
+    """Steps, as counts are whole."""
     epochs = np.asarray(info.epochs, dtype=float)
     between = (epochs[1:] + epochs[:-1]) / 2
     borders = np.concatenate([epochs[:1] - 0.5, between, epochs[-1:] + 0.5])
-    tops = info.counts[cell].cumsum(axis=0)
+    tops = info.counts[part].cumsum(axis=0)
     areas = []
-    for op, top, count in zip(info.candidates, tops, info.counts[cell], strict=True):
+    for op, top, count in zip(info.candidates, tops, info.counts[part], strict=True):
         look = {"facecolor": style.colour(op), "edgecolor": "white", "linewidth": 0.5, "label": style.label(op)}
         areas.append(ax.stairs(top, borders, baseline=top - count, fill=True, **look))
-    if not info.counts[cell].any():
+    if not info.counts[part].any():
         ax.text(0.5, 0.5, "no dominant operation", transform=ax.transAxes, ha="center", color=style.FAINT)
-    ax.set_title(f"{cell} cell", fontsize=11)
-    ax.set_xlabel("epoch")
     ax.set_xlim(borders[0], borders[-1])
     ax.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
     ax.yaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))

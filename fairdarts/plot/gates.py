@@ -2,21 +2,20 @@
 
 from pathlib import Path
 
-from fairdarts.genotype import CELLS
 from fairdarts.plot.dominant import dominant_figure, dominant_info
 from fairdarts.plot.evolution import evolution_figure, evolution_info
 from fairdarts.plot.heatmap import heatmap_figure, heatmap_info
 from fairdarts.plot.style import save
-from fairdarts.spaces.cell import CellSpace
+from fairdarts.spaces.space import Space
 
 
-def draw_run(records: list[dict], space: CellSpace, folder: Path) -> list[Path]:
+def draw_run(records: list[dict], space: Space, folder: Path) -> list[Path]:
     """Writes all figures of a search into `folder` as SVG and PNG and gives their paths.
 
     At least one record is needed. It is a line of metrics.jsonl: `epoch` (0 before training), `gates`
-    {cell: [edges, candidates]} and `dominant` {cell: {operation: count}}.
+    {part: [choice points, candidates]} and `dominant` {part: {operation: count}}.
     """
     paths = save(heatmap_figure(heatmap_info(records, space)), folder, "gates-heatmap")
-    for cell in CELLS:
-        paths += save(evolution_figure(evolution_info(records, space, cell)), folder, f"gates-evolution-{cell}")
+    for part in space.parts:
+        paths += save(evolution_figure(evolution_info(records, space, part)), folder, f"gates-evolution-{part}")
     return paths + save(dominant_figure(dominant_info(records, space)), folder, "dominant")

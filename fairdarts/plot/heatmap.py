@@ -1,4 +1,4 @@
-"""How strong is every candidate of every edge at one epoch? As FairDARTS (arXiv:1911.12126), Fig. 4."""
+"""How strong is every candidate of every choice point at one epoch? As FairDARTS (arXiv:1911.12126), Fig. 4 and 1."""
 
 from typing import NamedTuple
 
@@ -9,9 +9,9 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from fairdarts.genotype import CELLS
 from fairdarts.plot import style
-from fairdarts.spaces.cell import CellSpace
+from fairdarts.plot.points import Points, choice_points, part_title
+from fairdarts.spaces.space import Space
 
 
 class HeatmapInfo(NamedTuple):
@@ -19,37 +19,42 @@ class HeatmapInfo(NamedTuple):
 
     epoch: int
     """0 is before training"""
-    edges: tuple[tuple[int, int], ...]
-    """(j, k) of every edge: node j, without the inputs, reads k"""
+    points: Points
+    """the choice points"""
     candidates: tuple[str, ...]
     """names of the operations"""
     gates: dict[str, np.ndarray]
-    """of each cell [edges, candidates]"""
+    """of each part of the space [points, candidates]"""
 
 
-def heatmap_info(records: list[dict], space: CellSpace) -> HeatmapInfo:
+def heatmap_info(records: list[dict], space: Space) -> HeatmapInfo:
     """The gates of the last record."""
     last = records[-1]
-    gates = {cell: np.asarray(last["gates"][cell], dtype=float).reshape(space.shape) for cell in CELLS}
-    return HeatmapInfo(last["epoch"], style.paper_edges(space), space.candidates, gates)
+    gates = {part: np.asarray(last["gates"][part], dtype=float).reshape(space.shape) for part in space.parts}
+    return HeatmapInfo(last["epoch"], choice_points(space), space.candidates, gates)
 
 
 def heatmap_figure(info: HeatmapInfo) -> Figure:
-    """Both cells side by side: a row an edge, a column a candidate, the gate written into its square."""
-    rows, columns = len(info.edges), len(info.candidates)
-    figure = Figure(figsize=(1.9 + 2 * 0.52 * columns, 1.5 + 0.28 * rows), layout="constrained")
-    axes = figure.subplots(1, len(CELLS), sharey=True)
-    for ax, cell in zip(axes, CELLS, strict=True):
-        mesh = _panel(ax, info, cell)
-    axes[0].set_ylim(rows - 0.5, -0.5)  # the first edge on top
-    axes[0].set_ylabel("edge (node, input)")
+    """The gate of every choice point and candidate, written into its square.
+
+    Parts stand side by side, a row a choice point (Fig. 4). A single part lies, a column a choice point (Fig. 1,
+    bottom): layers run along the page as they do through a network.
+    """
+    points, candidates, lies = len(info.points.labels), len(info.candidates), len(info.gates) == 1
+    standing = (1.9 + 0.52 * candidates * len(info.gates), 1.5 + 0.28 * points)
+    figure = Figure(figsize=(2.2 + 0.42 * points, 1.5 + 0.28 * candidates) if lies else standing, layout="constrained")
+    axes = figure.subplots(1, len(info.gates), sharey=True, squeeze=False)[0]
+    for ax, part in zip(axes, info.gates, strict=True):
+        mesh = _panel(ax, info, part, lies)
+    (axes[0].set_xlabel if lies else axes[0].set_ylabel)(info.points.axis)
     figure.colorbar(mesh, ax=axes, label="gate", fraction=0.03, pad=0.01).outline.set_visible(False)
     figure.suptitle(f"Gates at epoch {info.epoch}" if info.epoch else "Gates before training (epoch 0)")
     return figure
 
 
-def _panel(ax: Axes, info: HeatmapInfo, cell: str) -> QuadMesh:
-    gates, (rows, columns) = info.gates[cell], info.gates[cell].shape
+def _panel(ax: Axes, info: HeatmapInfo, part: str, lies: bool) -> QuadMesh:
+    gates = info.gates[part].T if lies else info.gates[part]
+    rows, columns = gates.shape
     colours = matplotlib.colormaps["Blues"].with_extremes(bad="#DDDDDD")  # NaN, of a search that diverged
     # Squares and not an image, which an SVG would hold as a blurred bitmap.
     borders = (np.arange(count + 1) - 0.5 for count in (columns, rows))
@@ -57,12 +62,22 @@ def _panel(ax: Axes, info: HeatmapInfo, cell: str) -> QuadMesh:
     for (row, column), gate in np.ndenumerate(gates):
         ink = style.ink_on(to_hex(colours(gate)))
         ax.text(column, row, f"{gate:.2f}", ha="center", va="center", fontsize=8, color=ink)
-    for row in range(1, rows):
-        if info.edges[row][0] != info.edges[row - 1][0]:  # the next node's edges begin
-            ax.axhline(row - 0.5, color="white", linewidth=5)
-    ax.set_title(f"{cell} cell", fontsize=11)
-    ax.set_xticks(range(columns), [style.label(op).replace(" ", "\n") for op in info.candidates], fontsize=8.5)
-    ax.set_yticks(range(rows), [f"({j}, {k})" for j, k in info.edges], fontsize=9)
+    for group in info.points.groups[1:]:
+        (ax.axvline if lies else ax.axhline)(group.start - 0.5, color="white", linewidth=5)
+    names = [style.label(op) for op in info.candidates]
+    if lies:
+        for group, note in zip(info.points.groups, info.points.notes, strict=True):
+            middle = (group.start + group.stop - 1) / 2
+            ax.annotate(
+                note, (middle, -0.5), (0, 3), textcoords="offset points", ha="center", fontsize=8, color="#666666"
+            )
+        ax.set_xticks(range(columns), info.points.labels, fontsize=9)
+        ax.set_yticks(range(rows), names, fontsize=8.5)
+    else:
+        ax.set_title(part_title(part), fontsize=11)
+        ax.set_xticks(range(columns), [name.replace(" ", "\n") for name in names], fontsize=8.5)
+        ax.set_yticks(range(rows), info.points.labels, fontsize=9)
+    ax.set_ylim(rows - 0.5, -0.5)  # the first on top
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     return mesh

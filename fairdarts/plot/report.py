@@ -1,54 +1,24 @@
-"""What did searches find? One HTML page that needs no network: it opens from disk, and prints."""
+"""What did searches find? A page of one run, or of several and of what sets them apart."""
 
-import base64
 import html
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-import matplotlib
-from matplotlib.figure import Figure
-
-from fairdarts.genotype import CELLS, Genotype
+from fairdarts.genotype import ChainGenotype, Genotype
+from fairdarts.networks.zoo import sizes
+from fairdarts.ops.cell import SKIP
 from fairdarts.plot import compare, style
 from fairdarts.plot.curves import PANELS, curves_figure, curves_info
-from fairdarts.plot.dominant import dominant_figure, dominant_info
+from fairdarts.plot.document import document, folded, image, listed, svg_image, table
+from fairdarts.plot.dominant import dominant_by_run_figure, dominant_figure, dominant_info
 from fairdarts.plot.evolution import evolution_figure, evolution_info
 from fairdarts.plot.heatmap import heatmap_figure, heatmap_info
-from fairdarts.spaces.cell import CellSpace
-from fairdarts.spaces.sample import SKIP
+from fairdarts.plot.points import part_title
+from fairdarts.spaces.chain import ChainSpace
+from fairdarts.spaces.space import Space
 
-DETAILED = 4  # of more runs, each is shown by its cells and dominant operations alone
-
-STYLE = """
-:root { color-scheme: light; --line: #d9dde3; --faint: #5c6670; --link: #1657a8; }
-body { font: 15px/1.5 system-ui, sans-serif; color: #1d2329; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; margin: 0 0 .3rem; }
-h2 { font-size: 1.2rem; margin: 2.4rem 0 .6rem; border-top: 1px solid var(--line); padding-top: 1.2rem; }
-h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; }
-p { margin: .4rem 0; max-width: 75ch; }
-img { max-width: 100%; height: auto; display: block; margin: .4rem 0; }
-table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .2rem .7rem .2rem 0; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
-th:first-child, td:first-child { text-align: left; }
-th { font-weight: 600; vertical-align: bottom; white-space: normal; }
-details { margin: .4rem 0; }
-summary { cursor: pointer; color: var(--link); }
-pre { font-size: .8rem; overflow-x: auto; background: #f5f6f8; padding: .8rem; }
-.faint { color: var(--faint); }
-.wide { overflow-x: auto; }
-.figure img { min-width: min(600px, 100% + 240px); }
-.cells { display: flex; flex-wrap: wrap; gap: 1rem; }
-.cells img { flex: 1 1 420px; min-width: 0; max-height: 420px; object-fit: contain; }
-@media print {
-  body { max-width: none; margin: 0; font-size: 11px; }
-  img, tr, .cells { break-inside: avoid; }
-  h2, h3 { break-after: avoid; }
-  .wide { overflow: visible; }
-  .figure img { min-width: 0; }
-  table { font-size: 9px; }
-}
-"""
+DETAILED = 4  # of more runs, each is shown by its drawing and dominant operations alone
+BESIDE = 8  # of more runs, dominant operations are shown with each run, and not beside one another
 
 
 class Found(NamedTuple):
@@ -62,7 +32,7 @@ class Found(NamedTuple):
     """of the zero-one loss; None where that is not L₀₋₁ of sigmoid gates in a bi-level search"""
     settings: str
     """its settings.yaml"""
-    space: CellSpace
+    space: Space
     records: list[dict[str, Any]]
     """to the one whose genotype is kept"""
     ended: str
@@ -70,137 +40,178 @@ class Found(NamedTuple):
     genotype: Genotype | None
     cost: str
     """parameters and multiply-adds of its network, or why there is none"""
-    cells: dict[str, str]
-    """cell → SVG of its drawing; empty without graphviz"""
+    drawings: dict[str, str]
+    """part of the space → SVG of what was found; empty without graphviz"""
 
 
 def page(runs: Sequence[Found], title: str) -> str:
     """The whole page."""
-    parts = [f"<h1>{html.escape(title)}</h1>", _summary(runs)]
+    parts = _summary(runs)
     if len(runs) > 1:
         parts += _comparison(runs)
     for run in runs:
         parts += _run(run, detailed=len(runs) <= DETAILED)
-    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-    head += f"<title>{html.escape(title)}</title><style>{STYLE}</style>"
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(parts) + "\n</body></html>\n"
+    return document(title, parts)
 
 
-def _summary(runs: Sequence[Found]) -> str:
-    titles = ["run", "epochs", "accuracy, training", "held out", "dominant, normal", "reduce"]
-    titles += ["skip connections, normal", "reduce", "gap before", "gap after", "parameters, multiply-adds"]
+def _summary(runs: Sequence[Found]) -> list[str]:
+    parts = _parts(runs)
+    titles = ["run", "epochs", "accuracy, training", "held out", *_of_parts("dominant", parts)]
+    titles += [*_of_parts("skip connections", parts), "gap before", "gap after", "parameters, multiply-adds"]
     rows = []
     for run in runs:
         first, last = run.records[0], run.records[-1]
         accuracies = [f"{100 * last[key]:.1f} %" if key in last else "–" for key in PANELS["accuracy"]]
-        counts = [sum(last["dominant"][cell].values()) for cell in CELLS]
-        skips = [last["dominant"][cell].get(SKIP, 0) for cell in CELLS]
+        counts = _counts(last, parts, lambda own: sum(own.values()))
+        skips = _counts(last, parts, lambda own: own.get(SKIP, 0))
         gaps = [f"{compare.gap(record):.3f}" for record in (first, last)]
         short = run.cost.partition(":")[0].replace(" parameters", "").replace(" multiply-adds", "")
         rows.append([run.name, last["epoch"], *accuracies, *counts, *skips, *gaps, short])
     note = "Gap: the mean of min(z, 1 − z) over all gates z, before the first and after the last epoch; 0 where every "
-    note += "gate is zero or one. Dominant operations: FairDARTS (arXiv:1911.12126), section 3.2 and footnote 5."
-    sizes = {run.space.networks.cifar for run in runs}
-    for size in sizes if len(sizes) == 1 else ():
-        note += f" Networks: {size.cells} cells, {size.channels} channels, on {size.image}×{size.image} pixels."
-    return _table(titles, rows) + f'<p class="faint">{note}</p>'
+    note += "gate is zero or one. Dominant operations: FairDARTS (arXiv:1911.12126), section 3.2 and footnote 5. "
+    note += f"Networks: {'; '.join(dict.fromkeys(_network(run.space) for run in runs))}."
+    return [table(titles, rows), _faint(note)]
 
 
 def _comparison(runs: Sequence[Found]) -> list[str]:
-    grouped: dict[str, dict[str, list[dict]]] = {}
+    """Figures of the runs in spaces of one kind, as only their numbers compare; then a table of all methods."""
+    kinds: dict[tuple[str, ...], list[Found]] = {}
     for run in runs:
-        grouped.setdefault(run.method, {})[run.name] = run.records
-    skips, histogram = compare.skips_info(grouped), compare.histogram_info(grouped)
-    parts = ["<h2>Comparison</h2>", "<h3>Dominant skip connections of the normal cell, a line a run</h3>"]
-    parts.append(_image(compare.skips_figure(skips), "dominant skip connections over the epochs"))
-    longest = max(len(run.records) for run in runs)
-    rows = [
-        [name, *own, *[""] * (longest - len(own))] for seeds in skips.counts.values() for name, own in seeds.items()
-    ]
-    parts.append(_folded("numbers, by epoch", _table(["run", *range(longest)], rows)))
-    parts += ["<h3>Gates at the end</h3>", _image(compare.histogram_figure(histogram), "histogram of the gates")]
-    titles = ["gates, %", *(f"{low:.2f}–{low + 0.05:.2f}" for low in compare.BINS[:-1])]
-    rows = [[method, *(f"{100 * share:.1f}" for share in shares)] for method, shares in histogram.shares.items()]
-    parts.append(_folded("numbers", _table(titles, rows)))
-    points = tuple((run.weight, _dominant(run)) for run in runs if run.weight is not None)
-    if len({weight for weight, _ in points}) > 2:
-        parts += [
-            "<h3>Weight of the zero-one loss</h3>",
-            _image(compare.sweep_figure(compare.SweepInfo(points)), "sweep"),
-        ]
-        parts.append(_folded("numbers", _table(["weight", "dominant operations"], sorted(points))))
-    parts.append("<h3>Methods</h3>")
+        kinds.setdefault(run.space.parts, []).append(run)
+    blocks = ["<h2>Comparison</h2>"]
+    for parts, own in kinds.items():
+        blocks += _figures(own, parts[0]) if len(own) > 1 else []
+    methods = [method for own in kinds.values() for method in _by_method(own).items()]
+    return [*blocks, "<h3>Methods</h3>", *_methods(methods, _parts(runs))]
+
+
+def _methods(methods: Iterable[tuple[str, list[Found]]], parts: tuple[str, ...]) -> list[str]:
     rows = []
-    for method in grouped:
-        own = [run for run in runs if run.method == method]
+    for method, own in methods:
         last = [run.records[-1] for run in own]
+        skips = [
+            [record["dominant"][part].get(SKIP, 0) for record in last if part in record["dominant"]] for part in parts
+        ]
         alike = compare.agreement([run.genotype for run in own if run.genotype])
         rows.append(
             [
                 method,
                 len(own),
-                *(_spread([record["dominant"][cell].get(SKIP, 0) for record in last]) for cell in CELLS),
+                *map(_spread, skips),
                 _spread([_dominant(run) for run in own]),
                 _spread([compare.gap(record) for record in last], 3),
                 _spread([100 * record["valid_accuracy"] for record in last if "valid_accuracy" in record]),
                 "–" if alike is None else f"{100 * alike:.0f} %",
             ]
         )
-    titles = [
-        "method",
-        "runs",
-        "skip connections, normal",
-        "reduce",
-        "dominant operations",
-        "gap after",
-        "held-out accuracy, %",
-        "agreement",
+    titles = ["method", "runs", *_of_parts("skip connections", parts)]
+    titles += ["dominant operations", "gap after", "held-out accuracy, %", "agreement"]
+    note = "Means, and ranges in brackets. Agreement: of the operations of two seeds' genotypes, the share that both "
+    return [table(titles, rows), _faint(note + "have.")]
+
+
+def _figures(runs: Sequence[Found], part: str) -> list[str]:
+    """Runs in spaces of one kind; `part` stands for it where one must do."""
+    of = f"of the {part_title(part)}"
+    grouped = {method: {run.name: run.records for run in own} for method, own in _by_method(runs).items()}
+    skips, histogram = compare.skips_info(grouped, part), compare.histogram_info(grouped)
+    blocks = []
+    if len(runs) <= BESIDE:
+        infos = {run.name: dominant_info(run.records, run.space) for run in runs}
+        blocks.append(f"<h3>Dominant operations {of}, a panel a run</h3>")
+        blocks.append(image(dominant_by_run_figure(infos, part), f"dominant operations {of} over the epochs"))
+    blocks.append(f"<h3>Dominant skip connections {of}, a line a run</h3>")
+    blocks.append(image(compare.skips_figure(skips), f"dominant skip connections {of} over the epochs"))
+    longest = max(len(run.records) for run in runs)
+    rows = [
+        [name, *own, *[""] * (longest - len(own))] for seeds in skips.counts.values() for name, own in seeds.items()
     ]
-    note = (
-        "Means, and ranges in brackets. Agreement: of the operations of two seeds' genotypes, the share that both have."
-    )
-    return [*parts, _table(titles, rows), f'<p class="faint">{note}</p>']
+    blocks.append(folded("numbers, by epoch", table(["run", *range(longest)], rows)))
+    blocks += ["<h3>Gates at the end</h3>", image(compare.histogram_figure(histogram), "histogram of the gates")]
+    titles = ["gates, %", *(f"{low:.2f}–{low + 0.05:.2f}" for low in compare.BINS[:-1])]
+    rows = [[method, *(f"{100 * share:.1f}" for share in shares)] for method, shares in histogram.shares.items()]
+    blocks.append(folded("numbers", table(titles, rows)))
+    points = tuple((run.weight, _dominant(run)) for run in runs if run.weight is not None)
+    if len({weight for weight, _ in points}) > 2:
+        blocks.append("<h3>Weight of the zero-one loss</h3>")
+        blocks.append(image(compare.sweep_figure(compare.SweepInfo(points)), "sweep"))
+        blocks.append(folded("numbers", table(["weight", "dominant operations"], sorted(points))))
+    return blocks
 
 
 def _run(run: Found, detailed: bool) -> list[str]:
-    parts = [f"<h2>{html.escape(run.name)}</h2>", f"<p>Recipe {html.escape(run.recipe)}. {html.escape(run.cost)}.</p>"]
+    blocks = [f"<h2>{html.escape(run.name)}</h2>", f"<p>Recipe {html.escape(run.recipe)}. {html.escape(run.cost)}.</p>"]
     if run.ended:
-        parts.append(f"<p><b>{html.escape(run.ended[:1].upper() + run.ended[1:])}.</b></p>")
-    drawings = "".join(_svg_image(svg, f"{cell} cell") for cell, svg in run.cells.items())
-    parts.append(f'<div class="cells">{drawings}</div>')
+        blocks.append(f"<p><b>{html.escape(run.ended[:1].upper() + run.ended[1:])}.</b></p>")
+    drawings = "".join(svg_image(svg, part_title(part)) for part, svg in run.drawings.items())
+    blocks.append(f'<div class="{"cells" if len(run.drawings) > 1 else "wide figure"}">{drawings}</div>')
+    if isinstance(run.genotype, ChainGenotype) and run.genotype.notes:
+        blocks += ["<h3>Notes of the derivation</h3>", listed(run.genotype.notes)]
     curves = curves_info(run.records)
     if detailed and curves.epochs:
-        parts += ["<h3>Curves</h3>", _image(curves_figure(curves), "loss and accuracy over the epochs")]
+        blocks += ["<h3>Curves</h3>", image(curves_figure(curves), "loss and accuracy over the epochs")]
         rows = [
             [epoch, *(f"{own[at]:.4g}" for own in curves.values.values())] for at, epoch in enumerate(curves.epochs)
         ]
-        parts.append(_folded("numbers", _table(["epoch", *(name.replace("_", " ") for name in curves.values)], rows)))
+        blocks.append(folded("numbers", table(["epoch", *(name.replace("_", " ") for name in curves.values)], rows)))
     dominant = dominant_info(run.records, run.space)
-    parts += ["<h3>Dominant operations</h3>", _image(dominant_figure(dominant), "dominant operations over the epochs")]
-    titles = ["epoch", *(f"{cell} {style.label(op)}" for cell in CELLS for op in dominant.candidates)]
+    blocks += ["<h3>Dominant operations</h3>", image(dominant_figure(dominant), "dominant operations over the epochs")]
+    titles = ["epoch", *(f"{part} {style.label(op)}" for part in dominant.counts for op in dominant.candidates)]
     rows = [
-        [epoch, *(int(n) for cell in CELLS for n in dominant.counts[cell][:, at])]
+        [epoch, *(int(n) for counts in dominant.counts.values() for n in counts[:, at])]
         for at, epoch in enumerate(dominant.epochs)
     ]
-    parts.append(_folded("numbers", _table(titles, rows)))
-    if detailed:
-        parts += ["<h3>Gates</h3>", _image(heatmap_figure(heatmap_info(run.records, run.space)), "gates at the end")]
-        for cell in CELLS:
-            info = evolution_info(run.records, run.space, cell)
-            parts.append(_image(evolution_figure(info), f"gates of the {cell} cell"))
-            rows = [
-                [f"({node}, {source}) {style.label(op)}", *(f"{gate:.3f}" for gate in info.gates[:, row, column])]
-                for row, (node, source) in enumerate(info.edges)
-                for column, op in enumerate(info.candidates)
-            ]
-            parts.append(_folded("numbers, by epoch", _table([f"{cell}: edge, operation", *info.epochs], rows)))
-        histogram = compare.histogram_info({run.name: {run.name: run.records}})
-        parts.append(_image(compare.histogram_figure(histogram), "histogram of the gates at the end"))
-    return [*parts, _folded("settings", f"<pre>{html.escape(run.settings)}</pre>")]
+    blocks.append(folded("numbers", table(titles, rows)))
+    return [*blocks, *(_gates(run) if detailed else []), folded("settings", f"<pre>{html.escape(run.settings)}</pre>")]
+
+
+def _gates(run: Found) -> list[str]:
+    blocks = ["<h3>Gates</h3>", image(heatmap_figure(heatmap_info(run.records, run.space)), "gates at the end")]
+    for part in run.space.parts:
+        info = evolution_info(run.records, run.space, part)
+        blocks.append(image(evolution_figure(info), f"gates of the {part_title(part)}"))
+        rows = [
+            [f"{point} {style.label(op)}", *(f"{gate:.3f}" for gate in info.gates[:, row, column])]
+            for row, point in enumerate(info.points.titles)
+            for column, op in enumerate(info.candidates)
+        ]
+        titles = [f"{part}: {info.points.axis}, operation", *info.epochs]
+        blocks.append(folded("numbers, by epoch", table(titles, rows)))
+    histogram = compare.histogram_info({run.name: {run.name: run.records}})
+    return [*blocks, image(compare.histogram_figure(histogram), "histogram of the gates at the end")]
+
+
+def _parts(runs: Iterable[Found]) -> tuple[str, ...]:
+    """The parts of all their spaces."""
+    return tuple(dict.fromkeys(part for run in runs for part in run.space.parts))
+
+
+def _of_parts(what: str, parts: tuple[str, ...]) -> list[str]:
+    """Titles of columns, one for each part."""
+    return [f"{what}, {parts[0]}", *parts[1:]]
+
+
+def _counts(record: dict[str, Any], parts: tuple[str, ...], count: Callable[[dict[str, int]], int]) -> list[int | str]:
+    """A count of dominant operations for each part, where the record's space has it."""
+    return [count(record["dominant"][part]) if part in record["dominant"] else "–" for part in parts]
+
+
+def _by_method(runs: Iterable[Found]) -> dict[str, list[Found]]:
+    grouped: dict[str, list[Found]] = {}
+    for run in runs:
+        grouped.setdefault(run.method, []).append(run)
+    return grouped
+
+
+def _network(space: Space) -> str:
+    size = getattr(space.networks, sizes(space)[0])
+    chain = isinstance(space, ChainSpace)
+    depth = f"{len(space.layers)} layers" if chain else f"{size.cells} cells, {size.channels} channels"
+    return f"{depth}, on {size.image}×{size.image} pixels ({space.name})"
 
 
 def _dominant(run: Found) -> int:
-    return sum(sum(run.records[-1]["dominant"][cell].values()) for cell in CELLS)
+    return sum(sum(counts.values()) for counts in run.records[-1]["dominant"].values())
 
 
 def _spread(values: Sequence[float], digits: int = 1) -> str:
@@ -210,24 +221,5 @@ def _spread(values: Sequence[float], digits: int = 1) -> str:
     return f"{sum(values) / len(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
 
 
-def _table(titles: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
-    head = "".join(f"<th>{html.escape(str(title))}</th>" for title in titles)
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _folded(title: str, content: str) -> str:
-    return f"<details><summary>{html.escape(title)}</summary>{content}</details>"
-
-
-def _image(figure: Figure, alt: str) -> str:
-    buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "fairdarts"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return f'<div class="wide figure">{_svg_image(buffer.getvalue(), alt)}</div>'
-
-
-def _svg_image(svg: str, alt: str) -> str:
-    """An SVG as an image of its own: in one page, the ids of several would clash."""
-    data = base64.b64encode(svg.encode()).decode()
-    return f'<img alt="{html.escape(alt)}" src="data:image/svg+xml;base64,{data}">'
+def _faint(note: str) -> str:
+    return f'<p class="faint">{html.escape(note)}</p>'

@@ -1,17 +1,19 @@
-"""How do all figures look alike? Colours and labels of operations, numbers of edges, and the files saved."""
+"""How do all figures look alike? Colours and labels of operations, panels, the look of drawings, the files saved."""
 
 import colorsys
+import html
 import re
 import zlib
 from pathlib import Path
 
+import graphviz
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fairdarts.spaces.cell import CellSpace
-
-# Chosen for the largest least distance (CIELAB) between any two under normal vision and under simulated protanopia,
-# deuteranopia and tritanopia, each dark enough for a line on white. Blues are separable convolutions.
+# Chosen for the largest least distance (CIELAB) between any two of a space under normal vision and under simulated
+# protanopia, deuteranopia and tritanopia, each dark enough for a line on white. Blues are separable convolutions; green
+# bottlenecks expand three times and purple ones six times, and the darker one has the larger kernel.
 COLOURS = {
     "none": "#AFAFAF",
     "max_pool_3x3": "#F79A02",
@@ -21,6 +23,12 @@ COLOURS = {
     "sep_conv_5x5": "#1486F9",
     "dil_conv_3x3": "#056953",
     "dil_conv_5x5": "#AC53A5",
+    "E3K3": "#00CB68",
+    "E3K5": "#43835F",
+    "E3K7": "#002D1B",
+    "E6K3": "#DD95DF",
+    "E6K5": "#A424BA",
+    "E6K7": "#53245F",
 }
 
 INK, FAINT = "#222222", "#999999"
@@ -45,16 +53,40 @@ def ink_on(background: str) -> str:
 
 
 def label(op: str) -> str:
-    """The operation as readers know it: 'sep conv 3×3'."""
-    return re.sub(r"(?<=\d)x(?=\d)", "×", op).replace("_", " ")
+    """The operation as readers know it: 'sep conv 3×3', 'E3 K5'."""
+    return re.sub(r"(?<=\d)x(?=\d)", "×", re.sub(r"(?<=\d)(?=K\d)", " ", op)).replace("_", " ")
 
 
-def paper_edges(space: CellSpace) -> tuple[tuple[int, int], ...]:
-    """(j, k) of every edge, in the order of the rows of α: FairDARTS (arXiv:1911.12126), supplementary, Table 2.
+def panels(
+    count: int, columns: int, size: tuple[float, float], sharex: bool = False, sharey: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """A figure of so many panels, in rows of at most `columns`; `size` is that of a panel, in inches."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(size[0] * columns + 0.4, size[1] * rows + 0.3), layout="constrained")
+    axes = list(figure.subplots(rows, columns, sharex=sharex, sharey=sharey, squeeze=False).flat)
+    for number, ax in enumerate(axes):
+        ax.set_visible(number < count)
+        if sharex:
+            ax.tick_params(labelbottom=number + columns >= count)  # the lowest of a column, if not of the figure
+    return figure, axes[:count]
 
-    j counts intermediate nodes only, k the cell's inputs too.
-    """
-    return tuple((node - space.inputs, source) for node, source in space.edges)
+
+def drawing(title: str, note: str = "", **look: str) -> graphviz.Digraph:
+    """An empty drawing of boxes and arrows, with its title and below that a note. `look` is of the whole graph."""
+    graph, title = graphviz.Digraph(), html.escape(title)
+    caption = f'<{title}<br/><font point-size="12">{html.escape(note)}</font>>' if note else f"<{title}>"
+    font = {"fontname": "Helvetica,Arial,sans-serif", "fontcolor": INK}
+    graph.attr(label=caption, labelloc="t", **font, fontsize="16", pad="0.15", bgcolor="white", **look)
+    graph.attr("node", shape="box", style="rounded,filled", **font, fontsize="15", penwidth="1.4")
+    graph.attr("edge", penwidth="1.8", arrowsize="0.7")
+    return graph
+
+
+def box(op: str) -> dict[str, str]:
+    """The look of an operation's box in a drawing."""
+    fill = colour(op)
+    return {"color": fill, "fillcolor": fill, "fontcolor": ink_on(fill), "fontsize": "13", "margin": "0.1,0.03"}
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:

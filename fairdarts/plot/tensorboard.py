@@ -6,27 +6,26 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from fairdarts.genotype import CELLS
 from fairdarts.plot.heatmap import heatmap_figure, heatmap_info
-from fairdarts.spaces.cell import CellSpace
+from fairdarts.spaces.space import Space
 
 
-def log_epoch(writer: Any, record: dict, space: CellSpace) -> None:
+def log_epoch(writer: Any, record: dict, space: Space) -> None:
     """Writes one record of metrics.jsonl to a `torch.utils.tensorboard.SummaryWriter`, its epoch as the step.
 
     Numbers become scalars (`train_loss` is train/loss, `seconds` is search/seconds), gates and, where the record has
-    them, alphas [edges, candidates] become histograms, and the gates a heatmap too.
+    them, alphas [choice points, candidates] become histograms, and the gates a heatmap too.
     """
     step = record["epoch"]
     for key, value in record.items():
         if isinstance(value, int | float) and not isinstance(value, bool) and key != "epoch":
             writer.add_scalar(_tag(key), value, step)
     for name in ("gates", "alphas"):
-        for cell, values in record.get(name, {}).items():
-            writer.add_histogram(f"{name}/{cell}", np.asarray(values), step)
-    for cell in CELLS:
+        for part, values in record.get(name, {}).items():
+            writer.add_histogram(f"{name}/{part}", np.asarray(values), step)
+    for part in space.parts:
         for op in space.candidates:
-            writer.add_scalar(f"dominant/{cell}/{op}", record["dominant"][cell].get(op, 0), step)
+            writer.add_scalar(f"dominant/{part}/{op}", record["dominant"][part].get(op, 0), step)
     writer.add_image("gates/heatmap", pixels(heatmap_figure(heatmap_info([record], space))), step, dataformats="HWC")
 
 

@@ -9,10 +9,10 @@ import yaml
 
 from fairdarts.cli import main
 from fairdarts.config import check, read_yaml
-from fairdarts.genotype import Genotype, from_darts_text
+from fairdarts.genotype import CellGenotype, ChainGenotype, from_darts_text
 from fairdarts.runtime.run import create
 from fairdarts.search.settings import SearchSettings
-from fairdarts.spaces.cell import load_space
+from fairdarts.spaces.space import load_space
 
 POOL, SKIP, CONV = "max_pool_3x3", "skip_connect", "dil_conv_3x3"
 NORMAL = [  # edges (2, 0), (2, 1), (3, 0), (3, 1), (3, 2); candidates pool, skip, conv
@@ -60,10 +60,10 @@ def rule_words(method: str, threshold: float | None) -> list[str]:
     return ["--method", method, *(["--threshold", str(threshold)] if threshold else [])]
 
 
-def derived(capsys: pytest.CaptureFixture, *words: object) -> Genotype:
+def derived(capsys: pytest.CaptureFixture, *words: object) -> CellGenotype:
     capsys.readouterr()
     assert main(["derive", *map(str, words)]) == 0
-    return check(Genotype, yaml.safe_load(capsys.readouterr().out), "stdout")
+    return check(CellGenotype, yaml.safe_load(capsys.readouterr().out), "stdout")
 
 
 def refused(capsys: pytest.CaptureFixture, *words: object) -> str:
@@ -113,6 +113,54 @@ def test_the_line_of_darts_code_reads_back(run: Path, capsys, rule: tuple[str, f
     assert out.count("\n") == 1
     back = from_darts_text(out, "back", nodes=2)
     assert (back.normal, back.reduce) == (genotype.normal, genotype.reduce)
+
+
+@pytest.fixture
+def layers(tmp_path: Path) -> Path:
+    """Gates of S2: 0.8 for E6K5 everywhere, but for layer 1, which has a skip too, and layer 3, which has neither."""
+    gates = np.full((19, 7), 0.1)
+    gates[:, 4] = 0.8
+    gates[1, 6] = 0.9
+    gates[3, 4] = 0.7
+    np.savez(tmp_path / "chain.npz", layers=gates)
+    return tmp_path / "chain.npz"
+
+
+def chained(capsys: pytest.CaptureFixture, *words: object) -> tuple[ChainGenotype, str]:
+    capsys.readouterr()
+    assert main(["derive", *map(str, words)]) == 0
+    out, err = capsys.readouterr()
+    return check(ChainGenotype, yaml.safe_load(out), "stdout"), err
+
+
+def test_matrices_of_a_chain_become_layers(layers: Path, capsys):
+    genotype, err = chained(capsys, "--alphas", layers, "--space", "s2", "--threshold", 0.75)
+    assert genotype.layers == (("E6K5",), (SKIP, "E6K5"), ("E6K5",), (), *[("E6K5",)] * 15)
+    note = "no choice of layer 3 reaches 0.75, so it is removed; the strongest is E6K5 with 0.700"
+    assert genotype.notes == (note,)
+    assert err == f"{note}\n"
+    assert (genotype.name, genotype.space, genotype.source) == ("chain", "s2", f"{layers}, threshold 0.75")
+
+
+def test_argmax_of_a_chain_keeps_every_layer_and_has_no_notes(layers: Path, capsys):
+    genotype, err = chained(capsys, "--alphas", layers, "--space", "s2", "--method", "argmax")
+    assert genotype.layers == (("E6K5",), (SKIP,), *[("E6K5",)] * 17)
+    assert (genotype.notes, err) == ((), "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--method", "edge", "--threshold", "0.7"], "method: edge: is for cell spaces"),
+        (["--threshold", "0.7", "--max-skips", "2"], "max_skips: 2: is for cells"),
+        (["--threshold", "0.7", "--format", "darts"], "--format darts is for cells; s2 has layers"),
+        (["--threshold", "0.7", "--space", "s1"], "no 'normal' in it; should hold normal and reduce [14, 7]"),
+        (["--threshold", "0.7", "--space", "s2-small", "--alphas", "gates.npz"], "no 'layers' in it"),
+    ],
+)
+def test_what_is_for_cells_alone_is_named_for_a_chain(layers: Path, matrices: Path, monkeypatch, capsys, words, said):
+    monkeypatch.chdir(matrices.parent)
+    assert said in refused(capsys, "--alphas", layers, "--space", "s2", *words)
 
 
 @pytest.mark.parametrize("cell", ["normal", "reduce"])
@@ -198,7 +246,7 @@ def test_a_file_of_no_matrices_is_named(matrices: Path, space: str, capsys, spoi
         (["my-run", "--method", "softmax"], "invalid choice: 'softmax'"),
         (["--alphas", "gates.npz"], "--alphas needs --space"),
         (["--alphas", "gates.npz", "--space", "tiny-space.yaml"], "method threshold needs a threshold"),
-        (["--alphas", "gates.npz", "--space", "s3", "--threshold", "0.6"], "did you mean 's1'?"),
+        (["--alphas", "gates.npz", "--space", "dart", "--threshold", "0.6"], "did you mean 'darts'?"),
         (["--alphas", "gone.npz", "--space", "s1"], "gone.npz: no such file"),
         (["gone"], "gone: not a run directory"),
     ],

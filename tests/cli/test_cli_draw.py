@@ -8,11 +8,12 @@ import pytest
 from fairdarts import resources
 from fairdarts.cli import main
 from fairdarts.config import check, read_yaml
-from fairdarts.genotype import Genotype, read, to_darts_text, to_yaml
+from fairdarts.genotype import CellGenotype, ChainGenotype, read, to_darts_text, to_yaml
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.runtime.run import create
 from fairdarts.search.settings import SearchSettings
-from fairdarts.spaces.cell import load_space
+from fairdarts.spaces.chain import Stage
+from fairdarts.spaces.space import load_space
 
 SUFFIXES = (".gv", ".png", ".svg") if shutil.which("dot") else (".gv",)
 CELLS = [f"fairdarts-a-{cell}{suffix}" for cell in ("normal", "reduce") for suffix in SUFFIXES]
@@ -33,7 +34,7 @@ def run(tiny_recipe: Path) -> Path:
         run.log({"epoch": epoch, "gates": gates, "dominant": {cell: {"dil_conv_3x3": 4 * epoch} for cell in gates}})
     edges = [("dil_conv_3x3", 2, 0), ("skip_connect", 3, 2)]
     run.write_genotype(
-        Genotype(schema=1, name="run", space="tiny", source="a test", normal=edges, reduce=edges), "final"
+        CellGenotype(schema=1, name="run", space="tiny", source="a test", normal=edges, reduce=edges), "final"
     )
     return run.path
 
@@ -82,6 +83,26 @@ def test_all_figures_of_a_run_are_drawn_into_it(run: Path, capsys):
     assert set(paths) == set((run / "figures").iterdir())
 
 
+def test_a_chain_is_drawn_whole(tmp_path: Path, capsys):
+    layers = [["E3K3"], ["skip_connect", "E6K7"], *[["E6K5"]] * 17]
+    chain = ChainGenotype(name="mine", space="s2", source="a test", layers=layers)
+    Path("mine.yaml").write_text(to_yaml(chain))
+    paths, _ = drawn(capsys, "mine.yaml")
+    assert paths == [Path("figures") / f"mine-layers{suffix}" for suffix in SUFFIXES]
+    source = Path("figures/mine-layers.gv").read_text()
+    assert [source.count(f'="{name}"') for name in ("IBE3 K3", "MBE6 K7", "IBE6 K5")] == [1, 1, 17]
+
+
+def test_a_run_in_a_chain_space_has_all_its_figures(tiny_recipe: Path, capsys):
+    settings = check(SearchSettings, read_yaml(tiny_recipe), tiny_recipe)
+    space = load_space("s2").model_copy(update={"stages": (Stage(channels=16, layers=2, stride=1),)})
+    run = create(tiny_recipe.parent / "chain", settings, space)
+    run.log({"epoch": 0, "gates": {"layers": [[0.5] * 7] * 2}, "dominant": {"layers": {}}})
+    run.write_genotype(ChainGenotype(name="c", space="s2", source="a test", layers=[["E3K3"], []]), "final")
+    paths, _ = drawn(capsys, run.path)
+    assert {path.stem for path in paths} == {"gates-heatmap", "gates-evolution-layers", "dominant", "c-layers"}
+
+
 def test_a_search_under_way_has_no_cells_yet(run: Path, monkeypatch, capsys):
     monkeypatch.setattr("fairdarts.cli.draw.draw_run", lambda records, space, folder: [])
     (run / "genotypes" / "final.yaml").unlink()
@@ -91,7 +112,7 @@ def test_a_search_under_way_has_no_cells_yet(run: Path, monkeypatch, capsys):
 
 
 def test_without_dot_the_sources_are_written_and_the_way_to_get_it_is_told(monkeypatch, capsys):
-    monkeypatch.setattr("fairdarts.plot.cell.shutil.which", lambda _: None)
+    monkeypatch.setattr("fairdarts.plot.drawing.shutil.which", lambda _: None)
     paths, err = drawn(capsys, "fairdarts-a")
     assert [path.name for path in paths] == ["fairdarts-a-normal.gv", "fairdarts-a-reduce.gv"]
     assert "apt-get install graphviz" in err

@@ -1,16 +1,26 @@
 """`fairdarts report` and `fairdarts study`, on searches of a second."""
 
+import base64
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 import yaml
 
 from fairdarts.cli import main, study
 from fairdarts.config import UserError, check, read_yaml
+from fairdarts.cost.count import count
+from fairdarts.genotype import ChainGenotype
+from fairdarts.networks.zoo import build, load_genotype
 from fairdarts.resources import find, names
+from fairdarts.runtime.run import create
 from fairdarts.search.settings import SearchSettings
+from fairdarts.spaces.chain import Stage
+from fairdarts.spaces.space import load_space
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +111,28 @@ def test_an_unfinished_run_says_how_far_it_is(tiny_recipe: Path):
     assert "The search is at epoch 2 of 2." in " ".join(Page(run / "report.html").texts)
 
 
+def test_a_chain_is_drawn_and_counted_in_its_own_network(tiny_recipe: Path):
+    space = load_space("s2-small").model_copy(update={"stages": (Stage(channels=4, layers=2, stride=1),)})
+    settings = check(SearchSettings, read_yaml(tiny_recipe), tiny_recipe)
+    run = create(Path("chain"), settings, space)
+    for epoch in (0, 1):
+        gates = np.full(space.shape, 0.5 + epoch / 10).tolist()
+        run.log({"epoch": epoch, "gates": {"layers": gates}, "dominant": {"layers": {"E3K3": 2}}})
+    note = "no choice of layer 1 reaches 0.9, so it is removed"
+    said = {"name": "chain", "space": "s2-small", "source": "tests"}
+    run.write_genotype(ChainGenotype(**said, notes=(note,), layers=(("E3K3",), ())), "final")
+    assert main(["report", "chain"]) == 0
+    page = Page(run.path / "report.html")
+    assert note in page.texts
+    with torch.device("meta"):
+        cost = count(build(load_genotype("chain")[0], space), image=64)
+    assert f"{cost.params / 1e6:.2f} M parameters, {cost.madds / 1e6:.1f} M multiply-adds." in " ".join(page.texts)
+    if shutil.which("dot"):
+        drawing = base64.b64decode(page.sources[0].partition("base64,")[2]).decode()
+        assert ">IBE3 K3<" in drawing
+        assert ">removed<" in drawing
+
+
 # study
 
 
@@ -136,7 +168,7 @@ def test_a_study_runs_every_recipe_with_every_seed_and_skips_what_is_done(small_
     assert out == f"{folder / 'report.html'}\n"
     assert "small: 4 of 4 runs are done" in err
     assert Page(folder / "report.html").rows
-    monkeypatch.setattr(study, "search", lambda words: pytest.fail(f"{words} again"))
+    monkeypatch.setattr(study, "search", lambda words, alone: pytest.fail(f"{words} again"))
     assert main(["study", str(small_study), "--weights.lr", "0.05"]) == 0
     assert main(["study", str(small_study), "--epochs", "2"]) == 2
     assert "epochs: 1, but the command line says 2" in capsys.readouterr().err
@@ -148,9 +180,9 @@ def test_a_study_that_was_stopped_goes_on(small_study: Path, tiny_recipe: Path, 
     begun_settings = Path("other/settings.yaml").read_text()
     begun = []
 
-    def search(words: list[str], then=study.search) -> int:
+    def search(words: list[str], alone: bool, then=study.search) -> int:
         begun.append(words)
-        return 143 if len(begun) == 2 else then(words)
+        return 143 if len(begun) == 2 else then(words, alone)
 
     monkeypatch.setattr(study, "search", search)
     assert main(["study", str(small_study)]) == 143
@@ -158,7 +190,7 @@ def test_a_study_that_was_stopped_goes_on(small_study: Path, tiny_recipe: Path, 
     path = Path("runs/small/soft-seed0")
     path.mkdir()
     (path / "settings.yaml").write_text(begun_settings)
-    monkeypatch.setattr(study, "search", lambda words: begun.append(words) or 0)
+    monkeypatch.setattr(study, "search", lambda words, alone: begun.append(words) or 0)
     main(["study", str(small_study)])
     assert begun[2] == [
         "--resume",
@@ -176,7 +208,7 @@ def test_ranks_share_the_runs(small_study: Path, monkeypatch):
     for rank in ("0", "1"):
         monkeypatch.setenv("RANK", rank)
         monkeypatch.setenv("WORLD_SIZE", "2")
-        monkeypatch.setattr(study, "search", lambda words: shares[-1].append(Path(words[1]).name) or 0)
+        monkeypatch.setattr(study, "search", lambda words, alone: shares[-1].append(Path(words[1]).name) or 0)
         shares.append([])
         assert main(["study", str(small_study)]) == 0
     assert sorted(shares[0] + shares[1]) == ["fair-seed0", "fair-seed1", "soft-seed0", "soft-seed1"]
@@ -184,8 +216,8 @@ def test_ranks_share_the_runs(small_study: Path, monkeypatch):
 
 
 def test_a_run_that_fails_does_not_keep_the_others_from_running(small_study: Path, monkeypatch, capsys):
-    def search(words: list[str], then=study.search) -> int:
-        status = then(words)
+    def search(words: list[str], alone: bool, then=study.search) -> int:
+        status = then(words, alone)
         if "soft-seed0" in words[1]:
             Path(words[1], "genotypes/final.yaml").unlink()
             raise UserError("the loss is no longer finite")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fairdarts.genotype import Genotype
+from fairdarts.genotype import CellGenotype, ChainGenotype
 from fairdarts.plot import compare
 
 
@@ -12,8 +12,8 @@ def record(epoch: int, gates: list[list[float]], skips: int = 0) -> dict:
     return {"epoch": epoch, "gates": {"normal": gates, "reduce": gates}, "dominant": dominant}
 
 
-def genotype(*normal: tuple[str, int, int]) -> Genotype:
-    return Genotype(schema=1, name="g", space="s1", source="tests", normal=normal, reduce=())
+def genotype(*normal: tuple[str, int, int]) -> CellGenotype:
+    return CellGenotype(schema=1, name="g", space="s1", source="tests", normal=normal, reduce=())
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,23 @@ def test_agreement_is_the_mean_share_of_common_operations():
     assert compare.agreement([genotype(), genotype()]) is None
 
 
+def test_agreement_of_chains_is_that_of_the_choices_of_every_layer():
+    def chain(*layers: tuple[str, ...]) -> ChainGenotype:
+        return ChainGenotype(name="g", space="s2", source="tests", layers=layers)
+
+    one = chain(("E3K3", "skip_connect"), (), ("E6K7",))
+    assert compare.agreement([one, one]) == 1
+    assert compare.agreement([one, chain(("skip_connect",), ("E6K7",), ("E6K7",))]) == 2 / 4
+
+
+def test_gap_and_histogram_take_whatever_parts_a_record_has():
+    layers = {"epoch": 1, "gates": {"layers": [[0.25, 1.0], [0.5, 0.02]]}, "dominant": {"layers": {"skip_connect": 2}}}
+    assert compare.gap(layers) == pytest.approx((0.25 + 0 + 0.5 + 0.02) / 4)
+    shares = compare.histogram_info({"m": {"r": [layers]}}).shares["m"]
+    assert shares[[0, 5, 10, 19]].tolist() == [0.25] * 4
+    assert compare.skips_info({"m": {"r": [layers]}}, "layers").counts == {"m": {"r": [2]}}
+
+
 RUNS = {
     "darts": {"darts-seed0": [record(0, [[0.5]], 1), record(1, [[0.5]], 4)], "darts-seed1": [record(0, [[0.02]], 0)]},
     "fairdarts": {"fairdarts-seed0": [record(0, [[0.5]], 0), record(1, [[1.0]], 2)]},
@@ -39,7 +56,7 @@ RUNS = {
 
 
 def test_skip_connections_are_those_of_the_normal_cell():
-    info = compare.skips_info(RUNS)
+    info = compare.skips_info(RUNS, "normal")
     assert info.counts == {
         "darts": {"darts-seed0": [1, 4], "darts-seed1": [0]},
         "fairdarts": {"fairdarts-seed0": [0, 2]},

@@ -5,14 +5,18 @@ import numpy as np
 import pytest
 
 from fairdarts.plot import style
-from fairdarts.plot.dominant import dominant_figure, dominant_info
+from fairdarts.plot.dominant import dominant_by_run_figure, dominant_figure, dominant_info
 from fairdarts.plot.evolution import evolution_figure, evolution_info
 from fairdarts.plot.gates import draw_run
 from fairdarts.plot.heatmap import heatmap_figure, heatmap_info
-from fairdarts.spaces.cell import CellSpace, load_space
+from fairdarts.spaces.cell import CellSpace
+from fairdarts.spaces.chain import ChainSpace, Stage
+from fairdarts.spaces.space import load_space
 
-S1 = load_space("s1")
+S1, S2 = load_space("s1"), load_space("s2")
 SMALL = S1.model_copy(update={"nodes": 2})
+STAGES = (Stage(channels=16, layers=4, stride=1), Stage(channels=24, layers=3, stride=2))
+CHAIN = S2.model_copy(update={"stages": STAGES})
 
 
 def record(space: CellSpace, epoch: int, dominant: dict[str, int] | None = None) -> dict:
@@ -26,11 +30,10 @@ def record(space: CellSpace, epoch: int, dominant: dict[str, int] | None = None)
     }
 
 
-def test_edges_are_numbered_and_ordered_as_in_table_2_of_the_paper():
-    table = "00 01 10 11 12 20 21 22 23 30 31 32 33 34"
-    pairs = tuple((int(pair[0]), int(pair[1])) for pair in table.split())
-    assert heatmap_info([record(S1, 0)], S1).edges == pairs
-    assert evolution_info([record(S1, 0)], S1, "normal").edges == pairs
+def chain_record(space: ChainSpace, epoch: int, dominant: dict[str, int] | None = None) -> dict:
+    """Gates that tell epoch, layer and candidate apart."""
+    gates = np.arange(np.prod(space.shape)).reshape(space.shape) / 1000 + epoch / 10
+    return {"epoch": epoch, "gates": {"layers": gates.tolist()}, "dominant": {"layers": dominant or {}}}
 
 
 def test_heatmap_shows_the_last_record():
@@ -55,6 +58,21 @@ def test_heatmap_writes_every_gate_at_its_edge_and_candidate():
     assert "epoch 3" in figure.get_suptitle()
 
 
+def test_the_heatmap_of_a_chain_lies_with_a_gap_between_stages():
+    info = heatmap_info([chain_record(CHAIN, 0), chain_record(CHAIN, 3)], CHAIN)
+    assert {part: gates.shape for part, gates in info.gates.items()} == {"layers": (7, 7)}
+    figure = heatmap_figure(info)
+    panel, _ = figure.axes  # and the colour bar
+    written = {text.get_position(): text.get_text() for text in panel.texts}
+    assert written[5, 2] == "0.34"  # x is the layer, y the candidate
+    assert [text.get_text() for text in panel.get_xticklabels()] == [str(layer) for layer in range(7)]
+    assert panel.get_yticklabels()[6].get_text() == "skip connect"
+    assert panel.get_ylim() == (6.5, -0.5)
+    assert panel.get_xlabel() == "layer"
+    assert [line.get_xdata()[0] for line in panel.lines] == [3.5]
+    assert [text.get_text() for text in panel.texts if "ch" in text.get_text()] == ["16 ch\n112×112", "24 ch\n56×56"]
+
+
 def test_heatmap_shows_gates_that_diverged():
     diverged = record(SMALL, 1)
     diverged["gates"]["normal"][0][0] = float("nan")
@@ -65,7 +83,7 @@ def test_heatmap_shows_gates_that_diverged():
 def test_evolution_has_the_gates_of_one_cell_in_the_order_of_epochs():
     records = [record(S1, epoch) for epoch in range(4)]
     info = evolution_info(records, S1, "reduce")
-    assert (info.cell, info.epochs) == ("reduce", (0, 1, 2, 3))
+    assert (info.part, info.epochs) == ("reduce", (0, 1, 2, 3))
     assert info.gates.shape == (4, 14, 7)
     np.testing.assert_allclose(info.gates[:, 13, 6], [0.903, 0.803, 0.703, 0.603])
 
@@ -79,6 +97,21 @@ def test_evolution_draws_each_edge_in_its_panel_and_each_candidate_in_its_colour
     assert line.get_color() == style.COLOURS["sep_conv_3x3"]
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend == [style.label(op) for op in SMALL.candidates]
+
+
+def test_evolution_of_a_chain_has_a_panel_a_layer_and_its_legend_behind_them():
+    figure = evolution_figure(evolution_info([chain_record(S2, epoch) for epoch in range(3)], S2, "layers"))
+    panels = {ax.get_title(): ax for ax in figure.axes if ax.get_visible()}
+    assert list(panels) == [f"layer {number}" for number in range(19)]
+    line = panels["layer 3"].lines[4]
+    np.testing.assert_allclose(line.get_xydata(), [[0, 0.025], [1, 0.125], [2, 0.225]])
+    assert line.get_color() == style.COLOURS["E6K5"]
+    assert figure.get_suptitle() == "Gates of the chain, by layer"
+    labelled = [title for title, ax in panels.items() if ax.xaxis.get_tick_params()["labelbottom"]]
+    assert labelled == [f"layer {number}" for number in range(14, 19)]  # the lowest of every column
+    figure.draw_without_rendering()
+    legend = figure.legends[0].get_window_extent()
+    assert not any(legend.overlaps(ax.get_tightbbox()) for ax in panels.values())
 
 
 @pytest.mark.parametrize(("epoch", "top"), [(1, 0.2), (5, 1.02)])
@@ -113,16 +146,39 @@ def test_dominant_areas_lie_on_each_other():
     assert figure.axes[0].get_ylim() == (0, 8 * 1.05)
 
 
+def test_dominant_choices_of_a_chain_have_one_panel():
+    records = [chain_record(CHAIN, 0, {"E3K3": 7}), chain_record(CHAIN, 1, {"skip_connect": 5, "E6K7": 2})]
+    info = dominant_info(records, CHAIN)
+    assert info.counts["layers"].tolist() == [[7, 0], *[[0, 0]] * 4, [0, 2], [0, 5]]
+    (panel,) = dominant_figure(info).axes
+    assert list(panel.patches[6].get_data().values) == [7, 7]
+
+
+def test_dominant_operations_of_runs_stand_beside_one_another_on_one_scale():
+    few = dominant_info([chain_record(CHAIN, epoch, {"E3K3": 7}) for epoch in range(2)], CHAIN)
+    many = dominant_info([chain_record(CHAIN, epoch, {"E3K3": 9, "skip_connect": 11}) for epoch in range(3)], CHAIN)
+    noskip = dominant_info([chain_record(load_space("s2-noskip"), 0)], load_space("s2-noskip"))
+    figure = dominant_by_run_figure({"noskip": noskip, "darts": few, "fairdarts": many}, "layers")
+    shown = [ax for ax in figure.axes if ax.get_visible()]
+    assert [ax.get_title() for ax in shown] == ["noskip", "darts", "fairdarts"]
+    assert {ax.get_ylim() for ax in shown} == {(0, 20 * 1.05)}
+    assert [list(ax.patches[0].get_data().values) for ax in shown] == [[0], [7, 7], [9, 9, 9]]
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == [style.label(op) for op in reversed(CHAIN.candidates)]
+
+
 def test_a_cell_without_dominant_operations_says_so():
     normal, reduce = dominant_figure(dominant_info([record(S1, 0)], S1)).axes
     assert [text.get_text() for text in normal.texts] == ["no dominant operation"]
     assert not reduce.texts
 
 
-def test_draw_run_writes_every_figure(tmp_path):
-    space = S1.model_copy(update={"nodes": 1})
-    paths = draw_run([record(space, 0), record(space, 1)], space, tmp_path / "figures")
-    names = ["gates-heatmap", "gates-evolution-normal", "gates-evolution-reduce", "dominant"]
+@pytest.mark.parametrize("kind", ["cell", "chain"])
+def test_draw_run_writes_every_figure(tmp_path, kind: str):
+    space = CHAIN if kind == "chain" else S1.model_copy(update={"nodes": 1})
+    make = chain_record if kind == "chain" else record
+    paths = draw_run([make(space, 0), make(space, 1)], space, tmp_path / "figures")
+    names = ["gates-heatmap", *(f"gates-evolution-{part}" for part in space.parts), "dominant"]
     assert [path.name for path in paths] == [name + end for name in names for end in (".svg", ".png")]
     assert sorted((tmp_path / "figures").iterdir()) == sorted(paths)
 

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
 from fairdarts.plot.tensorboard import log_epoch, pixels
-from fairdarts.spaces.cell import load_space
+from fairdarts.spaces.space import load_space
 
 SPACE = load_space("s1").model_copy(update={"nodes": 1})
 
@@ -83,6 +83,17 @@ def test_the_heatmap_becomes_an_image(record):
     assert (step, dataformats, image.dtype, image.shape[2]) == (7, "HWC", np.uint8, 3)
     assert image.min() < 60  # dark squares
     assert image.max() == 255
+
+
+def test_a_chain_is_logged_by_its_layers():
+    space = load_space("s2")
+    gates = np.linspace(0, 1, 19 * 7).reshape(space.shape).tolist()
+    writer = Recorder()
+    log_epoch(writer, {"epoch": 3, "gates": {"layers": gates}, "dominant": {"layers": {"E6K7": 4}}}, space)
+    counts = dict.fromkeys(space.candidates, 0) | {"E6K7": 4}
+    assert writer.scalars == {f"dominant/layers/{op}": (count, 3) for op, count in counts.items()}
+    assert set(writer.histograms) == {"gates/layers"}
+    assert writer.images["gates/heatmap"][0].shape[1] > writer.images["gates/heatmap"][0].shape[0]  # it lies
 
 
 def test_pixels_have_the_size_and_colour_of_the_figure():

@@ -1,0 +1,51 @@
+"""How is a genotype drawn? A graph for each of its parts, as files where Graphviz is there to make them."""
+
+import re
+import shutil
+from pathlib import Path
+
+import graphviz
+
+from fairdarts.genotype import Genotype
+from fairdarts.plot.cell import cell_graph
+from fairdarts.plot.chain import chain_graph
+from fairdarts.plot.points import part_title
+from fairdarts.spaces.chain import ChainSpace
+from fairdarts.spaces.space import Space
+
+NO_DOT = "dot not found: only .gv sources were written; install it with: apt-get install graphviz"
+
+
+def draw_genotype(genotype: Genotype, space: Space, folder: Path) -> tuple[list[Path], str | None]:
+    """Draws every part of a genotype as `<name>-<part>.gv`, .svg and .png: both cells, or all layers.
+
+    Gives the paths written, and where `dot` is missing and so only .gv was written, a line that says so.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = re.sub(r"[^\w.-]+", "-", genotype.name)  # a name may hold what a file's may not
+    dot = shutil.which("dot") is not None
+    paths = []
+    for part, graph in graphs_of(genotype, space, f"{genotype.name}: ").items():
+        base = folder / f"{stem}-{part}"
+        paths.append(_write(base, ".gv", graph.source.encode()))
+        if dot:
+            paths.append(_write(base, ".svg", graph.pipe("svg")))
+            graph.attr(dpi="150")  # only now: in an SVG it would scale the drawing
+            paths.append(_write(base, ".png", graph.pipe("png")))
+    return paths, None if dot else NO_DOT
+
+
+def graphs_of(genotype: Genotype, space: Space, start: str = "") -> dict[str, graphviz.Digraph]:
+    """The drawing of every part of a genotype, its title beginning so."""
+    if isinstance(space, ChainSpace):
+        return {part: chain_graph(genotype, space, f"{start}{part_title(part)}") for part in space.parts}
+    return {
+        cell: cell_graph(getattr(genotype, cell), f"{start}{part_title(cell)}", space.inputs, space.nodes)
+        for cell in space.parts
+    }
+
+
+def _write(base: Path, suffix: str, content: bytes) -> Path:
+    path = base.with_name(base.name + suffix)  # with_suffix would cut a name at its dot
+    path.write_bytes(content)
+    return path

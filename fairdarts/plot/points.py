@@ -1,0 +1,72 @@
+"""How are the choice points of a space called and arranged? Edges of a cell by their nodes, layers by their stages."""
+
+from itertools import accumulate
+from typing import NamedTuple
+
+from fairdarts.genotype import CELLS
+from fairdarts.spaces.cell import CellSpace
+from fairdarts.spaces.chain import ChainSpace
+from fairdarts.spaces.space import Space
+
+COLUMNS = 5
+"""layers in a row of panels"""
+
+
+class Points(NamedTuple):
+    """The choice points of a space, in the order of the rows of α."""
+
+    axis: str
+    """what they are"""
+    labels: tuple[str, ...]
+    """of each, on an axis: '(0, 1)' or '3'"""
+    titles: tuple[str, ...]
+    """of each, on its own: '(0, 1)' or 'layer 3'"""
+    places: tuple[tuple[int, int], ...]
+    """of each, row and column of its panel"""
+    groups: tuple[range, ...]
+    """which belong together: the edges of a node, the layers of a stage"""
+    notes: tuple[str, ...]
+    """of each group, what its points share and their labels do not tell"""
+
+
+def choice_points(space: Space) -> Points:
+    """The edges of a cell, or the layers of a chain.
+
+    In an edge (j, k), j counts intermediate nodes only and k the cell's inputs too, as FairDARTS (arXiv:1911.12126),
+    supplementary, Table 2. Layers count from 0, as in genotypes.
+    """
+    return _layers(space) if isinstance(space, ChainSpace) else _edges(space)
+
+
+def part_title(part: str) -> str:
+    """What has a matrix of gates, as readers know it: 'normal cell', or the whole 'chain'."""
+    return f"{part} cell" if part in CELLS else "chain"
+
+
+def resolutions(space: ChainSpace) -> tuple[int, ...]:
+    """Pixels of a side behind the stem's convolution and behind every stage, of the images its network is made for."""
+    strides = (space.stem.stride, *(stage.stride for stage in space.stages))
+    return tuple(accumulate(strides, lambda side, stride: -(-side // stride), initial=space.networks.imagenet.image))[
+        1:
+    ]
+
+
+def _edges(space: CellSpace) -> Points:
+    pairs = tuple((node - space.inputs, source) for node, source in space.edges)
+    labels = tuple(f"({node}, {source})" for node, source in pairs)
+    groups = _groups([node + space.inputs for node in range(space.nodes)])
+    return Points("edge (node, input)", labels, labels, pairs, groups, ("",) * space.nodes)
+
+
+def _layers(space: ChainSpace) -> Points:
+    numbers = range(len(space.layers))
+    places = tuple(divmod(number, COLUMNS) for number in numbers)
+    sides = resolutions(space)[1:]
+    notes = tuple(f"{stage.channels} ch\n{side}×{side}" for stage, side in zip(space.stages, sides, strict=True))
+    groups = _groups([stage.layers for stage in space.stages])
+    labels = tuple(map(str, numbers))
+    return Points("layer", labels, tuple(f"layer {number}" for number in numbers), places, groups, notes)
+
+
+def _groups(sizes: list[int]) -> tuple[range, ...]:
+    return tuple(range(end - size, end) for size, end in zip(sizes, accumulate(sizes), strict=True))

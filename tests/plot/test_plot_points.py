@@ -1,0 +1,37 @@
+"""How choice points are called and arranged."""
+
+from fairdarts.plot.points import choice_points, part_title, resolutions
+from fairdarts.spaces.space import load_space
+
+S1, S2 = load_space("s1"), load_space("s2")
+
+
+def test_edges_are_numbered_and_ordered_as_in_table_2_of_the_paper():
+    points = choice_points(S1)
+    table = "00 01 10 11 12 20 21 22 23 30 31 32 33 34"
+    pairs = tuple((int(pair[0]), int(pair[1])) for pair in table.split())
+    assert points.places == pairs
+    assert points.labels == points.titles == tuple(f"({node}, {source})" for node, source in pairs)
+    assert points.groups == (range(2), range(2, 5), range(5, 9), range(9, 14))
+    assert set(points.notes) == {""}
+
+
+def test_layers_count_from_0_and_are_grouped_by_stage():
+    points = choice_points(S2)
+    assert points.axis == "layer"
+    assert (points.labels[3], points.titles[18]) == ("3", "layer 18")
+    assert [points.places[number] for number in (0, 4, 5, 18)] == [(0, 0), (0, 4), (1, 0), (3, 3)]
+    assert [group.start for group in points.groups] == [0, 2, 6, 10, 14, 18]
+    assert points.notes[3] == "96 ch\n14×14"
+    assert len(points.labels) == len(points.places) == points.groups[-1].stop == 19
+
+
+def test_resolutions_follow_the_strides_and_round_up():
+    assert resolutions(S2) == (112, 56, 28, 14, 14, 7, 7)
+    odd = S2.networks.imagenet.model_copy(update={"image": 33})
+    networks = S2.networks.model_copy(update={"imagenet": odd})
+    assert resolutions(S2.model_copy(update={"networks": networks}))[:3] == (17, 9, 5)
+
+
+def test_parts_have_titles():
+    assert [part_title(part) for part in (*S1.parts, *S2.parts)] == ["normal cell", "reduce cell", "chain"]
