@@ -1,8 +1,8 @@
 """The search step as the papers write it: the reference that `search_step.py` measures the library against.
 
-A loop over edges and candidates, in the contiguous layout, with what the released experiments of FairDARTS compute and
-throw away: weight gradients in the architecture step, α gradients in the weight step. Modules are named as the
-library's, so that both hold the same weights.
+A loop over edges or layers and their candidates, in the contiguous layout, with what the released experiments of
+FairDARTS compute and throw away: weight gradients in the architecture step, α gradients in the weight step. Modules are
+named as the library's, so that both hold the same weights.
 """
 
 import torch
@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairdarts.spaces.cell import CellSpace
+from fairdarts.spaces.chain import ChainSpace, Layer
 
 
 def norm(channels: int) -> nn.BatchNorm2d:
@@ -99,10 +100,59 @@ class Network(nn.Module):
         return self.classifier(F.adaptive_avg_pool2d(s1, 1).flatten(1))
 
 
+def conv_bn(c_in: int, c_out: int, kernel: int, stride: int) -> nn.Sequential:
+    conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(c_out), nn.ReLU6())
+
+
+def bottleneck(c_in: int, c_out: int, expansion: int, kernel: int, stride: int, affine: bool = False) -> nn.Sequential:
+    wide = expansion * c_in
+    widen = [nn.Conv2d(c_in, wide, 1, bias=False), nn.BatchNorm2d(wide, affine=affine), nn.ReLU6()]
+    spread = nn.Conv2d(wide, wide, kernel, stride, kernel // 2, groups=wide, bias=False)
+    narrow = [nn.Conv2d(wide, c_out, 1, bias=False), nn.BatchNorm2d(c_out, affine=affine)]
+    return nn.Sequential(
+        *(widen if expansion > 1 else []), spread, nn.BatchNorm2d(wide, affine=affine), nn.ReLU6(), *narrow
+    )
+
+
+class Choices(nn.Module):
+    def __init__(self, names: tuple[str, ...], layer: Layer):
+        super().__init__()
+        self.candidates = nn.ModuleList(self.choice(name, layer) for name in names)
+
+    @staticmethod
+    def choice(name: str, layer: Layer) -> nn.Module:
+        if name != "skip_connect":
+            return bottleneck(layer.c_in, layer.c_out, int(name[1]), int(name[3]), layer.stride)
+        if layer.keeps_shape:
+            return nn.Identity()
+        return nn.Sequential(nn.Conv2d(layer.c_in, layer.c_out, 1, layer.stride, bias=False), norm(layer.c_out))
+
+    def forward(self, x: Tensor, gates: Tensor) -> Tensor:
+        return sum(gate * op(x) for gate, op in zip(gates, self.candidates, strict=True))
+
+
+class Chain(nn.Module):
+    def __init__(self, space: ChainSpace, classes: int):
+        super().__init__()
+        stem = space.stem
+        separable = bottleneck(stem.channels, stem.separable, 1, 3, 1, affine=True)
+        self.stem = nn.Sequential(conv_bn(3, stem.channels, 3, stem.stride), separable)
+        self.layers = nn.ModuleList(Choices(space.candidates, layer) for layer in space.layers)
+        self.head = conv_bn(space.layers[-1].c_out, space.head, 1, 1)
+        self.classifier = nn.Linear(space.head, classes)
+
+    def forward(self, x: Tensor, gates: dict[str, Tensor]) -> Tensor:
+        x = self.stem(x)
+        for layer, row in zip(self.layers, gates["layers"], strict=True):
+            x = layer(x, row)
+        return self.classifier(F.adaptive_avg_pool2d(self.head(x), 1).flatten(1))
+
+
 class PlainStep:
     """The first-order step of DARTS and FairDARTS: α on the held-out batch, then the weights on the training batch."""
 
-    def __init__(self, network: Network, alphas: dict[str, Tensor], settings: object):
+    def __init__(self, network: Network | Chain, alphas: dict[str, Tensor], settings: object):
         weights, architect = settings.weights, settings.architect
         self.network, self.alphas, self.settings = network, alphas, settings
         self.weight_optimizer = torch.optim.SGD(

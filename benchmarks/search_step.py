@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
-"""How fast is the library's S1 search step, and what memory does it take?
+"""How fast is the library's search step in S1 or S2, and what memory does it take?
 
     python benchmarks/search_step.py --threads 1 --pairs 7 --out benchmarks/results/search-step-cpu-1-thread.json
+    python benchmarks/search_step.py --space s2 --image 64 --out benchmarks/results/search-step-s2-cpu-1-thread.json
 
 Measured against the plain step of `plain.py` (the official step with all that it computes and throws away), in one
-process. First 20 steps of both in float64 must end within 1e-10 of each other in α, weights and BatchNorm buffers, for
-FairDARTS and DARTS. Then, by turns: the plain step and the library's in every variant: of memory, and on CUDA of
-precision and torch.compile. A ratio is plain / library; median and quartiles are those of the rounds. `first_seconds`
-is the first step, with all that is compiled for it. `saved` is what a forward pass keeps for the backward pass, `peak`
-what a process grows by in a step (Linux; on CUDA what the allocator reports), both as shares of the plain step's.
-`share_of_peak` compares the arithmetic that a step cannot do without with the speed of a large matrix product.
+process. First 20 steps of both in float64 (4 in S2) must end within 1e-10 of each other in α, weights and BatchNorm
+buffers, for FairDARTS and DARTS. Then, by turns: the plain step, the plain step in channels_last, and the library's in
+every variant: of memory, of the parts that a batch is gone through in, of precision, and on CUDA of torch.compile. A
+ratio is plain / library; median and quartiles are those of the rounds. `first_seconds` is the first step, with all that
+is compiled for it. `saved` is what a forward pass keeps for the backward pass, `peak` what a process grows by in a step
+(Linux; on CUDA what the allocator reports), both as shares of the plain step's. `share_of_peak` compares the arithmetic
+that a step cannot do without with the speed of a large matrix product.
 """
 
 import argparse
+import copy
 import json
 import platform
 import shlex
@@ -25,7 +28,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from plain import Network, PlainStep
+from plain import Chain, Network, PlainStep
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -34,24 +37,36 @@ from fairdarts.config import check, read_yaml
 from fairdarts.data.sources import FAKE_STATISTICS, Source
 from fairdarts.runtime.device import autocast, peak_memory
 from fairdarts.search.architect import STEPS, Learner
-from fairdarts.search.loop import make_learner
 from fairdarts.search.settings import SearchSettings
-from fairdarts.spaces.cell import load_space
+from fairdarts.search.setup import make_learner
+from fairdarts.spaces.chain import ChainSpace
+from fairdarts.spaces.space import load_space
 
-RECIPES = ("fairdarts-s1-cifar10", "darts-s1-cifar10")
-MEMORY, PRECISION, COMPILE = "compute.memory", "compute.precision", "compute.compile"
+RECIPES = {
+    "s1": ("fairdarts-s1-cifar10", "darts-s1-cifar10"),
+    "s2": ("fairdarts-s2-imagenet", "darts-s2-imagenet"),
+}
+COMPARED = {"s1": ("s1", 20, 4, 32), "s2": ("s2-small", 4, 16, 64)}
+"""how the two steps are compared in float64: space, steps, images, their size. A chain of 19 layers is so sensitive in
+its first steps that a difference of rounding grows several times in each, up to 60 times for fewer or smaller images"""
+MEMORY, PRECISION, COMPILE, PARTS = "compute.memory", "compute.precision", "compute.compile", "compute.accumulate"
 VARIANTS = {
     "cpu": {
         "none": {MEMORY: "none"},
         "recompute": {MEMORY: "recompute"},
         "checkpoint": {MEMORY: "checkpoint"},
+        "2 parts": {MEMORY: "none", PARTS: "2"},
+        "4 parts, checkpoint": {MEMORY: "checkpoint", PARTS: "4"},
+        "bfloat16": {MEMORY: "none", PRECISION: "bfloat16"},
     },
     "cuda": {
-        "float32": {PRECISION: "float32"},
-        "bfloat16": {PRECISION: "bfloat16"},
-        "bfloat16 checkpoint": {PRECISION: "bfloat16", MEMORY: "checkpoint"},
-        "bfloat16 compiled": {PRECISION: "bfloat16", COMPILE: "default"},
-        "bfloat16 graphs": {PRECISION: "bfloat16", COMPILE: "reduce-overhead"},
+        "float32": {MEMORY: "none", PRECISION: "float32"},
+        "float32 checkpoint": {MEMORY: "checkpoint", PRECISION: "float32"},
+        "bfloat16": {MEMORY: "none", PRECISION: "bfloat16"},
+        "bfloat16 checkpoint": {MEMORY: "checkpoint", PRECISION: "bfloat16"},
+        "bfloat16, 4 parts": {MEMORY: "none", PRECISION: "bfloat16", PARTS: "4"},
+        "bfloat16 compiled": {MEMORY: "none", PRECISION: "bfloat16", COMPILE: "default"},
+        "bfloat16 graphs": {MEMORY: "none", PRECISION: "bfloat16", COMPILE: "reduce-overhead"},
     },
 }
 PASSES = 5  # forward, and twice that backward for the weights; forward, and as much backward for α
@@ -59,9 +74,9 @@ PASSES = 5  # forward, and twice that backward for the weights; forward, and as 
 Batch = tuple[Tensor, Tensor]
 
 
-def settings_of(recipe: str, cells: int, channels: int, variant: dict[str, str]) -> SearchSettings:
+def settings_of(recipe: str, space: str, cells: int, channels: int, variant: dict[str, str]) -> SearchSettings:
     path = resources.find("recipes", recipe)
-    own = {"supernet.cells": str(cells), "supernet.channels": str(channels)}
+    own = {"supernet.cells": str(cells), "supernet.channels": str(channels)} if space == "s1" else {"space": space}
     return check(SearchSettings, read_yaml(path), path, own | variant)
 
 
@@ -75,30 +90,44 @@ def learner_of(settings: SearchSettings, dtype: torch.dtype, device: torch.devic
 
 def plain_of(learner: Learner, device: torch.device) -> PlainStep:
     """The plain step with a learner's weights and α."""
-    settings = learner.settings
-    network = Network(load_space(settings.space), settings.supernet.cells, settings.supernet.channels, 10)
+    settings, space = learner.settings, load_space(learner.settings.space)
+    if isinstance(space, ChainSpace):
+        network = Chain(space, 10)
+    else:
+        network = Network(space, settings.supernet.cells, settings.supernet.channels, 10)
     network.to(device, next(learner.supernet.parameters()).dtype).load_state_dict(learner.supernet.state_dict())
     alphas = {cell: alpha.detach().clone().requires_grad_() for cell, alpha in learner.alphas.items()}
     return PlainStep(network, alphas, settings)
 
 
-def batch(size: int, dtype: torch.dtype, device: torch.device, generator: torch.Generator) -> Batch:
-    images = torch.randn(size, 3, 32, 32, generator=generator).to(device, dtype)
+def batch(size: int, image: int, dtype: torch.dtype, device: torch.device, generator: torch.Generator) -> Batch:
+    images = torch.randn(size, 3, image, image, generator=generator).to(device, dtype)
     return images, torch.randint(10, (size,), generator=generator).to(device)
 
 
 def library_step(learner: Learner, train: Batch, valid: Batch) -> None:
-    fast = [(images.to(memory_format=torch.channels_last), labels) for images, labels in (train, valid)]
-    STEPS["first_order"](learner, iter(fast[:1]), iter(fast[1:]))
+    STEPS["first_order"](learner, *map(in_channels_last, (train, valid)))
 
 
-def difference(recipe: str, cells: int, channels: int) -> float:
-    """The largest one between the two after 20 steps in float64."""
+def in_channels_last(batch: Batch) -> Batch:
+    return batch[0].to(memory_format=torch.channels_last), batch[1]
+
+
+def channels_last_of(plain: PlainStep) -> Callable[[Batch, Batch], None]:
+    """A plain step of its own with the same numbers, in channels_last."""
+    twin = copy.deepcopy(plain)
+    twin.network.to(memory_format=torch.channels_last)
+    return lambda *pair: twin(*map(in_channels_last, pair))
+
+
+def difference(recipe: str, kind: str, cells: int, channels: int) -> float:
+    """The largest one between the two after some steps in float64."""
+    space, steps, images, size = COMPARED[kind]
     device, generator = torch.device("cpu"), torch.Generator().manual_seed(0)
-    learner = learner_of(settings_of(recipe, cells, channels, {}), torch.float64, device)
+    learner = learner_of(settings_of(recipe, space, cells, channels, {}), torch.float64, device)
     plain = plain_of(learner, device)
-    for _ in range(20):
-        train, valid = (batch(4, torch.float64, device, generator) for _ in range(2))
+    for _ in range(steps):
+        train, valid = (batch(images, size, torch.float64, device, generator) for _ in range(2))
         plain(train, valid)
         library_step(learner, train, valid)
     own = learner.supernet.state_dict()
@@ -134,20 +163,25 @@ def saved(loss: Callable[[], Tensor], network: torch.nn.Module) -> int:
 def peak(variant: str, args: argparse.Namespace) -> int:
     """Bytes that a process of its own grows by when it takes two steps."""
     words = [sys.executable, __file__, "--grow", variant, "--device", args.device]
-    for name in ("threads", "batch", "cells", "channels"):
+    for name in ("space", "threads", "batch", "image", "cells", "channels"):
         words += [f"--{name}", str(getattr(args, name))]
     return int(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
 
 
 def grow(variant: str, args: argparse.Namespace) -> int:
     device, generator = torch.device(args.device), torch.Generator().manual_seed(0)
-    settings = settings_of(RECIPES[0], args.cells, args.channels, VARIANTS[args.device].get(variant, {}))
+    own = VARIANTS[args.device].get(variant, {})
+    settings = settings_of(RECIPES[args.space][0], args.space, args.cells, args.channels, own)
     learner = learner_of(settings, torch.float32, device)
-    step = plain_of(learner, device) if variant == "plain" else lambda *pair: library_step(learner, *pair)
-    small = (batch(2, torch.float32, device, generator) for _ in range(2))
+    if variant in VARIANTS[args.device]:
+        step = lambda *pair: library_step(learner, *pair)  # noqa: E731
+    else:
+        step = plain_of(learner, device)
+        step = step if variant == "plain" else channels_last_of(step)
+    small = (batch(2 * settings.compute.accumulate, args.image, torch.float32, device, generator) for _ in range(2))
     step(*small)  # code, kernels and optimizer states are in memory after this
     before = peak_memory(device)
-    train, valid = (batch(args.batch, torch.float32, device, generator) for _ in range(2))
+    train, valid = (batch(args.batch, args.image, torch.float32, device, generator) for _ in range(2))
     step(train, valid)
     step(train, valid)
     return peak_memory(device) - before
@@ -163,18 +197,20 @@ def matmul_speed(device: torch.device) -> float:
 
 def measure(args: argparse.Namespace) -> dict[str, object]:
     device, generator = torch.device(args.device), torch.Generator().manual_seed(0)
-    apart = {recipe: difference(recipe, min(args.cells, 4), min(args.channels, 4)) for recipe in RECIPES}
+    sizes, recipes = (min(args.cells, 4), min(args.channels, 4)), RECIPES[args.space]
+    apart = {recipe: difference(recipe, args.space, *sizes) for recipe in recipes}
     for recipe, value in apart.items():
         if not value < 1e-10:
-            raise SystemExit(f"{recipe}: the two steps do not agree: {value:.1e} after 20 steps in float64")
+            raise SystemExit(f"{recipe}: the two steps do not agree: {value:.1e} after some steps in float64")
 
     learners = {
-        name: learner_of(settings_of(RECIPES[0], args.cells, args.channels, variant), torch.float32, device)
+        name: learner_of(settings_of(recipes[0], args.space, args.cells, args.channels, variant), torch.float32, device)
         for name, variant in VARIANTS[args.device].items()
     }
-    steps = {"plain": plain_of(next(iter(learners.values())), device)}
+    plain = plain_of(next(iter(learners.values())), device)
+    steps = {"plain": plain, "plain channels_last": channels_last_of(plain)}
     steps |= {name: lambda *pair, own=own: library_step(own, *pair) for name, own in learners.items()}
-    train, valid = (batch(args.batch, torch.float32, device, generator) for _ in range(2))
+    train, valid = (batch(args.batch, args.image, torch.float32, device, generator) for _ in range(2))
     times: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(args.pairs + 1):
         for name, step in steps.items():
@@ -182,16 +218,17 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
         print("  ".join(f"{name} {own[-1]:.3f} s" for name, own in times.items()), file=sys.stderr)
     first = {name: own.pop(0) for name, own in times.items()}
 
-    plain = steps["plain"]
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         plain.loss(train)
     arithmetic, speed = PASSES * counter.get_total_flops(), matmul_speed(device)
     images = train[0].to(memory_format=torch.channels_last)
     kept = {"plain": saved(lambda: plain.loss(train), plain.network)}
+    kept["plain channels_last"] = kept["plain"]
     for name, own in learners.items():
         gates = {cell: alpha.sigmoid() for cell, alpha in own.alphas.items()}
+        part = images.chunk(own.settings.compute.accumulate)[0]
         with autocast(device, own.settings.compute.precision):
-            kept[name] = saved(lambda own=own, gates=gates: own.supernet(images, gates), own.supernet)
+            kept[name] = saved(lambda own=own, gates=gates, part=part: own.supernet(part, gates), own.supernet)
     grown = {name: peak(name, args) for name in steps}
     table = {}
     for name, own in times.items():
@@ -211,7 +248,8 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
         "device": torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {platform.machine()}",
         "torch": torch.__version__,
         "python": platform.python_version(),
-        **{key: getattr(args, key) for key in ("threads", "batch", "cells", "channels", "pairs")},
+        **{key: getattr(args, key) for key in ("space", "threads", "batch", "image", "pairs")},
+        **({key: getattr(args, key) for key in ("cells", "channels")} if args.space == "s1" else {}),
         "difference_float64": apart,
         "matmul_gflops": round(speed / 1e9, 1),
         "plain_saved_mib": round(kept["plain"] / 2**20),
@@ -222,10 +260,12 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--space", choices=sorted(RECIPES), default="s1")
+    parser.add_argument("--image", type=int, default=32, help="height and width of the images")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--batch", type=int, default=16, help="images of each of a step's two batches")
-    parser.add_argument("--cells", type=int, default=8)
-    parser.add_argument("--channels", type=int, default=16)
+    parser.add_argument("--cells", type=int, default=8, help="of S1")
+    parser.add_argument("--channels", type=int, default=16, help="of S1")
     parser.add_argument("--pairs", type=int, default=7, help="rounds that are measured")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--out", type=Path, help="JSON file of the result")

@@ -15,6 +15,10 @@ class UserError(Exception):
     """Something a user can mend: one line that names the file, the key or value, and what would be right."""
 
 
+class SaidElsewhere(Exception):
+    """The run ends for a reason that another of its processes reports."""
+
+
 class Settings(BaseModel):
     """Base of every checked YAML section: frozen, no unknown keys, the docstring under a field is its help."""
 

@@ -69,17 +69,19 @@ class Disturbance(NamedTuple):
     """of this pass"""
     done: float
     """share of the epochs that are done"""
+    shard: int = 0
+    """which part of the batch this is; noise on α is the same for all of them"""
 
     def of_alphas(self, alphas: Gates, candidates: tuple[str, ...]) -> Gates:
-        """α [edges, candidates] of every cell kind, with its noise added."""
+        """α [choice points, candidates] of every part of the space, with its noise added."""
         if self.noise is None or self.noise.on != "gate":
             return alphas
         columns = [candidates.index(name) for name in self.noise.operations]
         disturbed = {}
-        for number, (cell, alpha) in enumerate(alphas.items()):
+        for number, (part, alpha) in enumerate(alphas.items()):
             noise = torch.zeros_like(alpha)
             noise[:, columns] = self._drawn(alpha.new_empty(len(alpha), len(columns)), number)
-            disturbed[cell] = alpha + noise
+            disturbed[part] = alpha + noise
         return disturbed
 
     def touches(self, name: str) -> bool:
@@ -87,16 +89,19 @@ class Disturbance(NamedTuple):
         noisy = self.noise is not None and self.noise.on == "output" and name in self.noise.operations
         return noisy or (self.dropout is not None and name in self.dropout.operations)
 
-    def of_output(self, x: Tensor, name: str, cell: int, edge: int, column: int) -> Tensor:
+    def of_output(self, x: Tensor, name: str, block: int, edge: int, column: int) -> Tensor:
         """x [B, C, H, W] of an operation, disturbed."""
         if self.dropout is not None and name in self.dropout.operations:
             keep = 1 - self.dropout.rate * SCHEDULES[self.dropout.schedule](self.done)
             kept = _pixels(x) if self.dropout.unit == "element" else x.new_empty(len(x), 1, 1, 1)
-            kept.bernoulli_(keep, generator=self._generator(x, cell, edge, column, 0)).div_(keep)
+            kept.bernoulli_(keep, generator=self._generator(x, block, edge, column, 0, *self._part())).div_(keep)
             x = x * kept.permute(0, 3, 1, 2)
         if self.noise is not None and self.noise.on == "output" and name in self.noise.operations:
-            x = x + self._drawn(_pixels(x), cell, edge, column, 1).permute(0, 3, 1, 2)
+            x = x + self._drawn(_pixels(x), block, edge, column, 1, *self._part()).permute(0, 3, 1, 2)
         return x
+
+    def _part(self) -> tuple[int, ...]:
+        return (self.shard,) if self.shard else ()
 
     def _drawn(self, empty: Tensor, *place: int) -> Tensor:
         """A tensor filled with noise."""

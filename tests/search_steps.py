@@ -7,7 +7,7 @@ import torch
 from fairdarts.config import check
 from fairdarts.search.architect import Batch, Learner
 from fairdarts.search.settings import SearchSettings
-from fairdarts.spaces.cell import load_space
+from fairdarts.spaces.space import load_space
 from fairdarts.supernet.cell import CellSupernet
 
 SPACE = load_space("s1").model_copy(update={"nodes": 2, "candidates": ("max_pool_3x3", "skip_connect", "dil_conv_3x3")})

@@ -21,6 +21,26 @@ def test_the_search_step_agrees_with_the_plain_one_and_is_measured(tmp_path: Pat
     assert 0 < checkpoint < recompute < none < 1
 
 
+def test_the_step_of_a_chain_is_measured_too(tmp_path: Path):
+    words = ["--space", "s2", "--batch", "8", "--image", "32", "--pairs", "2", "--out", str(tmp_path / "result.json")]
+    subprocess.run([sys.executable, str(ROOT / "benchmarks" / "search_step.py"), *words], check=True)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert set(result["difference_float64"]) == {"fairdarts-s2-imagenet", "darts-s2-imagenet"}
+    assert all(0 < apart < 1e-10 for apart in result["difference_float64"].values())
+    saved = {name: step["saved"] for name, step in result["steps"].items()}
+    assert saved["plain"] == 1 > saved["none"] > saved["2 parts"] > saved["recompute"] > saved["checkpoint"] > 0
+
+
+def test_decoding_is_measured_against_images_that_are_decoded(tmp_path: Path):
+    words = ["--decode", "--photos", "8", "--batch", "4", "--size", "32", "--pairs", "2"]
+    words += ["--out", str(tmp_path / "result.json")]
+    subprocess.run([sys.executable, str(ROOT / "benchmarks" / "loader.py"), *words], check=True)
+    result = json.loads((tmp_path / "result.json").read_text())
+    files = {f"files_{workers}_workers" for workers in (0, 1, 2)}
+    assert result["ratio_quartiles"].keys() == files
+    assert result["images_per_second_quartiles"].keys() == files | {"decoded"}
+
+
 def test_loaders_are_measured_in_pairs(tmp_path: Path):
     words = ["--images", "64", "--batch", "8", "--pairs", "2", "--cutout", "4", "--out", str(tmp_path / "result.json")]
     subprocess.run([sys.executable, str(ROOT / "benchmarks" / "loader.py"), *words], check=True)

@@ -12,7 +12,7 @@ from fairdarts import resources
 from fairdarts.config import UserError, check, describe, dump_yaml, parse_overrides, read_yaml
 from fairdarts.data.settings import DataSettings
 from fairdarts.disturbance import DropoutSettings, NoiseSettings
-from fairdarts.search.settings import ArchitectSettings, DeriveSettings, SearchSettings
+from fairdarts.search.settings import ArchitectSettings, ComputeSettings, DeriveSettings, SearchSettings
 
 RECIPES = resources.names("recipes")
 PROPERTY = settings(derandomize=True, deadline=None)
@@ -167,7 +167,7 @@ def test_values_out_of_range_and_missing_keys(recipe):
 def test_unknown_and_missing_kinds(recipe):
     wrong = {**recipe["data"], "kind": "cifr10"}
     assert refusal({**recipe, "data": wrong}) == "r.yaml: data.kind: 'cifr10' is not known (did you mean 'cifar10'?)"
-    known = "(known: digits, cifar10, cifar100, folder, fake)"
+    known = "(known: digits, cifar10, cifar100, folder, imagenet, fake)"
     assert refusal(recipe, data__kind="qqq") == f"command line: --data.kind: 'qqq' is not known {known}"
     del wrong["kind"]
     assert refusal({**recipe, "data": wrong}) == "r.yaml: data.kind: is missing"
@@ -227,7 +227,7 @@ def test_describe_names_every_setting(recipe):
     listed = {line.split()[0]: line for line in lines}
     sections = {key: list(value) for key, value in recipe.items() if isinstance(value, dict)}
     sections["supernet"] = ["cells", "channels"]
-    sections["compute"] = ["memory", "precision", "layout", "compile"]
+    sections["compute"] = ComputeSettings.model_fields
     sections["noise"] = NoiseSettings.model_fields
     sections["dropout"] = DropoutSettings.model_fields
     sections["stopping"] = ["kind", "limit", "window", "ratio"]
@@ -237,6 +237,6 @@ def test_describe_names_every_setting(recipe):
     keys = {f"{section}.{key}" for section, inner in sections.items() for key in inner}
     keys |= SearchSettings.model_fields.keys() - sections.keys()
     assert listed.keys() == {f"--{key}" for key in keys}
-    assert listed["--data.root"].endswith("folder of the data set [cifar10, cifar100, folder]")
+    assert listed["--data.root"].endswith("folder of the data set [cifar10, cifar100, folder, imagenet]")
     assert listed["--device"].endswith("where to run (auto | cpu | cuda)")
     assert all(len(line.split()) > 1 for line in lines)

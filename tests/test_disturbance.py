@@ -59,6 +59,17 @@ def test_what_is_drawn_follows_from_seed_and_place_alone():
     assert len({one.sum().item() for one in first}) == len(places)
 
 
+def test_parts_of_a_batch_are_disturbed_apart_but_share_the_noise_on_alpha():
+    x, alphas = torch.zeros(2, 2, 4, 4), {"normal": torch.zeros(5, 3)}
+    parts = [Disturbance(noise(), dropout(), 0, 0, shard) for shard in (0, 1, 2)]
+    names = ("max_pool_3x3", "skip_connect", "sep_conv_3x3")
+    outputs = [part.of_output(x, "skip_connect", 0, 0, 1) for part in parts]
+    assert len({output.sum().item() for output in outputs}) == 3
+    on_alpha = [Disturbance(noise(on="gate"), None, 0, 0, shard).of_alphas(alphas, names)["normal"] for shard in (0, 1)]
+    assert torch.equal(*on_alpha)
+    assert on_alpha[0].any()
+
+
 def test_noise_on_gates_moves_alpha_of_its_operations_alone():
     alphas = {cell: torch.zeros(4000, 3, requires_grad=True) for cell in ("normal", "reduce")}
     found = Disturbance(noise(on="gate"), None, 0, 0).of_alphas(alphas, CANDIDATES)

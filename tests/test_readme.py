@@ -1,9 +1,11 @@
 """Every command of the README runs, in its order, on images and sizes small enough for a test."""
 
+import os
 import re
 import runpy
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,9 @@ from fairdarts.data import sources
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SMALL = shlex.split("--epochs 1 --supernet.cells 3 --supernet.channels 2 --data.batch_size 4 --data.workers 0")
+SMALL = shlex.split("--epochs 1 --data.batch_size 4 --data.workers 0")
+SMALL_CELLS = shlex.split("--supernet.cells 3 --supernet.channels 2")
+SMALL_CHAIN = shlex.split("--space s2-small --data.image_size 32 --data.held_out 4")
 
 
 def blocks(language: str) -> list[str]:
@@ -53,9 +57,14 @@ def test_every_command_runs(user: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     for words in commands():
         if words[0] == "make":
             continue
-        search = "--config" in words or "tools/search_cifar.py" in words or words[1] == "study"
-        arguments = words[1:] + (SMALL if search else [])
-        if words[0] == "python":
+        search = {"--config", "tools/search_cifar.py", "tools/search_imagenet.py", "study"} & set(words)
+        chain = any("s2" in word or "imagenet.py" in word for word in words)
+        arguments = words[1:] + (SMALL + (SMALL_CHAIN if chain else SMALL_CELLS) if search else [])
+        if words[0] == "torchrun":
+            arguments[arguments.index("tools/search_imagenet.py")] = str(ROOT / "tools" / "search_imagenet.py")
+            launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", *arguments]
+            status = subprocess.run(launch, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}).returncode
+        elif words[0] == "python":
             monkeypatch.setattr("sys.argv", arguments)
             with pytest.raises(SystemExit) as exit_info:
                 runpy.run_path(str(ROOT / arguments[0]), run_name="__main__")
@@ -64,8 +73,9 @@ def test_every_command_runs(user: Path, monkeypatch: pytest.MonkeyPatch, capsys:
             assert words[0] == "fairdarts"
             status = main(arguments)
         assert status == 0, (words, capsys.readouterr().err)
-        ran.append(words[1])
-    assert {"search", "study", "report", "derive", "draw", "zoo", "tools/search_cifar.py"} <= set(ran)
+        ran += words[:2]
+    tools = {"tools/search_cifar.py", "tools/search_imagenet.py", "torchrun"}
+    assert {"search", "study", "report", "derive", "draw", "zoo", *tools} <= set(ran)
     assert (user / "figures" / "fairdarts-a-normal.gv").is_file()
 
 
@@ -88,7 +98,10 @@ def test_every_recipe_is_named() -> None:
         assert f"`{recipe}`" in README
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/first-search.md", "docs/collapse.md"])
+PAGES = ["README.md", "CONTRIBUTING.md", "docs/first-search.md", "docs/collapse.md", "docs/imagenet.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_every_link_leads_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)]*)\)", text):

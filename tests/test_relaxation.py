@@ -4,7 +4,7 @@ import torch
 from torch.autograd.functional import jacobian
 
 from fairdarts.relaxation import RELAXATIONS, initial_alphas, relax
-from fairdarts.spaces.cell import load_space
+from fairdarts.spaces.space import load_space
 
 S1 = load_space("s1")
 

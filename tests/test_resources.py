@@ -7,7 +7,7 @@ from fairdarts.config import UserError, check, read_yaml
 from fairdarts.genotype import live
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.search.settings import SearchSettings
-from fairdarts.spaces.cell import load_space
+from fairdarts.spaces.space import load_space
 
 
 @pytest.mark.parametrize("name", resources.names("recipes"))
@@ -46,7 +46,7 @@ def test_what_is_shipped():
             "fairdarts-s1-cifar1",
             "neither a file nor a shipped recipe (did you mean 'fairdarts-s1-cifar10'?)",
         ),
-        ("search_spaces", "s2", "neither a file nor a shipped search space (did you mean 's1'?)"),
+        ("search_spaces", "s4", "neither a file nor a shipped search space (did you mean 's2'?)"),
         ("genotypes", "fairdart-a", "neither a file nor a shipped genotype (did you mean 'fairdarts-a'?)"),
     ],
 )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from fairdarts import __version__
-from fairdarts.config import UserError, nearest
+from fairdarts.config import SaidElsewhere, UserError, nearest
 
 VERBS = {
     "search": "search an architecture by gradient descent",
@@ -29,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return dispatch(list(sys.argv[1:] if argv is None else argv))
         finally:
             sys.stdout.flush()  # a reader that went away shows here, and not when Python ends
+    except SaidElsewhere:
+        return 2
     except UserError as error:
         print(f"fairdarts: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

@@ -15,11 +15,12 @@ from fairdarts.cli.recipe import help_text, open_recipe
 from fairdarts.cli.words import Parser, say
 from fairdarts.config import UserError
 from fairdarts.data.sources import Source, open_source
+from fairdarts.runtime import distributed
 from fairdarts.runtime.device import memory_advice, peak_memory, pick
 from fairdarts.search.architect import STEPS
-from fairdarts.search.loop import check_fit, make_learner, open_batches
 from fairdarts.search.settings import SearchSettings
-from fairdarts.spaces.cell import CellSpace
+from fairdarts.search.setup import check_fit, make_learner, open_batches
+from fairdarts.spaces.space import Space
 
 WARM_UP = 3  # steps: caches, kernels and optimizer states come with the first, graphs with the second
 
@@ -33,44 +34,48 @@ def main(argv: Sequence[str]) -> int:
     if args.steps < 2:
         raise UserError(f"bench: --steps {args.steps}: should be at least 2")
     settings, space = open_recipe("bench", args.config, rest)
-    with memory_advice():
+    with distributed.joined(), memory_advice():
         found = measure(settings, space, open_source(settings.data), args.steps)
-    sys.stdout.write(json.dumps(found, indent=1) + "\n" if args.json else text(found))
+        first = distributed.rank() == 0
+    if first:
+        sys.stdout.write(json.dumps(found, indent=1) + "\n" if args.json else text(found))
     return 0
 
 
-def measure(settings: SearchSettings, space: CellSpace, source: Source, steps: int) -> dict[str, object]:
+def measure(settings: SearchSettings, space: Space, source: Source, steps: int) -> dict[str, object]:
     """Times of `steps` steps, loading included, and what they say of the whole search.
 
     `images_per_second` counts the images of training and held-out batches; quartiles are those of the steps.
     """
     device = pick(settings.device)
-    halves = check_fit(settings, space, len(source.dataset))
+    halves = check_fit(settings, space, source)
     learner = make_learner(settings, space, source, device)
     train, valid, _ = open_batches(settings, source, halves, device, step=0, epoch=0)
-    take_step = STEPS[settings.architect.kind]
+    take_step, halved = STEPS[settings.architect.kind], settings.architect.kind != "single_level"
     console = Console(stderr=True)
     say(f"measuring {steps} steps of {settings.name}, after {WARM_UP} to warm up")
     if settings.measures_curvature:
         say("the curvature, once an epoch, is left out of this")
     rounds = range(WARM_UP + steps)
-    shown = track(rounds, "measuring", console=console, transient=True) if console.is_terminal else rounds
+    seen = console.is_terminal and distributed.rank() == 0
+    shown = track(rounds, "measuring", console=console, transient=True) if seen else rounds
     times = []
     with closing(train), closing(valid):
         for _ in shown:
             begun = perf_counter()
-            take_step(learner, train, valid)
+            take_step(learner, next(train), next(valid) if halved else None)
             if device.type == "cuda":
                 torch.cuda.synchronize()
             times.append(perf_counter() - begun)
     times = times[WARM_UP:]
     low, middle, high = quantiles(times, n=4)
-    batches = 1 if settings.architect.kind == "single_level" else 2
+    batches = 1 + halved
     per_epoch = len(halves[0]) // settings.data.batch_size
     return {
         "recipe": settings.name,
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
+        "processes": distributed.ranks(),
         "torch": torch.__version__,
         "steps_measured": steps,
         "step_ms": round(1000 * middle, 2),
@@ -87,6 +92,7 @@ def text(found: dict[str, object]) -> str:
     """The findings as lines."""
     low, high = found["step_ms_quartiles"]
     threads = "" if found["device"] != "cpu" else f", {found['threads']} thread{'s' if found['threads'] > 1 else ''}"
+    threads += f", {found['processes']} processes" if found["processes"] > 1 else ""
     peak, whole = found["peak_memory_bytes"], "" if found["device"] != "cpu" else ", of the whole process"
     return (
         f"recipe   {found['recipe']} on {found['device']}{threads}, torch {found['torch']}\n"

@@ -8,12 +8,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from fairdarts.genotype import CELLS
 from fairdarts.relaxation import Gates, gate_matrices
 from fairdarts.search.architect import SUMS
 from fairdarts.search.derive import dominant
 from fairdarts.search.settings import SearchSettings
-from fairdarts.spaces.cell import CellSpace
+from fairdarts.spaces.space import Space
 
 REFRESH_SECONDS = 0.2  # reading a number waits for the device, so it is done this often and no more
 
@@ -21,7 +20,7 @@ REFRESH_SECONDS = 0.2  # reading a number waits for the device, so it is done th
 class SearchProgress:
     """An observer of a search: epoch, step, loss, accuracy, dominant operations, time left."""
 
-    def __init__(self, settings: SearchSettings, space: CellSpace):
+    def __init__(self, settings: SearchSettings, space: Space):
         self.settings, self.space = settings, space
         self.console = Console(stderr=True)
         self.bar = Progress(
@@ -60,17 +59,19 @@ class SearchProgress:
         self.shown = time.monotonic()
         rule = self.settings.derive
         gates = gate_matrices(alphas, self.settings.relaxation)
-        count = sum(sum(dominant(gates[cell], self.space, rule.method, rule.threshold).values()) for cell in CELLS)
+        count = sum(sum(dominant(own, self.space, rule.method, rule.threshold).values()) for own in gates.values())
         means = dict(zip(SUMS, (sums / step).tolist(), strict=True))
         numbers = f"loss {means['train_loss']:.3f}  accuracy {means['train_accuracy']:.1%}  {count} dominant "
         self.bar.update(self.task, completed=done - self.first, epoch=epoch, step=step, steps=steps, numbers=numbers)
 
     def epoch(self, record: dict[str, Any]) -> None:
         held_out = f"  held-out {record['valid_accuracy']:6.1%}" if "valid_accuracy" in record else ""
-        counts = " + ".join(str(sum(record["dominant"][cell].values())) for cell in CELLS)
+        waited = record["loading_seconds"] / max(record["seconds"], 1e-9)
+        speed = f"  {record['images_per_second']:,.0f} images/s" + (f", {waited:.0%} waiting" if waited >= 0.1 else "")
+        counts = " + ".join(str(sum(record["dominant"][part].values())) for part in self.space.parts)
         self.console.print(
             f"epoch {record['epoch']:>3}/{self.settings.epochs}  loss {record['train_loss']:.4f}  "
-            f"accuracy {record['train_accuracy']:6.1%}{held_out}  dominant {counts}  {record['seconds']:.1f} s",
+            f"accuracy {record['train_accuracy']:6.1%}{held_out}  dominant {counts}  {record['seconds']:.1f} s{speed}",
             highlight=False,
             soft_wrap=True,
         )

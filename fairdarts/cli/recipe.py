@@ -6,7 +6,7 @@ from fairdarts import resources
 from fairdarts.config import UserError, check, describe, nearest, parse_overrides, read_yaml
 from fairdarts.runtime.device import use_threads
 from fairdarts.search.settings import SearchSettings
-from fairdarts.spaces.cell import CellSpace, load_space
+from fairdarts.spaces.space import Space, load_space
 
 
 def help_text() -> str:
@@ -15,7 +15,7 @@ def help_text() -> str:
     return f"recipes: {names}\n\nevery setting of a recipe is an option:\n{describe(SearchSettings)}"
 
 
-def open_recipe(verb: str, name: str | None, words: Sequence[str]) -> tuple[SearchSettings, CellSpace]:
+def open_recipe(verb: str, name: str | None, words: Sequence[str]) -> tuple[SearchSettings, Space]:
     """Settings and space of a shipped recipe or a YAML file; from here on it runs on the threads that they say."""
     if not name:
         raise UserError(f"{verb}: --config is missing{nearest('', resources.names('recipes'))}")

@@ -2,69 +2,71 @@
 
 import re
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from fairdarts import resources
 from fairdarts.cli.draw import figures_of
 from fairdarts.cli.progress import SearchProgress
 from fairdarts.cli.recipe import help_text, open_recipe
-from fairdarts.cli.words import Parser, command, cost_text, say
+from fairdarts.cli.summary import summarize
+from fairdarts.cli.words import Parser, command, say
 from fairdarts.config import UserError, check, nearest, parse_overrides, read_yaml
-from fairdarts.cost.count import count
+from fairdarts.data.settings import DataSettings
 from fairdarts.data.sources import Source, open_source
-from fairdarts.genotype import CELLS, Genotype, live, to_yaml
-from fairdarts.networks.cell import cifar_network
+from fairdarts.genotype import Genotype, to_yaml
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.tensorboard import log_epoch
+from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.device import memory_advice, use_threads
 from fairdarts.runtime.run import Run, changed_versions, create, open_run
 from fairdarts.runtime.stop import Interrupted, Stop, catch_signals
-from fairdarts.search.loop import Diverged, check_fit, search
+from fairdarts.search.loop import Diverged, search
 from fairdarts.search.settings import MAY_CHANGE, SearchSettings
-from fairdarts.search.stopping import verdict
-from fairdarts.spaces.cell import CellSpace, load_space
+from fairdarts.search.setup import check_fit
+from fairdarts.spaces.space import KINDS, Space, load_space
 
 
-def main(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str], alone: bool = False) -> int:
+    """Search; `alone` also where torchrun started several processes, which else share the search."""
     parser = Parser("search", "Search an architecture by gradient descent.", help_text())
     parser.add_argument("--config", metavar="RECIPE", help="a shipped recipe or a YAML file")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="continue the search of a run directory")
     parser.add_argument("--out", type=Path, metavar="RUN", help="run directory (default: runs/RECIPE-seedSEED)")
     args, rest = parser.parse_known_args(argv)
-    if args.resume and (args.config or args.out):
-        raise UserError(f"search: --resume {args.resume} takes its settings and place from the run itself")
-    if args.resume:
-        run = open_run(args.resume)
-        settings = resumed_settings(run, parse_overrides(rest))
-        use_threads(settings.threads)
-        space = load_space(str(run.path / "space.yaml"))
-        source = open_source(settings.data)
-        if differences := changed_versions(run):
-            say(f"the run was begun elsewhere, so its last digits may differ: {differences}")
-    elif args.config:
-        settings, space = open_recipe("search", args.config, rest)
-        source = open_source(settings.data)
-        check_fit(settings, space, len(source.dataset))
-        run = create(args.out or free_path(settings), settings, space)
-    else:
-        raise UserError(f"search: --config or --resume is missing{nearest('', resources.names('recipes'))}")
+    with nullcontext() if alone else distributed.joined():
+        return run_search(args, rest)
+
+
+def run_search(args: Namespace, rest: Sequence[str]) -> int:
+    """The search that the words ask for, alone or in all processes that share it; gives the exit status."""
+    first, resume = distributed.rank() == 0, bool(args.resume)
+    with distributed.together():
+        told = read_words(args, rest) if first else None
+    settings, space = hand_on(told)
+    use_threads(settings.threads)
+    source = open_once(settings.data)
+    with distributed.together():
+        check_fit(settings, space, source)
+        path = (args.resume or create(args.out or free_path(settings), settings, space).path) if first else ""
+    run = Run(Path(distributed.shared(str(path))))
 
     if settings.relaxation == "softmax" and settings.zero_one.weight > 0:
         say("zero_one: under softmax the zero-one loss is of little use (FairDARTS, supplementary 4.2)")
-    say(f"run {run.path}: {settings.name}, seed {settings.seed}, epochs {settings.epochs}")
-    if args.resume and (run.path / "genotypes" / "final.yaml").is_file():
+    several = f", {distributed.ranks()} processes" if distributed.ranks() > 1 else ""
+    say(f"run {run.path}: {settings.name}, seed {settings.seed}, epochs {settings.epochs}{several}")
+    if distributed.shared(resume and (run.path / "genotypes" / "final.yaml").is_file()):
         say("this search has already finished")
-        genotype = load_genotype(str(run.path))[0]
+        genotype = load_genotype(str(run.path))[0] if first else None
     else:
         again = command("search", "--resume", run.path)
         try:
-            with catch_signals() as stop, memory_advice():
-                genotype = watched_search(settings, space, source, run, stop, bool(args.resume))
+            with catch_signals(patient=distributed.launched() > 1) as stop, memory_advice():
+                genotype = watched_search(settings, space, source, run, stop, resume)
         except Interrupted as interrupted:
             say(f"{interrupted}: the state is saved; continue with\n{again}")
             return 128 + interrupted.signal
@@ -78,6 +80,8 @@ def main(argv: Sequence[str]) -> int:
             if not run.last.is_file():
                 raise
             raise UserError(f"{error}; then continue with: {again}") from None
+    if not first:
+        return 0
     try:
         figures_of(run, run.figures)
     except KeyboardInterrupt:
@@ -86,6 +90,39 @@ def main(argv: Sequence[str]) -> int:
     summarize(genotype, space, source, settings, run)
     sys.stdout.write(to_yaml(genotype))
     return 0
+
+
+def read_words(args: Namespace, rest: Sequence[str]) -> tuple[SearchSettings, Space]:
+    """Settings and space of a recipe, or of a run to be continued."""
+    if args.resume and (args.config or args.out):
+        raise UserError(f"search: --resume {args.resume} takes its settings and place from the run itself")
+    if args.resume:
+        run = open_run(args.resume)
+        settings = resumed_settings(run, parse_overrides(rest))
+        use_threads(settings.threads)
+        if differences := changed_versions(run):
+            say(f"the run was begun elsewhere, so its last digits may differ: {differences}")
+        return settings, load_space(str(run.path / "space.yaml"))
+    if args.config:
+        return open_recipe("search", args.config, rest)
+    raise UserError(f"search: --config or --resume is missing{nearest('', resources.names('recipes'))}")
+
+
+def hand_on(told: tuple[SearchSettings, Space] | None) -> tuple[SearchSettings, Space]:
+    """What the first process read, in all of them: the others may not see its files."""
+    if distributed.ranks() == 1:
+        return told
+    texts = distributed.shared([part.model_dump(mode="json", by_alias=True) for part in told] if told else None)
+    return check(SearchSettings, texts[0], "settings.yaml"), check(KINDS[texts[1]["kind"]], texts[1], "space.yaml")
+
+
+def open_once(data: DataSettings) -> Source:
+    """The images; where they are downloaded first, one process of a machine does it."""
+    for turn in (True, False):
+        with distributed.together():
+            if distributed.leads_machine() == turn:
+                source = open_source(data)
+    return source
 
 
 def resumed_settings(run: Run, overrides: dict[str, str]) -> SearchSettings:
@@ -125,7 +162,7 @@ def free_path(settings: SearchSettings) -> Path:
 class _Watcher:
     """Shows a search on the terminal and in TensorBoard."""
 
-    def __init__(self, progress: SearchProgress, writer: Any, space: CellSpace):
+    def __init__(self, progress: SearchProgress, writer: Any, space: Space):
         self.step, self.progress, self.writer, self.space = progress.step, progress, writer, space
 
     def epoch(self, record: dict[str, Any]) -> None:
@@ -134,10 +171,20 @@ class _Watcher:
         self.writer.flush()
 
 
+class _Silence:
+    """Shows nothing."""
+
+    def step(self, *_: Any) -> None: ...
+
+    def epoch(self, record: dict[str, Any]) -> None: ...
+
+
 def watched_search(
-    settings: SearchSettings, space: CellSpace, source: Source, run: Run, stop: Stop, resume: bool
+    settings: SearchSettings, space: Space, source: Source, run: Run, stop: Stop, resume: bool
 ) -> Genotype:
-    """The search, with its progress shown."""
+    """The search, with its progress shown by the first process."""
+    if distributed.rank() > 0:
+        return search(settings, space, source, run, _Silence(), stop, resume)
     from torch.utils.tensorboard import SummaryWriter  # takes a second to import, and only a search needs it
 
     purge = len(run.records()) if resume else None
@@ -146,30 +193,3 @@ def watched_search(
         SearchProgress(settings, space) as progress,
     ):
         return search(settings, space, source, run, _Watcher(progress, writer, space), stop, resume)
-
-
-def summarize(genotype: Genotype, space: CellSpace, source: Source, settings: SearchSettings, run: Run) -> None:
-    """What was found, what it costs, where it lies, and how to go on."""
-    rule = settings.derive
-    counts = ", ".join(f"{len(live(getattr(genotype, cell))[0])} {cell}" for cell in CELLS)
-    how = rule.method if rule.method == "argmax" else f"{rule.method} {rule.threshold}"
-    unfed = sum(len(getattr(genotype, cell)) - len(live(getattr(genotype, cell))[0]) for cell in CELLS)
-    ignored = f"; {unfed} more read a node that nothing feeds, and are ignored" if unfed else ""
-    if ended := verdict(run.records(), settings.stopping):
-        say(f"stopped    {ended.reason}")
-    say(f"genotype   {genotype.name}: {counts} operations ({how}){ignored}")
-    size = space.networks.cifar
-    shape = f"{size.channels} channels, {size.cells} cells, {source.image}×{source.image} images"
-    try:
-        with torch.device("meta"):
-            network = cifar_network(genotype, space, size.cells, size.channels, len(source.classes), len(source.mean))
-        say(f"network    {cost_text(count(network, len(source.mean), source.image))} ({shape})")
-    except UserError as error:
-        gates = run.records()[-1]["gates"]
-        strongest = ", ".join(f"{cell} {max(map(max, gates[cell])):.3f}" for cell in CELLS)
-        say(f"network    none, as {error}; strongest gates: {strongest}")
-    say(f"run        {run.path}")
-    say(f"figures    {run.figures}")
-    say(f"curves     tensorboard --logdir {run.path}")
-    again = ("argmax",) if rule.method != "argmax" else ("threshold", "--threshold", 0.2)
-    say(f"continue   {command('derive', run.path, '--method', *again)}")

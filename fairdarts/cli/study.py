@@ -17,7 +17,7 @@ from fairdarts.cli.words import Parser, say
 from fairdarts.config import Settings, UserError, check, parse_overrides, read_yaml
 from fairdarts.runtime.run import open_run
 from fairdarts.search.settings import SearchSettings
-from fairdarts.spaces.cell import load_space
+from fairdarts.spaces.space import load_space
 
 Value = bool | int | float | str | list[str] | None
 
@@ -105,7 +105,7 @@ def main(argv: Sequence[str]) -> int:
         ]
         try:
             with redirect_stdout(io.StringIO()):  # its genotype lies in the run
-                status = search(words)
+                status = search(words, alone=True)
         except UserError as error:
             say(f"{job.path.name}: {error}")
             failed.append(job.path.name)

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from fairdarts.config import UserError
 from fairdarts.cost.count import Cost
+from fairdarts.runtime import distributed
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,8 +29,9 @@ class Parser(argparse.ArgumentParser):
 
 
 def say(message: str) -> None:
-    """A message: to stderr, since stdout is for results."""
-    print(message, file=sys.stderr, flush=True)
+    """A message: to stderr, since stdout is for results. Of several processes the first one speaks."""
+    if distributed.rank() == 0:
+        print(message, file=sys.stderr, flush=True)
 
 
 def command(*words: object) -> str:

@@ -17,9 +17,11 @@ from fairdarts.config import UserError
 from fairdarts.cost.count import count
 from fairdarts.genotype import Genotype, to_yaml
 from fairdarts.networks.cell import NETWORKS
-from fairdarts.networks.zoo import build, load_genotype
-from fairdarts.spaces.cell import CellSpace, load_space
-from fairdarts.spaces.sample import EDGES_PER_NODE, SKIP, random_genotype
+from fairdarts.networks.zoo import build, load_genotype, sizes
+from fairdarts.ops.cell import SKIP
+from fairdarts.spaces.cell import CellSpace
+from fairdarts.spaces.sample import EDGES_PER_NODE, random_genotype
+from fairdarts.spaces.space import Space, load_space
 
 EPILOG = "Counts are those of the paper's networks: parameters without and with the auxiliary head, multiply-adds of\n"
 EPILOG += (
@@ -38,8 +40,8 @@ def main(argv: Sequence[str]) -> int:
 
     names, errors = resources.names("genotypes"), Console(stderr=True)
     shown = track(names, "counting", console=errors, transient=True) if errors.is_terminal else names
-    rows = [row(name, args.network) for name in shown]
-    show(rows, args.json)
+    found = (load_genotype(name) for name in shown)
+    show([entry(*own, args.network) for own in found if args.network in sizes(own[1])], args.json)
     return 0
 
 
@@ -62,6 +64,8 @@ def sample(argv: Sequence[str]) -> int:
     args = parser.parse_args(argv)
 
     space, random = load_space(args.space), Random(args.seed)
+    if not isinstance(space, CellSpace):
+        raise UserError(f"zoo sample: --space {args.space}: is a chain of layers; only cells are drawn at random")
     most = space.nodes * EDGES_PER_NODE
     for option, value, low, high in (("count", args.count, 1, None), ("skips", args.skips, 0, most)):
         if value is not None and not low <= value <= (high or value):
@@ -113,13 +117,8 @@ def show(rows: list[dict[str, object]], as_json: bool) -> None:
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
-def row(name: str, network: str) -> dict[str, object]:
-    """One shipped genotype's entry."""
-    return entry(*load_genotype(name), network)
-
-
-def entry(genotype: Genotype, space: CellSpace, network: str) -> dict[str, object]:
-    """A genotype's name, space, source, network, and its Cost."""
+def entry(genotype: Genotype, space: Space, network: str) -> dict[str, object]:
+    """A genotype's name, space, source, network, and its Cost; networks of cells have an auxiliary head."""
     with torch.device("meta"):
         built = build(genotype, space, network, auxiliary=True)
     cost = count(built, image=getattr(space.networks, network).image)

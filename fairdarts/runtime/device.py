@@ -1,5 +1,6 @@
 """Where a search runs, and with what memory."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,12 @@ def pick(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("device: no CUDA device on this machine; use --device cpu or auto")
+    if name == "cuda" and "LOCAL_RANK" in os.environ:  # of several processes each has its own
+        number, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if number >= count:
+            raise UserError(f"device: process {number} of this machine has no CUDA device of its own, of {count}")
+        torch.cuda.set_device(number)
+        return torch.device(name, number)
     return torch.device(name)
 
 
@@ -51,5 +58,5 @@ def memory_advice() -> Iterator[None]:
     except RuntimeError as error:
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise
-        advice = "take --compute.memory checkpoint, as a resumed search may too, or a smaller batch or supernet"
-        raise UserError(f"out of memory: {advice}") from None
+        advice = "take --compute.memory checkpoint or --compute.accumulate 2, as a resumed search may too"
+        raise UserError(f"out of memory: {advice}, or a smaller batch or supernet") from None

@@ -20,12 +20,17 @@ class Interrupted(Exception):
 
 
 @contextmanager
-def catch_signals() -> Iterator[Stop]:
-    """Within it, the first SIGINT or SIGTERM is noted in the Stop; a second one ends the process as usual."""
+def catch_signals(patient: bool = False) -> Iterator[Stop]:
+    """Within it, the first SIGINT or SIGTERM is noted in the Stop; a second one ends the process as usual.
+
+    A patient process only notes them all: torchrun hands on a signal that its processes have had already.
+    """
     stop = Stop()
 
     def note(number: int, _frame: object) -> None:
-        stop.signal = number
+        stop.signal = stop.signal or number
+        if patient:
+            return
         for caught, handler in before.items():
             signal.signal(caught, handler)
 

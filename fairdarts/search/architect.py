@@ -10,12 +10,14 @@ from torch import Tensor
 
 from fairdarts.disturbance import Disturbance
 from fairdarts.relaxation import Gates, relax
+from fairdarts.runtime import distributed
 from fairdarts.runtime.device import autocast
 from fairdarts.runtime.seed import DISTURBANCE, TRAIN, VALID, fold
 from fairdarts.search.losses import zero_one
 from fairdarts.search.settings import SearchSettings
 from fairdarts.search.unrolled import CORRECTIONS, still, unrolled, weights_at
-from fairdarts.supernet.cell import CellSupernet, FrozenStatistics
+from fairdarts.supernet.again import FrozenStatistics
+from fairdarts.supernet.supernet import Supernet
 
 Batch = tuple[Tensor, Tensor]
 """images [B, C, H, W] and labels [B]"""
@@ -29,7 +31,7 @@ class Learner:
     """All that a step updates."""
 
     settings: SearchSettings
-    supernet: CellSupernet
+    supernet: Supernet
     alphas: Gates
     weight_optimizer: torch.optim.Optimizer
     alpha_optimizer: torch.optim.Optimizer
@@ -52,105 +54,147 @@ class Moment(NamedTuple):
 START = Moment(0, 0)
 
 
-def _look(learner: Learner, alphas: Gates, batch: Batch, at: Moment, half: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Cross-entropy, accuracy and zero-one loss of a batch of one half of the images, scalars.
+def _look(
+    learner: Learner, alphas: Gates, part: Batch, at: Moment, half: int, shard: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Cross-entropy, accuracy and zero-one loss of a part of a batch of one half of the images, scalars.
 
     The zero-one loss is that of the undisturbed gates.
     """
-    (images, labels), settings = batch, learner.settings
+    (images, labels), settings = part, learner.settings
     gates, disturbance = relax(alphas, settings.relaxation), None
     seen = gates
     if settings.noise or settings.dropout:
         seed = fold(settings.seed, DISTURBANCE, at.step, half)
-        disturbance = Disturbance(settings.noise, settings.dropout, seed, at.epoch / settings.epochs)
+        disturbance = Disturbance(settings.noise, settings.dropout, seed, at.epoch / settings.epochs, shard)
         seen = relax(disturbance.of_alphas(alphas, learner.supernet.candidates), settings.relaxation)
     if settings.compute.compile == "reduce-overhead":
         torch.compiler.cudagraph_mark_step_begin()  # the last pass is done with what its graphs hold
     with autocast(images.device, settings.compute.precision):
         logits = learner.supernet(images, seen, disturbance)
-    logits = logits.to(gates["normal"].dtype)
+    logits = logits.to(next(iter(gates.values())).dtype)
     accuracy = (logits.detach().argmax(1) == labels).float().mean()
     return F.cross_entropy(logits, labels), accuracy, zero_one(gates, settings.zero_one.form)
 
 
-def _update_weights(learner: Learner) -> None:
+def _parts(learner: Learner, batch: Batch) -> Iterator[tuple[int, Batch]]:
+    """The equal parts in which this process goes through its share of a batch, each with its number in the batch."""
+    images, labels = batch
+    count = learner.settings.compute.accumulate
+    parts = zip(images.chunk(count), labels.chunk(count), strict=True)
+    return enumerate(parts, start=distributed.rank() * count)
+
+
+def _gradients(
+    learner: Learner, alphas: Gates, batch: Batch, at: Moment, half: int, wanted: list[Tensor], pushed: bool
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Gradients of a batch's loss, with the zero-one loss if `pushed`; loss, accuracy and zero-one loss.
+
+    All are sums over this process's parts, divided by their number: means once they are averaged over the processes.
+    """
+    count, seen = learner.settings.compute.accumulate, []
+    for shard, part in _parts(learner, batch):
+        loss, accuracy, push = _look(learner, alphas, part, at, half, shard)
+        total = loss + learner.settings.zero_one.weight * push if pushed else loss
+        (total / count if count > 1 else total).backward(inputs=wanted)
+        seen.append(torch.stack([loss, accuracy, push]).detach())
+    gradients = [tensor.grad for tensor in wanted]
+    for tensor in wanted:
+        tensor.grad = None
+    return gradients, list((sum(seen) / count).unbind())
+
+
+def _update_weights(learner: Learner, gradients: list[Tensor]) -> None:
+    for weight, gradient in zip(learner.weights, gradients, strict=True):
+        weight.grad = gradient
     torch.nn.utils.clip_grad_norm_(learner.weights, learner.settings.weights.clip, foreach=True)
     learner.weight_optimizer.step()
     learner.weight_optimizer.zero_grad()
 
 
-def _update_alphas(learner: Learner, gradients: tuple[Tensor, ...]) -> None:
+def _update_alphas(learner: Learner, gradients: list[Tensor]) -> None:
     for alpha, gradient in zip(learner.alphas.values(), gradients, strict=True):
         alpha.grad = gradient
     learner.alpha_optimizer.step()
     learner.alpha_optimizer.zero_grad()
 
 
-def _train_weights(learner: Learner, batch: Batch, at: Moment) -> tuple[Tensor, Tensor]:
+def _statistics(learner: Learner) -> list[Tensor]:
+    """What the BatchNorms remember of the batches, which processes share as they share gradients."""
+    return [buffer for buffer in learner.supernet.buffers() if buffer.is_floating_point()]
+
+
+def _train_weights(learner: Learner, batch: Batch, at: Moment) -> list[Tensor]:
     """One step of the weights under the present α; loss and accuracy before it."""
-    fixed = {cell: alpha.detach() for cell, alpha in learner.alphas.items()}
-    loss, accuracy, _ = _look(learner, fixed, batch, at, TRAIN)
-    loss.backward()
-    _update_weights(learner)
-    return loss, accuracy
+    fixed = {part: alpha.detach() for part, alpha in learner.alphas.items()}
+    gradients, seen = _gradients(learner, fixed, batch, at, TRAIN, learner.weights, pushed=False)
+    distributed.average_([*gradients, *_statistics(learner), *seen])
+    _update_weights(learner, gradients)
+    return seen[:2]
 
 
-def first_order(learner: Learner, train: Iterator[Batch], valid: Iterator[Batch], at: Moment = START) -> Tensor:
+def first_order(learner: Learner, train: Batch, valid: Batch, at: Moment = START) -> Tensor:
     """Bi-level: α by the held-out loss at the current weights (FairDARTS, eq. 10, first order), then the weights.
 
     Each half computes only the gradients that it uses. Gives the step's SUMS [5].
     """
-    train_batch, valid_batch = next(train), next(valid)
     with still(learner.weights):
-        valid_loss, valid_accuracy, push = _look(learner, learner.alphas, valid_batch, at, VALID)
-        total = valid_loss + learner.settings.zero_one.weight * push
-        _update_alphas(learner, torch.autograd.grad(total, list(learner.alphas.values())))
-    train_loss, train_accuracy = _train_weights(learner, train_batch, at)
-    return torch.stack([train_loss, train_accuracy, valid_loss, valid_accuracy, push]).detach()
+        gradients, seen = _gradients(
+            learner, learner.alphas, valid, at, VALID, list(learner.alphas.values()), pushed=True
+        )
+    distributed.average_([*gradients, *seen])
+    _update_alphas(learner, gradients)
+    return torch.stack([*_train_weights(learner, train, at), *seen])
 
 
-def second_order(learner: Learner, train: Iterator[Batch], valid: Iterator[Batch], at: Moment = START) -> Tensor:
+def second_order(learner: Learner, train: Batch, valid: Batch, at: Moment = START) -> Tensor:
     """Bi-level: α by the held-out loss at the weights that the training batch would give, then the weights.
 
     See `unrolled`. BatchNorm's statistics follow the step of the weights alone. Gives the step's SUMS [5].
     """
-    train_batch, valid_batch = next(train), next(valid)
-    weights, alphas = learner.weights, list(learner.alphas.values())
-
-    def train_loss_now() -> Tensor:
-        return _look(learner, learner.alphas, train_batch, at, TRAIN)[0]
-
+    weights, alphas, settings = learner.weights, list(learner.alphas.values()), learner.settings
     with FrozenStatistics(learner.supernet):
-        gradients = torch.autograd.grad(train_loss_now(), weights)
+        gradients, _ = _gradients(learner, learner.alphas, train, at, TRAIN, weights, pushed=False)
+        distributed.average_(gradients)
         with weights_at(weights, unrolled(weights, gradients, learner.weight_optimizer)):
-            valid_loss, valid_accuracy, push = _look(learner, learner.alphas, valid_batch, at, VALID)
-            total = valid_loss + learner.settings.zero_one.weight * push
-            found = torch.autograd.grad(total, [*alphas, *weights])
+            found, seen = _gradients(learner, learner.alphas, valid, at, VALID, [*alphas, *weights], pushed=True)
+        distributed.average_([*found, *seen])
         of_alphas, v = found[: len(alphas)], found[len(alphas) :]
-        correction = CORRECTIONS[learner.settings.architect.hessian](train_loss_now, weights, alphas, v)
+        corrections = [
+            CORRECTIONS[settings.architect.hessian](
+                lambda part=part, shard=shard: _look(learner, learner.alphas, part, at, TRAIN, shard)[0],
+                weights,
+                alphas,
+                v,
+            )
+            for shard, part in _parts(learner, train)
+        ]
+    correction = [sum(own) / settings.compute.accumulate for own in zip(*corrections, strict=True)]
+    distributed.average_(correction)
     rate = learner.weight_optimizer.param_groups[0]["lr"]
     _update_alphas(learner, torch._foreach_add(of_alphas, correction, alpha=-rate))
-    train_loss, train_accuracy = _train_weights(learner, train_batch, at)
-    return torch.stack([train_loss, train_accuracy, valid_loss, valid_accuracy, push]).detach()
+    return torch.stack([*_train_weights(learner, train, at), *seen])
 
 
-def single_level(learner: Learner, train: Iterator[Batch], valid: Iterator[Batch] | None, at: Moment = START) -> Tensor:
+def single_level(learner: Learner, train: Batch, valid: Batch | None, at: Moment = START) -> Tensor:
     """One loss on one training batch updates α and the weights together (FairDARTS, supplementary 3.4).
 
     Gives the step's SUMS [5]; nothing is held out, so those of `valid` are not a number.
     """
-    train_loss, train_accuracy, push = _look(learner, learner.alphas, next(train), at, TRAIN)
-    (train_loss + learner.settings.zero_one.weight * push).backward()
-    _update_weights(learner)
-    learner.alpha_optimizer.step()
-    learner.alpha_optimizer.zero_grad()
+    wanted = [*learner.weights, *learner.alphas.values()]
+    gradients, (loss, accuracy, push) = _gradients(learner, learner.alphas, train, at, TRAIN, wanted, pushed=True)
+    distributed.average_([*gradients, *_statistics(learner), loss, accuracy, push])
+    _update_weights(learner, gradients[: len(learner.weights)])
+    _update_alphas(learner, gradients[len(learner.weights) :])
     nothing = torch.full_like(push, torch.nan)
-    return torch.stack([train_loss, train_accuracy, nothing, nothing, push]).detach()
+    return torch.stack([loss, accuracy, nothing, nothing, push])
 
 
-STEPS: dict[str, Callable[[Learner, Iterator[Batch], Iterator[Batch], Moment], Tensor]] = {
+STEPS: dict[str, Callable[[Learner, Batch, Batch | None, Moment], Tensor]] = {
     "first_order": first_order,
     "second_order": second_order,
     "single_level": single_level,
 }
-"""`architect.kind` → step(learner, train batches, held-out batches, moment)"""
+"""`architect.kind` → step(learner, training batch, held-out batch, moment)
+
+A batch is this process's share of it; every gradient is averaged over all processes, and so is all that is measured."""

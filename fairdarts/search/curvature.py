@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fairdarts.relaxation import relax
+from fairdarts.runtime import distributed
 from fairdarts.search.architect import Batch, Learner
 from fairdarts.search.unrolled import still
-from fairdarts.supernet.cell import FrozenStatistics
+from fairdarts.supernet.again import FrozenStatistics
 
 
 def held_out_curvature(learner: Learner, batch: Batch) -> float:
@@ -23,13 +24,16 @@ def held_out_curvature(learner: Learner, batch: Batch) -> float:
     (images, labels), alphas = batch, list(learner.alphas.values())
     with FrozenStatistics(learner.supernet), still(learner.weights):
         gates = relax(learner.alphas, learner.settings.relaxation)
-        return largest_eigenvalue(F.cross_entropy(learner.supernet(images, gates), labels), alphas)
+        count = learner.settings.compute.accumulate  # as in a step, BatchNorm sees parts of the batch
+        parts = zip(images.chunk(count), labels.chunk(count), strict=True)
+        losses = [F.cross_entropy(learner.supernet(own, gates), truth) for own, truth in parts]
+        return largest_eigenvalue(torch.stack(losses).mean(), alphas)
 
 
 def largest_eigenvalue(loss: Tensor, alphas: Sequence[Tensor]) -> float:
     """Of the Hessian of a loss with respect to α, to one percent: by Lanczos, from products with the Hessian.
 
-    Not a number where the loss has diverged.
+    The loss is the mean of those of all processes. Not a number where it has diverged.
     """
     from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh  # slow to import, and few searches need it
 
@@ -38,7 +42,9 @@ def largest_eigenvalue(loss: Tensor, alphas: Sequence[Tensor]) -> float:
     def product(direction: np.ndarray) -> np.ndarray:
         v = torch.from_numpy(direction).to(gradient)
         parts = torch.autograd.grad(gradient, alphas, v, retain_graph=True)
-        return torch.cat([part.flatten() for part in parts]).double().cpu().numpy()
+        whole = torch.cat([part.flatten() for part in parts])
+        distributed.average_([whole])
+        return whole.double().cpu().numpy()
 
     start = np.random.default_rng(0).standard_normal(len(gradient))
     operator = LinearOperator((len(gradient),) * 2, matvec=product, dtype=np.float64)

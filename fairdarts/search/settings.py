@@ -9,8 +9,9 @@ from fairdarts.data.settings import DataSettings
 from fairdarts.disturbance import DropoutSettings, NoiseSettings
 from fairdarts.search.stopping import Never, StoppingSettings
 
-MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.memory")
-"""What a resumed search may be told anew: where its images lie, how it is served and kept, not what it computes."""
+MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.memory", "compute.accumulate")
+"""What a resumed search may be told anew: where its images lie, how it is served and kept, not what it computes. As the
+number of processes, `accumulate` decides which images BatchNorm sees together."""
 
 
 class SupernetSettings(Settings):
@@ -31,6 +32,11 @@ class ComputeSettings(Settings):
     """of the weights' work, by autocast; α stays in float32. auto: bfloat16 on CUDA, float32 on the CPU"""
     layout: Literal["channels_last", "contiguous"] = "channels_last"
     """of images and weights in memory; on the CPU a mixed cell trains in channels_last in any case"""
+    accumulate: int = Field(default=1, ge=1)
+    """parts in which a process goes through its share of a batch, one after another: less memory, and BatchNorm sees
+    the parts"""
+    batch_norm: Literal["averaged", "synchronized"] = "averaged"
+    """of several processes: each by its own images, their statistics averaged, or all by all images (CUDA)"""
     compile: Literal["none", "default", "reduce-overhead"] = "none"
     """torch.compile of the cells on CUDA: its mode; reduce-overhead runs them as CUDA graphs"""
 
@@ -154,9 +160,9 @@ class SearchSettings(Settings):
 
     @model_validator(mode="after")
     def _held_out(self) -> Self:
-        if self.architect.kind != "single_level" and self.data.train_portion == 1:
+        if self.architect.kind != "single_level" and not self.data.holds_out:
             raise ValueError("data.train_portion 1.0 leaves no images to train α on: bi-level search needs some")
-        if self.measures_curvature and self.data.train_portion == 1:
+        if self.measures_curvature and not self.data.holds_out:
             raise ValueError("data.train_portion 1.0 leaves no images to measure the curvature on")
         return self
 

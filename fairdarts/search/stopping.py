@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field
 
 from fairdarts.config import Settings
-from fairdarts.spaces.sample import SKIP
+from fairdarts.ops.cell import SKIP
 
 
 class Never(Settings):
@@ -16,7 +16,7 @@ class Never(Settings):
 
 
 class Skips(Settings):
-    """DARTS+ (arXiv:1909.06035): once skip connections are many among the dominant operations of the normal cell."""
+    """DARTS+ (arXiv:1909.06035): once many dominant operations of normal cell or chain are skip connections."""
 
     kind: Literal["skips"]
     """never | skips | eigenvalue"""
@@ -55,10 +55,12 @@ def verdict(records: list[dict[str, Any]], rule: StoppingSettings) -> Verdict | 
     """Whether the search ends with the last record. A function of the records, so that a resumed search ends alike."""
     match rule:
         case Skips(limit=limit):
-            count = records[-1]["dominant"]["normal"].get(SKIP, 0)
+            part = next(iter(records[-1]["dominant"]))
+            count = records[-1]["dominant"][part].get(SKIP, 0)
+            where = "normal cell" if part == "normal" else "chain"
             if len(records) > 1 and count >= limit:
                 epoch = records[-1]["epoch"]
-                return Verdict(epoch, f"{count} skip connections are dominant in the normal cell after epoch {epoch}")
+                return Verdict(epoch, f"{count} skip connections are dominant in the {where} after epoch {epoch}")
         case Eigenvalue(window=window, ratio=ratio):
             values = [record["eigenvalue"] for record in records if "eigenvalue" in record]
             if len(values) < 2 * window:

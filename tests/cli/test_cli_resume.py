@@ -17,6 +17,7 @@ from fairdarts.cli import main
 from fairdarts.cli.progress import SearchProgress
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import Run
+from fairdarts.search.loop import TIMES
 
 LONG = ("--data.images", "128")  # 16 steps an epoch: a signal sent in the second arrives before the third is over
 
@@ -65,7 +66,7 @@ def begin(recipe: Path, *words: str) -> subprocess.Popen:
 
 
 def metrics(run: Path) -> list[dict]:
-    return [{key: value for key, value in record.items() if key != "seconds"} for record in Run(run).records()]
+    return [{key: value for key, value in record.items() if key not in TIMES} for record in Run(run).records()]
 
 
 def assert_same_search(one: Path, other: Path) -> None:

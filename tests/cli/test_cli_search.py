@@ -12,7 +12,7 @@ from PIL import Image
 
 from fairdarts.cli import main
 from fairdarts.config import check, read_yaml
-from fairdarts.genotype import Genotype, read
+from fairdarts.genotype import CellGenotype, read
 from fairdarts.search.architect import STEPS
 from fairdarts.search.settings import SearchSettings
 
@@ -53,7 +53,7 @@ def test_a_search_prints_its_genotype_and_says_where_all_lies(tiny_recipe: Path,
     out, err = capsys.readouterr()
     run = Path("found")
     assert out == (run / "genotypes" / "final.yaml").read_text()
-    assert check(Genotype, yaml.safe_load(out), "stdout") == read(run / "genotypes" / "final.yaml")
+    assert check(CellGenotype, yaml.safe_load(out), "stdout") == read(run / "genotypes" / "final.yaml")
     lines = err.splitlines()
     assert lines[0] == "run found: tiny, seed 0, epochs 2"
     assert [line.split()[:2] for line in lines[1:3]] == [["epoch", "1/2"], ["epoch", "2/2"]]
@@ -69,7 +69,7 @@ def test_a_search_prints_its_genotype_and_says_where_all_lies(tiny_recipe: Path,
     assert (settings.epochs, settings.weights.lr) == (2, 0.1)
     words = shlex.split(said["continue"])
     assert main(words[words.index("derive") :]) == 0
-    assert check(Genotype, yaml.safe_load(capsys.readouterr().out), "stdout").source.endswith("argmax")
+    assert check(CellGenotype, yaml.safe_load(capsys.readouterr().out), "stdout").source.endswith("argmax")
 
 
 @pytest.mark.usefixtures("plain")
@@ -141,7 +141,7 @@ def test_a_place_that_is_taken_is_refused(tiny_recipe: Path, tmp_path: Path, cap
             "command line: compute: compile default goes with memory none only",
         ),
         ("--supernet.cells 1", "supernet.cells: 1: all of them are reduction cells"),
-        ("--space s2", "s2: neither a file nor a shipped search space (did you mean 's1'?)"),
+        ("--space s4", "s4: neither a file nor a shipped search space (did you mean 's2'?)"),
         ("--data.kind folder --data.root gone", "data.root: gone: no such folder"),
         ("--epochs", "--epochs needs a value"),
         ("epochs 3", "'epochs' is neither an option nor a setting"),

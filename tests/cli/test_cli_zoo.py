@@ -122,6 +122,7 @@ def test_a_sample_is_written_and_listed(tmp_path: Path, capsys: pytest.CaptureFi
         ("--space s1-noskip --skips 1", "space s1-noskip has no skip connections"),
         ("--madds 9000", "--madds 9000: none of 200 genotypes"),
         ("--madds nan", "--madds nan: should be 0 or more"),
+        ("--space s2", "--space s2: is a chain of layers"),
         ("--space s3", "s3: neither a file nor a shipped search space"),
     ],
 )

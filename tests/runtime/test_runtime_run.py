@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fairdarts.config import Settings, UserError, read_yaml
-from fairdarts.genotype import Genotype, read
+from fairdarts.genotype import CellGenotype, read
 from fairdarts.runtime.run import Run, changed_versions, create, open_run
 
 
@@ -99,7 +99,7 @@ def test_a_line_torn_by_a_crash_does_not_spoil_the_next(run: Run):
 
 
 def test_a_genotype_is_written_where_it_can_be_read(run: Run):
-    genotype = Genotype(schema=1, name="g", space="s1", source="a test", normal=[("skip_connect", 2, 0)], reduce=[])
+    genotype = CellGenotype(schema=1, name="g", space="s1", source="a test", normal=[("skip_connect", 2, 0)], reduce=[])
     path = run.write_genotype(genotype, "epoch-001")
     assert path == run.path / "genotypes" / "epoch-001.yaml"
     assert read(path) == genotype

@@ -41,6 +41,15 @@ def test_a_second_signal_of_the_other_kind_acts_as_before_too(received: list[int
         assert received == [signal.SIGINT]
 
 
+def test_a_patient_process_notes_the_first_signal_and_minds_no_other(received: list[int]):
+    """torchrun hands on a signal that its processes have had already, as from Ctrl-C."""
+    with catch_signals(patient=True) as stop:
+        for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+        assert stop.signal == signal.SIGINT
+        assert received == []
+
+
 @pytest.mark.parametrize("ask", [True, False])
 def test_handlers_are_restored(received: list[int], ask: bool):
     before = [signal.getsignal(number) for number in SIGNALS]

@@ -100,7 +100,7 @@ def test_steps_are_those_of_plain_autograd(kind: str, relaxation: str, weight: f
     reference = Reference(learner)
     train, valid, train_again, valid_again = stream(1), stream(2), stream(1), stream(2)
     for _ in range(3):  # more than one, so that momentum and Adam's moments count too
-        measured = STEPS[kind](learner, train, valid)
+        measured = STEPS[kind](learner, next(train), next(valid))
         expected = getattr(reference, kind)(next(train_again), next(valid_again))
         torch.testing.assert_close(measured, torch.stack(expected).to(measured), rtol=1e-6, atol=1e-6, equal_nan=True)
         for cell in ("normal", "reduce"):
@@ -127,7 +127,7 @@ def has_gradient(tensors: object) -> bool:
 @pytest.mark.parametrize("kind", STEPS)
 def test_a_step_leaves_no_gradient_behind(kind: str):
     learner = learner_of(settings_of(kind, "sigmoid", 10, "squared", 5))
-    STEPS[kind](learner, stream(1), stream(2))
+    STEPS[kind](learner, next(stream(1)), next(stream(2)))
     assert not has_gradient(learner.supernet.parameters())
     assert not has_gradient(learner.alphas.values())
 
@@ -141,10 +141,10 @@ def test_each_half_of_a_first_order_step_makes_only_its_own_gradients():
                 (name, has_gradient(learner.alphas.values()), has_gradient(learner.supernet.parameters()))
             )
         )
-    STEPS["first_order"](learner, stream(1), stream(2))
+    STEPS["first_order"](learner, next(stream(1)), next(stream(2)))
     assert seen == [("alpha", True, False), ("weight", False, True)]
 
 
 def test_single_level_reads_no_held_out_batch():
     learner = learner_of(settings_of("single_level", "sigmoid", 10, "squared", 5))
-    assert STEPS["single_level"](learner, stream(1), iter(())).isnan().tolist() == [False, False, True, True, False]
+    assert STEPS["single_level"](learner, next(stream(1)), None).isnan().tolist() == [False, False, True, True, False]

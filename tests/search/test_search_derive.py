@@ -8,7 +8,8 @@ from hypothesis.extra import numpy as hnp
 
 from fairdarts.config import UserError
 from fairdarts.search.derive import as_matrices, derive, derive_cell, dominant, limited_cell
-from fairdarts.spaces.cell import CellSpace, check_genotype, load_space
+from fairdarts.spaces.cell import CellSpace
+from fairdarts.spaces.space import check_genotype, load_space
 
 S1 = load_space("s1")
 SMALL = S1.model_copy(update={"nodes": 2, "candidates": ("max_pool_3x3", "skip_connect", "sep_conv_3x3")})
@@ -170,7 +171,7 @@ def test_as_matrices_takes_lists():
     ("reduce", "message"),
     [
         (None, "no 'reduce' in it; should hold normal and reduce [5, 3]"),
-        (GATES.T, "reduce: shape [3, 5], should be [5, 3] (edges, candidates)"),
+        (GATES.T, "reduce: shape [3, 5], should be [5, 3] (choice points, candidates)"),
         (GATES[None], "reduce: shape [1, 5, 3], should be [5, 3]"),
         ([[1.0], [1.0, 2.0]], "reduce: should be a matrix of numbers"),
         ([["a", "b", "c"]] * 5, "reduce: should be a matrix of numbers"),

@@ -10,9 +10,9 @@ from fairdarts.config import check, read_yaml
 from fairdarts.data.sources import FAKE_STATISTICS, Source
 from fairdarts.resources import find
 from fairdarts.search.architect import STEPS, Batch
-from fairdarts.search.loop import make_learner
 from fairdarts.search.settings import SearchSettings
-from fairdarts.spaces.cell import load_space
+from fairdarts.search.setup import make_learner
+from fairdarts.spaces.space import load_space
 
 CLASSES = 5
 
@@ -67,7 +67,7 @@ def test_a_search_ends_where_the_plain_search_ends(recipe: str, memory: str):
     for _ in range(20):
         train, valid = batch(generator), batch(generator)
         plain_step(train, valid)
-        STEPS["first_order"](learner, iter([train]), iter([valid]))
+        STEPS["first_order"](learner, train, valid)
     found = {**learner.supernet.state_dict(), **learner.alphas}
     for key, expected in {**network.state_dict(), **alphas}.items():
         torch.testing.assert_close(found[key], expected, rtol=0, atol=1e-10, msg=lambda text, key=key: f"{key}: {text}")

@@ -1,0 +1,58 @@
+"""What `fairdarts search` says at its end: what was found, what it costs, where it lies, and how to go on."""
+
+import torch
+
+from fairdarts.cli.words import command, cost_text, say
+from fairdarts.config import UserError
+from fairdarts.cost.count import count
+from fairdarts.data.sources import Source
+from fairdarts.genotype import CELLS, ChainGenotype, Genotype, live
+from fairdarts.networks.cell import cifar_network
+from fairdarts.networks.chain import chain_network
+from fairdarts.ops.cell import SKIP
+from fairdarts.runtime.run import Run
+from fairdarts.search.settings import SearchSettings
+from fairdarts.search.stopping import verdict
+from fairdarts.spaces.chain import ChainSpace
+from fairdarts.spaces.space import Space
+
+
+def summarize(genotype: Genotype, space: Space, source: Source, settings: SearchSettings, run: Run) -> None:
+    """What was found, what it costs, where it lies, and how to go on."""
+    rule = settings.derive
+    how = rule.method if rule.method == "argmax" else f"{rule.method} {rule.threshold}"
+    if ended := verdict(run.records(), settings.stopping):
+        say(f"stopped    {ended.reason}")
+    say(f"genotype   {genotype.name}: {operations_text(genotype)} ({how})")
+    try:
+        with torch.device("meta"):
+            if isinstance(space, ChainSpace):
+                network, shape = chain_network(genotype, space, len(source.classes), len(source.mean)), ""
+            else:
+                size = space.networks.cifar
+                shape = f"{size.channels} channels, {size.cells} cells, "
+                widths = (size.cells, size.channels, len(source.classes), len(source.mean))
+                network = cifar_network(genotype, space, *widths)
+        cost = cost_text(count(network, len(source.mean), source.image))
+        say(f"network    {cost} ({shape}{source.image}×{source.image} images)")
+    except UserError as error:
+        gates = run.records()[-1]["gates"]
+        strongest = ", ".join(f"{part} {max(map(max, gates[part])):.3f}" for part in space.parts)
+        say(f"network    none, as {error}; strongest gates: {strongest}")
+    say(f"run        {run.path}")
+    say(f"figures    {run.figures}")
+    say(f"curves     tensorboard --logdir {run.path}")
+    again = ("argmax",) if rule.method != "argmax" else ("threshold", "--threshold", 0.2)
+    say(f"continue   {command('derive', run.path, '--method', *again)}")
+
+
+def operations_text(genotype: Genotype) -> str:
+    """How many operations of what."""
+    if isinstance(genotype, ChainGenotype):
+        layers = [set(layer) - {SKIP} for layer in genotype.layers]
+        kept = sum(map(bool, layers))
+        return f"{sum(map(len, layers))} blocks in {kept} layers, {len(layers) - kept} of {len(layers)} without a block"
+    counts = {cell: (len(getattr(genotype, cell)), len(live(getattr(genotype, cell))[0])) for cell in CELLS}
+    text = ", ".join(f"{alive} {cell}" for cell, (_, alive) in counts.items()) + " operations"
+    unfed = sum(every - alive for every, alive in counts.values())
+    return text + (f"; {unfed} more read a node that nothing feeds, and are ignored" if unfed else "")

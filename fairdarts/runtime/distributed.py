@@ -1,0 +1,147 @@
+"""How the processes of one run keep together: plain collectives, and a word before every step.
+
+Without torchrun there is one process, and all of this does nothing.
+"""
+
+import io
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from fairdarts.config import SaidElsewhere, UserError
+
+
+class PeerLost(UserError):
+    """Another process of the run ended without a word."""
+
+
+def launched() -> int:
+    """How many processes torchrun started."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def ranks() -> int:
+    """How many processes share the run."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """The number of this process; 0 writes."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def leads_machine() -> bool:
+    """Whether this process is the first one of its machine."""
+    return not dist.is_initialized() or int(os.environ.get("LOCAL_RANK", 0)) == 0
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """Within it, the processes that torchrun started share one run."""
+    if launched() == 1:
+        yield
+        return
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend)
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+@contextmanager
+def _reaching_all() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise PeerLost("another process of this run has ended, for a reason that torchrun names") from error
+
+
+def average_(tensors: Sequence[Tensor]) -> None:
+    """Puts the mean over all ranks into the tensors: one flat all-reduce."""
+    if ranks() == 1:
+        return
+    flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+    with _reaching_all():
+        dist.all_reduce(flat)
+    flat.div_(ranks())
+    parts = flat.split([tensor.numel() for tensor in tensors])
+    torch._foreach_copy_(list(tensors), [part.view_as(own) for part, own in zip(parts, tensors, strict=True)])
+
+
+def highest(value: int) -> int:
+    """The largest of all ranks' values. It waits for no device, only for the other processes."""
+    if ranks() == 1:
+        return value
+    word = torch.tensor(value)
+    with _reaching_all():
+        dist.all_reduce(word, dist.ReduceOp.MAX)
+    return int(word)
+
+
+def agree_on(tensors: Sequence[Tensor]) -> bool:
+    """Whether all ranks hold the same numbers, bit for bit as far as sums in float64 tell."""
+    if ranks() == 1:
+        return True
+    sums = torch.stack([tensor.detach().double().sum() for tensor in tensors]).cpu()
+    both = torch.stack([sums, -sums])
+    with _reaching_all():
+        dist.all_reduce(both, dist.ReduceOp.MAX)
+    return bool((both[0] == -both[1]).logical_or(sums.isnan()).all())
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """A UserError of any rank within it ends all of them: the first rank that has one raises it, the others
+    SaidElsewhere."""
+    problem = None
+    try:
+        yield
+    except UserError as error:
+        problem = error
+    agree(problem)
+
+
+def agree(problem: UserError | None) -> None:
+    """Raises a problem that any rank has, as `together` does."""
+    first = ranks() - highest(ranks() - rank() if problem else 0)
+    if problem and first == rank():
+        raise problem
+    if first < ranks():
+        raise SaidElsewhere
+
+
+def shared(content: Any) -> Any:
+    """Rank 0's content, of what JSON can hold."""
+    if ranks() == 1:
+        return content
+    return json.loads(_broadcast(json.dumps(content).encode() if rank() == 0 else b""))
+
+
+def shared_state(state: dict[str, Any] | None) -> dict[str, Any]:
+    """Rank 0's state, of plain tensors and numbers, on the CPU."""
+    if ranks() == 1:
+        return state
+    buffer = io.BytesIO()
+    if rank() == 0:
+        torch.save(state, buffer)
+    return torch.load(io.BytesIO(_broadcast(buffer.getvalue())), map_location="cpu", weights_only=True)
+
+
+def _broadcast(content: bytes) -> bytes:
+    size = torch.tensor(len(content))
+    with _reaching_all():
+        dist.broadcast(size, 0)
+        buffer = torch.empty(int(size), dtype=torch.uint8)
+        if rank() == 0:
+            buffer.copy_(torch.frombuffer(bytearray(content), dtype=torch.uint8))
+        dist.broadcast(buffer, 0)
+    return buffer.numpy().tobytes()

@@ -1,0 +1,132 @@
+"""What a search starts with: supernet, α and optimizers, and the images; and whether all of it fits together."""
+
+import os
+from collections.abc import Iterator
+from functools import partial
+
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+
+from fairdarts.config import UserError, nearest
+from fairdarts.data.loader import Augmented, batches
+from fairdarts.data.memory import kept_batches, on_device
+from fairdarts.data.settings import DataSettings, ImageNet
+from fairdarts.data.sources import Source
+from fairdarts.data.split import halves as halves_of
+from fairdarts.data.split import held_out_names
+from fairdarts.data.transforms import training_transform
+from fairdarts.relaxation import initial_alphas
+from fairdarts.runtime import distributed
+from fairdarts.runtime.checkpoint import write_atomically
+from fairdarts.runtime.device import LAYOUTS, pick
+from fairdarts.runtime.run import Run
+from fairdarts.runtime.seed import ALPHAS, CURVATURE, TRAIN, VALID, WEIGHTS, fold
+from fairdarts.search.architect import Batch, Learner
+from fairdarts.search.derive import check_rule
+from fairdarts.search.settings import SearchSettings
+from fairdarts.spaces.chain import ChainSpace
+from fairdarts.spaces.space import Space
+from fairdarts.supernet.supernet import make_supernet
+
+
+def make_learner(settings: SearchSettings, space: Space, source: Source, device: torch.device) -> Learner:
+    """A fresh supernet, α and both optimizers, decided by the seed alone."""
+    torch.manual_seed(fold(settings.seed, WEIGHTS))
+    supernet = make_supernet(
+        space,
+        settings.supernet.cells,
+        settings.supernet.channels,
+        classes=len(source.classes),
+        in_channels=len(source.mean),
+        memory=settings.compute.memory,
+    ).to(device, memory_format=LAYOUTS[settings.compute.layout])
+    if settings.compute.batch_norm == "synchronized":
+        supernet = nn.SyncBatchNorm.convert_sync_batchnorm(supernet)
+    generator = torch.Generator().manual_seed(fold(settings.seed, ALPHAS))
+    drawn = initial_alphas(space, settings.architect.initial_std, generator)
+    alphas = {part: alpha.to(device).requires_grad_() for part, alpha in drawn.items()}
+    if settings.compute.compile != "none":
+        torch._dynamo.config.recompile_limit = 4 * len(supernet.blocks)  # two graphs a block; eager beyond the limit
+        for block in supernet.blocks:
+            block.compile(mode=settings.compute.compile, dynamic=False)
+    weights, architect = settings.weights, settings.architect
+    quick = {"fused": True} if device.type == "cuda" else {"foreach": True}
+    weight_optimizer = torch.optim.SGD(
+        supernet.parameters(), weights.lr, weights.momentum, weight_decay=weights.weight_decay, **quick
+    )
+    alpha_optimizer = torch.optim.Adam(
+        alphas.values(), architect.lr, architect.betas, weight_decay=architect.weight_decay, **quick
+    )
+    return Learner(settings, supernet, alphas, weight_optimizer, alpha_optimizer)
+
+
+def check_fit(settings: SearchSettings, space: Space, source: Source) -> tuple[list[int], list[int]]:
+    """The indices of training and held-out images. Raises UserError where settings, machine and data do not fit."""
+    for key, plain in (("compile", "none"), ("batch_norm", "averaged")):
+        value = getattr(settings.compute, key)
+        if pick(settings.device).type == "cpu" and value != plain:
+            raise UserError(f"compute.{key}: {value}: is for CUDA; on the CPU it should be {plain}")
+    check_rule(settings.derive, space, "derive.")
+    if isinstance(space, ChainSpace):
+        for key, value in settings.supernet:
+            if value is not None:
+                raise UserError(f"supernet.{key}: {value}: is for cell spaces; the widths of {space.name} are its own")
+    else:
+        cells = settings.supernet.cells or space.supernet.cells
+        if len(space.reduction_cells(cells)) == cells:
+            raise UserError(f"supernet.cells: {cells}: all of them are reduction cells in {space.name}; should be more")
+    for section in ("noise", "dropout"):
+        for name in getattr(getattr(settings, section), "operations", ()):
+            if name not in space.candidates:
+                near = nearest(name, space.candidates)
+                raise UserError(f"{section}.operations: '{name}' is not an operation of space {space.name}{near}")
+    size, processes, parts = settings.data.batch_size, distributed.ranks(), settings.compute.accumulate
+    if size % (processes * parts):
+        shared = f"{processes} processes × compute.accumulate {parts} = {processes * parts}"
+        raise UserError(f"data.batch_size: {size}: is that of all processes, so it should be divisible by {shared}")
+    halves = halves_of(settings.data, source, settings.seed)
+    alone = settings.architect.kind == "single_level" and not settings.measures_curvature
+    smallest = len(halves[0]) if alone else min(map(len, halves))
+    if size > smallest:
+        has = f"should be at most {smallest}, the images that train the weights or the architecture"
+        raise UserError(f"data.batch_size: {size}: {has}")
+    return halves
+
+
+def open_batches(
+    settings: SearchSettings,
+    source: Source,
+    halves: tuple[list[int], list[int]],
+    device: torch.device,
+    step: int,
+    epoch: int,
+) -> list[Iterator[Batch]]:
+    """Endless batches on the device, of each this process's share, to be closed: for the weights and for α, from a step
+    of the search on; for the curvature, from an epoch on."""
+    if isinstance(source.dataset, TensorDataset):
+        serve = partial(kept_batches, on_device(source, device), settings.data.cutout)
+    else:
+        dataset = Augmented(source.dataset, training_transform(source, settings.data))
+        serve = partial(batches, dataset, workers=settings.data.workers, device=device)
+    serve = partial(serve, batch_size=settings.data.batch_size, shard=(distributed.rank(), distributed.ranks()))
+    train, valid = halves
+    return [
+        serve(indices=half, seed=fold(settings.seed, stream), start=start)
+        for half, stream, start in ((train, TRAIN, step), (valid, VALID, step), (valid, CURVATURE, epoch))
+    ]
+
+
+def keep_held_out(run: Run, data: DataSettings, source: Source, held_out: list[int]) -> None:
+    """Writes the names of ImageNet's held-out images into the run directory, once.
+
+    Raises UserError where a run that goes on would hold out others.
+    """
+    if not isinstance(data, ImageNet):
+        return
+    path, names = run.path / "held_out.txt", "".join(f"{name}\n" for name in held_out_names(source, held_out))
+    content = os.fsencode(names)  # a file's name may be any bytes
+    if not path.is_file():
+        write_atomically(path, content)
+    elif path.read_bytes() != content:
+        raise UserError(f"{path}: not the images that are held out now: those in {data.root} have changed")
