@@ -206,6 +206,7 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
     learners = {
         name: learner_of(settings_of(recipes[0], args.space, args.cells, args.channels, variant), torch.float32, device)
         for name, variant in VARIANTS[args.device].items()
+        if not args.variants or name in args.variants
     }
     plain = plain_of(next(iter(learners.values())), device)
     steps = {"plain": plain, "plain channels_last": channels_last_of(plain)}
@@ -267,6 +268,7 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=8, help="of S1")
     parser.add_argument("--channels", type=int, default=16, help="of S1")
     parser.add_argument("--pairs", type=int, default=7, help="rounds that are measured")
+    parser.add_argument("--variants", nargs="+", metavar="NAME", help="which ones (default: all of the device)")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--out", type=Path, help="JSON file of the result")
     parser.add_argument("--grow", help=argparse.SUPPRESS)

@@ -1,4 +1,4 @@
-"""`fairdarts zoo`: the shipped genotypes, or random ones, and what their networks cost."""
+"""`fairdarts zoo`: genotypes, shipped, found or random, and what their networks cost."""
 
 import json
 import sys
@@ -33,15 +33,20 @@ EPILOG += "on 224×224."
 def main(argv: Sequence[str]) -> int:
     if argv and argv[0] == "sample":
         return sample(argv[1:])
-    parser = Parser("zoo", "List the shipped genotypes with their costs; `zoo sample` draws random ones.", EPILOG)
+    parser = Parser("zoo", "List genotypes with their costs; `zoo sample` draws random ones.", EPILOG)
+    parser.add_argument("genotypes", nargs="*", help="shipped names, files or run directories (default: all shipped)")
     parser.add_argument("--json", action="store_true", help="a list of objects instead of a table")
-    parser.add_argument("--network", choices=sorted(NETWORKS), default="cifar", help="which network to count")
+    parser.add_argument("--network", choices=sorted(NETWORKS), help="which one to count (default: its space's first)")
     args = parser.parse_args(argv)
 
-    names, errors = resources.names("genotypes"), Console(stderr=True)
+    names, errors = args.genotypes or resources.names("genotypes"), Console(stderr=True)
     shown = track(names, "counting", console=errors, transient=True) if errors.is_terminal else names
-    found = (load_genotype(name) for name in shown)
-    show([entry(*own, args.network) for own in found if args.network in sizes(own[1])], args.json)
+    rows = []
+    for name in shown:
+        genotype, space = load_genotype(name)
+        if args.genotypes or args.network in (None, *sizes(space)):
+            rows.append(entry(genotype, space, args.network or sizes(space)[0]))
+    show(rows, args.json)
     return 0
 
 

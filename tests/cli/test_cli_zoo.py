@@ -10,6 +10,7 @@ from torch import nn
 from fairdarts import resources
 from fairdarts.cli import main
 from fairdarts.cost.count import Cost
+from fairdarts.genotype import ChainGenotype, to_yaml
 from fairdarts.networks.cell import cifar_network, imagenet_network
 from fairdarts.networks.zoo import load_genotype
 
@@ -132,3 +133,16 @@ def test_a_sample_that_cannot_be_drawn(words: str, said: str, tmp_path: Path, ca
     assert main(["zoo", "sample", *words.split()]) == 2
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_genotypes_of_one_s_own_are_counted_as_their_space_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    layers = [["E3K3"] if number in (0, 2, 6, 10, 14, 18) else [] for number in range(19)]
+    chain = ChainGenotype(schema=1, name="shallow", space="s2", source="a test", layers=layers)
+    (tmp_path / "mine.yaml").write_text(to_yaml(chain))
+    assert main(["zoo", str(tmp_path / "mine.yaml"), "fairdarts-a", "--json"]) == 0
+    mine, shipped = json.loads(capsys.readouterr().out)
+    assert (mine["name"], mine["network"], mine["params"]) == ("shallow", "imagenet", mine["params_with_auxiliary"])
+    assert (shipped["name"], shipped["network"]) == ("fairdarts-a", "cifar")
+    assert mine["madds"] > 40e6  # of 224 pixels and 1000 classes: the stem and the head alone take more
+    assert main(["zoo", str(tmp_path / "mine.yaml"), "--network", "cifar"]) == 2
+    assert "shallow: space s2 has no cifar network, only imagenet" in capsys.readouterr().err
