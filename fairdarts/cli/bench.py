@@ -11,10 +11,10 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from fairdarts.cli.recipe import help_text, open_recipe
+from fairdarts.cli.recipe import help_text, open_images, open_recipe
 from fairdarts.cli.words import Parser, say
 from fairdarts.config import UserError
-from fairdarts.data.sources import Source, open_source
+from fairdarts.data.sources import Source
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import memory_advice, peak_memory, pick
 from fairdarts.search.architect import STEPS
@@ -31,11 +31,12 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--steps", type=int, default=10, help=f"measured after {WARM_UP} to warm up (default 10)")
     parser.add_argument("--json", action="store_true", help="an object instead of lines")
     args, rest = parser.parse_known_args(argv)
-    if args.steps < 2:
-        raise UserError(f"bench: --steps {args.steps}: should be at least 2")
-    settings, space = open_recipe("bench", args.config, rest)
     with distributed.joined(), memory_advice():
-        found = measure(settings, space, open_source(settings.data), args.steps)
+        with distributed.together():
+            if args.steps < 2:
+                raise UserError(f"bench: --steps {args.steps}: should be at least 2")
+            settings, space = open_recipe("bench", args.config, rest)
+        found = measure(settings, space, open_images(settings.data), args.steps)
         first = distributed.rank() == 0
     if first:
         sys.stdout.write(json.dumps(found, indent=1) + "\n" if args.json else text(found))
@@ -48,7 +49,8 @@ def measure(settings: SearchSettings, space: Space, source: Source, steps: int) 
     `images_per_second` counts the images of training and held-out batches; quartiles are those of the steps.
     """
     device = pick(settings.device)
-    halves = check_fit(settings, space, source)
+    with distributed.together():
+        halves = check_fit(settings, space, source)
     learner = make_learner(settings, space, source, device)
     train, valid, _ = open_batches(settings, source, halves, device, step=0, epoch=0)
     take_step, halved = STEPS[settings.architect.kind], settings.architect.kind != "single_level"
@@ -94,6 +96,7 @@ def text(found: dict[str, object]) -> str:
     threads = "" if found["device"] != "cpu" else f", {found['threads']} thread{'s' if found['threads'] > 1 else ''}"
     threads += f", {found['processes']} processes" if found["processes"] > 1 else ""
     peak, whole = found["peak_memory_bytes"], "" if found["device"] != "cpu" else ", of the whole process"
+    whole += " (the first)" if found["processes"] > 1 else ""
     return (
         f"recipe   {found['recipe']} on {found['device']}{threads}, torch {found['torch']}\n"
         f"step     {found['step_ms']:,.1f} ms, half of them from {low:,.1f} to {high:,.1f}\n"

@@ -1,9 +1,12 @@
-"""What `--config` names, with the settings that the command line lays over it."""
+"""What a search reads: what `--config` names, with the settings of the command line laid over it, and the images."""
 
 from collections.abc import Sequence
 
 from fairdarts import resources
 from fairdarts.config import UserError, check, describe, nearest, parse_overrides, read_yaml
+from fairdarts.data.settings import DataSettings
+from fairdarts.data.sources import Source, open_source
+from fairdarts.runtime import distributed
 from fairdarts.runtime.device import use_threads
 from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.space import Space, load_space
@@ -23,3 +26,12 @@ def open_recipe(verb: str, name: str | None, words: Sequence[str]) -> tuple[Sear
     settings = check(SearchSettings, read_yaml(path), path, parse_overrides(words))
     use_threads(settings.threads)
     return settings, load_space(settings.space, f"{path}: space")
+
+
+def open_images(data: DataSettings) -> Source:
+    """The images; where they are downloaded first, one process of a machine does it."""
+    for turn in (True, False):
+        with distributed.together():
+            if distributed.leads_machine() == turn:
+                source = open_source(data)
+    return source

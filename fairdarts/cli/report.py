@@ -31,9 +31,16 @@ def main(argv: Sequence[str]) -> int:
 
     paths = list(dict.fromkeys(path for given in args.runs for path in runs_of(given)))
     names = [path.resolve().name for path in paths]
-    found = [
-        gathered(path, str(path) if names.count(name) > 1 else name) for path, name in zip(paths, names, strict=True)
-    ]
+    found = []
+    for path, name in zip(paths, names, strict=True):
+        try:
+            found.append(gathered(path, str(path) if names.count(name) > 1 else name))
+        except UserError as error:
+            if path in args.runs:
+                raise
+            say(f"left out: {error}")  # one damaged run in a folder hides no others
+    if not found:
+        raise UserError(f"{args.runs[0]}: none of its runs can be read")
     out = args.out or args.runs[0] / "report.html"
     title = found[0].name if len(found) == 1 else f"{len(found)} searches"
     if len(args.runs) == 1 and len(found) > 1:
@@ -50,10 +57,18 @@ def runs_of(path: Path) -> list[Path]:
     """A run directory itself, or those in a folder that have begun, by name."""
     if (path / "settings.yaml").is_file():
         return [path]
-    inside = [inner.parent for inner in sorted(path.glob("*/settings.yaml")) if open_run(inner.parent).records()]
+    inside = [inner.parent for inner in sorted(path.glob("*/settings.yaml")) if has_begun(inner.parent)]
     if not inside:
         raise UserError(f"{path}: neither a run directory nor a folder of them")
     return inside
+
+
+def has_begun(path: Path) -> bool:
+    """Whether a run has records, or damaged ones."""
+    try:
+        return bool(open_run(path).records())
+    except UserError:
+        return True
 
 
 def gathered(path: Path, name: str) -> Found:

@@ -11,12 +11,11 @@ from typing import Any
 from fairdarts import resources
 from fairdarts.cli.draw import figures_of
 from fairdarts.cli.progress import SearchProgress
-from fairdarts.cli.recipe import help_text, open_recipe
+from fairdarts.cli.recipe import help_text, open_images, open_recipe
 from fairdarts.cli.summary import summarize
 from fairdarts.cli.words import Parser, command, say
 from fairdarts.config import UserError, check, nearest, parse_overrides, read_yaml
-from fairdarts.data.settings import DataSettings
-from fairdarts.data.sources import Source, open_source
+from fairdarts.data.sources import Source
 from fairdarts.genotype import Genotype, to_yaml
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.tensorboard import log_epoch
@@ -49,7 +48,7 @@ def run_search(args: Namespace, rest: Sequence[str]) -> int:
         told = read_words(args, rest) if first else None
     settings, space = hand_on(told)
     use_threads(settings.threads)
-    source = open_once(settings.data)
+    source = open_images(settings.data)
     with distributed.together():
         check_fit(settings, space, source)
         path = (args.resume or create(args.out or free_path(settings), settings, space).path) if first else ""
@@ -114,15 +113,6 @@ def hand_on(told: tuple[SearchSettings, Space] | None) -> tuple[SearchSettings, 
         return told
     texts = distributed.shared([part.model_dump(mode="json", by_alias=True) for part in told] if told else None)
     return check(SearchSettings, texts[0], "settings.yaml"), check(KINDS[texts[1]["kind"]], texts[1], "space.yaml")
-
-
-def open_once(data: DataSettings) -> Source:
-    """The images; where they are downloaded first, one process of a machine does it."""
-    for turn in (True, False):
-        with distributed.together():
-            if distributed.leads_machine() == turn:
-                source = open_source(data)
-    return source
 
 
 def resumed_settings(run: Run, overrides: dict[str, str]) -> SearchSettings:

@@ -15,6 +15,7 @@ from fairdarts.cli.search import main as search
 from fairdarts.cli.search import resumed_settings
 from fairdarts.cli.words import Parser, say
 from fairdarts.config import Settings, UserError, check, parse_overrides, read_yaml
+from fairdarts.runtime import distributed
 from fairdarts.runtime.run import open_run
 from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.space import load_space
@@ -92,7 +93,7 @@ def main(argv: Sequence[str]) -> int:
     jobs = jobs_of(study, folder, parse_overrides(rest))
     for job in jobs:
         check_job(job)
-    rank, ranks = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
+    rank, ranks = int(os.environ.get("RANK", 0)), distributed.launched()
     failed, ran = [], False
     for number, job in enumerate(jobs, start=1):
         if number % ranks != rank % ranks or job.done:

@@ -115,5 +115,7 @@ def _read_image(path: str) -> Image.Image:
             if image.mode.startswith("I"):  # 16-bit gray: PIL would make all from 255 on white
                 image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
             return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        raise UserError(f"{path}: cannot be decoded as an image") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        missing = getattr(error, "errno", None)  # that of a file, not of what is in it
+        problem = error.strerror if missing else "cannot be decoded as an image"
+        raise UserError(f"{path}: {problem}") from None

@@ -1,11 +1,13 @@
 """Which images train the weights, and which are held out to train the architecture."""
 
+import hashlib
 import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torchvision.datasets import ImageFolder
 
 from fairdarts.config import UserError
 from fairdarts.data.settings import DataSettings, ImageNet
@@ -45,6 +47,16 @@ def held_out_names(source: Source, indices: Sequence[int]) -> list[str]:
     """Sorted paths CLASS/…/IMAGE of images of class folders, as they lie in the folder of the classes."""
     dataset = source.dataset
     return sorted(Path(dataset.samples[index][0]).relative_to(dataset.root).as_posix() for index in indices)
+
+
+def fingerprint(source: Source) -> str:
+    """What tells one set of images from another: their number, and of class folders a hash of classes and files."""
+    size = str(len(source.dataset))
+    if not isinstance(source.dataset, ImageFolder):
+        return size
+    root = len(str(source.dataset.root))
+    names = "\n".join(path[root:] for path, _ in source.dataset.samples)
+    return f"{size}, {hashlib.sha256(os.fsencode(names)).hexdigest()[:16]}"
 
 
 def split(size: int, portion: float) -> tuple[list[int], list[int]]:

@@ -65,13 +65,16 @@ class ChainNetwork(nn.Module):
             raise UserError(f"activation: '{activation}': should be one of {', '.join(ACTIVATIONS)}")
         if not 0 <= se_ratio <= 1:
             raise UserError(f"se_ratio: {se_ratio}: should be from 0 to 1")
+        dropout = space.networks.imagenet.dropout if dropout is None else dropout
+        if not 0 <= dropout < 1:
+            raise UserError(f"dropout: {dropout}: should be from 0 to below 1")
         self.stem = stem(space.stem, in_channels, activation)
         self.layers = nn.ModuleList()
         for choices, layer in zip(genotype.layers, space.layers, strict=True):
             built = {name: choice(name, *layer, True, activation, se_ratio) for name in choices}
             self.layers.append(Summed(built) if built else nn.Identity())
         self.head = conv_bn(space.layers[-1].c_out, space.head, 1, 1, activation)
-        self.dropout = nn.Dropout(space.networks.imagenet.dropout if dropout is None else dropout)
+        self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(space.head, classes)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 """name → builder of what follows a BatchNorm; in place, as the BatchNorm does not need its own output"""
 
-_BOTTLENECK = re.compile(r"E([1-9]\d?)K(\d*[13579])")
+_BOTTLENECK = re.compile(r"E([1-9]\d?)K([1-9]?[13579])")
 
 
 def is_choice(name: str) -> bool:

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -21,9 +22,17 @@ class PeerLost(UserError):
     """Another process of the run ended without a word."""
 
 
+PATIENCE = timedelta(minutes=10)
+"""how long a process waits for another that says nothing, as one whose machine has vanished"""
+
+
 def launched() -> int:
-    """How many processes torchrun started."""
-    return int(os.environ.get("WORLD_SIZE", 1))
+    """How many processes torchrun started. Raises UserError where its other variables are missing."""
+    count = os.environ.get("WORLD_SIZE", "1")
+    missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
+    if count != "1" and missing:
+        raise UserError(f"WORLD_SIZE is {count}, but {missing[0]} is not set: start with torchrun, or unset WORLD_SIZE")
+    return int(count)
 
 
 def ranks() -> int:
@@ -48,7 +57,10 @@ def joined() -> Iterator[None]:
         yield
         return
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend)
+    try:
+        dist.init_process_group(backend, timeout=PATIENCE)
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f"the processes do not find each other: {str(error).splitlines()[0]}") from None
     try:
         yield
     finally:
@@ -62,7 +74,8 @@ def _reaching_all() -> Iterator[None]:
     except RuntimeError as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise
-        raise PeerLost("another process of this run has ended, for a reason that torchrun names") from error
+        reason = str(error).splitlines()[0]
+        raise PeerLost(f"another process of this run has ended; torchrun names the first one ({reason})") from error
 
 
 def average_(tensors: Sequence[Tensor]) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fairdarts.config import UserError
 from fairdarts.data.sources import Source
+from fairdarts.data.split import fingerprint
 from fairdarts.genotype import Genotype
 from fairdarts.relaxation import Gates, gate_matrices
 from fairdarts.runtime import checkpoint, distributed
@@ -20,7 +21,7 @@ from fairdarts.search.architect import STEPS, SUMS, Learner, Moment
 from fairdarts.search.curvature import held_out_curvature
 from fairdarts.search.derive import as_matrices, derive, dominant
 from fairdarts.search.settings import SearchSettings
-from fairdarts.search.setup import check_fit, keep_held_out, make_learner, open_batches
+from fairdarts.search.setup import check_alike, check_fit, keep_held_out, make_learner, open_batches
 from fairdarts.search.state import Position, identity_of, restored, state_of
 from fairdarts.search.stopping import kept_record, verdict
 from fairdarts.spaces.space import Space
@@ -69,10 +70,12 @@ def search(
     """
     use_threads(settings.threads)
     device, writes = pick(settings.device), distributed.rank() == 0
+    images = fingerprint(source)
     with distributed.together():
         halves = check_fit(settings, space, source)
+        check_alike(settings.data, images)
     steps = len(halves[0]) // settings.data.batch_size
-    identity = identity_of(settings, space, len(source.dataset))
+    identity = identity_of(settings, space, images)
     learner = make_learner(settings, space, source, device)
     at, sums = Position(), torch.zeros(len(SUMS), device=device)
 
@@ -125,11 +128,14 @@ def search(
                 observer.step(at.epoch + 1, at.step, steps, sums, learner.alphas)
 
             means = dict(zip(SUMS, (sums / steps).tolist(), strict=True))
-            if not math.isfinite(means["train_loss"]):
-                advice = f"lower weights.lr ({settings.weights.lr})"
-                raise Diverged(f"{run.path}: the loss is no longer finite in epoch {at.epoch + 1}; {advice}")
-            if not distributed.agree_on([*learner.alphas.values(), *learner.weights]):
-                raise UserError(f"{run.path}: after epoch {at.epoch + 1} the processes hold different α or weights")
+            with distributed.together():
+                if not math.isfinite(means["train_loss"]):
+                    advice = f"lower weights.lr ({settings.weights.lr})"
+                    raise Diverged(f"{run.path}: the loss is no longer finite in epoch {at.epoch + 1}; {advice}")
+            alike = distributed.agree_on([*learner.alphas.values(), *learner.weights])
+            with distributed.together():
+                if not alike:
+                    raise UserError(f"{run.path}: after epoch {at.epoch + 1} the processes hold different α or weights")
             seconds, loading = at.finish_epoch()
             record = gate_record(at.epoch, learner, space)
             record |= {key: mean for key, mean in means.items() if not math.isnan(mean)}

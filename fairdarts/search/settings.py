@@ -11,23 +11,23 @@ from fairdarts.search.stopping import Never, StoppingSettings
 
 MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.memory", "compute.accumulate")
 """What a resumed search may be told anew: where its images lie, how it is served and kept, not what it computes. As the
-number of processes, `accumulate` decides which images BatchNorm sees together."""
+number of processes, `accumulate` decides which images BatchNorm sees together, and how its running averages move."""
 
 
 class SupernetSettings(Settings):
-    """The supernet's size, where it is not the space's own."""
+    """The supernet's size in a space of cells, where it is not the space's own."""
 
     cells: int | None = Field(default=None, ge=1)
-    """number of cells; the space's own where it is null"""
+    """number of cells; the space's own where it is null; not for chains"""
     channels: int | None = Field(default=None, ge=2)
-    """channels of the first cell; the space's own where it is null"""
+    """channels of the first cell; the space's own where it is null; not for chains"""
 
 
 class ComputeSettings(Settings):
     """How the supernet is computed: what a step costs, not what it means."""
 
     memory: Literal["none", "recompute", "checkpoint"] = "none"
-    """what is computed again rather than kept for the backward pass: little, chains (CPU), or whole cells"""
+    """what is computed again, not kept for the backward pass: little, insides of operations (CPU), cells or layers"""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """of the weights' work, by autocast; α stays in float32. auto: bfloat16 on CUDA, float32 on the CPU"""
     layout: Literal["channels_last", "contiguous"] = "channels_last"
@@ -103,7 +103,7 @@ class DeriveSettings(Settings):
     threshold: float | None = Field(default=None, gt=0, le=1)
     """σ that an operation must reach; for threshold and edge"""
     max_skips: int | None = Field(default=None, ge=0)
-    """most skip connections of a cell; any number where it is null"""
+    """most skip connections of a cell; any number where it is null; not for chains"""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

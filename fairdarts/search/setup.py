@@ -16,6 +16,7 @@ from fairdarts.data.sources import Source
 from fairdarts.data.split import halves as halves_of
 from fairdarts.data.split import held_out_names
 from fairdarts.data.transforms import training_transform
+from fairdarts.ops.cell import SKIP
 from fairdarts.relaxation import initial_alphas
 from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import write_atomically
@@ -67,6 +68,11 @@ def check_fit(settings: SearchSettings, space: Space, source: Source) -> tuple[l
         value = getattr(settings.compute, key)
         if pick(settings.device).type == "cpu" and value != plain:
             raise UserError(f"compute.{key}: {value}: is for CUDA; on the CPU it should be {plain}")
+    lower = settings.compute.precision == "bfloat16" or pick(settings.device).type != "cpu"
+    if settings.compute.memory == "recompute" and lower:
+        raise UserError("compute.memory: recompute: is for float32 on the CPU; elsewhere it should be checkpoint")
+    if settings.stopping.kind == "skips" and SKIP not in space.candidates:
+        raise UserError(f"stopping.kind: skips: space {space.name} has no skip connections to stop at")
     check_rule(settings.derive, space, "derive.")
     if isinstance(space, ChainSpace):
         for key, value in settings.supernet:
@@ -83,7 +89,8 @@ def check_fit(settings: SearchSettings, space: Space, source: Source) -> tuple[l
                 raise UserError(f"{section}.operations: '{name}' is not an operation of space {space.name}{near}")
     size, processes, parts = settings.data.batch_size, distributed.ranks(), settings.compute.accumulate
     if size % (processes * parts):
-        shared = f"{processes} processes × compute.accumulate {parts} = {processes * parts}"
+        plural = "" if processes == 1 else "es"
+        shared = f"{processes} process{plural} × compute.accumulate {parts} = {processes * parts}"
         raise UserError(f"data.batch_size: {size}: is that of all processes, so it should be divisible by {shared}")
     halves = halves_of(settings.data, source, settings.seed)
     alone = settings.architect.kind == "single_level" and not settings.measures_curvature
@@ -117,6 +124,14 @@ def open_batches(
     ]
 
 
+def check_alike(data: DataSettings, images: str) -> None:
+    """Raises UserError where this process has other images than the first: their shares would not be of one batch."""
+    others = distributed.shared(images)
+    if images != others:
+        here = f"process {distributed.rank()} has other images than process 0 (number, names: {images}, not {others})"
+        raise UserError(f"data.root: {getattr(data, 'root', data.kind)}: {here}")
+
+
 def keep_held_out(run: Run, data: DataSettings, source: Source, held_out: list[int]) -> None:
     """Writes the names of ImageNet's held-out images into the run directory, once.
 
@@ -129,4 +144,6 @@ def keep_held_out(run: Run, data: DataSettings, source: Source, held_out: list[i
     if not path.is_file():
         write_atomically(path, content)
     elif path.read_bytes() != content:
-        raise UserError(f"{path}: not the images that are held out now: those in {data.root} have changed")
+        before, now = set(os.fsdecode(path.read_bytes()).splitlines()), set(names.splitlines())
+        first = min(before ^ now, default="their order")
+        raise UserError(f"{path}: it or the images in {data.root} have changed, as to {first}")

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fairdarts.config import Settings
+from fairdarts.config import Settings, UserError
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.run import Run
@@ -17,11 +17,11 @@ from fairdarts.search.settings import MAY_CHANGE, SearchSettings
 from fairdarts.spaces.space import Space
 
 
-def identity_of(settings: SearchSettings, space: Space, images: int) -> dict[str, str]:
+def identity_of(settings: SearchSettings, space: Space, images: str) -> dict[str, str]:
     """What makes a search this one, as dotted keys and values: resumed under others, it would be another."""
     identity = {f"settings.yaml: {key}": value for key, value in _flat(settings).items() if key not in MAY_CHANGE}
     identity |= {f"space.yaml: {key}": value for key, value in _flat(space).items()}
-    return {**identity, "data: number of images": str(images)}
+    return {**identity, "data: images (number, names)": images}
 
 
 def _flat(settings: Settings, prefix: str = "") -> dict[str, str]:
@@ -81,7 +81,7 @@ def restored(
     """Puts the last checkpoint of a run into the learner, in place, and its position into `at`; gives the records.
 
     The first process reads, and all get what it read. Raises BadState where the state is that of another search, or is
-    not whole; UserError where records are damaged.
+    not whole, or records are missing or damaged.
     """
     reads = distributed.rank() == 0
     with distributed.together():
@@ -105,12 +105,21 @@ def restored(
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError):
             raise BadState(f"{run.last}: does not fit the run's settings.yaml and space.yaml") from None
         if reads:
-            run.forget_after(at.epoch)
-            records = list(check_records(run.records(), space, str(run.metrics)))
-            if [record["epoch"] for record in records] != list(range(at.epoch + 1)):
-                then = f"should hold the records of epochs 0 to {at.epoch}, as the checkpoint is of then"
-                raise BadState(f"{run.metrics}: {then}")
+            records = _records(run, at.epoch, space)
     return distributed.shared(records)
+
+
+def _records(run: Run, epoch: int, space: Space) -> list[dict[str, Any]]:
+    """The records up to an epoch; later ones are dropped. Raises BadState where they are not whole."""
+    try:
+        run.forget_after(epoch)
+        records = run.records()
+        if [record["epoch"] for record in records] != list(range(epoch + 1)):
+            then = f"should hold the records of epochs 0 to {epoch}, as the checkpoint is of then"
+            raise UserError(f"{run.metrics}: {then}")
+        return list(check_records(records, space, str(run.metrics)))
+    except UserError as error:
+        raise BadState(str(error)) from None
 
 
 def _check_identity(state: dict[str, Any], identity: dict[str, str], run: Run) -> None:

@@ -21,9 +21,10 @@ def load_space(name: str, place: str = "") -> Space:
     path = find("search_spaces", name, place)
     content = read_yaml(path)
     kind = content.get("kind")
-    if "kind" in content and kind not in KINDS:
-        raise UserError(f"{path}: kind: '{kind}' is not a kind of space{nearest(str(kind), KINDS)}")
-    return check(KINDS[kind or "cell"], content, path)
+    if kind not in KINDS:
+        problem = f"'{kind}' is not a kind of space" if "kind" in content else "is missing"
+        raise UserError(f"{path}: kind: {problem}{nearest(str(kind), KINDS)}")
+    return check(KINDS[kind], content, path)
 
 
 def check_genotype(genotype: Genotype, space: Space, place: str) -> Genotype:

@@ -205,6 +205,8 @@ def test_a_study_that_was_stopped_goes_on(small_study: Path, tiny_recipe: Path, 
 
 def test_ranks_share_the_runs(small_study: Path, monkeypatch):
     shares = []
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", "1")
     for rank in ("0", "1"):
         monkeypatch.setenv("RANK", rank)
         monkeypatch.setenv("WORLD_SIZE", "2")
@@ -213,6 +215,27 @@ def test_ranks_share_the_runs(small_study: Path, monkeypatch):
         assert main(["study", str(small_study)]) == 0
     assert sorted(shares[0] + shares[1]) == ["fair-seed0", "fair-seed1", "soft-seed0", "soft-seed1"]
     assert len(shares[0]) == len(shares[1])
+
+
+def test_a_damaged_run_in_a_folder_hides_no_others(tiny_recipe: Path, capsys):
+    whole, damaged = (searched(tiny_recipe, f"runs/{name}") for name in ("whole", "damaged"))
+    (damaged / "metrics.jsonl").write_text("{\n")
+    capsys.readouterr()
+    assert main(["report", "runs"]) == 0
+    assert "left out: runs/damaged/metrics.jsonl, line 1: not JSON" in capsys.readouterr().err
+    assert "whole" in Page(Path("runs/report.html")).texts
+    assert main(["report", str(damaged)]) == 2  # asked for by name
+    shutil.rmtree(whole)
+    assert main(["report", "runs"]) == 2
+    assert "runs: none of its runs can be read" in capsys.readouterr().err
+
+
+def test_a_lone_word_on_processes_is_refused(small_study: Path, monkeypatch, capsys):
+    """As schedulers leave it behind: half of the runs would be skipped without a word."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for words in (["study", str(small_study)], ["search", "--config", "fairdarts-s1-digits"]):
+        assert main(words) == 2
+        assert "WORLD_SIZE is 2, but RANK is not set: start with torchrun" in capsys.readouterr().err
 
 
 def test_a_run_that_fails_does_not_keep_the_others_from_running(small_study: Path, monkeypatch, capsys):

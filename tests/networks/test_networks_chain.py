@@ -86,7 +86,11 @@ def test_options_of_the_network():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"activation": "relu"}, "activation: 'relu': should be one of relu6, swish"), ({"se_ratio": 2.0}, "se_ratio: 2")],
+    [
+        ({"activation": "relu"}, "activation: 'relu': should be one of relu6, swish"),
+        ({"se_ratio": 2.0}, "se_ratio: 2"),
+        ({"dropout": 1.0}, "dropout: 1.0: should be from 0 to below 1"),
+    ],
 )
 def test_options_out_of_range_are_named(options: dict, message: str):
     with pytest.raises(UserError, match=message):

@@ -13,7 +13,9 @@ def test_choices_are_known_by_their_names(name: str):
     assert is_choice(name)
 
 
-@pytest.mark.parametrize("name", ["E3K4", "E0K3", "E3", "K3", "e3k3", "E3K3 ", "xE3K3", "E3K3x", "none", "", "E3K"])
+@pytest.mark.parametrize(
+    "name", ["E3K4", "E0K3", "E6K03", "E3K101", "E3", "K3", "e3k3", "E3K3 ", "xE3K3", "E3K3x", "none", "", "E3K"]
+)
 def test_other_names_are_not_choices(name: str):
     assert not is_choice(name)
 

@@ -275,7 +275,7 @@ def test_a_search_goes_on_once_a_broken_image_is_mended(go: Go, tmp_path: Path):
 def test_other_images_cannot_continue_a_search(go: Go):
     with pytest.raises(Interrupted):
         go("run", Watch(step=2))
-    with pytest.raises(UserError, match="number of images: 32 when the run began, 28 now"):
+    with pytest.raises(UserError, match=r"data: images \(number, names\): 32 when the run began, 28 now"):
         go("run", resume=True, **{"data.images": "28"})
 
 

@@ -9,10 +9,11 @@ from PIL import Image
 from fairdarts import resources
 from fairdarts.config import UserError, check, read_yaml
 from fairdarts.data.sources import open_source
+from fairdarts.data.split import fingerprint
 from fairdarts.runtime import distributed
 from fairdarts.runtime.run import Run
 from fairdarts.search.settings import SearchSettings
-from fairdarts.search.setup import check_fit, keep_held_out, make_learner, open_batches
+from fairdarts.search.setup import check_alike, check_fit, keep_held_out, make_learner, open_batches
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet.chain import ChainSupernet
 
@@ -64,6 +65,14 @@ def images(tmp_path: Path) -> Path:
             "compute.batch_norm: synchronized: is for CUDA; on the CPU",
         ),
         ({"compute__compile": "default", "compute__memory": "none"}, "compute.compile: default: is for CUDA"),
+        (
+            {"compute__memory": "recompute", "compute__precision": "bfloat16"},
+            "compute.memory: recompute: is for float32",
+        ),
+        (
+            {"space": "s2-noskip", "stopping__kind": "skips", "stopping__limit": "2"},
+            "stopping.kind: skips: space s2-noskip",
+        ),
         ({"compute__accumulate": "3"}, "data.batch_size: 8: is that of all processes, so it should be divisible by 1"),
         ({"data__batch_size": "40"}, "data.batch_size: 40: should be at most 32"),
     ],
@@ -123,8 +132,20 @@ def test_the_images_that_are_held_out_are_written_into_the_run(images: Path, tmp
     assert all((images / "train" / name).is_file() for name in names)
     keep_held_out(run, settings.data, source, held_out)  # a resumed run finds the same
     (tmp_path / "held_out.txt").write_text("cat/9.png\n")
-    with pytest.raises(UserError, match=r"held_out.txt: not the images that are held out now: those in .*images"):
+    with pytest.raises(UserError, match=r"held_out.txt: it or the images in .*images have changed, as to cat/"):
         keep_held_out(run, settings.data, source, held_out)
+
+
+def test_processes_that_see_other_images_are_told_apart(images: Path, monkeypatch):
+    settings = settings_of(data__kind="imagenet", data__root=str(images), data__held_out="2", data__batch_size="4")
+    before = fingerprint(open_source(settings.data))
+    check_alike(settings.data, before)
+    (images / "train" / "cat" / "0.png").rename(images / "train" / "cat" / "9.png")  # as many, but others
+    after = fingerprint(open_source(settings.data))
+    monkeypatch.setattr(distributed, "shared", lambda _: before)
+    monkeypatch.setattr(distributed, "rank", lambda: 1)
+    with pytest.raises(UserError, match=f"data.root: {images}: process 1 has other images than process 0"):
+        check_alike(settings.data, after)
 
 
 def test_other_sets_write_no_list(tmp_path: Path):

@@ -104,3 +104,6 @@ def test_an_unknown_kind_of_space_is_named(tmp_path):
     (tmp_path / "my.yaml").write_text("kind: chian\n")
     with pytest.raises(UserError, match=r"kind: 'chian' is not a kind of space \(did you mean 'chain'\?\)"):
         load_space(str(tmp_path / "my.yaml"))
+    (tmp_path / "my.yaml").write_text("stages: []\n")
+    with pytest.raises(UserError, match=r"kind: is missing \(known: cell, chain\)"):
+        load_space(str(tmp_path / "my.yaml"))
