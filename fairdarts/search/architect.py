@@ -77,7 +77,7 @@ def _look(
     return F.cross_entropy(logits, labels), accuracy, zero_one(gates, settings.zero_one.form)
 
 
-def _parts(learner: Learner, batch: Batch) -> Iterator[tuple[int, Batch]]:
+def parts_of(learner: Learner, batch: Batch) -> Iterator[tuple[int, Batch]]:
     """The equal parts in which this process goes through its share of a batch, each with its number in the batch."""
     images, labels = batch
     count = learner.settings.compute.accumulate
@@ -93,7 +93,7 @@ def _gradients(
     All are sums over this process's parts, divided by their number: means once they are averaged over the processes.
     """
     count, seen = learner.settings.compute.accumulate, []
-    for shard, part in _parts(learner, batch):
+    for shard, part in parts_of(learner, batch):
         loss, accuracy, push = _look(learner, alphas, part, at, half, shard)
         total = loss + learner.settings.zero_one.weight * push if pushed else loss
         (total / count if count > 1 else total).backward(inputs=wanted)
@@ -167,7 +167,7 @@ def second_order(learner: Learner, train: Batch, valid: Batch, at: Moment = STAR
                 alphas,
                 v,
             )
-            for shard, part in _parts(learner, train)
+            for shard, part in parts_of(learner, train)
         ]
     correction = [sum(own) / settings.compute.accumulate for own in zip(*corrections, strict=True)]
     distributed.average_(correction)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fairdarts.relaxation import relax
 from fairdarts.runtime import distributed
-from fairdarts.search.architect import Batch, Learner
+from fairdarts.search.architect import Batch, Learner, parts_of
 from fairdarts.search.unrolled import still
 from fairdarts.supernet.again import FrozenStatistics
 
@@ -21,12 +21,11 @@ def held_out_curvature(learner: Learner, batch: Batch) -> float:
     It takes several times the memory of a step. A difference of two gradients would not, but where the ReLUs of a
     supernet switch between the two it measures those.
     """
-    (images, labels), alphas = batch, list(learner.alphas.values())
+    alphas = list(learner.alphas.values())
     with FrozenStatistics(learner.supernet), still(learner.weights):
         gates = relax(learner.alphas, learner.settings.relaxation)
-        count = learner.settings.compute.accumulate  # as in a step, BatchNorm sees parts of the batch
-        parts = zip(images.chunk(count), labels.chunk(count), strict=True)
-        losses = [F.cross_entropy(learner.supernet(own, gates), truth) for own, truth in parts]
+        parts = parts_of(learner, batch)
+        losses = [F.cross_entropy(learner.supernet(images, gates), labels) for _, (images, labels) in parts]
         return largest_eigenvalue(torch.stack(losses).mean(), alphas)
 
 
