@@ -5,7 +5,7 @@
     python benchmarks/search_step.py --space s2 --image 64 --out benchmarks/results/search-step-s2-cpu-1-thread.json
 
 Measured against the plain step of `plain.py` (the official step with all that it computes and throws away), in one
-process. First 20 steps of both in float64 (4 in S2) must end within 1e-10 of each other in α, weights and BatchNorm
+process. First some steps of both in float64 (20 in S1) must end within 1e-10 of each other in α, weights and BatchNorm
 buffers, for FairDARTS and DARTS. Then, by turns: the plain step, the plain step in channels_last, and the library's in
 every variant: of memory, of the parts that a batch is gone through in, of precision, and on CUDA of torch.compile. A
 ratio is plain / library; median and quartiles are those of the rounds. `first_seconds` is the first step, with all that
@@ -45,8 +45,9 @@ from fairdarts.spaces.space import load_space
 RECIPES = {
     "s1": ("fairdarts-s1-cifar10", "darts-s1-cifar10"),
     "s2": ("fairdarts-s2-imagenet", "darts-s2-imagenet"),
+    "s2-small": ("fairdarts-s2-small", "darts-s2-small"),
 }
-COMPARED = {"s1": ("s1", 20, 4, 32), "s2": ("s2-small", 4, 16, 64)}
+COMPARED = {"s1": ("s1", 20, 4, 32), "s2": ("s2-small", 4, 16, 64), "s2-small": ("s2-small", 2, 16, 32)}
 """how the two steps are compared in float64: space, steps, images, their size. A chain of 19 layers is so sensitive in
 its first steps that a difference of rounding grows several times in each, up to 60 times for fewer or smaller images"""
 MEMORY, PRECISION, COMPILE, PARTS = "compute.memory", "compute.precision", "compute.compile", "compute.accumulate"
