@@ -89,8 +89,12 @@ class SuperCell(nn.Module):
         """
         terms: dict[int, list[Term]] = {state: [] for state in range(self.states)}
         for state, (x, narrow) in enumerate([(s0, self.preprocess0), (s1, self.preprocess1)]):
-            entry = narrow.gather(x) if type(narrow) is FactorizedReduce else x
-            terms[state].append(Term(entry, gates.new_ones(()), chain_of(narrow)))
+            chain, entry = chain_of(narrow), x
+            if chain is None:  # its BatchNorm is another, as a synchronized one
+                chain, entry = (), narrow(x)
+            elif type(narrow) is FactorizedReduce:
+                entry = narrow.gather(x)
+            terms[state].append(Term(entry, gates.new_ones(()), chain))
         nodes = []
         for state in range(self.states):
             x = self.sum(terms.pop(state))
