@@ -120,7 +120,9 @@ def _update_alphas(learner: Learner, gradients: list[Tensor]) -> None:
 
 
 def _statistics(learner: Learner) -> list[Tensor]:
-    """What the BatchNorms remember of the batches, which processes share as they share gradients."""
+    """What the BatchNorms remember of the batches, which processes share as they share gradients; alone, nothing."""
+    if distributed.ranks() == 1:
+        return []  # to ask thousands of modules takes a while
     return [buffer for buffer in learner.supernet.buffers() if buffer.is_floating_point()]
 
 

@@ -63,9 +63,9 @@ def share(batch: Batch) -> Batch:
     return tuple(tensor.chunk(distributed.ranks())[distributed.rank()] for tensor in batch)
 
 
-def outcome(case: tuple[str, str, bool]) -> dict[str, Tensor]:
+def outcome(case: tuple[str, str, bool], parts: int = PARTS) -> dict[str, Tensor]:
     """α, weights, statistics, all that was measured, and the curvature, after four steps in float64."""
-    learner = learner_of(*case, PARTS // distributed.ranks())
+    learner = learner_of(*case, parts // distributed.ranks())
     generator, measured = torch.Generator().manual_seed(1), []
     for step in range(4):
         train, valid = (

@@ -114,17 +114,17 @@ def test_gradients_that_are_not_asked_for_are_not_computed():
     torch.testing.assert_close(alpha.grad, plain, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("memory", MEMORIES)
+@pytest.mark.parametrize("memory", MEMORIES[1:])
 def test_less_is_kept_for_the_backward_pass(memory: str):
     kept = {}
-    for mode in {"none", memory}:
+    for mode in ("none", memory):
         supernet, total = supernet_of(mode), set()
         x, _, alpha = inputs()
         pack = lambda tensor, total=total: total.add((tensor.data_ptr(), tensor.numel())) or tensor  # noqa: E731
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             supernet(x, {"layers": alpha.requires_grad_().sigmoid()})
         kept[mode] = sum(size for _, size in total)
-    assert memory == "none" or kept[memory] < 0.75 * kept["none"]
+    assert kept[memory] < 0.75 * kept["none"]
 
 
 @pytest.mark.parametrize("memory", MEMORIES)
