@@ -26,7 +26,7 @@ WARM_UP = 3  # steps: caches, kernels and optimizer states come with the first, 
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = Parser("bench", "Measure the first steps of a search; nothing is written.", help_text())
+    parser = Parser("bench", "Measure the first steps of a search; nothing is written.", help_text(SearchSettings))
     parser.add_argument("--config", metavar="RECIPE", help="a shipped recipe or a YAML file, such as a run's settings")
     parser.add_argument("--steps", type=int, default=10, help=f"measured after {WARM_UP} to warm up (default 10)")
     parser.add_argument("--json", action="store_true", help="an object instead of lines")
@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
         with distributed.together():
             if args.steps < 2:
                 raise UserError(f"bench: --steps {args.steps}: should be at least 2")
-            settings, space = open_recipe("bench", args.config, rest)
+            settings, space = open_recipe("bench", SearchSettings, args.config, rest)
         found = measure(settings, space, open_images(settings.data), args.steps)
         first = distributed.rank() == 0
     if first:

@@ -1,6 +1,7 @@
-"""How a search shows its progress: a live bar on a terminal, one line an epoch elsewhere; always on stderr."""
+"""How a run shows its progress: a live bar on a terminal, one line an epoch elsewhere; always on stderr."""
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -8,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.relaxation import Gates, gate_matrices
 from fairdarts.search.architect import SUMS
 from fairdarts.search.derive import dominant
@@ -17,11 +19,13 @@ from fairdarts.spaces.space import Space
 REFRESH_SECONDS = 0.2  # reading a number waits for the device, so it is done this often and no more
 
 
-class SearchProgress:
-    """An observer of a search: epoch, step, loss, accuracy, dominant operations, time left."""
+class RunProgress:
+    """An observer of a run: epoch, step, numbers, time left."""
 
-    def __init__(self, settings: SearchSettings, space: Space):
-        self.settings, self.space = settings, space
+    def __init__(self, epochs: int, numbers: Callable[..., str], line: Callable[[dict[str, Any]], str]):
+        """`numbers` makes the text of a step, of the step's number in its epoch and what the run tells of it; `line`
+        that of an epoch, of its record."""
+        self.epochs, self.numbers, self.line = epochs, numbers, line
         self.console = Console(stderr=True)
         self.bar = Progress(
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
@@ -34,11 +38,11 @@ class SearchProgress:
             expand=True,
             disable=not self.console.is_terminal,
         )
-        fields = {"epoch": 0, "epochs": settings.epochs, "step": 0, "steps": 0, "numbers": ""}
-        self.task = self.bar.add_task("search", total=None, **fields)
+        fields = {"epoch": 0, "epochs": epochs, "step": 0, "steps": 0, "numbers": ""}
+        self.task = self.bar.add_task("run", total=None, **fields)
         self.shown = 0.0
         self.first: int | None = None
-        """global number of the first step seen: a resumed search does not begin at 1"""
+        """global number of the first step seen: a resumed run does not begin at 1"""
 
     def __enter__(self) -> Self:
         if not self.bar.disable:
@@ -49,29 +53,54 @@ class SearchProgress:
         if not self.bar.disable:  # a bar that was never shown would end in an empty line
             self.bar.stop()
 
-    def step(self, epoch: int, step: int, steps: int, sums: Tensor, alphas: Gates) -> None:
+    def step(self, epoch: int, step: int, steps: int, *seen: Any) -> None:
         done = (epoch - 1) * steps + step
         if self.first is None:
             self.first = done - 1
-            self.bar.reset(self.task, total=steps * self.settings.epochs - self.first)
+            self.bar.reset(self.task, total=steps * self.epochs - self.first)
         if time.monotonic() - self.shown < REFRESH_SECONDS or self.bar.disable:
             return
         self.shown = time.monotonic()
-        rule = self.settings.derive
-        gates = gate_matrices(alphas, self.settings.relaxation)
-        count = sum(sum(dominant(own, self.space, rule.method, rule.threshold).values()) for own in gates.values())
-        means = dict(zip(SUMS, (sums / step).tolist(), strict=True))
-        numbers = f"loss {means['train_loss']:.3f}  accuracy {means['train_accuracy']:.1%}  {count} dominant "
+        numbers = self.numbers(step, *seen)
         self.bar.update(self.task, completed=done - self.first, epoch=epoch, step=step, steps=steps, numbers=numbers)
 
     def epoch(self, record: dict[str, Any]) -> None:
-        held_out = f"  held-out {record['valid_accuracy']:6.1%}" if "valid_accuracy" in record else ""
         waited = record["loading_seconds"] / max(record["seconds"], 1e-9)
         speed = f"  {record['images_per_second']:,.0f} images/s" + (f", {waited:.0%} waiting" if waited >= 0.1 else "")
-        counts = " + ".join(str(sum(record["dominant"][part].values())) for part in self.space.parts)
         self.console.print(
-            f"epoch {record['epoch']:>3}/{self.settings.epochs}  loss {record['train_loss']:.4f}  "
-            f"accuracy {record['train_accuracy']:6.1%}{held_out}  dominant {counts}  {record['seconds']:.1f} s{speed}",
+            f"epoch {record['epoch']:>3}/{self.epochs}  {self.line(record)}  {record['seconds']:.1f} s{speed}",
             highlight=False,
             soft_wrap=True,
         )
+
+
+def search_progress(settings: SearchSettings, space: Space) -> RunProgress:
+    """Loss, accuracy and dominant operations of a search."""
+
+    def numbers(step: int, sums: Tensor, alphas: Gates) -> str:
+        rule = settings.derive
+        gates = gate_matrices(alphas, settings.relaxation)
+        count = sum(sum(dominant(own, space, rule.method, rule.threshold).values()) for own in gates.values())
+        means = dict(zip(SUMS, (sums / step).tolist(), strict=True))
+        return f"loss {means['train_loss']:.3f}  accuracy {means['train_accuracy']:.1%}  {count} dominant "
+
+    def line(record: dict[str, Any]) -> str:
+        held_out = f"  held-out {record['valid_accuracy']:6.1%}" if "valid_accuracy" in record else ""
+        counts = " + ".join(str(sum(record["dominant"][part].values())) for part in space.parts)
+        return f"loss {record['train_loss']:.4f}  accuracy {record['train_accuracy']:6.1%}{held_out}  dominant {counts}"
+
+    return RunProgress(settings.epochs, numbers, line)
+
+
+def training_progress(settings: TrainingSettings) -> RunProgress:
+    """Loss and accuracy of the paths that a supernet trains, and the accuracy of those that are watched."""
+
+    def numbers(step: int, sums: Tensor) -> str:
+        loss, accuracy = (sums / step).tolist()
+        return f"loss {loss:.3f}  accuracy {accuracy:.1%} "
+
+    def line(record: dict[str, Any]) -> str:
+        seen = f"  paths {record['watched_mean']:4.1f} ± {record['watched_std']:.1f} %" if "watched" in record else ""
+        return f"loss {record['train_loss']:.4f}  accuracy {record['train_accuracy']:6.1%}{seen}"
+
+    return RunProgress(settings.epochs, numbers, line)

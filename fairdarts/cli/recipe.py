@@ -1,29 +1,52 @@
-"""What a search reads: what `--config` names, with the settings of the command line laid over it, and the images."""
+"""What a run reads: what `--config` names, with the settings of the command line laid over it, and the images."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from fairdarts import resources
-from fairdarts.config import UserError, check, describe, nearest, parse_overrides, read_yaml
+from fairdarts.config import Settings, UserError, check, describe, nearest, parse_overrides, read_text, read_yaml
 from fairdarts.data.settings import DataSettings
 from fairdarts.data.sources import Source, open_source
+from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import use_threads
 from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.space import Space, load_space
 
+MARKS = {"search": ("architect", SearchSettings), "supernet": ("sampler", TrainingSettings)}
+"""verb → the section that its recipes alone have, and their form"""
 
-def help_text() -> str:
+
+def verb_of(content: dict[str, Any]) -> str:
+    """The verb whose recipe, or run's settings, a YAML file's content is; `search` where it is none's."""
+    return next((verb for verb, (mark, _) in MARKS.items() if mark in content), "search")
+
+
+def names_of(model: type[Settings]) -> list[str]:
+    """The shipped recipes of a form."""
+    mark = next(mark for mark, form in MARKS.values() if form is model)
+    paths = {name: resources.find("recipes", name) for name in resources.names("recipes")}
+    return [name for name, path in paths.items() if f"\n{mark}:" in read_text(path)]
+
+
+def help_text(model: type[Settings]) -> str:
     """What `--help` says of recipes and their settings."""
-    names = ", ".join(resources.names("recipes"))
-    return f"recipes: {names}\n\nevery setting of a recipe is an option:\n{describe(SearchSettings)}"
+    return f"recipes: {', '.join(names_of(model))}\n\nevery setting of a recipe is an option:\n{describe(model)}"
 
 
-def open_recipe(verb: str, name: str | None, words: Sequence[str]) -> tuple[SearchSettings, Space]:
-    """Settings and space of a shipped recipe or a YAML file; from here on it runs on the threads that they say."""
+def open_recipe(verb: str, model: type[Settings], name: str | None, words: Sequence[str]) -> tuple[Any, Space]:
+    """Settings and space of a shipped recipe or a YAML file; from here on it runs on the threads that they say.
+
+    Raises UserError, also where the recipe is one of another verb.
+    """
     if not name:
-        raise UserError(f"{verb}: --config is missing{nearest('', resources.names('recipes'))}")
+        raise UserError(f"{verb}: --config is missing{nearest('', names_of(model))}")
     path = resources.find("recipes", name)
-    settings = check(SearchSettings, read_yaml(path), path, parse_overrides(words))
+    content = read_yaml(path)
+    for other, (mark, form) in MARKS.items():
+        if mark in content and form is not model:
+            raise UserError(f"{path}: is a recipe of `fairdarts {other}`: it has the section {mark}")
+    settings = check(model, content, path, parse_overrides(words))
     use_threads(settings.threads)
     return settings, load_space(settings.space, f"{path}: space")
 

@@ -1,6 +1,5 @@
 """`fairdarts search`: search an architecture, or continue a search."""
 
-import re
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -8,34 +7,31 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from fairdarts import resources
+from fairdarts.cli.begin import Kind, add_options, carry_out, free_path, read_words
 from fairdarts.cli.draw import figures_of
-from fairdarts.cli.progress import SearchProgress
-from fairdarts.cli.recipe import help_text, open_images, open_recipe
+from fairdarts.cli.progress import RunProgress, search_progress
+from fairdarts.cli.recipe import help_text, open_images
 from fairdarts.cli.summary import summarize
 from fairdarts.cli.words import Parser, command, say
-from fairdarts.config import UserError, check, nearest, parse_overrides, read_yaml
 from fairdarts.data.sources import Source
 from fairdarts.genotype import Genotype, to_yaml
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.tensorboard import log_epoch
 from fairdarts.runtime import distributed
-from fairdarts.runtime.checkpoint import BadState
-from fairdarts.runtime.device import memory_advice, use_threads
-from fairdarts.runtime.run import Run, changed_versions, create, open_run
-from fairdarts.runtime.stop import Interrupted, Stop, catch_signals
-from fairdarts.search.loop import Diverged, search
+from fairdarts.runtime.run import Run, create
+from fairdarts.runtime.stop import Stop
+from fairdarts.search.loop import search
 from fairdarts.search.settings import MAY_CHANGE, SearchSettings
 from fairdarts.search.setup import check_fit
-from fairdarts.spaces.space import KINDS, Space, load_space
+from fairdarts.spaces.space import Space
+
+SEARCH = Kind("search", SearchSettings, MAY_CHANGE)
 
 
 def main(argv: Sequence[str], alone: bool = False) -> int:
     """Search; `alone` also where torchrun started several processes, which else share the search."""
-    parser = Parser("search", "Search an architecture by gradient descent.", help_text())
-    parser.add_argument("--config", metavar="RECIPE", help="a shipped recipe or a YAML file")
-    parser.add_argument("--resume", type=Path, metavar="RUN", help="continue the search of a run directory")
-    parser.add_argument("--out", type=Path, metavar="RUN", help="run directory (default: runs/RECIPE-seedSEED)")
+    parser = Parser("search", "Search an architecture by gradient descent.", help_text(SearchSettings))
+    add_options(parser, "search")
     args, rest = parser.parse_known_args(argv)
     with nullcontext() if alone else distributed.joined():
         return run_search(args, rest)
@@ -44,10 +40,7 @@ def main(argv: Sequence[str], alone: bool = False) -> int:
 def run_search(args: Namespace, rest: Sequence[str]) -> int:
     """The search that the words ask for, alone or in all processes that share it; gives the exit status."""
     first, resume = distributed.rank() == 0, bool(args.resume)
-    with distributed.together():
-        told = read_words(args, rest) if first else None
-    settings, space = hand_on(told)
-    use_threads(settings.threads)
+    settings, space = read_words(SEARCH, args, rest)
     source = open_images(settings.data)
     with distributed.together():
         check_fit(settings, space, source)
@@ -63,22 +56,11 @@ def run_search(args: Namespace, rest: Sequence[str]) -> int:
         genotype = load_genotype(str(run.path))[0] if first else None
     else:
         again = command("search", "--resume", run.path)
-        try:
-            with catch_signals(patient=distributed.launched() > 1) as stop, memory_advice():
-                genotype = watched_search(settings, space, source, run, stop, resume)
-        except Interrupted as interrupted:
-            say(f"{interrupted}: the state is saved; continue with\n{again}")
-            return 128 + interrupted.signal
-        except (Diverged, BadState):
-            raise
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
-            raise UserError(f"a process that loads images died: {error}; continue with: {again}") from None
-        except UserError as error:
-            if not run.last.is_file():
-                raise
-            raise UserError(f"{error}; then continue with: {again}") from None
+        genotype, status = carry_out(
+            lambda stop: watched_search(settings, space, source, run, stop, resume), run, again
+        )
+        if status:
+            return status
     if not first:
         return 0
     try:
@@ -91,68 +73,10 @@ def run_search(args: Namespace, rest: Sequence[str]) -> int:
     return 0
 
 
-def read_words(args: Namespace, rest: Sequence[str]) -> tuple[SearchSettings, Space]:
-    """Settings and space of a recipe, or of a run to be continued."""
-    if args.resume and (args.config or args.out):
-        raise UserError(f"search: --resume {args.resume} takes its settings and place from the run itself")
-    if args.resume:
-        run = open_run(args.resume)
-        settings = resumed_settings(run, parse_overrides(rest))
-        use_threads(settings.threads)
-        if differences := changed_versions(run):
-            say(f"the run was begun elsewhere, so its last digits may differ: {differences}")
-        return settings, load_space(str(run.path / "space.yaml"))
-    if args.config:
-        return open_recipe("search", args.config, rest)
-    raise UserError(f"search: --config or --resume is missing{nearest('', resources.names('recipes'))}")
-
-
-def hand_on(told: tuple[SearchSettings, Space] | None) -> tuple[SearchSettings, Space]:
-    """What the first process read, in all of them: the others may not see its files."""
-    if distributed.ranks() == 1:
-        return told
-    texts = distributed.shared([part.model_dump(mode="json", by_alias=True) for part in told] if told else None)
-    return check(SearchSettings, texts[0], "settings.yaml"), check(KINDS[texts[1]["kind"]], texts[1], "space.yaml")
-
-
-def resumed_settings(run: Run, overrides: dict[str, str]) -> SearchSettings:
-    """The run's own settings. Raises UserError where the command line would change what it computes."""
-    path = run.path / "settings.yaml"
-    own = check(SearchSettings, read_yaml(path), path)
-    asked = check(SearchSettings, read_yaml(path), path, overrides)
-    for key in overrides:
-        before, after = value_of(own, key), value_of(asked, key)
-        if before != after and key not in MAY_CHANGE:
-            raise UserError(
-                f"{path}: {key}: {before}, but the command line says {after}: "
-                "a resumed search keeps its settings; leave the option out, or start a new search"
-            )
-    return asked
-
-
-def value_of(settings: SearchSettings, key: str) -> Any:
-    """The value of a dotted key."""
-    value: Any = settings
-    for part in key.split("."):
-        value = getattr(value, part, None)
-    return value
-
-
-def free_path(settings: SearchSettings) -> Path:
-    """runs/NAME-seedSEED, or with the first of -2, -3, … that is not taken."""
-    name = re.sub(r"[^\w.-]+", "-", settings.name)  # a recipe's name may hold what a folder's may not
-    path = Path("runs") / f"{name}-seed{settings.seed}"
-    number, free = 1, path
-    while free.exists():
-        number += 1
-        free = path.with_name(f"{path.name}-{number}")
-    return free
-
-
 class _Watcher:
     """Shows a search on the terminal and in TensorBoard."""
 
-    def __init__(self, progress: SearchProgress, writer: Any, space: Space):
+    def __init__(self, progress: RunProgress, writer: Any, space: Space):
         self.step, self.progress, self.writer, self.space = progress.step, progress, writer, space
 
     def epoch(self, record: dict[str, Any]) -> None:
@@ -180,6 +104,6 @@ def watched_search(
     purge = len(run.records()) if resume else None
     with (
         SummaryWriter(run.path / "tensorboard", purge_step=purge) as writer,
-        SearchProgress(settings, space) as progress,
+        search_progress(settings, space) as progress,
     ):
         return search(settings, space, source, run, _Watcher(progress, writer, space), stop, resume)

@@ -6,7 +6,7 @@ resumed loader must know, whatever the number of workers.
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -79,9 +79,16 @@ def batches(
     B is `batch_size`, or the part of it that is this process's `shard` (see EndlessBatches). Raises UserError where an
     image cannot be decoded, naming its file.
     """
+    return loaded(dataset, EndlessBatches(indices, batch_size, seed, start, shard), workers, device)
+
+
+def loaded(
+    dataset: Dataset, parts: Iterable[list[tuple[int, int]]], workers: int, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches of (index, seed) that `parts` lists, from an Augmented data set. Raises UserError as `batches`."""
     loader = DataLoader(
         dataset,
-        batch_sampler=EndlessBatches(indices, batch_size, seed, start, shard),
+        batch_sampler=parts,
         num_workers=workers,
         worker_init_fn=_leave_signals_to_the_parent,
         generator=torch.Generator(),  # else the loader draws from the generator that a checkpoint holds
@@ -89,8 +96,7 @@ def batches(
         pin_memory=device.type == "cuda",
     )
     iterator = iter(loader)
-    while True:
-        batch = next(iterator)
+    while (batch := next(iterator, None)) is not None:
         if isinstance(batch, UserError):
             del iterator  # ends the workers, which the error on its way would hold on to
             raise UserError(str(batch))  # raised itself, `batch` would be part of its own traceback

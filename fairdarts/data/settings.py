@@ -60,6 +60,8 @@ class Folder(_Portioned):
     """folder of the data set"""
     image_size: int = Field(default=32, ge=4)
     """height and width of the images, in pixels"""
+    in_memory: bool = False
+    """read all images once and serve them from memory: for many passes over small images; they are cut to squares"""
 
 
 class ImageNet(_Data):

@@ -1,5 +1,7 @@
 """Where training images come from: torchvision's data sets, class folders, scikit-learn's digits."""
 
+import hashlib
+import os
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +13,7 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset, TensorDataset
 from torchvision import datasets
+from torchvision.transforms import v2
 
 from fairdarts.config import UserError
 from fairdarts.data.settings import Cifar10, Cifar100, DataSettings, Digits, Fake, Folder, ImageNet
@@ -36,6 +39,8 @@ class Source(NamedTuple):
     std: tuple[float, ...]
     flip: bool = True
     """whether a mirrored image keeps its label"""
+    listing: str = ""
+    """of class folders, a hash of the classes' and files' names"""
 
 
 def open_source(settings: DataSettings) -> Source:
@@ -48,7 +53,8 @@ def open_source(settings: DataSettings) -> Source:
         case Cifar100():
             return cifar(datasets.CIFAR100, settings.root, *CIFAR100_STATISTICS)
         case Folder():
-            return folder(Path(settings.root), settings.image_size)
+            found = folder(Path(settings.root), settings.image_size)
+            return in_memory(found) if settings.in_memory else found
         case ImageNet():
             return imagenet(Path(settings.root), settings.image_size)
         case Fake():
@@ -104,7 +110,22 @@ def folder(root: Path, image_size: int) -> Source:
     found = datasets.ImageFolder(root, loader=_read_image, allow_empty=True)
     for index in sorted(set(range(len(classes))) - set(found.targets)):
         raise UserError(f"data.root: {root / classes[index]}: no image in this class folder")
-    return Source(found, tuple(classes), image_size, *IMAGENET_STATISTICS)
+    names = "\n".join(path[len(str(root)) :] for path, _ in found.samples)
+    listing = hashlib.sha256(os.fsencode(names)).hexdigest()[:16]
+    return Source(found, tuple(classes), image_size, *IMAGENET_STATISTICS, listing=listing)
+
+
+def in_memory(source: Source) -> Source:
+    """Images of class folders as uint8 [N, 3, size, size] in channels_last: the shorter side resized, the centre taken.
+
+    Raises UserError naming the file where one cannot be decoded.
+    """
+    square = v2.Compose([v2.ToImage(), v2.Resize(source.image, antialias=True), v2.CenterCrop(source.image)])
+    images = torch.empty(len(source.dataset), 3, source.image, source.image, dtype=torch.uint8)
+    images = images.contiguous(memory_format=torch.channels_last)
+    for own, (image, _) in zip(images, source.dataset, strict=True):
+        own.copy_(square(image))
+    return source._replace(dataset=TensorDataset(images, torch.tensor(source.dataset.targets)))
 
 
 def _read_image(path: str) -> Image.Image:

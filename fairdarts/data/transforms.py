@@ -34,6 +34,19 @@ def training_transform(source: Source, settings: DataSettings) -> v2.Compose:
     return padded_crop(source, settings.cutout)
 
 
+def evaluation_transform(source: Source, settings: DataSettings) -> v2.Compose:
+    """The same image every time: (PIL image or uint8 [C, H, W]) → float32 [C, size, size], normalized.
+
+    Of ImageNet's images the shorter side becomes 8/7 of the size (224: 256), and the centre is taken.
+    """
+    steps = [v2.ToImage()]
+    if isinstance(settings, ImageNet):
+        steps += [v2.Resize(source.image * 8 // 7, antialias=True), v2.CenterCrop(source.image)]
+    else:
+        steps.append(v2.Resize((source.image, source.image), antialias=True))
+    return v2.Compose([*steps, *_normalize(source)])
+
+
 def padded_crop(source: Source, cutout: int) -> v2.Compose:
     """Resize, random crop, flip, normalize, cutout: as for CIFAR in DARTS, with padding in proportion (32 px: 4)."""
     steps = [v2.ToImage(), v2.Resize(source.image, antialias=True), v2.RandomCrop(source.image, source.image // 8)]

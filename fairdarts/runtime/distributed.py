@@ -80,12 +80,22 @@ def _reaching_all() -> Iterator[None]:
 
 def average_(tensors: Sequence[Tensor]) -> None:
     """Puts the mean over all ranks into the tensors: one flat all-reduce."""
+    _reduce_(tensors, ranks())
+
+
+def sum_(tensors: Sequence[Tensor]) -> None:
+    """Puts the sum over all ranks into the tensors: one flat all-reduce."""
+    _reduce_(tensors, 1)
+
+
+def _reduce_(tensors: Sequence[Tensor], divisor: int) -> None:
     if ranks() == 1:
         return
     flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
     with _reaching_all():
         dist.all_reduce(flat)
-    flat.div_(ranks())
+    if divisor > 1:
+        flat.div_(divisor)
     parts = flat.split([tensor.numel() for tensor in tensors])
     torch._foreach_copy_(list(tensors), [part.view_as(own) for part, own in zip(parts, tensors, strict=True)])
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-WEIGHTS, ALPHAS, TRAIN, VALID, DISTURBANCE, CURVATURE = range(6)
-"""the streams of a search's seed"""
+WEIGHTS, ALPHAS, TRAIN, VALID, DISTURBANCE, CURVATURE, PATHS, WATCHED, CALIBRATION = range(9)
+"""the streams of a seed"""
 
 
 def fold(seed: int, *stream: int) -> int:

@@ -1,8 +1,14 @@
-"""How a run is asked to stop: Ctrl-C or SIGTERM is noted, and obeyed at the next step boundary."""
+"""How a run ends before its time: Ctrl-C or SIGTERM is noted, and obeyed at the next step boundary."""
 
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from fairdarts.config import UserError
+
+
+class Diverged(UserError):
+    """The loss is no longer a number: a new run with other settings may help, a resumed one cannot."""
 
 
 class Stop:

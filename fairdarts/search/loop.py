@@ -1,7 +1,6 @@
 """The differentiable search, from settings to a genotype."""
 
 import math
-import time
 from contextlib import closing
 from typing import Any, Protocol
 
@@ -9,33 +8,25 @@ import torch
 from torch import Tensor
 
 from fairdarts.config import UserError
+from fairdarts.data.serve import check_alike, keep_held_out
 from fairdarts.data.sources import Source
 from fairdarts.data.split import fingerprint
 from fairdarts.genotype import Genotype
 from fairdarts.relaxation import Gates, gate_matrices
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.device import pick, use_threads
+from fairdarts.runtime.pace import Pace
+from fairdarts.runtime.position import Position, identity_of
 from fairdarts.runtime.run import Run
-from fairdarts.runtime.stop import Interrupted, Stop
+from fairdarts.runtime.stop import Diverged, Stop
 from fairdarts.search.architect import STEPS, SUMS, Learner, Moment
 from fairdarts.search.curvature import held_out_curvature
 from fairdarts.search.derive import as_matrices, derive, dominant
-from fairdarts.search.settings import SearchSettings
-from fairdarts.search.setup import check_alike, check_fit, keep_held_out, make_learner, open_batches
-from fairdarts.search.state import Position, identity_of, restored, state_of
+from fairdarts.search.settings import MAY_CHANGE, SearchSettings
+from fairdarts.search.setup import check_fit, make_learner, open_batches
+from fairdarts.search.state import restored, state_of
 from fairdarts.search.stopping import kept_record, verdict
 from fairdarts.spaces.space import Space
-
-SAVE, FAILED = 1, 1000
-"""What a process asks of all before a step, besides the number of a signal"""
-
-TIMES = ("seconds", "images_per_second", "loading_seconds")
-"""What a record says that two equal searches need not share: of an epoch its time, the images of training and held-out
-batches by that, and how long the step waited for images"""
-
-
-class Diverged(UserError):
-    """The loss is no longer a number: a new search with other settings may help, a resumed one cannot."""
 
 
 class Observer(Protocol):
@@ -75,7 +66,7 @@ def search(
         halves = check_fit(settings, space, source)
         check_alike(settings.data, images)
     steps = len(halves[0]) // settings.data.batch_size
-    identity = identity_of(settings, space, images)
+    identity = identity_of(settings, MAY_CHANGE, space, images)
     learner = make_learner(settings, space, source, device)
     at, sums = Position(), torch.zeros(len(SUMS), device=device)
 
@@ -100,7 +91,7 @@ def search(
 
     train, valid, looked_at = open_batches(settings, source, halves, device, at.epoch * steps + at.step, at.epoch)
     take_step, held_out = STEPS[settings.architect.kind], settings.architect.kind != "single_level"
-    at.clock = saved = time.monotonic()
+    pace = Pace(settings.save_minutes, at, stop, save)
     learner.supernet.train()
     with closing(train), closing(valid), closing(looked_at):  # else loading processes would live on in an error
         while at.epoch < settings.epochs and not verdict(records, settings.stopping):
@@ -108,21 +99,7 @@ def search(
             for group in learner.weight_optimizer.param_groups:
                 group["lr"] = lr
             while at.step < steps:
-                begun, batches, problem = time.monotonic(), (None, None), None
-                try:
-                    batches = next(train), next(valid) if held_out else None
-                except UserError as error:  # an image could not be read: nothing of this step has happened yet
-                    problem = error
-                at.loading += time.monotonic() - begun
-                due = writes and at.step > 0 and begun - saved >= settings.save_minutes * 60
-                asked = distributed.highest(FAILED if problem else stop.signal or (SAVE if due else 0))
-                if asked:
-                    saved = time.monotonic()
-                    save()
-                    if asked == FAILED:
-                        distributed.agree(problem)
-                    if asked != SAVE:
-                        raise Interrupted(asked)
+                batches = pace.fetch(lambda: (next(train), next(valid) if held_out else None))
                 sums += take_step(learner, *batches, Moment(at.epoch, at.epoch * steps + at.step))
                 at.step += 1
                 observer.step(at.epoch + 1, at.step, steps, sums, learner.alphas)
@@ -136,12 +113,10 @@ def search(
             with distributed.together():
                 if not alike:
                     raise UserError(f"{run.path}: after epoch {at.epoch + 1} the processes hold different α or weights")
-            seconds, loading = at.finish_epoch()
+            times = at.finish_epoch(steps * settings.data.batch_size * (1 + held_out))
             record = gate_record(at.epoch, learner, space)
             record |= {key: mean for key, mean in means.items() if not math.isnan(mean)}
-            images = steps * settings.data.batch_size * (1 + held_out)
-            speed = {"images_per_second": round(images / seconds, 1), "loading_seconds": round(loading, 3)}
-            record |= {"lr": lr, "seconds": round(seconds, 3), **speed}
+            record |= {"lr": lr, **times}
             if settings.measures_curvature:
                 with distributed.together():
                     batch = next(looked_at)
@@ -153,8 +128,7 @@ def search(
                     run.log(record)
                     genotype = derived(record["gates"], settings, space, f"{run.path.name}-epoch-{at.epoch}")
                     run.write_genotype(genotype, f"epoch-{at.epoch:03d}")
-            save()
-            saved = time.monotonic()
+            pace.save()
             observer.epoch(record)
 
     ended = verdict(records, settings.stopping)

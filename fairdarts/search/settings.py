@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from fairdarts.config import Settings
 from fairdarts.data.settings import DataSettings
 from fairdarts.disturbance import DropoutSettings, NoiseSettings
+from fairdarts.runtime.compute import Compute
 from fairdarts.search.stopping import Never, StoppingSettings
 
 MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.memory", "compute.accumulate")
@@ -23,18 +24,11 @@ class SupernetSettings(Settings):
     """channels of the first cell; the space's own where it is null; not for chains"""
 
 
-class ComputeSettings(Settings):
+class ComputeSettings(Compute):
     """How the supernet is computed: what a step costs, not what it means."""
 
     memory: Literal["none", "recompute", "checkpoint"] = "none"
     """what is computed again, not kept for the backward pass: little, insides of operations (CPU), cells or layers"""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """of the weights' work, by autocast; α stays in float32. auto: bfloat16 on CUDA, float32 on the CPU"""
-    layout: Literal["channels_last", "contiguous"] = "channels_last"
-    """of images and weights in memory; on the CPU a mixed cell trains in channels_last in any case"""
-    accumulate: int = Field(default=1, ge=1)
-    """parts in which a process goes through its share of a batch, one after another: less memory, and BatchNorm sees
-    the parts"""
     batch_norm: Literal["averaged", "synchronized"] = "averaged"
     """of several processes: each by its own images, their statistics averaged, or all by all images (CUDA)"""
     compile: Literal["none", "default", "reduce-overhead"] = "none"

@@ -1,30 +1,21 @@
 """What a search starts with: supernet, α and optimizers, and the images; and whether all of it fits together."""
 
-import os
 from collections.abc import Iterator
-from functools import partial
 
 import torch
 from torch import nn
-from torch.utils.data import TensorDataset
 
 from fairdarts.config import UserError, nearest
-from fairdarts.data.loader import Augmented, batches
-from fairdarts.data.memory import kept_batches, on_device
-from fairdarts.data.settings import DataSettings, ImageNet
+from fairdarts.data.serve import server
 from fairdarts.data.sources import Source
 from fairdarts.data.split import halves as halves_of
-from fairdarts.data.split import held_out_names
-from fairdarts.data.transforms import training_transform
 from fairdarts.ops.cell import SKIP
 from fairdarts.relaxation import initial_alphas
 from fairdarts.runtime import distributed
-from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.device import LAYOUTS, pick
-from fairdarts.runtime.run import Run
 from fairdarts.runtime.seed import ALPHAS, CURVATURE, TRAIN, VALID, WEIGHTS, fold
 from fairdarts.search.architect import Batch, Learner
-from fairdarts.search.derive import check_rule
+from fairdarts.search.derive import check_kind, check_rule
 from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.space import Space
@@ -64,6 +55,7 @@ def make_learner(settings: SearchSettings, space: Space, source: Source, device:
 
 def check_fit(settings: SearchSettings, space: Space, source: Source) -> tuple[list[int], list[int]]:
     """The indices of training and held-out images. Raises UserError where settings, machine and data do not fit."""
+    check_kind(space, f"space: {space.name}")
     for key, plain in (("compile", "none"), ("batch_norm", "averaged")):
         value = getattr(settings.compute, key)
         if pick(settings.device).type == "cpu" and value != plain:
@@ -75,6 +67,8 @@ def check_fit(settings: SearchSettings, space: Space, source: Source) -> tuple[l
         raise UserError(f"stopping.kind: skips: space {space.name} has no skip connections to stop at")
     check_rule(settings.derive, space, "derive.")
     if isinstance(space, ChainSpace):
+        if len(set(space.choices)) > 1:
+            raise UserError(f"space: {space.name}: its layers differ in their choices, but here all have one list")
         for key, value in settings.supernet:
             if value is not None:
                 raise UserError(f"supernet.{key}: {value}: is for cell spaces; the widths of {space.name} are its own")
@@ -111,39 +105,9 @@ def open_batches(
 ) -> list[Iterator[Batch]]:
     """Endless batches on the device, of each this process's share, to be closed: for the weights and for α, from a step
     of the search on; for the curvature, from an epoch on."""
-    if isinstance(source.dataset, TensorDataset):
-        serve = partial(kept_batches, on_device(source, device), settings.data.cutout)
-    else:
-        dataset = Augmented(source.dataset, training_transform(source, settings.data))
-        serve = partial(batches, dataset, workers=settings.data.workers, device=device)
-    serve = partial(serve, batch_size=settings.data.batch_size, shard=(distributed.rank(), distributed.ranks()))
+    serve = server(source, settings.data, device, (distributed.rank(), distributed.ranks()))
     train, valid = halves
     return [
         serve(indices=half, seed=fold(settings.seed, stream), start=start)
         for half, stream, start in ((train, TRAIN, step), (valid, VALID, step), (valid, CURVATURE, epoch))
     ]
-
-
-def check_alike(data: DataSettings, images: str) -> None:
-    """Raises UserError where this process has other images than the first: their shares would not be of one batch."""
-    others = distributed.shared(images)
-    if images != others:
-        here = f"process {distributed.rank()} has other images than process 0 (number, names: {images}, not {others})"
-        raise UserError(f"data.root: {getattr(data, 'root', data.kind)}: {here}")
-
-
-def keep_held_out(run: Run, data: DataSettings, source: Source, held_out: list[int]) -> None:
-    """Writes the names of ImageNet's held-out images into the run directory, once.
-
-    Raises UserError where a run that goes on would hold out others.
-    """
-    if not isinstance(data, ImageNet):
-        return
-    path, names = run.path / "held_out.txt", "".join(f"{name}\n" for name in held_out_names(source, held_out))
-    content = os.fsencode(names)  # a file's name may be any bytes
-    if not path.is_file():
-        write_atomically(path, content)
-    elif path.read_bytes() != content:
-        before, now = set(os.fsdecode(path.read_bytes()).splitlines()), set(names.splitlines())
-        first = min(before ^ now, default="their order")
-        raise UserError(f"{path}: it or the images in {data.root} have changed, as to {first}")

@@ -298,7 +298,7 @@ def test_a_search_on_digits_goes_on_to_the_same_bits(tiny_recipe: Path):
 def test_a_search_takes_digits_from_memory_and_streams_the_rest(tiny_recipe: Path, monkeypatch, kind: str):
     taken = []
     for name in ("batches", "kept_batches"):
-        monkeypatch.setattr(f"fairdarts.search.setup.{name}", lambda *_, name=name, **__: taken.append(name))
+        monkeypatch.setattr(f"fairdarts.data.serve.{name}", lambda *_, name=name, **__: taken.append(name))
     settings = check(SearchSettings, read_yaml(tiny_recipe), tiny_recipe, {"data.kind": kind})
     space, source = load_space(settings.space), open_source(settings.data)
     with pytest.raises((TypeError, AttributeError)):  # there is nothing to search with

@@ -12,9 +12,10 @@ from fairdarts.config import UserError, check, read_yaml
 from fairdarts.data.sources import open_source
 from fairdarts.genotype import CellGenotype, read
 from fairdarts.runtime import checkpoint
+from fairdarts.runtime.position import TIMES
 from fairdarts.runtime.run import Run, create, open_run
 from fairdarts.runtime.stop import Interrupted, Stop
-from fairdarts.search.loop import TIMES, learning_rate, search
+from fairdarts.search.loop import learning_rate, search
 from fairdarts.search.settings import SearchSettings
 from fairdarts.search.setup import make_learner
 from fairdarts.spaces.space import load_space

@@ -8,12 +8,13 @@ from PIL import Image
 
 from fairdarts import resources
 from fairdarts.config import UserError, check, read_yaml
+from fairdarts.data.serve import check_alike, keep_held_out
 from fairdarts.data.sources import open_source
 from fairdarts.data.split import fingerprint
 from fairdarts.runtime import distributed
 from fairdarts.runtime.run import Run
 from fairdarts.search.settings import SearchSettings
-from fairdarts.search.setup import check_alike, check_fit, keep_held_out, make_learner, open_batches
+from fairdarts.search.setup import check_fit, make_learner, open_batches
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet.chain import ChainSupernet
 
@@ -72,6 +73,10 @@ def images(tmp_path: Path) -> Path:
         (
             {"space": "s2-noskip", "stopping__kind": "skips", "stopping__limit": "2"},
             "stopping.kind: skips: space s2-noskip",
+        ),
+        (
+            {"space": "nasbench201"},
+            "space: nasbench201: is searched by paths; a gradient search needs a cell or a chain",
         ),
         ({"compute__accumulate": "3"}, "data.batch_size: 8: is that of all processes, so it should be divisible by 1"),
         ({"data__batch_size": "40"}, "data.batch_size: 40: should be at most 32"),

@@ -1,0 +1,119 @@
+"""How a run begins or goes on, and how it ends before its time: what searches and trainings of supernets share."""
+
+import re
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from fairdarts.cli.recipe import names_of, open_recipe
+from fairdarts.cli.words import Parser, say
+from fairdarts.config import Settings, UserError, check, nearest, parse_overrides, read_yaml
+from fairdarts.runtime import distributed
+from fairdarts.runtime.checkpoint import BadState
+from fairdarts.runtime.device import memory_advice, use_threads
+from fairdarts.runtime.run import Run, changed_versions, open_run
+from fairdarts.runtime.stop import Diverged, Interrupted, Stop, catch_signals
+from fairdarts.spaces.space import KINDS, Space, load_space
+
+T = TypeVar("T")
+
+
+class Kind(NamedTuple):
+    """A kind of run."""
+
+    verb: str
+    model: type[Settings]
+    """its settings"""
+    may_change: tuple[str, ...]
+    """dotted keys that a resumed run may be told anew"""
+
+
+def add_options(parser: Parser, what: str) -> None:
+    """The options by which a run begins or goes on."""
+    parser.add_argument("--config", metavar="RECIPE", help="a shipped recipe or a YAML file")
+    parser.add_argument("--resume", type=Path, metavar="RUN", help=f"continue the {what} of a run directory")
+    parser.add_argument("--out", type=Path, metavar="RUN", help="run directory (default: runs/RECIPE-seedSEED)")
+
+
+def read_words(kind: Kind, args: Namespace, rest: Sequence[str]) -> tuple[Settings, Space]:
+    """Settings and space of a recipe, or of a run to be continued; in all processes, as the first one reads them."""
+    with distributed.together():
+        told = _read_words(kind, args, rest) if distributed.rank() == 0 else None
+    if distributed.ranks() > 1:  # the others may not see the files
+        texts = distributed.shared([part.model_dump(mode="json", by_alias=True) for part in told] if told else None)
+        told = check(kind.model, texts[0], "settings.yaml"), check(KINDS[texts[1]["kind"]], texts[1], "space.yaml")
+    use_threads(told[0].threads)
+    return told
+
+
+def _read_words(kind: Kind, args: Namespace, rest: Sequence[str]) -> tuple[Settings, Space]:
+    if args.resume and (args.config or args.out):
+        raise UserError(f"{kind.verb}: --resume {args.resume} takes its settings and place from the run itself")
+    if args.resume:
+        run = open_run(args.resume)
+        settings = resumed_settings(kind, run, parse_overrides(rest))
+        use_threads(settings.threads)
+        if differences := changed_versions(run):
+            say(f"the run was begun elsewhere, so its last digits may differ: {differences}")
+        return settings, load_space(str(run.path / "space.yaml"))
+    if args.config:
+        return open_recipe(kind.verb, kind.model, args.config, rest)
+    raise UserError(f"{kind.verb}: --config or --resume is missing{nearest('', names_of(kind.model))}")
+
+
+def resumed_settings(kind: Kind, run: Run, overrides: dict[str, str]) -> Any:
+    """The run's own settings. Raises UserError where the command line would change what it computes."""
+    path = run.path / "settings.yaml"
+    own = check(kind.model, read_yaml(path), path)
+    asked = check(kind.model, read_yaml(path), path, overrides)
+    for key in overrides:
+        before, after = value_of(own, key), value_of(asked, key)
+        if before != after and key not in kind.may_change:
+            raise UserError(
+                f"{path}: {key}: {before}, but the command line says {after}: "
+                f"a resumed {kind.verb} keeps its settings; leave the option out, or start a new {kind.verb}"
+            )
+    return asked
+
+
+def value_of(settings: Settings, key: str) -> Any:
+    """The value of a dotted key."""
+    value: Any = settings
+    for part in key.split("."):
+        value = getattr(value, part, None)
+    return value
+
+
+def free_path(settings: Any) -> Path:
+    """runs/NAME-seedSEED, or with the first of -2, -3, … that is not taken."""
+    name = re.sub(r"[^\w.-]+", "-", settings.name)  # a recipe's name may hold what a folder's may not
+    path = Path("runs") / f"{name}-seed{settings.seed}"
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.name}-{number}")
+    return free
+
+
+def carry_out(work: Callable[[Stop], T], run: Run, again: str) -> tuple[T | None, int]:
+    """What a run's work gives, and 0; or None and an exit status, if a signal ended it before its time.
+
+    Where `again`, a command line, would continue it, that is said.
+    """
+    try:
+        with catch_signals(patient=distributed.launched() > 1) as stop, memory_advice():
+            return work(stop), 0
+    except Interrupted as interrupted:
+        say(f"{interrupted}: the state is saved; continue with\n{again}")
+        return None, 128 + interrupted.signal
+    except (Diverged, BadState):
+        raise
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise UserError(f"a process that loads images died: {error}; continue with: {again}") from None
+    except UserError as error:
+        if not run.last.is_file():
+            raise
+        raise UserError(f"{error}; then continue with: {again}") from None

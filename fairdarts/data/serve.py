@@ -1,0 +1,73 @@
+"""How the images of a run are served: from memory where they are small, by processes where they are files."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.utils.data import TensorDataset
+
+from fairdarts.config import UserError
+from fairdarts.data.loader import Augmented, batches, loaded
+from fairdarts.data.memory import kept_batches, on_device
+from fairdarts.data.settings import DataSettings, ImageNet
+from fairdarts.data.sources import Source
+from fairdarts.data.split import held_out_names
+from fairdarts.data.transforms import evaluation_transform, training_transform
+from fairdarts.runtime import distributed
+from fairdarts.runtime.checkpoint import write_atomically
+from fairdarts.runtime.run import Run
+
+Serve = Callable[..., Iterator[tuple[Tensor, Tensor]]]
+"""(indices, seed, start) → endless (images [B, C, H, W], labels [B]) on the device, from batch number `start`"""
+
+
+def server(source: Source, settings: DataSettings, device: torch.device, shard: tuple[int, int]) -> Serve:
+    """What serves training batches of a source: of each, this process's shard. They are to be closed."""
+    if isinstance(source.dataset, TensorDataset):
+        serve = partial(kept_batches, on_device(source, device), settings.cutout)
+    else:
+        dataset = Augmented(source.dataset, training_transform(source, settings))
+        serve = partial(batches, dataset, workers=settings.workers, device=device)
+    return partial(serve, batch_size=settings.batch_size, shard=shard)
+
+
+def still_batches(
+    source: Source, settings: DataSettings, indices: Sequence[int], device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """(images [B, C, H, W], labels [B]) on the device, as they are: each of the indices once, in their order.
+
+    The last batch may be smaller. Raises UserError where an image cannot be decoded, naming its file.
+    """
+    transform = evaluation_transform(source, settings)
+    dataset = Augmented(source.dataset, transform)
+    items = [(index, 0) for index in indices]  # nothing is random, so any seed will do
+    parts = [items[begin : begin + settings.batch_size] for begin in range(0, len(items), settings.batch_size)]
+    workers = 0 if isinstance(source.dataset, TensorDataset) else settings.workers
+    return loaded(dataset, parts, workers, device)
+
+
+def check_alike(data: DataSettings, images: str) -> None:
+    """Raises UserError where this process has other images than the first: their shares would not be of one batch."""
+    others = distributed.shared(images)
+    if images != others:
+        here = f"process {distributed.rank()} has other images than process 0 (number, names: {images}, not {others})"
+        raise UserError(f"data.root: {getattr(data, 'root', data.kind)}: {here}")
+
+
+def keep_held_out(run: Run, data: DataSettings, source: Source, held_out: Sequence[int]) -> None:
+    """Writes the names of ImageNet's held-out images into the run directory, once.
+
+    Raises UserError where a run that goes on would hold out others.
+    """
+    if not isinstance(data, ImageNet):
+        return
+    path, names = run.path / "held_out.txt", "".join(f"{name}\n" for name in held_out_names(source, held_out))
+    content = os.fsencode(names)  # a file's name may be any bytes
+    if not path.is_file():
+        write_atomically(path, content)
+    elif path.read_bytes() != content:
+        before, now = set(os.fsdecode(path.read_bytes()).splitlines()), set(names.splitlines())
+        first = min(before ^ now, default="their order")
+        raise UserError(f"{path}: it or the images in {data.root} have changed, as to {first}")
