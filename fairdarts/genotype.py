@@ -49,7 +49,22 @@ class ChainGenotype(Settings):
     """of every layer its choices, whose outputs are summed; none where the layer is removed"""
 
 
-Genotype = CellGenotype | ChainGenotype
+class EdgeGenotype(Settings):
+    """An architecture of one cell, of every edge of which an operation is chosen, `none` included."""
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    """version of this file format"""
+    name: str
+    """what it is called"""
+    space: str
+    """the search space it was found in"""
+    source: str
+    """where it comes from: paper and table, or the run"""
+    edges: tuple[str, ...]
+    """the operation of every edge, in the space's order"""
+
+
+Genotype = CellGenotype | ChainGenotype | EdgeGenotype
 
 
 def live(edges: tuple[Edge, ...], inputs: int = 2) -> tuple[tuple[Edge, ...], tuple[int, ...]]:
@@ -77,6 +92,9 @@ def to_yaml(genotype: Genotype) -> str:
     """The genotype as a YAML document, one operation or one layer a line."""
     lines = ["schema: 1"]
     lines += [f"{key}: {_quoted(getattr(genotype, key))}" for key in ("name", "space", "source")]
+    if isinstance(genotype, EdgeGenotype):
+        lines += ["edges:" if genotype.edges else "edges: []", *(f"  - {_quoted(name)}" for name in genotype.edges)]
+        return "\n".join(lines) + "\n"
     if isinstance(genotype, ChainGenotype):
         if genotype.notes:
             lines += ["notes:", *(f"  - {_quoted(note)}" for note in genotype.notes)]
@@ -131,7 +149,8 @@ def read(path: Path) -> Genotype:
     if path.suffix == ".txt" or (path.suffix not in (".yaml", ".yml") and "Genotype(" in text):
         return from_darts_text(text, path.stem, source=str(path))
     content = read_yaml(path)
-    return check(ChainGenotype if "layers" in content else CellGenotype, content, path)
+    kinds = {"layers": ChainGenotype, "edges": EdgeGenotype}
+    return check(next((kinds[key] for key in kinds if key in content), CellGenotype), content, path)
 
 
 def _closing(text: str, opening: int, place: str) -> int:

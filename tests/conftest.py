@@ -1,5 +1,7 @@
 """What all tests share: one thread, and a search so small that it takes a second."""
 
+import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,27 @@ import torch
 import yaml
 
 torch.set_num_threads(1)  # two threads on a busy machine can be ten times slower than one
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def bench201() -> list[dict[str, str]]:
+    """The rows of NAS-Bench-201 (arch, unique, params_cifar10, …), which are not the project's to ship."""
+    path = SHARED / "nasbench201.csv"
+    if not path.is_file():
+        pytest.skip(f"needs the benchmark's table {path}")
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="session")
+def macro() -> dict[str, dict]:
+    """NAS-Bench-Macro: path as eight digits → mean_acc, params, flops, …; not the project's to ship."""
+    path = SHARED / "nas-bench-macro_cifar10.json"
+    if not path.is_file():
+        pytest.skip(f"needs the benchmark's file {path}")
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 @pytest.fixture

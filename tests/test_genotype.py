@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from fairdarts import resources
 from fairdarts.config import UserError
-from fairdarts.genotype import CellGenotype, ChainGenotype, from_darts_text, live, read, to_darts_text, to_yaml
+from fairdarts.genotype import (
+    CellGenotype,
+    ChainGenotype,
+    EdgeGenotype,
+    from_darts_text,
+    live,
+    read,
+    to_darts_text,
+    to_yaml,
+)
 from fairdarts.spaces.space import check_genotype, load_space
 
 PROPERTY = settings(derandomize=True, deadline=None)
@@ -59,6 +68,24 @@ def test_chains_survive_yaml(tmp_path_factory, layers, notes):
     written = ChainGenotype(schema=1, name="n", space="s2", source="a test", notes=notes, layers=layers)
     path.write_text(to_yaml(written), encoding="utf-8")
     assert read(path) == written
+
+
+@PROPERTY
+@given(edges=st.lists(st.sampled_from(load_space("nasbench201").candidates) | st.text()))
+def test_edges_survive_yaml(tmp_path_factory, edges):
+    path = tmp_path_factory.getbasetemp() / "edges.yaml"
+    written = EdgeGenotype(schema=1, name="n", space="nasbench201", source="a test", edges=edges)
+    path.write_text(to_yaml(written), encoding="utf-8")
+    assert read(path) == written
+
+
+def test_edges_are_read_as_words(tmp_path):
+    path = tmp_path / "edges.yaml"
+    path.write_text("name: n\nspace: nasbench201\nsource: me\nedges: [none, skip_connect]\n")
+    assert read(path).edges == ("none", "skip_connect")
+    path.write_text("name: n\nspace: nasbench201\nsource: me\nedges: [none, [skip_connect]]\n")
+    with pytest.raises(UserError, match=r"edges.yaml: edges.1: \['skip_connect'\]: should be a valid string"):
+        read(path)
 
 
 @PROPERTY

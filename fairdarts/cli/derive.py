@@ -10,7 +10,7 @@ from fairdarts.cli.words import Parser, say
 from fairdarts.config import UserError, check, read_yaml
 from fairdarts.genotype import ChainGenotype, Genotype, live, to_darts_text, to_yaml
 from fairdarts.runtime.run import open_run
-from fairdarts.search.derive import METHODS, Matrices, as_matrices, check_records, check_rule, derive
+from fairdarts.search.derive import METHODS, Matrices, as_matrices, check_kind, check_records, check_rule, derive
 from fairdarts.search.settings import DeriveSettings, SearchSettings
 from fairdarts.search.stopping import kept_record
 from fairdarts.spaces.chain import ChainSpace
@@ -53,6 +53,7 @@ def main(argv: Sequence[str]) -> int:
         if not args.space:
             raise UserError("derive: --alphas needs --space, such as --space s1")
         space = load_space(args.space)
+        check_kind(space, f"derive: --space {args.space}")
         gates, rule, source, name = read_npz(args.alphas), None, str(args.alphas), args.alphas.stem
     method = args.method or (rule.method if rule else "threshold")
     threshold = args.threshold if args.threshold is not None else rule.threshold if rule else None

@@ -45,7 +45,7 @@ def figures_of(run: Run, folder: Path) -> list[Path]:
 
 
 def parts_of(genotype: Genotype, space: Space, folder: Path) -> list[Path]:
-    """Draw both cells, or all layers; says so where graphviz's `dot` is missing."""
+    """Draw both cells, all layers, or all edges; says so where graphviz's `dot` is missing."""
     paths, missing = draw_genotype(genotype, space, folder)
     if missing:
         say(missing)

@@ -6,7 +6,7 @@ from fairdarts.cli.words import command, cost_text, say
 from fairdarts.config import UserError
 from fairdarts.cost.count import count
 from fairdarts.data.sources import Source
-from fairdarts.genotype import CELLS, ChainGenotype, Genotype, live
+from fairdarts.genotype import CELLS, ChainGenotype, EdgeGenotype, Genotype, live
 from fairdarts.networks.cell import cifar_network
 from fairdarts.networks.chain import chain_network
 from fairdarts.ops.cell import SKIP
@@ -48,6 +48,8 @@ def summarize(genotype: Genotype, space: Space, source: Source, settings: Search
 
 def operations_text(genotype: Genotype) -> str:
     """How many operations of what."""
+    if isinstance(genotype, EdgeGenotype):
+        return f"{len(genotype.edges) - genotype.edges.count('none')} operations on {len(genotype.edges)} edges"
     if isinstance(genotype, ChainGenotype):
         layers = [set(layer) - {SKIP} for layer in genotype.layers]
         kept = sum(map(bool, layers))

@@ -70,7 +70,7 @@ def sample(argv: Sequence[str]) -> int:
 
     space, random = load_space(args.space), Random(args.seed)
     if not isinstance(space, CellSpace):
-        raise UserError(f"zoo sample: --space {args.space}: is a chain of layers; only cells are drawn at random")
+        raise UserError(f"zoo sample: --space {args.space}: is a {space.kind} space; only cells are drawn at random")
     most = space.nodes * EDGES_PER_NODE
     for option, value, low, high in (("count", args.count, 1, None), ("skips", args.skips, 0, most)):
         if value is not None and not low <= value <= (high or value):

@@ -16,10 +16,10 @@ def conv_bn(c_in: int, c_out: int, kernel: int, stride: int, activation: str) ->
 
 def stem(space_stem: Stem, in_channels: int, activation: str = "relu6") -> nn.Sequential:
     """3×3 convolution, then a depthwise-separable one: a bottleneck without expansion (FairDARTS, Fig. 6)."""
-    return nn.Sequential(
-        conv_bn(in_channels, space_stem.channels, 3, space_stem.stride, activation),
-        bottleneck(space_stem.channels, space_stem.separable, 1, 3, 1, affine=True, activation=activation),
-    )
+    parts = [conv_bn(in_channels, space_stem.channels, 3, space_stem.stride, activation)]
+    if space_stem.separable:
+        parts.append(bottleneck(space_stem.channels, space_stem.separable, 1, 3, 1, affine=True, activation=activation))
+    return nn.Sequential(*parts)
 
 
 class Summed(nn.Module):
@@ -65,7 +65,7 @@ class ChainNetwork(nn.Module):
             raise UserError(f"activation: '{activation}': should be one of {', '.join(ACTIVATIONS)}")
         if not 0 <= se_ratio <= 1:
             raise UserError(f"se_ratio: {se_ratio}: should be from 0 to 1")
-        dropout = space.networks.imagenet.dropout if dropout is None else dropout
+        dropout = space.network.dropout if dropout is None else dropout
         if not 0 <= dropout < 1:
             raise UserError(f"dropout: {dropout}: should be from 0 to below 1")
         self.stem = stem(space.stem, in_channels, activation)

@@ -10,7 +10,9 @@ from fairdarts.config import UserError
 from fairdarts.genotype import Genotype, read
 from fairdarts.networks.cell import NETWORKS
 from fairdarts.networks.chain import chain_network
+from fairdarts.networks.nasbench201 import Bench201Network
 from fairdarts.spaces.chain import ChainSpace
+from fairdarts.spaces.nasbench201 import Bench201Space
 from fairdarts.spaces.space import Space, check_genotype, load_space
 
 
@@ -34,7 +36,7 @@ def load_genotype(name: str) -> tuple[Genotype, Space]:
 
 def sizes(space: Space) -> tuple[str, ...]:
     """The networks whose size a space states; the first is that of the images it was made for."""
-    return tuple(type(space.networks).model_fields)
+    return tuple(name for name, size in space.networks if size is not None)
 
 
 def build(
@@ -50,4 +52,6 @@ def build(
     size = getattr(space.networks, network)
     if isinstance(space, ChainSpace):
         return chain_network(genotype, space, size.classes)
+    if isinstance(space, Bench201Space):
+        return Bench201Network(genotype, space, size.classes)
     return NETWORKS[network](genotype, space, size.cells, size.channels, size.classes, auxiliary=auxiliary)

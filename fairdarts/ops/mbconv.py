@@ -1,8 +1,9 @@
 """The choices of a chain's layer: inverted bottlenecks (MobileNetV2, arXiv:1801.04381, section 3.3) and the skip.
 
-Every choice takes x [B, C, H, W] and gives [B, C', ⌈H/stride⌉, ⌈W/stride⌉]. None of the bottlenecks has a skip
-connection of its own, as that is a choice beside them (FairDARTS, supplementary 3.2). `affine` is the BatchNorm's:
-False in a supernet, True in a stand-alone network.
+Every choice takes x [B, C, H, W] and gives [B, C', ⌈H/stride⌉, ⌈W/stride⌉]. The bottlenecks ExKy have no skip
+connection of their own, as that is a choice beside them (FairDARTS, supplementary 3.2); MBExKy has one, where it keeps
+the shape (FairNAS, supplementary, Fig. 2). `affine` is the BatchNorm's: False where gates scale the choices, True in a
+stand-alone network and in a supernet that runs one path.
 """
 
 import re
@@ -19,11 +20,12 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 """name → builder of what follows a BatchNorm; in place, as the BatchNorm does not need its own output"""
 
-_BOTTLENECK = re.compile(r"E([1-9]\d?)K([1-9]?[13579])")
+_BOTTLENECK = re.compile(r"(MB)?E([1-9]\d?)K([1-9]?[13579])")
 
 
 def is_choice(name: str) -> bool:
-    """Whether a layer may have it: skip_connect, or ExKy, the inverted bottleneck of expansion x and odd kernel y."""
+    """Whether a layer may have it: skip_connect, or an inverted bottleneck of expansion x and odd kernel y, ExKy alone
+    or MBExKy with its residual."""
     return name == SKIP or _BOTTLENECK.fullmatch(name) is not None
 
 
@@ -69,6 +71,17 @@ def bottleneck(
     return Bottleneck(*parts, nn.Conv2d(wide, c_out, 1, bias=False), nn.BatchNorm2d(c_out, affine=affine))
 
 
+class Residual(nn.Module):
+    """x + block(x)."""
+
+    def __init__(self, block: Bottleneck):
+        super().__init__()
+        self.block = block
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.block(x)
+
+
 def skip(c_in: int, c_out: int, stride: int, affine: bool) -> nn.Module:
     """The identity; where width or resolution change, a 1×1 convolution of that stride and a BatchNorm.
 
@@ -86,5 +99,6 @@ def choice(
     """The module of a choice's name (see `is_choice`)."""
     if name == SKIP:
         return skip(c_in, c_out, stride, affine)
-    expansion, kernel = map(int, _BOTTLENECK.fullmatch(name).groups())
-    return bottleneck(c_in, c_out, expansion, kernel, stride, affine, activation, se_ratio)
+    residual, expansion, kernel = _BOTTLENECK.fullmatch(name).groups()
+    block = bottleneck(c_in, c_out, int(expansion), int(kernel), stride, affine, activation, se_ratio)
+    return Residual(block) if residual and c_in == c_out and stride == 1 else block

@@ -63,7 +63,7 @@ def chain_rows(genotype: ChainGenotype, space: ChainSpace) -> tuple[Row, ...]:
         own = [next(numbers) for _ in range(stage.layers)]
         places = tuple(layer_place(number, genotype.layers[number], space.layers[number]) for number in own)
         rows.append(Row(f"{stage.channels} channels\n{side}×{side}", places))
-    classes = f"{space.networks.imagenet.classes} classes"
+    classes = f"{space.network.classes} classes"
     head = ((f"{space.head} channels", "conv 1×1"), ("", "average pool"), (classes, "linear"))
     return (*rows, Row("head", tuple(Place(caption, (Box(text, _FIXED),)) for caption, text in head)))
 
@@ -89,7 +89,7 @@ def layer_place(number: int, choices: Sequence[str], layer: Layer) -> Place:
 
 def chain_graph(genotype: ChainGenotype, space: ChainSpace, title: str) -> graphviz.Digraph:
     """The graph of the whole network, to be read as a text is: row by row, each from left to right."""
-    side, rows = space.networks.imagenet.image, chain_rows(genotype, space)
+    side, rows = space.network.image, chain_rows(genotype, space)
     graph = style.drawing(title, f"images of {side}×{side} pixels", layout="neato", splines="line")
     graph.attr("node", fontsize="13")
     graph.attr("edge", color=_LINE, penwidth="1.3")

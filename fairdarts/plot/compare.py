@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fairdarts.genotype import CELLS, ChainGenotype, Genotype
+from fairdarts.genotype import CELLS, ChainGenotype, EdgeGenotype, Genotype
 from fairdarts.ops.cell import SKIP
 from fairdarts.plot import style
 
@@ -23,7 +23,9 @@ def gap(record: dict[str, Any]) -> float:
 
 
 def operations(genotype: Genotype) -> set[tuple]:
-    """What a genotype consists of: (cell, operation, node, input), or (layer, choice)."""
+    """What a genotype consists of: (cell, operation, node, input), (layer, choice), or (edge, operation)."""
+    if isinstance(genotype, EdgeGenotype):
+        return set(enumerate(genotype.edges))
     if isinstance(genotype, ChainGenotype):
         return {(number, choice) for number, layer in enumerate(genotype.layers) for choice in layer}
     return {(cell, *edge) for cell in CELLS for edge in getattr(genotype, cell)}

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from fairdarts.genotype import CELLS
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace
+from fairdarts.spaces.nasbench201 import Bench201Space
 from fairdarts.spaces.space import Space
 
 COLUMNS = 5
@@ -33,22 +34,22 @@ def choice_points(space: Space) -> Points:
     """The edges of a cell, or the layers of a chain.
 
     In an edge (j, k), j counts intermediate nodes only and k the cell's inputs too, as FairDARTS (arXiv:1911.12126),
-    supplementary, Table 2. Layers count from 0, as in genotypes.
+    supplementary, Table 2. In NAS-Bench-201 both count all nodes. Layers count from 0, as in genotypes.
     """
-    return _layers(space) if isinstance(space, ChainSpace) else _edges(space)
+    if isinstance(space, ChainSpace):
+        return _layers(space)
+    return _bench_edges(space) if isinstance(space, Bench201Space) else _edges(space)
 
 
 def part_title(part: str) -> str:
-    """What has a matrix of gates, as readers know it: 'normal cell', or the whole 'chain'."""
-    return f"{part} cell" if part in CELLS else "chain"
+    """What has a matrix of gates, as readers know it: 'normal cell', the one 'cell', or the whole 'chain'."""
+    return f"{part} cell" if part in CELLS else {"edges": "cell", "layers": "chain"}[part]
 
 
 def resolutions(space: ChainSpace) -> tuple[int, ...]:
     """Pixels of a side behind the stem's convolution and behind every stage, of the images its network is made for."""
     strides = (space.stem.stride, *(stage.stride for stage in space.stages))
-    return tuple(accumulate(strides, lambda side, stride: -(-side // stride), initial=space.networks.imagenet.image))[
-        1:
-    ]
+    return tuple(accumulate(strides, lambda side, stride: -(-side // stride), initial=space.network.image))[1:]
 
 
 def _edges(space: CellSpace) -> Points:
@@ -56,6 +57,13 @@ def _edges(space: CellSpace) -> Points:
     labels = tuple(f"({node}, {source})" for node, source in pairs)
     groups = _groups([node + space.inputs for node in range(space.nodes)])
     return Points("edge (node, input)", labels, labels, pairs, groups, ("",) * space.nodes)
+
+
+def _bench_edges(space: Bench201Space) -> Points:
+    labels = tuple(f"({node}, {source})" for node, source in space.edges)
+    places = tuple((node - 1, source) for node, source in space.edges)
+    groups = _groups([1, 2, 3])
+    return Points("edge (node, input)", labels, labels, places, groups, ("",) * len(groups))
 
 
 def _layers(space: ChainSpace) -> Points:

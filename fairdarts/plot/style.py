@@ -4,16 +4,18 @@ import colorsys
 import html
 import re
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import graphviz
 import matplotlib
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 # Chosen for the largest least distance (CIELAB) between any two of a space under normal vision and under simulated
-# protanopia, deuteranopia and tritanopia, each dark enough for a line on white. Blues are separable convolutions; green
-# bottlenecks expand three times and purple ones six times, and the darker one has the larger kernel.
+# protanopia, deuteranopia and tritanopia, each dark enough for a line on white. Blues are separable and plain
+# convolutions; green bottlenecks expand three times and purple ones six times; the darker one has the larger kernel.
 COLOURS = {
     "none": "#AFAFAF",
     "max_pool_3x3": "#F79A02",
@@ -23,6 +25,8 @@ COLOURS = {
     "sep_conv_5x5": "#1486F9",
     "dil_conv_3x3": "#056953",
     "dil_conv_5x5": "#AC53A5",
+    "nor_conv_1x1": "#2B8CE6",
+    "nor_conv_3x3": "#0A1F7A",
     "E3K3": "#00CB68",
     "E3K5": "#43835F",
     "E3K7": "#002D1B",
@@ -30,6 +34,19 @@ COLOURS = {
     "E6K5": "#A424BA",
     "E6K7": "#53245F",
 }
+
+# Chosen as the operations' colours are, with a marker each for who sees none; the first ones are the farthest apart.
+SERIES = (
+    ("#1486F9", "o"),
+    ("#F79A02", "s"),
+    ("#000050", "^"),
+    ("#C80000", "D"),
+    ("#A050A0", "v"),
+    ("#A0A0A0", "P"),
+    ("#780028", "X"),
+    ("#5000F0", "p"),
+)
+"""colour and marker of what is compared and is no operation: recipes, choices by number"""
 
 INK, FAINT = "#222222", "#999999"
 """text and lines; what stands back"""
@@ -42,6 +59,16 @@ def colour(op: str) -> str:
     # crc32, as hash() of a string differs from process to process.
     red, green, blue = colorsys.hls_to_rgb(zlib.crc32(op.encode()) / 2**32, 0.42, 0.45)
     return f"#{round(255 * red):02X}{round(255 * green):02X}{round(255 * blue):02X}"
+
+
+def series(number: int) -> dict[str, str]:
+    """Colour, marker and line of the series of this number, from 0.
+
+    After the last of SERIES they are hollow and dashed, so that twice as many can be told apart.
+    """
+    (ink, marker), again = SERIES[number % len(SERIES)], number // len(SERIES) % 2
+    face, line = ("white", "--") if again else (ink, "-")
+    return {"color": ink, "marker": marker, "markerfacecolor": face, "linestyle": line}
 
 
 def ink_on(background: str) -> str:
@@ -70,6 +97,22 @@ def panels(
         if sharex:
             ax.tick_params(labelbottom=number + columns >= count)  # the lowest of a column, if not of the figure
     return figure, axes[:count]
+
+
+def tidy(ax: Axes) -> None:
+    """The look of a panel with two axes of numbers."""
+    ax.grid(color="#E6E6E6", linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(labelsize=8.5)
+
+
+def legend_below(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:
+    """A legend below all panels, in as many columns as fit; the figure grows by its rows after the first."""
+    width, height = figure.get_size_inches()
+    columns = max(1, min(len(labels), int(width / (0.085 * max(map(len, labels)) + 0.7))))
+    figure.set_size_inches(width, height + 0.18 * (-(-len(labels) // columns) - 1))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=9, frameon=False)
 
 
 def drawing(title: str, note: str = "", **look: str) -> graphviz.Digraph:

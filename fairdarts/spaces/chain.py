@@ -2,12 +2,26 @@
 
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from fairdarts.config import Settings, UserError, nearest
 from fairdarts.genotype import ChainGenotype
 from fairdarts.ops.cell import SKIP
 from fairdarts.ops.mbconv import is_choice
+
+
+def _known(candidates: tuple[str, ...]) -> tuple[str, ...]:
+    for name in candidates:
+        if not is_choice(name):
+            bottlenecks = "an inverted bottleneck such as E6K3 (expansion and odd kernel), or MBE6K3 with its residual"
+            raise ValueError(f"'{name}' is not a choice of a layer: should be {SKIP}, or {bottlenecks}")
+    if len(set(candidates)) < len(candidates):
+        raise ValueError("a choice stands twice")
+    return candidates
+
+
+Candidates = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_known)]
+"""Names of the choices of a layer."""
 
 
 class Stage(Settings):
@@ -19,6 +33,8 @@ class Stage(Settings):
     """number of layers"""
     stride: Literal[1, 2]
     """stride of the first layer"""
+    candidates: Candidates | None = None
+    """the choices of these layers, where they are not the space's"""
 
 
 class Stem(Settings):
@@ -28,8 +44,8 @@ class Stem(Settings):
     """output channels of the 3×3 convolution"""
     stride: Literal[1, 2]
     """its stride"""
-    separable: int = Field(ge=1)
-    """output channels of the depthwise-separable convolution behind it"""
+    separable: int | None = Field(default=None, ge=1)
+    """output channels of the depthwise-separable convolution behind it; none where it is null"""
 
 
 class ChainSize(Settings):
@@ -46,7 +62,9 @@ class ChainSize(Settings):
 class ChainNetworks(Settings):
     """The stand-alone networks of a space's genotypes."""
 
-    imagenet: ChainSize
+    cifar: ChainSize | None = None
+    """for small images"""
+    imagenet: ChainSize | None = None
     """for large images"""
 
 
@@ -74,7 +92,7 @@ class ChainSpace(Settings):
     """the kind of space"""
     source: str
     """where it comes from"""
-    candidates: Annotated[tuple[str, ...], Field(min_length=1)]
+    candidates: Candidates
     """the choices of every layer, in the order of the columns of α"""
     stem: Stem
     """what stands before the layers"""
@@ -85,16 +103,22 @@ class ChainSpace(Settings):
     networks: ChainNetworks
     """the sizes of derived networks"""
 
-    @field_validator("candidates")
+    @field_validator("networks")
     @classmethod
-    def _known(cls, candidates: tuple[str, ...]) -> tuple[str, ...]:
-        for name in candidates:
-            if not is_choice(name):
-                known = f"should be {SKIP}, or an inverted bottleneck such as E6K3: expansion and odd kernel"
-                raise ValueError(f"'{name}' is not a choice of a layer: {known}")
-        if len(set(candidates)) < len(candidates):
-            raise ValueError("a choice stands twice")
-        return candidates
+    def _sized(cls, networks: ChainNetworks) -> ChainNetworks:
+        if not (networks.cifar or networks.imagenet):
+            raise ValueError("should hold cifar, imagenet or both")
+        return networks
+
+    @property
+    def choices(self) -> tuple[tuple[str, ...], ...]:
+        """The choices of every layer."""
+        return tuple(stage.candidates or self.candidates for stage in self.stages for _ in range(stage.layers))
+
+    @property
+    def network(self) -> ChainSize:
+        """The stand-alone network of the images that the space was made for."""
+        return self.networks.cifar or self.networks.imagenet
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -104,7 +128,7 @@ class ChainSpace(Settings):
     @property
     def layers(self) -> tuple[Layer, ...]:
         """Width and stride of every layer, in the order of the rows of α."""
-        layers, c_in = [], self.stem.separable
+        layers, c_in = [], self.stem.separable or self.stem.channels
         for stage in self.stages:
             for number in range(stage.layers):
                 layers.append(Layer(c_in, stage.channels, 1 if number else stage.stride))
@@ -122,12 +146,11 @@ def check_layers(genotype: ChainGenotype, space: ChainSpace, place: str) -> None
     layers = space.layers
     if len(genotype.layers) != len(layers):
         raise UserError(f"{place}: layers: {len(genotype.layers)}, should be {len(layers)} for space {space.name}")
-    for number, (choices, layer) in enumerate(zip(genotype.layers, layers, strict=True)):
+    for number, (choices, layer, known) in enumerate(zip(genotype.layers, layers, space.choices, strict=True)):
         here = f"{place}: layers[{number}]"
         for name in choices:
-            if name not in space.candidates:
-                near = nearest(name, space.candidates)
-                raise UserError(f"{here}: '{name}' is not a choice of space {space.name}{near}")
+            if name not in known:
+                raise UserError(f"{here}: '{name}' is not a choice of space {space.name}{nearest(name, known)}")
         if len(set(choices)) < len(choices):
             raise UserError(f"{here}: a choice stands twice")
         if not choices and not layer.keeps_shape:

@@ -5,15 +5,27 @@ choice points, each with a matrix of α; and `shape`, that of such a matrix: [ch
 """
 
 from fairdarts.config import UserError, check, nearest, read_yaml
-from fairdarts.genotype import CellGenotype, Genotype
+from fairdarts.genotype import CellGenotype, ChainGenotype, EdgeGenotype, Genotype
 from fairdarts.resources import find
 from fairdarts.spaces.cell import CellSpace, check_cells
 from fairdarts.spaces.chain import ChainSpace, check_layers
+from fairdarts.spaces.nasbench201 import Bench201Space, check_edges
 
-Space = CellSpace | ChainSpace
+Space = CellSpace | ChainSpace | Bench201Space
 
-KINDS: dict[str, type[CellSpace] | type[ChainSpace]] = {"cell": CellSpace, "chain": ChainSpace}
+KINDS: dict[str, type[CellSpace] | type[ChainSpace] | type[Bench201Space]] = {
+    "cell": CellSpace,
+    "chain": ChainSpace,
+    "nasbench201": Bench201Space,
+}
 """`kind` of a file → what it holds"""
+
+FORMS = {
+    CellGenotype: ("cell", "cells (normal, reduce)", check_cells),
+    ChainGenotype: ("chain", "layers", check_layers),
+    EdgeGenotype: ("nasbench201", "edges", check_edges),
+}
+"""genotype → the kind of its space, what it holds, and what checks it"""
 
 
 def load_space(name: str, place: str = "") -> Space:
@@ -29,9 +41,8 @@ def load_space(name: str, place: str = "") -> Space:
 
 def check_genotype(genotype: Genotype, space: Space, place: str) -> Genotype:
     """The genotype itself, if the space allows it. Raises UserError naming the place in the file."""
-    cells = isinstance(genotype, CellGenotype)
-    if cells != isinstance(space, CellSpace):
-        holds = "cells (normal, reduce)" if cells else "layers"
+    kind, holds, check_all = FORMS[type(genotype)]
+    if kind != space.kind:
         raise UserError(f"{place}: holds {holds}, but space {space.name} is a {space.kind} space")
-    (check_cells if cells else check_layers)(genotype, space, place)
+    check_all(genotype, space, place)
     return genotype

@@ -8,7 +8,7 @@ import pytest
 from fairdarts import resources
 from fairdarts.cli import main
 from fairdarts.config import check, read_yaml
-from fairdarts.genotype import CellGenotype, ChainGenotype, read, to_darts_text, to_yaml
+from fairdarts.genotype import CellGenotype, ChainGenotype, EdgeGenotype, read, to_darts_text, to_yaml
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.runtime.run import create
 from fairdarts.search.settings import SearchSettings
@@ -91,6 +91,16 @@ def test_a_chain_is_drawn_whole(tmp_path: Path, capsys):
     assert paths == [Path("figures") / f"mine-layers{suffix}" for suffix in SUFFIXES]
     source = Path("figures/mine-layers.gv").read_text()
     assert [source.count(f'="{name}"') for name in ("IBE3 K3", "MBE6 K7", "IBE6 K5")] == [1, 1, 17]
+
+
+def test_a_cell_of_nas_bench_201_is_drawn(capsys):
+    edges = ["nor_conv_1x1", "none", "skip_connect", "none", "none", "avg_pool_3x3"]
+    Path("mine.yaml").write_text(to_yaml(EdgeGenotype(name="mine", space="nasbench201", source="a test", edges=edges)))
+    paths, _ = drawn(capsys, "mine.yaml")
+    assert paths == [Path("figures") / f"mine-edges{suffix}" for suffix in SUFFIXES]
+    source = Path("figures/mine-edges.gv").read_text()
+    assert [source.count(f'="{name}"') for name in ("nor conv 1×1", "skip connect", "avg pool 3×3")] == [1, 1, 1]
+    assert source.count('[label="nor conv') == 1
 
 
 def test_a_run_in_a_chain_space_has_all_its_figures(tiny_recipe: Path, capsys):

@@ -16,8 +16,8 @@ import yaml
 from fairdarts.cli import main
 from fairdarts.cli.progress import SearchProgress
 from fairdarts.runtime import checkpoint
+from fairdarts.runtime.position import TIMES
 from fairdarts.runtime.run import Run
-from fairdarts.search.loop import TIMES
 
 LONG = ("--data.images", "128")  # 16 steps an epoch: a signal sent in the second arrives before the third is over
 

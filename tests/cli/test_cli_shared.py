@@ -14,8 +14,8 @@ from PIL import Image
 
 from fairdarts.cli import main
 from fairdarts.runtime import checkpoint
+from fairdarts.runtime.position import TIMES
 from fairdarts.runtime.run import Run
-from fairdarts.search.loop import TIMES
 
 PROGRAM = """
 import os, sys

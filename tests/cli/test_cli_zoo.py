@@ -10,7 +10,7 @@ from torch import nn
 from fairdarts import resources
 from fairdarts.cli import main
 from fairdarts.cost.count import Cost
-from fairdarts.genotype import ChainGenotype, to_yaml
+from fairdarts.genotype import ChainGenotype, EdgeGenotype, to_yaml
 from fairdarts.networks.cell import cifar_network, imagenet_network
 from fairdarts.networks.zoo import load_genotype
 
@@ -49,13 +49,14 @@ def test_all_genotypes_are_listed(monkeypatch, capsys):
     monkeypatch.setattr("fairdarts.cli.zoo.build", lambda *_, **__: None)  # to build and count them takes half a minute
     monkeypatch.setattr("fairdarts.cli.zoo.count", lambda *_, **__: Cost(1, 2, 3))
     entries = listed(capsys)
-    assert len(entries) == 26
+    assert len(entries) == 42
     assert [entry["name"] for entry in entries] == resources.names("genotypes")
     for entry in entries:
         assert list(entry) == KEYS
         assert entry["space"] in resources.names("search_spaces")
         assert len(entry["source"]) > 20
-        assert (entry["network"], entry["params"], entry["madds"]) == ("cifar", 1, 3)
+        assert (entry["params"], entry["madds"]) == (1, 3)
+        assert entry["network"] == ("imagenet" if entry["name"].startswith("fairnas") else "cifar")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,8 @@ def test_a_sample_is_written_and_listed(tmp_path: Path, capsys: pytest.CaptureFi
         ("--space s1-noskip --skips 1", "space s1-noskip has no skip connections"),
         ("--madds 9000", "--madds 9000: none of 200 genotypes"),
         ("--madds nan", "--madds nan: should be 0 or more"),
-        ("--space s2", "--space s2: is a chain of layers"),
+        ("--space s2", "--space s2: is a chain space; only cells are drawn"),
+        ("--space nasbench201", "--space nasbench201: is a nasbench201 space; only cells are drawn"),
         ("--space s3", "s3: neither a file nor a shipped search space"),
     ],
 )
@@ -146,3 +148,12 @@ def test_genotypes_of_one_s_own_are_counted_as_their_space_says(tmp_path: Path, 
     assert mine["madds"] > 40e6  # of 224 pixels and 1000 classes: the stem and the head alone take more
     assert main(["zoo", str(tmp_path / "mine.yaml"), "--network", "cifar"]) == 2
     assert "shallow: space s2 has no cifar network, only imagenet" in capsys.readouterr().err
+
+
+def test_a_genotype_of_nas_bench_201_has_the_benchmark_s_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    widest = EdgeGenotype(name="n", space="nasbench201", source="a test", edges=["nor_conv_3x3"] * 6)
+    (tmp_path / "widest.yaml").write_text(to_yaml(widest))
+    assert main(["zoo", str(tmp_path / "widest.yaml"), "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert (entry["network"], entry["params"], entry["params_with_auxiliary"]) == ("cifar", 1_531_546, 1_531_546)
+    assert entry["madds"] == 220_119_680  # 220.11969 M in the API, which counts the ten biases of the classifier, too

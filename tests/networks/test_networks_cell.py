@@ -183,8 +183,11 @@ def test_drop_probability_may_be_raised_while_training():
     assert not torch.equal(plain, network(x))
 
 
-@pytest.mark.parametrize("name", resources.names("genotypes"))
-def test_every_shipped_genotype_trains(name):
+CELLS = [name for name in resources.names("genotypes") if isinstance(load_genotype(name)[0], CellGenotype)]
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_every_shipped_genotype_of_cells_trains(name):
     torch.manual_seed(0)
     network = cifar_network(*load_genotype(name), cells=4, channels=4, classes=3)
     logits = network(torch.randn(4, 3, 8, 8))

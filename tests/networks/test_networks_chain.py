@@ -4,31 +4,25 @@ import pytest
 import torch
 from torch import nn
 
+from fairdarts import resources
 from fairdarts.config import UserError
 from fairdarts.cost.count import count
 from fairdarts.genotype import ChainGenotype
 from fairdarts.networks.chain import ChainNetwork
-from fairdarts.networks.zoo import build, sizes
-from fairdarts.ops.mbconv import SqueezeExcite
+from fairdarts.networks.zoo import build, load_genotype, sizes
+from fairdarts.ops.mbconv import SqueezeExcite, choice
+from fairdarts.spaces.paths import genotype_of, path_of, size
 from fairdarts.spaces.space import load_space
 
 S2 = load_space("s2")
 SMALL = load_space("s2-small")
-# (expansion, kernel) of every layer, and exact counts at 1000 classes and 224 px (FairNAS, as its authors released it).
+# Exact counts at 1000 classes and 224 px of the networks that FairNAS' authors released.
 FAIRNAS = {
-    "a": ("37 33 37 63 67 33 33 67 67 35 63 35 35 63 63 67 63 67 65", 4_651_352, 388_122_848),
-    "b": ("35 33 35 33 63 35 37 33 63 35 33 63 37 33 67 65 67 63 65", 4_506_272, 345_297_632),
-    "c": ("35 33 37 33 33 33 33 33 33 63 33 33 33 33 67 67 63 63 65", 4_397_864, 321_024_992),
+    "fairnas-a": (4_651_352, 388_122_848),
+    "fairnas-b": (4_506_272, 345_297_632),
+    "fairnas-c": (4_397_864, 321_024_992),
 }
-
-
-def residual(blocks: str) -> ChainGenotype:
-    """Every block with a skip connection beside it where the shape is kept, as in MobileNetV2."""
-    layers = [
-        (f"E{block[0]}K{block[1]}", *(("skip_connect",) if layer.keeps_shape else ()))
-        for block, layer in zip(blocks.split(), S2.layers, strict=True)
-    ]
-    return ChainGenotype(schema=1, name="n", space="s2", source="", layers=tuple(layers))
+CHAINS = [name for name in resources.names("genotypes") if isinstance(load_genotype(name)[0], ChainGenotype)]
 
 
 def small(*changed: tuple[int, tuple[str, ...]]) -> ChainGenotype:
@@ -40,11 +34,46 @@ def small(*changed: tuple[int, tuple[str, ...]]) -> ChainGenotype:
 
 @pytest.mark.parametrize("name", FAIRNAS)
 def test_counts_are_those_of_fairnas(name: str):
-    blocks, params, madds = FAIRNAS[name]
+    params, madds = FAIRNAS[name]
     with torch.device("meta"):
-        network = build(residual(blocks), S2)
-    cost = count(network, image=S2.networks.imagenet.image)
-    assert (cost.params, cost.params_with_auxiliary, cost.madds) == (params, params, madds)
+        network = build(*load_genotype(name))
+    assert count(network, image=224) == (params, params, madds)
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_every_shipped_genotype_of_layers_trains(name: str):
+    torch.manual_seed(0)
+    logits = build(*load_genotype(name))(torch.randn(2, 3, 32, 32))
+    nn.functional.cross_entropy(logits, torch.tensor([0, 1])).backward()
+    assert logits.shape == (2, 1000)
+
+
+def test_the_13_models_of_the_ranking_are_those_of_table_5():
+    space = load_space("fairnas-a")
+    paths = [path_of(load_genotype(f"fairnas-meta-{number}")[0], space) for number in range(13)]
+    assert paths[0] == (0,) * 16
+    assert paths[12] == (1, 5, 3, 2, 1, 4, 3, 4, 1, 5, 1, 1, 3, 5, 5, 3)
+    assert [sum(path) for path in paths] == [0, 1, 2, 4, 5, 5, 10, 15, 17, 22, 33, 32, 47]  # of the printed digits
+    assert size(space) == 6**16
+
+
+def test_a_residual_block_adds_its_input_where_the_shape_is_kept():
+    torch.manual_seed(0)
+    block = choice("MBE3K5", 4, 4, 1, True)
+    x = torch.randn(2, 4, 6, 6)
+    torch.testing.assert_close(block(x), x + block.block(x))
+    for c_out, stride in ((6, 1), (4, 2)):
+        names = [key for key, _ in choice("MBE3K5", 4, c_out, stride, True).named_parameters()]
+        assert names == [key for key, _ in choice("E3K5", 4, c_out, stride, True).named_parameters()]
+
+
+@pytest.mark.parametrize("key", ["00000000", "22222222", "02012100", "11111221", "00000001", "20000000"])
+def test_counts_are_those_of_nas_bench_macro(macro: dict, key: str):
+    space = load_space("nas-bench-macro")
+    with torch.device("meta"):
+        network = build(genotype_of(tuple(map(int, key)), space, key, ""), space)
+    cost = count(network)
+    assert (cost.params, cost.madds) == (macro[key]["params"], macro[key]["flops"])
 
 
 def test_a_block_alone_has_no_residual_and_with_a_skip_it_is_the_residual_block():

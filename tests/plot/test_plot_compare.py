@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fairdarts.genotype import CellGenotype, ChainGenotype
+from fairdarts.genotype import CellGenotype, ChainGenotype, EdgeGenotype
 from fairdarts.plot import compare
 
 
@@ -39,6 +39,15 @@ def test_agreement_of_chains_is_that_of_the_choices_of_every_layer():
     one = chain(("E3K3", "skip_connect"), (), ("E6K7",))
     assert compare.agreement([one, one]) == 1
     assert compare.agreement([one, chain(("skip_connect",), ("E6K7",), ("E6K7",))]) == 2 / 4
+
+
+def test_agreement_of_one_operation_an_edge_is_that_of_the_edges():
+    one, other = (
+        EdgeGenotype(name="g", space="nasbench201", source="tests", edges=edges)
+        for edges in (("none", "skip_connect", "none"), ("none", "none", "skip_connect"))
+    )
+    assert compare.agreement([one, one]) == 1
+    assert compare.agreement([one, other]) == 1 / 5
 
 
 def test_gap_and_histogram_take_whatever_parts_a_record_has():

@@ -3,7 +3,7 @@
 from fairdarts.plot.points import choice_points, part_title, resolutions
 from fairdarts.spaces.space import load_space
 
-S1, S2 = load_space("s1"), load_space("s2")
+S1, S2, BENCH = load_space("s1"), load_space("s2"), load_space("nasbench201")
 
 
 def test_edges_are_numbered_and_ordered_as_in_table_2_of_the_paper():
@@ -26,6 +26,14 @@ def test_layers_count_from_0_and_are_grouped_by_stage():
     assert len(points.labels) == len(points.places) == points.groups[-1].stop == 19
 
 
+def test_edges_of_nas_bench_201_count_all_nodes():
+    points = choice_points(BENCH)
+    assert points.labels == points.titles == ("(1, 0)", "(2, 0)", "(2, 1)", "(3, 0)", "(3, 1)", "(3, 2)")
+    assert points.places == ((0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (2, 2))
+    assert points.groups == (range(1), range(1, 3), range(3, 6))
+    assert points.notes == ("",) * 3
+
+
 def test_resolutions_follow_the_strides_and_round_up():
     assert resolutions(S2) == (112, 56, 28, 14, 14, 7, 7)
     odd = S2.networks.imagenet.model_copy(update={"image": 33})
@@ -34,4 +42,5 @@ def test_resolutions_follow_the_strides_and_round_up():
 
 
 def test_parts_have_titles():
-    assert [part_title(part) for part in (*S1.parts, *S2.parts)] == ["normal cell", "reduce cell", "chain"]
+    parts = (*S1.parts, *S2.parts, *BENCH.parts)
+    assert [part_title(part) for part in parts] == ["normal cell", "reduce cell", "chain", "cell"]

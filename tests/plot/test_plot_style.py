@@ -30,12 +30,12 @@ def cielab(colours: list[str], sight: str) -> np.ndarray:
 
 
 def test_every_operation_has_a_colour_of_its_own():
-    assert set(style.COLOURS) >= {*OPS, *load_space("s2").candidates}
+    assert set(style.COLOURS) >= {*OPS, *load_space("s2").candidates, *load_space("nasbench201").candidates}
     assert len(set(style.COLOURS.values())) == len(style.COLOURS)
 
 
 @pytest.mark.parametrize("sight", SIGHT)
-@pytest.mark.parametrize(("space", "least"), [("darts", 26), ("s2", 30)])
+@pytest.mark.parametrize(("space", "least"), [("darts", 26), ("s2", 30), ("nasbench201", 28)])
 def test_colours_of_a_space_lie_apart_for_every_eye(space: str, least: float, sight: str):
     seen = cielab([style.colour(op) for op in load_space(space).candidates], sight)
     distances = np.linalg.norm(seen[:, None] - seen, axis=2)

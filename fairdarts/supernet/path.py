@@ -1,0 +1,109 @@
+"""How the choices of a path run, with the weights that all paths share."""
+
+from collections.abc import Iterator, Sequence
+
+from torch import Tensor, nn
+
+from fairdarts.networks.chain import conv_bn, stem
+from fairdarts.ops.mbconv import choice
+from fairdarts.spaces.chain import ChainSpace, Layer
+from fairdarts.spaces.paths import Path, PathSpace
+from fairdarts.supernet.bench import bench_stages, bench_stem, bench_tail
+
+Subnet = tuple[tuple[int, ...], ...]
+"""Of every choice point, the indices of the choices that run: one each in a path."""
+
+
+def subnet(path: Path) -> Subnet:
+    """The subnet of a path alone."""
+    return tuple((index,) for index in path)
+
+
+class ChoiceLayer(nn.Module):
+    """A layer of a chain: one of its choices, or the mean of several."""
+
+    def __init__(self, point: int, names: Sequence[str], layer: Layer):
+        super().__init__()
+        self.points = (point,)
+        self.candidates = nn.ModuleList(choice(name, *layer, affine=True) for name in names)
+
+    def active(self, chosen: Subnet) -> Iterator[nn.Module]:
+        """The modules that run."""
+        return (self.candidates[index] for index in chosen[0])
+
+    def forward(self, x: Tensor, chosen: Subnet) -> Tensor:
+        """x [B, C, H, W] → [B, C', H', W']; `chosen` holds the choices of this layer's one point."""
+        outputs = [candidate(x) for candidate in self.active(chosen)]
+        return outputs[0] if len(outputs) == 1 else sum(outputs[1:], outputs[0]) / len(outputs)
+
+
+class ChainTail(nn.Module):
+    """What stands behind the layers: 1×1 convolution, mean over the pixels, classifier."""
+
+    def __init__(self, space: ChainSpace, classes: int):
+        super().__init__()
+        self.head = conv_bn(space.layers[-1].c_out, space.head, 1, 1, "relu6")
+        self.classifier = nn.Linear(space.head, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.head(x).mean((2, 3)))
+
+
+class PathSupernet(nn.Module):
+    """A stem, stages one after another, a tail: `forward(x [B, in, H, W], subnet)` gives logits [B, classes].
+
+    A stage has `points`, the numbers of the choice points that it reads (none where it is fixed), runs as
+    `stage(x, chosen)` on what is chosen at these, and `active(chosen)` gives the modules that run then. Stem, tail and
+    fixed stages are shared by all paths.
+    """
+
+    def __init__(self, stem: nn.Module, stages: Sequence[nn.Module], tail: nn.Module):
+        super().__init__()
+        self.stem, self.stages, self.tail = stem, nn.ModuleList(stages), tail
+
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """What is compiled, one by one: stem, tail, and every choice of a layer."""
+        layers = [stage for stage in self.stages if isinstance(stage, ChoiceLayer)]
+        return [self.stem, *(candidate for layer in layers for candidate in layer.candidates), self.tail]
+
+    def after_stem(self, x: Tensor, chosen: Subnet) -> Tensor:
+        """Logits from what the stem gave."""
+        for stage in self.stages:
+            x = stage(x, at(stage, chosen))
+        return self.tail(x)
+
+    def forward(self, x: Tensor, chosen: Subnet) -> Tensor:
+        return self.after_stem(self.stem(x), chosen)
+
+    def active(self, chosen: Subnet) -> Iterator[nn.Module]:
+        """The modules behind the stem that run, the tail included."""
+        for stage in self.stages:
+            yield from stage.active(at(stage, chosen))
+        yield self.tail
+
+    def shared(self) -> Iterator[nn.Module]:
+        """The modules that every path runs."""
+        yield self.stem
+        yield from (stage for stage in self.stages if not stage.points)
+        yield self.tail
+
+
+def at(stage: nn.Module, chosen: Subnet) -> Subnet:
+    """What is chosen at the points of a stage."""
+    return tuple(chosen[point] for point in stage.points)
+
+
+def norms(modules: Iterator[nn.Module]) -> list[nn.BatchNorm2d]:
+    """The BatchNorms in some modules."""
+    every = (part for module in modules for part in module.modules())
+    return [part for part in every if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+
+
+def path_supernet(space: PathSpace, classes: int, in_channels: int = 3) -> PathSupernet:
+    """A fresh supernet of a space that has paths."""
+    if isinstance(space, ChainSpace):
+        layers = zip(space.choices, space.layers, strict=True)
+        stages = [ChoiceLayer(number, *layer) for number, layer in enumerate(layers)]
+        return PathSupernet(stem(space.stem, in_channels), stages, ChainTail(space, classes))
+    return PathSupernet(bench_stem(space, in_channels), bench_stages(space, affine=True), bench_tail(space, classes))

@@ -1,0 +1,146 @@
+"""Paths: how many, which of them are one network, and how they become genotypes."""
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable
+from functools import cache
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from one_shot import BENCH, CHAIN, IRREGULAR, SPACES, chain, every_path
+from torch import nn
+
+from fairdarts.config import UserError
+from fairdarts.genotype import ChainGenotype, EdgeGenotype
+from fairdarts.ops.mbconv import choice
+from fairdarts.spaces import nasbench201
+from fairdarts.spaces.chain import ChainSpace, Layer
+from fairdarts.spaces.paths import Path, canonical, genotype_of, path_of, path_space, random_path, size, twins
+from fairdarts.spaces.space import check_genotype, load_space
+
+MACRO = load_space("nas-bench-macro")
+SMALL = {
+    "chain": CHAIN,
+    "irregular": IRREGULAR,
+    "two stages of one width": chain(
+        {"channels": 4, "layers": 2, "stride": 1},
+        {"channels": 4, "layers": 2, "stride": 1, "candidates": ("E1K5", "E1K3", "skip_connect")},
+    ),
+    "a stage of the same width behind a stride": chain(
+        {"channels": 4, "layers": 2, "stride": 1}, {"channels": 4, "layers": 3, "stride": 2}
+    ),
+    "no skip in the middle": chain(
+        {"channels": 4, "layers": 1, "stride": 1},
+        {"channels": 4, "layers": 1, "stride": 1, "candidates": ("MBE2K3", "E1K5")},
+        {"channels": 4, "layers": 2, "stride": 1},
+    ),
+    "no skip at all": chain({"channels": 4, "layers": 3, "stride": 1}, candidates=("MBE2K3", "E1K5")),
+    "a stem of another width": chain({"channels": 4, "layers": 3, "stride": 1}, stem=2),
+}
+
+
+@cache
+def built(name: str, layer: Layer) -> str | None:
+    """All that a choice's module says of itself; nothing where it does nothing."""
+    module = choice(name, *layer, affine=True)
+    return None if isinstance(module, nn.Identity) else str(module)
+
+
+def network_of(path: Path, space: ChainSpace) -> Hashable:
+    """The modules of the stand-alone network of a path, one after another."""
+    names = (names[index] for names, index in zip(space.choices, path, strict=True))
+    modules = (built(name, layer) for name, layer in zip(names, space.layers, strict=True))
+    return tuple(module for module in modules if module is not None)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_paths_of_a_chain_are_twins_where_their_networks_are_built_alike(name: str):
+    space = SMALL[name]
+    paths = every_path(space)
+    assert size(space) == len(paths) == len(set(paths))
+    classes: dict[Hashable, list[Path]] = defaultdict(list)
+    for path in paths:
+        classes[network_of(path, space)].append(path)
+    for same in classes.values():
+        assert len({canonical(path, space) for path in same}) == 1
+        assert {twins(path, space) for path in same} == {len(same)}
+    assert len({canonical(path, space) for path in paths}) == len(classes)
+
+
+def test_paths_of_nas_bench_201_are_twins_where_the_benchmark_has_one_network():
+    classes = Counter(nasbench201.canonical(path, BENCH) for path in every_path(BENCH))
+    assert len(classes) == 6466
+    for path in every_path(BENCH)[::7]:
+        assert canonical(path, BENCH) == nasbench201.canonical(path, BENCH)
+        assert twins(path, BENCH) == classes[canonical(path, BENCH)]
+
+
+def test_nas_bench_macro_has_3969_distinct_networks():
+    paths = every_path(MACRO)
+    assert size(MACRO) == len(paths) == 6561
+    classes = Counter(canonical(path, MACRO) for path in paths)
+    assert len(classes) == 3969
+    assert all(twins(path, MACRO) == classes[canonical(path, MACRO)] for path in paths)
+
+
+def test_nas_bench_macro_trained_each_of_them_once(macro: dict[str, dict]):
+    assert len(macro) == 6561
+    classes = defaultdict(set)
+    for text, entry in macro.items():
+        accuracies = (entry["mean_acc"], *entry["test_acc"])
+        classes[canonical(tuple(map(int, text)), MACRO)].add((accuracies, entry["params"], entry["flops"]))
+    assert {len(numbers) for numbers in classes.values()} == {1}
+    assert len(set.union(*classes.values())) == 3969  # and no two of them have the same numbers
+
+
+def test_the_number_of_paths():
+    assert {name: size(space) for name, space in SPACES.items()} == {"chain": 81, "irregular": 90, "bench": 15625}
+    assert size(load_space("fairnas-a")) == 6**16
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_random_paths_are_of_the_space_and_decided_by_the_seed(name: str):
+    space = SPACES[name]
+    random, again = Random(3), Random(3)
+    paths = [random_path(space, random) for _ in range(300)]
+    assert paths == [random_path(space, again) for _ in range(300)]
+    for names, own in zip(space.choices, zip(*paths, strict=True), strict=True):
+        assert set(own) == set(range(len(names)))
+
+
+@settings(derandomize=True, deadline=None, max_examples=50)
+@given(st.data())
+@pytest.mark.parametrize("name", [*SPACES, "macro"])
+def test_a_path_and_its_genotype_say_the_same(name: str, data: st.DataObject):
+    space = SPACES.get(name, MACRO)
+    path = data.draw(st.tuples(*(st.integers(0, len(names) - 1) for names in space.choices)))
+    genotype = genotype_of(path, space, "n", "where it is from")
+    assert (genotype.name, genotype.space, genotype.source) == ("n", space.name, "where it is from")
+    assert check_genotype(genotype, space, "my.yaml") is genotype
+    assert path_of(genotype, space) == path
+
+
+def test_the_genotype_of_a_path_names_its_choices():
+    chosen = genotype_of((1, 0, 2, 2), CHAIN, "n", "s")
+    assert isinstance(chosen, ChainGenotype)
+    assert chosen.layers == (("MBE2K3",), ("skip_connect",), ("E1K5",), ("E1K5",))
+    edges = genotype_of((0, 1, 2, 3, 4, 3), BENCH, "n", "s")
+    assert isinstance(edges, EdgeGenotype)
+    assert edges.edges == ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "nor_conv_3x3")
+
+
+@pytest.mark.parametrize("choices", [(), ("MBE2K3", "skip_connect")])
+def test_a_layer_without_or_with_several_choices_is_no_part_of_a_path(choices: tuple[str, ...]):
+    layers = (("E1K5",), choices, ("E1K5",), ("E1K5",))
+    genotype = ChainGenotype(schema=1, name="mine", space="tiny", source="", layers=layers)
+    with pytest.raises(UserError) as error:
+        path_of(genotype, CHAIN)
+    assert str(error.value) == f"mine: layers[1]: {len(choices)} choices, should be 1 to be a path"
+
+
+def test_cells_have_no_paths():
+    with pytest.raises(UserError) as error:
+        path_space(load_space("s1"), "space")
+    assert str(error.value) == "space: s1: its nodes choose inputs, too; should be a chain, or nasbench201"
+    assert all(path_space(space, "space") is space for space in SPACES.values())
