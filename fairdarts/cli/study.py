@@ -1,4 +1,4 @@
-"""`fairdarts study`: many searches, those that are done skipped and those that were stopped continued."""
+"""`fairdarts study`: many runs, those that are done skipped and those that were stopped continued."""
 
 import io
 import os
@@ -10,14 +10,17 @@ from typing import NamedTuple, Self
 from pydantic import Field, model_validator
 
 from fairdarts import resources
+from fairdarts.cli.begin import resumed_settings
+from fairdarts.cli.recipe import verb_of
 from fairdarts.cli.report import main as report
+from fairdarts.cli.search import SEARCH
 from fairdarts.cli.search import main as search
-from fairdarts.cli.search import resumed_settings
+from fairdarts.cli.supernet import SUPERNET, finished
+from fairdarts.cli.supernet import main as supernet
 from fairdarts.cli.words import Parser, say
 from fairdarts.config import Settings, UserError, check, parse_overrides, read_yaml
 from fairdarts.runtime import distributed
 from fairdarts.runtime.run import open_run
-from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.space import load_space
 
 Value = bool | int | float | str | list[str] | None
@@ -61,8 +64,12 @@ class StudySettings(Settings):
         return self
 
 
+VERBS = {"search": (SEARCH, search), "supernet": (SUPERNET, supernet)}
+"""verb → its kind of run, and what runs it"""
+
+
 class Job(NamedTuple):
-    """One search of a study."""
+    """One run of a study."""
 
     path: Path
     config: str
@@ -71,9 +78,16 @@ class Job(NamedTuple):
     """settings by dotted key, as the command line writes them"""
 
     @property
+    def verb(self) -> str:
+        """`search` or `supernet`, as the recipe says."""
+        return verb_of(read_yaml(resources.find("recipes", self.config)))
+
+    @property
     def done(self) -> bool:
-        """Whether the search has finished."""
-        return (self.path / "genotypes" / "final.yaml").is_file()
+        """Whether the run has finished."""
+        if self.verb == "search":
+            return (self.path / "genotypes" / "final.yaml").is_file()
+        return (self.path / "settings.yaml").is_file() and finished(open_run(self.path))
 
 
 def main(argv: Sequence[str]) -> int:
@@ -106,7 +120,7 @@ def main(argv: Sequence[str]) -> int:
         ]
         try:
             with redirect_stdout(io.StringIO()):  # its genotype lies in the run
-                status = search(words, alone=True)
+                status = VERBS[job.verb][1](words, alone=True)
         except UserError as error:
             say(f"{job.path.name}: {error}")
             failed.append(job.path.name)
@@ -116,7 +130,10 @@ def main(argv: Sequence[str]) -> int:
     left = [job.path.name for job in jobs if not job.done]
     say(f"{study.name}: {len(jobs) - len(left)} of {len(jobs)} runs are done, in {folder}")
     if set(left) <= set(failed) and len(left) < len(jobs) and (ran or rank == 0):
-        report([str(folder)])
+        if all(job.verb == "search" for job in jobs):
+            report([str(folder)])
+        else:
+            say(f"rank them with: fairdarts rank {folder}/* --benchmark FILE --out figures")
     if failed:
         problem = f"{study.name}: {len(failed)} of its runs failed: {', '.join(failed)}"
         if ranks == 1:
@@ -126,7 +143,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def jobs_of(study: StudySettings, folder: Path, overrides: dict[str, str]) -> list[Job]:
-    """All searches of a study, seed by seed, so that each seed's comparison is whole as early as it can be."""
+    """All runs of a study, seed by seed, so that each seed's comparison is whole as early as it can be."""
     jobs = []
     for seed in study.seeds:
         for run in study.runs:
@@ -137,14 +154,15 @@ def jobs_of(study: StudySettings, folder: Path, overrides: dict[str, str]) -> li
 
 
 def check_job(job: Job) -> None:
-    """Raises UserError where a search could not begin, or has begun with other settings: before any of them runs."""
+    """Raises UserError where a run could not begin, or has begun with other settings: before any of them runs."""
     if "seed" in job.changes:
         raise UserError(f"{job.path.name}: seed: a study's seeds stand in its file; leave --seed out")
+    kind = VERBS[job.verb][0]
     if (job.path / "settings.yaml").is_file():
-        resumed_settings(open_run(job.path), job.changes)
+        resumed_settings(kind, open_run(job.path), job.changes)
         return
     recipe = resources.find("recipes", job.config)
-    settings = check(SearchSettings, read_yaml(recipe), recipe, job.changes)
+    settings = check(kind.model, read_yaml(recipe), recipe, job.changes)
     load_space(settings.space, f"{recipe}: space")
 
 

@@ -39,3 +39,14 @@ def pixels(figure: Figure) -> np.ndarray:
 def _tag(key: str) -> str:
     group, _, rest = key.partition("_")
     return f"{group}/{rest}" if group in ("train", "valid") and rest else f"search/{key}"
+
+
+def log_training(writer: Any, record: dict) -> None:
+    """Writes one record of a supernet's training: its numbers as scalars, with the epoch as the step, and histograms of
+    the watched paths' accuracies and of how often every choice was updated."""
+    for key, value in record.items():
+        if isinstance(value, int | float) and not isinstance(value, bool) and key != "epoch":
+            writer.add_scalar(_tag(key), value, record["epoch"])
+    if "watched" in record:
+        writer.add_histogram("watched/accuracy", np.asarray(record["watched"]), record["epoch"])
+    writer.add_histogram("updates", np.concatenate(record["updates"]), record["epoch"])

@@ -1,0 +1,114 @@
+"""`fairdarts supernet`: train a one-shot supernet, or continue its training."""
+
+from argparse import Namespace
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from fairdarts.cli.begin import Kind, add_options, carry_out, free_path, read_words
+from fairdarts.cli.progress import RunProgress, training_progress
+from fairdarts.cli.recipe import help_text, open_images
+from fairdarts.cli.words import Parser, command, say
+from fairdarts.config import read_yaml
+from fairdarts.data.sources import Source
+from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
+from fairdarts.oneshot.train import check_fit, train
+from fairdarts.plot.supernet import draw_training
+from fairdarts.plot.tensorboard import log_training
+from fairdarts.runtime import distributed
+from fairdarts.runtime.run import Run, create
+from fairdarts.runtime.stop import Stop
+from fairdarts.spaces.paths import PathSpace, path_space, size
+
+SUPERNET = Kind("supernet", TrainingSettings, MAY_CHANGE)
+
+
+def main(argv: Sequence[str], alone: bool = False) -> int:
+    """Train; `alone` also where torchrun started several processes, which else share the training."""
+    parser = Parser("supernet", "Train a one-shot supernet on paths of its space.", help_text(TrainingSettings))
+    add_options(parser, "training")
+    args, rest = parser.parse_known_args(argv)
+    with nullcontext() if alone else distributed.joined():
+        return run_training(args, rest)
+
+
+def run_training(args: Namespace, rest: Sequence[str]) -> int:
+    """The training that the words ask for, in all processes that share it; gives the exit status."""
+    first, resume = distributed.rank() == 0, bool(args.resume)
+    settings, space = read_words(SUPERNET, args, rest)
+    space = path_space(space, "space")
+    source = open_images(settings.data)
+    with distributed.together():
+        check_fit(settings, space, source)
+        path = (args.resume or create(args.out or free_path(settings), settings, space).path) if first else ""
+    run = Run(Path(distributed.shared(str(path))))
+
+    several = f", {distributed.ranks()} processes share {settings.compute.parallel}" if distributed.ranks() > 1 else ""
+    say(f"run {run.path}: {settings.name}, seed {settings.seed}, epochs {settings.epochs}{several}")
+    if distributed.shared(finished(run)):
+        say("this training has already finished")
+    else:
+        again = command("supernet", "--resume", run.path)
+        _, status = carry_out(lambda stop: watched(settings, space, source, run, stop, resume), run, again)
+        if status:
+            return status
+    if first:
+        draw_training(run.records(), run.figures)
+        summarize(settings, space, run)
+    return 0
+
+
+def finished(run: Run) -> bool:
+    """Whether a run's training has reached its last epoch."""
+    records = run.records()
+    return bool(records) and records[-1]["epoch"] == read_yaml(run.path / "settings.yaml").get("epochs")
+
+
+def summarize(settings: TrainingSettings, space: PathSpace, run: Run) -> None:
+    """Says what the training has come to, and how to go on."""
+    last = run.records()[-1]
+    counts = [count for own in last["updates"] for count in own]
+    say(f"space      {space.name}: {len(space.choices)} choice points, {size(space):,} paths")
+    say(f"passes     {last['passes']:,} of {settings.data.batch_size} images, each forward and backward")
+    say(f"updates    {min(counts):,} to {max(counts):,} of a choice")
+    if "watched" in last:
+        mean, deviation = last["watched_mean"], last["watched_std"]
+        say(f"accuracy   {mean:.1f} ± {deviation:.1f} % over {len(last['watched'])} paths, on held-out images")
+    say(f"run        {run.path}")
+    say(f"figures    {run.figures}")
+    say(f"continue   {command('rank', run.path, '--benchmark', 'FILE')}")
+
+
+class _Watcher:
+    """Shows a training on the terminal and in TensorBoard."""
+
+    def __init__(self, progress: RunProgress, writer: Any):
+        self.step, self.progress, self.writer = progress.step, progress, writer
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        self.progress.epoch(record)
+        log_training(self.writer, record)
+        self.writer.flush()
+
+
+class _Silence:
+    """Shows nothing."""
+
+    def step(self, *_: Any) -> None: ...
+
+    def epoch(self, record: dict[str, Any]) -> None: ...
+
+
+def watched(settings: TrainingSettings, space: PathSpace, source: Source, run: Run, stop: Stop, resume: bool) -> None:
+    """The training, with its progress shown by the first process."""
+    if distributed.rank() > 0:
+        return train(settings, space, source, run, _Silence(), stop, resume)
+    from torch.utils.tensorboard import SummaryWriter  # takes a second to import, and only a run needs it
+
+    purge = len(run.records()) + 1 if resume else None
+    with (
+        SummaryWriter(run.path / "tensorboard", purge_step=purge) as writer,
+        training_progress(settings) as progress,
+    ):
+        return train(settings, space, source, run, _Watcher(progress, writer), stop, resume)

@@ -1,0 +1,167 @@
+"""How good a path is with the weights of the supernet: its accuracy on held-out images.
+
+Paths that begin alike share what they have in common: a batch goes through the tree of the paths, every branch computed
+once and forgotten before the next, so that no more than the activations of one path and one batch are held.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from fairdarts.oneshot.memory import remembered
+from fairdarts.runtime import distributed
+from fairdarts.runtime.device import autocast
+from fairdarts.spaces.paths import Path
+from fairdarts.supernet.path import PathSupernet, at, norms, subnet
+
+Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
+"""Gives (images [B, C, H, W], labels [B]) on the device, the same ones every time."""
+
+Statistics = Literal["tracked", "batch"] | int
+"""What a BatchNorm takes: what it remembers of the training, the statistics of the batch that it sees, or the mean of
+those of so many training batches on this very path."""
+
+Run = Callable[[Hashable, Iterable[nn.Module], Callable[[], Tensor]], Tensor]
+"""Computes a branch of the tree, of which it is told a name and the modules that run."""
+
+
+class Evaluator:
+    """Judges paths, and remembers what it has judged; it leaves the supernet as it was.
+
+    `held_out` are the images to judge by, `calibration` the training batches where `statistics` is a number of them.
+    """
+
+    def __init__(
+        self,
+        supernet: PathSupernet,
+        held_out: Batches,
+        statistics: Statistics = "tracked",
+        calibration: Batches | None = None,
+        precision: str = "auto",
+    ):
+        self.supernet, self.held_out, self.statistics = supernet, held_out, statistics
+        self.calibration, self.precision = calibration, precision
+        self.known: dict[Path, float] = {}
+
+    def __call__(self, paths: Iterable[Path]) -> list[float]:
+        """The accuracy of every path in percent. Several processes share out those that are not known yet."""
+        paths = list(paths)
+        new = sorted(set(paths) - self.known.keys())  # in this order, those that share most stand together
+        if new:
+            self.known |= zip(new, self._judge(new), strict=True)
+        return [self.known[path] for path in paths]
+
+    def _judge(self, paths: Sequence[Path]) -> list[float]:
+        share = -(-len(paths) // distributed.ranks())
+        begin = min(distributed.rank() * share, len(paths))
+        own = paths[begin : begin + share]
+        hits = torch.zeros(len(paths), dtype=torch.float64)
+        with _untouched(self.supernet), torch.no_grad():
+            hits[begin : begin + len(own)] = self._accuracies(own)
+        distributed.sum_([hits])
+        return hits.tolist()
+
+    def _accuracies(self, paths: Sequence[Path]) -> Tensor:
+        """In percent, [paths], on the CPU."""
+        run, place = self._prepared(paths), {path: number for number, path in enumerate(paths)}
+        hits, images_seen = 0, 0
+        for images, labels in self.held_out():
+            right = torch.zeros(len(paths), dtype=torch.int64, device=images.device)
+            with autocast(images.device, self.precision):
+                for path, logits in leaves(self.supernet, images, paths, run):
+                    right[place[path]] = (logits.argmax(1) == labels).sum()
+            hits, images_seen = hits + right, images_seen + len(images)
+        return 100 * hits.cpu().double() / images_seen
+
+    def _prepared(self, paths: Sequence[Path]) -> Run:
+        """Makes the BatchNorms ready, and gives what computes a branch with them."""
+        every = norms([self.supernet])
+        self.supernet.train(self.statistics != "tracked")
+        for norm in every:  # what it remembers of a pass: all, or nothing
+            norm.momentum = 0.0 if self.statistics == "batch" else 1.0
+        if not isinstance(self.statistics, int):
+            return _plain
+        kept: dict[Hashable, list[Tensor]] = {}
+        batches = 0
+        for images, _ in islice(self.calibration(), self.statistics):
+            with autocast(images.device, self.precision):
+                for _ in leaves(self.supernet, images, paths, _noting(kept)):
+                    pass
+            batches += 1
+        for sums in kept.values():
+            if sums:
+                torch._foreach_div_(sums, batches)
+        self.supernet.eval()
+        return _recalling(kept)
+
+
+def leaves(supernet: PathSupernet, images: Tensor, paths: Sequence[Path], run: Run) -> Iterator[tuple[Path, Tensor]]:
+    """Every path with its logits [B, classes] for a batch, in the order of the tree."""
+    depths = range(len(supernet.stages))
+    read = [sorted({point for stage in supernet.stages[: depth + 1] for point in stage.points}) for depth in depths]
+
+    def walk(depth: int, x: Tensor, group: Sequence[Path]) -> Iterator[tuple[Path, Tensor]]:
+        if depth == len(supernet.stages):
+            yield group[0], run(("tail", group[0]), [supernet.tail], lambda: supernet.tail(x))
+            return
+        stage = supernet.stages[depth]
+        branches: dict[Path, list[Path]] = {}
+        for path in group:
+            branches.setdefault(tuple(path[point] for point in stage.points), []).append(path)
+        for branch in branches.values():
+            chosen = at(stage, subnet(branch[0]))
+            name = depth, tuple(branch[0][point] for point in read[depth])
+            grown = run(name, stage.active(chosen), lambda chosen=chosen: stage(x, chosen))
+            yield from walk(depth + 1, grown, branch)
+
+    yield from walk(0, run("stem", [supernet.stem], lambda: supernet.stem(images)), paths)
+
+
+def _plain(_name: Hashable, _modules: Iterable[nn.Module], compute: Callable[[], Tensor]) -> Tensor:
+    return compute()
+
+
+def _noting(kept: dict[Hashable, list[Tensor]]) -> Run:
+    """Adds up what the BatchNorms of a branch remember."""
+
+    def run(name: Hashable, modules: Iterable[nn.Module], compute: Callable[[], Tensor]) -> Tensor:
+        out = compute()
+        own = [buffer for norm in norms(modules) for buffer in remembered(norm)]
+        if name not in kept:
+            kept[name] = [buffer.clone() for buffer in own]
+        elif own:
+            torch._foreach_add_(kept[name], own)
+        return out
+
+    return run
+
+
+def _recalling(kept: dict[Hashable, list[Tensor]]) -> Run:
+    """Puts back what the BatchNorms of a branch should remember."""
+
+    def run(name: Hashable, modules: Iterable[nn.Module], compute: Callable[[], Tensor]) -> Tensor:
+        own = [buffer for norm in norms(modules) for buffer in remembered(norm)]
+        for buffer, known in zip(own, kept[name], strict=True):
+            buffer.copy_(known)
+        return compute()
+
+    return run
+
+
+@contextmanager
+def _untouched(supernet: PathSupernet) -> Iterator[None]:
+    """Within it, modes and BatchNorms may be changed; afterwards they are as before."""
+    training = supernet.training
+    before = [(norm, norm.momentum, [buffer.clone() for buffer in norm.buffers()]) for norm in norms([supernet])]
+    try:
+        yield
+    finally:
+        supernet.train(training)
+        for norm, momentum, buffers in before:
+            norm.momentum = momentum
+            for buffer, value in zip(norm.buffers(), buffers, strict=True):
+                buffer.copy_(value)

@@ -1,0 +1,69 @@
+"""What BatchNorms remember of the passes of a step, where not every pass is run, or not all by one process.
+
+A BatchNorm of momentum p that sees statistics s₁, …, sₘ one after another remembers (1 − p)ᵐ r + Σ p (1 − p)ᵐ⁻ᵏ sₖ, so
+that a pass counts for how many passes through the same BatchNorm follow it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from fairdarts.supernet.path import norms
+
+
+def remembered(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Running mean and variance, each [C]."""
+    return norm.running_mean, norm.running_var
+
+
+@contextmanager
+def repeated(module: nn.Module, times: int) -> Iterator[None]:
+    """Within it, one pass moves the BatchNorms of a module as `times` equal ones would."""
+    within = [(norm, norm.momentum) for norm in norms([module])]
+    for norm, momentum in within:
+        norm.momentum = 1 - (1 - momentum) ** times
+    try:
+        yield
+    finally:
+        for norm, momentum in within:
+            norm.momentum = momentum
+            norm.num_batches_tracked += times - 1
+
+
+class SharedMemory:
+    """What the BatchNorms of several passes remember, of which this process runs some, and others the rest."""
+
+    def __init__(self, passes: Sequence[Sequence[nn.BatchNorm2d]]):
+        """Of every pass its BatchNorms, each once a pass."""
+        self.passes = passes
+        self.uses: dict[nn.BatchNorm2d, list[int]] = {}
+        for number, within in enumerate(passes):
+            for norm in within:
+                self.uses.setdefault(norm, []).append(number)
+        self.before = {norm: [buffer.clone() for buffer in remembered(norm)] for norm in self.uses}
+        self.added = {norm: [torch.zeros_like(buffer) for buffer in remembered(norm)] for norm in self.uses}
+        self.count = {norm: norm.num_batches_tracked.clone() for norm in self.uses}
+
+    def take(self, number: int) -> None:
+        """Notes what a pass has added, and puts the BatchNorms back to where they were before all passes."""
+        for norm in self.passes[number]:
+            keep = 1 - norm.momentum
+            weight = keep ** sum(use > number for use in self.uses[norm])
+            for added, buffer, before in zip(self.added[norm], remembered(norm), self.before[norm], strict=True):
+                added += weight * (buffer - keep * before)
+                buffer.copy_(before)
+
+    @property
+    def taken(self) -> list[Tensor]:
+        """What to sum over the processes, in place, before `put_back`."""
+        return [added for both in self.added.values() for added in both]
+
+    def put_back(self) -> None:
+        """Leaves the BatchNorms as if this process had run all passes in their order."""
+        for norm, uses in self.uses.items():
+            keep = (1 - norm.momentum) ** len(uses)
+            for added, buffer, before in zip(self.added[norm], remembered(norm), self.before[norm], strict=True):
+                buffer.copy_(keep * before + added)
+            norm.num_batches_tracked.copy_(self.count[norm] + len(uses))

@@ -1,0 +1,154 @@
+"""Which subnets a supernet step trains: strict fairness and its rivals.
+
+A sampler's `draw(progress)` gives one step, made on one batch of images: a list of updates of the weights, each a list
+of the subnets whose gradients it sums. `progress` is the share of the training that is done, 0 to 1. All chance comes
+from one generator, in `sampler.generator`, whose state is what a resumed training needs.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+
+from fairdarts.oneshot.settings import (
+    ArchitectureSettings,
+    OneShotSettings,
+    SamplerSettings,
+    StrictFairSettings,
+    UniformRepeatSettings,
+    UniformSettings,
+)
+from fairdarts.spaces.paths import Path, PathSpace, twins
+from fairdarts.supernet.path import Subnet, subnet
+
+Step = list[list[Subnet]]
+
+
+class Sampler(ABC):
+    """Draws steps for a space."""
+
+    def __init__(self, space: PathSpace, generator: torch.Generator):
+        self.space, self.generator = space, generator
+        self.counts = [len(names) for names in space.choices]
+
+    @property
+    @abstractmethod
+    def passes(self) -> int:
+        """Forward and backward passes of a step."""
+
+    @abstractmethod
+    def draw(self, progress: float) -> Step: ...
+
+    def path(self) -> Path:
+        """A path, each as likely as any other."""
+        return tuple(int(torch.randint(count, (), generator=self.generator)) for count in self.counts)
+
+
+class StrictFair(Sampler):
+    """Every choice of every point once a step (FairNAS, Algorithm 1): m paths without replacement, one update.
+
+    A point with fewer choices than the largest is filled up with its own (supplementary, "Irregular Search Spaces"):
+    the paper draws the surplus once, before the training; here it is drawn anew in every step, and without replacement,
+    so that no choice is preferred in the long run, and in a step two choices of a point differ by one at most.
+    """
+
+    @property
+    def passes(self) -> int:
+        return max(self.counts)
+
+    def draw(self, progress: float) -> Step:
+        columns = [self._column(count) for count in self.counts]
+        return [[subnet(path) for path in zip(*columns, strict=True)]]
+
+    def _column(self, count: int) -> list[int]:
+        """The choices of a point, one for each path, in random order."""
+        whole, rest = divmod(self.passes, count)
+        surplus = torch.randperm(count, generator=self.generator)[:rest] if rest else torch.empty(0, dtype=torch.long)
+        column = torch.cat([torch.arange(count).repeat(whole), surplus])
+        return column[torch.randperm(self.passes, generator=self.generator)].tolist()
+
+
+class Uniform(Sampler):
+    """One path, each choice as likely as any other of its point (SPOS, arXiv:1904.00420)."""
+
+    passes = 1
+
+    def draw(self, progress: float) -> Step:
+        return [[subnet(self.path())]]
+
+
+class UniformRepeat(Sampler):
+    """One path, updated so many times on the batch (EF in FairNAS, section 5.1)."""
+
+    def __init__(self, space: PathSpace, generator: torch.Generator, repeats: int):
+        super().__init__(space, generator)
+        self.repeats = repeats
+
+    @property
+    def passes(self) -> int:
+        return self.repeats
+
+    def draw(self, progress: float) -> Step:
+        chosen = subnet(self.path())
+        return [[chosen] for _ in range(self.repeats)]
+
+
+class OneShot(Sampler):
+    """All choices at once, each left out with a probability that rises (Bender et al., ICML 2018, section 3.2).
+
+    It is r^(1/m) for a point of m choices, times the share of the training that is done, so that at the end a point is
+    left without any choice with probability r; it then keeps one, drawn uniformly, as a layer cannot be empty here.
+    """
+
+    passes = 1
+
+    def __init__(self, space: PathSpace, generator: torch.Generator, rate: float):
+        super().__init__(space, generator)
+        self.rate = rate
+
+    def draw(self, progress: float) -> Step:
+        return [[tuple(self._kept(count, progress) for count in self.counts)]]
+
+    def _kept(self, count: int, progress: float) -> tuple[int, ...]:
+        drawn = torch.rand(count, generator=self.generator)
+        one = int(torch.randint(count, (), generator=self.generator))
+        kept = (drawn >= progress * self.rate ** (1 / count)).nonzero().flatten().tolist()
+        return tuple(kept) or (one,)
+
+
+class Architecture(Sampler):
+    """One path, each stand-alone network as likely as any other (Random-A in arXiv:2003.04276, section 3).
+
+    A path drawn uniformly is taken with probability 1/n, where n paths are the same network.
+    """
+
+    passes = 1
+
+    def draw(self, progress: float) -> Step:
+        while True:
+            path = self.path()
+            if torch.rand((), generator=self.generator) * twins(path, self.space) < 1:
+                return [[subnet(path)]]
+
+
+def make_sampler(settings: SamplerSettings, space: PathSpace, generator: torch.Generator) -> Sampler:
+    """The sampler that settings name."""
+    match settings:
+        case StrictFairSettings():
+            return StrictFair(space, generator)
+        case UniformSettings():
+            return Uniform(space, generator)
+        case UniformRepeatSettings():
+            return UniformRepeat(space, generator, settings.repeats)
+        case OneShotSettings():
+            return OneShot(space, generator, settings.rate)
+        case ArchitectureSettings():
+            return Architecture(space, generator)
+
+
+def tally(counts: Sequence[torch.Tensor], step: Step) -> None:
+    """Adds how often a step updates every choice to `counts`, a tensor [choices] for every point."""
+    for update in step:
+        for chosen in update:
+            for own, indices in zip(counts, chosen, strict=True):
+                own[list(indices)] += 1

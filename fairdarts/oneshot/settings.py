@@ -1,0 +1,137 @@
+"""What the training of a one-shot supernet can be told: the settings of its recipe."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from fairdarts.config import Settings
+from fairdarts.data.settings import DataSettings
+from fairdarts.runtime.compute import Compute
+
+MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.accumulate", "compute.parallel")
+"""What a resumed training may be told anew: where its images lie and how the work is shared out, not what it computes.
+As the number of processes, `accumulate` decides which images BatchNorm sees together."""
+
+
+class StrictFairSettings(Settings):
+    """Every choice of every point once a step."""
+
+    kind: Literal["strict_fair"]
+    """strict_fair | uniform | uniform_repeat | one_shot | architecture"""
+
+
+class UniformSettings(Settings):
+    """One path a step, uniformly (SPOS)."""
+
+    kind: Literal["uniform"]
+    """strict_fair | uniform | uniform_repeat | one_shot | architecture"""
+
+
+class UniformRepeatSettings(Settings):
+    """One path a step, uniformly, updated several times on the batch (EF)."""
+
+    kind: Literal["uniform_repeat"]
+    """strict_fair | uniform | uniform_repeat | one_shot | architecture"""
+    repeats: int = Field(ge=1)
+    """k, updates of the path"""
+
+
+class OneShotSettings(Settings):
+    """All choices a step, some of them dropped."""
+
+    kind: Literal["one_shot"]
+    """strict_fair | uniform | uniform_repeat | one_shot | architecture"""
+    rate: float = Field(ge=0, lt=1)
+    """r, the probability at the end of the training that all choices of a point are dropped; each is with r^(1/m)"""
+
+
+class ArchitectureSettings(Settings):
+    """One path a step, uniformly over distinct architectures (Random-A)."""
+
+    kind: Literal["architecture"]
+    """strict_fair | uniform | uniform_repeat | one_shot | architecture"""
+
+
+SamplerSettings = Annotated[
+    StrictFairSettings | UniformSettings | UniformRepeatSettings | OneShotSettings | ArchitectureSettings,
+    Field(discriminator="kind"),
+]
+
+
+class SharedCompute(Compute):
+    """How a step is computed: what it costs, not what it means."""
+
+    parallel: Literal["data", "path"] = "data"
+    """what several processes share out: the images of a batch, or the paths of a strictly fair step"""
+    compile: Literal["none", "default", "reduce-overhead"] = "none"
+    """torch.compile of the choices on CUDA, each by itself: its mode; reduce-overhead runs them as CUDA graphs"""
+
+
+class SgdSettings(Settings):
+    """SGD, its learning rate on a cosine over the steps, after a warm-up."""
+
+    lr: float = Field(gt=0)
+    """learning rate that the cosine begins at"""
+    lr_min: float = Field(ge=0)
+    """learning rate that it ends at"""
+    warmup_epochs: float = Field(default=0, ge=0)
+    """epochs, or a part of one, over which the learning rate rises to lr; they belong to the training's epochs"""
+    momentum: float = Field(ge=0, lt=1)
+    """momentum"""
+    weight_decay: float = Field(ge=0)
+    """weight decay, of the weights that a step trains"""
+    shared_gradient: Literal["sum", "mean"] = "sum"
+    """what stem, tail and other weights of all paths get from the paths of a step"""
+
+
+class WatchSettings(Settings):
+    """What is measured after every epoch: the accuracy of some paths on held-out images."""
+
+    paths: int = Field(default=10, ge=0)
+    """number of paths, the same after every epoch; 0 for none"""
+    images: int = Field(default=1000, ge=1)
+    """held-out images, at most"""
+
+
+class TrainingSettings(Settings):
+    """A complete training of a supernet. Shipped recipes and a run's settings.yaml are files of this form."""
+
+    name: str
+    """name of the recipe"""
+    source: str
+    """the experiment it follows"""
+    deviations: tuple[str, ...] = ()
+    """where it departs from its source, or chooses between text and released code"""
+    seed: int = Field(default=0, ge=0)
+    """decides initial weights, paths, the order of images and their augmentation"""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """where to run"""
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads, which decide the last bits of a result; torch's default where it is null"""
+    save_minutes: float = Field(default=10.0, ge=0)
+    """minutes between checkpoints within an epoch; one is written after every epoch anyway"""
+    space: str
+    """search space: a shipped name or a YAML file"""
+    epochs: int = Field(ge=1)
+    """passes over the training images"""
+    data: DataSettings
+    """the images"""
+    compute: SharedCompute = SharedCompute()
+    """precision, layout, what processes share"""
+    sampler: SamplerSettings
+    """which paths a step trains"""
+    weights: SgdSettings
+    """optimizer of the weights"""
+    watch: WatchSettings = WatchSettings()
+    """what is measured after every epoch"""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.watch.paths and not self.data.holds_out:
+            raise ValueError("data.train_portion 1.0 leaves no images to watch paths on: set watch.paths 0")
+        if self.compute.parallel == "path" and self.sampler.kind != "strict_fair":
+            raise ValueError(f"compute.parallel path shares out several paths a step; {self.sampler.kind} has one")
+        if self.weights.warmup_epochs > self.epochs:
+            warmup = f"weights.warmup_epochs {self.weights.warmup_epochs}"
+            raise ValueError(f"{warmup}: should be at most the {self.epochs} epochs")
+        return self

@@ -1,0 +1,64 @@
+"""How alike are the choices of a layer? Cosines between the feature maps that they make of the same input.
+
+FairNAS explains by it why a supernet of single paths trains at all (section 6.1; first version, section 5): what the
+next layer sees hardly depends on which choice made it.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from fairdarts.spaces.paths import Path
+from fairdarts.supernet.path import PathSupernet, at, subnet
+
+
+class Similarity(NamedTuple):
+    """Cosines of feature maps [H·W], each the mean over images; nan where a map is zero."""
+
+    per_channel: Tensor
+    """[C, m, m]: of two choices, on the same channel (Fig. 2, 9 and 13)"""
+    within: Tensor
+    """[m, C, C]: of two channels of one choice (Fig. 12)"""
+    across: Tensor
+    """[m, C, C]: of a channel of the first choice and one of each choice (Fig. 14)"""
+
+
+def feature_maps(supernet: PathSupernet, layer: int, path: Path, images: Tensor) -> Tensor:
+    """What every choice of a layer makes of the output of the layers of a path before it: [m, B, C, H, W].
+
+    BatchNorms take what they remember.
+    """
+    training, chosen = supernet.training, subnet(path)
+    supernet.eval()
+    with torch.no_grad():
+        x = supernet.stem(images)
+        for stage in supernet.stages[:layer]:
+            x = stage(x, at(stage, chosen))
+        found = torch.stack([candidate(x) for candidate in supernet.stages[layer].candidates])
+    supernet.train(training)
+    return found
+
+
+def similarity(maps: Iterable[Tensor]) -> Similarity:
+    """Of feature maps [m, B, C, H, W], batch by batch."""
+    sums, images = [0, 0, 0], 0
+    for batch in maps:
+        unit = batch.flatten(3).double()
+        norm = unit.norm(dim=-1, keepdim=True)
+        unit = torch.where(norm > 0, unit / norm, torch.nan)  # [m, B, C, H·W]
+        found = (
+            torch.einsum("ibcx,jbcx->cij", unit, unit),
+            torch.einsum("ibcx,ibdx->icd", unit, unit),
+            torch.einsum("bcx,jbdx->jcd", unit[0], unit),
+        )
+        sums = [old + new for old, new in zip(sums, found, strict=True)]
+        images += batch.shape[1]
+    return Similarity(*(total / images for total in sums))
+
+
+def likeness(found: Similarity) -> float:
+    """The mean cosine of two different choices on the same channel, over the channels where it is defined."""
+    mean = found.per_channel.nanmean(0)
+    return float(mean[~torch.eye(len(mean), dtype=torch.bool)].nanmean())

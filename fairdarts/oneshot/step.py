@@ -1,0 +1,139 @@
+"""One supernet step: the gradients of some subnets on one batch, and the updates they make.
+
+Where several paths follow one another before an update, the stem runs once: its output is the same for all of them, and
+its gradient is the sum of theirs. Behind it each path runs forward and backward alone, in the memory of one path.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fairdarts.oneshot.memory import SharedMemory, remembered, repeated
+from fairdarts.oneshot.samplers import Step
+from fairdarts.oneshot.settings import TrainingSettings
+from fairdarts.runtime import distributed
+from fairdarts.runtime.device import autocast
+from fairdarts.supernet.path import PathSupernet, Subnet, norms
+
+Batch = tuple[Tensor, Tensor]
+"""images [B, C, H, W] and labels [B]"""
+
+SUMS = ("train_loss", "train_accuracy")
+"""What a step measures, the mean over its passes, each summed over the steps of an epoch"""
+
+
+@dataclass(frozen=True)
+class Learner:
+    """All that a step updates."""
+
+    settings: TrainingSettings
+    supernet: PathSupernet
+    optimizer: torch.optim.Optimizer
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """The supernet's parameters, as their optimizer lists them: to ask thousands of modules takes a while."""
+        return self.optimizer.param_groups[0]["params"]
+
+
+def supernet_step(learner: Learner, step: Step, batch: Batch) -> Tensor:
+    """Takes a step on this process's batch: its share of the images, or with `parallel` path all of them.
+
+    A choice that no subnet runs has no gradient, and keeps its weights: neither momentum nor weight decay move it.
+    Gives SUMS [2].
+    """
+    seen = torch.zeros(len(SUMS), dtype=learner.weights[0].dtype, device=batch[0].device)
+    for subnets in step:
+        if learner.settings.compute.parallel == "path" and distributed.ranks() > 1:
+            seen += path_parallel(learner, subnets, batch)
+        else:
+            seen += data_parallel(learner, subnets, batch)
+        average_shared(learner, len(subnets))
+        learner.optimizer.step()
+        learner.optimizer.zero_grad()
+    return seen / sum(map(len, step))
+
+
+def data_parallel(learner: Learner, subnets: Sequence[Subnet], batch: Batch) -> Tensor:
+    """Leaves the gradient of all subnets in the weights: the mean over the processes. Gives SUMS over the subnets."""
+    count, order = learner.settings.compute.accumulate, range(len(subnets))
+    images, labels = batch
+    seen = torch.zeros(len(SUMS), dtype=learner.weights[0].dtype, device=images.device)
+    for part in zip(images.chunk(count), labels.chunk(count), strict=True):
+        seen += add_gradients(learner, subnets, order, part, 1 / count)
+    if distributed.ranks() > 1:
+        ran = (module for chosen in subnets for module in learner.supernet.active(chosen))
+        moved = [buffer for norm in norms([learner.supernet.stem, *ran]) for buffer in remembered(norm)]
+        distributed.average_([*_found(learner), *moved, seen])
+    return seen
+
+
+def path_parallel(learner: Learner, subnets: Sequence[Subnet], batch: Batch) -> Tensor:
+    """As `data_parallel`, where each process has the whole batch and goes through every n-th subnet (Algorithm 2).
+
+    The gradient of a choice is made by one process, that of stem and tail by all of them, a part each. Everything is
+    summed over the processes, choices too, as the next step gives a choice to another process.
+    """
+    supernet, own = learner.supernet, range(distributed.rank(), len(subnets), distributed.ranks())
+    memory = SharedMemory([norms(supernet.active(chosen)) for chosen in subnets])
+    seen = add_gradients(learner, subnets, own, batch, 1.0, memory.take)
+    ran = [supernet.stem, *(module for chosen in subnets for module in supernet.active(chosen))]
+    weights = list({id(weight): weight for module in ran for weight in module.parameters()}.values())
+    given = torch.tensor([float(weight.grad is not None) for weight in weights])
+    distributed.sum_([given])  # on the CPU, which waits for no device
+    for weight, processes in zip(weights, given.tolist(), strict=True):
+        if weight.grad is None and processes:  # what no process has, as its result reaches no logits, stays without
+            weight.grad = torch.zeros_like(weight)
+    distributed.sum_([*_found(learner), *memory.taken, seen])
+    memory.put_back()
+    return seen
+
+
+def add_gradients(
+    learner: Learner,
+    subnets: Sequence[Subnet],
+    own: Sequence[int],
+    batch: Batch,
+    share: float,
+    after: Callable[[int], None] | None = None,
+) -> Tensor:
+    """Adds `share` of the gradients of this process's `own` subnets to the weights; SUMS over these, times `share`.
+
+    The stem's BatchNorms move as if each of the `subnets` had run the stem. `after` is told the number of every subnet
+    that has run.
+    """
+    supernet, (images, labels) = learner.supernet, batch
+    precision = learner.settings.compute.precision
+    seen = torch.zeros(len(SUMS), dtype=learner.weights[0].dtype, device=images.device)
+    with autocast(images.device, precision), repeated(supernet.stem, len(subnets)):
+        stemmed = supernet.stem(images)
+    entry = stemmed.detach().requires_grad_()
+    for index in own:
+        with autocast(images.device, precision):
+            logits = supernet.after_stem(entry, subnets[index])
+        logits = logits.to(learner.weights[0].dtype)
+        loss = F.cross_entropy(logits, labels)
+        (loss if share == 1 else loss * share).backward()
+        accuracy = (logits.detach().argmax(1) == labels).float().mean()
+        seen += torch.stack([loss.detach(), accuracy]) * share
+        if after:
+            after(index)
+    if entry.grad is not None:  # none where no path leads from the stem to the logits, as in NAS-Bench-201
+        stemmed.backward(entry.grad)
+    return seen
+
+
+def average_shared(learner: Learner, count: int) -> None:
+    """Divides the gradients of what all paths share by the number of paths, if the settings say so."""
+    if count > 1 and learner.settings.weights.shared_gradient == "mean":
+        for module in learner.supernet.shared():
+            for weight in module.parameters():
+                if weight.grad is not None:
+                    weight.grad /= count
+
+
+def _found(learner: Learner) -> list[Tensor]:
+    return [weight.grad for weight in learner.weights if weight.grad is not None]

@@ -1,0 +1,195 @@
+"""The training of a one-shot supernet, from settings to a checkpoint that can judge paths."""
+
+import math
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from random import Random
+from statistics import fmean, pstdev
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from fairdarts.config import UserError
+from fairdarts.data.serve import check_alike, keep_held_out, server, still_batches
+from fairdarts.data.sources import Source
+from fairdarts.data.split import fingerprint, halves
+from fairdarts.oneshot.evaluate import Evaluator
+from fairdarts.oneshot.samplers import make_sampler, tally
+from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
+from fairdarts.oneshot.state import restored, state_of
+from fairdarts.oneshot.step import SUMS, Learner, supernet_step
+from fairdarts.runtime import checkpoint, distributed
+from fairdarts.runtime.device import LAYOUTS, pick, use_threads
+from fairdarts.runtime.pace import Pace
+from fairdarts.runtime.position import Position, identity_of
+from fairdarts.runtime.run import Run
+from fairdarts.runtime.seed import PATHS, TRAIN, WATCHED, WEIGHTS, fold
+from fairdarts.runtime.stop import Diverged, Stop
+from fairdarts.spaces.paths import PathSpace, random_path
+from fairdarts.supernet.path import path_supernet
+
+
+class Observer(Protocol):
+    """Who watches a training; nothing it does changes a number."""
+
+    def step(self, epoch: int, step: int, steps: int, sums: Tensor) -> None:
+        """After every step: epoch and step count from 1, `sums` are SUMS over the epoch's steps so far."""
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        """After every epoch: its record, as metrics.jsonl holds it."""
+
+
+def learning_rate(settings: TrainingSettings, step: int, steps: int) -> float:
+    """Of a step, counted from 0 over the whole training, of `steps` an epoch: a linear rise over the warm-up, then a
+    cosine from lr to lr_min."""
+    weights, warmup = settings.weights, round(settings.weights.warmup_epochs * steps)
+    if step < warmup:
+        return weights.lr * (step + 1) / warmup
+    share = (step - warmup) / (settings.epochs * steps - warmup)
+    return weights.lr_min + (weights.lr - weights.lr_min) * (1 + math.cos(math.pi * share)) / 2
+
+
+def train(
+    settings: TrainingSettings,
+    space: PathSpace,
+    source: Source,
+    run: Run,
+    observer: Observer,
+    stop: Stop,
+    resume: bool = False,
+) -> None:
+    """Trains from the start, or (resume) from the run's last checkpoint.
+
+    Several processes take every step together, and the first one writes. Raises Interrupted once a signal stopped it,
+    the state saved; UserError where data or disk fail, the state of the last step or at least of the last checkpoint
+    saved; Diverged where the loss is no longer finite.
+    """
+    use_threads(settings.threads)
+    device, writes = pick(settings.device), distributed.rank() == 0
+    images = fingerprint(source)
+    with distributed.together():
+        trained, held_out = check_fit(settings, space, source)
+        check_alike(settings.data, images)
+    steps = len(trained) // settings.data.batch_size
+    identity = identity_of(settings, MAY_CHANGE, space, images)
+    learner = make_learner(settings, space, source, device)
+    sampler = make_sampler(settings.sampler, space, torch.Generator().manual_seed(fold(settings.seed, PATHS)))
+    updates = [torch.zeros(len(names), dtype=torch.int64) for names in space.choices]
+    at, sums = Position(), torch.zeros(len(SUMS), device=device)
+
+    def save() -> None:
+        with distributed.together():
+            if writes:
+                checkpoint.save(run.last, state_of(learner, sampler, updates, identity, sums, at))
+
+    with distributed.together():
+        if writes:
+            resume = resume and (run.last.is_file() or len(run.records()) > 0)
+            keep_held_out(run, settings.data, source, held_out)
+    if distributed.shared(resume):
+        restored(learner, sampler, updates, identity, sums, at, run)
+    else:
+        with distributed.together():
+            if writes:
+                run.forget_after(-1)  # a run that was killed before its first checkpoint begins anew
+        save()
+
+    whole = settings.compute.parallel == "path"
+    shard = (0, 1) if whole else (distributed.rank(), distributed.ranks())
+    serve = server(source, settings.data, device, shard)
+    batches = serve(indices=trained, seed=fold(settings.seed, TRAIN), start=at.epoch * steps + at.step)
+    watched = watch(settings, space, source, held_out, device)
+    pace = Pace(settings.save_minutes, at, stop, save)
+    learner.supernet.train()
+    with closing(batches):  # else loading processes would live on in an error
+        while at.epoch < settings.epochs:
+            while at.step < steps:
+                batch = pace.fetch(lambda: next(batches))
+                number = at.epoch * steps + at.step
+                for group in learner.optimizer.param_groups:
+                    group["lr"] = learning_rate(settings, number, steps)
+                drawn = sampler.draw(number / (settings.epochs * steps))
+                sums += supernet_step(learner, drawn, batch)
+                tally(updates, drawn)
+                at.step += 1
+                observer.step(at.epoch + 1, at.step, steps, sums)
+
+            means = dict(zip(SUMS, (sums / steps).tolist(), strict=True))
+            with distributed.together():
+                if not math.isfinite(means["train_loss"]):
+                    advice = f"lower weights.lr ({settings.weights.lr})"
+                    raise Diverged(f"{run.path}: the loss is no longer finite in epoch {at.epoch + 1}; {advice}")
+            alike = distributed.agree_on(learner.weights)
+            with distributed.together():
+                if not alike:
+                    raise UserError(f"{run.path}: after epoch {at.epoch + 1} the processes hold different weights")
+            times = at.finish_epoch(steps * settings.data.batch_size)
+            passes = at.epoch * steps * sampler.passes
+            record = {"epoch": at.epoch, "passes": passes, **means, "lr": learner.optimizer.param_groups[0]["lr"]}
+            record |= {"updates": [own.tolist() for own in updates], **times}
+            if watched:
+                accuracies = watched(learner)
+                record |= {"watched": accuracies, "watched_mean": fmean(accuracies), "watched_std": pstdev(accuracies)}
+            sums.zero_()
+            with distributed.together():
+                if writes:
+                    run.log(record)
+            pace.save()
+            observer.epoch(record)
+
+
+def check_fit(settings: TrainingSettings, space: PathSpace, source: Source) -> tuple[list[int], list[int]]:
+    """The indices of training and held-out images. Raises UserError where settings, machine and data do not fit."""
+    size, parts = settings.data.batch_size, settings.compute.accumulate
+    if settings.compute.compile != "none" and pick(settings.device).type == "cpu":
+        raise UserError(f"compute.compile: {settings.compute.compile}: is for CUDA; on the CPU it should be none")
+    if settings.compute.parallel == "path":
+        if distributed.ranks() > (most := max(map(len, space.choices))):
+            extra = f"compute.parallel: path: {distributed.ranks()} processes, but a step has {most} paths"
+            raise UserError(f"{extra}; start at most {most}, or take parallel data")
+        if parts > 1:
+            raise UserError(f"compute.accumulate: {parts}: should be 1 with compute.parallel path")
+    elif size % (distributed.ranks() * parts):
+        shared = f"{distributed.ranks()} processes × compute.accumulate {parts} = {distributed.ranks() * parts}"
+        raise UserError(f"data.batch_size: {size}: is that of all processes, so it should be divisible by {shared}")
+    trained, held_out = halves(settings.data, source, settings.seed)
+    if size > len(trained):
+        raise UserError(f"data.batch_size: {size}: should be at most {len(trained)}, the images that train the weights")
+    return trained, held_out
+
+
+def make_learner(settings: TrainingSettings, space: PathSpace, source: Source, device: torch.device) -> Learner:
+    """A fresh supernet and its optimizer, decided by the seed alone."""
+    torch.manual_seed(fold(settings.seed, WEIGHTS))
+    supernet = path_supernet(space, len(source.classes), len(source.mean))
+    supernet = supernet.to(device, memory_format=LAYOUTS[settings.compute.layout])
+    if settings.compute.compile != "none":
+        torch._dynamo.config.recompile_limit = 4 * len(supernet.blocks)  # two graphs a choice; eager beyond the limit
+        for block in supernet.blocks:
+            block.compile(mode=settings.compute.compile, dynamic=False)
+    weights, quick = settings.weights, {"fused": True} if device.type == "cuda" else {"foreach": True}
+    optimizer = torch.optim.SGD(
+        supernet.parameters(), weights.lr, weights.momentum, weight_decay=weights.weight_decay, **quick
+    )
+    return Learner(settings, supernet, optimizer)
+
+
+def held_out_images(settings: TrainingSettings, held_out: list[int], count: int | None) -> list[int]:
+    """So many held-out images, drawn once and for all by the seed; None for all."""
+    generator = torch.Generator().manual_seed(fold(settings.seed, WATCHED))
+    return [held_out[position] for position in torch.randperm(len(held_out), generator=generator)[:count].tolist()]
+
+
+def watch(
+    settings: TrainingSettings, space: PathSpace, source: Source, held_out: list[int], device: torch.device
+) -> Callable[[Learner], list[float]] | None:
+    """What measures the accuracy of some paths, in percent; None where nothing is watched."""
+    if not settings.watch.paths:
+        return None
+    random = Random(fold(settings.seed, WATCHED))
+    paths = [random_path(space, random) for _ in range(settings.watch.paths)]
+    images = held_out_images(settings, held_out, settings.watch.images)
+    batches = partial(still_batches, source, settings.data, images, device)
+    return lambda learner: Evaluator(learner.supernet, batches, precision=settings.compute.precision)(paths)
