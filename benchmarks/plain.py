@@ -132,6 +132,58 @@ class Choices(nn.Module):
         return sum(gate * op(x) for gate, op in zip(gates, self.candidates, strict=True))
 
 
+class Path(nn.Module):
+    """A supernet of a chain that runs a path, whole: one index a layer."""
+
+    def __init__(self, space: ChainSpace, classes: int):
+        super().__init__()
+        stem = [conv_bn(3, space.stem.channels, 3, space.stem.stride)]
+        if space.stem.separable:
+            stem.append(bottleneck(space.stem.channels, space.stem.separable, 1, 3, 1, affine=True))
+        self.stem, self.layers = nn.Sequential(*stem), nn.ModuleList()
+        for names, layer in zip(space.choices, space.layers, strict=True):
+            self.layers.append(nn.ModuleList(self.choice(name, layer) for name in names))
+        self.head, self.classifier = conv_bn(space.layers[-1].c_out, space.head, 1, 1), nn.Linear(space.head, classes)
+
+    @staticmethod
+    def choice(name: str, layer: Layer) -> nn.Module:
+        if name != "skip_connect":
+            return bottleneck(layer.c_in, layer.c_out, int(name[3]), int(name[5]), layer.stride, affine=True)
+        if layer.keeps_shape:
+            return nn.Identity()
+        conv = nn.Conv2d(layer.c_in, layer.c_out, 1, layer.stride, bias=False)
+        return nn.Sequential(conv, nn.BatchNorm2d(layer.c_out))
+
+    def forward(self, x: Tensor, path: tuple[int, ...]) -> Tensor:
+        x = self.stem(x)
+        for candidates, index in zip(self.layers, path, strict=True):
+            op = candidates[index]
+            residual = isinstance(op, nn.Sequential) and len(op) > 2 and op[0].in_channels == op[-1].num_features
+            x = x + op(x) if residual and op[-5].stride == (1, 1) else op(x)
+        return self.classifier(F.adaptive_avg_pool2d(self.head(x), 1).flatten(1))
+
+
+class PathStep:
+    """The m passes of FairNAS' Algorithm 1 in turn, each through the whole network, its loss read at once."""
+
+    def __init__(self, network: Path, weights: object):
+        self.network = network
+        self.optimizer = torch.optim.SGD(
+            network.parameters(), weights.lr, weights.momentum, weight_decay=weights.weight_decay, foreach=False
+        )
+
+    def __call__(self, paths: list[tuple[int, ...]], batch: tuple[Tensor, Tensor]) -> float:
+        images, labels = batch
+        self.optimizer.zero_grad()
+        total = 0.0
+        for path in paths:
+            loss = F.cross_entropy(self.network(images, path), labels)
+            loss.backward()
+            total += loss.item()
+        self.optimizer.step()
+        return total / len(paths)
+
+
 class Chain(nn.Module):
     def __init__(self, space: ChainSpace, classes: int):
         super().__init__()

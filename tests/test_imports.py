@@ -21,6 +21,8 @@ RANKS = (
     {"disturbance"},
     {"supernet"},
     {"search"},
+    {"oneshot"},
+    {"ranking"},
     {"plot"},
     {"cli"},
     {"__main__"},

@@ -13,8 +13,10 @@ VERBS = {
     "report": "write an HTML page of one or several runs",
     "study": "run a list of recipes with several seeds",
     "bench": "measure what a search would take: time, images a second, memory",
+    "rank": "measure how well supernets rank",
     "derive": "derive a genotype from a run or from matrices of gates",
     "draw": "draw a genotype, or all figures of a run",
+    "supernet": "train a one-shot supernet, fairly or as its rivals do",
     "zoo": "list the shipped genotypes with their costs",
 }
 

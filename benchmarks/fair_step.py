@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""How fast is the library's strictly fair step, of one path for every choice on one batch?
+
+    python benchmarks/fair_step.py --threads 1 --out benchmarks/results/fair-step-cpu-1-thread.json
+    python benchmarks/fair_step.py --space fairnas-a --image 224 --batch 256 --device cuda
+
+Measured against the plain step of `plain.py`: m whole forward and backward passes with torch's own kernels in torch's
+own layout, the loss of each read, one update. First some steps of both in float64 must end within 1e-10 of each other
+in weights and BatchNorm buffers. Then, by turns: the plain step, the plain step in channels_last, and the library's in
+every variant of precision and, on CUDA, of torch.compile. A ratio is plain / library; median and quartiles are those of
+the rounds. Images a second count a pass of an image, forward and backward.
+"""
+
+import argparse
+import copy
+import json
+import platform
+import shlex
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path as File
+
+import torch
+from plain import Path, PathStep
+from torch import Tensor
+
+from fairdarts import resources
+from fairdarts.config import check, read_yaml
+from fairdarts.data.sources import FAKE_STATISTICS, Source
+from fairdarts.oneshot.samplers import Step, StrictFair
+from fairdarts.oneshot.settings import TrainingSettings
+from fairdarts.oneshot.step import Learner, supernet_step
+from fairdarts.oneshot.train import make_learner
+from fairdarts.spaces.space import load_space
+
+VARIANTS = {
+    "cpu": {"float32": {"compute.precision": "float32"}},
+    "cuda": {
+        "float32": {"compute.precision": "float32"},
+        "bfloat16": {"compute.precision": "bfloat16"},
+        "bfloat16 compiled": {"compute.precision": "bfloat16", "compute.compile": "default"},
+        "bfloat16 graphs": {"compute.precision": "bfloat16", "compute.compile": "reduce-overhead"},
+    },
+}
+COMPARED = {"steps": 3, "images": 8, "size": 16}
+
+Batch = tuple[Tensor, Tensor]
+
+
+def learner_of(space: str, variant: dict[str, str], dtype: torch.dtype, device: torch.device) -> Learner:
+    path = resources.find("recipes", "fairnas-macro")
+    settings = check(TrainingSettings, read_yaml(path), path, {"space": space} | variant)
+    torch.set_default_dtype(dtype)
+    source = Source(None, tuple(map(str, range(10))), 32, *FAKE_STATISTICS)
+    learner = make_learner(settings, load_space(space), source, device)
+    torch.set_default_dtype(torch.float32)
+    return learner
+
+
+def plain_of(learner: Learner, device: torch.device) -> PathStep:
+    """The plain step with a learner's weights."""
+    network = Path(load_space(learner.settings.space), 10).to(device, next(learner.supernet.parameters()).dtype)
+    own = learner.supernet.state_dict().values()
+    network.load_state_dict(dict(zip(network.state_dict(), own, strict=True)))  # built in the same order
+    return PathStep(network, learner.settings.weights)
+
+
+def batch(size: int, image: int, dtype: torch.dtype, device: torch.device, generator: torch.Generator) -> Batch:
+    images = torch.randn(size, 3, image, image, generator=generator).to(device, dtype)
+    return images, torch.randint(10, (size,), generator=generator).to(device)
+
+
+def in_channels_last(one: Batch) -> Batch:
+    return one[0].to(memory_format=torch.channels_last), one[1]
+
+
+def paths_of(step: Step) -> list[tuple[int, ...]]:
+    return [tuple(index for (index,) in chosen) for chosen in step[0]]
+
+
+def difference(space: str) -> float:
+    """The largest one between the two after some steps in float64."""
+    device, generator = torch.device("cpu"), torch.Generator().manual_seed(0)
+    learner = learner_of(space, {}, torch.float64, device)
+    plain, sampler = plain_of(learner, device), StrictFair(load_space(space), generator)
+    learner.supernet.train()
+    for _ in range(COMPARED["steps"]):
+        one, step = batch(COMPARED["images"], COMPARED["size"], torch.float64, device, generator), sampler.draw(0.0)
+        plain(paths_of(step), one)
+        supernet_step(learner, step, in_channels_last(one))
+    pairs = zip(plain.network.state_dict().values(), learner.supernet.state_dict().values(), strict=True)
+    return max((one.double() - other.double()).abs().max().item() for one, other in pairs)
+
+
+def seconds(step: Callable[..., object], *arguments: object) -> float:
+    wait = torch.cuda.synchronize if torch.cuda.is_initialized() else lambda: None
+    wait()
+    begun = time.perf_counter()
+    step(*arguments)
+    wait()
+    return time.perf_counter() - begun
+
+
+def measure(args: argparse.Namespace) -> dict[str, object]:
+    device, generator = torch.device(args.device), torch.Generator().manual_seed(0)
+    apart = difference(args.space)
+    if not apart < 1e-10:
+        raise SystemExit(f"the two steps do not agree: {apart:.1e} after some steps in float64")
+
+    learners = {
+        name: learner_of(args.space, variant, torch.float32, device) for name, variant in VARIANTS[args.device].items()
+    }
+    plain = plain_of(next(iter(learners.values())), device)
+    last = copy.deepcopy(plain)
+    last.network.to(memory_format=torch.channels_last)
+    steps = {
+        "plain": lambda step, one: plain(paths_of(step), one),
+        "plain channels_last": lambda step, one: last(paths_of(step), in_channels_last(one)),
+    }
+    steps |= {
+        name: lambda step, one, own=own: supernet_step(own, step, in_channels_last(one))
+        for name, own in learners.items()
+    }
+    one, sampler = (
+        batch(args.batch, args.image, torch.float32, device, generator),
+        StrictFair(load_space(args.space), generator),
+    )
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(args.pairs + 1):
+        drawn = sampler.draw(0.0)
+        for name, step in steps.items():
+            times[name].append(seconds(step, drawn, one))
+        print("  ".join(f"{name} {own[-1]:.3f} s" for name, own in times.items()), file=sys.stderr)
+    first = {name: own.pop(0) for name, own in times.items()}
+
+    table = {}
+    for name, own in times.items():
+        ratios = [slow / fast for slow, fast in zip(times["plain"], own, strict=True)]
+        table[name] = {
+            "seconds": round(statistics.median(own), 4),
+            "first_seconds": round(first[name], 2),
+            "images_per_second": round(sampler.passes * args.batch / statistics.median(own), 1),
+            "ratio_quartiles": [round(value, 3) for value in statistics.quantiles(ratios, n=4)],
+        }
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "command": shlex.join(["python", "benchmarks/fair_step.py", *sys.argv[1:]]),
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {platform.machine()}",
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        **{key: getattr(args, key) for key in ("space", "threads", "batch", "image", "pairs")},
+        "passes": sampler.passes,
+        "difference_float64": apart,
+        "steps": table,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--space", default="nas-bench-macro", help="a space of layers")
+    parser.add_argument("--image", type=int, default=32, help="height and width of the images")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    parser.add_argument("--batch", type=int, default=64, help="images of a step")
+    parser.add_argument("--pairs", type=int, default=7, help="rounds that are measured")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--out", type=File, help="JSON file of the result")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    text = json.dumps(measure(args), indent=1)
+    print(text)
+    if args.out:
+        args.out.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

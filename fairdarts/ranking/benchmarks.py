@@ -1,0 +1,257 @@
+"""Tables of stand-alone accuracies: NAS-Bench-Macro, NAS-Bench-201, and any CSV of architectures, read as data."""
+
+import csv
+import importlib
+import io
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fairdarts.config import UserError, nearest, read_text
+
+ARCHITECTURES = ("arch", "architecture", "path")
+"""columns that may hold the architecture"""
+ACCURACIES = ("accuracy", "acc", "mean_acc", "test_acc", "cifar10_test200")
+"""columns that are the truth where none is named, the first that there is"""
+DATASETS = {"cifar10_test200": "cifar10", "cifar100_test200": "cifar100", "imagenet16_test200": "ImageNet16-120"}
+"""what the NAS-Bench-201 API calls the columns of a file of its own: test accuracies after 200 epochs"""
+PICKLES = {b"PK\x03\x04": "nas_201_api", b"\x80": "nas_201_api", b"BZh": "nats_bench"}
+"""the package that reads a binary file, by how the file begins: PyTorch's new and old form, NATS-Bench's"""
+INSTALL = {"nas_201_api": "nas-bench-201", "nats_bench": "nats_bench"}
+"""what pip calls the packages"""
+
+EDGE = re.compile(r"([^|+~]+)~\d+")
+INDEX = re.compile(r"[0-9]{1,6}")
+Row = tuple[str, str, float]
+"""place in the file, architecture as written there, number"""
+
+
+class Benchmark(NamedTuple):
+    """Stand-alone accuracies of architectures."""
+
+    name: str
+    """that of its file"""
+    column: str
+    """where the truth is from"""
+    columns: tuple[str, ...]
+    """all columns of numbers in the file"""
+    truth: dict[tuple[int, ...], float]
+    """in percent, by path: the index of one choice of every choice point"""
+
+
+def read_benchmark(
+    path: Path, choices: tuple[tuple[str, ...], ...], space_name: str, column: str | None = None
+) -> Benchmark:
+    """The benchmark in a file, for a space whose choice points have these choices, by name.
+
+    Recognized by content: JSON such as NAS-Bench-Macro's, {architecture: {column: number or list to be averaged}};
+    CSV with a header, the architecture in a column arch, architecture or path; the files of NAS-Bench-201's own API,
+    where its package is installed. An architecture is written in digits without separator (`02012100`), as indices or
+    names that spaces, commas or dashes separate, in brackets or not (`[0, 1, 4]`), or as NAS-Bench-201 does
+    (`|none~0|+|none~0|skip_connect~1|`, edges in this order). Digits are indices, even where a choice is named so.
+    Numbers that all lie in [0, 1] are fractions, and are turned into percent.
+
+    Raises UserError naming file and line (or key), the value and what would be right.
+    """
+    head = _head(path)
+    package = next((package for start, package in PICKLES.items() if head.startswith(start)), None)
+    if package:
+        column, columns, rows = _api_rows(path, package, column)
+    else:
+        text = read_text(path).removeprefix("\ufeff")
+        if not text.strip():
+            raise UserError(f"{path}: is empty")
+        read = _json_rows if text.lstrip().startswith(("{", "[")) else _csv_rows
+        column, columns, rows = read(path, text, column)
+    truth: dict[tuple[int, ...], float] = {}
+    for place, text, value in rows:
+        before = truth.setdefault(read_path(text, choices, space_name, place), value)
+        if before != value:
+            raise UserError(f"{place}: {_shown(text)}: stands twice, with {column} {before:g} and {value:g}")
+    if not truth:
+        raise UserError(f"{path}: holds no architecture")
+    if all(0 <= value <= 1 for value in truth.values()):
+        truth = {key: 100 * value for key, value in truth.items()}
+    return Benchmark(path.stem, column, columns, truth)
+
+
+def read_path(text: str, choices: tuple[tuple[str, ...], ...], space_name: str, place: str) -> tuple[int, ...]:
+    """The path that an architecture's text names, in the forms of `read_benchmark`. UserError names the place."""
+    here = f"{place}: {_shown(text)}"
+    words = _words(text, choices, here)
+    if len(words) != len(choices):
+        short = len(words) == len(text.strip()) < len(choices)
+        lost = " (has the file lost leading zeros?)" if short and text.strip().isdecimal() else ""
+        raise UserError(f"{here}: {len(words)} choices, should be {len(choices)} for {space_name}{lost}")
+    points = enumerate(zip(words, choices, strict=True))
+    return tuple(_index(word, names, f"{here}: choice {number} of {space_name}") for number, (word, names) in points)
+
+
+def _words(text: str, choices: tuple[tuple[str, ...], ...], here: str) -> list[str]:
+    """The choices that a text names, each as index or name."""
+    if "|" in text:
+        nodes = [EDGE.findall(node) for node in text.strip().split("+")]
+        written = ("|" + "".join(f"{name}~{source}|" for source, name in enumerate(node)) for node in nodes)
+        if "+".join(written) != text.strip() or any(len(node) != n for n, node in enumerate(nodes, start=1)):
+            raise UserError(f"{here}: should be like |none~0|+|none~0|skip_connect~1|")
+        return [name for node in nodes for name in node]
+    bare = text.strip()
+    for left, right in ("[]", "()"):
+        if bare.startswith(left) and bare.endswith(right):
+            bare = bare[1:-1].strip()
+    words = [word.strip("'\"") for word in re.split(r"\s*,\s*|\s+", bare)]
+    if len(words) > 1 or len(choices) == 1:
+        return words
+    if bare.isdecimal() and all(len(names) <= 10 for names in choices):
+        return list(bare)
+    return bare.split("-")
+
+
+def _index(word: str, names: tuple[str, ...], place: str) -> int:
+    if INDEX.fullmatch(word):
+        if int(word) >= len(names):
+            raise UserError(f"{place}: {word}: should be from 0 to {len(names) - 1}")
+        return int(word)
+    if word not in names:
+        raise UserError(f"{place}: {_shown(word)}: is not one of its choices{nearest(word, names)}")
+    return names.index(word)
+
+
+def _json_rows(path: Path, text: str, column: str | None) -> tuple[str, tuple[str, ...], Iterator[Row]]:
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}, line {error.lineno}: not valid JSON: {error.msg}") from None
+    except (ValueError, RecursionError):  # an integer of thousands of digits, brackets within brackets
+        raise UserError(f"{path}: not valid JSON") from None
+    if not isinstance(content, dict) or not all(isinstance(entry, dict) for entry in content.values()):
+        raise UserError(f"{path}: should hold architectures, each with its numbers: {{'0120': {{'mean_acc': 91.5}}}}")
+    if not content:
+        raise UserError(f"{path}: holds no architecture")
+    first = next(iter(content.values()))
+    column = _chosen(path, tuple(first), column)
+    columns = tuple(name for name, value in first.items() if math.isfinite(_mean(value)))
+    return column, columns, _json_numbers(path, content, column)
+
+
+def _json_numbers(path: Path, content: dict[str, dict[str, Any]], column: str) -> Iterator[Row]:
+    for text, entry in content.items():
+        here = f"{path}: {_shown(text)}"
+        if column not in entry:
+            raise UserError(f"{here}: has no {column!r}, only {_listed(entry)}")
+        yield str(path), text, _finite(_mean(entry[column]), entry[column], f"{here}: {column}")
+
+
+def _mean(value: Any) -> float:
+    """A JSON number, or the mean of a list of them; nan for anything else."""
+    values = value if isinstance(value, list) and value else [value]
+    if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in values):
+        return math.nan
+    with suppress(OverflowError):  # an integer beyond all floats
+        return sum(map(float, values)) / len(values)
+    return math.nan
+
+
+def _csv_rows(path: Path, text: str, column: str | None) -> tuple[str, tuple[str, ...], Iterator[Row]]:
+    records = _records(path, text)
+    _, header = next(records, (0, []))
+    found = [name for name in ARCHITECTURES if name in header]
+    if not found:
+        raise UserError(f"{path}: has no column {' or '.join(ARCHITECTURES)}, only {_listed(header)}")
+    column = _chosen(path, tuple(name for name in header if name != found[0]), column)
+    for name in (found[0], column):
+        if header.count(name) > 1:
+            raise UserError(f"{path}: column {name!r} stands twice")
+    lines = list(records)
+    for number, record in lines:
+        if len(record) != len(header):
+            raise UserError(f"{path}, line {number}: {len(record)} fields, should be {len(header)}")
+    first = dict(zip(header, lines[0][1], strict=True)) if lines else {}
+    columns = tuple(name for name, field in first.items() if name != found[0] and math.isfinite(_number(field)))
+    return column, columns, _csv_numbers(path, lines, header.index(found[0]), header.index(column), column)
+
+
+def _records(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Line number and fields of every line that is not empty; UserError where quotes are not closed."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        for record in reader:
+            if any(field.strip() for field in record):
+                yield reader.line_num, [field.strip() for field in record]
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num}: not valid CSV: {error}") from None
+
+
+def _csv_numbers(
+    path: Path, lines: list[tuple[int, list[str]]], architecture: int, accuracy: int, column: str
+) -> Iterator[Row]:
+    for number, record in lines:
+        place = f"{path}, line {number}"
+        yield place, record[architecture], _finite(_number(record[accuracy]), record[accuracy], f"{place}: {column}")
+
+
+def _number(text: str) -> float:
+    with suppress(ValueError):
+        return float(text)
+    return math.nan
+
+
+def _finite(number: float, written: Any, place: str) -> float:
+    if not math.isfinite(number):
+        raise UserError(f"{place}: {_shown(written)}: should be a number")
+    return number
+
+
+def _chosen(path: Path, names: tuple[str, ...], column: str | None) -> str:
+    """The column of the truth: the one asked for, or the first known one."""
+    if column is not None and column not in names:
+        raise UserError(f"{path}: has no column {column!r}, only {_listed(names)}")
+    default = next((name for name in ACCURACIES if name in names), None)
+    if column is None and default is None:
+        raise UserError(f"{path}: has no column {' or '.join(ACCURACIES)}; name the one of {_listed(names)}")
+    return column or default
+
+
+def _api_rows(path: Path, package: str, column: str | None) -> tuple[str, tuple[str, ...], Iterator[Row]]:
+    """Through NAS-Bench-201's own package, which unpickles the file: this module never does, as that may run code."""
+    try:
+        module = importlib.import_module(package)
+    except ImportError:
+        how = f"pip install {INSTALL[package]} (it unpickles, which may run code: only for a file that you trust)"
+        here = "not text; NAS-Bench-201's own file needs its package"
+        raise UserError(f"{path}: {here}: {how}; a CSV needs none") from None
+    column = _chosen(path, tuple(DATASETS), column)
+    return column, tuple(DATASETS), _api_numbers(path, module, column)
+
+
+def _api_numbers(path: Path, module: Any, column: str) -> Iterator[Row]:
+    try:
+        if module.__name__ == "nats_bench":
+            api = module.create(str(path), "tss", verbose=False)
+        else:
+            api = module.NASBench201API(str(path), verbose=False)
+        for index in range(len(api)):
+            accuracy = api.get_more_info(index, DATASETS[column], hp="200", is_random=False)["test-accuracy"]
+            yield f"{path}: architecture {index}", api.arch(index), float(accuracy)
+    except Exception as error:  # whatever a foreign package and its pickles raise
+        raise UserError(f"{path}: {module.__name__} cannot read it: {_shown(str(error))}") from None
+
+
+def _head(path: Path) -> bytes:
+    with suppress(OSError), path.open("rb") as file:  # read_text tells what is wrong
+        return file.read(4)
+    return b""
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(name if name.isprintable() else repr(name) for name in names) or "nothing"
+
+
+def _shown(value: Any) -> str:
+    """A value on one line, of a length that can be read."""
+    text = repr(value)
+    return text if len(text) <= 120 else f"{text[:110]} …"

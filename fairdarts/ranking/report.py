@@ -1,0 +1,97 @@
+"""How well does the supernet of a run rank? From its checkpoint and a benchmark to what ranking.json holds."""
+
+import json
+import math
+from collections.abc import Sequence
+from functools import partial
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from fairdarts.config import UserError, check, read_yaml
+from fairdarts.data.serve import server, still_batches
+from fairdarts.data.sources import Source
+from fairdarts.data.split import halves
+from fairdarts.oneshot.evaluate import Evaluator, Statistics
+from fairdarts.oneshot.settings import TrainingSettings
+from fairdarts.oneshot.state import load_weights
+from fairdarts.oneshot.train import held_out_images, make_learner
+from fairdarts.ranking.benchmarks import Benchmark
+from fairdarts.ranking.tau import measure
+from fairdarts.runtime.checkpoint import write_atomically
+from fairdarts.runtime.device import pick
+from fairdarts.runtime.run import Run
+from fairdarts.runtime.seed import CALIBRATION, fold
+from fairdarts.spaces.paths import Path, PathSpace, path_space, random_path, size
+from fairdarts.spaces.space import load_space
+
+
+def open_training(run: Run) -> tuple[TrainingSettings, PathSpace]:
+    """Settings and space of a run. Raises UserError where it is not the training of a supernet."""
+    path = run.path / "settings.yaml"
+    content = read_yaml(path)
+    if "sampler" not in content:
+        raise UserError(f"{run.path}: not the training of a supernet: its settings.yaml has no sampler")
+    space = load_space(str(run.path / "space.yaml"))
+    return check(TrainingSettings, content, path), path_space(space, f"{run.path / 'space.yaml'}: name")
+
+
+def chosen_paths(space: PathSpace, benchmark: Benchmark | None, count: int, seed: int) -> list[Path]:
+    """Different paths drawn by the seed: of a benchmark's own, or else of the whole space; sorted."""
+    random = Random(seed)
+    if benchmark:
+        return sorted(random.sample(sorted(benchmark.truth), min(count, len(benchmark.truth))))
+    found: set[Path] = set()
+    while len(found) < min(count, size(space)):
+        found.add(random_path(space, random))
+    return sorted(found)
+
+
+def judge(
+    run: Run, settings: TrainingSettings, space: PathSpace, source: Source, statistics: Statistics, images: int | None
+) -> tuple[Evaluator, dict[str, Any]]:
+    """What judges paths by the weights of a run's last checkpoint, on so many held-out images (None: all), and facts
+    about both."""
+    device = pick(settings.device)
+    learner = make_learner(settings, space, source, device)
+    epochs = load_weights(learner.supernet, run)
+    trained, held_out = halves(settings.data, source, settings.seed)
+    if not held_out:
+        raise UserError(f"{run.path}: data.train_portion 1.0: no images are held out to judge paths by")
+    chosen = held_out_images(settings, held_out, images)
+    batches = list(still_batches(source, settings.data, chosen, device))
+    serve = server(source, settings.data, device, (0, 1))
+    calibration = partial(serve, indices=trained, seed=fold(settings.seed, CALIBRATION), start=0)
+    evaluator = Evaluator(learner.supernet, lambda: batches, statistics, calibration, settings.compute.precision)
+
+    passes = next((record["passes"] for record in run.records() if record["epoch"] == epochs), 0)
+    facts = {"run": run.path.name, "recipe": settings.name, "sampler": settings.sampler.kind, "seed": settings.seed}
+    facts |= {"space": space.name, "epochs": epochs, "passes": passes, "batch_size": settings.data.batch_size}
+    return evaluator, {**facts, "statistics": statistics, "images": len(chosen)}
+
+
+def ranking_of(
+    evaluator: Evaluator, facts: dict[str, Any], paths: Sequence[Path], benchmark: Benchmark | None, seed: int
+) -> dict[str, Any]:
+    """What ranking.json holds: facts, paths, their one-shot accuracies and, with a benchmark, their truth and how well
+    one ranks the other."""
+    score = evaluator(paths)
+    ranking = {**facts, "benchmark": None, "column": None, "paths": [list(path) for path in paths], "truth": None}
+    ranking |= {"score": score, "measured": None}
+    if benchmark:
+        truth = [benchmark.truth[path] for path in paths]
+        measured = measure(truth, score, list(benchmark.truth.values()), np.random.default_rng(seed))
+        ranking |= {"benchmark": benchmark.name, "column": benchmark.column, "truth": truth}
+        ranking["measured"] = {name: _plain(number._asdict()) for name, number in measured.items()}
+    return ranking
+
+
+def write_ranking(run: Run, ranking: dict[str, Any]) -> None:
+    """Writes RUN/ranking.json, over an older one."""
+    write_atomically(run.path / "ranking.json", (json.dumps(ranking) + "\n").encode())
+
+
+def _plain(number: dict[str, Any]) -> dict[str, Any]:
+    """A number as JSON can hold it: null where it is not one."""
+    return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in number.items()}
