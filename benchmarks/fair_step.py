@@ -6,17 +6,17 @@
 
 Measured against the plain step of `plain.py`: m whole forward and backward passes with torch's own kernels in torch's
 own layout, the loss of each read, one update. First some steps of both in float64 must end within 1e-10 of each other
-in weights and BatchNorm buffers. Then, by turns: the plain step, the plain step in channels_last, and the library's in
-every variant of precision and, on CUDA, of torch.compile. A ratio is plain / library; median and quartiles are those of
-the rounds. Images a second count a pass of an image, forward and backward.
+in weights and BatchNorm buffers. Then, by turns and each in a process of its own: the plain step, the plain step in
+channels_last, and the library's in every variant of precision and, on CUDA, of torch.compile. A ratio is plain /
+library; median and quartiles are those of the rounds. Images a second count a pass of an image, forward and backward.
 """
 
 import argparse
-import copy
 import json
 import platform
 import shlex
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -34,6 +34,7 @@ from fairdarts.oneshot.samplers import Step, StrictFair
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.oneshot.step import Learner, supernet_step
 from fairdarts.oneshot.train import make_learner
+from fairdarts.runtime.device import keep_memory
 from fairdarts.spaces.space import load_space
 
 VARIANTS = {
@@ -95,64 +96,87 @@ def difference(space: str) -> float:
     return max((one.double() - other.double()).abs().max().item() for one, other in pairs)
 
 
-def seconds(step: Callable[..., object], *arguments: object) -> float:
-    wait = torch.cuda.synchronize if torch.cuda.is_initialized() else lambda: None
-    wait()
-    begun = time.perf_counter()
-    step(*arguments)
-    wait()
-    return time.perf_counter() - begun
+def step_of(name: str, args: argparse.Namespace) -> Callable[[Step, Batch], object]:
+    """The step of a variant, with the memory that its owner would take."""
+    device = torch.device(args.device)
+    if name in VARIANTS[args.device]:
+        keep_memory()
+        learner = learner_of(args.space, VARIANTS[args.device][name], torch.float32, device)
+        learner.supernet.train()
+        return lambda step, one: supernet_step(learner, step, in_channels_last(one))
+    plain = plain_of(learner_of(args.space, {}, torch.float32, device), device)
+    if name == "plain":
+        return lambda step, one: plain(paths_of(step), one)
+    plain.network.to(memory_format=torch.channels_last)
+    return lambda step, one: plain(paths_of(step), in_channels_last(one))
+
+
+def serve(name: str, args: argparse.Namespace) -> None:
+    """Takes a step for every line that is read, and writes its seconds."""
+    device, generator = torch.device(args.device), torch.Generator().manual_seed(0)
+    one = batch(args.batch, args.image, torch.float32, device, generator)
+    take, sampler = step_of(name, args), StrictFair(load_space(args.space), generator)
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    for _ in sys.stdin:
+        drawn = sampler.draw(0.0)
+        wait()
+        begun = time.perf_counter()
+        take(drawn, one)
+        wait()
+        print(time.perf_counter() - begun, flush=True)
+
+
+class Server:
+    """A process that takes the steps of a variant, one when it is asked."""
+
+    def __init__(self, name: str, args: argparse.Namespace):
+        words = [sys.executable, __file__, "--serve", name, "--device", args.device]
+        for key in ("space", "threads", "batch", "image"):
+            words += [f"--{key}", str(getattr(args, key))]
+        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def seconds(self) -> float:
+        self.process.stdin.write("step\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
+
+    def end(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
 
 
 def measure(args: argparse.Namespace) -> dict[str, object]:
-    device, generator = torch.device(args.device), torch.Generator().manual_seed(0)
     apart = difference(args.space)
     if not apart < 1e-10:
         raise SystemExit(f"the two steps do not agree: {apart:.1e} after some steps in float64")
 
-    learners = {
-        name: learner_of(args.space, variant, torch.float32, device) for name, variant in VARIANTS[args.device].items()
-    }
-    plain = plain_of(next(iter(learners.values())), device)
-    last = copy.deepcopy(plain)
-    last.network.to(memory_format=torch.channels_last)
-    steps = {
-        "plain": lambda step, one: plain(paths_of(step), one),
-        "plain channels_last": lambda step, one: last(paths_of(step), in_channels_last(one)),
-    }
-    steps |= {
-        name: lambda step, one, own=own: supernet_step(own, step, in_channels_last(one))
-        for name, own in learners.items()
-    }
-    one, sampler = (
-        batch(args.batch, args.image, torch.float32, device, generator),
-        StrictFair(load_space(args.space), generator),
-    )
-    times: dict[str, list[float]] = {name: [] for name in steps}
+    servers = {name: Server(name, args) for name in ("plain", "plain channels_last", *VARIANTS[args.device])}
+    times: dict[str, list[float]] = {name: [] for name in servers}
     for _ in range(args.pairs + 1):
-        drawn = sampler.draw(0.0)
-        for name, step in steps.items():
-            times[name].append(seconds(step, drawn, one))
+        for name, server in servers.items():
+            times[name].append(server.seconds())
         print("  ".join(f"{name} {own[-1]:.3f} s" for name, own in times.items()), file=sys.stderr)
+    for server in servers.values():
+        server.end()
     first = {name: own.pop(0) for name, own in times.items()}
 
-    table = {}
+    passes, table = max(map(len, load_space(args.space).choices)), {}
     for name, own in times.items():
         ratios = [slow / fast for slow, fast in zip(times["plain"], own, strict=True)]
         table[name] = {
             "seconds": round(statistics.median(own), 4),
             "first_seconds": round(first[name], 2),
-            "images_per_second": round(sampler.passes * args.batch / statistics.median(own), 1),
+            "images_per_second": round(passes * args.batch / statistics.median(own), 1),
             "ratio_quartiles": [round(value, 3) for value in statistics.quantiles(ratios, n=4)],
         }
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "command": shlex.join(["python", "benchmarks/fair_step.py", *sys.argv[1:]]),
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {platform.machine()}",
+        "device": torch.cuda.get_device_name() if args.device == "cuda" else f"CPU, {platform.machine()}",
         "torch": torch.__version__,
         "python": platform.python_version(),
         **{key: getattr(args, key) for key in ("space", "threads", "batch", "image", "pairs")},
-        "passes": sampler.passes,
+        "passes": passes,
         "difference_float64": apart,
         "steps": table,
     }
@@ -167,8 +191,12 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=7, help="rounds that are measured")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--out", type=File, help="JSON file of the result")
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    if args.serve:
+        serve(args.serve, args)
+        return
     text = json.dumps(measure(args), indent=1)
     print(text)
     if args.out:

@@ -21,7 +21,7 @@ from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
 from fairdarts.oneshot.state import restored, state_of
 from fairdarts.oneshot.step import SUMS, Learner, supernet_step
 from fairdarts.runtime import checkpoint, distributed
-from fairdarts.runtime.device import LAYOUTS, pick, use_threads
+from fairdarts.runtime.device import LAYOUTS, keep_memory, pick, use_threads
 from fairdarts.runtime.pace import Pace
 from fairdarts.runtime.position import Position, identity_of
 from fairdarts.runtime.run import Run
@@ -67,6 +67,7 @@ def train(
     saved; Diverged where the loss is no longer finite.
     """
     use_threads(settings.threads)
+    keep_memory()
     device, writes = pick(settings.device), distributed.rank() == 0
     images = fingerprint(source)
     with distributed.together():

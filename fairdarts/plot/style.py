@@ -110,7 +110,7 @@ def tidy(ax: Axes) -> None:
 def legend_below(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:
     """A legend below all panels, in as many columns as fit; the figure grows by its rows after the first."""
     width, height = figure.get_size_inches()
-    columns = max(1, min(len(labels), int(width / (0.085 * max(map(len, labels)) + 0.7))))
+    columns = max(1, min(len(labels), int(width / (0.072 * max(map(len, labels)) + 0.65))))
     figure.set_size_inches(width, height + 0.18 * (-(-len(labels) // columns) - 1))
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=9, frameon=False)
 

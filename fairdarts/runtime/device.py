@@ -1,8 +1,9 @@
 """Where a search runs, and with what memory."""
 
+import ctypes
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -17,6 +18,19 @@ def use_threads(threads: int | None) -> None:
     """Run on that many CPU threads, or leave torch's default."""
     if threads:
         torch.set_num_threads(threads)
+
+
+def keep_memory() -> None:
+    """Memory that tensors leave stays with the process, for the next ones: under glibc, and nothing elsewhere.
+
+    By default every tensor of more than 32 MiB on the CPU is given back to the system when it goes, and the next one is
+    made of pages that have to be cleared first: half of the time of a layer with large feature maps.
+    """
+    trim_threshold, mmap_max = -1, -4  # of malloc.h
+    with suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(mmap_max, 0)
+        mallopt(trim_threshold, 2**31 - 1)
 
 
 def pick(name: str) -> torch.device:

@@ -4,6 +4,8 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from fairdarts.ops.cell import OPS
 from fairdarts.plot import style
@@ -79,3 +81,28 @@ def test_the_lowest_panel_of_every_column_has_labels(count: int, labelled: set[i
     figure, axes = style.panels(count, 3, (3, 2), sharex=True)
     assert len(axes) == count == sum(ax.get_visible() for ax in figure.axes)
     assert {number for number, ax in enumerate(axes) if ax.xaxis.get_tick_params()["labelbottom"]} == labelled
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+def test_colours_of_series_lie_apart_for_every_eye(sight: str):
+    seen = cielab([colour for colour, _ in style.SERIES], sight)
+    assert np.linalg.norm(seen[:, None] - seen, axis=2)[np.triu_indices(len(seen), 1)].min() > 30
+    assert len({marker for _, marker in style.SERIES}) == len(style.SERIES)
+
+
+def test_twice_as_many_series_as_colours_look_different():
+    looks = [tuple(style.series(number).values()) for number in range(2 * len(style.SERIES))]
+    assert len(set(looks)) == len(looks)
+    assert style.series(2 * len(style.SERIES)) == style.series(0)
+
+
+@pytest.mark.parametrize(("count", "length"), [(1, 10), (3, 30), (15, 24), (4, 50)])
+def test_a_legend_below_fits_into_the_figure(count: int, length: int):
+    figure = Figure(figsize=(6.6, 3.4), layout="constrained")
+    lines = [figure.subplots().plot([0, 1])[0] for _ in range(count)]
+    style.legend_below(figure, lines, ["m" + "a" * (length - 1)] * count)
+    FigureCanvasAgg(figure).draw()
+    box, page = figure.legends[0].get_window_extent(), figure.bbox
+    assert box.x0 >= page.x0
+    assert box.x1 <= page.x1
+    assert box.y0 >= page.y0

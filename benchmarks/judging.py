@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""How much faster are many paths judged when what they share is computed once?
+
+    python benchmarks/judging.py --threads 1 --out benchmarks/results/judging-cpu-1-thread.json
+
+Paths drawn at random from a space are judged by one batch of images: by the library, which lets the batch go through
+the tree of the paths, and plainly, each path through the whole supernet. Both must find the same accuracies. A ratio is
+plain / library; median and quartiles are those of the rounds, by turns in one process. `branches` are the stages that
+the tree runs, as a share of those of all paths.
+"""
+
+import argparse
+import json
+import platform
+import shlex
+import statistics
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path as File
+from random import Random
+
+import torch
+from torch import Tensor
+
+from fairdarts.oneshot.evaluate import Evaluator
+from fairdarts.spaces.paths import Path, random_path
+from fairdarts.spaces.space import load_space
+from fairdarts.supernet.path import PathSupernet, path_supernet, subnet
+
+
+def plainly(supernet: PathSupernet, images: Tensor, labels: Tensor, paths: list[Path]) -> list[float]:
+    supernet.eval()
+    with torch.no_grad():
+        logits = [supernet(images, subnet(path)) for path in paths]
+    return [100 * (own.argmax(1) == labels).double().mean().item() for own in logits]
+
+
+def measure(args: argparse.Namespace) -> dict[str, object]:
+    table = {}
+    for name in args.spaces:
+        torch.manual_seed(0)
+        space, random = load_space(name), Random(0)
+        supernet = path_supernet(space, 10).to(memory_format=torch.channels_last)
+        images = torch.randn(args.batch, 3, args.image, args.image).contiguous(memory_format=torch.channels_last)
+        labels = torch.randint(10, (args.batch,))
+        supernet.train()
+        for _ in range(3):  # so that BatchNorms know the images, and accuracies differ
+            supernet(images, subnet(random_path(space, random)))
+        paths = sorted({random_path(space, random) for _ in range(args.paths)})
+        shared, plain = [], []
+        for _ in range(args.pairs + 1):
+            begun = time.perf_counter()
+            found = Evaluator(supernet, lambda images=images, labels=labels: [(images, labels)])(paths)
+            middle = time.perf_counter()
+            known = plainly(supernet, images, labels, paths)
+            shared.append(middle - begun)
+            plain.append(time.perf_counter() - middle)
+            if found != known:
+                raise SystemExit(f"{name}: the two find different accuracies")
+        ratios = [slow / fast for slow, fast in zip(plain[1:], shared[1:], strict=True)]
+        depth = len(supernet.stages)
+        points = [max(stage.points, default=-1) for stage in supernet.stages]
+        branches = sum(len({path[: max(points[: stage + 1]) + 1] for path in paths}) for stage in range(depth))
+        table[name] = {
+            "paths": len(paths),
+            "paths_per_second": round(len(paths) / statistics.median(shared[1:]), 1),
+            "branches": round(branches / (depth * len(paths)), 3),
+            "ratio_quartiles": [round(value, 3) for value in statistics.quantiles(ratios, n=4)],
+        }
+        print(name, table[name], file=sys.stderr)
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "command": shlex.join(["python", "benchmarks/judging.py", *sys.argv[1:]]),
+        "device": f"CPU, {platform.machine()}",
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        **{key: getattr(args, key) for key in ("threads", "batch", "image", "pairs")},
+        "spaces": table,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--spaces", nargs="+", default=["nas-bench-macro", "nas-bench-macro-small", "fairnas-a"])
+    parser.add_argument("--paths", type=int, default=200, help="paths to judge")
+    parser.add_argument("--image", type=int, default=32, help="height and width of the images")
+    parser.add_argument("--batch", type=int, default=16, help="images")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    parser.add_argument("--pairs", type=int, default=5, help="rounds that are measured")
+    parser.add_argument("--out", type=File, help="JSON file of the result")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    text = json.dumps(measure(args), indent=1)
+    print(text)
+    if args.out:
+        args.out.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
