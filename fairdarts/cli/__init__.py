@@ -10,13 +10,13 @@ from fairdarts.config import SaidElsewhere, UserError, nearest
 
 VERBS = {
     "search": "search an architecture by gradient descent",
+    "supernet": "train a one-shot supernet, fairly or as its rivals do",
+    "rank": "measure how well supernets rank architectures",
     "report": "write an HTML page of one or several runs",
     "study": "run a list of recipes with several seeds",
     "bench": "measure what a search would take: time, images a second, memory",
-    "rank": "measure how well supernets rank",
     "derive": "derive a genotype from a run or from matrices of gates",
     "draw": "draw a genotype, or all figures of a run",
-    "supernet": "train a one-shot supernet, fairly or as its rivals do",
     "zoo": "list the shipped genotypes with their costs",
 }
 

@@ -35,7 +35,8 @@ def analyse(paths: Sequence[Path], layer: int, seed: int, root: str | None, out:
     if runs:
         figures += draw_trainings([(open_training(run)[0].name, run.records()) for run in runs], folder)
     for run in runs:
-        figures += compared(run, layer, seed, root, out or run.figures)
+        own = run.figures if not out else out if len(runs) == 1 else out / run.path.name
+        figures += compared(run, layer, seed, root, own)
     for figure in figures:
         print(figure)
     return 0

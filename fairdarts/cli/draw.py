@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from fairdarts.cli.recipe import verb_of
 from fairdarts.cli.words import Parser, say
+from fairdarts.config import UserError, read_yaml
 from fairdarts.genotype import Genotype
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.drawing import draw_genotype
 from fairdarts.plot.gates import draw_run
+from fairdarts.plot.supernet import draw_training
 from fairdarts.runtime.run import Run, open_run
 from fairdarts.search.derive import check_records
 from fairdarts.spaces.space import Space, load_space
@@ -33,7 +36,11 @@ def main(argv: Sequence[str]) -> int:
 
 
 def figures_of(run: Run, folder: Path) -> list[Path]:
-    """Draw the gates of a run, and its final genotype once it is finished."""
+    """Draw the gates of a run, and its final genotype once it is finished; or the training of a supernet."""
+    if verb_of(read_yaml(run.path / "settings.yaml")) == "supernet":
+        if not run.records():
+            raise UserError(f"{run.metrics}: no epoch is done yet, so there is nothing to draw")
+        return draw_training(run.records(), folder)
     space = load_space(str(run.path / "space.yaml"))
     records = check_records(run.records(), space, str(run.metrics))
     folder.mkdir(parents=True, exist_ok=True)

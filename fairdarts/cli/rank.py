@@ -5,36 +5,20 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from fairdarts.cli.analyse import analyse
+from fairdarts.cli.rank_table import brief, show
 from fairdarts.cli.recipe import open_images
 from fairdarts.cli.words import Parser, say
 from fairdarts.config import UserError
 from fairdarts.oneshot.evaluate import Statistics
 from fairdarts.plot.ranking import draw_rankings
 from fairdarts.ranking.benchmarks import read_benchmark
-from fairdarts.ranking.report import chosen_paths, judge, open_training, ranking_of, write_ranking
+from fairdarts.ranking.report import chosen_paths, judge, open_training, ranking_of, read_ranking, write_ranking
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import use_threads
 from fairdarts.runtime.run import Run, open_run
-
-MEASURES = {
-    "kendall": "τ",
-    "sparse_kendall": "sparse τ",
-    "kendall_of_top": "τ of top",
-    "spearman": "ρ",
-    "surpass_random": "P > R",
-    "truth_of_best": "truth of 3 best",
-    "one_shot_range": "δ one-shot",
-    "stand_alone_range": "δ stand-alone",
-    "range_gap": "λ",
-}
-"""what a ranking measures → what it is called"""
 
 EPILOG = """measures, each with a 95% bootstrap interval over the architectures:
   τ, ρ             Kendall's and Spearman's rank correlation of one-shot accuracy and truth
@@ -58,7 +42,8 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--root", help="folder of the images, where it is no longer that of the runs")
     parser.add_argument("--out", type=Path, help="folder of figures (default: the run's own; figures for several runs)")
-    parser.add_argument("--again", action="store_true", help="draw and list what ranking.json holds; judge nothing")
+    parser.add_argument("--again", action="store_true", help="draw and list what was measured before; judge nothing")
+    parser.add_argument("--json", action="store_true", help="the measures as a list of objects")
     parser.add_argument("--analyse", action="store_true", help="curves, likeness of choices, and Lemma 2.1 instead")
     parser.add_argument("--layer", type=int, default=0, help="with --analyse: the layer whose choices are drawn")
     args = parser.parse_args(argv)
@@ -76,6 +61,9 @@ def main(argv: Sequence[str]) -> int:
             return 0
         folder = args.out or (Run(args.runs[0]).figures if len(args.runs) == 1 else Path("figures"))
         figures = draw_rankings(rankings, folder)
+        if args.json:
+            sys.stdout.write(json.dumps(list(map(brief, rankings)), indent=1) + "\n")
+            return 0
         show(rankings)
         for figure in figures:
             print(figure)
@@ -93,16 +81,17 @@ def statistics_of(word: str) -> Statistics:
 
 def ranked(path: Path, args: Namespace, statistics: Statistics) -> dict[str, Any]:
     """The ranking of a run: made, and written into it, or (again) read."""
-    run = open_run(path)
-    if args.again:
-        return read_ranking(run)
-    settings, space = open_training(run)
+    with distributed.together():
+        run = open_run(path)
+        if args.again:
+            return read_ranking(run, statistics)
+        settings, space = open_training(run)
+        benchmark = None
+        if args.benchmark:
+            benchmark = read_benchmark(args.benchmark, space.choices, space.name, args.column)
     if args.root:
         settings = settings.model_copy(update={"data": settings.data.model_copy(update={"root": args.root})})
     use_threads(settings.threads)
-    benchmark = None
-    if args.benchmark:
-        benchmark = read_benchmark(args.benchmark, space.choices, space.name, args.column)
     paths = chosen_paths(space, benchmark, args.paths, args.seed)
     evaluator, facts = judge(run, settings, space, open_images(settings.data), statistics, args.images)
     say(f"{path}: judging {len(paths)} architectures by {facts['images']} images")
@@ -110,46 +99,3 @@ def ranked(path: Path, args: Namespace, statistics: Statistics) -> dict[str, Any
     if distributed.rank() == 0:
         write_ranking(run, ranking)
     return ranking
-
-
-def read_ranking(run: Run) -> dict[str, Any]:
-    """What ranking.json of a run holds. Raises UserError where there is none."""
-    path = run.path / "ranking.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; leave --again out to make it") from None
-    except (ValueError, OSError) as error:
-        raise UserError(f"{path}: not a ranking: {error}") from None
-
-
-def show(rankings: Sequence[dict[str, Any]]) -> None:
-    """A table on stdout, a ranking a row where there are several, else a measure a row."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    if len(rankings) == 1:
-        for title in ("measure", "value", "95% interval", "n"):
-            table.add_column(title, justify="left" if title == "measure" else "right")
-        only = rankings[0]
-        for name, title in MEASURES.items():
-            if only["measured"]:
-                number = only["measured"][name]
-                table.add_row(title, *cells(number), str(number["n"]))
-        score = only["score"]
-        table.add_row(
-            "mean one-shot", f"{fmean(score):.2f}", f"({min(score):.2f} to {max(score):.2f})", str(len(score))
-        )
-    else:
-        table.add_column("run")
-        for title in ("passes", *MEASURES.values(), "mean one-shot"):
-            table.add_column(title, justify="right")
-        for ranking in rankings:
-            numbers = [cells(ranking["measured"][name])[0] if ranking["measured"] else "" for name in MEASURES]
-            table.add_row(ranking["run"], f"{ranking['passes']:,}", *numbers, f"{fmean(ranking['score']):.2f}")
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
-
-
-def cells(number: dict[str, Any]) -> tuple[str, str]:
-    """Value and interval of a measure, or why there is none."""
-    if number["value"] is None:
-        return "–", number["reason"]
-    return f"{number['value']:.3f}", f"{number['low']:.3f} to {number['high']:.3f}"

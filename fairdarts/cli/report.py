@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from fairdarts.cli.recipe import verb_of
 from fairdarts.cli.words import Parser, cost_text, say
 from fairdarts.config import UserError, check, read_text, read_yaml
 from fairdarts.cost.count import count
@@ -74,7 +75,10 @@ def has_begun(path: Path) -> bool:
 def gathered(path: Path, name: str) -> Found:
     """All that a report says of a run."""
     run = open_run(path)
-    settings = check(SearchSettings, read_yaml(path / "settings.yaml"), path / "settings.yaml")
+    content = read_yaml(path / "settings.yaml")
+    if verb_of(content) == "supernet":
+        raise UserError(f"{path}: the training of a supernet; see `fairdarts rank` and `fairdarts draw`")
+    settings = check(SearchSettings, content, path / "settings.yaml")
     space = load_space(str(path / "space.yaml"))
     records = list(check_records(run.records(), space, str(run.metrics)))
     ended = verdict(records, settings.stopping)

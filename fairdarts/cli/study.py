@@ -64,8 +64,8 @@ class StudySettings(Settings):
         return self
 
 
-VERBS = {"search": (SEARCH, search), "supernet": (SUPERNET, supernet)}
-"""verb → its kind of run, and what runs it"""
+KINDS = {"search": SEARCH, "supernet": SUPERNET}
+"""verb → its kind of run"""
 
 
 class Job(NamedTuple):
@@ -120,7 +120,7 @@ def main(argv: Sequence[str]) -> int:
         ]
         try:
             with redirect_stdout(io.StringIO()):  # its genotype lies in the run
-                status = VERBS[job.verb][1](words, alone=True)
+                status = (search if job.verb == "search" else supernet)(words, alone=True)
         except UserError as error:
             say(f"{job.path.name}: {error}")
             failed.append(job.path.name)
@@ -157,7 +157,7 @@ def check_job(job: Job) -> None:
     """Raises UserError where a run could not begin, or has begun with other settings: before any of them runs."""
     if "seed" in job.changes:
         raise UserError(f"{job.path.name}: seed: a study's seeds stand in its file; leave --seed out")
-    kind = VERBS[job.verb][0]
+    kind = KINDS[job.verb]
     if (job.path / "settings.yaml").is_file():
         resumed_settings(kind, open_run(job.path), job.changes)
         return

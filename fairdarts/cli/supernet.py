@@ -4,6 +4,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from fairdarts.cli.begin import Kind, add_options, carry_out, free_path, read_words
@@ -16,6 +17,7 @@ from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
 from fairdarts.oneshot.train import check_fit, train
 from fairdarts.plot.supernet import draw_training
 from fairdarts.plot.tensorboard import log_training
+from fairdarts.ranking.lemma import uniform_variance
 from fairdarts.runtime import distributed
 from fairdarts.runtime.run import Run, create
 from fairdarts.runtime.stop import Stop
@@ -68,10 +70,16 @@ def finished(run: Run) -> bool:
 def summarize(settings: TrainingSettings, space: PathSpace, run: Run) -> None:
     """Says what the training has come to, and how to go on."""
     last = run.records()[-1]
-    counts = [count for own in last["updates"] for count in own]
+    points = [(len(own), sum(own)) for own in last["updates"]]
+    expected = fmean(uniform_variance(choices, updates) for choices, updates in points)
+    means = last["updates_mean"]
     say(f"space      {space.name}: {len(space.choices)} choice points, {size(space):,} paths")
     say(f"passes     {last['passes']:,} of {settings.data.batch_size} images, each forward and backward")
-    say(f"updates    {min(counts):,} to {max(counts):,} of a choice")
+    of_choice = f"{means[0]:,.0f}" if min(means) == max(means) else f"{min(means):,.0f} to {max(means):,.0f}"
+    say(
+        f"updates    {of_choice} of a choice, of variance {fmean(last['updates_variance']):,.1f} at a choice point; "
+        f"uniform sampling: {expected:,.1f}"
+    )
     if "watched" in last:
         mean, deviation = last["watched_mean"], last["watched_std"]
         say(f"accuracy   {mean:.1f} ± {deviation:.1f} % over {len(last['watched'])} paths, on held-out images")

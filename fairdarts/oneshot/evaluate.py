@@ -48,7 +48,10 @@ class Evaluator:
         self.known: dict[Path, float] = {}
 
     def __call__(self, paths: Iterable[Path]) -> list[float]:
-        """The accuracy of every path in percent. Several processes share out those that are not known yet."""
+        """The accuracy of every path in percent. Several processes share out those that are not known yet.
+
+        Raises UserError where an image cannot be read, as `distributed.together` does.
+        """
         paths = list(paths)
         new = sorted(set(paths) - self.known.keys())  # in this order, those that share most stand together
         if new:
@@ -60,7 +63,7 @@ class Evaluator:
         begin = min(distributed.rank() * share, len(paths))
         own = paths[begin : begin + share]
         hits = torch.zeros(len(paths), dtype=torch.float64)
-        with _untouched(self.supernet), torch.no_grad():
+        with distributed.together(), _untouched(self.supernet), torch.no_grad():
             hits[begin : begin + len(own)] = self._accuracies(own)
         distributed.sum_([hits])
         return hits.tolist()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from random import Random
-from statistics import fmean, pstdev
+from statistics import fmean, pstdev, pvariance
 from typing import Any, Protocol
 
 import torch
@@ -129,7 +129,9 @@ def train(
             times = at.finish_epoch(steps * settings.data.batch_size)
             passes = at.epoch * steps * sampler.passes
             record = {"epoch": at.epoch, "passes": passes, **means, "lr": learner.optimizer.param_groups[0]["lr"]}
-            record |= {"updates": [own.tolist() for own in updates], **times}
+            counts = [own.tolist() for own in updates]
+            record |= {"updates": counts, "updates_mean": list(map(fmean, counts))}
+            record |= {"updates_variance": list(map(pvariance, counts)), **times}
             if watched:
                 accuracies = watched(learner)
                 record |= {"watched": accuracies, "watched_mean": fmean(accuracies), "watched_std": pstdev(accuracies)}

@@ -1,6 +1,6 @@
 """Do supernets rank as the truth does? As FairNAS (arXiv:1907.01845v1), Fig. 8.
 
-A ranking is what a run's ranking.json holds: `truth` and `score` [n], stand-alone and one-shot accuracies of the same
+A ranking is what its file in the run holds: `truth` and `score` [n], stand-alone and one-shot accuracies of the same
 architectures in percent, the run's name and what it trained. Runs that differ in their seed share a `recipe`.
 """
 

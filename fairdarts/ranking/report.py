@@ -1,9 +1,10 @@
-"""How well does the supernet of a run rank? From its checkpoint and a benchmark to what ranking.json holds."""
+"""How well does the supernet of a run rank? From its checkpoint and a benchmark to what a ranking's file holds."""
 
 import json
 import math
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path as File
 from random import Random
 from typing import Any
 
@@ -25,6 +26,9 @@ from fairdarts.runtime.run import Run
 from fairdarts.runtime.seed import CALIBRATION, fold
 from fairdarts.spaces.paths import Path, PathSpace, path_space, random_path, size
 from fairdarts.spaces.space import load_space
+
+FIELDS = {"run", "recipe", "sampler", "seed", "passes", "batch_size", "images", "truth", "score", "measured"}
+"""what every ranking has"""
 
 
 def open_training(run: Run) -> tuple[TrainingSettings, PathSpace]:
@@ -60,10 +64,10 @@ def judge(
     if not held_out:
         raise UserError(f"{run.path}: data.train_portion 1.0: no images are held out to judge paths by")
     chosen = held_out_images(settings, held_out, images)
-    batches = list(still_batches(source, settings.data, chosen, device))
+    batches = partial(still_batches, source, settings.data, chosen, device)
     serve = server(source, settings.data, device, (0, 1))
     calibration = partial(serve, indices=trained, seed=fold(settings.seed, CALIBRATION), start=0)
-    evaluator = Evaluator(learner.supernet, lambda: batches, statistics, calibration, settings.compute.precision)
+    evaluator = Evaluator(learner.supernet, batches, statistics, calibration, settings.compute.precision)
 
     passes = next((record["passes"] for record in run.records() if record["epoch"] == epochs), 0)
     facts = {"run": run.path.name, "recipe": settings.name, "sampler": settings.sampler.kind, "seed": settings.seed}
@@ -74,7 +78,7 @@ def judge(
 def ranking_of(
     evaluator: Evaluator, facts: dict[str, Any], paths: Sequence[Path], benchmark: Benchmark | None, seed: int
 ) -> dict[str, Any]:
-    """What ranking.json holds: facts, paths, their one-shot accuracies and, with a benchmark, their truth and how well
+    """What the file holds: facts, paths, their one-shot accuracies and, with a benchmark, their truth and how well
     one ranks the other."""
     score = evaluator(paths)
     ranking = {**facts, "benchmark": None, "column": None, "paths": [list(path) for path in paths], "truth": None}
@@ -87,9 +91,28 @@ def ranking_of(
     return ranking
 
 
+def ranking_path(run: Run, statistics: Statistics) -> File:
+    """Where a run's ranking by some statistics of BatchNorm is kept: ranking-tracked.json, ranking-batch.json, …"""
+    return run.path / f"ranking-{statistics}.json"
+
+
 def write_ranking(run: Run, ranking: dict[str, Any]) -> None:
-    """Writes RUN/ranking.json, over an older one."""
-    write_atomically(run.path / "ranking.json", (json.dumps(ranking) + "\n").encode())
+    """Writes a ranking into its run, over an older one by the same statistics."""
+    write_atomically(ranking_path(run, ranking["statistics"]), (json.dumps(ranking) + "\n").encode())
+
+
+def read_ranking(run: Run, statistics: Statistics) -> dict[str, Any]:
+    """What `write_ranking` wrote. Raises UserError where there is none, or a damaged one."""
+    path = ranking_path(run, statistics)
+    try:
+        ranking = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; leave --again out to make it") from None
+    except (ValueError, OSError):
+        raise UserError(f"{path}: not a ranking; leave --again out to make it anew") from None
+    if not isinstance(ranking, dict) or not ranking.keys() >= FIELDS:
+        raise UserError(f"{path}: not a ranking; leave --again out to make it anew")
+    return ranking
 
 
 def _plain(number: dict[str, Any]) -> dict[str, Any]:

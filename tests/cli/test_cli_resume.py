@@ -14,7 +14,7 @@ import torch
 import yaml
 
 from fairdarts.cli import main
-from fairdarts.cli.progress import SearchProgress
+from fairdarts.cli.progress import RunProgress
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.position import TIMES
 from fairdarts.runtime.run import Run
@@ -40,7 +40,7 @@ def stopped(tiny_recipe: Path, monkeypatch, capsys) -> Callable[..., Path]:
                 os.kill(os.getpid(), number)
 
         with monkeypatch.context() as patch:
-            patch.setattr(SearchProgress, "step", step)
+            patch.setattr(RunProgress, "step", step)
             assert main(["search", "--config", str(tiny_recipe), "--out", "run"]) == 128 + number
         return Path("run")
 
@@ -198,7 +198,7 @@ def truncate(path: Path) -> None:
         (truncate, "run/checkpoints/last.pt: not a readable checkpoint"),
         (Path.unlink, "run/checkpoints/last.pt: no such checkpoint"),
         (lambda path: torch.save([1, 2], path), "run/checkpoints/last.pt: "),
-        (lambda path: torch.save({"images": 32}, path), "run/checkpoints/last.pt: not the checkpoint of a search"),
+        (lambda path: torch.save({"images": 32}, path), "run/checkpoints/last.pt: not the checkpoint of a run"),
     ],
 )
 def test_a_checkpoint_that_cannot_be_used_is_named(stopped, capsys, spoil, said: str):

@@ -1,0 +1,97 @@
+"""How `fairdarts rank` shows what it measured: a table on stdout, or JSON."""
+
+import sys
+from collections.abc import Sequence
+from statistics import fmean, stdev
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+MEASURES = {
+    "kendall": "τ",
+    "sparse_kendall": "sparse τ",
+    "kendall_of_top": "τ of top",
+    "spearman": "ρ",
+    "surpass_random": "P > R",
+    "truth_of_best": "truth of 3 best",
+    "one_shot_range": "δ one-shot",
+    "stand_alone_range": "δ stand-alone",
+    "range_gap": "λ",
+}
+"""what a ranking measures → what it is called"""
+
+
+def show(rankings: Sequence[dict[str, Any]]) -> None:
+    """Of one ranking, a measure a row; of several, a ranking a row, and where recipes ran with several seeds, their
+    means."""
+    if len(rankings) == 1:
+        _print(_alone(rankings[0]))
+        return
+    _print(_side_by_side(rankings))
+    groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for ranking in rankings:
+        groups.setdefault((ranking["recipe"], ranking["passes"]), []).append(ranking)
+    if len(groups) < len(rankings):
+        print()
+        _print(_means(groups))
+
+
+def brief(ranking: dict[str, Any]) -> dict[str, Any]:
+    """A ranking without its architectures."""
+    score = ranking["score"]
+    kept = {key: value for key, value in ranking.items() if key not in ("paths", "truth", "score")}
+    return kept | {"architectures": len(score), "one_shot_mean": fmean(score)}
+
+
+def _alone(ranking: dict[str, Any]) -> Table:
+    table = _table("measure", "value", "95% interval", "n")
+    for name, title in MEASURES.items() if ranking["measured"] else ():
+        number = ranking["measured"][name]
+        table.add_row(title, *_cells(number), str(number["n"]))
+    score = ranking["score"]
+    table.add_row("mean one-shot", f"{fmean(score):.2f}", f"({min(score):.2f} to {max(score):.2f})", str(len(score)))
+    return table
+
+
+def _side_by_side(rankings: Sequence[dict[str, Any]]) -> Table:
+    table = _table("run", "passes", *MEASURES.values(), "mean one-shot")
+    for ranking in rankings:
+        numbers = [_cells(ranking["measured"][name])[0] if ranking["measured"] else "" for name in MEASURES]
+        table.add_row(ranking["run"], f"{ranking['passes']:,}", *numbers, f"{fmean(ranking['score']):.2f}")
+    return table
+
+
+def _means(groups: dict[tuple[str, int], list[dict[str, Any]]]) -> Table:
+    table = _table("recipe: mean ± deviation over seeds", "passes", "seeds", *MEASURES.values(), "mean one-shot")
+    for (recipe, passes), own in groups.items():
+        columns = [[ranking["measured"][name]["value"] for ranking in own if ranking["measured"]] for name in MEASURES]
+        columns.append([fmean(ranking["score"]) for ranking in own])
+        table.add_row(recipe, f"{passes:,}", str(len(own)), *map(_mean, columns))
+    return table
+
+
+def _mean(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return "–"
+    return f"{fmean(known):.3f}" + (f" ± {stdev(known):.3f}" if len(known) > 1 else "")
+
+
+def _cells(number: dict[str, Any]) -> tuple[str, str]:
+    """Value and interval of a measure, or why there is none."""
+    if number["value"] is None:
+        return "–", number["reason"]
+    return f"{number['value']:.3f}", f"{number['low']:.3f} to {number['high']:.3f}"
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(first)
+    for title in others:
+        table.add_column(title, justify="right")
+    return table
+
+
+def _print(table: Table) -> None:
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240, highlight=False).print(table)

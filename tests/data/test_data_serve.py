@@ -1,0 +1,180 @@
+"""Images as they are: served once each, from files or from memory, and what a network is judged by."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import TensorDataset
+
+from fairdarts.config import UserError
+from fairdarts.data.serve import server, still_batches
+from fairdarts.data.settings import Digits, Folder, ImageNet
+from fairdarts.data.sources import IMAGENET_STATISTICS, Source, in_memory, open_source
+from fairdarts.data.split import fingerprint, halves
+from fairdarts.data.transforms import evaluation_transform
+
+SERVED = {"batch_size": 4, "workers": 0}
+PORTIONED = {**SERVED, "train_portion": 0.5, "cutout": 0}
+CPU = torch.device("cpu")
+
+
+def folder(root: Path, memory: bool = False, size: int = 16) -> Folder:
+    return Folder(kind="folder", root=str(root), image_size=size, in_memory=memory, **PORTIONED)
+
+
+def write(root: Path, sizes: list[tuple[int, int]]) -> Path:
+    """Class folders a and b, each with an image of noise of every (width, height)."""
+    random = np.random.default_rng(0)
+    for label in "ab":
+        (root / label).mkdir(parents=True)
+        for number, (width, height) in enumerate(sizes):
+            pixels = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / label / f"{number}.png")
+    return root
+
+
+def served(settings: Folder | Digits | ImageNet, indices: list[int]) -> tuple[list[int], Tensor, Tensor]:
+    """Sizes of the batches, and all images and labels."""
+    batches = list(still_batches(open_source(settings), settings, indices, CPU))
+    images, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    return [len(labels) for _, labels in batches], images, labels
+
+
+@pytest.mark.parametrize(
+    ("size", "sizes"), [(16, [(16, 16)] * 3), (12, [(16, 16), (24, 24), (12, 12)]), (16, [(5, 5), (16, 16), (40, 40)])]
+)
+def test_square_images_are_the_same_from_memory(tmp_path: Path, size: int, sizes: list[tuple[int, int]]):
+    root, order = write(tmp_path, sizes), [5, 0, 3, 1, 4, 2]
+    for one, other in zip(*(served(folder(root, memory, size), order) for memory in (False, True)), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_images_of_a_source_s_size_are_kept_pixel_by_pixel(tmp_path: Path):
+    source = open_source(folder(write(tmp_path, [(16, 16)] * 2), memory=True))
+    assert isinstance(source.dataset, TensorDataset)
+    images, labels = source.dataset.tensors
+    assert images.dtype == torch.uint8
+    assert images.is_contiguous(memory_format=torch.channels_last)
+    for own, path in zip(images, sorted(tmp_path.glob("*/*.png")), strict=True):
+        assert np.array_equal(own.permute(1, 2, 0), np.asarray(Image.open(path)))
+    assert labels.tolist() == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(("width", "height"), [(16, 24), (24, 16), (17, 16)])
+def test_of_other_images_the_centre_is_kept(tmp_path: Path, width: int, height: int):
+    root = write(tmp_path, [(width, height)])
+    images = open_source(folder(root, memory=True)).dataset.tensors[0]
+    for own, path in zip(images, sorted(root.glob("*/*.png")), strict=True):
+        left, top = round((width - 16) / 2), round((height - 16) / 2)
+        expected = Image.open(path).crop((left, top, left + 16, top + 16))
+        assert np.array_equal(own.permute(1, 2, 0), np.asarray(expected))
+
+
+def test_the_shorter_side_is_resized_first(tmp_path: Path):
+    """Black, white, black, of which the middle square is the centre: none of the black is left."""
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        pixels = np.zeros((32, 96, 3), dtype=np.uint8)
+        pixels[:, 30:66] = 255
+        Image.fromarray(pixels).save(tmp_path / label / "0.png")
+    images = open_source(folder(tmp_path, memory=True)).dataset.tensors[0]
+    assert images.shape == (2, 3, 16, 16)
+    assert bool((images == 255).all())
+
+
+def test_in_memory_a_source_is_else_the_same(tmp_path: Path):
+    root = write(tmp_path, [(16, 16), (20, 30), (16, 16)])
+    files, memory = (open_source(folder(root, kept)) for kept in (False, True))
+    assert fingerprint(files) == fingerprint(memory)
+    assert files.listing in fingerprint(memory)
+    assert files._replace(dataset=None) == memory._replace(dataset=None)
+    assert halves(folder(root), files, 0) == halves(folder(root, True), memory, 0)
+    assert [label for _, label in memory.dataset] == [label for _, label in files.dataset]
+
+
+@pytest.mark.parametrize("content", [b"", b"not an image"])
+def test_a_broken_file_is_named_when_images_are_read(tmp_path: Path, content: bytes):
+    broken = write(tmp_path, [(16, 16)] * 3) / "b" / "1.png"
+    broken.write_bytes(content)
+    source = open_source(folder(tmp_path))  # whose images are not opened yet
+    for read in (
+        lambda: open_source(folder(tmp_path, memory=True)),
+        lambda: in_memory(source),
+        lambda: list(still_batches(source, folder(tmp_path), [0, 1, 4], CPU)),
+    ):
+        with pytest.raises(UserError) as error:
+            read()
+        assert str(error.value) == f"{broken}: cannot be decoded as an image"
+
+
+def test_training_batches_come_from_memory(tmp_path: Path):
+    """With other augmentation than files, but of the same images in the same order."""
+    root = write(tmp_path, [(16, 16)] * 8)
+    labels = []
+    for memory in (False, True):
+        settings = folder(root, memory)
+        stream = server(open_source(settings), settings, CPU, (0, 1))(indices=list(range(16)), seed=3, start=5)
+        labels.append([next(stream)[1].tolist() for _ in range(6)])
+        stream.close()
+    assert labels[0] == labels[1]
+
+
+def test_every_index_is_served_once_in_order():
+    settings = Digits(kind="digits", **PORTIONED)
+    indices = [*range(20, 0, -2), 20]
+    sizes, images, labels = served(settings, indices)
+    source = open_source(settings)
+    assert sizes == [4, 4, 3]
+    for image, label, index in zip(images, labels, indices, strict=True):
+        pixels, expected = source.dataset[index]
+        torch.testing.assert_close(image, (pixels / 255 - source.mean[0]) / source.std[0])
+        assert label == expected
+    assert list(still_batches(source, settings, [], CPU)) == []
+
+
+IMAGENET = Source(None, (), 224, *IMAGENET_STATISTICS)
+
+
+def levels(image: Tensor) -> Tensor:
+    """A normalized image's values from 0 to 255."""
+    mean, std = (torch.tensor(values)[:, None, None] for values in IMAGENET_STATISTICS)
+    return (image * std + mean) * 255
+
+
+@pytest.mark.parametrize(("width", "height"), [(256, 256), (300, 256), (256, 400)])
+def test_of_imagenet_s_images_the_shorter_side_becomes_256_and_the_centre_is_224(width: int, height: int):
+    settings = ImageNet(kind="imagenet", root="images", **SERVED)
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    out = evaluation_transform(IMAGENET, settings)(Image.fromarray(pixels))
+    assert out.dtype == torch.float32
+    top, left = round((height - 224) / 2), round((width - 224) / 2)
+    expected = torch.from_numpy(pixels[top : top + 224, left : left + 224]).permute(2, 0, 1).float()
+    torch.testing.assert_close(levels(out), expected, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(("size", "resized"), [(224, 256), (112, 128), (160, 182), (48, 54), (4, 4)])
+def test_the_share_that_the_centre_has_is_the_same_at_other_sizes(size: int, resized: int):
+    """Of an image twice as large as it becomes, whose columns are their numbers, the middle is seen."""
+    settings = ImageNet(kind="imagenet", root="images", image_size=size, **SERVED)
+    ramp = np.linspace(0, 255, 2 * resized).round().astype(np.uint8)
+    picture = Image.fromarray(np.broadcast_to(ramp, (2 * resized, 2 * resized)).copy()).convert("RGB")
+    out = levels(evaluation_transform(IMAGENET._replace(image=size), settings)(picture))
+    assert out.shape == (3, size, size)
+    margin = (resized - size) / 2
+    seen = [(margin + 0.5) * 2 * 255 / (2 * resized), (margin + size - 0.5) * 2 * 255 / (2 * resized)]
+    slack = 255 / resized  # of half a pixel on either side, and rounding
+    assert [float(out[0, 0, 0]), float(out[0, 0, -1])] == pytest.approx(seen, abs=slack + 1)
+
+
+@pytest.mark.parametrize(("width", "height"), [(16, 16), (30, 20), (7, 9)])
+def test_other_images_are_seen_whole(width: int, height: int):
+    source = IMAGENET._replace(image=16)
+    half = np.zeros((height, width, 3), dtype=np.uint8)
+    half[:, (width + 1) // 2 :] = 255
+    out = levels(evaluation_transform(source, folder(Path("images")))(Image.fromarray(half)))
+    assert out.shape == (3, 16, 16)
+    assert float(out[:, :, :4].max()) < 1
+    assert float(out[:, :, -4:].min()) > 254

@@ -1,0 +1,188 @@
+"""The supernet's parts for NAS-Bench-201 against stand-alone networks with the same weights, in float64."""
+
+from random import Random
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fairdarts.genotype import EdgeGenotype
+from fairdarts.networks.nasbench201 import Bench201Network, Cell
+from fairdarts.ops.nasbench201 import Reduction
+from fairdarts.spaces.space import load_space
+from fairdarts.supernet.bench import BenchCell, Fixed, bench_stages, bench_stem, bench_tail
+
+SPACE = load_space("nasbench201")
+TINY = SPACE.model_copy(update={"channels": 3, "cells": 2})
+NONE, SKIP, CONV1, CONV3, POOL = range(5)
+RANDOM = Random(0)
+PATHS = [
+    (CONV3,) * 6,
+    (CONV3, CONV1, CONV3, SKIP, POOL, CONV1),
+    (NONE, CONV3, CONV1, SKIP, CONV3, POOL),  # a convolution and a pooling read zeros
+    (NONE, NONE, CONV1, POOL, SKIP, CONV3),
+    (CONV1, POOL, POOL, POOL, NONE, POOL),
+    (CONV3, CONV3, CONV3, SKIP, NONE, NONE),  # nodes that nothing reads
+    (CONV3, CONV3, CONV3, NONE, NONE, NONE),  # nothing reaches the output
+    *(tuple(RANDOM.choices(range(5), k=6)) for _ in range(6)),
+]
+
+
+def single(path: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    return tuple((choice,) for choice in path)
+
+
+def shaken(module: nn.Module) -> nn.Module:
+    """The module in float64, its BatchNorms with weights that matter."""
+    for norm in module.modules():
+        if isinstance(norm, nn.BatchNorm2d) and norm.affine:
+            nn.init.normal_(norm.weight)
+            nn.init.normal_(norm.bias)
+    return module.double()
+
+
+def cell_of(channels: int = 3, affine: bool = True) -> BenchCell:
+    torch.manual_seed(0)
+    return shaken(BenchCell(SPACE, channels, affine))
+
+
+def alone(cell: BenchCell, path: tuple[int, ...]) -> Cell:
+    """The stand-alone cell of a path, with copies of the supernet's weights."""
+    built = Cell(tuple(SPACE.candidates[choice] for choice in path), SPACE.edges, 3).double()
+    for op, own, choice in zip(built.ops, cell.candidates, path, strict=True):
+        op.load_state_dict(own[choice].state_dict())
+    return built
+
+
+def image(*shape: int) -> Tensor:
+    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+
+def gradients(out: Tensor, wanted: list[Tensor]) -> list[Tensor]:
+    """Those of Σ out · cos(out), zeros where there is none."""
+    if not out.requires_grad:
+        return [torch.zeros_like(one) for one in wanted]
+    return list(torch.autograd.grad((out * out.cos()).sum(), wanted, materialize_grads=True))
+
+
+@pytest.mark.parametrize("path", PATHS, ids=str)
+def test_a_cell_under_one_path_is_the_stand_alone_cell(path: tuple[int, ...]):
+    cell = cell_of()
+    plain, chosen = alone(cell, path), single(path)
+    outcomes = []
+    for out_of, weights in (
+        (
+            lambda x: cell(x, chosen),
+            [w for own, c in zip(cell.candidates, path, strict=True) for w in own[c].parameters()],
+        ),
+        (plain, list(plain.parameters())),
+    ):
+        x = image(4, 3, 5, 4).requires_grad_()
+        out = out_of(x)
+        outcomes.append([out, *gradients(out, [x, *weights])])
+    for one, other in zip(*outcomes, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-11)
+    for own, choice, op in zip(cell.candidates, path, plain.ops, strict=True):  # statistics have moved alike
+        for one, other in zip(own[choice].buffers(), op.buffers(), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("path", PATHS[:4], ids=str)
+def test_the_whole_supernet_under_one_path_is_the_stand_alone_network(path: tuple[int, ...]):
+    torch.manual_seed(0)
+    stem, stages, tail = bench_stem(TINY, 2), nn.ModuleList(bench_stages(TINY)), bench_tail(TINY, 4)
+    whole = shaken(nn.ModuleList([stem, stages, tail]))
+    names = tuple(SPACE.candidates[choice] for choice in path)
+    genotype = EdgeGenotype(schema=1, name="n", space="nasbench201", source="", edges=names)
+    network = Bench201Network(genotype, TINY, classes=4, in_channels=2).double()
+    network.stem.load_state_dict(stem.state_dict())
+    network.tail.load_state_dict(tail.state_dict())
+    for stage, own in zip(network.stages, stages, strict=True):
+        if isinstance(own, Fixed):
+            stage.load_state_dict(own.module.state_dict())
+        else:
+            stage.load_state_dict(alone_state(own, path))
+    x, labels = image(4, 2, 8, 8), torch.tensor([0, 1, 2, 3])
+    for module in (whole, network):
+        module.train()
+    y = stem(x)
+    for stage in stages:
+        y = stage(y, tuple((path[point],) for point in stage.points))
+    F.cross_entropy(tail(y), labels).backward()
+    logits = network(x)
+    F.cross_entropy(logits, labels).backward()
+    torch.testing.assert_close(tail(y), network.tail(network.stages(network.stem(x))), rtol=1e-9, atol=1e-10)
+    torch.testing.assert_close(stem[0].weight.grad, network.stem[0].weight.grad, rtol=1e-8, atol=1e-10)
+    torch.testing.assert_close(tail[-1].weight.grad, network.tail[-1].weight.grad, rtol=1e-8, atol=1e-10)
+
+
+def alone_state(cell: BenchCell, path: tuple[int, ...]) -> dict[str, Tensor]:
+    """The state of the stand-alone cell of a path."""
+    chosen = zip(cell.candidates, path, strict=True)
+    return {
+        f"ops.{edge}.{key}": value
+        for edge, (own, choice) in enumerate(chosen)
+        for key, value in own[choice].state_dict().items()
+    }
+
+
+def test_stages_and_the_choice_points_they_read():
+    stages = bench_stages(SPACE)
+    kinds = [type(stage) for stage in stages]
+    assert kinds == [*[BenchCell] * 5, Fixed, *[BenchCell] * 5, Fixed, *[BenchCell] * 5]
+    for stage in stages:
+        assert stage.points == (() if isinstance(stage, Fixed) else tuple(range(6)))
+    cells = [stage for stage in stages if isinstance(stage, BenchCell)]
+    widths = [cell.candidates[0][CONV3].conv.out_channels for cell in cells]
+    assert widths == [16] * 5 + [32] * 5 + [64] * 5
+    assert type(stages[5].module) is Reduction
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_affine_is_that_of_the_candidates_alone(affine: bool):
+    for stage in bench_stages(TINY, affine):
+        found = {module.affine for module in stage.modules() if isinstance(module, nn.BatchNorm2d)}
+        assert found == {affine or isinstance(stage, Fixed)}
+
+
+def test_several_active_choices_of_an_edge_give_their_mean():
+    cell, x = cell_of().eval(), image(2, 3, 5, 5)
+    chosen = ((CONV3, SKIP, NONE), (POOL,), (CONV1, CONV3), (NONE,), (SKIP, POOL), (NONE, NONE, CONV1, SKIP))
+    states = [x]
+    for node in (1, 2, 3):
+        value = torch.zeros_like(x)
+        for own, active, (target, source) in zip(cell.candidates, chosen, SPACE.edges, strict=True):
+            if target == node:
+                value = value + sum(own[choice](states[source]) for choice in active) / len(active)
+        states.append(value)
+    torch.testing.assert_close(cell(x, chosen), states[-1], rtol=1e-12, atol=1e-12)
+
+
+def test_active_modules_are_those_that_run_and_only_their_weights_have_gradients():
+    cell = cell_of()
+    chosen = ((CONV3,), (NONE,), (CONV1, POOL), (SKIP,), (CONV1,), (CONV3,))
+    active = list(cell.active(chosen))
+    expected = [(0, CONV3), (2, CONV1), (2, POOL), (3, SKIP), (4, CONV1), (5, CONV3)]
+    assert [id(module) for module in active] == [id(cell.candidates[edge][choice]) for edge, choice in expected]
+    cell(image(2, 3, 4, 4), chosen).sum().backward()
+    own = {id(weight) for module in active for weight in module.parameters()}
+    assert {id(weight) for weight in cell.parameters() if weight.grad is not None} == own
+    moved = {id(norm) for norm in cell.modules() if isinstance(norm, nn.BatchNorm2d) and norm.num_batches_tracked}
+    assert moved == {id(module.bn) for module in active if hasattr(module, "bn")}
+    fixed = Fixed(Reduction(2))
+    assert list(fixed.active(())) == [fixed.module]
+    assert fixed(torch.ones(2, 2, 4, 4), ()).shape == (2, 4, 2, 2)
+
+
+def test_edges_of_one_node_share_its_relu_and_its_pooling(monkeypatch: pytest.MonkeyPatch):
+    cell, calls = cell_of(), {"relu": 0, "avg_pool2d": 0}
+    for name, plain in (("relu", F.relu), ("avg_pool2d", F.avg_pool2d)):
+
+        def counted(*args: object, name: str = name, plain: object = plain, **kwargs: object) -> Tensor:
+            calls[name] += 1
+            return plain(*args, **kwargs)
+
+        monkeypatch.setattr(F, name, counted)
+    cell(image(2, 3, 4, 4), single((CONV3, CONV1, POOL, CONV3, POOL, POOL)))
+    assert calls == {"relu": 1, "avg_pool2d": 2}  # three convolutions read node 0, two poolings node 1, one node 2

@@ -1,0 +1,116 @@
+"""The supernet of paths against stand-alone networks with the same weights, in float64."""
+
+from random import Random
+
+import pytest
+import torch
+import torch.nn.functional as F
+from one_shot import BENCH, CHAIN, CLASSES, DEAD, IRREGULAR, SPACES, batches_of, supernet_of
+from torch import Tensor, nn
+
+from fairdarts.networks.chain import ChainNetwork
+from fairdarts.networks.nasbench201 import Bench201Network
+from fairdarts.ops.cell import Zero
+from fairdarts.spaces.chain import ChainSpace
+from fairdarts.spaces.paths import Path, PathSpace, genotype_of, random_path
+from fairdarts.supernet.bench import Fixed
+from fairdarts.supernet.path import PathSupernet, norms, path_supernet, subnet
+
+RANDOM = Random(0)
+CASES = [(name, random_path(space, RANDOM)) for name, space in SPACES.items() for _ in range(4)]
+CASES += [("chain", (0, 0, 0, 0)), ("irregular", (0, 0, 0, 4)), *(("bench", path) for path in DEAD)]
+IDS = ["-".join([name, *map(str, path)]) for name, path in CASES]
+
+
+def alone(supernet: PathSupernet, path: Path, space: PathSpace) -> tuple[nn.Module, dict[nn.Module, nn.Module]]:
+    """The stand-alone network of a path with the supernet's weights, and which part of it has those of which part."""
+    kind = ChainNetwork if isinstance(space, ChainSpace) else Bench201Network
+    network = kind(genotype_of(path, space, "n", ""), space, CLASSES).double()
+    parts = {network.stem: supernet.stem}
+    if isinstance(network, ChainNetwork):
+        for layer, stage, index in zip(network.layers, supernet.stages, path, strict=True):
+            (module,) = layer.choices.values()
+            parts[module] = stage.candidates[index]
+        parts |= {network.head: supernet.tail.head, network.classifier: supernet.tail.classifier}
+    else:
+        for own, stage in zip(network.stages, supernet.stages, strict=True):
+            if isinstance(stage, Fixed):
+                parts[own] = stage.module
+            else:
+                parts |= {op: stage.candidates[edge][path[edge]] for edge, op in enumerate(own.ops)}
+        parts[network.tail] = supernet.tail
+    for own, part in parts.items():
+        own.load_state_dict(part.state_dict())
+    return network, parts
+
+
+def gradient(weight: Tensor) -> Tensor:
+    return torch.zeros_like(weight) if weight.grad is None else weight.grad
+
+
+@pytest.mark.parametrize("train", [True, False], ids=["train", "eval"])
+@pytest.mark.parametrize(("name", "path"), CASES, ids=IDS)
+def test_a_path_is_its_stand_alone_network(name: str, path: Path, train: bool):
+    supernet = supernet_of(SPACES[name]).train(train)
+    network, parts = alone(supernet, path, SPACES[name])
+    ((images, labels),) = batches_of(1)
+    logits, expected = supernet(images, subnet(path)), network.train(train)(images)
+    torch.testing.assert_close(logits, expected, rtol=1e-10, atol=1e-11)
+    for out in (logits, expected):
+        F.cross_entropy(out, labels).backward()
+    touched = set()
+    for own, part in parts.items():
+        for one, other in zip(part.parameters(), own.parameters(), strict=True):
+            torch.testing.assert_close(gradient(one), gradient(other), rtol=1e-8, atol=1e-10)
+            touched.add(one)
+        for one, other in zip(part.buffers(), own.buffers(), strict=True):  # statistics have moved alike
+            torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+    assert all(weight.grad is None for weight in supernet.parameters() if weight not in touched)
+
+
+@pytest.mark.parametrize("chosen", [((0,), (1, 2), (0, 1, 2), (1,)), ((0, 1, 2),) * 4], ids=str)
+def test_several_active_choices_give_their_mean(chosen: tuple[tuple[int, ...], ...]):
+    supernet = supernet_of(CHAIN).eval()
+    ((images, _),) = batches_of(1)
+    x = supernet.stem(images)
+    for stage, active in zip(supernet.stages, chosen, strict=True):
+        x = torch.stack([stage.candidates[index](x) for index in active]).mean(0)
+    torch.testing.assert_close(supernet(images, chosen), supernet.tail(x), rtol=1e-12, atol=1e-12)
+
+
+def test_several_active_choices_of_an_edge_give_their_mean():
+    """Where all edges but the last are `none`, the mean of `none` and a convolution is half the convolution."""
+    supernet = supernet_of(BENCH).eval()
+    ((images, _),) = batches_of(1)
+    x = supernet.stem(images)
+    for stage in supernet.stages:
+        x = stage(x) if isinstance(stage, Fixed) else stage.candidates[3][3](x) / 2
+    chosen = ((0,), (0,), (0,), (0, 3), (0,), (0,))
+    torch.testing.assert_close(supernet(images, chosen), supernet.tail(x), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "path"), CASES, ids=IDS)
+def test_the_modules_that_run_are_named(name: str, path: Path):
+    supernet = supernet_of(SPACES[name]).eval()
+    active = list(supernet.active(subnet(path)))
+    assert active[-1] is supernet.tail
+    _, parts = alone(supernet, path, SPACES[name])
+    behind = {part for part in parts.values() if part is not supernet.stem and not isinstance(part, Zero)}
+    tail = {supernet.tail, *supernet.tail.children()} if isinstance(SPACES[name], ChainSpace) else set()
+    assert set(active) - tail == behind - tail
+    assert len(active) == len(set(active))
+
+
+def test_what_all_paths_share_is_stem_tail_and_fixed_stages():
+    chain, bench = supernet_of(CHAIN), supernet_of(BENCH)
+    assert list(chain.shared()) == [chain.stem, chain.tail]
+    fixed = [stage for stage in bench.stages if isinstance(stage, Fixed)]
+    assert len(fixed) == 2
+    assert list(bench.shared()) == [bench.stem, *fixed, bench.tail]
+
+
+def test_norms_are_found_at_any_depth():
+    supernet = path_supernet(IRREGULAR, CLASSES, in_channels=1)
+    assert norms([supernet]) == [part for part in supernet.modules() if isinstance(part, nn.BatchNorm2d)]
+    assert [len(norms([candidate])) for candidate in supernet.stages[1].candidates] == [0, 3, 2]
+    assert supernet(torch.zeros(2, 1, 8, 8), subnet((0, 0, 0, 0))).shape == (2, CLASSES)
