@@ -15,9 +15,7 @@ Edge = tuple[str, int, int]
 CELLS = ("normal", "reduce")
 
 
-class CellGenotype(Settings):
-    """An architecture of two cells. A node may have any number of inputs."""
-
+class _Architecture(Settings):
     schema_version: Literal[1] = Field(default=1, alias="schema")
     """version of this file format"""
     name: str
@@ -26,40 +24,29 @@ class CellGenotype(Settings):
     """the search space it was found in"""
     source: str
     """where it comes from: paper and table, or the run"""
+
+
+class CellGenotype(_Architecture):
+    """An architecture of two cells. A node may have any number of inputs."""
+
     normal: tuple[Edge, ...]
     """the normal cell: operation, node, input"""
     reduce: tuple[Edge, ...]
     """the reduction cell: operation, node, input"""
 
 
-class ChainGenotype(Settings):
+class ChainGenotype(_Architecture):
     """An architecture of layers, one after another."""
 
-    schema_version: Literal[1] = Field(default=1, alias="schema")
-    """version of this file format"""
-    name: str
-    """what it is called"""
-    space: str
-    """the search space it was found in"""
-    source: str
-    """where it comes from: paper and table, or the run"""
     notes: tuple[str, ...] = ()
     """what its derivation had to decide, layer by layer"""
     layers: tuple[tuple[str, ...], ...]
     """of every layer its choices, whose outputs are summed; none where the layer is removed"""
 
 
-class EdgeGenotype(Settings):
+class EdgeGenotype(_Architecture):
     """An architecture of one cell, of every edge of which an operation is chosen, `none` included."""
 
-    schema_version: Literal[1] = Field(default=1, alias="schema")
-    """version of this file format"""
-    name: str
-    """what it is called"""
-    space: str
-    """the search space it was found in"""
-    source: str
-    """where it comes from: paper and table, or the run"""
     edges: tuple[str, ...]
     """the operation of every edge, in the space's order"""
 

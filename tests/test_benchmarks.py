@@ -53,3 +53,23 @@ def test_loaders_are_measured_in_pairs(tmp_path: Path):
     for low, median, high in [*result["seconds_quartiles"].values(), *result["ratio_quartiles"].values()]:
         assert 0 < low <= median <= high
     assert result["command"].endswith(" ".join(words))
+
+
+def test_the_fair_step_agrees_with_m_plain_passes_and_is_measured(tmp_path: Path):
+    words = ["--space", "nas-bench-macro-small", "--batch", "4", "--image", "16", "--pairs", "2"]
+    words += ["--out", str(tmp_path / "result.json")]
+    subprocess.run([sys.executable, str(ROOT / "benchmarks" / "fair_step.py"), *words], check=True)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert 0 < result["difference_float64"] < 1e-10
+    assert result["steps"].keys() == {"plain", "plain channels_last", "float32"}
+    assert result["steps"]["plain"]["ratio_quartiles"] == [1, 1, 1]
+    assert result["passes"] == 3
+
+
+def test_judging_by_the_tree_of_paths_finds_the_same_accuracies(tmp_path: Path):
+    words = ["--spaces", "nas-bench-macro-small", "--paths", "12", "--batch", "4", "--image", "16", "--pairs", "2"]
+    words += ["--out", str(tmp_path / "result.json")]
+    subprocess.run([sys.executable, str(ROOT / "benchmarks" / "judging.py"), *words], check=True)
+    (space,) = json.loads((tmp_path / "result.json").read_text())["spaces"].values()
+    assert space["paths"] == 12
+    assert 0 < space["branches"] < 1

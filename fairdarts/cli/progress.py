@@ -74,6 +74,26 @@ class RunProgress:
         )
 
 
+class Watcher:
+    """Shows a run on the terminal and in TensorBoard; `log` writes a record to the writer."""
+
+    def __init__(self, progress: RunProgress, writer: Any, log: Callable[[Any, dict[str, Any]], None]):
+        self.step, self.progress, self.writer, self.log = progress.step, progress, writer, log
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        self.progress.epoch(record)
+        self.log(self.writer, record)
+        self.writer.flush()
+
+
+class Silence:
+    """Shows nothing: what watches in all processes but the first."""
+
+    def step(self, *_: Any) -> None: ...
+
+    def epoch(self, record: dict[str, Any]) -> None: ...
+
+
 def search_progress(settings: SearchSettings, space: Space) -> RunProgress:
     """Loss, accuracy and dominant operations of a search."""
 

@@ -4,12 +4,12 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from fairdarts.cli.begin import Kind, add_options, carry_out, free_path, read_words
 from fairdarts.cli.draw import figures_of
-from fairdarts.cli.progress import RunProgress, search_progress
+from fairdarts.cli.progress import Silence, Watcher, search_progress
 from fairdarts.cli.recipe import help_text, open_images
 from fairdarts.cli.summary import summarize
 from fairdarts.cli.words import Parser, command, say
@@ -73,32 +73,12 @@ def run_search(args: Namespace, rest: Sequence[str]) -> int:
     return 0
 
 
-class _Watcher:
-    """Shows a search on the terminal and in TensorBoard."""
-
-    def __init__(self, progress: RunProgress, writer: Any, space: Space):
-        self.step, self.progress, self.writer, self.space = progress.step, progress, writer, space
-
-    def epoch(self, record: dict[str, Any]) -> None:
-        self.progress.epoch(record)
-        log_epoch(self.writer, record, self.space)
-        self.writer.flush()
-
-
-class _Silence:
-    """Shows nothing."""
-
-    def step(self, *_: Any) -> None: ...
-
-    def epoch(self, record: dict[str, Any]) -> None: ...
-
-
 def watched_search(
     settings: SearchSettings, space: Space, source: Source, run: Run, stop: Stop, resume: bool
 ) -> Genotype:
     """The search, with its progress shown by the first process."""
     if distributed.rank() > 0:
-        return search(settings, space, source, run, _Silence(), stop, resume)
+        return search(settings, space, source, run, Silence(), stop, resume)
     from torch.utils.tensorboard import SummaryWriter  # takes a second to import, and only a search needs it
 
     purge = len(run.records()) if resume else None
@@ -106,4 +86,6 @@ def watched_search(
         SummaryWriter(run.path / "tensorboard", purge_step=purge) as writer,
         search_progress(settings, space) as progress,
     ):
-        return search(settings, space, source, run, _Watcher(progress, writer, space), stop, resume)
+        return search(
+            settings, space, source, run, Watcher(progress, writer, partial(log_epoch, space=space)), stop, resume
+        )

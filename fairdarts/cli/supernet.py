@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from fairdarts.cli.begin import Kind, add_options, carry_out, free_path, read_words
-from fairdarts.cli.progress import RunProgress, training_progress
+from fairdarts.cli.progress import Silence, Watcher, training_progress
 from fairdarts.cli.recipe import help_text, open_images
 from fairdarts.cli.words import Parser, command, say
 from fairdarts.config import read_yaml
@@ -88,30 +87,10 @@ def summarize(settings: TrainingSettings, space: PathSpace, run: Run) -> None:
     say(f"continue   {command('rank', run.path, '--benchmark', 'FILE')}")
 
 
-class _Watcher:
-    """Shows a training on the terminal and in TensorBoard."""
-
-    def __init__(self, progress: RunProgress, writer: Any):
-        self.step, self.progress, self.writer = progress.step, progress, writer
-
-    def epoch(self, record: dict[str, Any]) -> None:
-        self.progress.epoch(record)
-        log_training(self.writer, record)
-        self.writer.flush()
-
-
-class _Silence:
-    """Shows nothing."""
-
-    def step(self, *_: Any) -> None: ...
-
-    def epoch(self, record: dict[str, Any]) -> None: ...
-
-
 def watched(settings: TrainingSettings, space: PathSpace, source: Source, run: Run, stop: Stop, resume: bool) -> None:
     """The training, with its progress shown by the first process."""
     if distributed.rank() > 0:
-        return train(settings, space, source, run, _Silence(), stop, resume)
+        return train(settings, space, source, run, Silence(), stop, resume)
     from torch.utils.tensorboard import SummaryWriter  # takes a second to import, and only a run needs it
 
     purge = len(run.records()) + 1 if resume else None
@@ -119,4 +98,4 @@ def watched(settings: TrainingSettings, space: PathSpace, source: Source, run: R
         SummaryWriter(run.path / "tensorboard", purge_step=purge) as writer,
         training_progress(settings) as progress,
     ):
-        return train(settings, space, source, run, _Watcher(progress, writer), stop, resume)
+        return train(settings, space, source, run, Watcher(progress, writer, log_training), stop, resume)

@@ -16,7 +16,7 @@ class _Data(Settings):
 
 class _Portioned(_Data):
     train_portion: float = Field(gt=0, le=1)
-    """share of the training set that trains the weights; the rest trains the architecture"""
+    """share of the training set that trains the weights; the rest trains the architecture, or judges paths"""
     cutout: int = Field(ge=0)
     """side of the square that cutout blanks, in pixels; 0 for none"""
 
@@ -74,7 +74,7 @@ class ImageNet(_Data):
     image_size: int = Field(default=224, ge=4)
     """height and width of the images, in pixels"""
     held_out: int = Field(default=50, ge=1)
-    """images of every class that train the architecture; the rest trains the weights"""
+    """images of every class that train the architecture, or judge paths; the rest trains the weights"""
     crop_scale: tuple[float, float] = (0.08, 1.0)
     """smallest and largest share of an image's area that a random resized crop takes"""
     color_jitter: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from fairdarts.config import Settings
 from fairdarts.data.settings import DataSettings
-from fairdarts.runtime.compute import Compute
+from fairdarts.runtime.settings import Compute, RunSettings
 
 MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.accumulate", "compute.parallel")
 """What a resumed training may be told anew: where its images lie and how the work is shared out, not what it computes.
@@ -93,27 +93,9 @@ class WatchSettings(Settings):
     """held-out images, at most"""
 
 
-class TrainingSettings(Settings):
+class TrainingSettings(RunSettings):
     """A complete training of a supernet. Shipped recipes and a run's settings.yaml are files of this form."""
 
-    name: str
-    """name of the recipe"""
-    source: str
-    """the experiment it follows"""
-    deviations: tuple[str, ...] = ()
-    """where it departs from its source, or chooses between text and released code"""
-    seed: int = Field(default=0, ge=0)
-    """decides initial weights, paths, the order of images and their augmentation"""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """where to run"""
-    threads: int | None = Field(default=None, ge=1)
-    """CPU threads, which decide the last bits of a result; torch's default where it is null"""
-    save_minutes: float = Field(default=10.0, ge=0)
-    """minutes between checkpoints within an epoch; one is written after every epoch anyway"""
-    space: str
-    """search space: a shipped name or a YAML file"""
-    epochs: int = Field(ge=1)
-    """passes over the training images"""
     data: DataSettings
     """the images"""
     compute: SharedCompute = SharedCompute()

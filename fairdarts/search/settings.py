@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from fairdarts.config import Settings
 from fairdarts.data.settings import DataSettings
 from fairdarts.disturbance import DropoutSettings, NoiseSettings
-from fairdarts.runtime.compute import Compute
+from fairdarts.runtime.settings import Compute, RunSettings
 from fairdarts.search.stopping import Never, StoppingSettings
 
 MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.memory", "compute.accumulate")
@@ -106,27 +106,9 @@ class DeriveSettings(Settings):
         return self
 
 
-class SearchSettings(Settings):
+class SearchSettings(RunSettings):
     """A complete search. Shipped recipes and a run's settings.yaml are files of this form."""
 
-    name: str
-    """name of the recipe"""
-    source: str
-    """the experiment it follows"""
-    deviations: tuple[str, ...] = ()
-    """where it departs from its source, or chooses between text and released code"""
-    seed: int = Field(default=0, ge=0)
-    """decides initial weights, α, the order of images and their augmentation"""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """where to run"""
-    threads: int | None = Field(default=None, ge=1)
-    """CPU threads, which decide the last bits of a result; torch's default where it is null"""
-    save_minutes: float = Field(default=10.0, ge=0)
-    """minutes between checkpoints within an epoch; one is written after every epoch anyway"""
-    space: str
-    """search space: a shipped name or a YAML file"""
-    epochs: int = Field(ge=1)
-    """passes over the training half"""
     data: DataSettings
     """the images"""
     supernet: SupernetSettings = SupernetSettings()

@@ -410,7 +410,7 @@ def test_lost_records_cannot_be_continued_and_those_behind_the_checkpoint_are_wr
 
 def test_a_training_killed_before_its_first_checkpoint_begins_anew(go: Go, whole: Whole, tmp_path: Path):
     settings = settings_of(SAMPLERS["strict_fair"], **TINY)
-    create(tmp_path / "killed", settings, CHAIN)
+    create(tmp_path / "killed", settings, CHAIN).metrics.write_text('{"epoch": 1, "pas')
     go("killed", resume=True)
     assert_same_training(tmp_path / "killed", whole(sampler="strict_fair"))
 

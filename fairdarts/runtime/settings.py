@@ -1,0 +1,42 @@
+"""What every run can be told, be it a search or the training of a supernet."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from fairdarts.config import Settings
+
+
+class Compute(Settings):
+    """What a step costs, not what it means."""
+
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """of the weights' work, by autocast; all else stays in float32. auto: bfloat16 on CUDA, float32 on the CPU"""
+    layout: Literal["channels_last", "contiguous"] = "channels_last"
+    """of images and weights in memory; on the CPU a mixed cell trains in channels_last in any case"""
+    accumulate: int = Field(default=1, ge=1)
+    """parts in which a process goes through its share of a batch, one after another: less memory, and BatchNorm sees
+    the parts"""
+
+
+class RunSettings(Settings):
+    """What stands at the head of every recipe."""
+
+    name: str
+    """name of the recipe"""
+    source: str
+    """the experiment it follows"""
+    deviations: tuple[str, ...] = ()
+    """where it departs from its source, or chooses between text and released code"""
+    seed: int = Field(default=0, ge=0)
+    """decides initial weights, α or paths, the order of images and their augmentation"""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """where to run"""
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads, which decide the last bits of a result; torch's default where it is null"""
+    save_minutes: float = Field(default=10.0, ge=0)
+    """minutes between checkpoints within an epoch; one is written after every epoch anyway"""
+    space: str
+    """search space: a shipped name or a YAML file"""
+    epochs: int = Field(ge=1)
+    """passes over the images that train the weights"""
