@@ -4,7 +4,6 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 
 from fairdarts.cli.begin import Kind, add_options, carry_out, free_path, read_words
@@ -86,6 +85,5 @@ def watched_search(
         SummaryWriter(run.path / "tensorboard", purge_step=purge) as writer,
         search_progress(settings, space) as progress,
     ):
-        return search(
-            settings, space, source, run, Watcher(progress, writer, partial(log_epoch, space=space)), stop, resume
-        )
+        watcher = Watcher(progress, writer, lambda writer, record: log_epoch(writer, record, space))
+        return search(settings, space, source, run, watcher, stop, resume)
