@@ -95,8 +95,8 @@ def at(stage: nn.Module, chosen: Subnet) -> Subnet:
 
 
 def norms(modules: Iterator[nn.Module]) -> list[nn.BatchNorm2d]:
-    """The BatchNorms in some modules."""
-    every = (part for module in modules for part in module.modules())
+    """The BatchNorms in some modules, each once."""
+    every = dict.fromkeys(part for module in modules for part in module.modules())
     return [part for part in every if isinstance(part, nn.modules.batchnorm._BatchNorm)]
 
 
