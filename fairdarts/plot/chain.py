@@ -57,8 +57,8 @@ def chain_rows(genotype: ChainGenotype, space: ChainSpace) -> tuple[Row, ...]:
     """The whole network: stem, a row for each stage, head."""
     stem, sides, numbers = space.stem, resolutions(space), iter(range(len(space.layers)))
     convolution = Place(f"{stem.channels} channels, stride {stem.stride}", (Box("conv 3×3", _FIXED),))
-    separable = Place(f"{stem.separable} channels", (Box("BOTTLE K3", _FIXED),))
-    rows = [Row(f"stem\n{sides[0]}×{sides[0]}", (convolution, separable))]
+    separable = (Place(f"{stem.separable} channels", (Box("BOTTLE K3", _FIXED),)),) if stem.separable else ()
+    rows = [Row(f"stem\n{sides[0]}×{sides[0]}", (convolution, *separable))]
     for stage, side in zip(space.stages, sides[1:], strict=True):
         own = [next(numbers) for _ in range(stage.layers)]
         places = tuple(layer_place(number, genotype.layers[number], space.layers[number]) for number in own)
@@ -71,7 +71,8 @@ def chain_rows(genotype: ChainGenotype, space: ChainSpace) -> tuple[Row, ...]:
 def layer_place(number: int, choices: Sequence[str], layer: Layer) -> Place:
     """A layer as Fig. 6 names it: MBE is an inverted bottleneck whose input is added to its output, IBE one without.
 
-    Where a layer changes the shape, its skip is a 1×1 convolution beside the bottleneck.
+    A choice that is called MBE is so everywhere, as in FairNAS; its input is added where the shape is kept. Where a
+    layer changes the shape, its skip is a 1×1 convolution beside the bottleneck.
     """
     caption = f"layer {number}" + (f", stride {layer.stride}" if layer.stride > 1 else "")
     blocks, skips = [name for name in choices if name != SKIP], SKIP in choices
@@ -79,9 +80,9 @@ def layer_place(number: int, choices: Sequence[str], layer: Layer) -> Place:
         return Place(caption, (Box("removed", _ABSENT),))
     if not blocks and layer.keeps_shape:
         return Place(caption, (Box(style.label(SKIP), _IDENTITY),))
-    residual = skips and layer.keeps_shape
+    residual = layer.keeps_shape and (skips or (len(blocks) == 1 and blocks[0].startswith("MB")))
     start = "MB" if residual and len(blocks) == 1 else "IB"
-    boxes = [Box(start + style.label(name), style.box(name)) for name in blocks]
+    boxes = [Box(("" if name.startswith("MB") else start) + style.label(name), style.box(name)) for name in blocks]
     if skips and not residual:
         boxes.append(Box("skip, 1×1", style.box(SKIP)))
     return Place(caption, tuple(boxes), residual)

@@ -54,6 +54,7 @@ INK, FAINT = "#222222", "#999999"
 
 def colour(op: str) -> str:
     """The operation's colour, #RRGGBB: the same in every figure. One not listed gets a hue from its name."""
+    op = op.removeprefix("MB")  # with its residual a bottleneck looks as it does without
     if op in COLOURS:
         return COLOURS[op]
     # crc32, as hash() of a string differs from process to process.

@@ -6,9 +6,11 @@ from itertools import pairwise
 import pytest
 
 from fairdarts.genotype import ChainGenotype
+from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot import style
 from fairdarts.plot.chain import Row, chain_graph, chain_rows
 from fairdarts.spaces.chain import ChainSpace, Stage
+from fairdarts.spaces.paths import genotype_of
 from fairdarts.spaces.space import load_space
 
 S2 = load_space("s2")
@@ -68,6 +70,7 @@ def test_absent_layers_are_dashed_and_the_others_are_not():
         (("E3K7",), ["IBE3 K7"], False),
         (("E3K7", "E6K7"), ["IBE3 K7", "IBE6 K7"], False),
         (("E3K7", SKIP, "E6K7"), ["IBE3 K7", "IBE6 K7"], True),
+        (("MBE3K7",), ["MBE3 K7"], True),
         ((SKIP,), ["skip connect"], False),
         ((), ["removed"], False),
     ],
@@ -130,3 +133,15 @@ def test_rows_and_boxes_lie_apart():
             assert band[0] < low < high < band[1]
     stacked = [spans[f"op1.0.{number}"] for number in range(3)]
     assert all(lower[1] < upper[0] for upper, lower in pairwise(stacked))
+
+
+def test_blocks_with_their_residual_are_called_so_and_a_stem_may_be_one_convolution():
+    fair = chain_rows(*load_genotype("fairnas-a"))
+    assert [(place.boxes[0].text, place.residual) for place in fair[1].places] == [
+        ("MBE3 K7", False),
+        ("MBE3 K3", True),
+    ]
+    assert fair[1].places[1].boxes[0].look == style.box("E3K3")
+    space = load_space("nas-bench-macro")
+    (stem,) = chain_rows(genotype_of((0,) * 8, space, "", ""), space)[0].places
+    assert stem.caption == "32 channels, stride 1"
