@@ -23,7 +23,12 @@ class Settings(BaseModel):
     """Base of every checked YAML section: frozen, no unknown keys, the docstring under a field is its help."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False, coerce_numbers_to_str=True
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        coerce_numbers_to_str=True,
+        validate_default=True,  # a default is what it will be when it is read again from YAML: 0 becomes 0.0
     )
 
 

@@ -15,7 +15,7 @@ from fairdarts.oneshot.train import held_out_images, make_learner
 from fairdarts.plot.lemma import draw_lemma
 from fairdarts.plot.similarity import draw_similarity
 from fairdarts.plot.supernet import draw_trainings
-from fairdarts.ranking.report import open_training
+from fairdarts.ranking.report import open_training, recipes_told_apart
 from fairdarts.runtime.device import pick, use_threads
 from fairdarts.runtime.run import Run, open_run
 from fairdarts.spaces.chain import ChainSpace
@@ -33,7 +33,8 @@ def analyse(paths: Sequence[Path], layer: int, seed: int, root: str | None, out:
     folder = out or (runs[0].figures if len(runs) == 1 else Path("figures"))
     figures = draw_lemma(CHOICES, folder)
     if runs:
-        figures += draw_trainings([(open_training(run)[0].name, run.records()) for run in runs], folder)
+        named = zip(recipes_told_apart(runs), (run.records() for run in runs), strict=True)
+        figures += draw_trainings(list(named), folder)
     for run in runs:
         own = run.figures if not out else out if len(runs) == 1 else out / run.path.name
         figures += compared(run, layer, seed, root, own)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from fairdarts.cli.recipe import names_of, open_recipe
+from fairdarts.cli.recipe import names_of, open_recipe, verb_of
 from fairdarts.cli.words import Parser, say
 from fairdarts.config import Settings, UserError, check, nearest, parse_overrides, read_yaml
 from fairdarts.runtime import distributed
@@ -65,6 +65,9 @@ def _read_words(kind: Kind, args: Namespace, rest: Sequence[str]) -> tuple[Setti
 def resumed_settings(kind: Kind, run: Run, overrides: dict[str, str]) -> Any:
     """The run's own settings. Raises UserError where the command line would change what it computes."""
     path = run.path / "settings.yaml"
+    verb = verb_of(read_yaml(path))
+    if verb != kind.verb:
+        raise UserError(f"{run.path}: is a run of `fairdarts {verb}`, which resumes it")
     own = check(kind.model, read_yaml(path), path)
     asked = check(kind.model, read_yaml(path), path, overrides)
     for key in overrides:

@@ -7,18 +7,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.progress import track
+
 from fairdarts.cli.analyse import analyse
-from fairdarts.cli.rank_table import brief, show
+from fairdarts.cli.rank_table import about, brief, show
 from fairdarts.cli.recipe import open_images
 from fairdarts.cli.words import Parser, say
 from fairdarts.config import UserError
-from fairdarts.oneshot.evaluate import Statistics
+from fairdarts.oneshot.evaluate import Evaluator, Statistics
 from fairdarts.plot.ranking import draw_rankings
 from fairdarts.ranking.benchmarks import read_benchmark
-from fairdarts.ranking.report import chosen_paths, judge, open_training, ranking_of, read_ranking, write_ranking
+from fairdarts.ranking.report import (
+    chosen_paths,
+    judge,
+    open_training,
+    ranking_of,
+    read_ranking,
+    recipes_told_apart,
+    write_ranking,
+)
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import use_threads
 from fairdarts.runtime.run import Run, open_run
+
+PATHS = 200
+"""architectures that "How to Train Your Super-Net" ranks (arXiv:2003.04276, section 3)"""
 
 EPILOG = """measures, each with a 95% bootstrap interval over the architectures:
   τ, ρ             Kendall's and Spearman's rank correlation of one-shot accuracy and truth
@@ -34,8 +48,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run directories of `fairdarts supernet`")
     parser.add_argument("--benchmark", type=Path, metavar="FILE", help="the truth: a benchmark's file, or any CSV")
     parser.add_argument("--column", metavar="NAME", help="the benchmark's column of truth")
-    parser.add_argument("--paths", type=int, default=200, help="architectures to rank, at most (default 200)")
-    parser.add_argument("--seed", type=int, default=0, help="which architectures (default 0)")
+    parser.add_argument("--paths", type=int, help=f"architectures to rank, at most (default {PATHS})")
+    parser.add_argument("--seed", type=int, help="which architectures (default 0)")
     parser.add_argument("--images", type=int, help="held-out images to judge by (default: all)")
     parser.add_argument(
         "--statistics", default="tracked", help="BatchNorm's: tracked, batch, or a number of training batches a path"
@@ -51,23 +65,56 @@ def main(argv: Sequence[str]) -> int:
     for name in ("paths", "images"):
         if (value := getattr(args, name)) is not None and value < 2:
             raise UserError(f"rank: --{name} {value}: should be at least 2")
+    check_words(args)
+    runs = list(dict.fromkeys(path.resolve() for path in args.runs))
+    args.runs = [next(path for path in args.runs if path.resolve() == run) for run in runs]
     if args.analyse:
-        return analyse(args.runs, args.layer, args.seed, args.root, args.out)
+        return analyse(args.runs, args.layer, args.seed or 0, args.root, args.out)
     if not args.runs:
         raise UserError("rank: no RUN is named; `fairdarts supernet` makes one")
+    folder = args.out or (Run(args.runs[0]).figures if len(args.runs) == 1 else Path("figures"))
     with distributed.joined():
+        recipes = recipes_told_apart([open_run(path) for path in args.runs])
+        folder.mkdir(parents=True, exist_ok=True)  # if it cannot be, that is better said now
         rankings = [ranked(run, args, statistics) for run in args.runs]
         if distributed.rank() > 0:
             return 0
-        folder = args.out or (Run(args.runs[0]).figures if len(args.runs) == 1 else Path("figures"))
+        rankings = [ranking | {"recipe": name} for ranking, name in zip(rankings, recipes, strict=True)]
+        check_alike(rankings)
         figures = draw_rankings(rankings, folder)
         if args.json:
             sys.stdout.write(json.dumps(list(map(brief, rankings)), indent=1) + "\n")
             return 0
+        print(about(rankings[0]))
         show(rankings)
         for figure in figures:
             print(figure)
     return 0
+
+
+def check_words(args: Namespace) -> None:
+    """Raises UserError where an option would be without effect."""
+    kept = "again", "takes what was measured before", ("benchmark", "column", "paths", "seed", "images")
+    other = "analyse", "measures no ranking", ("benchmark", "column", "paths", "images", "json", "again")
+    for option, why, deaf in (kept, other):
+        for name in deaf:
+            if getattr(args, option) and getattr(args, name):
+                raise UserError(f"rank: --{name}: should be left out with --{option}, which {why}")
+    if args.column and not args.benchmark:
+        raise UserError(f"rank: --column {args.column}: is a column of --benchmark FILE, which is missing")
+
+
+def check_alike(rankings: Sequence[dict[str, Any]]) -> None:
+    """Raises UserError where rankings do not say the same of the same architectures."""
+    for key in ("benchmark", "column", "images", "paths"):
+        for ranking in rankings[1:]:
+            if ranking[key] != rankings[0][key]:
+                one, other = (f"{found['run']}: {_shown(found[key])}" for found in (rankings[0], ranking))
+                raise UserError(f"rank: the runs were ranked by different {key}: {one}; {other}; leave --again out")
+
+
+def _shown(value: Any) -> str:
+    return f"{len(value)} of their own" if isinstance(value, list) else str(value)
 
 
 def statistics_of(word: str) -> Statistics:
@@ -92,10 +139,21 @@ def ranked(path: Path, args: Namespace, statistics: Statistics) -> dict[str, Any
     if args.root:
         settings = settings.model_copy(update={"data": settings.data.model_copy(update={"root": args.root})})
     use_threads(settings.threads)
-    paths = chosen_paths(space, benchmark, args.paths, args.seed)
+    seed = args.seed or 0
+    paths = chosen_paths(space, benchmark, args.paths or PATHS, seed)
     evaluator, facts = judge(run, settings, space, open_images(settings.data), statistics, args.images)
-    say(f"{path}: judging {len(paths)} architectures by {facts['images']} images")
-    ranking = ranking_of(evaluator, facts, paths, benchmark, args.seed)
+    unfinished = "" if facts["epochs"] == settings.epochs else f", after {facts['epochs']} of {settings.epochs} epochs"
+    say(f"{path}: judging {len(paths)} architectures by {facts['images']:,} images{unfinished}")
+    watch(evaluator, facts)
+    ranking = ranking_of(evaluator, facts, paths, benchmark, seed)
     if distributed.rank() == 0:
         write_ranking(run, ranking)
     return ranking
+
+
+def watch(evaluator: Evaluator, facts: dict[str, Any]) -> None:
+    """Shows on a terminal how many of the held-out images have been gone through."""
+    console, batches = Console(stderr=True), -(-facts["images"] // facts["batch_size"])
+    if distributed.rank() == 0 and console.is_terminal:
+        inner = evaluator.held_out
+        evaluator.held_out = lambda: track(inner(), "judging", batches, console=console, transient=True)

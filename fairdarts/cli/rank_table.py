@@ -37,6 +37,15 @@ def show(rankings: Sequence[dict[str, Any]]) -> None:
         _print(_means(groups))
 
 
+def about(ranking: dict[str, Any]) -> str:
+    """What a ranking was measured by."""
+    truth = f"truth {ranking['benchmark']}, {ranking['column']}; " if ranking["benchmark"] else "no truth; "
+    norms = {"tracked": "remembered statistics", "batch": "statistics of batches"}
+    batches = f"statistics of {ranking['statistics']} training batches"
+    by = f"BatchNorm with {norms.get(ranking['statistics'], batches)}"
+    return f"{truth}{len(ranking['score'])} architectures, {ranking['images']:,} held-out images, {by}"
+
+
 def brief(ranking: dict[str, Any]) -> dict[str, Any]:
     """A ranking without its architectures."""
     score = ranking["score"]

@@ -17,7 +17,7 @@ from fairdarts.oneshot.train import check_fit, train
 from fairdarts.plot.supernet import draw_training
 from fairdarts.plot.tensorboard import log_training
 from fairdarts.ranking.lemma import uniform_variance
-from fairdarts.runtime import distributed
+from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.run import Run, create
 from fairdarts.runtime.stop import Stop
 from fairdarts.spaces.paths import PathSpace, path_space, size
@@ -47,7 +47,9 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
 
     several = f", {distributed.ranks()} processes share {settings.compute.parallel}" if distributed.ranks() > 1 else ""
     say(f"run {run.path}: {settings.name}, seed {settings.seed}, epochs {settings.epochs}{several}")
-    if distributed.shared(finished(run)):
+    with distributed.together():
+        done = first and finished(run)
+    if distributed.shared(done):
         say("this training has already finished")
     else:
         again = command("supernet", "--resume", run.path)
@@ -61,23 +63,25 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
 
 
 def finished(run: Run) -> bool:
-    """Whether a run's training has reached its last epoch."""
-    records = run.records()
-    return bool(records) and records[-1]["epoch"] == read_yaml(run.path / "settings.yaml").get("epochs")
+    """Whether a run's training has reached its last epoch, and saved it. Raises BadState of a damaged checkpoint."""
+    epochs, records = read_yaml(run.path / "settings.yaml").get("epochs"), run.records()
+    logged = bool(records) and records[-1]["epoch"] == epochs
+    return logged and checkpoint.load(run.last).get("epoch") == epochs
 
 
 def summarize(settings: TrainingSettings, space: PathSpace, run: Run) -> None:
     """Says what the training has come to, and how to go on."""
     last = run.records()[-1]
     points = [(len(own), sum(own)) for own in last["updates"]]
-    expected = fmean(uniform_variance(choices, updates) for choices, updates in points)
+    at_once = getattr(settings.sampler, "repeats", 1)  # updates that one draw makes, and so their scatter
+    expected = at_once * fmean(uniform_variance(choices, updates) for choices, updates in points)
     means = last["updates_mean"]
     say(f"space      {space.name}: {len(space.choices)} choice points, {size(space):,} paths")
     say(f"passes     {last['passes']:,} of {settings.data.batch_size} images, each forward and backward")
     of_choice = f"{means[0]:,.0f}" if min(means) == max(means) else f"{min(means):,.0f} to {max(means):,.0f}"
     say(
         f"updates    {of_choice} of a choice, of variance {fmean(last['updates_variance']):,.1f} at a choice point; "
-        f"uniform sampling: {expected:,.1f}"
+        f"uniform draws: {expected:,.1f}"
     )
     if "watched" in last:
         mean, deviation = last["watched_mean"], last["watched_std"]

@@ -38,12 +38,15 @@ def still_batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """(images [B, C, H, W], labels [B]) on the device, as they are: each of the indices once, in their order.
 
-    The last batch may be smaller. Raises UserError where an image cannot be decoded, naming its file.
+    The last batch may be smaller, but for a single image, which joins the batch before: BatchNorm may be asked for a
+    batch's statistics. Raises UserError where an image cannot be decoded, naming its file.
     """
     transform = evaluation_transform(source, settings)
     dataset = Augmented(source.dataset, transform)
     items = [(index, 0) for index in indices]  # nothing is random, so any seed will do
     parts = [items[begin : begin + settings.batch_size] for begin in range(0, len(items), settings.batch_size)]
+    if len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [parts[-2] + parts[-1]]
     workers = 0 if isinstance(source.dataset, TensorDataset) else settings.workers
     return loaded(dataset, parts, workers, device)
 

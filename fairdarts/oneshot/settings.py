@@ -74,7 +74,7 @@ class SgdSettings(Settings):
     """learning rate that the cosine begins at"""
     lr_min: float = Field(ge=0)
     """learning rate that it ends at"""
-    warmup_epochs: float = Field(default=0, ge=0)
+    warmup_epochs: float = Field(default=0.0, ge=0)
     """epochs, or a part of one, over which the learning rate rises to lr; they belong to the training's epochs"""
     momentum: float = Field(ge=0, lt=1)
     """momentum"""

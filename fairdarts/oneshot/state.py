@@ -71,14 +71,15 @@ def restored(
                 raise BadState(f"{run.metrics}: {then}")
 
 
-def load_weights(supernet: PathSupernet, run: Run) -> int:
-    """Puts the weights of a run's last checkpoint into a supernet of its space; gives the epochs that they have seen.
+def load_weights(supernet: PathSupernet, run: Run) -> tuple[int, int]:
+    """Puts the weights of a run's last checkpoint into a supernet of its space; gives the epochs that they have seen,
+    and the steps of the next one.
 
     Raises BadState where the checkpoint is not whole, or that of something else.
     """
     state = checkpoint.load(run.last)
     try:
         supernet.load_state_dict(state["supernet"])
-        return int(state["epoch"])
+        return int(state["epoch"]), int(state["step"])
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError):
         raise BadState(f"{run.last}: not the checkpoint of a supernet of the run's space.yaml") from None

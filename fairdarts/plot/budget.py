@@ -33,7 +33,7 @@ def budget_info(rankings: Sequence[dict]) -> BudgetInfo:
     recipes = dict.fromkeys(ranking["recipe"] for ranking in rankings)
     for ranking in rankings:
         value = ((ranking["measured"] or {}).get("kendall") or {}).get("value")
-        if value is not None and np.isfinite(value):
+        if value is not None and np.isfinite(value) and budget(ranking) > 0:
             own = taus.setdefault(ranking["recipe"], {})
             own[budget(ranking)] = (*own.get(budget(ranking), ()), value)
     places = {recipe: place for place, recipe in enumerate(recipes)}

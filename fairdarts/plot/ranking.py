@@ -61,7 +61,7 @@ def rankings_info(rankings: Sequence[dict]) -> RankingsInfo:
         pairs = np.asarray([ranking["truth"], ranking["score"]], dtype=float)
         truth, score = pairs[:, np.isfinite(pairs).all(axis=0)]
         infos.append(RankingInfo(ranking["run"], recipes.index(ranking["recipe"]), truth, score, _tau(ranking)))
-    sources = {f"{ranking['benchmark']}, {ranking['column']}" for ranking in known}
+    sources = {f"{ranking['benchmark']}, {ranking['column']}; BatchNorm: {ranking['statistics']}" for ranking in known}
     return RankingsInfo(recipes, tuple(infos), sources.pop() if len(sources) == 1 else "")
 
 

@@ -33,7 +33,7 @@ def updates_info(record: dict) -> UpdatesInfo:
 def updates_figure(info: UpdatesInfo) -> Figure:
     """A dot a choice, in a column a choice point; behind them what uniform sampling would scatter."""
     points = len(info.deviations)
-    figure = Figure(figsize=(max(5.2, 2.3 + 0.5 * points), 3.4), layout="constrained")
+    figure = Figure(figsize=(max(7.2, 4.4 + 0.4 * points), 3.4), layout="constrained")
     ax = figure.subplots()
     scatter = np.asarray(info.uniform)
     band = {"width": 0.92, "color": "#E2E2E2", "label": "± one standard deviation of\nuniform sampling, √(n(m−1)/m²)"}

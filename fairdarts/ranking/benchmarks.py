@@ -76,6 +76,9 @@ def read_benchmark(
         raise UserError(f"{path}: holds no architecture")
     if all(0 <= value <= 1 for value in truth.values()):
         truth = {key: 100 * value for key, value in truth.items()}
+    for key, value in truth.items():
+        if not 0 <= value <= 100:
+            raise UserError(f"{path}: {list(key)}: {column}: {value:g}: should be an accuracy in percent, or a share")
     return Benchmark(path.stem, column, columns, truth)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path as File
@@ -9,13 +10,15 @@ from random import Random
 from typing import Any
 
 import numpy as np
+import torch
 
 from fairdarts.config import UserError, check, read_yaml
 from fairdarts.data.serve import server, still_batches
 from fairdarts.data.sources import Source
 from fairdarts.data.split import halves
 from fairdarts.oneshot.evaluate import Evaluator, Statistics
-from fairdarts.oneshot.settings import TrainingSettings
+from fairdarts.oneshot.samplers import make_sampler
+from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
 from fairdarts.oneshot.state import load_weights
 from fairdarts.oneshot.train import held_out_images, make_learner
 from fairdarts.ranking.benchmarks import Benchmark
@@ -59,7 +62,7 @@ def judge(
     about both."""
     device = pick(settings.device)
     learner = make_learner(settings, space, source, device)
-    epochs = load_weights(learner.supernet, run)
+    epochs, steps = load_weights(learner.supernet, run)
     trained, held_out = halves(settings.data, source, settings.seed)
     if not held_out:
         raise UserError(f"{run.path}: data.train_portion 1.0: no images are held out to judge paths by")
@@ -69,7 +72,8 @@ def judge(
     calibration = partial(serve, indices=trained, seed=fold(settings.seed, CALIBRATION), start=0)
     evaluator = Evaluator(learner.supernet, batches, statistics, calibration, settings.compute.precision)
 
-    passes = next((record["passes"] for record in run.records() if record["epoch"] == epochs), 0)
+    sampler = make_sampler(settings.sampler, space, torch.Generator())
+    passes = (epochs * (len(trained) // settings.data.batch_size) + steps) * sampler.passes
     facts = {"run": run.path.name, "recipe": settings.name, "sampler": settings.sampler.kind, "seed": settings.seed}
     facts |= {"space": space.name, "epochs": epochs, "passes": passes, "batch_size": settings.data.batch_size}
     return evaluator, {**facts, "statistics": statistics, "images": len(chosen)}
@@ -113,6 +117,36 @@ def read_ranking(run: Run, statistics: Statistics) -> dict[str, Any]:
     if not isinstance(ranking, dict) or not ranking.keys() >= FIELDS:
         raise UserError(f"{path}: not a ranking; leave --again out to make it anew")
     return ranking
+
+
+def recipes_told_apart(runs: Sequence[Run]) -> list[str]:
+    """What each run followed: its recipe's name, with the run's own where others follow it under other settings.
+
+    Seeds and budgets of one experiment have one name: a run's own name without its seed does not matter then.
+    """
+    every = [open_training(run)[0] for run in runs]
+    variants = [variant_of(settings) for settings in every]
+    used: dict[str, set[str]] = {}
+    for settings, variant in zip(every, variants, strict=True):
+        used.setdefault(settings.name, set()).add(variant)
+    first = {variant: run.path.name for run, variant in reversed(list(zip(runs, variants, strict=True)))}
+    return [
+        settings.name
+        if len(used[settings.name]) == 1
+        else f"{settings.name} ({re.sub(r'-seed[0-9]+$', '', first[variant])})"
+        for settings, variant in zip(every, variants, strict=True)
+    ]
+
+
+def variant_of(settings: TrainingSettings) -> str:
+    """What two runs share that differ in seed, budget and how they were computed, and in nothing else."""
+    same = dict.fromkeys(("seed", "epochs", "device", "threads", *(k for k in MAY_CHANGE if "." not in k)))
+    parts = settings.model_dump(mode="json", exclude=set(same))
+    for key in MAY_CHANGE:
+        section, _, name = key.partition(".")
+        if name:
+            parts[section].pop(name, None)
+    return json.dumps(parts, sort_keys=True)
 
 
 def _plain(number: dict[str, Any]) -> dict[str, Any]:

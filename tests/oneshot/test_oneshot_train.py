@@ -228,7 +228,7 @@ def test_to_watch_paths_changes_nothing(go: Go, whole: Whole, tmp_path: Path):
 def test_what_is_watched_are_paths_of_the_seed_on_held_out_images_with_the_weights_so_far(go: Go, tmp_path: Path):
     settings = go("run", **{"watch.images": 7})
     supernet = path_supernet(CHAIN, CLASSES)
-    assert load_weights(supernet, Run(tmp_path / "run")) == 3
+    assert load_weights(supernet, Run(tmp_path / "run")) == (3, 0)
     source = open_source(settings.data)
     trained, held_out = check_fit(settings, CHAIN, source)
     images = held_out_images(settings, held_out, 7)
@@ -387,7 +387,7 @@ def test_a_damaged_checkpoint_is_named(go: Go, tmp_path: Path, spoil: Callable[[
 def test_weights_of_another_space_are_refused(go: Go, tmp_path: Path):
     with pytest.raises(Interrupted):
         go("run", Watch(step=1))
-    assert load_weights(path_supernet(CHAIN, CLASSES), Run(tmp_path / "run")) == 0
+    assert load_weights(path_supernet(CHAIN, CLASSES), Run(tmp_path / "run"))[0] == 0
     with pytest.raises(BadState, match=r"last\.pt: not the checkpoint of a supernet of the run's space\.yaml"):
         load_weights(path_supernet(IRREGULAR, CLASSES), Run(tmp_path / "run"))
 

@@ -23,6 +23,7 @@ def made(recipe: str = "fair", seed: int = 0, tau: float | None = 0.5, **other) 
         "batch_size": 64,
         "images": 20,
         "benchmark": "bench",
+        "statistics": "tracked",
         "column": "acc",
         "truth": list(TRUTH),
         "score": list(SCORE),
@@ -48,7 +49,7 @@ def test_rankings_with_a_truth_are_shown():
     assert info.rankings[0].tau == "τ = 0.50 [0.25, 0.75]"
     assert info.rankings[1].tau == "no τ: too few"
     assert info.rankings[1].truth.tolist() == [92, 91, 93]
-    assert info.source == "bench, acc"
+    assert info.source == "bench, acc; BatchNorm: tracked"
     assert ranking.rankings_info([made(), made(column="other")]).source == ""
 
 

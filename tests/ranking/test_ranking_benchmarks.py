@@ -53,9 +53,10 @@ def test_nas_bench_macro():
     assert found.columns == ("test_acc", "mean_acc", "std", "params", "flops")
     assert len(found.truth) == 3**8
     assert found.truth[0, 2, 0, 1, 2, 1, 0, 0] == 89.19666544596355
-    for column, value in (("test_acc", 89.19666544596355), ("params", 890666)):
-        again = read_benchmark(real("nas-bench-macro_cifar10.json"), MACRO, "nas-bench-macro", column)
-        assert again.truth[0, 2, 0, 1, 2, 1, 0, 0] == pytest.approx(value, rel=1e-12)
+    again = read_benchmark(real("nas-bench-macro_cifar10.json"), MACRO, "nas-bench-macro", "test_acc")
+    assert again.truth[0, 2, 0, 1, 2, 1, 0, 0] == pytest.approx(89.19666544596355, rel=1e-12)
+    with pytest.raises(UserError, match="params: 890666: should be an accuracy in percent, or a share"):
+        read_benchmark(real("nas-bench-macro_cifar10.json"), MACRO, "nas-bench-macro", "params")
 
 
 def test_nas_bench_201():
@@ -141,16 +142,18 @@ def _read_as_written(tmp_path_factory, choices: tuple, texts: dict[tuple, str], 
 
 def test_columns_of_a_csv(tmp_path):
     """Quotes, empty lines, a byte-order mark and Windows' line ends do no harm."""
-    text = '\ufeffpath,name,acc,other\r\n\r\n"[0, 1, 2]",x,91.5,1e3\r\n"2,1,0","y",90,7\r\n,,,\r\n'
+    text = '\ufeffpath,name,acc,other\r\n\r\n"[0, 1, 2]",x,91.5,1e1\r\n"2,1,0","y",90,7\r\n,,,\r\n'
     found = read(tmp_path, text)
     assert found == Benchmark("b", "acc", ("acc", "other"), {(0, 1, 2): 91.5, (2, 1, 0): 90})
-    assert read(tmp_path, text, "other").truth == {(0, 1, 2): 1000, (2, 1, 0): 7}
+    assert read(tmp_path, text, "other").truth == {(0, 1, 2): 10, (2, 1, 0): 7}
 
 
 def test_fractions_become_percent(tmp_path):
     assert read(tmp_path, "arch,acc\n012,0.5\n210,1\n").truth == {(0, 1, 2): 50, (2, 1, 0): 100}
-    for other in (1.5, -0.5):
-        assert read(tmp_path, f"arch,acc\n012,0.5\n210,{other}\n").truth == {(0, 1, 2): 0.5, (2, 1, 0): other}
+    assert read(tmp_path, "arch,acc\n012,0.5\n210,1.5\n").truth == {(0, 1, 2): 0.5, (2, 1, 0): 1.5}
+    for other in ("-0.5", "100.5"):
+        with pytest.raises(UserError, match=f"acc: {other}: should be an accuracy"):
+            read(tmp_path, f"arch,acc\n012,0.5\n210,{other}\n")
 
 
 def test_the_same_line_twice_does_no_harm(tmp_path):
