@@ -120,22 +120,22 @@ def read_ranking(run: Run, statistics: Statistics) -> dict[str, Any]:
 
 
 def recipes_told_apart(runs: Sequence[Run]) -> list[str]:
-    """What each run followed: its recipe's name, with the run's own where others follow it under other settings.
+    """What each run followed: its recipe's name, with a run's own where others follow it under other settings.
 
-    Seeds and budgets of one experiment have one name: a run's own name without its seed does not matter then.
+    Runs that differ in seed and budget alone have one name, that of the first of them.
     """
     every = [open_training(run)[0] for run in runs]
     variants = [variant_of(settings) for settings in every]
-    used: dict[str, set[str]] = {}
+    first: dict[str, dict[str, str]] = {}
+    for run, settings, variant in zip(runs, every, variants, strict=True):
+        first.setdefault(settings.name, {}).setdefault(variant, run.path.name)
+    names = []
     for settings, variant in zip(every, variants, strict=True):
-        used.setdefault(settings.name, set()).add(variant)
-    first = {variant: run.path.name for run, variant in reversed(list(zip(runs, variants, strict=True)))}
-    return [
-        settings.name
-        if len(used[settings.name]) == 1
-        else f"{settings.name} ({re.sub(r'-seed[0-9]+$', '', first[variant])})"
-        for settings, variant in zip(every, variants, strict=True)
-    ]
+        own = first[settings.name]
+        short = {key: re.sub(r"-seed[0-9]+$", "", name) for key, name in own.items()}
+        called = (short if len(set(short.values())) == len(own) else own)[variant]
+        names.append(settings.name if len(own) == 1 else f"{settings.name} ({called})")
+    return names
 
 
 def variant_of(settings: TrainingSettings) -> str:
