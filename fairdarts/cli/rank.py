@@ -17,10 +17,10 @@ from fairdarts.cli.words import Parser, say
 from fairdarts.config import UserError
 from fairdarts.oneshot.evaluate import Evaluator, Statistics
 from fairdarts.plot.ranking import draw_rankings
-from fairdarts.ranking.benchmarks import read_benchmark
 from fairdarts.ranking.report import (
     chosen_paths,
     judge,
+    open_benchmark,
     open_training,
     ranking_of,
     read_ranking,
@@ -135,7 +135,7 @@ def ranked(path: Path, args: Namespace, statistics: Statistics) -> dict[str, Any
         settings, space = open_training(run)
         benchmark = None
         if args.benchmark:
-            benchmark = read_benchmark(args.benchmark, space.choices, space.name, args.column)
+            benchmark = open_benchmark(args.benchmark, space, args.column)
     if args.root:
         settings = settings.model_copy(update={"data": settings.data.model_copy(update={"root": args.root})})
     use_threads(settings.threads)

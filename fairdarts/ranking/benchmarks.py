@@ -6,7 +6,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,7 +44,11 @@ class Benchmark(NamedTuple):
 
 
 def read_benchmark(
-    path: Path, choices: tuple[tuple[str, ...], ...], space_name: str, column: str | None = None
+    path: Path,
+    choices: tuple[tuple[str, ...], ...],
+    space_name: str,
+    column: str | None = None,
+    named: Callable[[str], tuple[int, ...] | None] = lambda _: None,
 ) -> Benchmark:
     """The benchmark in a file, for a space whose choice points have these choices, by name.
 
@@ -52,7 +56,8 @@ def read_benchmark(
     CSV with a header, the architecture in a column arch, architecture or path; the files of NAS-Bench-201's own API,
     where its package is installed. An architecture is written in digits without separator (`02012100`), as indices or
     names that spaces, commas or dashes separate, in brackets or not (`[0, 1, 4]`), or as NAS-Bench-201 does
-    (`|none~0|+|none~0|skip_connect~1|`, edges in this order). Digits are indices, even where a choice is named so.
+    (`|none~0|+|none~0|skip_connect~1|`, edges in this order), or by a name for which `named` has the path.
+    Digits are indices, even where a choice is named so.
     Numbers that all lie in [0, 1] are fractions, and are turned into percent.
 
     Raises UserError naming file and line (or key), the value and what would be right.
@@ -69,7 +74,8 @@ def read_benchmark(
         column, columns, rows = read(path, text, column)
     truth: dict[tuple[int, ...], float] = {}
     for place, text, value in rows:
-        before = truth.setdefault(read_path(text, choices, space_name, place), value)
+        known = named(text.strip())
+        before = truth.setdefault(known or read_path(text, choices, space_name, place), value)
         if before != value:
             raise UserError(f"{place}: {_shown(text)}: stands twice, with {column} {before:g} and {value:g}")
     if not truth:

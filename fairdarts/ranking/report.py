@@ -16,18 +16,20 @@ from fairdarts.config import UserError, check, read_yaml
 from fairdarts.data.serve import server, still_batches
 from fairdarts.data.sources import Source
 from fairdarts.data.split import halves
+from fairdarts.networks.zoo import load_genotype
 from fairdarts.oneshot.evaluate import Evaluator, Statistics
 from fairdarts.oneshot.samplers import make_sampler
 from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
 from fairdarts.oneshot.state import load_weights
 from fairdarts.oneshot.train import held_out_images, make_learner
-from fairdarts.ranking.benchmarks import Benchmark
+from fairdarts.ranking.benchmarks import Benchmark, read_benchmark
 from fairdarts.ranking.tau import measure
+from fairdarts.resources import names
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.device import pick
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.seed import CALIBRATION, fold
-from fairdarts.spaces.paths import Path, PathSpace, path_space, random_path, size
+from fairdarts.spaces.paths import Path, PathSpace, path_of, path_space, random_path, size
 from fairdarts.spaces.space import load_space
 
 FIELDS = {"run", "recipe", "sampler", "seed", "passes", "batch_size", "images", "truth", "score", "measured"}
@@ -42,6 +44,17 @@ def open_training(run: Run) -> tuple[TrainingSettings, PathSpace]:
         raise UserError(f"{run.path}: not the training of a supernet: its settings.yaml has no sampler")
     space = load_space(str(run.path / "space.yaml"))
     return check(TrainingSettings, content, path), path_space(space, f"{run.path / 'space.yaml'}: name")
+
+
+def open_benchmark(file: File, space: PathSpace, column: str | None) -> Benchmark:
+    """The truth in a file, for a space; its architectures may be names of shipped genotypes. Raises UserError."""
+    shipped = set(names("genotypes"))
+
+    def named(text: str) -> Path | None:
+        genotype, own = load_genotype(text) if text in shipped else (None, None)
+        return path_of(genotype, space) if own and own.name == space.name else None
+
+    return read_benchmark(file, space.choices, space.name, column, named)
 
 
 def chosen_paths(space: PathSpace, benchmark: Benchmark | None, count: int, seed: int) -> list[Path]:
@@ -129,13 +142,13 @@ def recipes_told_apart(runs: Sequence[Run]) -> list[str]:
     first: dict[str, dict[str, str]] = {}
     for run, settings, variant in zip(runs, every, variants, strict=True):
         first.setdefault(settings.name, {}).setdefault(variant, run.path.name)
-    names = []
+    told = []
     for settings, variant in zip(every, variants, strict=True):
         own = first[settings.name]
-        short = {key: re.sub(r"-seed[0-9]+$", "", name) for key, name in own.items()}
+        short = {key: re.sub(r"-seed[0-9]+$", "", run_name) for key, run_name in own.items()}
         called = (short if len(set(short.values())) == len(own) else own)[variant]
-        names.append(settings.name if len(own) == 1 else f"{settings.name} ({called})")
-    return names
+        told.append(settings.name if len(own) == 1 else f"{settings.name} ({called})")
+    return told
 
 
 def variant_of(settings: TrainingSettings) -> str:
