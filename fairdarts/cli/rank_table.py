@@ -8,18 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-MEASURES = {
-    "kendall": "τ",
-    "sparse_kendall": "sparse τ",
-    "kendall_of_top": "τ of top",
-    "spearman": "ρ",
-    "surpass_random": "P > R",
-    "truth_of_best": "truth of 3 best",
-    "one_shot_range": "δ one-shot",
-    "stand_alone_range": "δ stand-alone",
-    "range_gap": "λ",
-}
-"""what a ranking measures → what it is called"""
+from fairdarts.ranking.tau import MEASURES
 
 
 def show(rankings: Sequence[dict[str, Any]]) -> None:

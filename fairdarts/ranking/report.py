@@ -23,7 +23,7 @@ from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
 from fairdarts.oneshot.state import load_weights
 from fairdarts.oneshot.train import held_out_images, make_learner
 from fairdarts.ranking.benchmarks import Benchmark, read_benchmark
-from fairdarts.ranking.tau import measure
+from fairdarts.ranking.tau import MEASURES, Measured, measure
 from fairdarts.resources import names
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.device import pick
@@ -127,7 +127,7 @@ def read_ranking(run: Run, statistics: Statistics) -> dict[str, Any]:
         raise UserError(f"{path}: no such file; leave --again out to make it") from None
     except (ValueError, OSError):
         raise UserError(f"{path}: not a ranking; leave --again out to make it anew") from None
-    if not isinstance(ranking, dict) or not ranking.keys() >= FIELDS:
+    if not isinstance(ranking, dict) or not ranking.keys() >= FIELDS or not _whole(ranking):
         raise UserError(f"{path}: not a ranking; leave --again out to make it anew")
     return ranking
 
@@ -160,6 +160,17 @@ def variant_of(settings: TrainingSettings) -> str:
         if name:
             parts[section].pop(name, None)
     return json.dumps(parts, sort_keys=True)
+
+
+def _whole(ranking: dict[str, Any]) -> bool:
+    """Whether a ranking that was read has its accuracies, and every measure or none."""
+    measured, score = ranking["measured"], ranking["score"]
+    if not isinstance(score, list) or not score:
+        return False
+    if measured is None:
+        return True
+    numbers = measured.values() if isinstance(measured, dict) and measured.keys() == set(MEASURES) else [None]
+    return all(isinstance(number, dict) and number.keys() == set(Measured._fields) for number in numbers)
 
 
 def _plain(number: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,20 @@ BLOCK = 512
 """rows of the matrix of pairs that are held at once"""
 
 
+MEASURES = {
+    "kendall": "τ",
+    "sparse_kendall": "sparse τ",
+    "kendall_of_top": "τ of top",
+    "spearman": "ρ",
+    "surpass_random": "P > R",
+    "truth_of_best": "truth of 3 best",
+    "one_shot_range": "δ one-shot",
+    "stand_alone_range": "δ stand-alone",
+    "range_gap": "λ",
+}
+"""what `measure` measures → what it is called"""
+
+
 class Measured(NamedTuple):
     """A number with its 95% interval: percentiles of the bootstrap over architectures.
 

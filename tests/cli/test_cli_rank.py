@@ -125,6 +125,15 @@ def test_what_cannot_be_ranked(here: Path, capsys, words: tuple[str, ...], messa
     assert message in fails(capsys, *words)
 
 
+@pytest.mark.parametrize("damage", ["{", "[]", "{}", '{"score": []}', '{"measured": {"kendall": {}}}'])
+def test_a_damaged_ranking_is_named(here: Path, capsys, damage: str):
+    main(["rank", "fair-seed0", "--paths", "5", "--benchmark", "bench.csv"])
+    path = here / "fair-seed0" / "ranking-tracked.json"
+    whole = json.loads(path.read_text())
+    path.write_text(json.dumps(whole | json.loads(damage)) if damage.startswith('{"') else damage)
+    assert "ranking-tracked.json: not a ranking" in fails(capsys, "fair-seed0", "--again")
+
+
 def test_rankings_of_other_architectures_are_not_compared(here: Path, capsys):
     main(["rank", "fair-seed0", "--paths", "5"])
     main(["rank", "fair-seed1", "--paths", "6"])
