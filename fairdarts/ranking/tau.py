@@ -79,7 +79,7 @@ def sparse_kendall(truth: np.ndarray, score: np.ndarray, weights: np.ndarray, th
     (by default of 0.01%), and correlates the sorted steps with the steps in the order of the score.
     """
     steps = np.round(truth / threshold)
-    reason = _unfit(truth, score) or _tied(steps, score, f" to steps of {threshold:g}")
+    reason = _unfit(truth, score) or _tied_score(score) or _tied(steps, score, f" to steps of {threshold:g}")
     return _measured(reason, len(truth), lambda: _tau(steps, score, weights))
 
 

@@ -102,6 +102,10 @@ def test_sparse_kendall_by_hand():
     )
 
 
+def test_equal_scores_are_the_reason_whatever_the_steps():
+    assert alone(tau.sparse_kendall, [90, 91, 92], [5, 5, 5]).reason == "all one-shot accuracies are equal"
+
+
 def test_rounding_is_to_the_nearest_step():
     """90.04 and 90.06 differ by less than 0.1, but not their steps; 90.06 and 90.14 share one."""
     assert alone(tau.sparse_kendall, [90.04, 90.06, 90.14], [1, 3, 2]).value == pytest.approx(2 / math.sqrt(2 * 3))
