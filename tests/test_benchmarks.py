@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -22,6 +24,7 @@ def test_the_search_step_agrees_with_the_plain_one_and_is_measured(tmp_path: Pat
     assert 0 < checkpoint < recompute < none < 1
 
 
+@pytest.mark.slow
 def test_the_step_of_a_chain_is_measured_too(tmp_path: Path):
     words = ["--space", "s2-small", "--batch", "8", "--image", "32", "--pairs", "2"]
     words += ["--variants", "none", "2 parts", "--out", str(tmp_path / "result.json")]
