@@ -1,7 +1,7 @@
-"""A whole training: what it leaves behind, what decides it, and that a stop at any step changes nothing."""
+"""A whole training: what it leaves behind, and what decides it."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from statistics import fmean, pstdev, pvariance
@@ -10,142 +10,32 @@ from typing import Any
 import pytest
 import torch
 from one_shot import CHAIN, CLASSES, IRREGULAR, chain, settings_of
+from trainings import (
+    SAMPLERS,
+    STEPS_AN_EPOCH,
+    TINY,
+    Go,
+    Watch,
+    Whole,
+    assert_same_training,
+    metrics,
+    same,
+    updates_of,
+)
 
 from fairdarts.config import UserError
 from fairdarts.data.serve import still_batches
 from fairdarts.data.sources import Source, open_source
 from fairdarts.oneshot.evaluate import Evaluator
-from fairdarts.oneshot.samplers import make_sampler, tally
-from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.oneshot.state import load_weights
 from fairdarts.oneshot.train import check_fit, held_out_images, learning_rate, make_learner, train
 from fairdarts.runtime import checkpoint, distributed
-from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.position import TIMES
-from fairdarts.runtime.run import Run, create, open_run
-from fairdarts.runtime.seed import PATHS, WATCHED, fold
-from fairdarts.runtime.stop import Diverged, Interrupted, Stop
-from fairdarts.spaces.paths import PathSpace, random_path
+from fairdarts.runtime.run import Run, create
+from fairdarts.runtime.seed import WATCHED, fold
+from fairdarts.runtime.stop import Diverged
+from fairdarts.spaces.paths import random_path
 from fairdarts.supernet.path import path_supernet
-
-STEPS_AN_EPOCH, EPOCHS = 4, 3
-LAST = STEPS_AN_EPOCH * EPOCHS
-TINY = {
-    "epochs": EPOCHS,
-    "data.images": 32,
-    "data.image_size": 8,
-    "data.classes": CLASSES,
-    "data.batch_size": 4,
-    "watch.paths": 3,
-    "watch.images": 5,
-}
-SAMPLERS: dict[str, dict[str, Any]] = {
-    "strict_fair": {"kind": "strict_fair"},
-    "uniform": {"kind": "uniform"},
-    "uniform_repeat": {"kind": "uniform_repeat", "repeats": 2},
-    "one_shot": {"kind": "one_shot", "rate": 0.5},
-    "architecture": {"kind": "architecture"},
-}
-
-
-class Watch:
-    """Asks for a stop after a step (counted from 1 over the whole training), or after an epoch; else only looks on."""
-
-    def __init__(self, step: int | None = None, epoch: int | None = None):
-        self.stop, self.at_step, self.at_epoch = Stop(), step, epoch
-        self.steps: list[tuple[int, int, int]] = []
-        self.sums: list[list[float]] = []
-        self.records: list[dict] = []
-
-    def step(self, epoch: int, step: int, steps: int, sums: torch.Tensor) -> None:
-        self.steps.append((epoch, step, steps))
-        self.sums.append(sums.tolist())
-        if (epoch - 1) * steps + step == self.at_step:
-            self.stop.signal = 15
-
-    def epoch(self, record: dict) -> None:
-        self.records.append(record)
-        if record["epoch"] == self.at_epoch:
-            self.stop.signal = 15
-
-
-Go = Callable[..., TrainingSettings]
-
-
-def trained(
-    path: Path,
-    watch: Watch | None = None,
-    resume: bool = False,
-    sampler: str = "strict_fair",
-    space: PathSpace = CHAIN,
-    spoil: Callable | None = None,
-    **overrides: Any,
-) -> TrainingSettings:
-    """Trains into a run directory, or goes on with it, under a watch and changed settings, which it gives."""
-    settings, watch = settings_of(SAMPLERS[sampler], **(TINY | overrides)), watch or Watch()
-    source = open_source(settings.data)
-    source = source._replace(dataset=spoil(source.dataset)) if spoil else source
-    place = open_run(path) if resume else create(path, settings, space)
-    train(settings, space, source, place, watch, watch.stop, resume)
-    return settings
-
-
-@pytest.fixture
-def go(tmp_path: Path) -> Go:
-    """`trained` in a run directory of a name."""
-    return lambda name, *args, **options: trained(tmp_path / name, *args, **options)
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """The run of a training from beginning to end, made once for all tests that compare with it."""
-    runs: dict[str, Path] = {}
-
-    def run(**options: Any) -> Path:
-        key = str(options)
-        if key not in runs:
-            runs[key] = tmp_path_factory.mktemp("whole") / "run"
-            trained(runs[key], **options)
-        return runs[key]
-
-    return run
-
-
-Whole = Callable[..., Path]
-
-
-def metrics(run: Path) -> list[dict]:
-    return [{key: value for key, value in record.items() if key not in TIMES} for record in Run(run).records()]
-
-
-TOOK = {"seconds", "loading"}
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two states are equal bit for bit, but for the seconds they took."""
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one.keys() - TOOK)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
-    return one == other
-
-
-def assert_same_training(one: Path, other: Path) -> None:
-    assert metrics(one) == metrics(other)
-    assert same(checkpoint.load(Run(one).last), checkpoint.load(Run(other).last))
-    files = [{path.relative_to(run) for path in run.rglob("*") if path.is_file()} for run in (one, other)]
-    assert files[0] == files[1]
-
-
-def updates_of(settings: TrainingSettings, space: PathSpace, steps: int) -> list[list[int]]:
-    """How often the seed's paths update every choice in so many steps of a training."""
-    generator = torch.Generator().manual_seed(fold(settings.seed, PATHS))
-    sampler, counts = make_sampler(settings.sampler, space, generator), [torch.zeros(len(c)) for c in space.choices]
-    for number in range(steps):
-        tally(counts, sampler.draw(number / LAST))
-    return [own.tolist() for own in counts]
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -239,180 +129,6 @@ def test_what_is_watched_are_paths_of_the_seed_on_held_out_images_with_the_weigh
     paths = [random_path(CHAIN, random) for _ in range(3)]
     judge = Evaluator(supernet, lambda: still_batches(source, settings.data, images, torch.device("cpu")))
     assert metrics(tmp_path / "run")[-1]["watched"] == judge(paths)
-
-
-@pytest.mark.parametrize("sampler", ["strict_fair", "uniform"])
-def test_a_training_stopped_after_every_step_is_as_if_it_never_was(go: Go, whole: Whole, tmp_path: Path, sampler: str):
-    for step in range(1, LAST):
-        with pytest.raises(Interrupted):
-            go("stopped", Watch(step=step), resume=step > 1, sampler=sampler)
-        state = checkpoint.load(Run(tmp_path / "stopped").last)
-        assert state["epoch"] * STEPS_AN_EPOCH + state["step"] == step
-        assert len(metrics(tmp_path / "stopped")) == step // STEPS_AN_EPOCH
-    go("stopped", resume=True, sampler=sampler)
-    assert_same_training(tmp_path / "stopped", whole(sampler=sampler))
-
-
-@pytest.mark.parametrize("at", [{"step": 6}, {"epoch": 2}], ids=str)
-@pytest.mark.parametrize("sampler", ["strict_fair", "uniform", "one_shot", "uniform_repeat"])
-def test_a_training_stopped_once_is_as_if_it_never_was(
-    go: Go, whole: Whole, tmp_path: Path, sampler: str, at: dict[str, int]
-):
-    options = {"sampler": sampler, "weights.warmup_epochs": 1.5}
-    with pytest.raises(Interrupted):
-        go("stopped", Watch(**at), **options)
-    go("stopped", resume=True, **options)
-    assert_same_training(tmp_path / "stopped", whole(**options))
-
-
-@pytest.mark.parametrize("at", [{"step": LAST}, {"epoch": EPOCHS}], ids=str)
-def test_a_stop_asked_for_at_the_very_end_comes_too_late(go: Go, tmp_path: Path, at: dict[str, int]):
-    go("run", Watch(**at))
-    assert len(metrics(tmp_path / "run")) == EPOCHS
-
-
-def test_checkpoints_are_written_within_an_epoch_when_they_are_due(go: Go, whole: Whole, tmp_path: Path):
-    class Crash(Exception):
-        pass
-
-    class Crashing(Watch):
-        def step(self, epoch: int, step: int, steps: int, sums: torch.Tensor) -> None:
-            if (epoch, step) == (2, 3):
-                raise Crash
-
-    for minutes, kept in ((0, 2), (10, 0)):
-        with pytest.raises(Crash):
-            go(f"crashed-{minutes}", Crashing(), save_minutes=minutes)
-        state = checkpoint.load(Run(tmp_path / f"crashed-{minutes}").last)
-        assert (state["epoch"], state["step"]) == (1, kept)
-    go("crashed-0", resume=True, save_minutes=3)
-    assert_same_training(tmp_path / "crashed-0", whole(sampler="strict_fair"))
-
-
-class Broken(torch.utils.data.Dataset):
-    """A data set that fails at its 30th reading, in the second epoch."""
-
-    def __init__(self, dataset: torch.utils.data.Dataset):
-        self.dataset, self.left = dataset, 30
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, index: int) -> tuple:
-        self.left -= 1
-        if self.left < 0:
-            raise UserError("cat.png: cannot be decoded as an image")
-        return self.dataset[index]
-
-
-@pytest.mark.parametrize("paths", [0, 3])
-def test_a_training_goes_on_once_a_broken_image_is_mended(go: Go, whole: Whole, tmp_path: Path, paths: int):
-    """Without a watch it fails in a step of the second epoch, with one in the watch after the first."""
-    watched = {"watch.paths": paths, "watch.images": 16}
-    with pytest.raises(UserError, match=r"cat\.png"):
-        go("broken", spoil=Broken, **watched)
-    state = checkpoint.load(Run(tmp_path / "broken").last)
-    assert state["epoch"] * STEPS_AN_EPOCH + state["step"] == (0 if paths else 7)
-    go("broken", resume=True, **watched)
-    assert_same_training(tmp_path / "broken", whole(**watched))
-
-
-def test_settings_edited_in_a_run_cannot_continue_it(go: Go):
-    with pytest.raises(Interrupted):
-        go("run", Watch(step=2), sampler="one_shot")
-    edits = {"weights.lr": 0.2, "weights.shared_gradient": "mean", "sampler.rate": 0.6, "seed": 1, "epochs": 4}
-    for key, value in (edits | {"threads": 1, "watch.paths": 4, "data.cutout": 2}).items():
-        with pytest.raises(BadState, match=rf"settings\.yaml: {key}: .* when the run began, {value} now"):
-            go("run", resume=True, sampler="one_shot", **{key: value})
-
-
-def test_another_sampler_or_space_or_other_images_cannot_continue_a_run(go: Go):
-    with pytest.raises(Interrupted):
-        go("run", Watch(step=2))
-    with pytest.raises(BadState, match=r"settings\.yaml: sampler\.kind: strict_fair when the run began, uniform now"):
-        go("run", resume=True, sampler="uniform")
-    with pytest.raises(BadState, match=r"space\.yaml: stages"):
-        go("run", resume=True, space=IRREGULAR)
-    with pytest.raises(BadState, match=r"data: images \(number, names\): 32 when the run began, 28 now"):
-        go("run", resume=True, **{"data.images": 28})
-    go("run", resume=True, save_minutes=3, **{"compute.accumulate": 2, "data.workers": 0})
-
-
-def test_a_checkpoint_that_does_not_fit_is_refused(go: Go, tmp_path: Path):
-    with pytest.raises(Interrupted):
-        go("run", Watch(step=2))
-    last = Run(tmp_path / "run").last
-    whole = checkpoint.load(last)
-    for key in ("supernet", "optimizer", "sampler", "updates", "sums", "step"):
-        without = {name: part for name, part in whole.items() if name != key}
-        for spoiled in (without, without | {key: None}, without | {key: []}):
-            checkpoint.save(last, spoiled)
-            with pytest.raises(BadState, match=f"{last}: does not fit the run's settings.yaml and space.yaml"):
-                go("run", resume=True)
-    checkpoint.save(last, whole)
-    go("run", resume=True)
-
-
-def truncated(last: Path) -> None:
-    last.write_bytes(last.read_bytes()[:-100])
-
-
-def emptied(last: Path) -> None:
-    last.write_bytes(b"")
-
-
-def lost(last: Path) -> None:
-    last.unlink()
-
-
-def of_something_else(last: Path) -> None:
-    checkpoint.save(last, {"weights": torch.zeros(3)})
-
-
-@pytest.mark.parametrize("spoil", [truncated, emptied, lost, of_something_else])
-def test_a_damaged_checkpoint_is_named(go: Go, tmp_path: Path, spoil: Callable[[Path], None]):
-    with pytest.raises(Interrupted):
-        go("run", Watch(step=6))
-    run = Run(tmp_path / "run")
-    spoil(run.last)
-    with pytest.raises(BadState) as error:
-        go("run", resume=True)
-    assert str(error.value).startswith(f"{run.last}: ")
-    assert "\n" not in str(error.value)
-    with pytest.raises(BadState, match=f"{run.last}: "):
-        load_weights(path_supernet(CHAIN, CLASSES), run)
-    assert len(metrics(run.path)) == 1
-
-
-def test_weights_of_another_space_are_refused(go: Go, tmp_path: Path):
-    with pytest.raises(Interrupted):
-        go("run", Watch(step=1))
-    assert load_weights(path_supernet(CHAIN, CLASSES), Run(tmp_path / "run"))[0] == 0
-    with pytest.raises(BadState, match=r"last\.pt: not the checkpoint of a supernet of the run's space\.yaml"):
-        load_weights(path_supernet(IRREGULAR, CLASSES), Run(tmp_path / "run"))
-
-
-def test_lost_records_cannot_be_continued_and_those_behind_the_checkpoint_are_written_again(
-    go: Go, whole: Whole, tmp_path: Path
-):
-    with pytest.raises(Interrupted):
-        go("run", Watch(step=6))
-    lines = Run(tmp_path / "run").metrics
-    written = lines.read_text()
-    for broken in ("", "no JSON\n"):
-        lines.write_text(broken)
-        with pytest.raises(BadState, match=r"metrics\.jsonl"):
-            go("run", resume=True)
-    lines.write_text(written + written.replace('"epoch": 1', '"epoch": 2') + '{"epoch": 3, "tor')
-    go("run", resume=True)
-    assert_same_training(tmp_path / "run", whole(sampler="strict_fair"))
-
-
-def test_a_training_killed_before_its_first_checkpoint_begins_anew(go: Go, whole: Whole, tmp_path: Path):
-    settings = settings_of(SAMPLERS["strict_fair"], **TINY)
-    create(tmp_path / "killed", settings, CHAIN).metrics.write_text('{"epoch": 1, "pas')
-    go("killed", resume=True)
-    assert_same_training(tmp_path / "killed", whole(sampler="strict_fair"))
 
 
 def test_a_loss_that_is_no_longer_finite_ends_the_training(go: Go, tmp_path: Path):

@@ -1,0 +1,117 @@
+"""What tests of whole trainings share: tiny ones, who watches them, and whether two are the same."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from one_shot import CHAIN, CLASSES, settings_of
+
+from fairdarts.data.sources import open_source
+from fairdarts.oneshot.samplers import make_sampler, tally
+from fairdarts.oneshot.settings import TrainingSettings
+from fairdarts.oneshot.train import train
+from fairdarts.runtime import checkpoint
+from fairdarts.runtime.position import TIMES
+from fairdarts.runtime.run import Run, create, open_run
+from fairdarts.runtime.seed import PATHS, fold
+from fairdarts.runtime.stop import Stop
+from fairdarts.spaces.paths import PathSpace
+
+STEPS_AN_EPOCH, EPOCHS = 4, 3
+LAST = STEPS_AN_EPOCH * EPOCHS
+TINY = {
+    "epochs": EPOCHS,
+    "data.images": 32,
+    "data.image_size": 8,
+    "data.classes": CLASSES,
+    "data.batch_size": 4,
+    "watch.paths": 3,
+    "watch.images": 5,
+}
+SAMPLERS: dict[str, dict[str, Any]] = {
+    "strict_fair": {"kind": "strict_fair"},
+    "uniform": {"kind": "uniform"},
+    "uniform_repeat": {"kind": "uniform_repeat", "repeats": 2},
+    "one_shot": {"kind": "one_shot", "rate": 0.5},
+    "architecture": {"kind": "architecture"},
+}
+
+
+class Watch:
+    """Asks for a stop after a step (counted from 1 over the whole training), or after an epoch; else only looks on."""
+
+    def __init__(self, step: int | None = None, epoch: int | None = None):
+        self.stop, self.at_step, self.at_epoch = Stop(), step, epoch
+        self.steps: list[tuple[int, int, int]] = []
+        self.sums: list[list[float]] = []
+        self.records: list[dict] = []
+
+    def step(self, epoch: int, step: int, steps: int, sums: torch.Tensor) -> None:
+        self.steps.append((epoch, step, steps))
+        self.sums.append(sums.tolist())
+        if (epoch - 1) * steps + step == self.at_step:
+            self.stop.signal = 15
+
+    def epoch(self, record: dict) -> None:
+        self.records.append(record)
+        if record["epoch"] == self.at_epoch:
+            self.stop.signal = 15
+
+
+Go = Callable[..., TrainingSettings]
+
+
+def trained(
+    path: Path,
+    watch: Watch | None = None,
+    resume: bool = False,
+    sampler: str = "strict_fair",
+    space: PathSpace = CHAIN,
+    spoil: Callable | None = None,
+    **overrides: Any,
+) -> TrainingSettings:
+    """Trains into a run directory, or goes on with it, under a watch and changed settings, which it gives."""
+    settings, watch = settings_of(SAMPLERS[sampler], **(TINY | overrides)), watch or Watch()
+    source = open_source(settings.data)
+    source = source._replace(dataset=spoil(source.dataset)) if spoil else source
+    place = open_run(path) if resume else create(path, settings, space)
+    train(settings, space, source, place, watch, watch.stop, resume)
+    return settings
+
+
+Whole = Callable[..., Path]
+
+
+def metrics(run: Path) -> list[dict]:
+    return [{key: value for key, value in record.items() if key not in TIMES} for record in Run(run).records()]
+
+
+TOOK = {"seconds", "loading"}
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two states are equal bit for bit, but for the seconds they took."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one.keys() - TOOK)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
+
+
+def assert_same_training(one: Path, other: Path) -> None:
+    assert metrics(one) == metrics(other)
+    assert same(checkpoint.load(Run(one).last), checkpoint.load(Run(other).last))
+    files = [{path.relative_to(run) for path in run.rglob("*") if path.is_file()} for run in (one, other)]
+    assert files[0] == files[1]
+
+
+def updates_of(settings: TrainingSettings, space: PathSpace, steps: int) -> list[list[int]]:
+    """How often the seed's paths update every choice in so many steps of a training."""
+    generator = torch.Generator().manual_seed(fold(settings.seed, PATHS))
+    sampler, counts = make_sampler(settings.sampler, space, generator), [torch.zeros(len(c)) for c in space.choices]
+    for number in range(steps):
+        tally(counts, sampler.draw(number / LAST))
+    return [own.tolist() for own in counts]
