@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fairdarts.config import UserError, nearest, read_text
+from fairdarts.spaces.nasbench201 import names_of_arch
 
 ARCHITECTURES = ("arch", "architecture", "path")
 """columns that may hold the architecture"""
@@ -24,7 +25,6 @@ PICKLES = {b"PK\x03\x04": "nas_201_api", b"\x80": "nas_201_api", b"BZh": "nats_b
 INSTALL = {"nas_201_api": "nas-bench-201", "nats_bench": "nats_bench"}
 """what pip calls the packages"""
 
-EDGE = re.compile(r"([^|+~]+)~\d+")
 INDEX = re.compile(r"[0-9]{1,6}")
 Row = tuple[str, str, float]
 """place in the file, architecture as written there, number"""
@@ -56,7 +56,7 @@ def read_benchmark(
     CSV with a header, the architecture in a column arch, architecture or path; the files of NAS-Bench-201's own API,
     where its package is installed. An architecture is written in digits without separator (`02012100`), as indices or
     names that spaces, commas or dashes separate, in brackets or not (`[0, 1, 4]`), or as NAS-Bench-201 does
-    (`|none~0|+|none~0|skip_connect~1|`, edges in this order), or by a name for which `named` has the path.
+    (`|none~0|+|none~0|skip_connect~1|+…`), or by a name for which `named` has the path.
     Digits are indices, even where a choice is named so.
     Numbers that all lie in [0, 1] are fractions, and are turned into percent.
 
@@ -103,11 +103,10 @@ def read_path(text: str, choices: tuple[tuple[str, ...], ...], space_name: str, 
 def _words(text: str, choices: tuple[tuple[str, ...], ...], here: str) -> list[str]:
     """The choices that a text names, each as index or name."""
     if "|" in text:
-        nodes = [EDGE.findall(node) for node in text.strip().split("+")]
-        written = ("|" + "".join(f"{name}~{source}|" for source, name in enumerate(node)) for node in nodes)
-        if "+".join(written) != text.strip() or any(len(node) != n for n, node in enumerate(nodes, start=1)):
-            raise UserError(f"{here}: should be like |none~0|+|none~0|skip_connect~1|")
-        return [name for node in nodes for name in node]
+        try:
+            return names_of_arch(text.strip())
+        except UserError as error:
+            raise UserError(f"{here.rpartition(': ')[0]}: {error}") from None
     bare = text.strip()
     for left, right in ("[]", "()"):
         if bare.startswith(left) and bare.endswith(right):

@@ -106,8 +106,8 @@ def check_edges(genotype: EdgeGenotype, space: Bench201Space, place: str) -> Non
             raise UserError(f"{place}: edges[{number}]: '{name}' is not an operation of space {space.name}{near}")
 
 
-def path_of_arch(text: str, space: Bench201Space) -> tuple[int, ...]:
-    """The path of the benchmark's architecture string, `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
+def names_of_arch(text: str) -> list[str]:
+    """The operations of the benchmark's architecture string, `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`, edge by edge.
 
     Of every node from 1 on, each edge into it as operation~input. Raises UserError naming what is wrong in it.
     """
@@ -118,8 +118,13 @@ def path_of_arch(text: str, space: Bench201Space) -> tuple[int, ...]:
     found = [(str(node), source) for node, into in enumerate(nodes, start=1) for _, source in into]
     if found != [(str(node), str(source)) for node, source in EDGES]:
         raise UserError(f"{text!r}: its edges are others than those of NAS-Bench-201: should be {form}")
+    return [name for into in nodes for name, _ in into]
+
+
+def path_of_arch(text: str, space: Bench201Space) -> tuple[int, ...]:
+    """The path of the benchmark's architecture string. Raises UserError naming what is wrong in it."""
     path = []
-    for name, _ in (edge for into in nodes for edge in into):
+    for name in names_of_arch(text):
         if name not in space.candidates:
             near = nearest(name, space.candidates)
             raise UserError(f"{text!r}: '{name}' is not an operation of space {space.name}{near}")

@@ -1,12 +1,14 @@
 """A stop at any step of a training changes nothing, and what cannot go on is refused."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from one_shot import CHAIN, CLASSES, IRREGULAR, settings_of
-from trainings import EPOCHS, LAST, SAMPLERS, STEPS_AN_EPOCH, TINY, Go, Watch, Whole, assert_same_training, metrics
+from runs import Broken, metrics
+from trainings import EPOCHS, LAST, SAMPLERS, STEPS_AN_EPOCH, TINY, Go, Watch, Whole, assert_same_training
 
 from fairdarts.config import UserError
 from fairdarts.oneshot.state import load_weights
@@ -65,28 +67,12 @@ def test_checkpoints_are_written_within_an_epoch_when_they_are_due(go: Go, whole
     assert_same_training(tmp_path / "crashed-0", whole(sampler="strict_fair"))
 
 
-class Broken(torch.utils.data.Dataset):
-    """A data set that fails at its 30th reading, in the second epoch."""
-
-    def __init__(self, dataset: torch.utils.data.Dataset):
-        self.dataset, self.left = dataset, 30
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, index: int) -> tuple:
-        self.left -= 1
-        if self.left < 0:
-            raise UserError("cat.png: cannot be decoded as an image")
-        return self.dataset[index]
-
-
 @pytest.mark.parametrize("paths", [0, 3])
 def test_a_training_goes_on_once_a_broken_image_is_mended(go: Go, whole: Whole, tmp_path: Path, paths: int):
     """Without a watch it fails in a step of the second epoch, with one in the watch after the first."""
     watched = {"watch.paths": paths, "watch.images": 16}
     with pytest.raises(UserError, match=r"cat\.png"):
-        go("broken", spoil=Broken, **watched)
+        go("broken", spoil=partial(Broken, readings=30), **watched)  # in the second epoch
     state = checkpoint.load(Run(tmp_path / "broken").last)
     assert state["epoch"] * STEPS_AN_EPOCH + state["step"] == (0 if paths else 7)
     go("broken", resume=True, **watched)

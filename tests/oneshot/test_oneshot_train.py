@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from one_shot import CHAIN, CLASSES, IRREGULAR, chain, settings_of
+from runs import metrics
 from trainings import (
     SAMPLERS,
     STEPS_AN_EPOCH,
@@ -18,7 +19,6 @@ from trainings import (
     Watch,
     Whole,
     assert_same_training,
-    metrics,
     same,
     updates_of,
 )

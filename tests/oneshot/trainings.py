@@ -6,13 +6,13 @@ from typing import Any
 
 import torch
 from one_shot import CHAIN, CLASSES, settings_of
+from runs import metrics, same
 
 from fairdarts.data.sources import open_source
 from fairdarts.oneshot.samplers import make_sampler, tally
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.oneshot.train import train
 from fairdarts.runtime import checkpoint
-from fairdarts.runtime.position import TIMES
 from fairdarts.runtime.run import Run, create, open_run
 from fairdarts.runtime.seed import PATHS, fold
 from fairdarts.runtime.stop import Stop
@@ -81,24 +81,6 @@ def trained(
 
 
 Whole = Callable[..., Path]
-
-
-def metrics(run: Path) -> list[dict]:
-    return [{key: value for key, value in record.items() if key not in TIMES} for record in Run(run).records()]
-
-
-TOOK = {"seconds", "loading"}
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two states are equal bit for bit, but for the seconds they took."""
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one.keys() - TOOK)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
-    return one == other
 
 
 def assert_same_training(one: Path, other: Path) -> None:

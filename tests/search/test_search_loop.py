@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from runs import Broken, metrics, same
 
 from fairdarts.config import UserError, check, read_yaml
 from fairdarts.data.sources import open_source
@@ -60,24 +62,6 @@ def go(tiny_recipe: Path) -> Go:
         return search(settings, space, source, place, watch, watch.stop, resume)
 
     return run
-
-
-def metrics(run: Path) -> list[dict]:
-    return [{key: value for key, value in record.items() if key not in TIMES} for record in Run(run).records()]
-
-
-TOOK = {"seconds", "loading"}
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two states are equal bit for bit, but for the seconds they took."""
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one.keys() - TOOK)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(same, one, other))
-    return one == other
 
 
 def assert_same_search(one: Path, other: Path) -> None:
@@ -248,26 +232,10 @@ def test_records_behind_the_checkpoint_are_written_again(go: Go, tmp_path: Path)
     assert_same_search(tmp_path / "stopped", tmp_path / "whole")
 
 
-class Broken(torch.utils.data.Dataset):
-    """A data set that fails at its 50th reading, in the second of the two batches of a step."""
-
-    def __init__(self, dataset: torch.utils.data.Dataset):
-        self.dataset, self.left = dataset, 50
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, index: int) -> tuple:
-        self.left -= 1
-        if self.left < 0:
-            raise UserError("cat.png: cannot be decoded as an image")
-        return self.dataset[index]
-
-
 def test_a_search_goes_on_once_a_broken_image_is_mended(go: Go, tmp_path: Path):
     go("whole")
     with pytest.raises(UserError, match=r"cat\.png"):
-        go("broken", spoil=Broken)
+        go("broken", spoil=partial(Broken, readings=50))  # in the second of the two batches of a step
     assert checkpoint.load(Run(tmp_path / "broken").last)["step"] > 0
     go("broken", resume=True)
     assert_same_search(tmp_path / "broken", tmp_path / "whole")

@@ -1,0 +1,45 @@
+"""What tests of searches and of trainings share: whether two runs are the same, and images that cannot be read."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+
+from fairdarts.config import UserError
+from fairdarts.runtime.position import TIMES
+from fairdarts.runtime.run import Run
+
+TOOK = {"seconds", "loading"}
+
+
+def metrics(run: Path) -> list[dict]:
+    """A run's records, but for the times they took."""
+    return [{key: value for key, value in record.items() if key not in TIMES} for record in Run(run).records()]
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two states are equal bit for bit, but for the seconds they took."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one.keys() - TOOK)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other
+
+
+class Broken(Dataset):
+    """A data set that fails after so many readings."""
+
+    def __init__(self, dataset: Dataset, readings: int):
+        self.dataset, self.left = dataset, readings
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> tuple:
+        self.left -= 1
+        if self.left < 0:
+            raise UserError("cat.png: cannot be decoded as an image")
+        return self.dataset[index]
