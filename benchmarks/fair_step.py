@@ -8,23 +8,21 @@ Measured against the plain step of `plain.py`: m whole forward and backward pass
 own layout, the loss of each read, one update. First some steps of both in float64 must end within 1e-10 of each other
 in weights and BatchNorm buffers. Then, by turns and each in a process of its own: the plain step, the plain step in
 channels_last, and the library's in every variant of precision, on the CPU also without `keep_memory`, and on CUDA of
-torch.compile. A ratio is plain /
-library; median and quartiles are those of the rounds. Images a second count a pass of an image, forward and backward.
+torch.compile. A ratio is plain / library; median and quartiles are those of the rounds. Images a second count a pass of
+an image, forward and backward.
 """
 
 import argparse
 import json
-import platform
-import shlex
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path as File
 
 import torch
+from circumstances import circumstances
 from plain import Path, PathStep
 from torch import Tensor
 
@@ -175,11 +173,7 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
             "ratio_quartiles": [round(value, 3) for value in statistics.quantiles(ratios, n=4)],
         }
     return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "command": shlex.join(["python", "benchmarks/fair_step.py", *sys.argv[1:]]),
-        "device": torch.cuda.get_device_name() if args.device == "cuda" else f"CPU, {platform.machine()}",
-        "torch": torch.__version__,
-        "python": platform.python_version(),
+        **circumstances(args.device),
         **{key: getattr(args, key) for key in ("space", "threads", "batch", "image", "pairs")},
         "passes": passes,
         "difference_float64": apart,

@@ -11,16 +11,14 @@ the tree runs, as a share of those of all paths.
 
 import argparse
 import json
-import platform
-import shlex
 import statistics
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path as File
 from random import Random
 
 import torch
+from circumstances import circumstances
 from torch import Tensor
 
 from fairdarts.oneshot.evaluate import Evaluator
@@ -70,11 +68,7 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
         }
         print(name, table[name], file=sys.stderr)
     return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "command": shlex.join(["python", "benchmarks/judging.py", *sys.argv[1:]]),
-        "device": f"CPU, {platform.machine()}",
-        "torch": torch.__version__,
-        "python": platform.python_version(),
+        **circumstances("cpu"),
         **{key: getattr(args, key) for key in ("threads", "batch", "image", "pairs")},
         "spaces": table,
     }

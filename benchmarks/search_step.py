@@ -17,17 +17,15 @@ that a step cannot do without with the speed of a large matrix product.
 import argparse
 import copy
 import json
-import platform
-import shlex
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
+from circumstances import circumstances
 from plain import Chain, Network, PlainStep
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -245,11 +243,7 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
             "share_of_peak": round(arithmetic / statistics.median(own) / speed, 3),
         }
     return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "command": shlex.join(["python", "benchmarks/search_step.py", *sys.argv[1:]]),
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {platform.machine()}",
-        "torch": torch.__version__,
-        "python": platform.python_version(),
+        **circumstances(device.type),
         **{key: getattr(args, key) for key in ("space", "threads", "batch", "image", "pairs")},
         **({key: getattr(args, key) for key in ("cells", "channels")} if args.space == "s1" else {}),
         "difference_float64": apart,
