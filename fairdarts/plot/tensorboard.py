@@ -50,3 +50,12 @@ def log_training(writer: Any, record: dict) -> None:
     if "watched" in record:
         writer.add_histogram("watched/accuracy", np.asarray(record["watched"]), record["epoch"])
     writer.add_histogram("updates", np.concatenate(record["updates"]), record["epoch"])
+
+
+def log_generation(writer: Any, record: dict) -> None:
+    """Writes one record of an evolutionary search: its numbers as scalars, with the evaluations as the step."""
+    for key in ("hypervolume", "front", "evaluations_per_second"):
+        writer.add_scalar(f"evolve/{key}", record[key], record["evaluations"])
+    for limit, accuracy in record["best"].items():
+        if accuracy is not None:
+            writer.add_scalar(f"best/{limit or 'accuracy'}", accuracy, record["evaluations"])

@@ -1,0 +1,125 @@
+"""What do the models look like that a search found? A row a model, as FairNAS (arXiv:1907.01845v1), Fig. 7."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import FancyBboxPatch, Patch
+
+from fairdarts.ops.cell import SKIP
+from fairdarts.plot import style
+from fairdarts.plot.points import choice_points
+from fairdarts.spaces.chain import ChainSpace
+from fairdarts.spaces.nasbench201 import Bench201Space
+
+Model = tuple[str, Sequence[str], str]
+"""name, the choice of every choice point, and its numbers as they are to be read"""
+
+# Inches.
+_HEIGHT, _PITCH, _BETWEEN, _GAP = 0.36, 0.46, 0.05, 0.2  # of a box; of a row; between boxes; between stages
+_HALVED = {"color": "#BBBBBB", "linewidth": 3}
+"""where the resolution halves: grey thick lines, as in the paper"""
+
+
+class FoundInfo(NamedTuple):
+    """Models of one space."""
+
+    models: tuple[Model, ...]
+    texts: tuple[tuple[str, ...], ...]
+    """of each model, what stands in its boxes"""
+    axis: str
+    """what the columns are"""
+    labels: tuple[str, ...]
+    """of each column"""
+    groups: tuple[tuple[range, str, bool], ...]
+    """columns that belong together, what they share, and whether the resolution is halved before them"""
+    choices: tuple[str, ...]
+    """of the whole space"""
+
+
+def found_info(models: Sequence[Model], space: ChainSpace | Bench201Space) -> FoundInfo:
+    """The layers of a chain, a stage a group; or the edges of NAS-Bench-201's cell, those into a node a group."""
+    points = choice_points(space)
+    texts = tuple(tuple(_text(name, at, space) for at, name in enumerate(path)) for _, path, _ in models)
+    if isinstance(space, ChainSpace):
+        axis, labels, notes = points.axis, points.labels, points.notes
+        halved = [stage.stride == 2 for stage in space.stages]
+    else:
+        axis, labels = "edge (input → node)", tuple(f"{source}→{node}" for node, source in space.edges)
+        notes, halved = tuple(f"into\nnode {node}" for node in (1, 2, 3)), [False] * 3
+    groups = tuple(zip(points.groups, notes, halved, strict=True))
+    choices = tuple(dict.fromkeys(name for own in space.choices for name in own))
+    return FoundInfo(tuple(models), texts, axis, labels, groups, choices)
+
+
+def _text(name: str, at: int, space: ChainSpace | Bench201Space) -> str:
+    """Where a layer of a chain changes the shape, its skip is a 1×1 convolution."""
+    if name == SKIP and isinstance(space, ChainSpace) and not space.layers[at].keeps_shape:
+        return "skip,\n1×1"
+    return _lines(name)
+
+
+def _lines(name: str) -> str:
+    """A choice's label in two lines, if it has two words."""
+    return "\n".join(style.label(name).rsplit(" ", 1))
+
+
+def found_figure(info: FoundInfo, title: str = "") -> Figure:
+    """A box a choice, from left to right as data flows; at the right of a row its model."""
+    width = 0.15 + 0.064 * max(len(line) for name in info.choices for line in _lines(name).split("\n"))
+    lefts = {}  # column → where its boxes begin
+    for number, (group, _, _) in enumerate(info.groups):
+        lefts |= {column: (width + _BETWEEN) * column + _GAP * number for column in group}
+    right, bottom = max(lefts.values()) + width, _PITCH * len(info.models) - (_PITCH - _HEIGHT)
+    words = max((len(line) for name, _, numbers in info.models for line in (name, *numbers.split("\n"))), default=0)
+    size = (right + 0.073 * words + 0.5, bottom + 1.2 + 0.25 * bool(title))
+    figure = Figure(figsize=size, layout="constrained")
+    ax = figure.subplots()
+    for row, (model, texts) in enumerate(zip(info.models, info.texts, strict=True)):
+        _row(ax, _PITCH * row, model, texts, tuple(lefts.values()), width)
+    for group, note, halved in info.groups:
+        middle = (lefts[group.start] + lefts[group.stop - 1] + width) / 2
+        above = {"xytext": (0, 4), "textcoords": "offset points", "ha": "center", "annotation_clip": False}
+        ax.annotate(note, (middle, 0), fontsize=8, color="#666666", **above)
+        if halved:
+            before = lefts[group.start] - (_GAP + _BETWEEN) / 2
+            ax.plot([before, before], [0, bottom], **_HALVED, solid_capstyle="butt", clip_on=False)
+    ax.set_xticks([left + width / 2 for left in lefts.values()], info.labels, fontsize=8.5)
+    ax.set_xlabel(info.axis, fontsize=9.5)
+    ax.set_yticks([])
+    ax.set_xlim(-_GAP, right)
+    ax.set_ylim(bottom, 0)  # the first on top
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    if title:
+        figure.suptitle(title, fontsize=10, x=0.01, ha="left")
+    legend = {style.label(name): Patch(color=style.colour(name)) for name in info.choices}
+    if any(halved for _, _, halved in info.groups):
+        legend["stride 2"] = Line2D([], [], **_HALVED)
+    style.legend_below(figure, list(legend.values()), list(legend))
+    return figure
+
+
+def _row(ax: Axes, top: float, model: Model, texts: Sequence[str], lefts: Sequence[float], width: float) -> None:
+    name, path, numbers = model
+    middle = top + _HEIGHT / 2
+    for choice, text, left in zip(path, texts, lefts, strict=True):
+        fill = style.colour(choice)
+        shape = {"boxstyle": "round,pad=0,rounding_size=0.05", "facecolor": fill, "edgecolor": "none"}
+        ax.add_patch(FancyBboxPatch((left, top), width, _HEIGHT, **shape))
+        look = {"ha": "center", "va": "center", "fontsize": 8, "linespacing": 1}
+        ax.text(left + width / 2, middle, text, color=style.ink_on(fill), **look)
+    look = {"xytext": (10, 0), "textcoords": "offset points", "annotation_clip": False, "color": style.INK}
+    beside = (lefts[-1] + width, middle)
+    ax.annotate(name, beside, va="bottom", fontsize=9, fontweight="bold", **look)
+    ax.annotate(numbers, beside, va="top", fontsize=8.5, **look)
+
+
+def draw_found(
+    models: Sequence[Model], space: ChainSpace | Bench201Space, folder: Path, title: str = "", name: str = "found"
+) -> list[Path]:
+    """Writes the models as `folder`/`name`.svg and .png and gives their paths; none of no model."""
+    return style.save(found_figure(found_info(models, space), title), folder, name) if models else []

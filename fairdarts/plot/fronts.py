@@ -1,0 +1,85 @@
+"""Which search found the better front? As FairNAS (arXiv:1907.01845v1), Fig. 6 (ICCV 2021: Fig. 5)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from fairdarts.plot import style
+from fairdarts.plot.evolved import EVALUATIONS, Evolved, Projection, begin, counted, cut, gain_panels, projection
+
+WORST = 0.25
+"""share of the models on the lines that may be cut off below: the smallest, which often lie far off"""
+
+
+class FrontPanel(NamedTuple):
+    """The fronts of all searches in one projection."""
+
+    fronts: dict[int, Projection]
+    """place of the search among all → its projection; those that do not know the quantity left out"""
+    truth: np.ndarray | None
+    """(x, y) of the true front [k, 2]"""
+
+
+class FrontsInfo(NamedTuple):
+    """Several searches."""
+
+    names: tuple[str, ...]
+    panels: tuple[FrontPanel, ...]
+    bottom: float | None
+    """where the axis of gains begins, if not at the least"""
+    note: str
+    """what is not shown"""
+
+
+def fronts_info(searches: Sequence[Evolved], truth: Evolved | None = None) -> FrontsInfo:
+    """A panel for every cost that is an objective of a search; where there is none, over the evaluations.
+
+    `truth` is a benchmark as if it were a search: its `front` is what could be found.
+    """
+    costs = dict.fromkeys(cost for search in searches for cost in search.costs)
+    panels = []
+    for cost in [cost for cost in costs if cost != EVALUATIONS] or [EVALUATIONS]:
+        known = {at: own for at, own in enumerate(searches) if cost in {EVALUATIONS, *own.values}}
+        line = projection(truth, cost).line if truth is not None and cost in truth.values else None
+        panels.append(FrontPanel({at: projection(own, cost) for at, own in known.items()}, line))
+    bottom, note = None, ""
+    if searches[0].maximized.get(searches[0].gain, True):
+        shown = [own for panel in panels for own in panel.fronts.values()]
+        bottom = cut(np.concatenate([own.line[:, 1] for own in shown]), WORST)
+        if bottom is not None:
+            once = {at: own for panel in panels for at, own in panel.fronts.items()}
+            below = sum(int((own.rings[:, 1] < bottom).sum()) for own in once.values())
+            note = f"{counted(below, 'model')} below {bottom:.1f} not shown" * bool(below)
+    return FrontsInfo(tuple(search.name for search in searches), tuple(panels), bottom, note)
+
+
+def fronts_figure(info: FrontsInfo, title: str = "") -> Figure:
+    """A panel a cost; a marker a model of a front, pale where another of it is better in the two quantities."""
+    some = [next(iter(panel.fronts.values())) for panel in info.panels]
+    figure, axes = gain_panels(some, [note for note in (title, info.note) if note])
+    named = {}
+    for ax, panel in zip(axes, info.panels, strict=True):
+        if panel.truth is not None:
+            look = {"color": "#BBBBBB", "linewidth": 3.5, "drawstyle": "steps-post", "zorder": 1}
+            (named["true front"],) = ax.plot(*panel.truth.T, **look)
+        for at, own in panel.fronts.items():
+            look = style.series(at) | {"drawstyle": "steps-post", "markersize": 5, "markeredgewidth": 0.8}
+            if own.cost != EVALUATIONS:
+                ax.plot(*own.rings.T, **look | {"linestyle": "none", "alpha": 0.3, "markersize": 4})
+            marked = slice(len(own.line) - (own.cost == EVALUATIONS))  # its last evaluation need not be a better one
+            (named[at],) = ax.plot(*own.line.T, **look, linewidth=1.5, alpha=0.85, markevery=marked)
+    begin(axes[0], info.bottom)
+    labels = dict(enumerate(info.names)) | {"true front": "true front"}
+    shown = [at for at in labels if at in named]
+    style.legend_below(figure, [named[at] for at in shown], [labels[at] for at in shown])
+    return figure
+
+
+def draw_fronts(
+    searches: Sequence[Evolved], folder: Path, truth: Evolved | None = None, title: str = "", name: str = "fronts"
+) -> list[Path]:
+    """Writes the fronts of searches as `folder`/`name`.svg and .png and gives their paths; none of no search."""
+    return style.save(fronts_figure(fronts_info(searches, truth), title), folder, name) if searches else []
