@@ -26,6 +26,7 @@ setup(
         "pyyaml>=6",
         "scikit-learn>=1.5",
         "scipy>=1.13",
+        "pymoo>=0.6.2",
         "graphviz>=0.20",
         "matplotlib>=3.9",
         "rich>=13",

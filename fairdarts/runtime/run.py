@@ -33,6 +33,8 @@ class Run:
     """A run directory: settings.yaml, space.yaml, versions.json, metrics.jsonl, checkpoints/, genotypes/, figures/."""
 
     path: Path
+    unit: str = "epoch"
+    """what a record of metrics.jsonl is of"""
 
     @property
     def metrics(self) -> Path:
@@ -47,7 +49,7 @@ class Run:
         return self.path / "figures"
 
     def records(self) -> list[dict[str, Any]]:
-        """The whole lines of metrics.jsonl, one record an epoch. Raises UserError where one is no such record."""
+        """The whole lines of metrics.jsonl, one record a unit. Raises UserError where one is no such record."""
         if not self.metrics.is_file():
             return []
         records = []
@@ -57,8 +59,8 @@ class Run:
                 record = json.loads(line)
             except (json.JSONDecodeError, RecursionError):
                 raise UserError(f"{self.metrics}, line {number}: not JSON") from None
-            if not isinstance(record, dict) or not isinstance(record.get("epoch"), int):
-                raise UserError(f"{self.metrics}, line {number}: should be a record with its epoch")
+            if not isinstance(record, dict) or not isinstance(record.get(self.unit), int):
+                raise UserError(f"{self.metrics}, line {number}: should be a record with its {self.unit}")
             records.append(record)
         return records
 
@@ -70,9 +72,9 @@ class Run:
         except OSError as error:
             raise UserError(f"{self.metrics}: cannot be written: {error.strerror}") from None
 
-    def forget_after(self, epoch: int) -> None:
-        """Drop the records of later epochs: a resumed run writes them again."""
-        lines = [json.dumps(record) + "\n" for record in self.records() if record["epoch"] <= epoch]
+    def forget_after(self, number: int) -> None:
+        """Drop the records of later units: a resumed run writes them again."""
+        lines = [json.dumps(record) + "\n" for record in self.records() if record[self.unit] <= number]
         checkpoint.write_atomically(self.metrics, "".join(lines).encode())
 
     def write_genotype(self, genotype: Genotype, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""What every run can be told, be it a search or the training of a supernet."""
+"""What every run can be told."""
 
 from typing import Literal
 
@@ -19,7 +19,7 @@ class Compute(Settings):
     the parts"""
 
 
-class RunSettings(Settings):
+class RecipeSettings(Settings):
     """What stands at the head of every recipe."""
 
     name: str
@@ -29,11 +29,16 @@ class RunSettings(Settings):
     deviations: tuple[str, ...] = ()
     """where it departs from its source, or chooses between text and released code"""
     seed: int = Field(default=0, ge=0)
-    """decides initial weights, α or paths, the order of images and their augmentation"""
+    """decides all that is drawn: initial weights, α or paths, the order of images and their augmentation"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where to run"""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads, which decide the last bits of a result; torch's default where it is null"""
+
+
+class RunSettings(RecipeSettings):
+    """What every training can be told, be it a search or that of a supernet."""
+
     save_minutes: float = Field(default=10.0, ge=0)
     """minutes between checkpoints within an epoch; one is written after every epoch anyway"""
     space: str

@@ -1,0 +1,78 @@
+"""All models that a search has evaluated, each once, and the best of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from fairdarts.evolve.objectives import ACCURACY, Limit
+from fairdarts.evolve.pareto import front, hypervolume
+from fairdarts.evolve.problem import Problem, as_array
+from fairdarts.spaces.paths import Path
+
+
+class Archive:
+    """Paths in the order of their evaluation, with all that is known of them."""
+
+    def __init__(self, problem: Problem):
+        self.problem = problem
+        self.place: dict[Path, int] = {}
+        """path → its number, from 0"""
+        self.generation = np.zeros(0, dtype=np.int64)
+        """of every path, from 1"""
+        nothing = np.zeros((0, len(problem.widths)), dtype=np.int64)
+        self.values: dict[str, np.ndarray] = {ACCURACY: np.zeros(0), **problem.costs(nothing)}
+        """quantity → that of every path"""
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    @property
+    def paths(self) -> list[Path]:
+        """All paths, in order."""
+        return list(self.place)
+
+    def add(self, paths: Sequence[Path], accuracies: Sequence[float], generation: int) -> None:
+        """Takes new paths with their accuracies in percent."""
+        if not paths:
+            return
+        self.place |= {path: len(self.place) + number for number, path in enumerate(paths)}
+        if len(self.place) != len(self.generation) + len(paths):
+            raise ValueError("a path was evaluated twice")
+        self.generation = np.concatenate([self.generation, np.full(len(paths), generation)])
+        values = {ACCURACY: np.asarray(accuracies, dtype=float), **self.problem.costs(as_array(paths))}
+        self.values = {name: np.concatenate([own, values[name]]) for name, own in self.values.items()}
+
+    def of(self, places: Sequence[int]) -> Mapping[str, np.ndarray]:
+        """The values of some paths, by their numbers."""
+        return {name: own[list(places)] for name, own in self.values.items()}
+
+    def front(self) -> list[int]:
+        """The numbers of the paths that none dominates, of those that keep all limits."""
+        feasible = np.flatnonzero(self.problem.excess(self.values) == 0)
+        return feasible[front(self.problem.losses(self.of(feasible)))].tolist()
+
+    def hypervolume(self) -> float:
+        """The share of all that is possible that the front dominates, 0 to 1."""
+        return hypervolume(self.problem.losses(self.of(self.front())), *self.problem.box)
+
+    def best_within(self, limit: Limit | None) -> int | None:
+        """The number of the most accurate path that keeps the constraints and a limit; None where none does."""
+        kept = self.problem.excess(self.values) == 0
+        if limit:
+            kept &= limit.kept(self.values[limit.quantity])
+        accuracy = np.where(kept, self.values[ACCURACY], -np.inf)
+        return int(accuracy.argmax()) if kept.any() else None
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds of it: costs are known of the paths."""
+        paths, accuracies = as_array(self.paths), self.values[ACCURACY]
+        arrays = {"paths": paths, "accuracy": accuracies, "generation": self.generation}
+        return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Puts back what `state` gave, into an empty archive."""
+        paths = list(map(tuple, state["paths"].tolist()))
+        self.add(paths, state["accuracy"].tolist(), 0)
+        self.generation = state["generation"].numpy().copy()

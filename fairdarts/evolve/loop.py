@@ -1,0 +1,190 @@
+"""The search, from top to bottom: ask a strategy for models, judge them, tell it, save, generation after generation."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from fairdarts.config import UserError
+from fairdarts.evolve.archive import Archive
+from fairdarts.evolve.nsga2 import NSGA2
+from fairdarts.evolve.problem import Problem
+from fairdarts.evolve.rivals import MnasNet, RandomSearch, Regularized
+from fairdarts.evolve.settings import EvolveSettings
+from fairdarts.runtime import checkpoint, distributed
+from fairdarts.runtime.checkpoint import BadState
+from fairdarts.runtime.position import check_identity
+from fairdarts.runtime.run import Run
+from fairdarts.runtime.seed import EVOLUTION, fold
+from fairdarts.runtime.stop import Interrupted, Stop
+from fairdarts.spaces.paths import Path
+
+Judge = Callable[[Sequence[Path]], list[float]]
+"""Gives the accuracy of each path in percent; of several processes all call it, and all get all."""
+
+
+class Strategy(Protocol):
+    """Chooses which models are judged next. It shares the archive and a generator with the loop."""
+
+    told: Mapping[str, int]
+    """how many of the models of the last `ask` were made in each way, where there are several"""
+
+    def ask(self, count: int) -> list[Path]:
+        """The next paths, at most so many: all new, and within the limits; none where no more are left."""
+
+    def tell(self, paths: Sequence[Path]) -> None:
+        """These paths, what `ask` gave, are in the archive now."""
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds of it, between a `tell` and the next `ask`."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Puts back what `state` gave."""
+
+
+def check_fit(settings: EvolveSettings, problem: Problem) -> None:
+    """Raises UserError where no path keeps the limits, or weights of a prior are not those of the space's choices."""
+    problem.check()
+    weights = getattr(settings.evolve, "prior_weights", None)
+    if weights and tuple(map(len, weights)) != problem.widths:
+        widths = ", ".join(map(str, problem.widths))
+        raise UserError(f"evolve.prior_weights: should hold, of the points of {problem.space.name}, {widths} weights")
+
+
+def make_strategy(settings: EvolveSettings, problem: Problem, archive: Archive, rng: np.random.Generator) -> Strategy:
+    """What the settings ask for."""
+    own = settings.evolve
+    if own.kind == "nsga2":
+        return NSGA2(own, settings.population, problem, archive, rng)
+    if own.kind == "mnasnet":
+        return MnasNet(own, problem, archive, rng)
+    if own.kind == "regularized":
+        return Regularized(own, problem, archive, rng)
+    return RandomSearch(problem, archive, rng)
+
+
+class Search:
+    """A strategy at work, without a run directory: what the loop and the tabular comparison share."""
+
+    def __init__(self, settings: EvolveSettings, problem: Problem):
+        self.settings = settings
+        self.rng = np.random.default_rng(fold(settings.seed, EVOLUTION))
+        self.archive = Archive(problem)
+        self.strategy = make_strategy(settings, problem, self.archive, self.rng)
+        self.generation = 0
+        """generations that are done"""
+
+    def advance(self, judge: Judge, between: Callable[[], None] = lambda: None) -> int:
+        """One more generation; gives how many models it had: fewer than N where no more are left.
+
+        Of several processes only the first one asks and tells; `between` is called before every judgement.
+        """
+        leads, done = distributed.rank() == 0, 0
+        while done < self.settings.population:
+            asked = self.strategy.ask(self.settings.population - done) if leads else None
+            paths = [tuple(path) for path in distributed.shared(asked)]
+            if not paths:
+                break
+            between()
+            accuracies = judge(paths)
+            if leads:
+                self.archive.add(paths, accuracies, self.generation + 1)
+                self.strategy.tell(paths)
+            done += len(paths)
+        self.generation += bool(done)
+        return done
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds of it."""
+        return {
+            "generation": self.generation,
+            "archive": self.archive.state(),
+            "strategy": self.strategy.state(),
+            "rng": json.dumps(self.rng.bit_generator.state),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Puts back what `state` gave, into a search that has not begun."""
+        self.archive.restore(state["archive"])
+        self.strategy.restore(state["strategy"])
+        self.rng.bit_generator.state = json.loads(state["rng"])
+        self.generation = int(state["generation"])
+
+
+def evolve(
+    settings: EvolveSettings,
+    problem: Problem,
+    judge: Judge,
+    run: Run,
+    identity: dict[str, str],
+    observe: Callable[[dict[str, Any]], None],
+    stop: Stop,
+    resume: bool = False,
+) -> Archive:
+    """Searches from the start, or (resume) from the run's last checkpoint; gives all that it evaluated.
+
+    The state is saved after every generation, so one that was stopped begins again. Of several processes the first
+    one chooses and writes, and all judge; the archive of the others stays empty. `observe` is told every record of
+    metrics.jsonl. Raises Interrupted once a signal stopped it, BadState where a checkpoint is not whole or of another
+    search, UserError where data or disk fail.
+    """
+    leads = distributed.rank() == 0
+    with distributed.together():
+        search = Search(settings, problem)
+        if leads and resume and run.last.is_file():
+            restored(search, run, identity)
+        elif leads:
+            run.forget_after(0)
+            checkpoint.save(run.last, {"identity": identity, **search.state()})
+    search.generation = distributed.shared(search.generation)
+
+    def look() -> None:
+        if signal := distributed.highest(stop.signal or 0):
+            raise Interrupted(signal)
+
+    while search.generation < settings.generations:
+        look()
+        begun = time.monotonic()
+        done = search.advance(judge, look)
+        if leads and done:
+            record = recorded(search, settings, done, time.monotonic() - begun)
+        with distributed.together():
+            if leads and done:
+                run.log(record)
+                checkpoint.save(run.last, {"identity": identity, **search.state()})
+        if leads and done:
+            observe(record)
+        if done < settings.population:
+            break  # every path of the space is known
+    return search.archive
+
+
+def recorded(search: Search, settings: EvolveSettings, done: int, seconds: float) -> dict[str, Any]:
+    """What metrics.jsonl says of a generation."""
+    archive = search.archive
+    best = {str(limit) if limit else "": archive.best_within(limit) for limit in settings.classes or (None,)}
+    accuracy = archive.values["accuracy"]
+    record = {"generation": search.generation, "evaluations": len(archive), "hypervolume": archive.hypervolume()}
+    record |= {"front": len(archive.front()), "made": dict(search.strategy.told)}
+    record |= {"best": {name: None if place is None else float(accuracy[place]) for name, place in best.items()}}
+    return record | {"seconds": round(seconds, 3), "evaluations_per_second": round(done / seconds, 2)}
+
+
+def restored(search: Search, run: Run, identity: dict[str, str]) -> None:
+    """Puts the last checkpoint of a run back. Raises BadState where it is of another search, or not whole."""
+    state = checkpoint.load(run.last)
+    check_identity(state, identity, run)
+    try:
+        search.restore(state)
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError):
+        raise BadState(f"{run.last}: does not fit the run's settings.yaml and space.yaml") from None
+    try:
+        run.forget_after(search.generation)
+        generations = [record["generation"] for record in run.records()]
+    except UserError as error:
+        raise BadState(str(error)) from None
+    if generations != list(range(1, search.generation + 1)):
+        then = f"should hold the records of generations 1 to {search.generation}, as the checkpoint is of then"
+        raise BadState(f"{run.metrics}: {then}")

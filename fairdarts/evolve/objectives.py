@@ -1,0 +1,96 @@
+"""What a search wants of a model: quantities to be maximized or minimized, and limits to be kept."""
+
+import math
+import operator
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from fairdarts.config import nearest
+
+ACCURACY = "accuracy"
+"""the quantity that needs a trained model; all others are known of a path alone"""
+QUANTITIES = {ACCURACY: "%", "madds": "multiply-adds of an image", "params": "parameters", "latency": "milliseconds"}
+"""what can be wanted, and its unit"""
+DIRECTIONS = {"max": True, "min": False}
+
+_LIMIT = re.compile(r"\s*(\w+)\s*(<=|>=)\s*([-+\w.]+)\s*")
+_BOUNDS = {"<=": operator.le, ">=": operator.ge}
+
+
+class Objective(NamedTuple):
+    """A quantity, and whether more of it is better."""
+
+    quantity: str
+    maximized: bool
+
+
+class Limit(NamedTuple):
+    """A quantity must be at most, or at least, so much."""
+
+    quantity: str
+    sign: str
+    """<= or >="""
+    bound: float
+
+    def __str__(self) -> str:
+        return f"{self.quantity} {self.sign} {self.bound:g}"
+
+    def excess(self, values: np.ndarray) -> np.ndarray:
+        """By how much values go beyond it, as a share of its bound; 0 where they keep it."""
+        beyond = values - self.bound if self.sign == "<=" else self.bound - values
+        return np.maximum(beyond, 0) / (abs(self.bound) or 1)
+
+    def kept(self, values: np.ndarray) -> np.ndarray:
+        """Whether values keep it."""
+        return _BOUNDS[self.sign](values, self.bound)
+
+
+def read_objective(text: str) -> Objective:
+    """`accuracy`, `madds`, `params:max`: accuracy is maximized and all else minimized if nothing is said.
+
+    Raises ValueError saying what would be right.
+    """
+    quantity, colon, direction = text.strip().partition(":")
+    _check_quantity(quantity)
+    if colon and direction not in DIRECTIONS:
+        raise ValueError(f"'{text}': should end in :max or :min, or neither")
+    return Objective(quantity, DIRECTIONS[direction] if colon else quantity == ACCURACY)
+
+
+def read_limit(text: str) -> Limit:
+    """`madds <= 400e6`. Raises ValueError saying what would be right."""
+    match = _LIMIT.fullmatch(text)
+    if not match:
+        raise ValueError(f"'{text}': should be a quantity, <= or >=, and a number, such as 'madds <= 400e6'")
+    quantity, sign, number = match.groups()
+    _check_quantity(quantity)
+    try:
+        bound = float(number)
+    except ValueError:
+        bound = math.nan
+    if not math.isfinite(bound):
+        raise ValueError(f"'{text}': {number}: should be a number, such as 400e6")
+    return Limit(quantity, sign, bound)
+
+
+def losses(values: Mapping[str, np.ndarray], objectives: Sequence[Objective]) -> np.ndarray:
+    """The objectives [n, objectives] of models, all of them to be minimized; not a number counts as the worst."""
+    columns = [-values[own.quantity] if own.maximized else values[own.quantity] for own in objectives]
+    return np.nan_to_num(np.stack(columns, 1).astype(float), nan=np.inf, posinf=np.inf, neginf=-np.inf)
+
+
+def excess(values: Mapping[str, np.ndarray], limits: Sequence[Limit]) -> np.ndarray:
+    """By how much models go beyond limits, all added up [n]; 0 where they keep them."""
+    number = len(next(iter(values.values())))
+    total = np.zeros(number)
+    for limit in limits:
+        total += np.nan_to_num(limit.excess(values[limit.quantity]), nan=np.inf)
+    return total
+
+
+def _check_quantity(quantity: str) -> None:
+    if quantity not in QUANTITIES:
+        raise ValueError(f"'{quantity}' is not a quantity{nearest(quantity, QUANTITIES)}")

@@ -1,0 +1,123 @@
+"""What is searched: the paths of a space, what is known of each without training, and which of them may be judged."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from fairdarts.config import UserError
+from fairdarts.cost.table import Table
+from fairdarts.evolve.objectives import ACCURACY, Limit, Objective, excess, losses
+from fairdarts.spaces.paths import Path, PathSpace, size
+
+LISTED = 2**17
+"""spaces of no more paths than this are listed, so that every last path is found"""
+DRAWS = 200
+"""how often a path of a larger space is drawn before one is bent to keep the limits"""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A space and what is wanted of its paths."""
+
+    space: PathSpace
+    objectives: tuple[Objective, ...]
+    limits: tuple[Limit, ...]
+    tables: Mapping[str, Table]
+    """costs by quantity, known of every path"""
+    seen: tuple[float, float] = (0.0, 100.0)
+    """the least and the greatest accuracy there can be, in percent"""
+
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """How many choices every point has."""
+        return tuple(map(len, self.space.choices))
+
+    @cached_property
+    def untrained(self) -> tuple[Objective, ...]:
+        """The objectives that need no training."""
+        return tuple(own for own in self.objectives if own.quantity in self.tables)
+
+    @cached_property
+    def box(self) -> tuple[np.ndarray, np.ndarray]:
+        """The best and the worst losses [objectives] that there can be."""
+        ends = {name: (table.least, table.greatest) for name, table in self.tables.items()} | {ACCURACY: self.seen}
+        corners = [ends[own.quantity][::-1] if own.maximized else ends[own.quantity] for own in self.objectives]
+        signs = [-1.0 if own.maximized else 1.0 for own in self.objectives]
+        best, worst = np.asarray(corners, dtype=float).T * signs
+        return best, worst
+
+    def costs(self, paths: np.ndarray) -> dict[str, np.ndarray]:
+        """What is known of paths [n, points] without training: quantity → [n]."""
+        return {name: table.costs(paths) for name, table in self.tables.items()}
+
+    def losses(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The objectives [n, objectives] of models, all to be minimized."""
+        return losses(values, self.objectives)
+
+    def excess(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """By how much models break the limits [n], 0 where they do not; inf where an objective is not a number."""
+        broken = excess(values, self.limits)
+        broken[~np.isfinite(self.losses(values)).all(1)] = np.inf
+        return broken
+
+    def allowed(self, paths: np.ndarray) -> np.ndarray:
+        """Whether paths [n, points] keep the limits that need no training [n]."""
+        return self._beyond(paths) == 0
+
+    def fresh(self, count: int, known: Collection[Path], rng: np.random.Generator) -> list[Path]:
+        """Paths drawn uniformly from the allowed ones, all different and none of them known; fewer where there are no
+        more."""
+        if self._every is not None:
+            left = [path for path in self._every if path not in known]
+            return [left[place] for place in rng.permutation(len(left))[:count]]
+        found: dict[Path, None] = {}
+        for _ in range(DRAWS):
+            drawn = rng.integers(self.widths, size=(count, len(self.widths)))
+            for path in map(tuple, drawn[self.allowed(drawn)].tolist()):
+                if path not in known and len(found) < count:
+                    found[path] = None
+            if len(found) == count:
+                return list(found)
+        for _ in range(DRAWS * count):
+            path = self._bent(rng.integers(self.widths), rng)
+            if path and path not in known and len(found) < count:
+                found[path] = None
+        return list(found)
+
+    def check(self) -> None:
+        """Raises UserError where no path keeps the limits that need no training."""
+        if not self.fresh(1, (), np.random.default_rng(0)):
+            ends = (f"{name} from {table.least:g} to {table.greatest:g}" for name, table in self.tables.items())
+            told = ", ".join(map(str, self.limits))
+            raise UserError(f"constraints: {told}: no model keeps them: {self.space.name} has {', '.join(ends)}")
+
+    @cached_property
+    def _every(self) -> list[Path] | None:
+        """All allowed paths of a small space."""
+        if size(self.space) > LISTED:
+            return None
+        every = np.stack([grid.ravel() for grid in np.indices(self.widths)], 1)
+        return list(map(tuple, every[self.allowed(every)].tolist()))
+
+    def _beyond(self, paths: np.ndarray) -> np.ndarray:
+        """By how much paths break the limits that need no training [n]."""
+        return excess(self.costs(paths), [limit for limit in self.limits if limit.quantity in self.tables])
+
+    def _bent(self, path: np.ndarray, rng: np.random.Generator) -> Path | None:
+        """An allowed path near another: point after point, in a random order, takes the choice that breaks limits
+        least; None where that leads to none."""
+        for point in rng.permutation(len(path)):
+            tried = np.repeat(path[None], self.widths[point], 0)
+            tried[:, point] = np.arange(self.widths[point])
+            beyond = self._beyond(tried)
+            if (beyond == 0).any():
+                return tuple(tried[rng.choice(np.flatnonzero(beyond == 0))].tolist())
+            path = tried[beyond.argmin()]
+        return None
+
+
+def as_array(paths: Sequence[Path]) -> np.ndarray:
+    """Paths as [n, points]."""
+    return np.asarray(paths, dtype=np.int64)

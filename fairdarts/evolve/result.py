@@ -1,0 +1,114 @@
+"""What a search came to: models that stand for its front, the best within budgets, and what the truth says of them."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from fairdarts.evolve.archive import Archive
+from fairdarts.evolve.objectives import ACCURACY, Limit
+from fairdarts.evolve.pareto import evenly_spaced
+from fairdarts.evolve.problem import Problem, as_array
+from fairdarts.spaces.nasbench201 import Bench201Space, arch_of_path
+from fairdarts.spaces.paths import Path, PathSpace
+
+
+class Model(NamedTuple):
+    """A model that a search ends with."""
+
+    name: str
+    """front-1, front-2, … along the front; best, or best-1, best-2, … within each budget"""
+    budget: str
+    """the limit that it keeps, in words; empty for those of the front"""
+    path: Path
+    values: dict[str, float]
+    """all that is known of it: quantity → number"""
+
+
+def models_of(archive: Archive, count: int, budgets: Sequence[Limit]) -> list[Model]:
+    """So many evenly spaced models of the last front, and the most accurate one within each budget, or of all.
+
+    The front is that of all evaluated models: the last generation's has no other, but crowding may have lost some.
+    """
+    front = np.asarray(archive.front(), dtype=np.int64)
+    losses = archive.problem.losses(archive.of(front))
+    spaced = front[evenly_spaced(losses, count)].tolist() if len(front) else []
+    chosen = [(f"front-{number}", "", place) for number, place in enumerate(spaced, start=1)]
+    for number, limit in enumerate(budgets or (None,), start=1):
+        place = archive.best_within(limit)
+        if place is not None:
+            chosen.append((f"best-{number}" if budgets else "best", str(limit or ""), place))
+    paths = archive.paths
+    return [
+        Model(name, budget, paths[place], {key: own[place].item() for key, own in archive.values.items()})
+        for name, budget, place in chosen
+    ]
+
+
+class Truth(NamedTuple):
+    """A search held against the true accuracies of a table."""
+
+    hypervolume: float
+    """what the front that was found dominates by its true accuracies, as a share of what the true front does"""
+    regrets: dict[str, float | None]
+    """budget in words (empty: none) → by how many percent points the best model of the space within it is better than
+    the one that was found; None where either is missing"""
+    known: int
+    """models of the front that was found that the table holds"""
+
+
+def against(archive: Archive, truth: Mapping[Path, float], budgets: Sequence[Limit]) -> Truth:
+    """What the truth, accuracies in percent by path, says of a search."""
+    table, found, paths = table_of(archive.problem, truth), front_by(archive, truth), archive.paths
+    regrets: dict[str, float | None] = {}
+    for limit in budgets or (None,):
+        own, best = archive.best_within(limit), table.best_within(limit)
+        known = own is not None and best is not None and paths[own] in truth
+        regrets[str(limit or "")] = float(table.values[ACCURACY][best]) - truth[paths[own]] if known else None
+    return Truth(found.hypervolume() / (table.hypervolume() or 1.0), regrets, len(found))
+
+
+def front_by(archive: Archive, truth: Mapping[Path, float]) -> Archive:
+    """The front of a search, its models judged by the truth; those that it does not hold are left out."""
+    paths = archive.paths
+    known = [paths[place] for place in archive.front() if paths[place] in truth]
+    found = Archive(replace(archive.problem, seen=_bounds(truth)))
+    found.add(known, [truth[path] for path in known], 1)
+    return found
+
+
+def table_of(problem: Problem, truth: Mapping[Path, float]) -> Archive:
+    """A table as if all of it that keeps the limits had been evaluated; its best and worst bound what there can be."""
+    table = Archive(replace(problem, seen=_bounds(truth)))
+    paths = list(truth)
+    fits = problem.allowed(as_array(paths)).tolist()
+    kept = [path for path, own in zip(paths, fits, strict=True) if own]
+    table.add(kept, [truth[path] for path in kept], 1)
+    return table
+
+
+def _bounds(truth: Mapping[Path, float]) -> tuple[float, float]:
+    return min(truth.values()), max(truth.values())
+
+
+def models_csv(archive: Archive) -> str:
+    """All that was evaluated, as CSV: what `fairdarts rank --benchmark` reads, too."""
+    front = set(archive.front())
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["arch", *archive.values, "generation", "front"])
+    columns = [own.tolist() for own in archive.values.values()]
+    for place, path in enumerate(archive.paths):
+        numbers = [own[place] for own in columns]
+        writer.writerow([arch(path, archive.problem.space), *numbers, archive.generation[place], int(place in front)])
+    return text.getvalue()
+
+
+def arch(path: Path, space: PathSpace) -> str:
+    """A path in words: as NAS-Bench-201 writes it, or the names of its choices."""
+    if isinstance(space, Bench201Space):
+        return arch_of_path(path, space)
+    return " ".join(names[index] for names, index in zip(space.choices, path, strict=True))

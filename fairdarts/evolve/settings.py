@@ -1,0 +1,181 @@
+"""What the second stage can be told: the settings of its recipe."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from fairdarts.config import Settings
+from fairdarts.evolve.controller import ControllerSettings
+from fairdarts.evolve.objectives import ACCURACY, Limit, Objective, read_limit, read_objective
+from fairdarts.runtime.settings import RecipeSettings
+
+MAY_CHANGE = ("supernet", "root", "device", "models")
+"""What a resumed search may be told anew: where its supernet and the images lie, and how many models it ends with."""
+
+KINDS = "nsga2 | random | mnasnet | regularized"
+
+
+class NSGA2Settings(Settings):
+    """NSGA-II with the hierarchical mutation of FairNAS (v1, Table 4); its rivals are the same with other shares."""
+
+    kind: Literal["nsga2"]
+    """nsga2 | random | mnasnet | regularized"""
+    mutation: float = Field(ge=0, le=1)
+    """share of the offspring that mutation makes; crossover makes the rest"""
+    random: float = Field(ge=0, le=1)
+    """p_rm: of mutations, those that draw a choice uniformly"""
+    reinforced: float = Field(ge=0, le=1)
+    """p_re: of mutations, those by the controller or by cost"""
+    prior: float = Field(ge=0, le=1)
+    """p_pr: of mutations, those that draw a choice from the prior of its point"""
+    by_controller: float = Field(ge=0, le=1)
+    """p_M: of reinforced mutations, those by the controller; the rest, p_K−M, draw a choice by its cost"""
+    prior_weights: tuple[tuple[Annotated[float, Field(ge=0)], ...], ...] | None = None
+    """prior: a weight of every choice of every point; null: how often the population has it, and one more"""
+    controller: ControllerSettings | None = None
+    """what draws the reinforced mutations"""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if abs(self.random + self.reinforced + self.prior - 1) > 1e-9:
+            raise ValueError(f"random {self.random} + reinforced {self.reinforced} + prior {self.prior}: should be 1")
+        if self.controller is None and self.mutation * self.reinforced * self.by_controller > 0:
+            raise ValueError("controller: is missing, but a share of the mutations is its")
+        return self
+
+
+class RandomSettings(Settings):
+    """Uniformly drawn models."""
+
+    kind: Literal["random"]
+    """nsga2 | random | mnasnet | regularized"""
+
+
+class MnasNetSettings(Settings):
+    """A controller that maximizes accuracy × (cost / target)^weight (arXiv:1807.11626, Eq. 2)."""
+
+    kind: Literal["mnasnet"]
+    """nsga2 | random | mnasnet | regularized"""
+    cost: Literal["madds", "params", "latency"]
+    """the cost in its reward"""
+    target: float | None = Field(default=None, gt=0)
+    """the cost that is asked for; null: the mean over all paths of the space"""
+    weight: float = Field(le=0)
+    """w: the exponent"""
+    controller: ControllerSettings
+    """what draws the models"""
+
+
+class RegularizedSettings(Settings):
+    """Regularized (aging) evolution (arXiv:1802.01548, Algorithm 1), of one objective."""
+
+    kind: Literal["regularized"]
+    """nsga2 | random | mnasnet | regularized"""
+    alive: int = Field(ge=1)
+    """P: models that are alive; the oldest dies when one is born"""
+    sample: int = Field(ge=1)
+    """S: of these, how many are drawn to find a parent, the best of them"""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.sample > self.alive:
+            raise ValueError(f"sample {self.sample}: should be at most alive {self.alive}")
+        return self
+
+
+StrategySettings = Annotated[
+    NSGA2Settings | RandomSettings | MnasNetSettings | RegularizedSettings, Field(discriminator="kind")
+]
+
+
+class Judge(Settings):
+    """How the supernet judges a model."""
+
+    statistics: Literal["tracked", "batch"] | Annotated[int, Field(ge=1)] = "tracked"
+    """what BatchNorm takes: its memory, the statistics of a batch, or those of so many training batches a model"""
+    images: int | None = Field(default=None, ge=2)
+    """held-out images to judge by; all where it is null"""
+
+
+def _listed(value: Any) -> Any:
+    """`accuracy,madds` as a list; what is none already stays as it is."""
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.strip("[]").split(",") if part.strip()]
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+"""A list, or words with commas between them."""
+
+
+class EvolveSettings(RecipeSettings):
+    """A search among the models that a trained supernet, or a benchmark's table, can judge."""
+
+    supernet: str | None = None
+    """run of `fairdarts supernet` whose last checkpoint judges; the verb's RUN says it"""
+    space: str | None = None
+    """space of the models, where it is not the supernet's: one of the same choices, as a supernet that was made small
+    has; of a table, the one that its file is named after"""
+    root: str | None = None
+    """folder of the images, where it is no longer that of the supernet's training"""
+    judge: Judge = Judge()
+    """how the supernet judges"""
+    latency: str | None = None
+    """CSV of a latency per choice; null: measured on this machine once, if an objective or a limit needs it"""
+    objectives: Words = Field(min_length=1)
+    """accuracy, madds, params, latency: any of them, with :max or :min where it is not as usual"""
+    constraints: Words = ()
+    """limits that every model should keep: 'madds <= 400e6'. Models beyond those of cost are never judged"""
+    budgets: Words = ()
+    """limits, for each of which the most accurate model that keeps it, and the constraints, is told"""
+    population: int = Field(ge=2)
+    """N: models of a generation"""
+    generations: int = Field(ge=1)
+    """G: generations, the first one drawn uniformly"""
+    models: int = Field(ge=1)
+    """K: evenly spaced models of the last front that the search ends with"""
+    evolve: StrategySettings
+    """how the models of a generation are chosen"""
+
+    @field_validator("objectives")
+    @classmethod
+    def _objectives(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        quantities = [read_objective(word).quantity for word in words]
+        for quantity in quantities:
+            if quantities.count(quantity) > 1:
+                raise ValueError(f"{quantity} stands twice")
+        return words
+
+    @field_validator("constraints", "budgets")
+    @classmethod
+    def _limits(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        for word in words:
+            read_limit(word)
+        return words
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.evolve.kind == "regularized" and len(self.objectives) > 1:
+            raise ValueError(f"objectives: {', '.join(self.objectives)}: regularized evolution has one")
+        return self
+
+    @property
+    def wanted(self) -> tuple[Objective, ...]:
+        """The objectives."""
+        return tuple(map(read_objective, self.objectives))
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """The constraints."""
+        return tuple(map(read_limit, self.constraints))
+
+    @property
+    def classes(self) -> tuple[Limit, ...]:
+        """The budgets."""
+        return tuple(map(read_limit, self.budgets))
+
+    @property
+    def quantities(self) -> set[str]:
+        """All that has to be known of a model."""
+        told = {own.quantity for own in (*self.wanted, *self.limits, *self.classes)}
+        return told | {ACCURACY} | ({self.evolve.cost} if self.evolve.kind == "mnasnet" else set())

@@ -1,0 +1,98 @@
+"""Strategies compared on a benchmark's table, which is the truth: no training, no supernet, many seeds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.stats import t as student
+
+from fairdarts.config import UserError
+from fairdarts.evolve.archive import Archive
+from fairdarts.evolve.loop import Search
+from fairdarts.evolve.objectives import ACCURACY, Limit, Objective
+from fairdarts.evolve.problem import Problem
+from fairdarts.evolve.result import table_of
+from fairdarts.evolve.settings import EvolveSettings
+from fairdarts.spaces.paths import Path, PathSpace, size
+
+
+class Bench(NamedTuple):
+    """A table with what there is to be found in it."""
+
+    truth: Mapping[Path, float]
+    """accuracy of every path in percent"""
+    budgets: tuple[Limit | None, ...]
+    """limits, within each of which the best is looked for"""
+    table: Archive
+    """all of it"""
+
+
+def make_bench(
+    truth: Mapping[Path, float],
+    space: PathSpace,
+    tables: Mapping[str, Any],
+    settings: Sequence[EvolveSettings],
+    place: str,
+) -> Bench:
+    """The table for strategies that are to be compared; hypervolumes are of the most objectives that one of them has.
+
+    Raises UserError naming the file where paths are missing, and where strategies have unlike limits or budgets.
+    """
+    if len(truth) < size(space):
+        raise UserError(f"{place}: holds {len(truth):,} of {size(space):,} paths of {space.name}; should hold all")
+    for key in ("constraints", "budgets", "space"):
+        if len({getattr(own, key) for own in settings}) > 1:
+            raise UserError(f"{key}: the recipes have unlike ones; say --{key} for all of them")
+    objectives = max((own.wanted for own in settings), key=len)
+    table = table_of(Problem(space, objectives, settings[0].limits, tables), truth)
+    return Bench(truth, settings[0].classes or (None,), table)
+
+
+def trial(settings: EvolveSettings, bench: Bench) -> dict[str, Any]:
+    """One search: regret after every evaluation, within every budget, and hypervolume after every generation."""
+    whole = bench.table.problem
+    search = Search(settings, replace(whole, objectives=settings.wanted))
+    seen = Archive(whole)
+    volumes = []
+    for _ in range(settings.generations):
+        before = len(search.archive)
+        search.advance(lambda paths: [bench.truth[path] for path in paths])
+        new = search.archive.paths[before:]
+        if not new:
+            break
+        seen.add(new, search.archive.values[ACCURACY][before:].tolist(), search.generation)
+        volumes.append(seen.hypervolume() / bench.table.hypervolume())
+    regrets = [regret(seen, bench.table, limit).round(4).tolist() for limit in bench.budgets]
+    return {"strategy": settings.name, "seed": settings.seed, "hypervolume": volumes, "regrets": regrets}
+
+
+def regret(seen: Archive, table: Archive, limit: Limit | None) -> np.ndarray:
+    """By how many percent points the best within a limit is better than the best of the models so far [evaluations].
+
+    Before any model keeps the limit, it is that of the worst model there is.
+    """
+    best = table.values[ACCURACY][table.best_within(limit)]
+    kept = limit.kept(seen.values[limit.quantity]) if limit else np.ones(len(seen), dtype=bool)
+    found = np.where(kept, seen.values[ACCURACY], table.values[ACCURACY].min())
+    return best - np.maximum.accumulate(found)
+
+
+def interval(values: np.ndarray) -> tuple[float, float, float]:
+    """Mean and 95% interval of the mean over seeds (Student's t); of one seed no interval."""
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return mean, mean, mean
+    half = float(student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
+    return mean, mean - half, mean + half
+
+
+def shared_budget(settings: Sequence[EvolveSettings]) -> list[EvolveSettings]:
+    """The same strategies, each with as many generations as the one with the fewest models has room for."""
+    models = min(own.population * own.generations for own in settings)
+    return [own.model_copy(update={"generations": -(-models // own.population)}) for own in settings]
+
+
+def objectives_text(objectives: Sequence[Objective]) -> str:
+    """'accuracy ↑, madds ↓'."""
+    return ", ".join(f"{own.quantity} {'↑' if own.maximized else '↓'}" for own in objectives)
