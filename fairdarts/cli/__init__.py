@@ -12,6 +12,7 @@ VERBS = {
     "search": "search an architecture by gradient descent",
     "supernet": "train a one-shot supernet, fairly or as its rivals do",
     "rank": "measure how well supernets rank architectures",
+    "evolve": "search models with a trained supernet as judge",
     "report": "write an HTML page of one or several runs",
     "study": "run a list of recipes with several seeds",
     "bench": "measure what a search would take: time, images a second, memory",

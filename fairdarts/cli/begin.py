@@ -38,8 +38,13 @@ def add_options(parser: Parser, what: str) -> None:
 
 def read_words(kind: Kind, args: Namespace, rest: Sequence[str]) -> tuple[Settings, Space]:
     """Settings and space of a recipe, or of a run to be continued; in all processes, as the first one reads them."""
+    return in_all(kind, lambda: _read_words(kind, args, rest))
+
+
+def in_all(kind: Kind, read: Callable[[], tuple[Settings, Space]]) -> tuple[Settings, Space]:
+    """Settings and space that the first process reads, in all; they run on the threads that the settings say."""
     with distributed.together():
-        told = _read_words(kind, args, rest) if distributed.rank() == 0 else None
+        told = read() if distributed.rank() == 0 else None
     if distributed.ranks() > 1:  # the others may not see the files
         texts = distributed.shared([part.model_dump(mode="json", by_alias=True) for part in told] if told else None)
         told = check(kind.model, texts[0], "settings.yaml"), check(KINDS[texts[1]["kind"]], texts[1], "space.yaml")
@@ -51,15 +56,19 @@ def _read_words(kind: Kind, args: Namespace, rest: Sequence[str]) -> tuple[Setti
     if args.resume and (args.config or args.out):
         raise UserError(f"{kind.verb}: --resume {args.resume} takes its settings and place from the run itself")
     if args.resume:
-        run = open_run(args.resume)
-        settings = resumed_settings(kind, run, parse_overrides(rest))
-        use_threads(settings.threads)
-        if differences := changed_versions(run):
-            say(f"the run was begun elsewhere, so its last digits may differ: {differences}")
-        return settings, load_space(str(run.path / "space.yaml"))
+        return reopened(kind, open_run(args.resume), rest)
     if args.config:
         return open_recipe(kind.verb, kind.model, args.config, rest)
     raise UserError(f"{kind.verb}: --config or --resume is missing{nearest('', names_of(kind.model))}")
+
+
+def reopened(kind: Kind, run: Run, rest: Sequence[str]) -> tuple[Settings, Space]:
+    """Settings and space of a run to be continued; says so where it was begun under other versions."""
+    settings = resumed_settings(kind, run, parse_overrides(rest))
+    use_threads(settings.threads)
+    if differences := changed_versions(run):
+        say(f"the run was begun elsewhere, so its last digits may differ: {differences}")
+    return settings, load_space(str(run.path / "space.yaml"))
 
 
 def resumed_settings(kind: Kind, run: Run, overrides: dict[str, str]) -> Any:

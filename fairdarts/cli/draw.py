@@ -1,14 +1,16 @@
-"""`fairdarts draw`: the cells or layers of a genotype, or all figures of a run."""
+"""`fairdarts draw`: the cells or layers of a genotype, all figures of a run, or the fronts of several searches."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from fairdarts.cli.evolve_show import draw_search, evolved, reopened_search
 from fairdarts.cli.recipe import verb_of
 from fairdarts.cli.words import Parser, say
 from fairdarts.config import UserError, read_yaml
 from fairdarts.genotype import Genotype
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.drawing import draw_genotype
+from fairdarts.plot.fronts import draw_fronts
 from fairdarts.plot.gates import draw_run
 from fairdarts.plot.supernet import draw_training
 from fairdarts.runtime.run import Run, open_run
@@ -17,18 +19,25 @@ from fairdarts.spaces.space import Space, load_space
 
 
 def main(argv: Sequence[str]) -> int:
-    parser = Parser("draw", "Draw the cells or layers of a genotype, or all figures of a run.")
+    parser = Parser("draw", "Draw a genotype, all figures of a run, or the fronts of several evolutionary searches.")
     parser.add_argument(
-        "genotype", help="a shipped name, a YAML file, a text file with a printed Genotype(...), or a run directory"
+        "genotypes",
+        nargs="+",
+        metavar="genotype",
+        help="a shipped name, a YAML file, a text file with a printed Genotype(...), or a run directory; "
+        "or several runs of `fairdarts evolve`",
     )
     parser.add_argument("--out", type=Path, help="folder of the figures (default: figures, or the run's own)")
     args = parser.parse_args(argv)
 
-    if Path(args.genotype).is_dir():
-        run = open_run(Path(args.genotype))
+    name = args.genotypes[0]
+    if len(args.genotypes) > 1:
+        paths = fronts_of([open_run(Path(name)) for name in args.genotypes], args.out or Path("figures"))
+    elif Path(name).is_dir():
+        run = open_run(Path(name))
         paths = figures_of(run, args.out or run.figures)
     else:
-        genotype, space = load_genotype(args.genotype)
+        genotype, space = load_genotype(name)
         paths = parts_of(genotype, space, args.out or Path("figures"))
     for path in paths:
         print(path)
@@ -36,8 +45,13 @@ def main(argv: Sequence[str]) -> int:
 
 
 def figures_of(run: Run, folder: Path) -> list[Path]:
-    """Draw the gates of a run, and its final genotype once it is finished; or the training of a supernet."""
-    if verb_of(read_yaml(run.path / "settings.yaml")) == "supernet":
+    """Draw the gates of a run, and its final genotype once it is finished; or the training of a supernet, or what an
+    evolutionary search evaluated."""
+    verb = verb_of(read_yaml(run.path / "settings.yaml"))
+    if verb == "evolve":
+        settings, archive = reopened_search(run)
+        return draw_search(run.path.resolve().name, settings, archive, folder)
+    if verb == "supernet":
         if not run.records():
             raise UserError(f"{run.metrics}: no epoch is done yet, so there is nothing to draw")
         return draw_training(run.records(), folder)
@@ -49,6 +63,17 @@ def figures_of(run: Run, folder: Path) -> list[Path]:
         return paths + parts_of(load_genotype(str(run.path))[0], space, folder)
     say(f"{run.path}: the search has not finished, so there is no final genotype to draw")
     return paths
+
+
+def fronts_of(runs: Sequence[Run], folder: Path) -> list[Path]:
+    """Draw the fronts of several evolutionary searches. Raises UserError where one is another kind of run."""
+    searches = []
+    for run in runs:
+        verb = verb_of(read_yaml(run.path / "settings.yaml"))
+        if verb != "evolve":
+            raise UserError(f"{run.path}: is a run of `fairdarts {verb}`: several runs can be drawn of `evolve` alone")
+        searches.append(evolved(run.path.resolve().name, reopened_search(run)[1]))
+    return draw_fronts(searches, folder)
 
 
 def parts_of(genotype: Genotype, space: Space, folder: Path) -> list[Path]:

@@ -1,19 +1,25 @@
 """What a run reads: what `--config` names, with the settings of the command line laid over it, and the images."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from fairdarts import resources
 from fairdarts.config import Settings, UserError, check, describe, nearest, parse_overrides, read_text, read_yaml
 from fairdarts.data.settings import DataSettings
 from fairdarts.data.sources import Source, open_source
+from fairdarts.evolve.settings import EvolveSettings
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import use_threads
 from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.space import Space, load_space
 
-MARKS = {"search": ("architect", SearchSettings), "supernet": ("sampler", TrainingSettings)}
+MARKS = {
+    "search": ("architect", SearchSettings),
+    "supernet": ("sampler", TrainingSettings),
+    "evolve": ("evolve", EvolveSettings),
+}
 """verb → the section that its recipes alone have, and their form"""
 
 
@@ -39,6 +45,12 @@ def open_recipe(verb: str, model: type[Settings], name: str | None, words: Seque
 
     Raises UserError, also where the recipe is one of another verb.
     """
+    settings, path = open_settings(verb, model, name, words)
+    return settings, load_space(settings.space, f"{path}: space")
+
+
+def open_settings(verb: str, model: type[Settings], name: str | None, words: Sequence[str]) -> tuple[Any, Path]:
+    """Settings of a recipe, as `open_recipe` reads them, and the recipe's file."""
     if not name:
         raise UserError(f"{verb}: --config is missing{nearest('', names_of(model))}")
     path = resources.find("recipes", name)
@@ -48,7 +60,7 @@ def open_recipe(verb: str, model: type[Settings], name: str | None, words: Seque
             raise UserError(f"{path}: is a recipe of `fairdarts {other}`: it has the section {mark}")
     settings = check(model, content, path, parse_overrides(words))
     use_threads(settings.threads)
-    return settings, load_space(settings.space, f"{path}: space")
+    return settings, path
 
 
 def open_images(data: DataSettings) -> Source:

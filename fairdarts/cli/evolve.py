@@ -1,0 +1,195 @@
+"""`fairdarts evolve`: search the models that a trained supernet judges best, or compare strategies on a table."""
+
+import hashlib
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fairdarts.cli.begin import Kind, add_options, carry_out, free_path, in_all, reopened
+from fairdarts.cli.evolve_show import LATENCY, finish, line_of
+from fairdarts.cli.evolve_tabular import compare
+from fairdarts.cli.rank import watch
+from fairdarts.cli.recipe import help_text, open_images, open_settings
+from fairdarts.cli.words import Parser, command, say
+from fairdarts.config import UserError
+from fairdarts.cost.latency import latency_csv, measure_latency, read_latency
+from fairdarts.cost.table import Table, count_tables
+from fairdarts.data.split import fingerprint
+from fairdarts.evolve.archive import Archive
+from fairdarts.evolve.loop import Judge, check_fit, evolve
+from fairdarts.evolve.problem import Problem
+from fairdarts.evolve.settings import MAY_CHANGE, EvolveSettings
+from fairdarts.plot.tensorboard import log_generation
+from fairdarts.ranking.report import judge, open_benchmark, open_training
+from fairdarts.runtime import distributed
+from fairdarts.runtime.checkpoint import write_atomically
+from fairdarts.runtime.device import pick
+from fairdarts.runtime.position import identity_of
+from fairdarts.runtime.run import Run, create, open_run
+from fairdarts.runtime.stop import Interrupted, Stop
+from fairdarts.spaces.paths import PathSpace, path_space
+from fairdarts.spaces.space import load_space
+
+EVOLVE = Kind("evolve", EvolveSettings, MAY_CHANGE)
+DEFAULT = "moremnas"
+"""the recipe where none is named: that of FairNAS"""
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = Parser("evolve", "Search models with a trained supernet as judge, or compare strategies on a table.")
+    parser.usage = "fairdarts evolve [RUN] [options], RUN being that of a supernet"
+    parser.epilog = help_text(EvolveSettings)
+    add_options(parser, "search")
+    parser.add_argument(
+        "--benchmark",
+        type=Path,
+        metavar="FILE",
+        help="the truth: what it says of the models found; without RUN, the judge",
+    )
+    parser.add_argument("--column", metavar="NAME", help="the benchmark's column of truth")
+    parser.add_argument("--seeds", type=int, help="without RUN: searches by each strategy (default 50)")
+    parser.add_argument("--json", action="store_true", help="what was found as JSON")
+    # A RUN is the first word alone: elsewhere it would be taken for the value of a setting, and such a value for it.
+    named = bool(argv) and not argv[0].startswith("-")
+    args, rest = parser.parse_known_args(argv[named:])
+    args.run = Path(argv[0]) if named else None
+    if args.column and not args.benchmark:
+        raise UserError(f"evolve: --column {args.column}: is a column of --benchmark FILE, which is missing")
+    if args.run or args.resume:
+        if args.seeds is not None:
+            raise UserError(f"evolve: --seeds {args.seeds}: is for a comparison on a table; a search has --seed")
+        with distributed.joined():
+            return search(args, rest)
+    if args.benchmark:
+        return compare(args, rest, EVOLVE)
+    raise UserError(
+        "evolve: name a RUN of `fairdarts supernet` as judge, or a --benchmark FILE to compare strategies on"
+    )
+
+
+def search(args: Namespace, rest: Sequence[str]) -> int:
+    """The search that the words ask for, in all processes that share it; gives the exit status."""
+    first, resume = distributed.rank() == 0, bool(args.resume)
+    settings, space = in_all(EVOLVE, lambda: read(args, rest))
+    space = path_space(space, "space")
+    evaluator, images, make = supernet_judge(settings, space)
+    with distributed.together():
+        truth = open_benchmark(args.benchmark, space, args.column) if args.benchmark and first else None
+        latency = latency_of(settings, space, args.resume) if first else None
+    latency = distributed.shared(latency)
+    tables = count_tables(space) | ({"latency": Table(*latency)} if latency else {})
+    problem = Problem(space, settings.wanted, settings.limits, tables)
+    with distributed.together():
+        check_fit(settings, problem)
+        path = (args.resume or create(args.out or free_path(settings), settings, space).path) if first else ""
+        if first and latency:
+            write_atomically(Path(path) / LATENCY, latency_csv(tables["latency"], space).encode())
+    run = Run(Path(distributed.shared(str(path))), "generation")
+    identity = identity_of(settings, MAY_CHANGE, space, images)
+    identity |= {"supernet: weights": weights_of(evaluator.supernet)}
+    planned = f"{settings.generations} generations of {settings.population} models"
+    say(f"run {run.path}: {settings.name}, seed {settings.seed}, {planned}")
+    again = command("evolve", "--resume", run.path)
+    archive, status = carry_out(
+        lambda stop: watched(settings, problem, make(stop), run, identity, stop, resume), run, again
+    )
+    if status or not first:
+        return status
+    finish(run, settings, archive, truth, args.json)
+    return 0
+
+
+def read(args: Namespace, rest: Sequence[str]) -> tuple[EvolveSettings, Any]:
+    """Settings, and the space of the models."""
+    if args.resume:
+        if args.run or args.config or args.out:
+            raise UserError(
+                f"evolve: --resume {args.resume} takes its supernet, settings and place from the run itself"
+            )
+        return reopened(EVOLVE, Run(open_run(args.resume).path, "generation"), rest)
+    words = [*rest, f"--supernet={args.run}"]
+    settings, path = open_settings("evolve", EvolveSettings, args.config or DEFAULT, words)
+    own = open_training(open_run(args.run))[1]
+    return settings, load_space(settings.space, f"{path}: space") if settings.space else own
+
+
+def supernet_judge(settings: EvolveSettings, space: PathSpace) -> tuple[Any, str, Callable[[Stop], Judge]]:
+    """The evaluator of the supernet's run, what its images are, and what makes a judge that a signal can stop."""
+    with distributed.together():
+        run = open_run(Path(settings.supernet))
+        training, own = open_training(run)
+        if own.choices != space.choices:
+            raise UserError(f"space: {space.name}: has other choices than {own.name}, which {run.path} was trained in")
+    data = training.data.model_copy(update={"root": settings.root}) if settings.root else training.data
+    training = training.model_copy(update={"data": data, "device": settings.device})
+    source = open_images(data)
+    with distributed.together():
+        evaluator, facts = judge(run, training, own, source, settings.judge.statistics, settings.judge.images)
+    say(f"judge {run.path}: {facts['epochs']} epochs, {facts['images']:,} held-out images")
+    watch(evaluator, facts)
+    inner = evaluator.held_out
+
+    def make(stop: Stop) -> Judge:
+        evaluator.held_out = lambda: stopping(inner(), stop)
+        return evaluator
+
+    return evaluator, fingerprint(source), make
+
+
+def stopping(batches: Iterable[Any], stop: Stop) -> Iterator[Any]:
+    """The batches, until a signal ends the search: between two of them, where no other process waits for this one."""
+    for batch in batches:
+        if stop.signal and distributed.ranks() == 1:
+            raise Interrupted(stop.signal)
+        yield batch
+
+
+def weights_of(supernet: torch.nn.Module) -> str:
+    """What tells one supernet's weights from another's."""
+    total = hashlib.sha256()
+    for name, tensor in supernet.state_dict().items():
+        total.update(name.encode())
+        total.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return total.hexdigest()
+
+
+def latency_of(settings: EvolveSettings, space: PathSpace, resumed: Path | None) -> Table | None:
+    """The table of latencies, where one is needed: the user's, or measured here once; a run keeps the one it began
+    with."""
+    if "latency" not in settings.quantities:
+        return None
+    if resumed:
+        return read_latency(resumed / LATENCY, space)
+    if settings.latency:
+        return read_latency(Path(settings.latency), space)
+    device = pick(settings.device)
+    say(f"measuring latency per choice on {device}")
+    return measure_latency(space, device)
+
+
+def watched(
+    settings: EvolveSettings,
+    problem: Problem,
+    judge: Judge,
+    run: Run,
+    identity: dict[str, str],
+    stop: Stop,
+    resume: bool,
+) -> Archive:
+    """The search, with its progress shown by the first process."""
+    if distributed.rank() > 0:
+        return evolve(settings, problem, judge, run, identity, lambda _: None, stop, resume)
+    from torch.utils.tensorboard import SummaryWriter  # takes a second to import, and only a run needs it
+
+    purge = len(run.records()) + 1 if resume else None
+    with SummaryWriter(run.path / "tensorboard", purge_step=purge) as writer:
+
+        def observe(record: dict[str, Any]) -> None:
+            say(line_of(record, settings))
+            log_generation(writer, record)
+            writer.flush()
+
+        return evolve(settings, problem, judge, run, identity, observe, stop, resume)

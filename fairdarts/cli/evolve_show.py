@@ -1,0 +1,183 @@
+"""How `fairdarts evolve` shows a search: a line a generation, and what it came to as genotypes, table and figures."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from fairdarts.cli.words import command, say
+from fairdarts.config import UserError, check, read_yaml
+from fairdarts.cost.latency import read_latency
+from fairdarts.cost.table import count_tables
+from fairdarts.evolve.archive import Archive
+from fairdarts.evolve.objectives import ACCURACY
+from fairdarts.evolve.problem import Problem
+from fairdarts.evolve.result import Model, Truth, against, front_by, models_csv, models_of, table_of
+from fairdarts.evolve.settings import EvolveSettings
+from fairdarts.plot.evolved import Evolved, draw_evolved
+from fairdarts.plot.found import draw_found
+from fairdarts.plot.fronts import draw_fronts
+from fairdarts.ranking.benchmarks import Benchmark
+from fairdarts.runtime import checkpoint
+from fairdarts.runtime.checkpoint import BadState, write_atomically
+from fairdarts.runtime.run import Run
+from fairdarts.spaces.paths import genotype_of, path_space
+from fairdarts.spaces.space import load_space
+
+LATENCY = "latency.csv"
+"""in a run: the latency of every choice"""
+UNITS = {ACCURACY: ("%", 1, 2), "madds": ("M", 1e6, 1), "params": ("M", 1e6, 3), "latency": ("ms", 1, 2)}
+"""quantity → its unit, what is one there, and decimals"""
+WORDS = {ACCURACY: "", "madds": "MAdds", "params": "params", "latency": ""}
+
+
+def line_of(record: dict[str, Any], settings: EvolveSettings) -> str:
+    """What a generation has come to."""
+    done, all_of = record["generation"], settings.generations
+    shown = ", ".join(_best(name, accuracy) for name, accuracy in record["best"].items())
+    left = timedelta(seconds=round((all_of - done) * record["seconds"]))
+    return (
+        f"generation {done:>{len(str(all_of))}}/{all_of}  {record['evaluations']:,} models  front {record['front']}  "
+        f"hypervolume {record['hypervolume']:.4f}  best {shown}  {record['evaluations_per_second']:,.1f} models/s"
+        + (f"  {left} left" if done < all_of else "")
+    )
+
+
+def _best(limit: str, accuracy: float | None) -> str:
+    found = "none" if accuracy is None else f"{accuracy:.2f} %"
+    return f"{found} ({limit})" if limit else found
+
+
+def finish(run: Run, settings: EvolveSettings, archive: Archive, benchmark: Benchmark | None, as_json: bool) -> None:
+    """Writes the models, their table and figures into the run, and shows them."""
+    models = models_of(archive, settings.models, settings.classes)
+    if not models:
+        raise UserError(f"{run.path}: none of {len(archive):,} models keeps {', '.join(map(str, settings.limits))}")
+    write_genotypes(run, settings, archive, models)
+    write_atomically(run.path / "models.csv", models_csv(archive).encode())
+    truth = against(archive, benchmark.truth, settings.classes) if benchmark else None
+    name = run.path.resolve().name
+    figures = draw_search(name, settings, archive, run.figures)
+    figures += draw_truth(name, archive, benchmark.truth, run.figures) if benchmark else []
+    if as_json:
+        sys.stdout.write(json.dumps(_plain(models, archive, benchmark, truth), indent=1) + "\n")
+        return
+    _print(table(models, archive, benchmark))
+    if truth:
+        print("\n".join(_said(truth, benchmark)))
+    for figure in figures:
+        print(figure)
+    say(f"models     {run.path / 'models.csv'}, {run.path / 'genotypes'}")
+    say(f"continue   {command('zoo', run.path / 'genotypes' / f'{models[0].name}.yaml')}")
+
+
+def write_genotypes(run: Run, settings: EvolveSettings, archive: Archive, models: Sequence[Model]) -> None:
+    """Every model's, and the most accurate one's as final.yaml."""
+    for model in models:
+        numbers = ", ".join(f"{name} {value:g}" for name, value in model.values.items())
+        source = f"fairdarts evolve, {settings.name}, seed {settings.seed}, by {settings.supernet}: {numbers}"
+        name = f"{run.path.resolve().name}-{model.name}"
+        run.write_genotype(genotype_of(model.path, archive.problem.space, name, source), model.name)
+    best = max(models, key=lambda model: model.values[ACCURACY])
+    run.write_genotype(genotype_of(best.path, archive.problem.space, run.path.resolve().name, "the best"), "final")
+
+
+def table(models: Sequence[Model], archive: Archive, benchmark: Benchmark | None) -> Table:
+    """A model a row."""
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    shown.add_column("model")
+    for quantity in archive.values:
+        shown.add_column(f"{quantity}, {UNITS[quantity][0]}", justify="right")
+    if benchmark:
+        shown.add_column("true, %", justify="right")
+    budgets = any(model.budget for model in models)
+    if budgets:
+        shown.add_column("within")
+    for model in models:
+        cells = [_number(*own) for own in model.values.items()]
+        if benchmark:
+            cells.append(f"{benchmark.truth[model.path]:.2f}" if model.path in benchmark.truth else "–")
+        shown.add_row(model.name, *cells, *([model.budget] if budgets else []))
+    return shown
+
+
+def _number(quantity: str, value: float) -> str:
+    return f"{value / UNITS[quantity][1]:.{UNITS[quantity][2]}f}"
+
+
+def _said(truth: Truth, benchmark: Benchmark) -> list[str]:
+    """What the truth says, in lines."""
+    lines = [
+        f"{benchmark.name}, {benchmark.column}: the front dominates {truth.hypervolume:.1%} of what the true one does"
+    ]
+    for limit, regret in truth.regrets.items():
+        found = "unknown" if regret is None else f"{regret:.2f} percent points"
+        lines.append(f"regret of the best{f' with {limit}' if limit else ''}: {found}")
+    return lines
+
+
+def _plain(
+    models: Sequence[Model], archive: Archive, benchmark: Benchmark | None, truth: Truth | None
+) -> dict[str, Any]:
+    """What JSON holds of it."""
+    choices = archive.problem.space.choices
+    rows = []
+    for model in models:
+        names = [own[index] for own, index in zip(choices, model.path, strict=True)]
+        row = {"name": model.name, "budget": model.budget or None, "path": list(model.path), "choices": names}
+        row |= model.values
+        rows.append(row | ({"true_accuracy": benchmark.truth.get(model.path)} if benchmark else {}))
+    return {"evaluations": len(archive), "models": rows, "truth": truth and truth._asdict()}
+
+
+def draw_search(name: str, settings: EvolveSettings, archive: Archive, folder: Path) -> list[Path]:
+    """The figures of a search: all it evaluated, and the models it ends with."""
+    budgets = [(limit.quantity, limit.bound) for limit in settings.classes or settings.limits]
+    paths, space, rows = draw_evolved(evolved(name, archive), folder, budgets), archive.problem.space, []
+    for model in models_of(archive, settings.models, settings.classes):
+        names = tuple(names[index] for names, index in zip(space.choices, model.path, strict=True))
+        numbers = [f"{_number(key, value)} {UNITS[key][0]} {WORDS[key]}".strip() for key, value in model.values.items()]
+        rows.append((model.name, names, ", ".join(numbers)))
+    return paths + draw_found(rows, space, folder)
+
+
+def draw_truth(name: str, archive: Archive, truth: Mapping[Path, float], folder: Path) -> list[Path]:
+    """The true accuracies of a search's front, against the true front."""
+    whole, judged = table_of(archive.problem, truth), front_by(archive, truth)
+    return draw_fronts([evolved(f"{name}, true accuracies", judged)], folder, truth=evolved("truth", whole))
+
+
+def evolved(name: str, archive: Archive) -> Evolved:
+    """A search as figures take it."""
+    front = np.zeros(len(archive), dtype=bool)
+    front[archive.front()] = True
+    maximized = {own.quantity: own.maximized for own in archive.problem.objectives}
+    return Evolved(name, maximized, dict(archive.values), archive.generation, front)
+
+
+def reopened_search(run: Run) -> tuple[EvolveSettings, Archive]:
+    """Settings of a run of this verb, and all that it has evaluated. Raises UserError where it is none, or damaged."""
+    path = run.path / "settings.yaml"
+    settings = check(EvolveSettings, read_yaml(path), path)
+    space = path_space(load_space(str(run.path / "space.yaml")), f"{run.path / 'space.yaml'}: name")
+    tables = dict(count_tables(space))
+    if "latency" in settings.quantities:
+        tables["latency"] = read_latency(run.path / LATENCY, space)
+    archive = Archive(Problem(space, settings.wanted, settings.limits, tables))
+    try:
+        archive.restore(checkpoint.load(run.last)["archive"])
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        raise BadState(f"{run.last}: not the checkpoint of a search of the run's space.yaml") from None
+    if not len(archive):
+        raise UserError(f"{run.path}: no generation is done yet, so there is nothing to draw")
+    return settings, archive
+
+
+def _print(shown: Table) -> None:
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240, highlight=False).print(shown)

@@ -1,0 +1,250 @@
+"""`fairdarts evolve`: what it finds, keeps, resumes, compares and refuses."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from one_shot import CHAIN, every_path
+from one_shot import settings_of as training_of
+from second_stage import STRATEGIES, accuracy_of, settings_of
+
+from fairdarts.cli import main
+from fairdarts.config import dump_yaml
+from fairdarts.cost.count import count
+from fairdarts.genotype import read
+from fairdarts.networks.zoo import build, load_genotype
+from fairdarts.ranking.report import open_training
+from fairdarts.runtime import checkpoint
+from fairdarts.runtime.run import Run
+from fairdarts.spaces.paths import path_of
+from runs import same
+
+WORDS = ("--data.images", "96", "--data.image_size", "8", "--data.batch_size", "8", "--watch.paths", "0")
+SMALL = ("--population", "6", "--generations", "4", "--judge.images", "32")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a trained supernet, recipes of all strategies, and tiny.csv, the truth of its space."""
+    folder = tmp_path_factory.mktemp("evolved")
+    (folder / "tiny.yaml").write_text(dump_yaml(CHAIN))
+    training = training_of().model_copy(update={"space": str(folder / "tiny.yaml")})
+    (folder / "recipe.yaml").write_text(dump_yaml(training))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fairdarts.cli.supernet.draw_training", lambda *_: [])
+        assert main(["supernet", "--config", str(folder / "recipe.yaml"), "--out", str(folder / "net"), *WORDS]) == 0
+    for kind in STRATEGIES:
+        (folder / f"{kind}.yaml").write_text(dump_yaml(settings_of(kind)))
+    lines = [f"{''.join(map(str, path))},{accuracy_of(path)}" for path in every_path(CHAIN)]
+    (folder / "tiny.csv").write_text("\n".join(["arch,accuracy", *lines]))
+    return folder
+
+
+@pytest.fixture
+def here(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it to work in, where nothing is drawn."""
+    shutil.copytree(trained, tmp_path / "work")
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setattr("fairdarts.cli.evolve_show.draw_search", lambda *_: [])
+    monkeypatch.setattr("fairdarts.cli.evolve_show.draw_truth", lambda *_: [])
+    monkeypatch.setattr("fairdarts.cli.evolve_tabular.draw_regret", lambda *_, **__: [])
+    return tmp_path / "work"
+
+
+def evolves(*words: str) -> None:
+    assert main(["evolve", "net", "--config", "nsga2.yaml", *SMALL, *words]) == 0
+
+
+def fails(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    capsys.readouterr()
+    assert main(["evolve", *words]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    return err
+
+
+def test_a_search_ends_with_genotypes_whose_numbers_are_true(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    evolves("--budgets", "params <= 1100, madds <= 90000", "--out", "found", "--json", "--benchmark", "tiny.csv")
+    told = json.loads(capsys.readouterr().out)
+    assert told["evaluations"] == 24
+    names = [model["name"] for model in told["models"]]
+    assert set(names) >= {"front-1", "best-1", "best-2"}
+    for model in told["models"]:
+        path = here / "found" / "genotypes" / f"{model['name']}.yaml"
+        genotype, _ = read(path), None
+        cost = count(build(genotype, CHAIN), image=8)
+        assert (cost.params, cost.madds) == (model["params"], model["madds"])
+        assert path_of(genotype, CHAIN) == tuple(model["path"])
+        assert model["true_accuracy"] == pytest.approx(accuracy_of(tuple(model["path"])))
+    final, space = load_genotype("found")
+    assert space == CHAIN
+    best = max(told["models"], key=lambda model: model["accuracy"])
+    assert path_of(final, CHAIN) == tuple(best["path"])
+    assert 0 < told["truth"]["hypervolume"] <= 1
+    rows = (here / "found" / "models.csv").read_text().splitlines()
+    assert len(rows) == 25
+
+
+def test_the_table_says_what_was_found_and_what_the_truth_says(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    evolves("--out", "found", "--benchmark", "tiny.csv")
+    out, err = capsys.readouterr()
+    assert out.split()[:8] == ["model", "accuracy,", "%", "madds,", "M", "params,", "M", "true,"]
+    assert "tiny, accuracy: the front dominates" in out
+    assert "regret of the best: " in out
+    assert "judge net: 1 epochs, 32 held-out images" in err
+    assert "generation 4/4  24 models  front" in err
+
+
+def test_a_finished_search_says_the_same_again_and_can_be_judged_later(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evolves("--out", "found", "--benchmark", "tiny.csv")
+    first = capsys.readouterr().out
+    assert main(["evolve", "--resume", "found", "--benchmark", "tiny.csv"]) == 0
+    assert capsys.readouterr().out == first
+
+
+def test_a_search_goes_on_in_another_place_to_the_same_bits(here: Path) -> None:
+    evolves("--out", "whole")
+    evolves("--out", "cut")
+    run = Run(here / "cut", "generation")
+    text = (run.path / "settings.yaml").read_text()
+    shutil.rmtree(run.path)
+    evolves("--out", "cut", "--generations", "2")
+    (run.path / "settings.yaml").write_text(text)
+    state = checkpoint.load(run.last)
+    identity = state["identity"] | {"settings.yaml: generations": "4"}
+    checkpoint.save(run.last, state | {"identity": identity})
+    (here / "net").rename(here / "moved")
+    assert main(["evolve", "--resume", "cut", "--supernet", "moved"]) == 0
+    one, other = (checkpoint.load(Run(here / name).last) for name in ("cut", "whole"))
+    assert same(one, other)
+    assert yaml.safe_load((run.path / "settings.yaml").read_text())["supernet"] == "net"
+
+
+def test_another_supernet_cannot_judge_the_rest(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    evolves("--out", "found")
+    run = Run(here / "net")
+    state = checkpoint.load(run.last)
+    name = next(iter(state["supernet"]))
+    state["supernet"][name] = state["supernet"][name] + 1
+    checkpoint.save(run.last, state)
+    assert "supernet: weights:" in fails(capsys, "--resume", "found")
+
+
+def test_latency_is_measured_once_and_kept(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    evolves("--objectives", "accuracy,latency", "--out", "found")
+    text = (here / "found" / "latency.csv").read_text()
+    first = capsys.readouterr()
+    assert "measuring latency per choice on cpu" in first.err
+    assert main(["evolve", "--resume", "found"]) == 0
+    assert capsys.readouterr().out == first.out
+    (here / "mine.csv").write_text(text)
+    evolves("--objectives", "accuracy,latency", "--latency", "mine.csv", "--out", "given")
+    assert (here / "given" / "latency.csv").read_text() == text
+    archives = [checkpoint.load(Run(here / name).last)["archive"]["paths"] for name in ("found", "given")]
+    assert same(*archives)
+
+
+def test_models_of_a_larger_space_are_counted_and_found_there(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wide = CHAIN.model_copy(update={"name": "wide", "head": 64})
+    (here / "wide.yaml").write_text(dump_yaml(wide))
+    evolves("--space", "wide.yaml", "--out", "found", "--json")
+    model = json.loads(capsys.readouterr().out)["models"][0]
+    genotype = read(here / "found" / "genotypes" / "front-1.yaml")
+    assert genotype.space == "wide"
+    assert count(build(genotype, wide), image=8).params == model["params"]
+    other = fails(capsys, "net", "--config", "nsga2.yaml", "--space", "nas-bench-macro", "--out", "other")
+    assert "space: nas-bench-macro: has other choices than tiny" in other
+
+
+def test_two_processes_find_what_one_does(here: Path) -> None:
+    evolves("--out", "one")
+    words = ["evolve", "net", "--config", "nsga2.yaml", *SMALL, "--out", "two"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "fairdarts"]
+    done = subprocess.run([*launch, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert same(*(checkpoint.load(Run(here / name).last) for name in ("one", "two")))
+
+
+def test_strategies_are_compared_on_a_table(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["evolve", "--benchmark", "tiny.csv", "--config", "nsga2.yaml,random.yaml", "--space", "tiny.yaml"]
+    words += ["--seeds", "3", "--population", "6", "--generations", "4", "--out", "compared"]
+    assert main([*words, "--budgets", "madds <= 90000", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [(row["strategy"], row["seeds"], row["models"]) for row in told] == [("nsga2", 3, 24), ("random", 3, 24)]
+    for row in told:
+        regret = row["regret"]["madds <= 90000"]
+        assert list(regret) == ["2", "6", "12", "24"]
+        assert regret["2"]["mean"] >= regret["24"]["mean"] >= 0
+        assert regret["24"]["low"] <= regret["24"]["mean"] <= regret["24"]["high"]
+    lines = (here / "compared" / "trials-0.jsonl").read_text().splitlines()
+    with (here / "compared" / "trials-0.jsonl").open("a") as file:
+        file.write('\n{"strategy": "nsga2", "se')  # torn
+    assert main([*words, "--budgets", "madds <= 90000", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == told
+    assert len((here / "compared" / "trials-0.jsonl").read_text().splitlines()) == len(lines) + 1
+    assert "strategies.json: holds another comparison" in fails(capsys, *words[1:], "--budgets", "madds <= 80000")
+
+
+def test_the_space_of_a_table_is_the_one_that_it_is_named_after(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy("tiny.csv", "nas-bench-macro_mine.csv")
+    assert "4 choices, should be 8 for nas-bench-macro" in fails(capsys, "--benchmark", "nas-bench-macro_mine.csv")
+    assert "tiny.csv: of which space are its architectures?" in fails(capsys, "--benchmark", "tiny.csv")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "evolve: name a RUN of `fairdarts supernet` as judge, or a --benchmark FILE"),
+        (("nowhere",), "nowhere: not a run directory"),
+        (("net", "--column", "x"), "--column x: is a column of --benchmark FILE, which is missing"),
+        (("net", "--seeds", "3"), "--seeds 3: is for a comparison on a table"),
+        (("net", "--config", "recipe.yaml"), "recipe.yaml: is a recipe of `fairdarts supernet`"),
+        (("net", "--objectives", "acuracy"), "objectives: 'acuracy' is not a quantity (did you mean 'accuracy'?)"),
+        (("net", "--constraints", "madds <= 10"), "constraints: madds <= 10: no model keeps them"),
+        (("net", "--latency", "no.csv", "--objectives", "latency"), "no.csv: No such file"),
+        (("net", "--config", "regularized.yaml", "--objectives", "accuracy,madds"), "regularized evolution has one"),
+        (("net", "--benchmark", "no.csv"), "no.csv: No such file"),
+        (("--resume", "net"), "net: is a run of `fairdarts supernet`, which resumes it"),
+        (("net", "--resume", "net"), "takes its supernet, settings and place from the run itself"),
+        (("--benchmark", "tiny.csv", "--seeds", "0"), "--seeds 0: should be at least 1"),
+        (("--benchmark", "tiny.csv", "--space", "tiny.yaml", "--objectives", "latency"), "--latency FILE"),
+    ],
+)
+def test_what_cannot_be_searched(here: Path, capsys, words: tuple[str, ...], message: str) -> None:
+    before = sorted(here.rglob("*"))
+    assert message in fails(capsys, *words)
+    assert sorted(here.rglob("*")) == before  # and nothing was begun
+
+
+def test_a_limit_that_nothing_found_keeps_is_said(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("net", "--config", "nsga2.yaml", *SMALL, "--constraints", "accuracy >= 101", "--out", "found")
+    assert "found: none of 24 models keeps accuracy >= 101" in fails(capsys, *words)
+
+
+def test_other_verbs_know_a_search(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    evolves("--out", "found")
+    capsys.readouterr()
+    assert main(["zoo", "found"]) == 0
+    assert "found" in capsys.readouterr().out
+    for words, message in [
+        (["search", "--resume", "found"], "found: is a run of `fairdarts evolve`, which resumes it"),
+        (["rank", "found"], "found: not the training of a supernet"),
+        (["report", "found"], "found"),
+        (
+            ["draw", "found", "net"],
+            "net: is a run of `fairdarts supernet`: several runs can be drawn of `evolve` alone",
+        ),
+    ]:
+        assert main(words) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_training_opened_by_the_judge_is_that_of_the_run(here: Path) -> None:
+    settings, space = open_training(Run(here / "net"))
+    assert (settings.name, space) == ("tiny", CHAIN)
