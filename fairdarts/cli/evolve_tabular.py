@@ -157,20 +157,21 @@ def summarized(chosen: dict[str, list[dict[str, Any]]], bench: Bench) -> list[di
 
 
 def table(summary: list[dict[str, Any]]) -> Table:
-    """A strategy a row: mean regret ± half of its 95% interval after the whole budget, and after a quarter of it."""
+    """A strategy a row, for every budget: mean regret ± half of its 95% interval, after a part of the models and all."""
+    budgets = list(summary[0]["regret"])
     shown = Table(box=None, pad_edge=False, header_style="bold")
-    shown.add_column("strategy")
-    shown.add_column("seeds", justify="right")
-    shown.add_column("models", justify="right")
-    for limit in summary[0]["regret"]:
-        within = f", {limit}" if limit else ""
-        for count in list(summary[0]["regret"][limit])[1::2]:
-            shown.add_column(f"regret after {int(count):,}{within}", justify="right")
-    shown.add_column("hypervolume, %", justify="right")
-    for row in summary:
-        cells = [_cell(at, 3) for own in row["regret"].values() for at in list(own.values())[1::2]]
-        share = {key: 100 * value for key, value in row["hypervolume"].items()}
-        shown.add_row(row["strategy"], str(row["seeds"]), f"{row['models']:,}", *cells, _cell(share, 2))
+    for title in (*(["within"] if budgets != [""] else []), "strategy"):
+        shown.add_column(title)
+    models = summary[0]["models"]
+    regrets = [f"regret after {int(count):,}" for count in list(summary[0]["regret"][budgets[0]])[1:]]
+    for title in ("seeds", *regrets, f"hypervolume after {models:,}, %"):
+        shown.add_column(title, justify="right")
+    for limit in budgets:
+        for row in summary:
+            cells = [_cell(at, 3) for at in list(row["regret"][limit].values())[1:]]
+            share = {key: 100 * value for key, value in row["hypervolume"].items()}
+            head = [limit] if budgets != [""] else []
+            shown.add_row(*head, row["strategy"], str(row["seeds"]), *cells, _cell(share, 2))
     return shown
 
 

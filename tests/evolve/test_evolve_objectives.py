@@ -22,6 +22,13 @@ def test_a_limit_is_read_as_it_is_written(quantity: str, sign: str, bound: float
     assert read_limit(f"{quantity}{sign} {bound!r}") == Limit(quantity, sign, bound)
 
 
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_limit_in_words_is_read_as_it_was(bound: float) -> None:
+    assert read_limit(str(Limit("madds", "<=", bound))) == Limit("madds", "<=", bound)
+    assert str(read_limit("madds<=400000000")) == "madds <= 400e6"
+    assert str(read_limit("latency <= 12.5")) == "latency <= 12.5"
+
+
 @pytest.mark.parametrize(
     ("text", "right"),
     [
