@@ -36,7 +36,8 @@ class Limit(NamedTuple):
     bound: float
 
     def __str__(self) -> str:
-        short = f"{self.bound / 1e6:g}e6" if 1e6 <= abs(self.bound) < 1e12 else f"{self.bound:g}"
+        millions = f"{self.bound / 1e6:g}"
+        short = f"{millions}e6" if abs(self.bound) >= 1e6 and "e" not in millions else f"{self.bound:g}"
         return f"{self.quantity} {self.sign} {short if float(short) == self.bound else repr(self.bound)}"
 
     def excess(self, values: np.ndarray) -> np.ndarray:
