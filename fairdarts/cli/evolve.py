@@ -184,7 +184,8 @@ def watched(
         return evolve(settings, problem, judge, run, identity, lambda _: None, stop, resume)
     from torch.utils.tensorboard import SummaryWriter  # takes a second to import, and only a run needs it
 
-    purge = len(run.records()) + 1 if resume else None
+    records = run.records()
+    purge = records[-1]["evaluations"] + 1 if resume and records else None
     with SummaryWriter(run.path / "tensorboard", purge_step=purge) as writer:
 
         def observe(record: dict[str, Any]) -> None:

@@ -78,7 +78,9 @@ def finish(run: Run, settings: EvolveSettings, archive: Archive, benchmark: Benc
 
 
 def write_genotypes(run: Run, settings: EvolveSettings, archive: Archive, models: Sequence[Model]) -> None:
-    """Every model's, and the most accurate one's as final.yaml."""
+    """Every model's, and the most accurate one's as final.yaml, in place of those of an earlier end."""
+    for path in (run.path / "genotypes").glob("*.yaml"):
+        path.unlink()
     for model in models:
         numbers = ", ".join(f"{name} {value:g}" for name, value in model.values.items())
         source = f"fairdarts evolve, {settings.name}, seed {settings.seed}, by {settings.supernet}: {numbers}"

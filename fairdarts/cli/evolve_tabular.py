@@ -157,7 +157,7 @@ def summarized(chosen: dict[str, list[dict[str, Any]]], bench: Bench) -> list[di
 
 
 def table(summary: list[dict[str, Any]]) -> Table:
-    """A strategy a row, for every budget: mean regret ± half of its 95% interval, after a part of the models and all."""
+    """A strategy a row, budget by budget: mean regret ± half of its 95% interval, after parts of the models and all."""
     budgets = list(summary[0]["regret"])
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for title in (*(["within"] if budgets != [""] else []), "strategy"):

@@ -9,8 +9,8 @@ from fairdarts.evolve.controller import ControllerSettings
 from fairdarts.evolve.objectives import ACCURACY, Limit, Objective, read_limit, read_objective
 from fairdarts.runtime.settings import RecipeSettings
 
-MAY_CHANGE = ("supernet", "root", "device", "models")
-"""What a resumed search may be told anew: where its supernet and the images lie, and how many models it ends with."""
+MAY_CHANGE = ("supernet", "root", "device", "models", "budgets")
+"""What a resumed search may be told anew: where its supernet and the images lie, and which models it ends with."""
 
 KINDS = "nsga2 | random | mnasnet | regularized"
 

@@ -49,7 +49,8 @@ def here(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     """A copy of it to work in, where nothing is drawn."""
     shutil.copytree(trained, tmp_path / "work")
     monkeypatch.chdir(tmp_path / "work")
-    monkeypatch.setattr("fairdarts.cli.evolve_show.draw_search", lambda *_: [])
+    for module in ("draw", "evolve_show"):  # `draw` takes its name of it when it is imported
+        monkeypatch.setattr(f"fairdarts.cli.{module}.draw_search", lambda *_: [])
     monkeypatch.setattr("fairdarts.cli.evolve_show.draw_truth", lambda *_: [])
     monkeypatch.setattr("fairdarts.cli.evolve_tabular.draw_regret", lambda *_, **__: [])
     return tmp_path / "work"
@@ -124,6 +125,14 @@ def test_a_search_goes_on_in_another_place_to_the_same_bits(here: Path) -> None:
     one, other = (checkpoint.load(Run(here / name).last) for name in ("cut", "whole"))
     assert same(one, other)
     assert yaml.safe_load((run.path / "settings.yaml").read_text())["supernet"] == "net"
+
+
+def test_a_finished_search_can_end_with_other_models(here: Path) -> None:
+    evolves("--out", "found", "--models", "1")
+    names = {path.stem for path in (here / "found" / "genotypes").iterdir()}
+    assert names == {"front-1", "best", "final"}
+    assert main(["evolve", "--resume", "found", "--budgets", "params <= 1100"]) == 0
+    assert {path.stem for path in (here / "found" / "genotypes").iterdir()} == {"front-1", "best-1", "final"}
 
 
 def test_another_supernet_cannot_judge_the_rest(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -243,6 +252,22 @@ def test_other_verbs_know_a_search(here: Path, capsys: pytest.CaptureFixture[str
     ]:
         assert main(words) == 2
         assert message in capsys.readouterr().err
+
+
+def test_searches_are_drawn(trained: Path, tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(trained)
+    for kind in ("nsga2", "random"):
+        words = ("evolve", "net", "--config", f"{kind}.yaml", *SMALL, "--out", str(tmp_path / kind))
+        assert main([*words, "--benchmark", "tiny.csv"]) == 0
+    out = capsys.readouterr().out
+    for name in ("evolved", "found", "fronts"):
+        assert str(tmp_path / "nsga2" / "figures" / f"{name}.svg") in out
+        assert (tmp_path / "nsga2" / "figures" / f"{name}.svg").is_file()
+    before = (tmp_path / "nsga2" / "figures" / "evolved.svg").read_bytes()
+    assert main(["draw", str(tmp_path / "nsga2"), "--out", str(tmp_path / "again")]) == 0
+    assert (tmp_path / "again" / "evolved.svg").read_bytes() == before
+    assert main(["draw", str(tmp_path / "nsga2"), str(tmp_path / "random"), "--out", str(tmp_path / "both")]) == 0
+    assert "random" in (tmp_path / "both" / "fronts.svg").read_text()
 
 
 def test_training_opened_by_the_judge_is_that_of_the_run(here: Path) -> None:
