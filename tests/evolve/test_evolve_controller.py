@@ -147,6 +147,19 @@ def test_one_epoch_of_ppo_is_a_step_of_reinforce():
     torch.testing.assert_close(*steps, atol=1e-6, rtol=0)
 
 
+def test_epochs_move_the_policy_and_the_clip_holds_it_back():
+    def moved(**numbers: Any) -> float:
+        """By what share the probabilities of choices changed in one update, on average."""
+        own = controller([4] * 3, entropy=0, baseline=0, lr=0.01, **numbers)
+        paths = own.draw(16, None)
+        own.learn(paths, None, z_scores([path[0] for path in paths]))
+        log_probs, _, _ = own.policy.judge(torch.tensor(paths), None)
+        return (log_probs.exp() * 4 - 1).abs().mean().item()
+
+    assert 2 * moved(epochs=1, clip=0.9) < moved(epochs=4, clip=0.9) < moved(epochs=16, clip=0.9)
+    assert 2 * moved(epochs=16, clip=0.1) < moved(epochs=16, clip=0.9)  # Adam overshoots, but not far
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_hidden_path_is_found_where_random_drawing_does_not_find_it(kind: str, seed: int):
