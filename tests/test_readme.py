@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from glob import glob
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from fairdarts import resources
 from fairdarts.cli import main, study
 from fairdarts.cli.recipe import names_of
 from fairdarts.data import sources
+from fairdarts.evolve.settings import EvolveSettings
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.search.settings import SearchSettings
 
@@ -27,6 +29,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SMALL = shlex.split("--epochs 1 --data.batch_size 4 --data.workers 0")
 SMALL_CELLS = shlex.split("--supernet.cells 3 --supernet.channels 2")
 SMALL_PATHS = shlex.split("--space nas-bench-macro-small --data.image_size 32 --data.held_out 4")
+SMALL_RANKING = ["--paths", "8"]
+SMALL_EVOLUTION = shlex.split("--population 4 --generations 2")
 SMALL_CHAIN = shlex.split("--space s2-small --data.image_size 32 --data.held_out 4")
 
 
@@ -47,8 +51,7 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         folder = tmp_path / "photos" / ("cat" if number % 2 else "dog")
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(folder / f"{number}.png")
-    keys = ("".join(map(str, rng.integers(0, 3, 8))) for _ in range(8))
-    truth = {key: {"mean_acc": float(rng.random())} for key in keys}
+    truth = {"".join(key): {"mean_acc": float(rng.random())} for key in product("012", repeat=8)}
     (tmp_path / "nas-bench-macro_cifar10.json").write_text(json.dumps(truth))
     np.savez(tmp_path / "gates.npz", normal=rng.random((14, 7)), reduce=rng.random((14, 7)))
     small = sources.Source(datasets.FakeData(16, (3, 32, 32), 10), tuple("0123456789"), 32, *sources.FAKE_STATISTICS)
@@ -68,12 +71,17 @@ def test_every_command_runs(user: Path, monkeypatch: pytest.MonkeyPatch, capsys:
             continue
         words = [name for word in words for name in (sorted(glob(word)) if "*" in word else [word])]
         tool = next((word for word in words if word.startswith("tools/")), "")
-        begins = {"--config", "study"} & set(words) or tool
+        verb = "evolve" if "evolve" in tool else words[1]
+        begins = verb != "evolve" and ({"--config", "study"} & set(words) or tool)
         if "supernet" in [*words, tool.removeprefix("tools/train_").removesuffix(".py")]:
             size = SMALL_PATHS if tool else ["--data.train_portion", "0.5"]
         else:
             size = SMALL_CHAIN if "imagenet" in tool or any("s2" in word for word in words) else SMALL_CELLS
         arguments = words[1:] + (SMALL + size if begins else [])
+        if verb == "rank" and "--analyse" not in words:
+            arguments += SMALL_RANKING
+        if verb == "evolve":
+            arguments += SMALL_EVOLUTION + (["--seeds", "2"] if words[2] == "--benchmark" else [])
         if words[0] == "torchrun":
             arguments[arguments.index(tool)] = str(ROOT / tool)
             launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", *arguments]
@@ -88,8 +96,8 @@ def test_every_command_runs(user: Path, monkeypatch: pytest.MonkeyPatch, capsys:
             status = main(arguments)
         assert status == 0, (words, capsys.readouterr().err)
         ran += words[:2]
-    tools = {"tools/search_cifar.py", "tools/search_imagenet.py", "tools/train_supernet.py", "torchrun"}
-    assert {"search", "supernet", "rank", "study", "report", "derive", "draw", "zoo", *tools} <= set(ran)
+    tools = {"tools/search_cifar.py", "tools/search_imagenet.py", "tools/train_supernet.py", "tools/evolve.py", "torchrun"}
+    assert {"search", "supernet", "rank", "evolve", "study", "report", "derive", "draw", "zoo", *tools} <= set(ran)
     assert (user / "figures" / "fairdarts-a-normal.gv").is_file()
 
 
@@ -108,7 +116,7 @@ def test_python_of_the_readme_runs() -> None:
 
 
 def test_every_recipe_is_named() -> None:
-    for recipe in names_of(SearchSettings):
+    for recipe in names_of(SearchSettings) + names_of(EvolveSettings):
         assert f"`{recipe}`" in README
     for recipe in names_of(TrainingSettings):  # named by method and by task, in a table and in the text below it
         named = {(f"`{recipe}`",), *((f"`{recipe[:cut]}-…`", f"`{recipe[cut + 1 :]}`") for cut in range(len(recipe)))}
@@ -122,6 +130,7 @@ PAGES = [
     "docs/collapse.md",
     "docs/imagenet.md",
     "docs/ranking.md",
+    "docs/evolve.md",
 ]
 
 
