@@ -95,8 +95,14 @@ def test_every_command_runs(user: Path, monkeypatch: pytest.MonkeyPatch, capsys:
             assert words[0] == "fairdarts"
             status = main(arguments)
         assert status == 0, (words, capsys.readouterr().err)
-        ran += words[:2]
-    tools = {"tools/search_cifar.py", "tools/search_imagenet.py", "tools/train_supernet.py", "tools/evolve.py", "torchrun"}
+        ran += [*words[:2], tool]
+    tools = {
+        "tools/search_cifar.py",
+        "tools/search_imagenet.py",
+        "tools/train_supernet.py",
+        "tools/evolve.py",
+        "torchrun",
+    }
     assert {"search", "supernet", "rank", "evolve", "study", "report", "derive", "draw", "zoo", *tools} <= set(ran)
     assert (user / "figures" / "fairdarts-a-normal.gv").is_file()
 
