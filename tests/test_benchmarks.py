@@ -81,3 +81,13 @@ def test_judging_by_the_tree_of_paths_finds_the_same_accuracies(tmp_path: Path):
     (space,) = json.loads((tmp_path / "result.json").read_text())["spaces"].values()
     assert space["paths"] == 12
     assert 0 < space["branches"] < 1
+
+
+def test_latencies_of_choices_are_held_against_whole_networks(tmp_path: Path):
+    words = ["--spaces", "nas-bench-macro-small", "--networks", "4", "--rounds", "2"]
+    words += ["--out", str(tmp_path / "result.json")]
+    subprocess.run([sys.executable, str(ROOT / "benchmarks" / "latency.py"), *words], check=True)
+    result = json.loads((tmp_path / "result.json").read_text())["spaces"]["nas-bench-macro-small"]
+    assert result["networks"] == 4
+    assert 0 < result["share_quartiles"][0] <= result["share_quartiles"][2]
+    assert -1 <= result["tau"] <= 1

@@ -90,6 +90,7 @@ def search(args: Namespace, rest: Sequence[str]) -> int:
     run = Run(Path(distributed.shared(str(path))), "generation")
     identity = identity_of(settings, MAY_CHANGE, space, images)
     identity |= {"supernet: weights": weights_of(evaluator.supernet)}
+    identity |= {LATENCY: str(tables["latency"])} if latency else {}
     planned = f"{settings.generations} generations of {settings.population} models"
     say(f"run {run.path}: {settings.name}, seed {settings.seed}, {planned}")
     again = command("evolve", "--resume", run.path)

@@ -30,8 +30,8 @@ def measure_latency(space: PathSpace, device: torch.device, batch: int = 1) -> T
     """Milliseconds for a batch of images in float32: of every part the median of ROUNDS rounds.
 
     A round runs all distinct parts, one after another as a network runs its layers: a part that ran many times in a row
-    would find its weights in the cache, and seem quicker than it is in a network. What parts add up to is an estimate:
-    of the shipped spaces, 0.74 to 1.22 of what whole networks took on one CPU thread.
+    would find its weights in the cache, and seem quicker than it is in a network. How well it
+    tells which network is fast: benchmarks/latency.py.
     """
     parts = parts_of(space)
     distinct = parts.distinct

@@ -157,6 +157,8 @@ def test_latency_is_measured_once_and_kept(here: Path, capsys: pytest.CaptureFix
     assert (here / "given" / "latency.csv").read_text() == text
     archives = [checkpoint.load(Run(here / name).last)["archive"]["paths"] for name in ("found", "given")]
     assert same(*archives)
+    (here / "given" / "latency.csv").write_text(text.replace("rest,,", "rest,,1"))
+    assert "latency.csv: Table(fixed=" in fails(capsys, "--resume", "given")
 
 
 def test_models_of_a_larger_space_are_counted_and_found_there(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
