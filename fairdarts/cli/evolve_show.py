@@ -66,7 +66,9 @@ def finish(run: Run, settings: EvolveSettings, archive: Archive, benchmark: Benc
     figures = draw_search(name, settings, archive, run.figures)
     figures += draw_truth(name, archive, benchmark.truth, run.figures) if benchmark else []
     if as_json:
-        sys.stdout.write(json.dumps(_plain(models, archive, benchmark, truth), indent=1) + "\n")
+        found = {"run": name, "recipe": settings.name, "seed": settings.seed, "supernet": settings.supernet}
+        found |= {"judge": settings.judge.model_dump(), **_plain(models, archive, benchmark, truth)}
+        sys.stdout.write(json.dumps(found, indent=1) + "\n")
         return
     _print(table(models, archive, benchmark))
     if truth:
@@ -135,7 +137,8 @@ def _plain(
         row = {"name": model.name, "budget": model.budget or None, "path": list(model.path), "choices": names}
         row |= model.values
         rows.append(row | ({"true_accuracy": benchmark.truth.get(model.path)} if benchmark else {}))
-    return {"evaluations": len(archive), "models": rows, "truth": truth and truth._asdict()}
+    found = {"evaluations": len(archive), "hypervolume": archive.hypervolume(), "front": len(archive.front())}
+    return found | {"models": rows, "truth": truth and truth._asdict()}
 
 
 def draw_search(name: str, settings: EvolveSettings, archive: Archive, folder: Path) -> list[Path]:

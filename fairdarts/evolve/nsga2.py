@@ -182,8 +182,9 @@ class NSGA2:
         return children
 
     def _rewards(self, paths: Sequence[Path]) -> list[float]:
-        """The controller's: accuracy, standardized over all models that were evaluated so far."""
-        return standardized(self.archive.values[ACCURACY], [self.archive.place[path] for path in paths])
+        """The controller's, for the objective that needs training: accuracy, standardized over all models so far."""
+        sign = next(1 if own.maximized else -1 for own in self.problem.objectives if own.quantity == ACCURACY)
+        return standardized(sign * self.archive.values[ACCURACY], [self.archive.place[path] for path in paths])
 
 
 def standardized(values: np.ndarray, places: Sequence[int]) -> list[float]:
