@@ -157,7 +157,11 @@ def check_job(job: Job) -> None:
     """Raises UserError where a run could not begin, or has begun with other settings: before any of them runs."""
     if "seed" in job.changes:
         raise UserError(f"{job.path.name}: seed: a study's seeds stand in its file; leave --seed out")
-    kind = KINDS[job.verb]
+    kind = KINDS.get(job.verb)
+    if kind is None:
+        raise UserError(
+            f"{job.path.name}: {job.config}: is a recipe of `fairdarts {job.verb}`, which a study does not run"
+        )
     if (job.path / "settings.yaml").is_file():
         resumed_settings(kind, open_run(job.path), job.changes)
         return

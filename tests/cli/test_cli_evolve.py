@@ -202,6 +202,25 @@ def test_strategies_are_compared_on_a_table(here: Path, capsys: pytest.CaptureFi
     assert "strategies.json: holds another comparison" in fails(capsys, *words[1:], "--budgets", "madds <= 80000")
 
 
+def test_processes_share_the_searches_of_a_comparison(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evolve", "--benchmark", "tiny.csv", "--config", "nsga2.yaml,random.yaml", "--space", "tiny.yaml"]
+    words += ["--seeds", "2", "--population", "6", "--generations", "2", "--json"]
+    assert main([*words, "--out", "alone"]) == 0
+    alone = capsys.readouterr().out
+    for name, value in {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    for rank in "01":  # they need not meet: the last one to end has it all
+        monkeypatch.setenv("RANK", rank)
+        assert main([*words, "--out", "shared"]) == 0
+        out, err = capsys.readouterr()
+        assert out == ("" if rank == "0" else alone)
+        assert ("shared: 2 of 4 searches are done" in err) == (rank == "0")
+    lines = [(here / "shared" / f"trials-{rank}.jsonl").read_text().split("\n")[1:] for rank in "01"]
+    assert list(map(len, lines)) == [2, 2]
+
+
 def test_the_space_of_a_table_is_the_one_that_it_is_named_after(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy("tiny.csv", "nas-bench-macro_mine.csv")
     assert "4 choices, should be 8 for nas-bench-macro" in fails(capsys, "--benchmark", "nas-bench-macro_mine.csv")

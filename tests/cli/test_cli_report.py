@@ -273,6 +273,10 @@ def test_a_mistake_in_a_study_is_named_at_once(small_study: Path, capsys):
     small_study.write_text(yaml.safe_dump(read_yaml(small_study) | {"seeds": []}))
     assert main(["study", str(small_study)]) == 2
     assert f"{small_study}: seeds" in capsys.readouterr().err
+    evolution = read_yaml(small_study) | {"seeds": [0], "runs": [{"name": "x", "config": "moremnas"}]}
+    small_study.write_text(yaml.safe_dump(evolution))
+    assert main(["study", str(small_study)]) == 2
+    assert "moremnas: is a recipe of `fairdarts evolve`, which a study does not run" in capsys.readouterr().err
     assert main(["study", "colapse"]) == 2
     assert "did you mean 'collapse'?" in capsys.readouterr().err
 
