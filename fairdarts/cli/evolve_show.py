@@ -20,9 +20,10 @@ from fairdarts.evolve.objectives import ACCURACY
 from fairdarts.evolve.problem import Problem
 from fairdarts.evolve.result import Model, Truth, against, front_by, models_csv, models_of, table_of
 from fairdarts.evolve.settings import EvolveSettings
-from fairdarts.plot.evolved import Evolved, draw_evolved
+from fairdarts.plot.evolved import draw_evolved
 from fairdarts.plot.found import draw_found
 from fairdarts.plot.fronts import draw_fronts
+from fairdarts.plot.projection import Evolved
 from fairdarts.ranking.benchmarks import Benchmark
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState, write_atomically
@@ -143,7 +144,7 @@ def _plain(
 
 def draw_search(name: str, settings: EvolveSettings, archive: Archive, folder: Path) -> list[Path]:
     """The figures of a search: all it evaluated, and the models it ends with."""
-    budgets = [(limit.quantity, limit.bound) for limit in settings.classes or settings.limits]
+    budgets = [(limit.quantity, limit.bound) for limit in settings.classes or settings.limits if limit.sign == "<="]
     paths, space, rows = draw_evolved(evolved(name, archive), folder, budgets), archive.problem.space, []
     for model in models_of(archive, settings.models, settings.classes):
         names = tuple(names[index] for names, index in zip(space.choices, model.path, strict=True))

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from fairdarts.plot import style
-from fairdarts.plot.evolved import EVALUATIONS, Evolved, Projection, begin, counted, cut, gain_panels, projection
+from fairdarts.plot.projection import EVALUATIONS, Evolved, Projection, begin, counted, cut, gain_panels, projection
 
 WORST = 0.25
 """share of the models on the lines that may be cut off below: the smallest, which often lie far off"""

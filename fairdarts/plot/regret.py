@@ -10,7 +10,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodF
 from scipy.special import stdtrit
 
 from fairdarts.plot import style
-from fairdarts.plot.evolved import WORST, begin, cut
+from fairdarts.plot.evolved import WORST
+from fairdarts.plot.projection import begin, cut
 
 LEVEL = 0.95
 """of the intervals"""

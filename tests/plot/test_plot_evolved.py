@@ -1,77 +1,13 @@
-"""All models of an evolutionary search: its projections against brute force, and what is left out of the picture."""
+"""All models of an evolutionary search: what is drawn of them, and what is left out of the picture."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
+from searches import made, nondominated, small
 
-from fairdarts.plot.evolved import (
-    EVALUATIONS,
-    MANY,
-    Evolved,
-    cut,
-    draw_evolved,
-    evolved_figure,
-    evolved_info,
-    projection,
-    unbeaten,
-)
-
-THREE = {"accuracy": True, "madds": False, "params": False}
-
-
-def made(models: int = 60, maximized: dict[str, bool] = THREE, generations: int = 6) -> Evolved:
-    random = np.random.default_rng(models)
-    values = {name: random.integers(1, 40, models) * 1e6 for name in ("madds", "params")}
-    values["accuracy"] = random.integers(60, 90, models).astype(float)
-    signed = np.stack([values[name] if up else -values[name] for name, up in maximized.items()], axis=1)
-    generation = 1 + np.arange(models) * generations // models
-    return Evolved("run", maximized, values, generation, nondominated(signed))
-
-
-def small(accuracy: list[float], madds: list[float], **other) -> Evolved:
-    """A search of accuracy and multiply-adds in millions; all of it in the front."""
-    every, count = np.ones(len(accuracy), dtype=bool), len(accuracy)
-    values = {"accuracy": np.asarray(accuracy, dtype=float), "madds": 1e6 * np.asarray(madds, dtype=float)}
-    search = Evolved("run", {"accuracy": True, "madds": False}, values, np.ones(count, dtype=int), every)
-    return search._replace(**other)
-
-
-def nondominated(signed: np.ndarray) -> np.ndarray:
-    """Whether no other row is as good everywhere and better somewhere, if more is better [n]."""
-    return np.array([not ((signed >= own).all(1) & (signed > own).any(1)).any() for own in signed], dtype=bool)
-
-
-@pytest.mark.parametrize("x_up", [False, True])
-@pytest.mark.parametrize("y_up", [False, True])
-def test_the_unbeaten_are_those_of_brute_force_once_each_the_best_x_first(x_up: bool, y_up: bool):
-    random = np.random.default_rng(0)
-    for count in (1, 2, 7, 80):
-        x, y = random.integers(0, 9, (2, count)).astype(float)
-        found = unbeaten(x, y, x_up, y_up)
-        signed = np.stack([x if x_up else -x, y if y_up else -y], axis=1)
-        expected = {(x[at], y[at]) for at in np.flatnonzero(nondominated(signed))}
-        assert sorted(expected) == sorted(zip(x[found], y[found], strict=True))
-        assert (np.diff(x[found]) * (-1 if x_up else 1) > 0).all()
-    assert unbeaten(np.empty(0), np.empty(0)).tolist() == []
-
-
-@pytest.mark.parametrize("cost", ["madds", "params"])
-def test_the_line_of_a_cost_is_its_front_among_all_models_in_readable_units(cost: str):
-    search = made()
-    own = projection(search, cost)
-    assert own.x.max() <= 40
-    every = nondominated(np.stack([search.values["accuracy"], -search.values[cost]], axis=1))
-    expected = np.unique(np.stack([own.x, own.y], axis=1)[every], axis=0)
-    assert own.line.tolist() == expected.tolist()
-    assert own.front.sum() == search.front.sum()
-    assert len(own.rings) >= len(own.line)
-
-
-def test_a_model_of_the_front_that_is_beaten_in_the_projection_is_a_ring_off_the_line():
-    own = projection(small([90, 80, 85], [3, 1, 4]), "madds")
-    assert own.line.tolist() == [[1, 80], [3, 90]]
-    assert own.rings.tolist() == [[1, 80], [3, 90], [4, 85]]
+from fairdarts.plot.evolved import MANY, draw_evolved, evolved_figure, evolved_info
+from fairdarts.plot.projection import EVALUATIONS, Evolved
 
 
 def test_with_accuracy_alone_the_line_is_the_best_so_far():
@@ -120,17 +56,6 @@ def test_the_latest_generation_is_drawn_last_in_the_brightest_colour():
     assert dots.get_offsets()[:, 0].tolist() == [6, 7, 5]
     luminance = dots.get_facecolors()[:, :3] @ [0.21, 0.72, 0.07]
     assert (np.diff(luminance) > 0.1).all()
-
-
-def test_an_axis_is_halved_as_often_as_few_values_are_lost():
-    few = np.concatenate([np.linspace(90, 93, 97), [10, 60, 80]])
-    assert cut(few, 0.03) == pytest.approx(93 - 1.05 * 3)
-    assert cut(few, 0.02) == pytest.approx(93 - 1.05 * 13)  # 10 and 60 alone
-    assert cut(few, 0.009) is None
-    assert cut(np.linspace(60, 93, 100), 0.25) is None
-    assert cut(np.array([10, *[80.0, 90] * 7]), 0.25) is None  # too few to cut off any
-    for flat in ([90.0] * 500, [*[90.0] * 500, 10], [90.0], [], [np.nan]):
-        assert cut(np.array(flat), 0.02) is None
 
 
 def test_models_that_are_not_shown_are_counted():

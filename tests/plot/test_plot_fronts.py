@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fairdarts.plot import style
-from fairdarts.plot.evolved import EVALUATIONS, Evolved
 from fairdarts.plot.fronts import draw_fronts, fronts_figure, fronts_info
+from fairdarts.plot.projection import EVALUATIONS, Evolved
 
 
 def made(name: str, accuracy: list[float], front: list[bool] | None = None, **costs: list[float]) -> Evolved:
