@@ -5,7 +5,7 @@ import re
 import types
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -159,15 +159,20 @@ def _copy(value: Any) -> Any:
     return {key: _copy(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
-def _switch_kinds(model: type[Settings], content: dict[str, Any], overrides: dict[str, str]) -> None:
+def _switch_kinds(model: type[Settings], content: dict[str, Any], overrides: dict[str, str], prefix: str = "") -> None:
     """Where the command line changes a section's kind, drop the keys that the old kind knows and the new does not."""
     for name, field in model.model_fields.items():
-        section, members = content.get(name), _members(field.annotation)
-        if f"{name}.kind" in overrides and isinstance(section, dict):
-            old, new = members.get(str(section.get("kind"))), members.get(overrides[f"{name}.kind"])
-            if old and new:
-                for key in old.model_fields.keys() - new.model_fields.keys():
-                    section.pop(key, None)
+        section, members, key = content.get(name), _members(field.annotation), f"{prefix}{name}"
+        if not members or not isinstance(section, dict):
+            continue
+        before = str(section.get("kind"))
+        told = overrides.get(f"{key}.kind", before)
+        old, new = members.get(before), members.get(told)
+        if told != before and old and new:
+            for gone in old.model_fields.keys() - new.model_fields.keys():
+                section.pop(gone, None)
+        if own := members.get("", new):
+            _switch_kinds(own, section, overrides, f"{key}.")
 
 
 def _set(content: dict[str, Any], key: str, text: str) -> None:
@@ -186,11 +191,19 @@ def _set(content: dict[str, Any], key: str, text: str) -> None:
 
 def _members(annotation: Any) -> dict[str, type[Settings]]:
     """The settings models an annotation allows, by their `kind` (or "" where there is only one)."""
-    options = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
-    models = [option for option in options if isinstance(option, type) and issubclass(option, Settings)]
+    models = [option for option in _options(annotation) if isinstance(option, type) and issubclass(option, Settings)]
     if len(models) == 1:
         return {"": models[0]}
     return {get_args(option.model_fields["kind"].annotation)[0]: option for option in models}
+
+
+def _options(annotation: Any) -> list[Any]:
+    """What an annotation allows, unions within it taken apart."""
+    if get_origin(annotation) is Annotated:
+        return _options(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        return [option for part in get_args(annotation) for option in _options(part)]
+    return [annotation]
 
 
 def _locate(model: type[Settings], loc: tuple) -> tuple[list[str], type[Settings] | None]:

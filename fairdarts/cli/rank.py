@@ -15,7 +15,7 @@ from fairdarts.cli.rank_table import about, brief, show
 from fairdarts.cli.recipe import open_images
 from fairdarts.cli.words import Parser, say
 from fairdarts.config import UserError
-from fairdarts.oneshot.evaluate import Evaluator, Statistics
+from fairdarts.oneshot.evaluate import Evaluator, Statistics, read_statistics
 from fairdarts.plot.ranking import draw_rankings
 from fairdarts.ranking.report import (
     chosen_paths,
@@ -119,11 +119,10 @@ def _shown(value: Any) -> str:
 
 def statistics_of(word: str) -> Statistics:
     """What BatchNorms take. Raises UserError where it is neither a word nor a number of batches."""
-    if word in ("tracked", "batch"):
-        return word
-    if word.isascii() and word.isdigit() and int(word) > 0:
-        return int(word)
-    raise UserError(f"rank: --statistics {word}: should be tracked, batch, or a number of batches such as 8")
+    try:
+        return read_statistics(word)
+    except ValueError as error:
+        raise UserError(f"rank: --statistics {error}") from None
 
 
 def ranked(path: Path, args: Namespace, statistics: Statistics) -> dict[str, Any]:

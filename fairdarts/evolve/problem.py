@@ -67,8 +67,11 @@ class Problem:
         return self._beyond(paths) == 0
 
     def fresh(self, count: int, known: Collection[Path], rng: np.random.Generator) -> list[Path]:
-        """Paths drawn uniformly from the allowed ones, all different and none of them known; fewer where there are no
-        more."""
+        """Allowed paths, all different and none of them known; fewer where no more are found.
+
+        They are drawn uniformly. Only where limits leave so little of a space too large to be listed that DRAWS rounds
+        bring too few, drawn paths are bent until they keep the limits.
+        """
         if self._every is not None:
             left = [path for path in self._every if path not in known]
             return [left[place] for place in rng.permutation(len(left))[:count]]
@@ -80,18 +83,25 @@ class Problem:
                     found[path] = None
             if len(found) == count:
                 return list(found)
-        for _ in range(DRAWS * count):
+        failed = 0
+        while len(found) < count and failed < DRAWS:
             path = self._bent(rng.integers(self.widths), rng)
-            if path and path not in known and len(found) < count:
-                found[path] = None
+            failed += 1
+            if path and path not in known and path not in found:
+                found[path], failed = None, 0
         return list(found)
 
     def check(self) -> None:
         """Raises UserError where no path keeps the limits that need no training."""
+        for limit in self.limits:
+            if limit.quantity in self.tables:
+                table = self.tables[limit.quantity]
+                if not limit.kept(np.array([table.least, table.greatest])).any():
+                    ends = f"{self.space.name} has {table.least:g} to {table.greatest:g}"
+                    raise UserError(f"constraints: {limit}: no model keeps it: {ends}")
         if not self.fresh(1, (), np.random.default_rng(0)):
-            ends = (f"{name} from {table.least:g} to {table.greatest:g}" for name, table in self.tables.items())
             told = ", ".join(map(str, self.limits))
-            raise UserError(f"constraints: {told}: no model keeps them: {self.space.name} has {', '.join(ends)}")
+            raise UserError(f"constraints: {told}: no model was found that keeps them all; should leave more room")
 
     @cached_property
     def _every(self) -> list[Path] | None:
@@ -106,16 +116,20 @@ class Problem:
         return excess(self.costs(paths), [limit for limit in self.limits if limit.quantity in self.tables])
 
     def _bent(self, path: np.ndarray, rng: np.random.Generator) -> Path | None:
-        """An allowed path near another: point after point, in a random order, takes the choice that breaks limits
-        least; None where that leads to none."""
-        for point in rng.permutation(len(path)):
-            tried = np.repeat(path[None], self.widths[point], 0)
-            tried[:, point] = np.arange(self.widths[point])
-            beyond = self._beyond(tried)
-            if (beyond == 0).any():
-                return tuple(tried[rng.choice(np.flatnonzero(beyond == 0))].tolist())
-            path = tried[beyond.argmin()]
-        return None
+        """An allowed path near another: point after point takes the choice that breaks the limits least, in an order
+        drawn anew as long as that helps; None where it leads to none."""
+        least = np.inf
+        while True:
+            for point in rng.permutation(len(path)):
+                tried = np.repeat(path[None], self.widths[point], 0)
+                tried[:, point] = np.arange(self.widths[point])
+                beyond = self._beyond(tried)
+                if (beyond == 0).any():
+                    return tuple(tried[rng.choice(np.flatnonzero(beyond == 0))].tolist())
+                path = tried[beyond.argmin()]
+            if beyond.min() >= least:
+                return None
+            least = beyond.min()
 
 
 def as_array(paths: Sequence[Path]) -> np.ndarray:

@@ -6,7 +6,8 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from fairdarts.config import Settings
 from fairdarts.evolve.controller import ControllerSettings
-from fairdarts.evolve.objectives import ACCURACY, Limit, Objective, read_limit, read_objective
+from fairdarts.evolve.objectives import ACCURACY, QUANTITIES, Limit, Objective, read_limit, read_objective
+from fairdarts.oneshot.evaluate import read_statistics
 from fairdarts.runtime.settings import RecipeSettings
 
 MAY_CHANGE = ("supernet", "root", "device", "models", "budgets")
@@ -91,10 +92,16 @@ StrategySettings = Annotated[
 class Judge(Settings):
     """How the supernet judges a model."""
 
-    statistics: Literal["tracked", "batch"] | Annotated[int, Field(ge=1)] = "tracked"
-    """what BatchNorm takes: its memory, the statistics of a batch, or those of so many training batches a model"""
+    statistics: str = "tracked"
+    """what BatchNorm takes: tracked, its memory; batch, the statistics of a batch; 8, those of 8 training batches"""
     images: int | None = Field(default=None, ge=2)
     """held-out images to judge by; all where it is null"""
+
+    @field_validator("statistics")
+    @classmethod
+    def _known(cls, word: str) -> str:
+        read_statistics(word)
+        return word
 
 
 def _listed(value: Any) -> Any:
@@ -122,7 +129,7 @@ class EvolveSettings(RecipeSettings):
     """how the supernet judges"""
     latency: str | None = None
     """CSV of a latency per choice; null: measured on this machine once, if an objective or a limit needs it"""
-    objectives: Words = Field(min_length=1)
+    objectives: Words
     """accuracy, madds, params, latency: any of them, with :max or :min where it is not as usual"""
     constraints: Words = ()
     """limits that every model should keep: 'madds <= 400e6'. Models beyond those of cost are never judged"""
@@ -140,6 +147,8 @@ class EvolveSettings(RecipeSettings):
     @field_validator("objectives")
     @classmethod
     def _objectives(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        if not words:
+            raise ValueError(f"none is named: should be some of {', '.join(QUANTITIES)}")
         quantities = [read_objective(word).quantity for word in words]
         for quantity in quantities:
             if quantities.count(quantity) > 1:
@@ -157,6 +166,8 @@ class EvolveSettings(RecipeSettings):
     def _fits(self) -> Self:
         if self.evolve.kind == "regularized" and len(self.objectives) > 1:
             raise ValueError(f"objectives: {', '.join(self.objectives)}: regularized evolution has one")
+        if self.latency and "latency" not in self.quantities:
+            raise ValueError(f"latency: {self.latency}: is of no use, as neither an objective nor a limit is latency")
         return self
 
     @property

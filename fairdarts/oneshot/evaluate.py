@@ -25,6 +25,16 @@ Statistics = Literal["tracked", "batch"] | int
 """What a BatchNorm takes: what it remembers of the training, the statistics of the batch that it sees, or the mean of
 those of so many training batches on this very path."""
 
+
+def read_statistics(word: str) -> Statistics:
+    """`tracked`, `batch`, or a number of batches. Raises ValueError saying what would be right."""
+    if word in ("tracked", "batch"):
+        return word
+    if word.isascii() and word.isdigit() and int(word) > 0:
+        return int(word)
+    raise ValueError(f"{word}: should be tracked, batch, or a number of batches such as 8")
+
+
 Run = Callable[[Hashable, Iterable[nn.Module], Callable[[], Tensor]], Tensor]
 """Computes a branch of the tree, of which it is told a name and the modules that run."""
 

@@ -29,7 +29,7 @@ class RecipeSettings(Settings):
     deviations: tuple[str, ...] = ()
     """where it departs from its source, or chooses between text and released code"""
     seed: int = Field(default=0, ge=0)
-    """decides all that is drawn: initial weights, α or paths, the order of images and their augmentation"""
+    """decides all that is drawn: initial weights, α, paths, the order of images and their augmentation"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where to run"""
     threads: int | None = Field(default=None, ge=1)

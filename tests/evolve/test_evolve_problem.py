@@ -77,9 +77,24 @@ def test_tight_limits_are_met_in_a_space_that_cannot_be_listed() -> None:
 
 def test_limits_that_nothing_keeps_are_refused_with_what_there_is() -> None:
     problem = problem_of(limits=("madds <= 1",))
-    least = problem.tables["madds"].least
-    with pytest.raises(UserError, match=rf"madds <= 1: no model keeps them: tiny has madds from {least:g}"):
+    least, greatest = problem.tables["madds"].least, problem.tables["madds"].greatest
+    with pytest.raises(UserError, match=rf"madds <= 1: no model keeps it: tiny has {least:g} to {greatest:g}"):
         problem.check()
+    with pytest.raises(UserError, match="no model was found that keeps them all"):
+        problem_of(limits=(f"madds <= {least}", f"params >= {problem.tables['params'].greatest}")).check()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_narrow_window_of_two_costs_is_found(seed: int) -> None:
+    space = load_space("fairnas-a")
+    costs = problem_of(space).costs(np.array([random_path(space, Random(seed))]))
+    limits = [
+        f"{key} {sign} {costs[key][0] * share}" for key in costs for sign, share in (("<=", 1.001), (">=", 0.999))
+    ]
+    problem = problem_of(space, limits=limits)
+    problem.check()
+    (path,) = problem.fresh(1, (), np.random.default_rng(0))
+    assert problem.allowed(problems.as_array([path])).all()
 
 
 def test_an_objective_that_is_no_number_breaks_every_limit() -> None:
