@@ -23,16 +23,18 @@ class Kind(NamedTuple):
     """A kind of run."""
 
     verb: str
+    what: str
+    """what it is called: a search, a training"""
     model: type[Settings]
     """its settings"""
     may_change: tuple[str, ...]
     """dotted keys that a resumed run may be told anew"""
 
 
-def add_options(parser: Parser, what: str) -> None:
+def add_options(parser: Parser, kind: Kind) -> None:
     """The options by which a run begins or goes on."""
     parser.add_argument("--config", metavar="RECIPE", help="a shipped recipe or a YAML file")
-    parser.add_argument("--resume", type=Path, metavar="RUN", help=f"continue the {what} of a run directory")
+    parser.add_argument("--resume", type=Path, metavar="RUN", help=f"continue the {kind.what} of a run directory")
     parser.add_argument("--out", type=Path, metavar="RUN", help="run directory (default: runs/RECIPE-seedSEED)")
 
 
@@ -84,7 +86,7 @@ def resumed_settings(kind: Kind, run: Run, overrides: dict[str, str]) -> Any:
         if before != after and key not in kind.may_change:
             raise UserError(
                 f"{path}: {key}: {before}, but the command line says {after}: "
-                f"a resumed {kind.verb} keeps its settings; leave the option out, or start a new {kind.verb}"
+                f"a resumed {kind.what} keeps its settings; leave the option out, or start a new one"
             )
     return asked
 

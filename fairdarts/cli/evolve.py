@@ -22,6 +22,7 @@ from fairdarts.evolve.archive import Archive
 from fairdarts.evolve.loop import Judge, check_fit, evolve
 from fairdarts.evolve.problem import Problem
 from fairdarts.evolve.settings import MAY_CHANGE, EvolveSettings
+from fairdarts.oneshot.evaluate import read_statistics
 from fairdarts.plot.tensorboard import log_generation
 from fairdarts.ranking.report import judge, open_benchmark, open_training
 from fairdarts.runtime import distributed
@@ -33,7 +34,7 @@ from fairdarts.runtime.stop import Interrupted, Stop
 from fairdarts.spaces.paths import PathSpace, path_space
 from fairdarts.spaces.space import load_space
 
-EVOLVE = Kind("evolve", EvolveSettings, MAY_CHANGE)
+EVOLVE = Kind("evolve", "search", EvolveSettings, MAY_CHANGE)
 DEFAULT = "moremnas"
 """the recipe where none is named: that of FairNAS"""
 
@@ -42,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     parser = Parser("evolve", "Search models with a trained supernet as judge, or compare strategies on a table.")
     parser.usage = "fairdarts evolve [RUN] [options], RUN being that of a supernet"
     parser.epilog = help_text(EvolveSettings)
-    add_options(parser, "search")
+    add_options(parser, EVOLVE)
     parser.add_argument(
         "--benchmark",
         type=Path,
@@ -56,6 +57,8 @@ def main(argv: Sequence[str]) -> int:
     named = bool(argv) and not argv[0].startswith("-")
     args, rest = parser.parse_known_args(argv[named:])
     args.run = Path(argv[0]) if named else None
+    if not args.resume and any(word.partition("=")[0] == "--supernet" for word in rest):
+        raise UserError("evolve: --supernet: is what RUN says, the first word")
     if args.column and not args.benchmark:
         raise UserError(f"evolve: --column {args.column}: is a column of --benchmark FILE, which is missing")
     if args.run or args.resume:
@@ -64,10 +67,10 @@ def main(argv: Sequence[str]) -> int:
         with distributed.joined():
             return search(args, rest)
     if args.benchmark:
-        return compare(args, rest, EVOLVE)
-    raise UserError(
-        "evolve: name a RUN of `fairdarts supernet` as judge, or a --benchmark FILE to compare strategies on"
-    )
+        with distributed.joined():
+            return compare(args, rest, EVOLVE)
+    first = "evolve: the first word should be a RUN of `fairdarts supernet`, which judges"
+    raise UserError(f"{first}; to compare strategies on a table, name a --benchmark FILE")
 
 
 def search(args: Namespace, rest: Sequence[str]) -> int:
@@ -75,7 +78,6 @@ def search(args: Namespace, rest: Sequence[str]) -> int:
     first, resume = distributed.rank() == 0, bool(args.resume)
     settings, space = in_all(EVOLVE, lambda: read(args, rest))
     space = path_space(space, "space")
-    evaluator, images, make = supernet_judge(settings, space)
     with distributed.together():
         truth = open_benchmark(args.benchmark, space, args.column) if args.benchmark and first else None
         latency = latency_of(settings, space, args.resume) if first else None
@@ -84,6 +86,8 @@ def search(args: Namespace, rest: Sequence[str]) -> int:
     problem = Problem(space, settings.wanted, settings.limits, tables)
     with distributed.together():
         check_fit(settings, problem)
+    evaluator, images, make = supernet_judge(settings, space)
+    with distributed.together():
         path = (args.resume or create(args.out or free_path(settings), settings, space).path) if first else ""
         if first and latency:
             write_atomically(Path(path) / LATENCY, latency_csv(tables["latency"], space).encode())
@@ -128,7 +132,9 @@ def supernet_judge(settings: EvolveSettings, space: PathSpace) -> tuple[Any, str
     training = training.model_copy(update={"data": data, "device": settings.device})
     source = open_images(data)
     with distributed.together():
-        evaluator, facts = judge(run, training, own, source, settings.judge.statistics, settings.judge.images)
+        evaluator, facts = judge(
+            run, training, own, source, read_statistics(settings.judge.statistics), settings.judge.images
+        )
     say(f"judge {run.path}: {facts['epochs']} epochs, {facts['images']:,} held-out images")
     watch(evaluator, facts)
     inner = evaluator.held_out
@@ -162,7 +168,7 @@ def latency_of(settings: EvolveSettings, space: PathSpace, resumed: Path | None)
     with."""
     if "latency" not in settings.quantities:
         return None
-    if resumed:
+    if resumed and Run(resumed).last.is_file():
         return read_latency(resumed / LATENCY, space)
     if settings.latency:
         return read_latency(Path(settings.latency), space)

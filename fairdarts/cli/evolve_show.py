@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
-from fairdarts.cli.words import command, say
+from fairdarts.cli.words import command, print_table, say
 from fairdarts.config import UserError, check, read_yaml
 from fairdarts.cost.latency import read_latency
 from fairdarts.cost.table import count_tables
@@ -23,7 +22,7 @@ from fairdarts.evolve.settings import EvolveSettings
 from fairdarts.plot.evolved import draw_evolved
 from fairdarts.plot.found import draw_found
 from fairdarts.plot.fronts import draw_fronts
-from fairdarts.plot.projection import Evolved
+from fairdarts.plot.projection import Evolved, counted
 from fairdarts.ranking.benchmarks import Benchmark
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState, write_atomically
@@ -43,8 +42,9 @@ def line_of(record: dict[str, Any], settings: EvolveSettings) -> str:
     done, all_of = record["generation"], settings.generations
     shown = ", ".join(_best(name, accuracy) for name, accuracy in record["best"].items())
     left = timedelta(seconds=round((all_of - done) * record["seconds"]))
+    models = counted(record["evaluations"], "model")
     return (
-        f"generation {done:>{len(str(all_of))}}/{all_of}  {record['evaluations']:,} models  front {record['front']}  "
+        f"generation {done:>{len(str(all_of))}}/{all_of}  {models}  front {record['front']}  "
         f"hypervolume {record['hypervolume']:.4f}  best {shown}  {record['evaluations_per_second']:,.1f} models/s"
         + (f"  {left} left" if done < all_of else "")
     )
@@ -57,11 +57,15 @@ def _best(limit: str, accuracy: float | None) -> str:
 
 def finish(run: Run, settings: EvolveSettings, archive: Archive, benchmark: Benchmark | None, as_json: bool) -> None:
     """Writes the models, their table and figures into the run, and shows them."""
+    write_atomically(run.path / "models.csv", models_csv(archive).encode())
+    if len(archive) < settings.population * settings.generations:
+        within = " within the constraints" if settings.limits else ""
+        say(f"{counted(len(archive), 'model')}, and no more are found{within}")
     models = models_of(archive, settings.models, settings.classes)
     if not models:
-        raise UserError(f"{run.path}: none of {len(archive):,} models keeps {', '.join(map(str, settings.limits))}")
+        limits = ", ".join(map(str, settings.limits))
+        raise UserError(f"{run.path}: none of {len(archive):,} models keeps {limits}; all are in its models.csv")
     write_genotypes(run, settings, archive, models)
-    write_atomically(run.path / "models.csv", models_csv(archive).encode())
     truth = against(archive, benchmark.truth, settings.classes) if benchmark else None
     name = run.path.resolve().name
     figures = draw_search(name, settings, archive, run.figures)
@@ -71,7 +75,7 @@ def finish(run: Run, settings: EvolveSettings, archive: Archive, benchmark: Benc
         found |= {"judge": settings.judge.model_dump(), **_plain(models, archive, benchmark, truth)}
         sys.stdout.write(json.dumps(found, indent=1) + "\n")
         return
-    _print(table(models, archive, benchmark))
+    print_table(table(models, archive, benchmark))
     if truth:
         print("\n".join(_said(truth, benchmark)))
     for figure in figures:
@@ -84,13 +88,12 @@ def write_genotypes(run: Run, settings: EvolveSettings, archive: Archive, models
     """Every model's, and the most accurate one's as final.yaml, in place of those of an earlier end."""
     for path in (run.path / "genotypes").glob("*.yaml"):
         path.unlink()
-    for model in models:
-        numbers = ", ".join(f"{name} {value:g}" for name, value in model.values.items())
-        source = f"fairdarts evolve, {settings.name}, seed {settings.seed}, by {settings.supernet}: {numbers}"
-        name = f"{run.path.resolve().name}-{model.name}"
-        run.write_genotype(genotype_of(model.path, archive.problem.space, name, source), model.name)
     best = max(models, key=lambda model: model.values[ACCURACY])
-    run.write_genotype(genotype_of(best.path, archive.problem.space, run.path.resolve().name, "the best"), "final")
+    for name, model in [*((model.name, model) for model in models), ("final", best)]:
+        numbers = ", ".join(f"{quantity} {value:g}" for quantity, value in model.values.items())
+        source = f"fairdarts evolve, {settings.name}, seed {settings.seed}, by {settings.supernet}: {numbers}"
+        called = f"{run.path.resolve().name}-{name}"
+        run.write_genotype(genotype_of(model.path, archive.problem.space, called, source), name)
 
 
 def table(models: Sequence[Model], archive: Archive, benchmark: Benchmark | None) -> Table:
@@ -122,7 +125,7 @@ def _said(truth: Truth, benchmark: Benchmark) -> list[str]:
         f"{benchmark.name}, {benchmark.column}: the front dominates {truth.hypervolume:.1%} of what the true one does"
     ]
     for limit, regret in truth.regrets.items():
-        found = "unknown" if regret is None else f"{regret:.2f} percent points"
+        found = "unknown" if regret is None else f"{regret:.2f} percentage points"
         lines.append(f"regret of the best{f' with {limit}' if limit else ''}: {found}")
     return lines
 
@@ -144,7 +147,7 @@ def _plain(
 
 def draw_search(name: str, settings: EvolveSettings, archive: Archive, folder: Path) -> list[Path]:
     """The figures of a search: all it evaluated, and the models it ends with."""
-    budgets = [(limit.quantity, limit.bound) for limit in settings.classes or settings.limits if limit.sign == "<="]
+    budgets = [(limit.quantity, limit.bound) for limit in (*settings.limits, *settings.classes) if limit.sign == "<="]
     paths, space, rows = draw_evolved(evolved(name, archive), folder, budgets), archive.problem.space, []
     for model in models_of(archive, settings.models, settings.classes):
         names = tuple(names[index] for names, index in zip(space.choices, model.path, strict=True))
@@ -183,7 +186,3 @@ def reopened_search(run: Run) -> tuple[EvolveSettings, Archive]:
     if not len(archive):
         raise UserError(f"{run.path}: no generation is done yet, so there is nothing to draw")
     return settings, archive
-
-
-def _print(shown: Table) -> None:
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240, highlight=False).print(shown)

@@ -1,13 +1,12 @@
 """How `fairdarts rank` shows what it measured: a table on stdout, or JSON."""
 
-import sys
 from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from fairdarts.cli.words import print_table
 from fairdarts.ranking.tau import MEASURES
 
 
@@ -15,15 +14,15 @@ def show(rankings: Sequence[dict[str, Any]]) -> None:
     """Of one ranking, a measure a row; of several, a ranking a row, and where recipes ran with several seeds, their
     means."""
     if len(rankings) == 1:
-        _print(_alone(rankings[0]))
+        print_table(_alone(rankings[0]))
         return
-    _print(_side_by_side(rankings))
+    print_table(_side_by_side(rankings))
     groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for ranking in rankings:
         groups.setdefault((ranking["recipe"], ranking["passes"]), []).append(ranking)
     if len(groups) < len(rankings):
         print()
-        _print(_means(groups))
+        print_table(_means(groups))
 
 
 def about(ranking: dict[str, Any]) -> str:
@@ -89,7 +88,3 @@ def _table(first: str, *others: str) -> Table:
     for title in others:
         table.add_column(title, justify="right")
     return table
-
-
-def _print(table: Table) -> None:
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240, highlight=False).print(table)

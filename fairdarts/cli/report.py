@@ -76,8 +76,8 @@ def gathered(path: Path, name: str) -> Found:
     """All that a report says of a run."""
     run = open_run(path)
     content = read_yaml(path / "settings.yaml")
-    if verb_of(content) == "supernet":
-        raise UserError(f"{path}: the training of a supernet; see `fairdarts rank` and `fairdarts draw`")
+    if (verb := verb_of(content)) != "search":
+        raise UserError(f"{path}: is a run of `fairdarts {verb}`, and no gradient search; see `fairdarts draw`")
     settings = check(SearchSettings, content, path / "settings.yaml")
     space = load_space(str(path / "space.yaml"))
     records = list(check_records(run.records(), space, str(run.metrics)))

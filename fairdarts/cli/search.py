@@ -24,13 +24,13 @@ from fairdarts.search.settings import MAY_CHANGE, SearchSettings
 from fairdarts.search.setup import check_fit
 from fairdarts.spaces.space import Space
 
-SEARCH = Kind("search", SearchSettings, MAY_CHANGE)
+SEARCH = Kind("search", "search", SearchSettings, MAY_CHANGE)
 
 
 def main(argv: Sequence[str], alone: bool = False) -> int:
     """Search; `alone` also where torchrun started several processes, which else share the search."""
     parser = Parser("search", "Search an architecture by gradient descent.", help_text(SearchSettings))
-    add_options(parser, "search")
+    add_options(parser, SEARCH)
     args, rest = parser.parse_known_args(argv)
     with nullcontext() if alone else distributed.joined():
         return run_search(args, rest)

@@ -22,13 +22,13 @@ from fairdarts.runtime.run import Run, create
 from fairdarts.runtime.stop import Stop
 from fairdarts.spaces.paths import PathSpace, path_space, size
 
-SUPERNET = Kind("supernet", TrainingSettings, MAY_CHANGE)
+SUPERNET = Kind("supernet", "training", TrainingSettings, MAY_CHANGE)
 
 
 def main(argv: Sequence[str], alone: bool = False) -> int:
     """Train; `alone` also where torchrun started several processes, which else share the training."""
     parser = Parser("supernet", "Train a one-shot supernet on paths of its space.", help_text(TrainingSettings))
-    add_options(parser, "training")
+    add_options(parser, SUPERNET)
     args, rest = parser.parse_known_args(argv)
     with nullcontext() if alone else distributed.joined():
         return run_training(args, rest)

@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from rich.console import Console
+from rich.table import Table
+
 from fairdarts.config import UserError
 from fairdarts.cost.count import Cost
 from fairdarts.runtime import distributed
@@ -46,6 +49,11 @@ def command(*words: object) -> str:
         start = [str(program.relative_to(Path.cwd()) if here else program)]
         start += [] if script.is_file() else ["-m", "fairdarts"]
     return shlex.join([*start, *map(str, words)])
+
+
+def print_table(table: Table) -> None:
+    """A table on stdout: as wide as the terminal, and as wide as it needs where there is none."""
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240, highlight=False).print(table)
 
 
 def cost_text(cost: Cost) -> str:

@@ -45,9 +45,12 @@ class Strategy(Protocol):
 
 
 def check_fit(settings: EvolveSettings, problem: Problem) -> None:
-    """Raises UserError where no path keeps the limits, or weights of a prior are not those of the space's choices."""
+    """Raises UserError where no path keeps the limits, or the strategy does not fit the space."""
     problem.check()
-    weights = getattr(settings.evolve, "prior_weights", None)
+    own = settings.evolve
+    if own.kind == "mnasnet" and problem.tables[own.cost].least <= 0:
+        raise UserError(f"evolve.cost: {own.cost}: some path costs nothing, which the reward cannot divide by")
+    weights = getattr(own, "prior_weights", None)
     if weights and tuple(map(len, weights)) != problem.widths:
         widths = ", ".join(map(str, problem.widths))
         raise UserError(f"evolve.prior_weights: should hold, of the points of {problem.space.name}, {widths} weights")
@@ -76,23 +79,15 @@ class Search:
         self.generation = 0
         """generations that are done"""
 
-    def advance(self, judge: Judge, between: Callable[[], None] = lambda: None) -> int:
-        """One more generation; gives how many models it had: fewer than N where no more are left.
-
-        Of several processes only the first one asks and tells; `between` is called before every judgement.
-        """
-        leads, done = distributed.rank() == 0, 0
-        while done < self.settings.population:
-            asked = self.strategy.ask(self.settings.population - done) if leads else None
-            paths = [tuple(path) for path in distributed.shared(asked)]
-            if not paths:
-                break
-            between()
-            accuracies = judge(paths)
-            if leads:
-                self.archive.add(paths, accuracies, self.generation + 1)
-                self.strategy.tell(paths)
+    def advance(self, judge: Judge) -> int:
+        """One more generation; gives how many models it had: fewer than N where no more are found."""
+        done = 0
+        while paths := self.strategy.ask(self.settings.population - done):
+            self.archive.add(paths, judge(paths), self.generation + 1)
+            self.strategy.tell(paths)
             done += len(paths)
+            if done == self.settings.population:
+                break
         self.generation += bool(done)
         return done
 
@@ -138,27 +133,35 @@ def evolve(
         elif leads:
             run.forget_after(0)
             checkpoint.save(run.last, {"identity": identity, **search.state()})
-    search.generation = distributed.shared(search.generation)
 
-    def look() -> None:
-        if signal := distributed.highest(stop.signal or 0):
-            raise Interrupted(signal)
-
+    if not leads:
+        while judged_together(None, judge, stop):
+            pass
+        return search.archive
     while search.generation < settings.generations:
-        look()
         begun = time.monotonic()
-        done = search.advance(judge, look)
-        if leads and done:
+        done = search.advance(lambda paths: judged_together(paths, judge, stop))
+        if done:
             record = recorded(search, settings, done, time.monotonic() - begun)
-        with distributed.together():
-            if leads and done:
+            try:
                 run.log(record)
                 checkpoint.save(run.last, {"identity": identity, **search.state()})
-        if leads and done:
+            except UserError as problem:
+                distributed.agree(problem)  # the others wait for the next paths
             observe(record)
         if done < settings.population:
-            break  # every path of the space is known
+            break  # no more models are found
+    judged_together([], judge, stop)
     return search.archive
+
+
+def judged_together(paths: Sequence[Path] | None, judge: Judge, stop: Stop) -> list[float]:
+    """What the judge says of the paths of the first process, in all of them; nothing where it has none."""
+    distributed.agree(None)
+    told = distributed.shared(None if paths is None else [list(path) for path in paths])
+    if signal := distributed.highest(stop.signal or 0):
+        raise Interrupted(signal)
+    return judge([tuple(path) for path in told]) if told else []
 
 
 def recorded(search: Search, settings: EvolveSettings, done: int, seconds: float) -> dict[str, Any]:

@@ -8,9 +8,10 @@ import numpy as np
 from scipy.stats import t as student
 
 from fairdarts.config import UserError
+from fairdarts.cost.table import Table
 from fairdarts.evolve.archive import Archive
-from fairdarts.evolve.loop import Search
-from fairdarts.evolve.objectives import ACCURACY, Limit, Objective
+from fairdarts.evolve.loop import Search, check_fit
+from fairdarts.evolve.objectives import ACCURACY, Limit
 from fairdarts.evolve.problem import Problem
 from fairdarts.evolve.result import table_of
 from fairdarts.evolve.settings import EvolveSettings
@@ -31,21 +32,31 @@ class Bench(NamedTuple):
 def make_bench(
     truth: Mapping[Path, float],
     space: PathSpace,
-    tables: Mapping[str, Any],
+    tables: Mapping[str, Table],
     settings: Sequence[EvolveSettings],
     place: str,
 ) -> Bench:
     """The table for strategies that are to be compared; hypervolumes are of the most objectives that one of them has.
 
-    Raises UserError naming the file where paths are missing, and where strategies have unlike limits or budgets.
+    Raises UserError naming the file where paths are missing, and where strategies cannot be compared on it.
     """
     if len(truth) < size(space):
         raise UserError(f"{place}: holds {len(truth):,} of {size(space):,} paths of {space.name}; should hold all")
-    for key in ("constraints", "budgets", "space"):
+    for key in ("constraints", "budgets", "space", "latency", "population", "generations"):
         if len({getattr(own, key) for own in settings}) > 1:
             raise UserError(f"{key}: the recipes have unlike ones; say --{key} for all of them")
     objectives = max((own.wanted for own in settings), key=len)
-    table = table_of(Problem(space, objectives, settings[0].limits, tables), truth)
+    for own in settings:
+        if not set(own.wanted) <= set(objectives):
+            raise UserError(f"objectives: {own.name} has others than the rest; say --objectives for all of them")
+    problem = Problem(space, objectives, settings[0].limits, tables)
+    for own in settings:
+        check_fit(own, problem)
+    table = table_of(problem, truth)
+    for limit in (None, *settings[0].classes):
+        if table.best_within(limit) is None:
+            which = ", ".join(map(str, (*settings[0].limits, *([limit] if limit else ()))))
+            raise UserError(f"{'budgets' if limit else 'constraints'}: {which}: no model of {place} keeps it")
     return Bench(truth, settings[0].classes or (None,), table)
 
 
@@ -54,7 +65,7 @@ def trial(settings: EvolveSettings, bench: Bench) -> dict[str, Any]:
     whole = bench.table.problem
     search = Search(settings, replace(whole, objectives=settings.wanted))
     seen = Archive(whole)
-    volumes = []
+    volumes, whole_volume = [], bench.table.hypervolume() or 1.0
     for _ in range(settings.generations):
         before = len(search.archive)
         search.advance(lambda paths: [bench.truth[path] for path in paths])
@@ -62,37 +73,28 @@ def trial(settings: EvolveSettings, bench: Bench) -> dict[str, Any]:
         if not new:
             break
         seen.add(new, search.archive.values[ACCURACY][before:].tolist(), search.generation)
-        volumes.append(seen.hypervolume() / bench.table.hypervolume())
+        volumes.append(seen.hypervolume() / whole_volume)
     regrets = [regret(seen, bench.table, limit).round(4).tolist() for limit in bench.budgets]
     return {"strategy": settings.name, "seed": settings.seed, "hypervolume": volumes, "regrets": regrets}
 
 
 def regret(seen: Archive, table: Archive, limit: Limit | None) -> np.ndarray:
-    """By how many percent points the best within a limit is better than the best of the models so far [evaluations].
+    """By how many percentage points the best within a limit is better than the best of the models so far [evaluations].
 
-    Before any model keeps the limit, it is that of the worst model there is.
+    Before any model keeps the limit, and the constraints, it is that of the worst model there is.
     """
     best = table.values[ACCURACY][table.best_within(limit)]
-    kept = limit.kept(seen.values[limit.quantity]) if limit else np.ones(len(seen), dtype=bool)
+    kept = seen.problem.excess(seen.values) == 0
+    if limit:
+        kept &= limit.kept(seen.values[limit.quantity])
     found = np.where(kept, seen.values[ACCURACY], table.values[ACCURACY].min())
     return best - np.maximum.accumulate(found)
 
 
-def interval(values: np.ndarray) -> tuple[float, float, float]:
+def interval(values: np.ndarray) -> tuple[float, float | None, float | None]:
     """Mean and 95% interval of the mean over seeds (Student's t); of one seed no interval."""
     mean = float(np.mean(values))
     if len(values) < 2:
-        return mean, mean, mean
+        return mean, None, None
     half = float(student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
     return mean, mean - half, mean + half
-
-
-def shared_budget(settings: Sequence[EvolveSettings]) -> list[EvolveSettings]:
-    """The same strategies, each with as many generations as the one with the fewest models has room for."""
-    models = min(own.population * own.generations for own in settings)
-    return [own.model_copy(update={"generations": -(-models // own.population)}) for own in settings]
-
-
-def objectives_text(objectives: Sequence[Objective]) -> str:
-    """'accuracy ↑, madds ↓'."""
-    return ", ".join(f"{own.quantity} {'↑' if own.maximized else '↓'}" for own in objectives)

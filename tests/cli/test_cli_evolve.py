@@ -52,7 +52,7 @@ def here(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     for module in ("draw", "evolve_show"):  # `draw` takes its name of it when it is imported
         monkeypatch.setattr(f"fairdarts.cli.{module}.draw_search", lambda *_: [])
     monkeypatch.setattr("fairdarts.cli.evolve_show.draw_truth", lambda *_: [])
-    monkeypatch.setattr("fairdarts.cli.evolve_tabular.draw_regret", lambda *_, **__: [])
+    monkeypatch.setattr("fairdarts.cli.evolve_curves.draw_regret", lambda *_, **__: [])
     return tmp_path / "work"
 
 
@@ -202,23 +202,52 @@ def test_strategies_are_compared_on_a_table(here: Path, capsys: pytest.CaptureFi
     assert "strategies.json: holds another comparison" in fails(capsys, *words[1:], "--budgets", "madds <= 80000")
 
 
-def test_processes_share_the_searches_of_a_comparison(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["evolve", "--benchmark", "tiny.csv", "--config", "nsga2.yaml,random.yaml", "--space", "tiny.yaml"]
-    words += ["--seeds", "2", "--population", "6", "--generations", "2", "--json"]
-    assert main([*words, "--out", "alone"]) == 0
+COMPARED = ["evolve", "--benchmark", "tiny.csv", "--config", "nsga2.yaml,random.yaml", "--space", "tiny.yaml"]
+COMPARED += ["--seeds", "2", "--population", "6", "--generations", "2", "--json"]
+
+
+def test_processes_share_the_searches_of_a_comparison(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*COMPARED, "--out", "alone"]) == 0
     alone = capsys.readouterr().out
-    for name, value in {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}.items():
-        monkeypatch.setenv(name, value)
-    for rank in "01":  # they need not meet: the last one to end has it all
-        monkeypatch.setenv("RANK", rank)
-        assert main([*words, "--out", "shared"]) == 0
-        out, err = capsys.readouterr()
-        assert out == ("" if rank == "0" else alone)
-        assert ("shared: 2 of 4 searches are done" in err) == (rank == "0")
-    lines = [(here / "shared" / f"trials-{rank}.jsonl").read_text().split("\n")[1:] for rank in "01"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "fairdarts"]
+    done = subprocess.run([*launch, *COMPARED, "--out", "shared"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, alone), done.stderr
+    lines = [(here / "shared" / f"trials-{rank}.jsonl").read_text().split("\n")[1:] for rank in (0, 1)]
     assert list(map(len, lines)) == [2, 2]
+
+
+def test_seeds_and_strategies_can_be_added_to_a_comparison(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*COMPARED, "--out", "compared", "--seeds", "1"]) == 0
+    (only,) = [row for row in json.loads(capsys.readouterr().out) if row["strategy"] == "random"]
+    assert only["hypervolume"]["low"] is None
+    words = [word.replace("random.yaml", "mnasnet.yaml, random.yaml") for word in COMPARED]
+    assert main([*words, "--out", "compared"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [(row["strategy"], row["seeds"]) for row in told] == [("nsga2", 2), ("mnasnet", 2), ("random", 2)]
+    assert len((here / "compared" / "trials-0.jsonl").read_text().splitlines()) == 1 + 6
+    assert main([*COMPARED[:-1], "--out", "compared"]) == 0
+    assert "± " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--config", "nsga2.yaml,nsga2.yaml"), "two recipes have the name nsga2; should have one each"),
+        (("--budgets", "madds <= 1"), "budgets: madds <= 1: no model of tiny.csv keeps it"),
+        (("--constraints", "madds <= 1"), "constraints: madds <= 1: no model keeps it: tiny has"),
+        (("--constraints", "accuracy >= 101"), "constraints: accuracy >= 101: no model of tiny.csv keeps it"),
+        (("--config", "nsga2.yaml", "--evolve.prior_weights", "[[1, 2]]"), "evolve.prior_weights: should hold"),
+        (("--seed", "3"), "--seed: is of no use in a comparison on a table: it has --seeds"),
+        (("--judge.images", "3"), "--judge.images: is of no use in a comparison on a table"),
+        (("--evolve.mutation", "0.5"), "random.yaml: command line: --evolve.mutation: unknown key"),
+        (("--out", "net"), "net: holds something else than a comparison; name another --out"),
+        (("--benchmark", "no.csv"), "no.csv: No such file"),
+    ],
+)
+def test_what_cannot_be_compared(here: Path, capsys, words: tuple[str, ...], message: str) -> None:
+    before = sorted(here.rglob("*"))
+    assert message in fails(capsys, *COMPARED[1:], *words)
+    assert sorted(here.rglob("*")) == before
 
 
 def test_the_space_of_a_table_is_the_one_that_it_is_named_after(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -230,16 +259,19 @@ def test_the_space_of_a_table_is_the_one_that_it_is_named_after(here: Path, caps
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "evolve: name a RUN of `fairdarts supernet` as judge, or a --benchmark FILE"),
+        ((), "evolve: the first word should be a RUN of `fairdarts supernet`, which judges"),
         (("nowhere",), "nowhere: not a run directory"),
         (("net", "--column", "x"), "--column x: is a column of --benchmark FILE, which is missing"),
         (("net", "--seeds", "3"), "--seeds 3: is for a comparison on a table"),
         (("net", "--config", "recipe.yaml"), "recipe.yaml: is a recipe of `fairdarts supernet`"),
         (("net", "--objectives", "acuracy"), "objectives: 'acuracy' is not a quantity (did you mean 'accuracy'?)"),
-        (("net", "--constraints", "madds <= 10"), "constraints: madds <= 10: no model keeps them"),
+        (("net", "--constraints", "madds <= 10"), "constraints: madds <= 10: no model keeps it: tiny has"),
         (("net", "--latency", "no.csv", "--objectives", "latency"), "no.csv: No such file"),
         (("net", "--config", "regularized.yaml", "--objectives", "accuracy,madds"), "regularized evolution has one"),
         (("net", "--benchmark", "no.csv"), "no.csv: No such file"),
+        (("net", "--supernet", "other"), "--supernet: is what RUN says, the first word"),
+        (("net", "--latency", "no.csv"), "no.csv: is of no use, as neither an objective nor a limit is latency"),
+        (("net", "--evolve.controller.foo", "1"), "--evolve.controller.foo: unknown key (known: kind, hidden"),
         (("--resume", "net"), "net: is a run of `fairdarts supernet`, which resumes it"),
         (("net", "--resume", "net"), "takes its supernet, settings and place from the run itself"),
         (("--benchmark", "tiny.csv", "--seeds", "0"), "--seeds 0: should be at least 1"),
@@ -254,7 +286,13 @@ def test_what_cannot_be_searched(here: Path, capsys, words: tuple[str, ...], mes
 
 def test_a_limit_that_nothing_found_keeps_is_said(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("net", "--config", "nsga2.yaml", *SMALL, "--constraints", "accuracy >= 101", "--out", "found")
-    assert "found: none of 24 models keeps accuracy >= 101" in fails(capsys, *words)
+    assert "found: none of 24 models keeps accuracy >= 101; all are in its models.csv" in fails(capsys, *words)
+    assert len((here / "found" / "models.csv").read_text().splitlines()) == 25
+
+
+def test_a_search_says_when_no_more_models_are_found(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    evolves("--constraints", "madds <= 8088", "--out", "found", "--evolve.controller.kind", "reinforce")
+    assert "1 model, and no more are found within the constraints" in capsys.readouterr().err
 
 
 def test_other_verbs_know_a_search(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -265,7 +303,7 @@ def test_other_verbs_know_a_search(here: Path, capsys: pytest.CaptureFixture[str
     for words, message in [
         (["search", "--resume", "found"], "found: is a run of `fairdarts evolve`, which resumes it"),
         (["rank", "found"], "found: not the training of a supernet"),
-        (["report", "found"], "found"),
+        (["report", "found"], "found: is a run of `fairdarts evolve`, and no gradient search"),
         (
             ["draw", "found", "net"],
             "net: is a run of `fairdarts supernet`: several runs can be drawn of `evolve` alone",

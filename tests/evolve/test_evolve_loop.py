@@ -167,7 +167,7 @@ def test_a_damaged_run_is_refused(damage: str, tmp_path: Path) -> None:
 
 def test_limits_and_priors_are_checked_before_anything_runs() -> None:
     settings = settings_of()
-    with pytest.raises(UserError, match="no model keeps them"):
+    with pytest.raises(UserError, match="no model keeps it"):
         check_fit(settings, problem_for(settings, "madds <= 1"))
     wrong = settings_of(**{"evolve.prior_weights": "[[1, 1], [1, 1]]"})
     with pytest.raises(

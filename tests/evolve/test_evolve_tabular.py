@@ -8,7 +8,7 @@ from second_stage import accuracy_of, settings_of, truth_of
 
 from fairdarts.config import UserError
 from fairdarts.cost.table import count_tables
-from fairdarts.evolve.tabular import interval, make_bench, shared_budget, trial
+from fairdarts.evolve.tabular import interval, make_bench, trial
 
 BUDGETS = "params <= 1000, madds <= 60000"
 
@@ -50,12 +50,7 @@ def test_the_interval_is_that_of_a_t_test() -> None:
     values = np.random.default_rng(0).normal(size=12)
     own = ttest_1samp(values, 0).confidence_interval(0.95)
     assert interval(values) == pytest.approx((values.mean(), own.low, own.high))
-    assert interval(values[:1]) == (values[0],) * 3
-
-
-def test_all_get_the_smallest_budget() -> None:
-    every = shared_budget([settings_of(generations=200), settings_of("random", population=10, generations=4)])
-    assert [own.population * own.generations for own in every] == [40, 40]
+    assert interval(values[:1]) == (values[0], None, None)
 
 
 def test_a_table_with_holes_is_refused() -> None:
@@ -68,3 +63,18 @@ def test_a_table_with_holes_is_refused() -> None:
 def test_unlike_limits_are_refused() -> None:
     with pytest.raises(UserError, match="budgets: the recipes have unlike ones"):
         bench_of(settings_of(), settings_of(budgets=BUDGETS))
+
+
+def test_unlike_populations_are_refused() -> None:
+    with pytest.raises(UserError, match="population: the recipes have unlike ones; say --population for all"):
+        bench_of(settings_of(), settings_of("random", population=7))
+
+
+def test_what_breaks_the_constraints_has_the_regret_of_the_worst() -> None:
+    settings = settings_of("random", constraints="accuracy <= 75")
+    bench = bench_of(settings)
+    best = max(accuracy for accuracy in truth_of().values() if accuracy <= 75)
+    told = trial(settings.model_copy(update={"generations": 99}), bench)
+    assert min(told["regrets"][0]) == told["regrets"][0][-1] == 0
+    assert bench.table.best_within(None) is not None
+    assert max(told["regrets"][0]) <= round(best - min(truth_of().values()), 4)
