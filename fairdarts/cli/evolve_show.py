@@ -152,7 +152,8 @@ def draw_search(name: str, settings: EvolveSettings, archive: Archive, folder: P
     for model in models_of(archive, settings.models, settings.classes):
         names = tuple(names[index] for names, index in zip(space.choices, model.path, strict=True))
         numbers = [f"{_number(key, value)} {UNITS[key][0]} {WORDS[key]}".strip() for key, value in model.values.items()]
-        rows.append((model.name, names, ", ".join(numbers)))
+        called = f"{model.name} ({model.budget})" if model.budget else model.name
+        rows.append((called, names, ", ".join(numbers)))
     return paths + draw_found(rows, space, folder)
 
 
