@@ -36,13 +36,14 @@ from fairdarts.spaces.space import load_space
 
 EVOLVE = Kind("evolve", "search", EvolveSettings, MAY_CHANGE)
 DEFAULT = "moremnas"
-"""the recipe where none is named: that of FairNAS"""
+"""the recipe of a search where none is named: that of FairNAS"""
 
 
 def main(argv: Sequence[str]) -> int:
     parser = Parser("evolve", "Search models with a trained supernet as judge, or compare strategies on a table.")
     parser.usage = "fairdarts evolve [RUN] [options], RUN being that of a supernet"
-    parser.epilog = help_text(EvolveSettings)
+    parser.epilog = f"Without --config the recipe is {DEFAULT}; those of a comparison are all, or some: --config A,B.\n"
+    parser.epilog += f"A comparison goes into runs/evolve-FILE.\n\n{help_text(EvolveSettings)}"
     add_options(parser, EVOLVE)
     parser.add_argument(
         "--benchmark",

@@ -138,7 +138,7 @@ class EvolveSettings(RecipeSettings):
     population: int = Field(ge=2)
     """N: models of a generation"""
     generations: int = Field(ge=1)
-    """G: generations, the first one drawn uniformly"""
+    """G: generations"""
     models: int = Field(ge=1)
     """K: evenly spaced models of the last front that the search ends with"""
     evolve: StrategySettings
