@@ -66,11 +66,12 @@ def fronts_figure(info: FrontsInfo, title: str = "") -> Figure:
             look = {"color": "#BBBBBB", "linewidth": 3.5, "drawstyle": "steps-post", "zorder": 1}
             (named["true front"],) = ax.plot(*panel.truth.T, **look)
         for at, own in panel.fronts.items():
-            look = style.series(at) | {"drawstyle": "steps-post", "markersize": 5, "markeredgewidth": 0.8}
+            after = min(len(info.names) - 1 - at, 5)  # those drawn over it: where they coincide, it shows around them
+            look = style.series(at) | {"drawstyle": "steps-post", "markersize": 5 + 1.5 * after, "markeredgewidth": 0.8}
             if own.cost != EVALUATIONS:
                 ax.plot(*own.rings.T, **look | {"linestyle": "none", "alpha": 0.3, "markersize": 4})
             marked = slice(len(own.line) - (own.cost == EVALUATIONS))  # its last evaluation need not be a better one
-            (named[at],) = ax.plot(*own.line.T, **look, linewidth=1.5, alpha=0.85, markevery=marked)
+            (named[at],) = ax.plot(*own.line.T, **look, linewidth=1.5 + 1.2 * after, alpha=0.85, markevery=marked)
     begin(axes[0], info.bottom)
     labels = dict(enumerate(info.names)) | {"true front": "true front"}
     shown = [at for at in labels if at in named]
