@@ -33,6 +33,8 @@ DEAF = {
     "supernet": "the table judges",
     "judge": "the table judges",
     "models": "it ends with none",
+    "root": "it needs no images",
+    "device": "it trains and runs no network",
 }
 """settings without effect on a comparison, and why"""
 
@@ -71,12 +73,15 @@ def compare(args: Namespace, rest: Sequence[str], kind: Kind) -> int:
 def strategies(kind: Kind, config: str | None, rest: Sequence[str]) -> list[EvolveSettings]:
     """The recipes, with as many generations as the one that has the fewest. UserError names the recipe."""
     recipes = [name.strip() for name in config.split(",") if name.strip()] if config else names_of(kind.model)
+    if not recipes:
+        raise UserError(f"evolve: --config {config}: names no recipe")
     every = []
     for name in recipes:
         try:
             every.append(open_settings(kind.verb, kind.model, name, rest)[0])
         except UserError as error:
-            raise UserError(f"{name}: {error}") from None
+            told = str(error)
+            raise UserError(told if name in told else f"{name}: {told}") from None
     called = [own.name for own in every]
     for name in called:
         if called.count(name) > 1:
@@ -119,11 +124,13 @@ def begin(folder: Path, file: Path, column: str, bench: Bench, every: Sequence[E
             before = json.loads(path.read_text(encoding="utf-8"))
             told["strategies"] = before["strategies"] | told["strategies"]
             changed = [key for key in ("benchmark", "column", "objectives") if before[key] != told[key]]
-            changed += [name for name, own in before["strategies"].items() if own != told["strategies"][name]]
+            for name, own in before["strategies"].items():
+                now = told["strategies"][name]
+                changed += [f"{key} of {name}" for key in now if own.get(key) != now[key]]
         except (ValueError, KeyError, TypeError, AttributeError):
             raise UserError(f"{path}: not a comparison's; name another --out") from None
         if changed:
-            raise UserError(f"{path}: holds another comparison: {changed[0]} has changed; name another --out")
+            raise UserError(f"{path}: holds another comparison, as to {changed[0]}; name another --out")
     elif folder.is_dir() and any(folder.iterdir()):
         raise UserError(f"{folder}: holds something else than a comparison; name another --out")
     folder.mkdir(parents=True, exist_ok=True)
@@ -137,10 +144,15 @@ def run_jobs(jobs: Sequence[EvolveSettings], bench: Bench, folder: Path) -> None
     left = [job for job in jobs[rank::ranks] if (job.name, job.seed) not in known]
     console = Console(stderr=True)
     quiet = rank > 0 or not console.is_terminal
-    with (folder / f"trials-{rank}.jsonl").open("a", encoding="utf-8") as file:
-        for job in track(left, "searching", console=console, transient=True, disable=quiet):
-            file.write("\n" + json.dumps(trial(job, bench)))  # behind a line that a crash may have torn
-            file.flush()
+    path = folder / f"trials-{rank}.jsonl"
+    for job in track(left, "searching", console=console, transient=True, disable=quiet):
+        told = "\n" + json.dumps(trial(job, bench))  # behind a line that a crash may have torn
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(told)
+        except OSError as error:
+            again = "the searches that are done are kept; the same command goes on"
+            raise UserError(f"{path}: cannot be written: {error.strerror}; {again}") from None
 
 
 def trials(folder: Path) -> Iterator[dict[str, Any]]:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from fairdarts.config import Settings
 from fairdarts.runtime.seed import PATHS, WEIGHTS, fold
+from fairdarts.runtime.stop import Diverged
 from fairdarts.spaces.paths import Path
 
 
@@ -143,7 +144,10 @@ class Controller:
 
     @torch.no_grad()
     def draw(self, count: int, parents: Sequence[Path] | None) -> list[Path]:
-        """So many paths, or a mutation of each of so many parents; some may be equal, or equal to their parent."""
+        """So many paths, or a mutation of each of so many parents; some may be equal, or equal to their parent.
+
+        Raises Diverged where learning has led to probabilities that are not finite.
+        """
         if not count:
             return []
         given = None if parents is None else torch.tensor(parents)  # [B, T]
@@ -151,7 +155,11 @@ class Controller:
         for point, offset in enumerate(self.policy.offsets):
             here = slice(point, point + 1)
             logits, _, state = self.policy(tokens, None if given is None else given[:, here], state, here)
-            drawn.append(torch.multinomial(logits[:, 0].softmax(-1), 1, generator=self.generator))  # [B, 1]
+            probabilities = logits[:, 0].softmax(-1)
+            if not probabilities.isfinite().all():
+                lower = f"lower evolve.controller.lr ({self.settings.lr})"
+                raise Diverged(f"the controller's probabilities are no longer finite; {lower}")
+            drawn.append(torch.multinomial(probabilities, 1, generator=self.generator))  # [B, 1]
             tokens = drawn[-1] + offset
         return list(map(tuple, torch.cat(drawn, 1).tolist()))
 

@@ -18,7 +18,7 @@ from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.position import check_identity
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.seed import EVOLUTION, fold
-from fairdarts.runtime.stop import Interrupted, Stop
+from fairdarts.runtime.stop import Diverged, Interrupted, Stop
 from fairdarts.spaces.paths import Path
 
 Judge = Callable[[Sequence[Path]], list[float]]
@@ -140,14 +140,17 @@ def evolve(
         return search.archive
     while search.generation < settings.generations:
         begun = time.monotonic()
-        done = search.advance(lambda paths: judged_together(paths, judge, stop))
+        try:
+            done = search.advance(lambda paths: judged_together(paths, judge, stop))
+        except Diverged as error:
+            distributed.agree(error)  # the others wait for the next paths
         if done:
             record = recorded(search, settings, done, time.monotonic() - begun)
             try:
                 run.log(record)
                 checkpoint.save(run.last, {"identity": identity, **search.state()})
-            except UserError as problem:
-                distributed.agree(problem)  # the others wait for the next paths
+            except UserError as error:
+                distributed.agree(error)
             observe(record)
         if done < settings.population:
             break  # no more models are found

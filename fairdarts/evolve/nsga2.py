@@ -19,7 +19,7 @@ from fairdarts.evolve.settings import NSGA2Settings
 from fairdarts.spaces.paths import Path
 
 TRIES = 20
-"""how often an offspring that is known, or breaks a limit, is made anew before a uniformly drawn path replaces it"""
+"""how often an offspring is made, where it is known or breaks a limit, before a uniformly drawn path replaces it"""
 
 
 Standing = tuple[float, float]
@@ -62,17 +62,17 @@ def shares(settings: NSGA2Settings, problem: Problem) -> dict[str, float]:
 
     The "mutation ratio" is read as the mutations' share of Q, whose rest is crossover, since Algorithm 3 unites the
     two. Where no objective is known without training, the controller takes the wheel's share; where accuracy is no
-    objective, the wheel takes the controller's.
+    objective, the wheel takes the controller's; where there is neither, random mutation takes theirs.
     """
-    by_controller = settings.by_controller
+    by_controller, neither = settings.by_controller, 0.0
     if not problem.untrained:
-        by_controller = 1.0 if settings.controller else 0.0
+        by_controller, neither = (1.0, 0.0) if settings.controller else (0.0, settings.reinforced)
     elif all(own.quantity != ACCURACY for own in problem.objectives):
         by_controller = 0.0
     mutation = {
-        "random": settings.random,
+        "random": settings.random + neither,
         "controller": settings.reinforced * by_controller,
-        "wheel": settings.reinforced * (1 - by_controller),
+        "wheel": settings.reinforced * (1 - by_controller) - neither,
         "prior": settings.prior,
     }
     return {"crossover": 1 - settings.mutation} | {way: settings.mutation * own for way, own in mutation.items()}
@@ -127,7 +127,7 @@ class NSGA2:
         return list(made)
 
     def tell(self, paths: Sequence[Path]) -> None:
-        """The paths of the last Q are in the archive now."""
+        """The paths of P, or of the last Q, are in the archive now."""
         if not self.population:
             self.population = [self.archive.place[path] for path in paths]
             return

@@ -65,9 +65,11 @@ class MnasNet:
                 break
             drawn = self.controller.draw(count, None)
             for path, fits in zip(drawn, self.problem.allowed(as_array(drawn)).tolist(), strict=True):
-                if path in self.archive.place or (fits and (path in found or len(found) < count)):
+                if path in self.archive.place:
                     self.episodes.append(path)
-                    found |= {} if path in self.archive.place else {path: None}
+                elif fits and (path in found or len(found) < count):
+                    self.episodes.append(path)
+                    found[path] = None
         rest = self.problem.fresh(count - len(found), self.archive.place.keys() | found.keys(), self.rng)
         self.told = Counter({"controller": len(found), "fresh": len(rest)})
         return [*found, *rest]

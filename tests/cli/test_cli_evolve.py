@@ -10,6 +10,7 @@ import pytest
 import yaml
 from one_shot import CHAIN, every_path
 from one_shot import settings_of as training_of
+from runs import same
 from second_stage import STRATEGIES, accuracy_of, settings_of
 
 from fairdarts.cli import main
@@ -21,7 +22,6 @@ from fairdarts.ranking.report import open_training
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import Run
 from fairdarts.spaces.paths import path_of
-from runs import same
 
 WORDS = ("--data.images", "96", "--data.image_size", "8", "--data.batch_size", "8", "--watch.paths", "0")
 SMALL = ("--population", "6", "--generations", "4", "--judge.images", "32")
@@ -199,7 +199,9 @@ def test_strategies_are_compared_on_a_table(here: Path, capsys: pytest.CaptureFi
     assert main([*words, "--budgets", "madds <= 90000", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == told
     assert len((here / "compared" / "trials-0.jsonl").read_text().splitlines()) == len(lines) + 1
-    assert "strategies.json: holds another comparison" in fails(capsys, *words[1:], "--budgets", "madds <= 80000")
+    assert "strategies.json: holds another comparison, as to budgets of nsga2" in fails(
+        capsys, *words[1:], "--budgets", "madds <= 80000"
+    )
 
 
 COMPARED = ["evolve", "--benchmark", "tiny.csv", "--config", "nsga2.yaml,random.yaml", "--space", "tiny.yaml"]
@@ -237,6 +239,8 @@ def test_seeds_and_strategies_can_be_added_to_a_comparison(here: Path, capsys: p
         (("--constraints", "madds <= 1"), "constraints: madds <= 1: no model keeps it: tiny has"),
         (("--constraints", "accuracy >= 101"), "constraints: accuracy >= 101: no model of tiny.csv keeps it"),
         (("--config", "nsga2.yaml", "--evolve.prior_weights", "[[1, 2]]"), "evolve.prior_weights: should hold"),
+        (("--config", ","), "--config ,: names no recipe"),
+        (("--root", "photos"), "--root: is of no use in a comparison on a table: it needs no images"),
         (("--seed", "3"), "--seed: is of no use in a comparison on a table: it has --seeds"),
         (("--judge.images", "3"), "--judge.images: is of no use in a comparison on a table"),
         (("--evolve.mutation", "0.5"), "random.yaml: command line: --evolve.mutation: unknown key"),

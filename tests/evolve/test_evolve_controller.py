@@ -16,6 +16,7 @@ from scipy import stats
 
 from fairdarts.evolve.controller import PPO, Controller, ControllerSettings, Reinforce, clipped, normalized
 from fairdarts.runtime import checkpoint
+from fairdarts.runtime.stop import Diverged
 from fairdarts.spaces.paths import Path
 
 UNLIKELY = 1e-3
@@ -294,3 +295,10 @@ def test_settings_are_told_apart_by_their_kind():
         read({"kind": "reinforce", **NUMBERS["ppo"]})
     with pytest.raises(ValidationError, match="keep"):
         read({"kind": "ppo", **NUMBERS["ppo"], "keep": 1})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_controller_that_diverges_says_what_to_lower(kind: str):
+    own = controller((3, 3), kind, lr=1e30)
+    with pytest.raises(Diverged, match=r"no longer finite; lower evolve.controller.lr \(1e\+30\)"):
+        practise(own, lambda path, parent: sum(path), 4)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from one_shot import CHAIN, every_path
+from runs import same
 from second_stage import STRATEGIES, judge, problem_of, settings_of
 
 from fairdarts.config import UserError
@@ -19,7 +20,6 @@ from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.run import Run, create
 from fairdarts.runtime.stop import Interrupted, Stop, catch_signals
-from runs import same
 
 IDENTITY = {"supernet: weights": "abc"}
 TIMES = ("seconds", "evaluations_per_second")

@@ -122,6 +122,9 @@ def test_the_wheel_takes_over_where_accuracy_is_no_objective_and_the_controller_
     assert shares(settings, problem_of(objectives=("madds", "params")))["controller"] == 0
     alone = shares(settings, problem_of(objectives=("accuracy",)))
     assert (alone["wheel"], alone["controller"]) == pytest.approx((0, 0.8 * 0.65))
+    nobody = settings.model_copy(update={"controller": None, "by_controller": 0.0})
+    left = shares(nobody, problem_of(objectives=("accuracy",)))
+    assert (left["wheel"], left["controller"], left["random"]) == pytest.approx((0, 0, 0.8 * 0.85))
     for objectives in (("madds",), ("accuracy",), ("accuracy", "params")):
         assert sum(shares(settings, problem_of(objectives=objectives)).values()) == pytest.approx(1)
 
