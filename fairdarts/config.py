@@ -1,9 +1,11 @@
 """How YAML and the command line become a checked, frozen settings object."""
 
+import csv
 import difflib
+import io
 import re
 import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -67,6 +69,17 @@ def read_text(path: Path) -> str:
         raise UserError(f"{path}: not a text file") from None
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
+
+
+def csv_records(path: Path, text: str) -> Iterator[tuple[str, list[str]]]:
+    """Place and fields of every line of a CSV text that is not empty. Raises UserError where quotes are not closed."""
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
+    try:
+        for record in reader:
+            if any(field.strip() for field in record):
+                yield f"{path}, line {reader.line_num}", [field.strip() for field in record]
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num}: not valid CSV: {error}") from None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -4,11 +4,9 @@ The table is CSV: `point,choice,milliseconds`, a row for every choice of every c
 and a row `rest,,milliseconds` for what all paths have in common.
 """
 
-import csv
 import math
 import statistics
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain, islice, pairwise
 from pathlib import Path
@@ -16,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from fairdarts.config import UserError, nearest, read_text
+from fairdarts.config import UserError, csv_records, nearest, read_text
 from fairdarts.cost.parts import parts_of
 from fairdarts.cost.table import Table, tabulate
 from fairdarts.spaces.paths import PathSpace
@@ -73,7 +71,7 @@ def latency_csv(table: Table, space: PathSpace) -> str:
 
 def read_latency(path: Path, space: PathSpace) -> Table:
     """The table in a CSV file, its rows in any order. Raises UserError naming the line, the value and what is right."""
-    records = _records(path)
+    records = csv_records(path, read_text(path))
     place, header = next(records, (path, []))
     if header != HEADER:
         raise UserError(f"{place}: {','.join(header)!r}: should be {','.join(HEADER)}")
@@ -99,17 +97,6 @@ def read_latency(path: Path, space: PathSpace) -> Table:
 def _keys(space: PathSpace) -> list[tuple[str, str]]:
     """Point and choice of every row, in the order of a table's numbers."""
     return [(REST, ""), *((str(number), name) for number, names in enumerate(space.choices) for name in names)]
-
-
-def _records(path: Path) -> Iterator[tuple[str, list[str]]]:
-    """Place and fields of every line that is not empty."""
-    reader = csv.reader(read_text(path).removeprefix("\ufeff").split("\n"), strict=True)
-    try:
-        for record in reader:
-            if any(field.strip() for field in record):
-                yield f"{path}, line {reader.line_num}", [field.strip() for field in record]
-    except csv.Error as error:
-        raise UserError(f"{path}, line {reader.line_num}: not valid CSV: {error}") from None
 
 
 def _row(point: str, choice: str) -> str:

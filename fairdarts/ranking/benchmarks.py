@@ -1,8 +1,6 @@
 """Tables of stand-alone accuracies: NAS-Bench-Macro, NAS-Bench-201, and any CSV of architectures, read as data."""
 
-import csv
 import importlib
-import io
 import json
 import math
 import re
@@ -11,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fairdarts.config import UserError, nearest, read_text
+from fairdarts.config import UserError, csv_records, nearest, read_text
 from fairdarts.spaces.nasbench201 import names_of_arch
 
 ARCHITECTURES = ("arch", "architecture", "path")
@@ -37,8 +35,6 @@ class Benchmark(NamedTuple):
     """that of its file"""
     column: str
     """where the truth is from"""
-    columns: tuple[str, ...]
-    """all columns of numbers in the file"""
     truth: dict[tuple[int, ...], float]
     """in percent, by path: the index of one choice of every choice point"""
 
@@ -65,13 +61,13 @@ def read_benchmark(
     head = _head(path)
     package = next((package for start, package in PICKLES.items() if head.startswith(start)), None)
     if package:
-        column, columns, rows = _api_rows(path, package, column)
+        column, rows = _api_rows(path, package, column)
     else:
         text = read_text(path).removeprefix("\ufeff")
         if not text.strip():
             raise UserError(f"{path}: is empty")
         read = _json_rows if text.lstrip().startswith(("{", "[")) else _csv_rows
-        column, columns, rows = read(path, text, column)
+        column, rows = read(path, text, column)
     truth: dict[tuple[int, ...], float] = {}
     for place, text, value in rows:
         known = named(text.strip())
@@ -85,7 +81,7 @@ def read_benchmark(
     for key, value in truth.items():
         if not 0 <= value <= 100:
             raise UserError(f"{path}: {list(key)}: {column}: {value:g}: should be an accuracy in percent, or a share")
-    return Benchmark(path.stem, column, columns, truth)
+    return Benchmark(path.stem, column, truth)
 
 
 def read_path(text: str, choices: tuple[tuple[str, ...], ...], space_name: str, place: str) -> tuple[int, ...]:
@@ -129,7 +125,7 @@ def _index(word: str, names: tuple[str, ...], place: str) -> int:
     return names.index(word)
 
 
-def _json_rows(path: Path, text: str, column: str | None) -> tuple[str, tuple[str, ...], Iterator[Row]]:
+def _json_rows(path: Path, text: str, column: str | None) -> tuple[str, Iterator[Row]]:
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
@@ -142,8 +138,7 @@ def _json_rows(path: Path, text: str, column: str | None) -> tuple[str, tuple[st
         raise UserError(f"{path}: holds no architecture")
     first = next(iter(content.values()))
     column = _chosen(path, tuple(first), column)
-    columns = tuple(name for name, value in first.items() if math.isfinite(_mean(value)))
-    return column, columns, _json_numbers(path, content, column)
+    return column, _json_numbers(path, content, column)
 
 
 def _json_numbers(path: Path, content: dict[str, dict[str, Any]], column: str) -> Iterator[Row]:
@@ -164,9 +159,9 @@ def _mean(value: Any) -> float:
     return math.nan
 
 
-def _csv_rows(path: Path, text: str, column: str | None) -> tuple[str, tuple[str, ...], Iterator[Row]]:
-    records = _records(path, text)
-    _, header = next(records, (0, []))
+def _csv_rows(path: Path, text: str, column: str | None) -> tuple[str, Iterator[Row]]:
+    records = csv_records(path, text)
+    _, header = next(records, ("", []))
     found = [name for name in ARCHITECTURES if name in header]
     if not found:
         raise UserError(f"{path}: has no column {' or '.join(ARCHITECTURES)}, only {_listed(header)}")
@@ -175,30 +170,14 @@ def _csv_rows(path: Path, text: str, column: str | None) -> tuple[str, tuple[str
         if header.count(name) > 1:
             raise UserError(f"{path}: column {name!r} stands twice")
     lines = list(records)
-    for number, record in lines:
+    for place, record in lines:
         if len(record) != len(header):
-            raise UserError(f"{path}, line {number}: {len(record)} fields, should be {len(header)}")
-    first = dict(zip(header, lines[0][1], strict=True)) if lines else {}
-    columns = tuple(name for name, field in first.items() if name != found[0] and math.isfinite(_number(field)))
-    return column, columns, _csv_numbers(path, lines, header.index(found[0]), header.index(column), column)
+            raise UserError(f"{place}: {len(record)} fields, should be {len(header)}")
+    return column, _csv_numbers(lines, header.index(found[0]), header.index(column), column)
 
 
-def _records(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Line number and fields of every line that is not empty; UserError where quotes are not closed."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        for record in reader:
-            if any(field.strip() for field in record):
-                yield reader.line_num, [field.strip() for field in record]
-    except csv.Error as error:
-        raise UserError(f"{path}, line {reader.line_num}: not valid CSV: {error}") from None
-
-
-def _csv_numbers(
-    path: Path, lines: list[tuple[int, list[str]]], architecture: int, accuracy: int, column: str
-) -> Iterator[Row]:
-    for number, record in lines:
-        place = f"{path}, line {number}"
+def _csv_numbers(lines: list[tuple[str, list[str]]], architecture: int, accuracy: int, column: str) -> Iterator[Row]:
+    for place, record in lines:
         yield place, record[architecture], _finite(_number(record[accuracy]), record[accuracy], f"{place}: {column}")
 
 
@@ -224,7 +203,7 @@ def _chosen(path: Path, names: tuple[str, ...], column: str | None) -> str:
     return column or default
 
 
-def _api_rows(path: Path, package: str, column: str | None) -> tuple[str, tuple[str, ...], Iterator[Row]]:
+def _api_rows(path: Path, package: str, column: str | None) -> tuple[str, Iterator[Row]]:
     """Through NAS-Bench-201's own package, which unpickles the file: this module never does, as that may run code."""
     try:
         module = importlib.import_module(package)
@@ -233,7 +212,7 @@ def _api_rows(path: Path, package: str, column: str | None) -> tuple[str, tuple[
         here = "not text; NAS-Bench-201's own file needs its package"
         raise UserError(f"{path}: {here}: {how}; a CSV needs none") from None
     column = _chosen(path, tuple(DATASETS), column)
-    return column, tuple(DATASETS), _api_numbers(path, module, column)
+    return column, _api_numbers(path, module, column)
 
 
 def _api_numbers(path: Path, module: Any, column: str) -> Iterator[Row]:
