@@ -60,7 +60,7 @@ def test_a_verb_that_is_like_none_is_answered_with_all(capsys):
     assert main(["xyzzy"]) == 2
     assert (
         capsys.readouterr().err
-        == "fairdarts: 'xyzzy' is not a verb (known: search, supernet, rank, report, study, bench, derive, draw, zoo)\n"
+        == "fairdarts: 'xyzzy' is not a verb (known: search, supernet, rank, evolve, report, study, bench, derive, draw, zoo)\n"
     )
 
 
