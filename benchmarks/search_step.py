@@ -119,13 +119,13 @@ def channels_last_of(plain: PlainStep) -> Callable[[Batch, Batch], None]:
     return lambda *pair: twin(*map(in_channels_last, pair))
 
 
-def difference(recipe: str, kind: str, cells: int, channels: int) -> float:
-    """The largest one between the two after some steps in float64."""
-    space, steps, images, size = COMPARED[kind]
+def difference(recipe: str, kind: str, cells: int, channels: int, steps: int | None) -> float:
+    """The largest one between the two after some steps in float64; None: as many as COMPARED says."""
+    space, usual, images, size = COMPARED[kind]
     device, generator = torch.device("cpu"), torch.Generator().manual_seed(0)
     learner = learner_of(settings_of(recipe, space, cells, channels, {}), torch.float64, device)
     plain = plain_of(learner, device)
-    for _ in range(steps):
+    for _ in range(steps or usual):
         train, valid = (batch(images, size, torch.float64, device, generator) for _ in range(2))
         plain(train, valid)
         library_step(learner, train, valid)
@@ -197,7 +197,7 @@ def matmul_speed(device: torch.device) -> float:
 def measure(args: argparse.Namespace) -> dict[str, object]:
     device, generator = torch.device(args.device), torch.Generator().manual_seed(0)
     sizes, recipes = (min(args.cells, 4), min(args.channels, 4)), RECIPES[args.space]
-    apart = {recipe: difference(recipe, args.space, *sizes) for recipe in recipes}
+    apart = {recipe: difference(recipe, args.space, *sizes, args.compared) for recipe in recipes}
     for recipe, value in apart.items():
         if not value < 1e-10:
             raise SystemExit(f"{recipe}: the two steps do not agree: {value:.1e} after some steps in float64")
@@ -263,6 +263,7 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=8, help="of S1")
     parser.add_argument("--channels", type=int, default=16, help="of S1")
     parser.add_argument("--pairs", type=int, default=7, help="rounds that are measured")
+    parser.add_argument("--compared", type=int, help="steps that are compared in float64 (default: 20 in S1)")
     parser.add_argument("--variants", nargs="+", metavar="NAME", help="which ones (default: all of the device)")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--out", type=Path, help="JSON file of the result")

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 def test_the_search_step_agrees_with_the_plain_one_and_is_measured(tmp_path: Path):
     words = ["--cells", "3", "--channels", "2", "--batch", "4", "--pairs", "2", "--out", str(tmp_path / "result.json")]
-    words += ["--variants", "none", "recompute", "checkpoint"]
+    words += ["--variants", "none", "recompute", "checkpoint", "--compared", "6"]
     subprocess.run([sys.executable, str(ROOT / "benchmarks" / "search_step.py"), *words], check=True)
     result = json.loads((tmp_path / "result.json").read_text())
     assert set(result["difference_float64"]) == {"fairdarts-s1-cifar10", "darts-s1-cifar10"}
