@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.mark.slow
 def test_the_search_step_agrees_with_the_plain_one_and_is_measured(tmp_path: Path):
     words = ["--cells", "3", "--channels", "2", "--batch", "4", "--pairs", "2", "--out", str(tmp_path / "result.json")]
     words += ["--variants", "none", "recompute", "checkpoint", "--compared", "6"]
