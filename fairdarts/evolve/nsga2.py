@@ -87,6 +87,8 @@ class NSGA2:
         """`count` is N, the models of a generation."""
         self.settings, self.count, self.problem, self.archive, self.rng = settings, count, problem, archive, rng
         self.shares = shares(settings, problem)
+        self.even = uniform_weights(problem)
+        self.wheels = [cost_weights(problem, *objective) for objective in problem.untrained]
         seed = int(rng.integers(2**31))
         steered = self.shares["controller"] > 0
         self.controller = Controller(problem.widths, settings.controller, seed) if steered else None
@@ -167,8 +169,6 @@ class NSGA2:
         from_controller = iter(drawn)
         given, elite = self.settings.prior_weights, as_array([paths[place] for place in self.population])
         prior = given or elite_weights(self.problem, elite)
-        even = uniform_weights(self.problem)
-        wheels = [cost_weights(self.problem, *objective) for objective in self.problem.untrained]
         children = []
         for way, parent, mate in zip(ways, own, mates, strict=True):
             if way == "crossover":
@@ -176,8 +176,8 @@ class NSGA2:
             elif way == "controller":
                 children.append(next(from_controller))
             else:
-                wheel = wheels[int(self.rng.integers(len(wheels)))] if way == "wheel" else None
-                weights = {"random": even, "prior": prior, "wheel": wheel}[way]
+                wheel = self.wheels[int(self.rng.integers(len(self.wheels)))] if way == "wheel" else None
+                weights = {"random": self.even, "prior": prior, "wheel": wheel}[way]
                 children.append(changed(parent, weights, self.rng))
         return children
 

@@ -54,8 +54,8 @@ class Truth(NamedTuple):
     hypervolume: float
     """what the front that was found dominates by its true accuracies, as a share of what the true front does"""
     regrets: dict[str, float | None]
-    """budget in words (empty: none) → by how many percent points the best model of the space within it is better than
-    the one that was found; None where either is missing"""
+    """budget in words (empty: none) → by how many percentage points the best model of the space within it is better
+    than the one that was found; None where either is missing"""
     known: int
     """models of the front that was found that the table holds"""
 

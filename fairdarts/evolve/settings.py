@@ -13,8 +13,6 @@ from fairdarts.runtime.settings import RecipeSettings
 MAY_CHANGE = ("supernet", "root", "device", "models", "budgets")
 """What a resumed search may be told anew: where its supernet and the images lie, and which models it ends with."""
 
-KINDS = "nsga2 | random | mnasnet | regularized"
-
 
 class NSGA2Settings(Settings):
     """NSGA-II with the hierarchical mutation of FairNAS (v1, Table 4); its rivals are the same with other shares."""
