@@ -5,6 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
+EXPORT = ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.3"]
 SHIPPED = {"fairdarts.search_spaces": "search_spaces", "fairdarts.genotypes": "genotypes"}
 
 setup(
@@ -30,8 +31,12 @@ setup(
         "graphviz>=0.20",
         "matplotlib>=3.9",
         "rich>=13",
+        "safetensors>=0.4",
         "tensorboard>=2.18",
     ],
-    extras_require={"dev": ["pytest>=8.2", "hypothesis>=6.100", "ruff>=0.17"]},
+    extras_require={
+        "export": EXPORT,
+        "dev": ["pytest>=8.2", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.17", "timm>=1.0.15", *EXPORT],
+    },
     entry_points={"console_scripts": ["fairdarts = fairdarts.cli:main"]},
 )

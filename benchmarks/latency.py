@@ -22,7 +22,7 @@ from scipy.stats import kendalltau
 from torch import nn
 
 from fairdarts.cost.latency import measure_latency
-from fairdarts.networks.zoo import build
+from fairdarts.networks.blueprint import build
 from fairdarts.runtime.device import pick
 from fairdarts.spaces.paths import genotype_of, random_path
 from fairdarts.spaces.space import load_space

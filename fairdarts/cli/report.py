@@ -11,7 +11,8 @@ from fairdarts.cli.recipe import verb_of
 from fairdarts.cli.words import Parser, cost_text, say
 from fairdarts.config import UserError, check, read_text, read_yaml
 from fairdarts.cost.count import count
-from fairdarts.networks.zoo import build, load_genotype, sizes
+from fairdarts.networks.blueprint import build, sizes
+from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.drawing import NO_DOT, graphs_of
 from fairdarts.plot.report import Found, page
 from fairdarts.runtime.checkpoint import write_atomically

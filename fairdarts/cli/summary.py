@@ -7,8 +7,7 @@ from fairdarts.config import UserError
 from fairdarts.cost.count import count
 from fairdarts.data.sources import Source
 from fairdarts.genotype import CELLS, ChainGenotype, EdgeGenotype, Genotype, live
-from fairdarts.networks.cell import cifar_network
-from fairdarts.networks.chain import chain_network
+from fairdarts.networks.blueprint import build
 from fairdarts.ops.cell import SKIP
 from fairdarts.runtime.run import Run
 from fairdarts.search.settings import SearchSettings
@@ -27,12 +26,11 @@ def summarize(genotype: Genotype, space: Space, source: Source, settings: Search
     try:
         with torch.device("meta"):
             if isinstance(space, ChainSpace):
-                network, shape = chain_network(genotype, space, len(source.classes), len(source.mean)), ""
+                shape = ""
             else:
                 size = space.networks.cifar
                 shape = f"{size.channels} channels, {size.cells} cells, "
-                widths = (size.cells, size.channels, len(source.classes), len(source.mean))
-                network = cifar_network(genotype, space, *widths)
+            network = build(genotype, space, classes=len(source.classes), in_channels=len(source.mean))
         cost = cost_text(count(network, len(source.mean), source.image))
         say(f"network    {cost} ({shape}{source.image}×{source.image} images)")
     except UserError as error:

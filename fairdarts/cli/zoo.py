@@ -16,8 +16,9 @@ from fairdarts.cli.words import Parser
 from fairdarts.config import UserError
 from fairdarts.cost.count import count
 from fairdarts.genotype import Genotype, to_yaml
+from fairdarts.networks.blueprint import NetworkSettings, build, sizes
 from fairdarts.networks.cell import NETWORKS
-from fairdarts.networks.zoo import build, load_genotype, sizes
+from fairdarts.networks.zoo import load_genotype
 from fairdarts.ops.cell import SKIP
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.sample import EDGES_PER_NODE, random_genotype
@@ -125,7 +126,7 @@ def show(rows: list[dict[str, object]], as_json: bool) -> None:
 def entry(genotype: Genotype, space: Space, network: str) -> dict[str, object]:
     """A genotype's name, space, source, network, and its Cost; networks of cells have an auxiliary head."""
     with torch.device("meta"):
-        built = build(genotype, space, network, auxiliary=True)
+        built = build(genotype, space, NetworkSettings(size=network), auxiliary=True)
     cost = count(built, image=getattr(space.networks, network).image)
     return {
         "name": genotype.name,

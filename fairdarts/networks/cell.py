@@ -116,6 +116,7 @@ class CellNetwork(nn.Module):
         channels: int,
         classes: int,
         reduction_prev: bool,
+        dropout: float = 0.0,
     ):
         super().__init__()
         self.drop_probability = 0.0
@@ -134,6 +135,7 @@ class CellNetwork(nn.Module):
             self.cells.append(cell)
             c_prev_prev, c_prev, reduction_prev = c_prev, cell.channels, reduction
         self.auxiliary: nn.Module | None = None
+        self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(c_prev, classes)
 
     def add_auxiliary(self, classes: int, stride: int, last_norm: bool) -> Self:
@@ -148,7 +150,7 @@ class CellNetwork(nn.Module):
             s0, s1 = s1, cell(s0, s1, self.drop_probability)
             if index == self.auxiliary_at and self.auxiliary is not None and self.training:
                 auxiliary = self.auxiliary(s1)
-        logits = self.classifier(s1.mean((2, 3)))
+        logits = self.classifier(self.dropout(s1.mean((2, 3))))
         return logits if auxiliary is None else (logits, auxiliary)
 
 
@@ -160,11 +162,12 @@ def cifar_network(
     classes: int,
     in_channels: int = 3,
     auxiliary: bool = False,
+    dropout: float = 0.0,
 ) -> CellNetwork:
     """The network for small images (DARTS: 20 cells, 36 channels); the auxiliary head wants 32×32 images."""
     width = space.stem_multiplier * channels
     stem = CifarStem(in_channels, width)
-    network = CellNetwork(genotype, space, stem, width, cells, channels, classes, reduction_prev=False)
+    network = CellNetwork(genotype, space, stem, width, cells, channels, classes, False, dropout)
     return network.add_auxiliary(classes, stride=3, last_norm=True) if auxiliary else network
 
 
@@ -176,10 +179,11 @@ def imagenet_network(
     classes: int,
     in_channels: int = 3,
     auxiliary: bool = False,
+    dropout: float = 0.0,
 ) -> CellNetwork:
     """The network for large images (DARTS: 14 cells, 48 channels); the auxiliary head wants 224×224 images."""
     stem = ImageNetStem(in_channels, channels)
-    network = CellNetwork(genotype, space, stem, channels, cells, channels, classes, reduction_prev=True)
+    network = CellNetwork(genotype, space, stem, channels, cells, channels, classes, True, dropout)
     return network.add_auxiliary(classes, stride=2, last_norm=False) if auxiliary else network
 
 

@@ -44,9 +44,9 @@ class Summed(nn.Module):
 class ChainNetwork(nn.Module):
     """x [B, in, H, W] → logits [B, classes].
 
-    `se_ratio` is the width of squeeze-and-excitation as a share of a block's input (0: none), `activation` is relu6 or
-    swish; FairNAS and FairDARTS take swish together with squeeze-and-excitation. `dropout` stands before the
-    classifier; None takes the space's.
+    `se_ratio` is the width of squeeze-and-excitation as a share of a block's input (0: none), `activation` that of the
+    layers; FairNAS and FairDARTS take swish together with squeeze-and-excitation. Before and behind the layers stands
+    `outer_activation`; None takes the layers'. `dropout` stands before the classifier; None takes the space's.
     Raises UserError where an option is out of range.
     """
 
@@ -59,21 +59,24 @@ class ChainNetwork(nn.Module):
         dropout: float | None = None,
         se_ratio: float = 0.0,
         activation: str = "relu6",
+        outer_activation: str | None = None,
     ):
         super().__init__()
-        if activation not in ACTIVATIONS:
-            raise UserError(f"activation: '{activation}': should be one of {', '.join(ACTIVATIONS)}")
+        outer_activation = outer_activation or activation
+        for key, name in (("activation", activation), ("outer_activation", outer_activation)):
+            if name not in ACTIVATIONS:
+                raise UserError(f"{key}: '{name}': should be one of {', '.join(ACTIVATIONS)}")
         if not 0 <= se_ratio <= 1:
             raise UserError(f"se_ratio: {se_ratio}: should be from 0 to 1")
         dropout = space.network.dropout if dropout is None else dropout
         if not 0 <= dropout < 1:
             raise UserError(f"dropout: {dropout}: should be from 0 to below 1")
-        self.stem = stem(space.stem, in_channels, activation)
+        self.stem = stem(space.stem, in_channels, outer_activation)
         self.layers = nn.ModuleList()
         for choices, layer in zip(genotype.layers, space.layers, strict=True):
             built = {name: choice(name, *layer, True, activation, se_ratio) for name in choices}
             self.layers.append(Summed(built) if built else nn.Identity())
-        self.head = conv_bn(space.layers[-1].c_out, space.head, 1, 1, activation)
+        self.head = conv_bn(space.layers[-1].c_out, space.head, 1, 1, outer_activation)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(space.head, classes)
 
@@ -83,8 +86,3 @@ class ChainNetwork(nn.Module):
             x = layer(x)
         x = self.head(x).mean((2, 3))
         return self.classifier(self.dropout(x))
-
-
-def chain_network(genotype: ChainGenotype, space: ChainSpace, classes: int, in_channels: int = 3) -> ChainNetwork:
-    """The network as the space states it."""
-    return ChainNetwork(genotype, space, classes, in_channels)

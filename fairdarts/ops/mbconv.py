@@ -16,6 +16,7 @@ from fairdarts.ops.depthwise import DepthwiseConv2d
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu6": lambda: nn.ReLU6(inplace=True),
+    "relu": lambda: nn.ReLU(inplace=True),
     "swish": lambda: nn.SiLU(inplace=True),
 }
 """name → builder of what follows a BatchNorm; in place, as the BatchNorm does not need its own output"""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from fairdarts.genotype import ChainGenotype, Genotype
-from fairdarts.networks.zoo import sizes
+from fairdarts.networks.blueprint import sizes
 from fairdarts.ops.cell import SKIP
 from fairdarts.plot import compare, style
 from fairdarts.plot.curves import PANELS, curves_figure, curves_info

@@ -17,7 +17,8 @@ from fairdarts.cli import main
 from fairdarts.config import dump_yaml
 from fairdarts.cost.count import count
 from fairdarts.genotype import read
-from fairdarts.networks.zoo import build, load_genotype
+from fairdarts.networks.blueprint import build
+from fairdarts.networks.zoo import load_genotype
 from fairdarts.ranking.report import open_training
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import Run

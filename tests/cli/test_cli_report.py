@@ -15,7 +15,8 @@ from fairdarts.cli import main, study
 from fairdarts.config import UserError, check, read_yaml
 from fairdarts.cost.count import count
 from fairdarts.genotype import ChainGenotype
-from fairdarts.networks.zoo import build, load_genotype
+from fairdarts.networks.blueprint import build
+from fairdarts.networks.zoo import load_genotype
 from fairdarts.resources import find, names
 from fairdarts.runtime.run import create
 from fairdarts.search.settings import SearchSettings

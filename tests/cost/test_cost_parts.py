@@ -9,7 +9,7 @@ from one_shot import CHAIN, IRREGULAR
 from torch import nn
 
 from fairdarts.cost.parts import Part, parts_of
-from fairdarts.networks.zoo import build
+from fairdarts.networks.blueprint import build
 from fairdarts.spaces.paths import Path, PathSpace, genotype_of, random_path
 from fairdarts.spaces.space import load_space
 

@@ -11,7 +11,7 @@ from one_shot import CHAIN, IRREGULAR, every_path
 
 from fairdarts.cost.count import Cost, count
 from fairdarts.cost.table import Table, count_tables
-from fairdarts.networks.zoo import build
+from fairdarts.networks.blueprint import build
 from fairdarts.spaces.nasbench201 import Bench201Space, path_of_arch
 from fairdarts.spaces.paths import Path, PathSpace, genotype_of, random_path
 from fairdarts.spaces.space import load_space

@@ -11,7 +11,7 @@ from second_stage import problem_of
 from fairdarts.config import UserError
 from fairdarts.cost.count import count
 from fairdarts.evolve import problem as problems
-from fairdarts.networks.zoo import build
+from fairdarts.networks.blueprint import build
 from fairdarts.spaces.paths import genotype_of, random_path
 from fairdarts.spaces.space import load_space
 

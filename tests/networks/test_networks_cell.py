@@ -10,8 +10,9 @@ from fairdarts import resources
 from fairdarts.config import UserError
 from fairdarts.cost.count import Cost, count
 from fairdarts.genotype import CellGenotype, Edge
+from fairdarts.networks.blueprint import NetworkSettings, build
 from fairdarts.networks.cell import Cell, cifar_network, imagenet_network
-from fairdarts.networks.zoo import build, load_genotype
+from fairdarts.networks.zoo import load_genotype
 from fairdarts.ops.cell import FactorizedReduce
 from fairdarts.spaces.space import load_space
 
@@ -37,7 +38,7 @@ def printed(value: float, digits: str) -> bool:
 def cost_of(name: str, network: str = "cifar", image: int = 32) -> Cost:
     genotype, space = load_genotype(name)
     with torch.device("meta"):
-        return count(build(genotype, space, network, auxiliary=True), image=image)
+        return count(build(genotype, space, NetworkSettings(size=network), auxiliary=True), image=image)
 
 
 @pytest.mark.parametrize(("letter", "params", "madds"), [(letter, *values) for letter, values in PUBLISHED.items()])

@@ -8,8 +8,9 @@ from fairdarts import resources
 from fairdarts.config import UserError
 from fairdarts.cost.count import count
 from fairdarts.genotype import ChainGenotype
+from fairdarts.networks.blueprint import NetworkSettings, build, sizes
 from fairdarts.networks.chain import ChainNetwork
-from fairdarts.networks.zoo import build, load_genotype, sizes
+from fairdarts.networks.zoo import load_genotype
 from fairdarts.ops.mbconv import SqueezeExcite, choice
 from fairdarts.spaces.paths import genotype_of, path_of, size
 from fairdarts.spaces.space import load_space
@@ -116,7 +117,7 @@ def test_options_of_the_network():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"activation": "relu"}, "activation: 'relu': should be one of relu6, swish"),
+        ({"activation": "tanh"}, "activation: 'tanh': should be one of relu6, relu, swish"),
         ({"se_ratio": 2.0}, "se_ratio: 2"),
         ({"dropout": 1.0}, "dropout: 1.0: should be from 0 to below 1"),
     ],
@@ -130,4 +131,4 @@ def test_a_network_that_the_space_does_not_state_is_named():
     assert sizes(S2) == ("imagenet",)
     assert sizes(load_space("s1")) == ("cifar", "imagenet")
     with pytest.raises(UserError, match="n: space s2-small has no cifar network, only imagenet"):
-        build(small(), SMALL, "cifar")
+        build(small(), SMALL, NetworkSettings(size="cifar"))

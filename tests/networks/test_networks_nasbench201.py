@@ -7,8 +7,8 @@ from torch import nn
 from fairdarts.config import UserError
 from fairdarts.cost.count import count
 from fairdarts.genotype import EdgeGenotype
+from fairdarts.networks.blueprint import NetworkSettings, build, sizes
 from fairdarts.networks.nasbench201 import Bench201Network, Cell
-from fairdarts.networks.zoo import build, sizes
 from fairdarts.ops.nasbench201 import Reduction
 from fairdarts.spaces.nasbench201 import path_of_arch
 from fairdarts.spaces.space import load_space
@@ -84,4 +84,4 @@ def test_images_of_other_kinds():
 def test_a_network_that_the_space_does_not_state_is_named():
     assert sizes(SPACE) == ("cifar",)
     with pytest.raises(UserError, match="n: space nasbench201 has no imagenet network, only cifar"):
-        build(genotype(EVERY), SPACE, "imagenet")
+        build(genotype(EVERY), SPACE, NetworkSettings(size="imagenet"))

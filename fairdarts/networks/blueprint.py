@@ -1,0 +1,114 @@
+"""All that makes a network again but its weights: how a genotype is built, and for which images."""
+
+from typing import Literal
+
+from pydantic import Field
+from torch import nn
+
+from fairdarts.config import Settings, UserError
+from fairdarts.genotype import Genotype
+from fairdarts.networks.cell import NETWORKS
+from fairdarts.networks.chain import ChainNetwork
+from fairdarts.networks.nasbench201 import Bench201Network
+from fairdarts.spaces.cell import CellSpace
+from fairdarts.spaces.chain import ChainSpace
+from fairdarts.spaces.space import Space
+
+
+class NetworkSettings(Settings):
+    """How the stand-alone network of a genotype is built."""
+
+    size: Literal["cifar", "imagenet"] | None = None
+    """whose size, of those that the space states, and for cells whose stem; the space's first where it is null"""
+    cells: int | None = Field(default=None, ge=1)
+    """number of cells; that of the size where it is null"""
+    channels: int | None = Field(default=None, ge=2)
+    """channels of the first cell; those of the size where it is null"""
+    dropout: float | None = Field(default=None, ge=0, lt=1)
+    """dropout before the classifier; the space's where it is null, and none in networks of cells"""
+    se_ratio: float = Field(default=0.0, ge=0, le=1)
+    """width of squeeze-and-excitation in the layers of a chain, as a share of a block's input; 0 for none"""
+    activation: Literal["relu6", "relu", "swish"] = "relu6"
+    """in the layers of a chain"""
+    outer_activation: Literal["relu6", "relu", "swish"] | None = None
+    """before and behind the layers of a chain; as in them where it is null"""
+
+
+class Blueprint(Settings):
+    """A network without its weights."""
+
+    genotype: Genotype
+    """the architecture"""
+    space: Space
+    """the space it is of"""
+    network: NetworkSettings = NetworkSettings()
+    """how it is built"""
+    classes: tuple[str, ...] = Field(min_length=2)
+    """names of the classes, in the order of the logits"""
+    image: int = Field(ge=1)
+    """height and width of the images that it is for"""
+    mean: tuple[float, ...]
+    """of the images, per channel, in [0, 1]"""
+    std: tuple[float, ...]
+    """likewise, the standard deviation"""
+
+
+def sizes(space: Space) -> tuple[str, ...]:
+    """The networks whose size a space states; the first is that of the images it was made for."""
+    return tuple(name for name, size in space.networks if size is not None)
+
+
+def build(
+    genotype: Genotype,
+    space: Space,
+    network: NetworkSettings = NetworkSettings(),  # noqa: B008 (it is frozen)
+    classes: int | None = None,
+    in_channels: int = 3,
+    auxiliary: bool = False,
+) -> nn.Module:
+    """The stand-alone network of a genotype; `classes` None for those of its size.
+
+    Only networks of cells can have an auxiliary head, and it is left out of others. Raises UserError where the space
+    states no such network, or the settings are those of another kind of space.
+    """
+    name = network.size or sizes(space)[0]
+    if name not in sizes(space):
+        raise UserError(f"{genotype.name}: space {space.name} has no {name} network, only {', '.join(sizes(space))}")
+    size = getattr(space.networks, name)
+    classes = classes or size.classes
+    _check_kind(network, space)
+    if isinstance(space, ChainSpace):
+        return ChainNetwork(
+            genotype,
+            space,
+            classes,
+            in_channels,
+            dropout=network.dropout,
+            se_ratio=network.se_ratio,
+            activation=network.activation,
+            outer_activation=network.outer_activation,
+        )
+    if isinstance(space, CellSpace):
+        cells, channels = network.cells or size.cells, network.channels or size.channels
+        return NETWORKS[name](genotype, space, cells, channels, classes, in_channels, auxiliary, network.dropout or 0.0)
+    return Bench201Network(genotype, space, classes, in_channels)
+
+
+def assemble(blueprint: Blueprint, auxiliary: bool = False) -> nn.Module:
+    """The network of a blueprint, with fresh weights."""
+    own = (len(blueprint.classes), len(blueprint.mean), auxiliary)
+    return build(blueprint.genotype, blueprint.space, blueprint.network, *own)
+
+
+OF_CHAINS = ("se_ratio", "activation", "outer_activation")
+OF_CELLS = ("cells", "channels")
+
+
+def _check_kind(network: NetworkSettings, space: Space) -> None:
+    foreign = [] if isinstance(space, ChainSpace) else [*OF_CHAINS]
+    foreign += [] if isinstance(space, CellSpace) else [*OF_CELLS]
+    foreign += [] if isinstance(space, CellSpace | ChainSpace) else ["dropout"]
+    for key in foreign:
+        if (value := getattr(network, key)) != NetworkSettings.model_fields[key].default:
+            kind = "chains" if key in OF_CHAINS else "cells" if key in OF_CELLS else "chains and cells"
+            raise UserError(f"network.{key}: {value}: is for {kind}, but space {space.name} is of kind {space.kind}")
