@@ -1,3 +1,27 @@
 """fairdarts: differentiable and fair one-shot neural architecture search in PyTorch."""
 
+from importlib import import_module
+
+from fairdarts.hook import install
+
 __version__ = "0.1.0"
+
+_LAZY = {
+    "create_model": "fairdarts.networks.models",
+    "model_names": "fairdarts.networks.models",
+    "load": "fairdarts.networks.published",
+}
+"""name → the module that has it, which is imported where the name is first used: `import fairdarts` loads no torch"""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'fairdarts' has no attribute '{name}'")
+    return getattr(import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])
+
+
+install()

@@ -17,6 +17,9 @@ VERBS = {
     "study": "run a list of recipes with several seeds",
     "bench": "measure what a search would take: time, images a second, memory",
     "derive": "derive a genotype from a run or from matrices of gates",
+    "train": "train the network of a genotype",
+    "evaluate": "measure a trained network on a data set",
+    "export": "write a trained network as ONNX, safetensors and other files",
     "draw": "draw a genotype, or all figures of a run",
     "zoo": "list the shipped genotypes with their costs",
 }

@@ -15,6 +15,7 @@ from fairdarts.search.architect import SUMS
 from fairdarts.search.derive import dominant
 from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.space import Space
+from fairdarts.train.settings import TrainSettings
 
 REFRESH_SECONDS = 0.2  # reading a number waits for the device, so it is done this often and no more
 
@@ -121,6 +122,20 @@ def training_progress(settings: TrainingSettings) -> RunProgress:
 
     def line(record: dict[str, Any]) -> str:
         seen = f"  paths {record['watched_mean']:4.1f} ± {record['watched_std']:.1f} %" if "watched" in record else ""
+        return f"loss {record['train_loss']:.4f}  accuracy {record['train_accuracy']:6.1%}{seen}"
+
+    return RunProgress(settings.epochs, numbers, line)
+
+
+def network_progress(settings: TrainSettings) -> RunProgress:
+    """Loss and accuracy of a network in training, and its accuracy on the images that judge it."""
+
+    def numbers(step: int, sums: Tensor) -> str:
+        loss, accuracy = (sums / step).tolist()
+        return f"loss {loss:.3f}  accuracy {accuracy:.1%} "
+
+    def line(record: dict[str, Any]) -> str:
+        seen = "  top-1 {valid_top1:6.2%}  top-5 {valid_top5:6.2%}".format(**record) if "valid_top1" in record else ""
         return f"loss {record['train_loss']:.4f}  accuracy {record['train_accuracy']:6.1%}{seen}"
 
     return RunProgress(settings.epochs, numbers, line)

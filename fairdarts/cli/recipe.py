@@ -14,11 +14,13 @@ from fairdarts.runtime import distributed
 from fairdarts.runtime.device import use_threads
 from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.space import Space, load_space
+from fairdarts.train.settings import TrainSettings
 
 MARKS = {
     "search": ("architect", SearchSettings),
     "supernet": ("sampler", TrainingSettings),
     "evolve": ("evolve", EvolveSettings),
+    "train": ("optimizer", TrainSettings),
 }
 """verb → the section that its recipes alone have, and their form"""
 

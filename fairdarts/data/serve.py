@@ -12,7 +12,7 @@ from fairdarts.config import UserError
 from fairdarts.data.loader import Augmented, batches, loaded
 from fairdarts.data.memory import kept_batches, on_device
 from fairdarts.data.settings import DataSettings, ImageNet
-from fairdarts.data.sources import Source
+from fairdarts.data.sources import Source, as_imagenet
 from fairdarts.data.split import held_out_names
 from fairdarts.data.transforms import evaluation_transform, training_transform
 from fairdarts.runtime import distributed
@@ -25,12 +25,17 @@ Serve = Callable[..., Iterator[tuple[Tensor, Tensor]]]
 
 def server(source: Source, settings: DataSettings, device: torch.device, shard: tuple[int, int]) -> Serve:
     """What serves training batches of a source: of each, this process's shard. They are to be closed."""
-    if isinstance(source.dataset, TensorDataset):
+    if kept_in_memory(source, settings):
         serve = partial(kept_batches, on_device(source, device), settings.cutout)
     else:
         dataset = Augmented(source.dataset, training_transform(source, settings))
         serve = partial(batches, dataset, workers=settings.workers, device=device)
     return partial(serve, batch_size=settings.batch_size, shard=shard)
+
+
+def kept_in_memory(source: Source, settings: DataSettings) -> bool:
+    """Whether training images are augmented a batch at a time, on the device."""
+    return isinstance(source.dataset, TensorDataset) and settings.auto_augment == "none" and not as_imagenet(settings)
 
 
 def still_batches(
@@ -42,13 +47,18 @@ def still_batches(
     batch's statistics. Raises UserError where an image cannot be decoded, naming its file.
     """
     transform = evaluation_transform(source, settings)
-    dataset = Augmented(source.dataset, transform)
-    items = [(index, 0) for index in indices]  # nothing is random, so any seed will do
-    parts = [items[begin : begin + settings.batch_size] for begin in range(0, len(items), settings.batch_size)]
+    size = settings.batch_size
+    parts = [list(indices[begin : begin + size]) for begin in range(0, len(indices), size)]
     if len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [parts[-2] + parts[-1]]
-    workers = 0 if isinstance(source.dataset, TensorDataset) else settings.workers
-    return loaded(dataset, parts, workers, device)
+    if not isinstance(source.dataset, TensorDataset):
+        items = [[(index, 0) for index in part] for part in parts]  # nothing is random, so any seed will do
+        yield from loaded(Augmented(source.dataset, transform), items, settings.workers, device)
+        return
+    images, labels = source.dataset.tensors
+    for part in parts:  # a batch at a time on the device: image by image would take longer than a small network does
+        batch = transform(images[part].to(device, memory_format=torch.channels_last))
+        yield batch.contiguous(memory_format=torch.channels_last), labels[part].to(device)
 
 
 def check_alike(data: DataSettings, images: str) -> None:

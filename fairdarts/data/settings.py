@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from fairdarts.config import Settings
 
@@ -11,7 +11,10 @@ class _Data(Settings):
     batch_size: int = Field(ge=2)
     """images a batch"""
     workers: int = Field(ge=0)
-    """processes that load images; 0 loads in the main process; digits and CIFAR are kept in memory and need none"""
+    """processes that load images; 0 loads in the main process. Digits and CIFAR are kept in memory and need none, but
+    for AutoAugment and for enlarged images"""
+    auto_augment: Literal["none", "cifar10", "imagenet"] = "none"
+    """policy of AutoAugment (arXiv:1805.09501) that training images go through; it costs time, so use workers"""
 
 
 class _Portioned(_Data):
@@ -33,22 +36,32 @@ class Digits(_Portioned):
     """digits | cifar10 | cifar100 | folder | imagenet | fake"""
 
 
-class Cifar10(_Portioned):
+class _Cifar(_Portioned):
+    root: str
+    """folder of the data set"""
+    image_size: int = Field(default=32, ge=32)
+    """height and width; above 32 images are cropped, enlarged and normalized as ImageNet's are, for its networks"""
+
+    @field_validator("image_size")
+    @classmethod
+    def _without_cutout(cls, size: int, info: ValidationInfo) -> int:
+        if size > 32 and info.data.get("cutout"):
+            raise ValueError(f"{size}: needs cutout 0, not {info.data['cutout']}: enlarged images have none")
+        return size
+
+
+class Cifar10(_Cifar):
     """CIFAR-10 through torchvision, downloaded where it is absent."""
 
     kind: Literal["cifar10"]
     """digits | cifar10 | cifar100 | folder | imagenet | fake"""
-    root: str
-    """folder of the data set"""
 
 
-class Cifar100(_Portioned):
+class Cifar100(_Cifar):
     """CIFAR-100 through torchvision, downloaded where it is absent."""
 
     kind: Literal["cifar100"]
     """digits | cifar10 | cifar100 | folder | imagenet | fake"""
-    root: str
-    """folder of the data set"""
 
 
 class Folder(_Portioned):
@@ -73,8 +86,8 @@ class ImageNet(_Data):
     """folder of the data set"""
     image_size: int = Field(default=224, ge=4)
     """height and width of the images, in pixels"""
-    held_out: int = Field(default=50, ge=1)
-    """images of every class that train the architecture, or judge paths; the rest trains the weights"""
+    held_out: int = Field(default=50, ge=0)
+    """images of every class that train the architecture, judge paths or choose the best epoch; the rest trains"""
     crop_scale: tuple[float, float] = (0.08, 1.0)
     """smallest and largest share of an image's area that a random resized crop takes"""
     color_jitter: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
@@ -97,7 +110,7 @@ class ImageNet(_Data):
     @property
     def holds_out(self) -> bool:
         """Whether images are held out of training, to train the architecture."""
-        return True
+        return self.held_out > 0
 
 
 class Fake(_Portioned):

@@ -25,6 +25,9 @@ IMAGENET_STATISTICS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 DIGITS_STATISTICS = (0.305,), (0.376,)
 FAKE_STATISTICS = (0.5, 0.5, 0.5), (0.29, 0.29, 0.29)
 
+CIFAR = {"cifar10": (datasets.CIFAR10, CIFAR10_STATISTICS), "cifar100": (datasets.CIFAR100, CIFAR100_STATISTICS)}
+"""kind of settings → torchvision's data set, its statistics"""
+
 
 class Source(NamedTuple):
     """A training set and the facts that a network and the transforms need of it."""
@@ -48,10 +51,8 @@ def open_source(settings: DataSettings) -> Source:
     match settings:
         case Digits():
             return digits()
-        case Cifar10():
-            return cifar(datasets.CIFAR10, settings.root, *CIFAR10_STATISTICS)
-        case Cifar100():
-            return cifar(datasets.CIFAR100, settings.root, *CIFAR100_STATISTICS)
+        case Cifar10() | Cifar100():
+            return cifar(settings)
         case Folder():
             found = folder(Path(settings.root), settings.image_size)
             return in_memory(found) if settings.in_memory else found
@@ -74,14 +75,22 @@ def digits() -> Source:
     return Source(TensorDataset(images, labels), tuple("0123456789"), 8, *DIGITS_STATISTICS, flip=False)
 
 
-def cifar(kind: type[datasets.CIFAR10], root: str, mean: tuple[float, ...], std: tuple[float, ...]) -> Source:
-    """CIFAR-10 or CIFAR-100 as uint8 [50000, 3, 32, 32] in channels_last, downloaded into root where it is absent."""
+def as_imagenet(settings: DataSettings) -> bool:
+    """Whether CIFAR's images are enlarged, and so treated as ImageNet's are."""
+    return isinstance(settings, Cifar10 | Cifar100) and settings.image_size > 32
+
+
+def cifar(settings: Cifar10 | Cifar100, train: bool = True) -> Source:
+    """CIFAR-10 or CIFAR-100, the training or the test images, as uint8 [N, 3, 32, 32] in channels_last; downloaded into
+    root where it is absent."""
+    kind, statistics = CIFAR[settings.kind]
+    root = settings.root
     try:
-        dataset = kind(root, train=True)
+        dataset = kind(root, train=train)
     except RuntimeError:  # torchvision: not found or corrupted
         there = Path(root).is_dir()
         try:
-            dataset = kind(root, train=True, download=True)
+            dataset = kind(root, train=train, download=True)
         except (URLError, OSError, RuntimeError) as error:
             reason = str(getattr(error, "reason", error)).splitlines()[0]
             if not there:
@@ -90,7 +99,9 @@ def cifar(kind: type[datasets.CIFAR10], root: str, mean: tuple[float, ...], std:
             missing = f"no {kind.__name__} ({kind.base_folder}) in {root}"
             raise UserError(f"data.root: {missing}, and it could not be downloaded: {reason}") from None
     images = torch.from_numpy(dataset.data).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
-    return Source(TensorDataset(images, torch.tensor(dataset.targets)), tuple(dataset.classes), 32, mean, std)
+    statistics = IMAGENET_STATISTICS if as_imagenet(settings) else statistics
+    labels = torch.tensor(dataset.targets)
+    return Source(TensorDataset(images, labels), tuple(dataset.classes), settings.image_size, *statistics)
 
 
 def imagenet(root: Path, image_size: int) -> Source:

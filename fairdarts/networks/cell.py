@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from fairdarts.config import UserError
 from fairdarts.genotype import CellGenotype, Edge, live
+from fairdarts.networks.backbone import Backbone, Point
+from fairdarts.ops.again import again
 from fairdarts.ops.cell import OPS, FactorizedReduce, relu_conv_bn
 from fairdarts.ops.drop_path import drop_path
 from fairdarts.spaces.cell import CellSpace
@@ -37,15 +39,27 @@ class Cell(nn.Module):
         self.ops = nn.ModuleList(
             OPS[op](channels, 2 if reduction and source < 2 else 1, True) for op, _, source in self.edges
         )
+        # Lists that torch.jit.script can read, too: of every operation where it reads and writes among the states (the
+        # two inputs and the live nodes), and whether drop path may drop it.
+        places = {state: place for place, state in enumerate((0, 1, *self.concat))}
+        self.sources = [places[source] for _, _, source in self.edges]
+        self.targets = [places[node] for _, node, _ in self.edges]
+        self.droppable = [not isinstance(op, nn.Identity) for op in self.ops]
 
     def forward(self, s0: Tensor, s1: Tensor, drop_probability: float) -> Tensor:
-        states = {int(key): module((s0, s1)[int(key)]) for key, module in self.preprocess.items()}
-        for op, (_, node, source) in zip(self.ops, self.edges, strict=True):
-            out = op(states[source])
-            if self.training and not isinstance(op, nn.Identity):
+        states = [s0, s1]
+        for key, module in self.preprocess.items():
+            states[int(key)] = module(states[int(key)])
+        for index, op in enumerate(self.ops):
+            out = op(states[self.sources[index]])
+            if self.training and self.droppable[index]:
                 out = drop_path(out, drop_probability)
-            states[node] = states[node] + out if node in states else out
-        return torch.cat([states[node] for node in self.concat], dim=1)
+            target = self.targets[index]
+            if target < len(states):
+                states[target] = states[target] + out
+            else:  # nodes come in their order, each with its first operation
+                states.append(out)
+        return torch.cat(states[2:], dim=1)
 
 
 class CifarStem(nn.Module):
@@ -78,6 +92,10 @@ class ImageNetStem(nn.Module):
         s0 = self.stem0(x)
         return s0, self.stem1(s0)
 
+    def cut(self) -> None:
+        """Keep the first output alone, and give it twice."""
+        self.stem1 = nn.Identity()
+
 
 def auxiliary_head(channels: int, classes: int, stride: int, last_norm: bool) -> nn.Sequential:
     """Classifier after the second reduction, for training only: features [B, C, 8, 8] or [B, C, 7, 7] → logits.
@@ -98,11 +116,12 @@ def auxiliary_head(channels: int, classes: int, stride: int, last_norm: bool) ->
     )
 
 
-class CellNetwork(nn.Module):
+class CellNetwork(Backbone):
     """A network of stacked cells.
 
     `forward` gives logits [B, classes]; in training, with an auxiliary head, (logits, auxiliary logits).
-    `drop_probability` is that of drop path, and may be raised while training.
+    `drop_probability` is that of drop path, and may be raised while training. The stem gives the inputs of the first
+    cell; `stem_points` says where its two outputs stand.
     Raises UserError where a cell has no operation.
     """
 
@@ -111,11 +130,11 @@ class CellNetwork(nn.Module):
         genotype: CellGenotype,
         space: CellSpace,
         stem: nn.Module,
-        stem_channels: int,
+        stem_points: tuple[Point, Point],
         cells: int,
         channels: int,
         classes: int,
-        reduction_prev: bool,
+        in_channels: int,
         dropout: float = 0.0,
     ):
         super().__init__()
@@ -124,34 +143,69 @@ class CellNetwork(nn.Module):
         self.cells = nn.ModuleList()
         reductions = space.reduction_cells(cells)
         self.auxiliary_at = 2 * cells // 3
-        c_prev_prev = c_prev = stem_channels
+        points = [*stem_points]
         for index in range(cells):
+            before, last = points[-2:]
             reduction = index in reductions
             channels *= 2 if reduction else 1
             kind = "reduce" if reduction else "normal"
-            cell = Cell(getattr(genotype, kind), c_prev_prev, c_prev, channels, reduction, reduction_prev)
+            reduction_prev = before.stride < last.stride
+            cell = Cell(getattr(genotype, kind), before.channels, last.channels, channels, reduction, reduction_prev)
             if not cell.concat:
                 raise UserError(f"{genotype.name}: the {kind} cell has no operation, so it makes no network")
             self.cells.append(cell)
-            c_prev_prev, c_prev, reduction_prev = c_prev, cell.channels, reduction
+            points.append(Point(f"cells.{index}", cell.channels, last.stride * (2 if reduction else 1)))
         self.auxiliary: nn.Module | None = None
-        self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(c_prev, classes)
+        self.finish(points, points[-1].channels, in_channels, classes, dropout)
 
     def add_auxiliary(self, classes: int, stride: int, last_norm: bool) -> Self:
         """Put an auxiliary head (see `auxiliary_head`) behind the second reduction; gives the network itself."""
         self.auxiliary = auxiliary_head(self.cells[self.auxiliary_at].channels, classes, stride, last_norm)
         return self
 
-    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+    def run(self, x: Tensor, last: int, points: list[int] | None = None) -> tuple[Tensor, list[Tensor]]:
+        """As `Backbone.run`: points 0 and 1 are the stem's, 2 is the first cell."""
+        taken: list[Tensor] = []
         s0, s1 = self.stem(x)
-        auxiliary = None
-        for index, cell in enumerate(self.cells):
-            s0, s1 = s1, cell(s0, s1, self.drop_probability)
-            if index == self.auxiliary_at and self.auxiliary is not None and self.training:
-                auxiliary = self.auxiliary(s1)
-        logits = self.classifier(self.dropout(s1.mean((2, 3))))
-        return logits if auxiliary is None else (logits, auxiliary)
+        if points is not None and 0 in points:
+            taken.append(s0)
+        if points is not None and 1 in points:
+            taken.append(s1)
+        for number, cell in enumerate(self.cells, 2):
+            if number <= last:
+                if self.grad_checkpointing and not torch.jit.is_scripting():
+                    out = again(cell, s0, s1, self.drop_probability)
+                else:
+                    out = cell(s0, s1, self.drop_probability)
+                s0, s1 = s1, out
+                if points is not None and number in points:
+                    taken.append(out)
+        return s0 if last == 0 else s1, taken
+
+    def cut(self, last: int) -> None:
+        """Remove the cells behind point `last`, and of the stem what is behind it."""
+        self.cells = self.cells[: max(0, last - 1)]
+        self.auxiliary = None
+        if last == 0:
+            self.stem.cut()
+
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """As `Backbone.reset_classifier`; the auxiliary head follows."""
+        super().reset_classifier(num_classes, global_pool)
+        if not num_classes:
+            self.auxiliary = None
+        elif self.auxiliary is not None:
+            old = self.auxiliary[-1]
+            self.auxiliary[-1] = nn.Linear(
+                old.in_features, num_classes, device=old.weight.device, dtype=old.weight.dtype
+            )
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        if self.auxiliary is not None and self.training:
+            x, taken = self.run(x, self.feature_points[-1], [self.auxiliary_at + 2])
+            auxiliary = self.auxiliary(taken[0])
+            return self.forward_head(x), auxiliary
+        return self.forward_head(self.forward_features(x))
 
 
 def cifar_network(
@@ -166,8 +220,8 @@ def cifar_network(
 ) -> CellNetwork:
     """The network for small images (DARTS: 20 cells, 36 channels); the auxiliary head wants 32×32 images."""
     width = space.stem_multiplier * channels
-    stem = CifarStem(in_channels, width)
-    network = CellNetwork(genotype, space, stem, width, cells, channels, classes, False, dropout)
+    stem, point = CifarStem(in_channels, width), Point("stem", width, 1)
+    network = CellNetwork(genotype, space, stem, (point, point), cells, channels, classes, in_channels, dropout)
     return network.add_auxiliary(classes, stride=3, last_norm=True) if auxiliary else network
 
 
@@ -183,7 +237,8 @@ def imagenet_network(
 ) -> CellNetwork:
     """The network for large images (DARTS: 14 cells, 48 channels); the auxiliary head wants 224×224 images."""
     stem = ImageNetStem(in_channels, channels)
-    network = CellNetwork(genotype, space, stem, channels, cells, channels, classes, True, dropout)
+    points = Point("stem.stem0", channels, 4), Point("stem.stem1", channels, 8)
+    network = CellNetwork(genotype, space, stem, points, cells, channels, classes, in_channels, dropout)
     return network.add_auxiliary(classes, stride=2, last_norm=False) if auxiliary else network
 
 

@@ -1,9 +1,12 @@
 """The stand-alone network of a chain genotype."""
 
+import torch
 from torch import Tensor, nn
 
 from fairdarts.config import UserError
 from fairdarts.genotype import ChainGenotype
+from fairdarts.networks.backbone import Backbone, Point
+from fairdarts.ops.again import again
 from fairdarts.ops.mbconv import ACTIVATIONS, bottleneck, choice
 from fairdarts.spaces.chain import ChainSpace, Stem
 
@@ -34,14 +37,15 @@ class Summed(nn.Module):
         self.choices = nn.ModuleDict(choices)
 
     def forward(self, x: Tensor) -> Tensor:
-        first, *others = self.choices.values()
-        total = first(x)
-        for module in others:
-            total = total + module(x)
+        total: Tensor | None = None
+        for module in self.choices.values():
+            out = module(x)
+            total = out if total is None else total + out
+        assert total is not None  # torch.jit.script does not know that there is a choice
         return total
 
 
-class ChainNetwork(nn.Module):
+class ChainNetwork(Backbone):
     """x [B, in, H, W] → logits [B, classes].
 
     `se_ratio` is the width of squeeze-and-excitation as a share of a block's input (0: none), `activation` that of the
@@ -73,16 +77,32 @@ class ChainNetwork(nn.Module):
             raise UserError(f"dropout: {dropout}: should be from 0 to below 1")
         self.stem = stem(space.stem, in_channels, outer_activation)
         self.layers = nn.ModuleList()
-        for choices, layer in zip(genotype.layers, space.layers, strict=True):
+        points = [Point("stem", space.layers[0].c_in, space.stem.stride)]
+        for number, (choices, layer) in enumerate(zip(genotype.layers, space.layers, strict=True)):
             built = {name: choice(name, *layer, True, activation, se_ratio) for name in choices}
             self.layers.append(Summed(built) if built else nn.Identity())
-        self.head = conv_bn(space.layers[-1].c_out, space.head, 1, 1, outer_activation)
-        self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(space.head, classes)
+            points.append(Point(f"layers.{number}", layer.c_out, points[-1].stride * layer.stride))
+        self.head: nn.Module = conv_bn(space.layers[-1].c_out, space.head, 1, 1, outer_activation)
+        self.finish(points, space.head, in_channels, classes, dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def run(self, x: Tensor, last: int, points: list[int] | None = None) -> tuple[Tensor, list[Tensor]]:
+        """As `Backbone.run`: point 0 is the stem, 1 the first layer."""
+        taken: list[Tensor] = []
         x = self.stem(x)
-        for layer in self.layers:
-            x = layer(x)
-        x = self.head(x).mean((2, 3))
-        return self.classifier(self.dropout(x))
+        if points is not None and 0 in points:
+            taken.append(x)
+        for number, layer in enumerate(self.layers, 1):
+            if number <= last:
+                x = again(layer, x) if self.grad_checkpointing and not torch.jit.is_scripting() else layer(x)
+                if points is not None and number in points:
+                    taken.append(x)
+        return x, taken
+
+    def cut(self, last: int) -> None:
+        """Remove the layers behind point `last`, and the head."""
+        self.layers = self.layers[:last]
+        self.head = nn.Identity()
+
+    def end(self, x: Tensor) -> Tensor:
+        """The 1×1 convolution behind the layers."""
+        return self.head(x)

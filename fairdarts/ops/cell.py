@@ -38,16 +38,20 @@ class FactorizedReduce(nn.Module):
         self.conv_1 = nn.Conv2d(c_in, c_out // 2, 1, stride=2, bias=False)
         self.conv_2 = nn.Conv2d(c_in, c_out - c_out // 2, 1, stride=2, bias=False)
         self.bn = nn.BatchNorm2d(c_out, affine=affine)
+        self.ahead = 0
+        """where the stride is taken away (networks/atrous.py): how many pixels further on the second one reads"""
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(x)
-        return self.bn(torch.cat([self.conv_1(x), self.conv_2(self.shifted(x))], dim=1))
+        ahead = self.ahead
+        further = F.pad(x, [0, ahead, 0, ahead])[:, :, ahead:, ahead:] if ahead else self.shifted(x)
+        return self.bn(torch.cat([self.conv_1(x), self.conv_2(further)], dim=1))
 
     @staticmethod
     def shifted(x: Tensor) -> Tensor:
         """x without its first row and column, padded where its size is odd."""
         height, width = x.shape[2:]
-        return F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
+        return F.pad(x, [0, width % 2, 0, height % 2])[:, :, 1:, 1:]
 
     @classmethod
     def gather(cls, x: Tensor) -> Tensor:

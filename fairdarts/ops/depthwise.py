@@ -1,6 +1,7 @@
 """Depthwise convolution: the one place that decides by which kernels it and its gradients run."""
 
 import torch
+import torch.fx
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -11,11 +12,15 @@ def depthwise(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
     On the CPU its gradients are the same sums through other kernels: those of torch run up to 40 times slower than the
     forward pass where a kernel is wider than 3 or dilated.
     """
-    if x.device.type == "cpu" and torch.is_grad_enabled():
-        if torch.is_autocast_enabled("cpu"):
-            x, weight = (tensor.to(torch.get_autocast_dtype("cpu")) for tensor in (x, weight))
-        return _Depthwise.apply(x, weight, stride, dilation)
+    if not torch.jit.is_scripting():  # noqa: SIM102 (a script has torch's gradients, and leaves this out whole)
+        if x.device.type == "cpu" and torch.is_grad_enabled():
+            if torch.is_autocast_enabled("cpu"):
+                x, weight = (tensor.to(torch.get_autocast_dtype("cpu")) for tensor in (x, weight))
+            return _Depthwise.apply(x, weight, stride, dilation)
     return convolve(x, weight, stride, dilation)
+
+
+torch.fx.wrap("depthwise")  # a symbolic trace takes it whole, as it cannot ask for a device
 
 
 def convolve(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:

@@ -17,9 +17,7 @@ def log_epoch(writer: Any, record: dict, space: Space) -> None:
     them, alphas [choice points, candidates] become histograms, and the gates a heatmap too.
     """
     step = record["epoch"]
-    for key, value in record.items():
-        if isinstance(value, int | float) and not isinstance(value, bool) and key != "epoch":
-            writer.add_scalar(_tag(key), value, step)
+    log_network(writer, record)
     for name in ("gates", "alphas"):
         for part, values in record.get(name, {}).items():
             writer.add_histogram(f"{name}/{part}", np.asarray(values), step)
@@ -44,9 +42,7 @@ def _tag(key: str) -> str:
 def log_training(writer: Any, record: dict) -> None:
     """Writes one record of a supernet's training: its numbers as scalars, with the epoch as the step, and histograms of
     the watched paths' accuracies and of how often every choice was updated."""
-    for key, value in record.items():
-        if isinstance(value, int | float) and not isinstance(value, bool) and key != "epoch":
-            writer.add_scalar(_tag(key), value, record["epoch"])
+    log_network(writer, record)
     if "watched" in record:
         writer.add_histogram("watched/accuracy", np.asarray(record["watched"]), record["epoch"])
     writer.add_histogram("updates", np.concatenate(record["updates"]), record["epoch"])
@@ -59,3 +55,10 @@ def log_generation(writer: Any, record: dict) -> None:
     for limit, accuracy in record["best"].items():
         if accuracy is not None:
             writer.add_scalar(f"best/{limit or 'accuracy'}", accuracy, record["evaluations"])
+
+
+def log_network(writer: Any, record: dict) -> None:
+    """Writes one record of a network's training: its numbers as scalars, with the epoch as the step."""
+    for key, value in record.items():
+        if isinstance(value, int | float) and not isinstance(value, bool) and key != "epoch":
+            writer.add_scalar(_tag(key), value, record["epoch"])

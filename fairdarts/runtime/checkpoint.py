@@ -54,4 +54,6 @@ def load(path: Path) -> dict[str, Any]:
     except PermissionError as error:
         raise BadState(f"{path}: {error.strerror}") from None
     except Exception:  # torch raises OSError, RuntimeError, EOFError, … for a file that is not whole
-        raise BadState(f"{path}: not a readable checkpoint: truncated, damaged, or not written by fairdarts") from None
+        raise BadState(
+            f"{path}: not a readable checkpoint: truncated, damaged, or holds more than tensors and plain values"
+        ) from None

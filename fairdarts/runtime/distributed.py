@@ -88,6 +88,13 @@ def sum_(tensors: Sequence[Tensor]) -> None:
     _reduce_(tensors, 1)
 
 
+def follow_(tensors: Sequence[Tensor]) -> None:
+    """Puts rank 0's numbers into the tensors."""
+    if rank() > 0:
+        torch._foreach_zero_(list(tensors))
+    sum_(tensors)
+
+
 def _reduce_(tensors: Sequence[Tensor], divisor: int) -> None:
     if ranks() == 1:
         return

@@ -45,6 +45,10 @@ class Run:
         return self.path / "checkpoints" / "last.pt"
 
     @property
+    def best(self) -> Path:
+        return self.path / "checkpoints" / "best.pt"
+
+    @property
     def figures(self) -> Path:
         return self.path / "figures"
 

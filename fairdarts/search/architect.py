@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fairdarts.disturbance import Disturbance
+from fairdarts.ops.again import FrozenStatistics
 from fairdarts.relaxation import Gates, relax
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import autocast
@@ -16,7 +17,6 @@ from fairdarts.runtime.seed import DISTURBANCE, TRAIN, VALID, fold
 from fairdarts.search.losses import zero_one
 from fairdarts.search.settings import SearchSettings
 from fairdarts.search.unrolled import CORRECTIONS, still, unrolled, weights_at
-from fairdarts.supernet.again import FrozenStatistics
 from fairdarts.supernet.supernet import Supernet
 
 Batch = tuple[Tensor, Tensor]

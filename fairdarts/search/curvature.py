@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fairdarts.ops.again import FrozenStatistics
 from fairdarts.relaxation import relax
 from fairdarts.runtime import distributed
 from fairdarts.search.architect import Batch, Learner, parts_of
 from fairdarts.search.unrolled import still
-from fairdarts.supernet.again import FrozenStatistics
 
 
 def held_out_curvature(learner: Learner, batch: Batch) -> float:

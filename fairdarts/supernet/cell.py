@@ -5,6 +5,7 @@ leaves the state (the ReLU, pooling, skip connections). All else that arrives at
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Literal
 
 import torch
@@ -12,10 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairdarts.disturbance import Disturbance
+from fairdarts.ops.again import again
 from fairdarts.ops.cell import OPS, FactorizedReduce, Zero, relu_conv_bn
 from fairdarts.relaxation import Gates
 from fairdarts.spaces.cell import CellSpace
-from fairdarts.supernet.again import run
 from fairdarts.supernet.chains import Term, chain_of, plain_sum
 from fairdarts.supernet.fused import fused_sum
 
@@ -181,6 +182,7 @@ class CellSupernet(nn.Module):
         x = self.stem(x)
         s0 = s1 = F.relu(x)
         for index, cell in enumerate(self.cells):
-            x = run(cell, self.memory, s0, s1, gates[cell.kind], disturbance, index)
+            run = partial(again, cell) if self.memory == "checkpoint" else cell
+            x = run(s0, s1, gates[cell.kind], disturbance, index)
             s0, s1 = s1, F.relu(x)
         return self.classifier(x.mean((2, 3)))

@@ -1,5 +1,6 @@
 """How all choices of a chain space run under given gates."""
 
+from functools import partial
 from typing import Literal
 
 import torch
@@ -8,10 +9,10 @@ from torch import Tensor, nn
 
 from fairdarts.disturbance import Disturbance
 from fairdarts.networks.chain import conv_bn, stem
+from fairdarts.ops.again import again
 from fairdarts.ops.mbconv import choice
 from fairdarts.relaxation import Gates
 from fairdarts.spaces.chain import ChainSpace, Layer
-from fairdarts.supernet.again import run
 from fairdarts.supernet.bottlenecks import fits, gated_bottlenecks
 
 
@@ -94,5 +95,6 @@ class ChainSupernet(nn.Module):
     def forward(self, x: Tensor, gates: Gates, disturbance: Disturbance | None = None) -> Tensor:
         x = self.stem(x)
         for index, (layer, own) in enumerate(zip(self.layers, gates["layers"].unbind(), strict=True)):
-            x = run(layer, self.memory, x, own, disturbance, index)
+            run = partial(again, layer) if self.memory == "checkpoint" else layer
+            x = run(x, own, disturbance, index)
         return self.classifier(self.head(x).mean((2, 3)))

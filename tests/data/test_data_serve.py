@@ -8,11 +8,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import TensorDataset
+from torchvision.transforms.v2.functional import resize
 
 from fairdarts.config import UserError
-from fairdarts.data.serve import server, still_batches
-from fairdarts.data.settings import Digits, Folder, ImageNet
-from fairdarts.data.sources import IMAGENET_STATISTICS, Source, in_memory, open_source
+from fairdarts.data.serve import kept_in_memory, server, still_batches
+from fairdarts.data.settings import Cifar10, Digits, Folder, ImageNet
+from fairdarts.data.sources import CIFAR10_STATISTICS, IMAGENET_STATISTICS, Source, in_memory, open_source
 from fairdarts.data.split import fingerprint, halves
 from fairdarts.data.transforms import evaluation_transform
 
@@ -178,3 +179,68 @@ def test_other_images_are_seen_whole(width: int, height: int):
     assert out.shape == (3, 16, 16)
     assert float(out[:, :, :4].max()) < 1
     assert float(out[:, :, -4:].min()) > 254
+
+
+def small_cifar(size: int = 32, count: int = 12, policy: str = "none", workers: int = 0) -> tuple[Source, Cifar10]:
+    """CIFAR-10 with so few images, of noise, and its settings."""
+    told = {"kind": "cifar10", "root": "images", "image_size": size, "auto_augment": policy, **PORTIONED}
+    pixels = torch.randint(256, (count, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    statistics = IMAGENET_STATISTICS if size > 32 else CIFAR10_STATISTICS
+    images = TensorDataset(pixels.contiguous(memory_format=torch.channels_last), torch.arange(count) % 10)
+    return Source(images, tuple("0123456789"), size, *statistics), Cifar10(**{**told, "workers": workers})
+
+
+@pytest.mark.parametrize(("size", "policy", "kept"), [(32, "none", True), (32, "cifar10", False), (48, "none", False)])
+def test_what_is_augmented_image_by_image_is_not_served_from_memory(size: int, policy: str, kept: bool):
+    source, settings = small_cifar(size, policy=policy)
+    assert kept_in_memory(source, settings) is kept
+    assert server(source, settings, CPU, (0, 1)).func.__name__ == ("kept_batches" if kept else "batches")
+
+
+@pytest.mark.parametrize(("size", "policy"), [(32, "none"), (32, "cifar10"), (48, "none"), (48, "imagenet")])
+def test_training_batches_are_those_of_their_seed_and_number(size: int, policy: str):
+    """Whatever the augmentation: the same again, also from a later batch on, and others under another seed."""
+    source, settings = small_cifar(size, policy=policy)
+
+    def some(seed: int, start: int, count: int) -> list[Tensor]:
+        stream = server(source, settings, CPU, (0, 1))(indices=list(range(12)), seed=seed, start=start)
+        found = [next(stream)[0] for _ in range(count)]
+        stream.close()
+        return found
+
+    first, again, later, other = some(1, 0, 5), some(1, 0, 5), some(1, 3, 2), some(2, 0, 1)
+    assert first[0].shape == (4, 3, size, size)
+    assert all(map(torch.equal, first, again))
+    assert all(map(torch.equal, first[3:], later))
+    assert not torch.equal(first[0], other[0])
+
+
+def test_auto_augment_and_memory_serve_the_same_images_in_the_same_order():
+    labels = []
+    for policy in ("none", "cifar10"):
+        source, settings = small_cifar(policy=policy)
+        stream = server(source, settings, CPU, (0, 1))(indices=list(range(12)), seed=3, start=1)
+        labels.append([next(stream)[1].tolist() for _ in range(5)])
+        stream.close()
+    assert labels[0] == labels[1]
+
+
+def test_enlarged_cifar_is_judged_at_its_centre():
+    """Resized to 256, of which the middle 224 are seen, with ImageNet's statistics."""
+    source, settings = small_cifar(224, count=2)
+    ((images, _),) = still_batches(source, settings, [0, 1], CPU)
+    assert images.shape == (2, 3, 224, 224)
+    whole = resize(source.dataset.tensors[0], [256, 256], antialias=True)
+    for own, expected in zip(images, whole[:, :, 16:240, 16:240], strict=True):
+        torch.testing.assert_close(levels(own), expected.float(), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [32, 48])
+def test_images_in_memory_are_judged_a_batch_at_a_time_as_one_by_one(size: int):
+    source, settings = small_cifar(size)
+    transform, order = evaluation_transform(source, settings), [7, 3, 11, 0, 5, 2]
+    batches = list(still_batches(source, settings, order, CPU))
+    assert [len(labels) for _, labels in batches] == [4, 2]
+    assert all(images.is_contiguous(memory_format=torch.channels_last) for images, _ in batches)
+    expected = torch.stack([transform(source.dataset[index][0]) for index in order])
+    torch.testing.assert_close(torch.cat([images for images, _ in batches]), expected, rtol=0, atol=0)

@@ -66,7 +66,8 @@ def test_jitter_may_be_nothing_or_all_there_is():
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("held_out", 0),
+        ("held_out", -1),
+        ("auto_augment", "svhn"),
         ("image_size", 3),
         ("crop_scale", [0.5]),
         ("crop_scale", [float("nan"), 1]),
@@ -93,8 +94,34 @@ def test_portioned_sets_hold_out_what_the_portion_leaves(kind: str):
         assert check(Whole, {"data": {**content, "train_portion": portion}}, "r.yaml").data.holds_out == (portion < 1)
 
 
-def test_imagenet_always_holds_images_out():
+def test_imagenet_holds_out_so_many_images_or_none():
     assert accepted(held_out=1).holds_out is True
+    assert accepted(held_out=0).holds_out is False
+
+
+@pytest.mark.parametrize("kind", ["digits", "cifar10", "cifar100", "folder", "imagenet", "fake"])
+def test_images_are_augmented_by_no_policy_unless_told_otherwise(kind: str):
+    content = {"kind": kind, "batch_size": 8, "workers": 0}
+    content |= {"root": "images"} if kind not in ("digits", "fake") else {}
+    content |= {"train_portion": 1, "cutout": 0} if kind != "imagenet" else {}
+    assert check(Whole, {"data": content}, "r.yaml").data.auto_augment == "none"
+    assert check(Whole, {"data": content}, "r.yaml", {"data.auto_augment": "cifar10"}).data.auto_augment == "cifar10"
+
+
+@pytest.mark.parametrize("kind", ["cifar10", "cifar100"])
+def test_cifar_is_32_pixels_or_enlarged_without_cutout(kind: str):
+    content = {"kind": kind, "root": "data", "batch_size": 8, "workers": 0, "train_portion": 1, "cutout": 16}
+    assert check(Whole, {"data": content}, "r.yaml").data.image_size == 32
+    assert check(Whole, {"data": {**content, "cutout": 0}}, "r.yaml", {"data.image_size": "224"}).data.image_size == 224
+    wanted = "data.image_size: 224: needs cutout 0, not 16: enlarged images have none"
+    for changes, overrides, place in (({"image_size": 224}, {}, "r.yaml: "), ({}, {"data.image_size": "224"}, "")):
+        with pytest.raises(UserError) as error:
+            check(Whole, {"data": {**content, **changes}}, "r.yaml", overrides)
+        assert str(error.value) == (f"{place}{wanted}" if place else f"command line: --{wanted}")
+    with pytest.raises(
+        UserError, match=r"^command line: --data.image_size: '31': should be greater than or equal to 32"
+    ):
+        check(Whole, {"data": content}, "r.yaml", {"data.image_size": "31"})
 
 
 def test_the_command_line_switches_between_portions_and_images_of_every_class():

@@ -15,7 +15,7 @@ from torchvision import datasets
 from fairdarts.config import UserError
 from fairdarts.data.loader import Augmented, batches
 from fairdarts.data.settings import Cifar10, Cifar100, Digits, Fake, Folder, ImageNet
-from fairdarts.data.sources import Source, open_source
+from fairdarts.data.sources import CIFAR, IMAGENET_STATISTICS, Source, cifar, open_source
 from fairdarts.data.transforms import padded_crop
 
 SERVED = {"batch_size": 2, "train_portion": 0.5, "cutout": 0, "workers": 0}
@@ -233,6 +233,35 @@ def test_an_image_that_is_cut_anywhere_is_named(photos: Path, form: str):
         with pytest.raises(UserError) as error:
             dataset[0]
         assert message(error) == f"{path}: cannot be decoded as an image"
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize(("settings", "kind"), [(Cifar10, "cifar10"), (Cifar100, "cifar100")])
+@pytest.mark.parametrize("size", [32, 224])
+def test_cifar_is_kept_as_it_is_and_enlarged_when_it_is_served(
+    monkeypatch, settings, kind: str, train: bool, size: int
+):
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+
+    class Small:
+        """Stands in for torchvision's."""
+
+        classes = ("ant", "bee")
+        data, targets = pixels, [1, 0, 1]
+
+        def __init__(self, root: str, train: bool):
+            opened.append((root, train))
+
+    opened, own = [], CIFAR[kind][1]
+    monkeypatch.setitem(CIFAR, kind, (Small, own))
+    source = cifar(settings(kind=kind, root="images", image_size=size, **SERVED), train)
+    assert opened == [("images", train)]
+    images, labels = source.dataset.tensors
+    assert images.dtype == torch.uint8
+    assert images.is_contiguous(memory_format=torch.channels_last)
+    assert np.array_equal(images.permute(0, 2, 3, 1), pixels)
+    assert (labels.tolist(), source.classes, source.image) == ([1, 0, 1], ("ant", "bee"), size)
+    assert (source.mean, source.std) == (own if size == 32 else IMAGENET_STATISTICS)
 
 
 @pytest.mark.parametrize("reason", [URLError("no route to host"), OSError(28, "No space left on device")])

@@ -9,9 +9,16 @@ from PIL import Image
 
 from fairdarts.data import transforms
 from fairdarts.data.loader import Augmented
-from fairdarts.data.settings import Folder, ImageNet
+from fairdarts.data.settings import Cifar10, Digits, Folder, ImageNet
 from fairdarts.data.sources import CIFAR10_STATISTICS, DIGITS_STATISTICS, IMAGENET_STATISTICS, Source
-from fairdarts.data.transforms import Cutout, padded_crop, resized_crop, training_transform
+from fairdarts.data.transforms import (
+    AUTO_AUGMENT,
+    Cutout,
+    evaluation_transform,
+    padded_crop,
+    resized_crop,
+    training_transform,
+)
 
 KINDS = {
     "digits": Source(None, (), 8, *DIGITS_STATISTICS, flip=False),
@@ -206,3 +213,104 @@ def test_settings_choose_the_transform():
             torch.manual_seed(3)
             outs.append(transform(image))
         assert torch.equal(*outs)
+
+
+SERVED = {"batch_size": 2, "workers": 0}
+CIFAR = {"kind": "cifar10", "root": "images", "train_portion": 1, "cutout": 0, **SERVED}
+
+
+def augmenting(policy: str) -> list[tuple[Source, Digits | Cifar10 | Folder | ImageNet]]:
+    """A source and settings of every kind of crop, gray images and enlarged ones among them."""
+    portioned = {"train_portion": 1, "cutout": 0, "auto_augment": policy, **SERVED}
+    return [
+        (KINDS["digits"], Digits(kind="digits", **portioned)),
+        (KINDS["cifar"], Cifar10(**{**CIFAR, "auto_augment": policy})),
+        (KINDS["folder"], Folder(kind="folder", root="images", image_size=16, **portioned)),
+        (IMAGENET, ImageNet(kind="imagenet", root="images", image_size=48, auto_augment=policy, **SERVED)),
+        (IMAGENET, Cifar10(**{**CIFAR, "auto_augment": policy, "image_size": 48})),
+    ]
+
+
+def noise(source: Source, settings: object, size: int) -> Image.Image | torch.Tensor:
+    """An image of noise as the source holds it: PIL's, or a tensor where it is kept in memory."""
+    pixels = np.random.default_rng(0).integers(0, 256, (size, size, len(source.mean)), dtype=np.uint8)
+    if isinstance(settings, Digits | Cifar10):
+        return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+    return Image.fromarray(pixels)
+
+
+def seeded(transform: torch.nn.Module, image: Image.Image | torch.Tensor, seed: int) -> torch.Tensor:
+    torch.manual_seed(seed)
+    return transform(image)
+
+
+@pytest.mark.parametrize("policy", ["cifar10", "imagenet"])
+@pytest.mark.parametrize("number", range(5))
+def test_auto_augment_changes_images_and_nothing_of_their_form(policy: str, number: int):
+    (source, settings), (_, plain) = augmenting(policy)[number], augmenting("none")[number]
+    image = noise(source, settings, source.image if source.image < 48 else 40)
+    outs = [[seeded(training_transform(source, own), image, seed) for own in (settings, plain)] for seed in range(24)]
+    for augmented, still in outs:
+        assert type(augmented) is torch.Tensor
+        assert augmented.dtype == torch.float32
+        assert augmented.shape == still.shape == (len(source.mean), source.image, source.image)
+        values = augmented.flatten(1).T * torch.tensor(source.std) + torch.tensor(source.mean)
+        assert -1e-5 < float(values.min()) <= float(values.max()) < 1 + 1e-5
+    changed = sum(not torch.equal(*pair) for pair in outs)
+    assert changed > 8  # a policy leaves some as they are, by chance
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_an_image_is_auto_augmented_as_its_seed_says(number: int):
+    source, settings = augmenting("imagenet")[number]
+    image = noise(source, settings, source.image if source.image < 48 else 40)
+    dataset = Augmented([(image, 0)], training_transform(source, settings))
+    outs = []
+    for seed in (*range(8), *range(8)):
+        torch.manual_seed(len(outs))
+        outs.append(dataset[0, seed][0])
+    assert all(torch.equal(one, other) for one, other in zip(outs[:8], outs[8:], strict=True))
+    assert any(not torch.equal(outs[0], other) for other in outs[1:8])
+
+
+@pytest.mark.parametrize("policy", ["cifar10", "imagenet"])
+def test_where_auto_augment_moves_an_image_there_is_gray(policy: str):
+    """A white image has more than one shade where a corner was moved in, which is 128."""
+    (augment,) = AUTO_AUGMENT[policy]
+    image = Image.fromarray(np.full((32, 32, 3), 255, dtype=np.uint8))
+    torch.manual_seed(0)
+    mixed = [values for _ in range(200) if len(values := set(np.asarray(augment(image)).flatten().tolist())) > 1]
+    assert len(mixed) > 20
+    assert sum(128 in values for values in mixed) > len(mixed) / 2  # contrast or brightness may have come behind it
+
+
+def test_nothing_is_judged_augmented():
+    for (source, settings), (_, plain) in zip(augmenting("imagenet"), augmenting("none"), strict=True):
+        image = noise(source, settings, 40)
+        outs = [seeded(evaluation_transform(source, own), image, seed) for own in (settings, plain) for seed in (0, 1)]
+        assert all(torch.equal(outs[0], other) for other in outs[1:])
+
+
+def test_cutout_comes_last():
+    """Nothing changes what it blanked."""
+    source = KINDS["cifar"]
+    settings = Cifar10(**{**CIFAR, "auto_augment": "cifar10", "cutout": 40})
+    image = noise(source, settings, 32)
+    assert all(
+        float(seeded(training_transform(source, settings), image, seed)[:, 9:23, 9:23].abs().sum()) == 0
+        for seed in range(9)
+    )
+
+
+def test_enlarged_cifar_is_cropped_as_inception_crops():
+    settings = Cifar10(**{**CIFAR, "image_size": 48})
+    image = noise(IMAGENET, settings, 32)
+    expected = resized_crop(IMAGENET, (0.08, 1.0), STILL)
+    for seed in range(4):
+        assert torch.equal(*(seeded(own, image, seed) for own in (training_transform(IMAGENET, settings), expected)))
+    assert torch.equal(
+        *(
+            seeded(own, image, 3)
+            for own in (training_transform(KINDS["cifar"], Cifar10(**CIFAR)), padded_crop(KINDS["cifar"], 0))
+        )
+    )

@@ -9,12 +9,12 @@ import torch
 from plain_supernet import PlainSupernet
 from torch import Tensor, nn
 
+from fairdarts.ops.again import FrozenStatistics
 from fairdarts.ops.cell import OPS, Separable, unit
 from fairdarts.relaxation import Gates
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet import cell as cell_module
-from fairdarts.supernet.again import FrozenStatistics
 from fairdarts.supernet.cell import CellSupernet, is_shared
 
 SPACES = ("s1", "s1-noskip", "darts")

@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairdarts.disturbance import Disturbance, DropoutSettings, NoiseSettings
+from fairdarts.ops.again import FrozenStatistics
 from fairdarts.ops.depthwise import DepthwiseConv2d
 from fairdarts.relaxation import RELAXATIONS
 from fairdarts.spaces.space import load_space
-from fairdarts.supernet.again import FrozenStatistics
 from fairdarts.supernet.chain import ChainSupernet, MixedLayer
 
 SPACE = load_space("s2-small").model_copy(

@@ -1,4 +1,4 @@
-"""How a block of a supernet is computed again instead of kept for the backward pass."""
+"""A block that is computed again in the backward pass instead of kept for it."""
 
 from contextlib import nullcontext
 from typing import Any
@@ -8,9 +8,9 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 
-def run(block: nn.Module, memory: str, *arguments: Any) -> Any:
-    """block(*arguments); with memory `checkpoint` its inner tensors are made again in the backward pass."""
-    if memory != "checkpoint" or not torch.is_grad_enabled():
+def again(block: nn.Module, *arguments: Any) -> Any:
+    """block(*arguments), whose inner tensors are made once more in the backward pass."""
+    if not torch.is_grad_enabled():
         return block(*arguments)
     contexts = nullcontext(), FrozenStatistics(block)
     return checkpoint(block, *arguments, use_reentrant=False, context_fn=lambda: contexts)

@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""How fast does the network of a genotype train?
+
+    python benchmarks/training.py --out benchmarks/results/training-cpu-1-thread.json --threads 1
+    python benchmarks/training.py --device cuda --out benchmarks/results/training-h100.json
+
+Steps of `fairdarts train` on images in memory, augmentation, drop path and auxiliary head included, in several ways by
+turns in one process. The first way is the reference: float32, contiguous, eager, as DARTS code trains. `ratio` is how
+many times as many images a second another way takes, from the medians of the rounds. On CUDA `share_of_peak` is what
+the convolutions and linear layers of forward and backward pass do of the multiply-adds of a large bfloat16 matrix
+product in the same process.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from circumstances import circumstances
+from torch.utils.data import TensorDataset
+
+from fairdarts import resources
+from fairdarts.config import check, read_yaml
+from fairdarts.cost.count import count
+from fairdarts.data.serve import server
+from fairdarts.data.sources import CIFAR10_STATISTICS, IMAGENET_STATISTICS, Source
+from fairdarts.networks.blueprint import Blueprint, assemble
+from fairdarts.networks.zoo import load_genotype
+from fairdarts.runtime.device import keep_memory, pick
+from fairdarts.train.settings import TrainSettings
+from fairdarts.train.setup import blueprint_of, make_trainee
+from fairdarts.train.step import train_step
+
+REFERENCE = {"precision": "float32", "layout": "contiguous", "compile": "none"}
+WAYS = {
+    "cpu": {
+        "float32, contiguous": REFERENCE,
+        "float32, channels_last": {**REFERENCE, "layout": "channels_last"},
+    },
+    "cuda": {
+        "float32, contiguous": REFERENCE,
+        "bfloat16, channels_last": {"precision": "bfloat16", "layout": "channels_last", "compile": "none"},
+        "bfloat16, compiled": {"precision": "bfloat16", "layout": "channels_last", "compile": "default"},
+        "bfloat16, CUDA graphs": {"precision": "bfloat16", "layout": "channels_last", "compile": "reduce-overhead"},
+    },
+}
+
+
+def stepper(args: argparse.Namespace, compute: dict[str, str]) -> tuple[Callable[[], object], Blueprint]:
+    """What makes one step in a way, and the network that it trains."""
+    path = resources.find("recipes", args.config)
+    words = {f"compute.{key}": value for key, value in compute.items()}
+    words |= {"data.batch_size": str(args.batch), "device": args.device}
+    words |= {f"network.{key}": str(own) for key in ("cells", "channels") if (own := getattr(args, key))}
+    settings = check(TrainSettings, read_yaml(path), path, words)
+    device, size = pick(args.device), args.image
+    images = torch.randint(0, 256, (args.batch * 8, 3, size, size), dtype=torch.uint8)
+    images = images.contiguous(memory_format=torch.channels_last)
+    statistics_ = CIFAR10_STATISTICS if size == 32 else IMAGENET_STATISTICS
+    classes = tuple(map(str, range(10 if size == 32 else 1000)))
+    labels = torch.randint(0, len(classes), (len(images),))
+    source = Source(TensorDataset(images, labels), classes, size, *statistics_)
+    blueprint = blueprint_of(settings, *load_genotype(args.genotype), source)
+    trainee = make_trainee(settings, blueprint, device)
+    if settings.drop_path:
+        trainee.network.drop_probability.fill_(settings.drop_path / 2)
+    serve = server(source, settings.data, device, (0, 1))
+    batches = serve(indices=list(range(len(images))), seed=0, start=0)
+    trainee.network.train()
+    return lambda: train_step(trainee, next(batches)), blueprint
+
+
+def peak(device: torch.device) -> float:
+    """Multiply-adds a second of a bfloat16 product of two matrices [8192, 8192], the median of 20."""
+    one, two = (torch.randn(8192, 8192, device=device, dtype=torch.bfloat16) for _ in range(2))
+    times = []
+    for _ in range(23):
+        torch.cuda.synchronize()
+        begun = time.perf_counter()
+        one @ two
+        torch.cuda.synchronize()
+        times.append(time.perf_counter() - begun)
+    return 8192**3 / statistics.median(times[3:])
+
+
+def measure(args: argparse.Namespace) -> dict[str, object]:
+    """The result; it is written after every way, as compiling one may take longer than anybody waits."""
+    device = pick(args.device)
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    keep_memory()
+    ways = WAYS[device.type]
+    first = next(iter(ways))
+    steps: dict[str, Callable[[], object]] = {}
+    for name in ways:
+        if args.ways and name not in (first, *args.ways):
+            continue
+        steps[name], blueprint = stepper(args, ways[name])
+        for _ in range(args.warm_up):
+            steps[name]()
+        times: dict[str, list[float]] = {name: [] for name in steps}
+        for _ in range(args.rounds):
+            for own, step in steps.items():
+                wait()
+                begun = time.perf_counter()
+                for _ in range(args.steps):
+                    step()
+                wait()
+                times[own].append((time.perf_counter() - begun) / args.steps)
+        found = result(args, times, blueprint, peak(device) if device.type == "cuda" else None)
+        if args.out:
+            args.out.write_text(json.dumps(found, indent=1) + "\n")
+    return found
+
+
+def result(
+    args: argparse.Namespace, times: dict[str, list[float]], blueprint: Blueprint, highest: float | None
+) -> dict[str, object]:
+    """What the seconds of a step, round by round, say of every way; the first is the reference."""
+    with torch.device("meta"):
+        madds = count(assemble(blueprint), image=args.image).madds
+    reference = statistics.median(next(iter(times.values())))
+    ways: dict[str, dict[str, object]] = {}
+    for name, own in times.items():
+        low, middle, high = statistics.quantiles(own, n=4)
+        ways[name] = {
+            "ratio": round(reference / middle, 3),
+            "step_ms": round(1000 * middle, 3),
+            "step_ms_quartiles": [round(1000 * low, 3), round(1000 * high, 3)],
+            "images_per_second": round(args.batch / middle, 1),
+        }
+        if highest:
+            ways[name]["share_of_peak"] = round(3 * madds * args.batch / middle / highest, 4)
+    return {
+        **circumstances(args.device),
+        "genotype": args.genotype,
+        "recipe": args.config,
+        "batch": args.batch,
+        "image": args.image,
+        "cells": args.cells,
+        "channels": args.channels,
+        "multiply_adds": madds,
+        "threads": torch.get_num_threads(),
+        "rounds": args.rounds,
+        "steps": args.steps,
+        "peak_madds_per_second": highest,
+        "ways": ways,
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--genotype", default="fairdarts-a")
+    parser.add_argument("--config", default="train-darts-cifar10")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--batch", type=int, default=96)
+    parser.add_argument("--image", type=int, default=32)
+    parser.add_argument("--cells", type=int, help="of the network (default: the recipe's)")
+    parser.add_argument("--channels", type=int, help="of its first cell (default: the recipe's)")
+    parser.add_argument("--warm-up", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--steps", type=int, default=10, help="a round")
+    parser.add_argument(
+        "--ways", nargs="*", choices=[*WAYS["cpu"], *WAYS["cuda"]], help="besides the first (default: all)"
+    )
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    sys.stdout.write(json.dumps(measure(args), indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

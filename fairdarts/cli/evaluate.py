@@ -1,0 +1,152 @@
+"""`fairdarts evaluate`: what a trained network is worth on a data set, class by class."""
+
+import json
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from fairdarts import resources
+from fairdarts.cli.recipe import open_images
+from fairdarts.cli.words import Parser, print_table, say
+from fairdarts.config import Settings, UserError, check, describe, parse_overrides, read_yaml
+from fairdarts.data.judging import Images, held_out_images, test_images
+from fairdarts.data.settings import DataSettings
+from fairdarts.data.sources import Source
+from fairdarts.networks.blueprint import Blueprint
+from fairdarts.networks.published import Model, open_model
+from fairdarts.plot.confusion import draw_confusion
+from fairdarts.runtime.device import LAYOUTS, pick, use_threads
+from fairdarts.train.score import Score, score
+
+
+class EvaluateSettings(Settings):
+    """What an evaluation reads of a recipe, or of a run's settings."""
+
+    data: DataSettings
+    """the images"""
+
+
+EPILOG = f"""MODEL is the run of a training, a checkpoint, a .safetensors file, or one that its authors released.
+The images are those of its run or of --config, and every setting of them is an option:
+{describe(EvaluateSettings)}"""
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = Parser("evaluate", "Measure a trained network: accuracy, and which class it takes for which.", EPILOG)
+    parser.usage = "fairdarts evaluate MODEL [options]"
+    parser.add_argument("--config", metavar="RECIPE", help="whose images; the run of a training has its own")
+    splits = ("test", "held-out", "train")
+    parser.add_argument("--split", choices=splits, help="which of them (default: test; where there is none, held-out)")
+    parser.add_argument("--weights", choices=("auto", "ema", "raw"), default="auto", help="averaged or raw weights")
+    parser.add_argument("--genotype", metavar="NAME", help="of an authors' file, which does not say it itself")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the picture goes (default: RUN/figures)")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to run")
+    parser.add_argument("--threads", type=int, help="CPU threads")
+    parser.add_argument("--json", action="store_true", help="the numbers as JSON")
+    named = bool(argv) and not argv[0].startswith("-")
+    args, rest = parser.parse_known_args(argv[named:])
+    if not named:
+        raise UserError("evaluate: the first word should be a MODEL: a run, a checkpoint, a .safetensors file")
+    args.model = Path(argv[0])
+    return run_evaluation(args, rest)
+
+
+def run_evaluation(args: Namespace, rest: Sequence[str]) -> int:
+    """The evaluation that the words ask for; gives the exit status."""
+    use_threads(args.threads)
+    data, seed = read_data(args, rest)
+    model, device = open_model(args.model, args.weights, args.genotype), pick(args.device)
+    source = open_images(data)
+    check_classes(model.blueprint, source, str(args.model))
+    images = chosen_images(args.split, data, source, seed)
+    facts = {"mean": model.blueprint.mean, "std": model.blueprint.std, "image": model.blueprint.image}
+    images = images._replace(source=images.source._replace(**facts))  # as the network was trained, not as these are
+    network = model.network.to(device, memory_format=LAYOUTS["channels_last"])
+    found = score(network, images, data, device, "float32")
+    folder = args.out or (args.model / "figures" if args.model.is_dir() else Path("figures"))
+    drawn = draw_confusion(source.classes, found.confusion.numpy(), folder)
+    numbers = numbers_of(model, images, found)
+    if args.json:
+        print(json.dumps(numbers, indent=1, ensure_ascii=False))
+    else:
+        show(numbers)
+    say(f"figures    {', '.join(map(str, drawn))}")
+    return 0
+
+
+def read_data(args: Namespace, rest: Sequence[str]) -> tuple[DataSettings, int]:
+    """Settings of the images, and the seed that decides which of them are held out."""
+    own = args.model / "settings.yaml" if args.model.is_dir() else args.model.parent.parent / "settings.yaml"
+    path = resources.find("recipes", args.config) if args.config else own
+    if not path.is_file():
+        raise UserError(f"evaluate: {args.model}: says no images: name them with --config RECIPE --data.root FOLDER")
+    content = read_yaml(path)
+    if "data" not in content:
+        raise UserError(f"{path}: data: is missing: it should say the images")
+    settings = check(EvaluateSettings, {"data": content["data"]}, path, parse_overrides(rest))
+    return settings.data, int(content.get("seed", 0))
+
+
+def check_classes(blueprint: Blueprint, source: Source, place: str) -> None:
+    """Raises UserError where the images are of other classes than the network tells apart."""
+    own, theirs = blueprint.classes, source.classes
+    if len(blueprint.mean) != len(source.mean):
+        raise UserError(f"{place}: is for images of {len(blueprint.mean)} channels, but these have {len(source.mean)}")
+    if len(own) != len(theirs):
+        raise UserError(f"{place}: tells {len(own)} classes apart, but the images are of {len(theirs)}")
+    if own != theirs and own != tuple(map(str, range(len(own)))):  # a released file knows numbers only
+        first, other = next(pair for pair in zip(own, theirs, strict=True) if pair[0] != pair[1])
+        raise UserError(f"{place}: has the class '{first}' where the images have '{other}'")
+
+
+def chosen_images(split: str | None, data: DataSettings, source: Source, seed: int) -> Images:
+    """The images that are asked for, or else the test set, or held-out images. UserError where there are none."""
+    if split == "train":
+        return Images(source, list(range(len(source.dataset))), "training")
+    found = {"test": lambda: test_images(data, source), "held-out": lambda: held_out_images(data, source, seed)}
+    for name in [split] if split else found:
+        if images := found[name]():
+            return images
+    wanted = f"there are no {split} images" if split else "there are neither test nor held-out images"
+    raise UserError(f"data: {wanted}; name others, such as --split train, or a --data.train_portion below 1")
+
+
+def numbers_of(model: Model, images: Images, found: Score) -> dict[str, Any]:
+    """What was measured, as plain JSON."""
+    classes = images.source.classes
+    return {
+        "genotype": model.blueprint.genotype.name,
+        "epoch": model.about.get("epoch"),
+        "images": found.images,
+        "on": images.name,
+        "top1": found.top1,
+        "top5": found.top5,
+        "loss": found.loss,
+        "by_class": dict(zip(classes, found.by_class(), strict=True)),
+        "confusion": found.confusion.tolist(),
+    }
+
+
+def show(numbers: dict[str, Any]) -> None:
+    """The numbers as lines and a table of the classes, the worst first."""
+    epoch = f", epoch {numbers['epoch']}" if numbers["epoch"] is not None else ""
+    print(f"network    {numbers['genotype']}{epoch}")
+    print(f"images     {numbers['images']:,} {numbers['on']} images of {len(numbers['by_class'])} classes")
+    print(f"accuracy   top-1 {numbers['top1']:.2%}, top-5 {numbers['top5']:.2%}, loss {numbers['loss']:.4f}\n")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("class")
+    for title in ("images", "right"):
+        table.add_column(title, justify="right")
+    table.add_column("most often taken for")
+    names = list(numbers["by_class"])
+    for row in sorted(range(len(names)), key=lambda row: numbers["by_class"][names[row]]):
+        counts = numbers["confusion"][row]
+        wrong = max((column for column in range(len(names)) if column != row), key=counts.__getitem__)
+        share = f"{counts[wrong] / sum(counts):.1%}" if sum(counts) else ""
+        taken = f"{names[wrong]} ({share})" if counts[wrong] else ""
+        right = f"{numbers['by_class'][names[row]]:.1%}" if sum(counts) else "none"
+        table.add_row(names[row], f"{sum(counts):,}", right, taken)
+    print_table(table)

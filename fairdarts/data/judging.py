@@ -1,0 +1,59 @@
+"""On which images a trained network is judged: those of a test set, or held-out ones."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from fairdarts.config import UserError, nearest
+from fairdarts.data.settings import Cifar10, Cifar100, DataSettings, Folder, ImageNet
+from fairdarts.data.sources import Source, cifar, folder, in_memory
+from fairdarts.data.split import halves
+
+
+class Images(NamedTuple):
+    """Some images of a source."""
+
+    source: Source
+    indices: list[int]
+    name: str
+    """what they are: test, held-out or training"""
+
+
+def test_images(settings: DataSettings, source: Source) -> Images | None:
+    """The images of the test set that comes with a training set; None where there is none.
+
+    CIFAR has one; of class folders it is root/test or root/val, unless that is itself a class, and of ImageNet
+    root/val. Its classes are numbered as the training set's. Raises UserError naming a folder that is no class of the
+    training set.
+    """
+    match settings:
+        case Cifar10() | Cifar100():
+            found = cifar(settings, False)
+        case Folder() | ImageNet():
+            names = ("val",) if isinstance(settings, ImageNet) else ("test", "val")
+            roots = [Path(settings.root) / name for name in names if name not in source.classes]
+            root = next((root for root in roots if root.is_dir()), None)
+            if root is None:
+                return None
+            found = _renumbered(folder(root, settings.image_size), source, root)
+            found = in_memory(found) if getattr(settings, "in_memory", False) else found
+        case _:
+            return None
+    return Images(found, list(range(len(found.dataset))), "test")
+
+
+def held_out_images(settings: DataSettings, source: Source, seed: int) -> Images | None:
+    """The training set's images that training leaves out; None where it leaves out none."""
+    indices = halves(settings, source, seed)[1]
+    return Images(source, indices, "held-out") if indices else None
+
+
+def _renumbered(found: Source, source: Source, root: Path) -> Source:
+    """A test set whose labels are those of the training set, of which it may lack classes."""
+    for name in found.classes:
+        if name not in source.classes:
+            raise UserError(f"data.root: {root / name}: no class of the training set{nearest(name, source.classes)}")
+    labels = [source.classes.index(name) for name in found.classes]
+    dataset = found.dataset
+    dataset.samples = [(path, labels[label]) for path, label in dataset.samples]
+    dataset.targets = [label for _, label in dataset.samples]
+    return found._replace(classes=source.classes)

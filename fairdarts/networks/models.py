@@ -1,0 +1,164 @@
+"""Models by name: every shipped genotype as the networks of the literature, made as timm makes its models."""
+
+import os
+from contextlib import nullcontext
+from functools import cache
+from math import prod
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from fairdarts import resources
+from fairdarts.config import UserError, nearest
+from fairdarts.genotype import CellGenotype, Genotype
+from fairdarts.networks.atrous import set_output_stride
+from fairdarts.networks.backbone import Backbone
+from fairdarts.networks.blueprint import NetworkSettings, build, sizes
+from fairdarts.networks.features import Features
+from fairdarts.networks.zoo import load_genotype
+from fairdarts.spaces.chain import ChainSpace
+from fairdarts.spaces.space import Space
+
+RELEASED = ("fairnas-a", "fairnas-b", "fairnas-c")
+"""the networks that FairNAS' authors released with squeeze-and-excitation as well"""
+EXCITED = {"se": 1.0, "se05": 0.5}
+"""suffix → width of squeeze-and-excitation, as a share of a block's input"""
+STATISTICS = {
+    "cifar": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+"""mean and standard deviation of the images of a size, per channel, in [0, 1]"""
+STEMS = {"cifar": ("stem.conv.0", 1), "imagenet": ("stem.stem0.0", 8)}
+"""of networks of cells: first convolution, and stride"""
+
+
+class Model(NamedTuple):
+    """All that makes a model but its weights."""
+
+    genotype: Genotype
+    space: Space
+    network: NetworkSettings
+
+    @property
+    def size(self) -> str:
+        """Whose size it has."""
+        return self.network.size or sizes(self.space)[0]
+
+    @property
+    def default_cfg(self) -> dict:
+        """What timm wants to know of a model: for which images and classes it is, and what its ends are called."""
+        size = getattr(self.space.networks, self.size)
+        if isinstance(self.space, ChainSpace):
+            first, stride = "stem.0.0", self.space.stem.stride * prod(layer.stride for layer in self.space.layers)
+        else:
+            first, stride = STEMS[self.size]
+            stride *= 2 ** len(self.space.reduction_cells(self.network.cells or size.cells))
+        mean, std = STATISTICS[self.size]
+        return {
+            "url": "",
+            "num_classes": size.classes,
+            "input_size": (3, size.image, size.image),
+            "pool_size": (-(-size.image // stride),) * 2,
+            "crop_pct": 0.875 if self.size == "imagenet" else 1.0,
+            "interpolation": "bilinear",
+            "mean": mean,
+            "std": std,
+            "first_conv": first,
+            "classifier": "classifier",
+        }
+
+
+@cache
+def models() -> dict[str, Model]:
+    """All models by name."""
+    found = {}
+    for name in resources.names("genotypes"):
+        genotype, space = load_genotype(name)
+        found[name] = Model(genotype, space, NetworkSettings())
+        if isinstance(genotype, CellGenotype):
+            found[f"{name}-imagenet"] = Model(genotype, space, NetworkSettings(size="imagenet"))
+        for suffix, ratio in EXCITED.items() if name in RELEASED else ():
+            settings = NetworkSettings(se_ratio=ratio, activation="swish", outer_activation="relu")
+            found[f"{name}-{suffix}"] = Model(genotype, space, settings)
+    return dict(sorted(found.items()))
+
+
+def model_names() -> list[str]:
+    """The names that `create_model` knows, sorted."""
+    return list(models())
+
+
+def find(name: str) -> Model:
+    """The model of a name, with hyphens or with timm's underscores, or of a genotype file or a run directory.
+
+    Raises UserError with the nearest name where there is none.
+    """
+    for spelling in (name, name.replace("_", "-")):
+        if spelling in models():
+            return models()[spelling]
+    if os.path.exists(name):
+        return Model(*load_genotype(name), NetworkSettings())
+    raise UserError(f"{name}: neither a model, a file nor a run{nearest(name.replace('_', '-'), models())}")
+
+
+def create_model(
+    name: str,
+    pretrained: bool = False,
+    *,
+    num_classes: int | None = None,
+    in_chans: int = 3,
+    features_only: bool = False,
+    out_indices: int | list[int] | tuple[int, ...] | None = None,
+    output_stride: int | None = None,
+    drop_rate: float | None = None,
+    drop_path_rate: float = 0.0,
+    global_pool: str = "avg",
+    network: NetworkSettings | None = None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> nn.Module:
+    """A model with fresh weights, by a name of `model_names()`, a genotype file or a run directory.
+
+    `num_classes` None gives as many as the network of the literature has, 0 no classifier. With `features_only` it is a
+    `Features` module, which gives feature maps: of the levels `out_indices`, all where it is None. `output_stride` puts
+    dilation in the place of the strides beyond it. `drop_rate` is dropout before the classifier, the space's where it
+    is None; `drop_path_rate` is for networks of cells. `network` says how to build what the name does not say.
+    Raises UserError in one line where an argument is not possible.
+    """
+    if pretrained:
+        raise UserError(
+            f"{name}: pretrained: no weights are shipped; fairdarts.load(FILE, …) and "
+            "`fairdarts export FILE --genotype NAME` read the authors' checkpoints"
+        )
+    model = find(name)
+    settings = network or model.network
+    for key, value in (("drop_rate", drop_rate or 0.0), ("drop_path_rate", drop_path_rate)):
+        if not 0 <= value < 1:
+            raise UserError(f"{key}: {value}: should be from 0 to below 1")
+    if num_classes is not None and num_classes < 0:
+        raise UserError(f"num_classes: {num_classes}: should be 0 or more")
+    if in_chans < 1:
+        raise UserError(f"in_chans: {in_chans}: should be 1 or more")
+    if drop_rate is not None:
+        settings = settings.model_copy(update={"dropout": drop_rate})
+    with torch.device(device) if device is not None else nullcontext():
+        built = build(model.genotype, model.space, settings, num_classes or None, in_chans)
+        if not isinstance(built, Backbone):
+            raise UserError(f"{name}: networks of space {model.space.name} are no models of this kind")
+        if num_classes is not None or global_pool != "avg":
+            _set_head(built, num_classes, global_pool)
+    if drop_path_rate and not isinstance(model.genotype, CellGenotype):
+        raise UserError(f"drop_path_rate: {drop_path_rate}: should be 0, as {name} is no network of cells")
+    if drop_path_rate:
+        built.drop_probability = drop_path_rate
+    if output_stride is not None:
+        set_output_stride(built, output_stride)
+    built.default_cfg = built.pretrained_cfg = model._replace(network=settings).default_cfg
+    return (Features(built, out_indices) if features_only else built).to(dtype=dtype)
+
+
+def _set_head(network: Backbone, num_classes: int | None, global_pool: str) -> None:
+    classes = network.num_classes if num_classes is None else num_classes
+    if classes != network.num_classes or global_pool != network.global_pool:
+        network.reset_classifier(classes, global_pool)

@@ -1,0 +1,259 @@
+"""A model as people hand it on: weights, the blueprint of their network, and what is known of them, in one file."""
+
+import json
+from collections.abc import Mapping
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import safetensors
+import safetensors.torch
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from fairdarts.config import UserError, nearest
+from fairdarts.networks import models
+from fairdarts.networks.backbone import Backbone
+from fairdarts.networks.blueprint import Blueprint, NetworkSettings, assemble, sizes
+from fairdarts.networks.models import STATISTICS, find
+from fairdarts.runtime import checkpoint
+from fairdarts.runtime.checkpoint import BadState
+from fairdarts.spaces.space import check_genotype
+
+AUXILIARY = "auxiliary."
+"""what the weights of the auxiliary head begin with; it is of use in training alone"""
+
+BATCH = 16
+"""random images from which a network with random weights gets its BatchNorm statistics"""
+
+Weights = Literal["auto", "ema", "raw"]
+
+
+class Model(NamedTuple):
+    """A network that can be used."""
+
+    network: nn.Module
+    """in evaluation mode, without auxiliary head"""
+    blueprint: Blueprint
+    """how it is built, and for which images"""
+    about: dict[str, Any]
+    """what is known of its weights, as plain JSON: recipe, seed, metrics, versions, …"""
+
+
+def load(
+    path: str | Path,
+    weights: Weights = "auto",
+    genotype: str | None = None,
+    network: NetworkSettings = NetworkSettings(),  # noqa: B008 (it is frozen)
+    classes: int | None = None,
+) -> nn.Module:
+    """The network of `open_model`: images [B, C, H, W], normalized → logits [B, classes]."""
+    return open_model(path, weights, genotype, network, classes).network
+
+
+def open_model(
+    path: str | Path,
+    weights: Weights = "auto",
+    genotype: str | None = None,
+    network: NetworkSettings = NetworkSettings(),  # noqa: B008 (it is frozen)
+    classes: int | None = None,
+) -> Model:
+    """The model of a training run (its best epoch, else its last), of a checkpoint, or of a .safetensors file.
+
+    `auto` takes the averaged weights where there are any. A file of the papers' authors does not say how its network is
+    built: there, and only there, `genotype` is asked, and `network` and `classes` say the rest. Nothing that a file
+    holds is executed.
+    Raises UserError naming the file and the key where it is damaged, foreign, or its tensors are not the network's.
+    """
+    path = Path(path)
+    if path.suffix == ".safetensors" and not path.is_dir():
+        return _read_published(path, weights)
+    file = _checkpoint_of(path) if path.is_dir() else path
+    state: dict[str, Any] = {}
+    with suppress(BadState) if genotype else nullcontext():  # files of others are read by other rules
+        state = checkpoint.load(file)
+    if "blueprint" not in state:
+        if path.is_dir():
+            raise _untrained(path)
+        if genotype is None:
+            why = "if the papers' authors wrote it, say which genotype it is of"
+            raise UserError(f"{file}: not a trained network of fairdarts; {why}")
+        return _of_authors(file, genotype, network, classes)
+    blueprint, about = _read_blueprint(state["blueprint"], file), _read_about(state.get("about"), file)
+    kind = weights if weights != "auto" else "raw" if state.get("ema") is None else "ema"
+    tensors = state.get("ema" if kind == "ema" else "network")
+    if not isinstance(tensors, dict):
+        raise UserError(f"{file}: weights: it has no {kind} weights")
+    about |= {"file": file.name, "weights": kind}
+    if path.is_dir() and weights == "auto":
+        about |= _results(path, file.stem, about)
+    return Model(_filled(blueprint, tensors, file), blueprint, about)
+
+
+def save_model(path: Path, model: Model) -> None:
+    """Write a model as one .safetensors file, atomically; blueprint and about stand in its metadata."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.network.state_dict().items()}
+    metadata = {
+        "format": "pt",
+        "fairdarts": model.blueprint.model_dump_json(by_alias=True),
+        "about": json.dumps(model.about, ensure_ascii=False),
+    }
+    checkpoint.write_atomically(path, safetensors.torch.save(tensors, metadata))
+
+
+def random_model(
+    name: str,
+    network: NetworkSettings = NetworkSettings(),  # noqa: B008 (it is frozen)
+    classes: int | None = None,
+    image: int | None = None,
+) -> Model:
+    """A model by name, or of a genotype's file or a search run, with random weights, which are always the same.
+
+    Its BatchNorm statistics are those of a batch of random images: without them the signal dies out on its way, and
+    the logits are the same for every image.
+    """
+    blueprint = blueprint_of(name, network, classes, image)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.default_generator.manual_seed(0)  # that of the CPU alone, which is put back
+        built = assemble(blueprint)
+        momenta = {norm: norm.momentum for norm in built.modules() if isinstance(norm, nn.BatchNorm2d)}
+        for norm in momenta:
+            norm.momentum = 1.0
+        built.train()(torch.randn(BATCH, len(blueprint.mean), blueprint.image, blueprint.image))
+        for norm, momentum in momenta.items():
+            norm.momentum = momentum
+    return Model(_described(built.eval(), blueprint), blueprint, {"weights": "random"})
+
+
+def blueprint_of(
+    name: str, network: NetworkSettings, classes: int | None = None, image: int | None = None
+) -> Blueprint:
+    """The blueprint of what `find` knows by a name, for images and classes of its size, which have numbers for names.
+
+    Settings other than the default ones take the place of those that the name says.
+    """
+    for key, value, least in (("classes", classes, 2), ("image", image, 1)):
+        if value is not None and value < least:
+            raise UserError(f"{key}: {value}: should be {least} or more")
+    found = find(name)
+    if network != NetworkSettings():
+        found = found._replace(network=network)
+    if found.size not in sizes(found.space):
+        known = ", ".join(sizes(found.space))
+        raise UserError(f"{name}: space {found.space.name} has no {found.size} network, only {known}")
+    size, (mean, std) = getattr(found.space.networks, found.size), STATISTICS[found.size]
+    names = tuple(map(str, range(classes or size.classes)))
+    return Blueprint(**found._asdict(), classes=names, image=image or size.image, mean=mean, std=std)
+
+
+def _of_authors(path: Path, name: str, network: NetworkSettings, classes: int | None) -> Model:
+    from fairdarts.networks.released import read_released  # the only one to need what it imports
+
+    blueprint = blueprint_of(name, network, classes)
+    with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay what they were
+        built = assemble(blueprint)
+    layout = read_released(path, built, name)
+    about = {"source": f"released by the paper's authors, in the layout of {layout}", "file": path.name}
+    return Model(_described(built.eval(), blueprint), blueprint, about)
+
+
+def _read_published(path: Path, weights: Weights) -> Model:
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+    except (safetensors.SafetensorError, OSError, ValueError):
+        raise UserError(f"{path}: not a whole .safetensors file: truncated, damaged, or another kind of file") from None
+    if "fairdarts" not in metadata:
+        raise UserError(f"{path}: fairdarts: is missing in its metadata: not a model that fairdarts wrote")
+    blueprint, about = _read_blueprint(metadata["fairdarts"], path), _read_about(metadata.get("about"), path)
+    if weights not in ("auto", about.get("weights")):
+        raise UserError(f"{path}: weights: it has no {weights} weights, only those that it was written with")
+    return Model(_filled(blueprint, tensors, path), blueprint, about)
+
+
+def _checkpoint_of(run: Path) -> Path:
+    if not (run / "settings.yaml").is_file():
+        raise UserError(f"{run}: not a run directory: it has no settings.yaml")
+    best, last = run / "checkpoints" / "best.pt", run / "checkpoints" / "last.pt"
+    # A best epoch that the test set chose is no result: what it says of that set is too good.
+    if best.is_file() and _read_about(checkpoint.load(best).get("about"), best).get("judged_on") == "held-out":
+        return best
+    if last.is_file():
+        return last
+    raise _untrained(run)
+
+
+def _untrained(run: Path) -> UserError:
+    found = run if (run / "genotypes" / "final.yaml").is_file() else "GENOTYPE"
+    return UserError(f"{run}: holds no trained network; train one first: fairdarts train {found}")
+
+
+def _results(run: Path, which: str, about: dict[str, Any]) -> dict[str, Any]:
+    """What a finished training says of these weights in its results.json, as {"results": …}."""
+    with suppress(OSError, ValueError, TypeError, AttributeError, KeyError):
+        found = json.loads((run / "results.json").read_text(encoding="utf-8"))
+        if found[which]["epoch"] == about["epoch"]:
+            return {"results": {key: found[key] for key in ("on", "images", "best_by")} | found[which]}
+    return {}
+
+
+def _read_blueprint(text: Any, place: Path) -> Blueprint:
+    try:
+        blueprint = Blueprint.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(["blueprint", *map(str, first["loc"])])
+        raise UserError(f"{place}: {key}: {first['msg']}") from None
+    check_genotype(blueprint.genotype, blueprint.space, f"{place}: blueprint.genotype")
+    return blueprint
+
+
+def _read_about(text: Any, place: Path) -> dict[str, Any]:
+    with suppress(ValueError, TypeError, RecursionError):
+        if isinstance(about := json.loads(text or "{}"), dict):
+            return about
+    raise UserError(f"{place}: about: should be a JSON object")
+
+
+def _filled(blueprint: Blueprint, tensors: Mapping[str, Any], place: Path) -> nn.Module:
+    """The network of a blueprint with these tensors as its weights. Raises UserError unless all are its own."""
+    with torch.device("meta"):  # of a file that does not fit nothing is computed, and no random number drawn
+        network = assemble(blueprint)
+    own = network.state_dict()
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(AUXILIARY)}
+    for name in own:
+        if name not in tensors:
+            raise UserError(f"{place}: {name}: is missing")
+    for name, tensor in tensors.items():
+        if name not in own:
+            raise UserError(f"{place}: {name}: is no weight of {blueprint.genotype.name}{nearest(name, own)}")
+        if not isinstance(tensor, Tensor) or _form(tensor) != _form(own[name]):
+            given = _form(tensor) if isinstance(tensor, Tensor) else type(tensor).__name__
+            raise UserError(f"{place}: {name}: is {given}, should be {_form(own[name])}")
+    # Copies: those of a .safetensors file lie in the file itself, and strides of channels_last choose other kernels.
+    copies = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+    network.load_state_dict(copies, assign=True)
+    return _described(network.eval(), blueprint)
+
+
+def _described(network: nn.Module, blueprint: Blueprint) -> nn.Module:
+    """The network itself; where it is a backbone, its `default_cfg` says for which images and classes it is."""
+    if isinstance(network, Backbone):
+        stride, image = network.feature_info[-1]["reduction"], blueprint.image
+        network.default_cfg = network.pretrained_cfg = {
+            **models.Model(blueprint.genotype, blueprint.space, blueprint.network).default_cfg,
+            "num_classes": len(blueprint.classes),
+            "input_size": (len(blueprint.mean), image, image),
+            "pool_size": (-(-image // stride),) * 2,
+            "mean": blueprint.mean,
+            "std": blueprint.std,
+        }
+    return network
+
+
+def _form(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"

@@ -1,0 +1,71 @@
+"""What does the training of a stand-alone network look like? Loss, accuracy and learning rate over the epochs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from fairdarts.plot import style
+
+TRAINED, JUDGED, FIRST_FIVE = "#F79A02", "#1486F9", "#000050"
+"""colours: training images, images that judge, the same within the first five"""
+
+
+class NetworkInfo(NamedTuple):
+    """What a training measured, epoch after epoch [epochs]; not a number where an epoch lacks it. Shares in percent."""
+
+    epochs: np.ndarray
+    train_loss: np.ndarray
+    valid_loss: np.ndarray
+    train_accuracy: np.ndarray
+    top1: np.ndarray
+    top5: np.ndarray
+    lr: np.ndarray
+
+
+def network_info(records: Sequence[dict]) -> NetworkInfo:
+    """Of the records of metrics.jsonl, at least one."""
+    own = {
+        name: np.asarray([record.get(name, np.nan) for record in records], dtype=float)
+        for name in ("train_loss", "valid_loss", "train_accuracy", "valid_top1", "valid_top5", "lr")
+    }
+    shares = (100 * own[name] for name in ("train_accuracy", "valid_top1", "valid_top5"))
+    return NetworkInfo(
+        np.asarray([record["epoch"] for record in records]), own["train_loss"], own["valid_loss"], *shares, own["lr"]
+    )
+
+
+def network_figure(info: NetworkInfo) -> Figure:
+    """A panel for loss, accuracy and learning rate each; the best epoch is marked."""
+    figure, (losses, accuracies, rates) = style.panels(3, 3, (3.6, 3.2))
+    marker = "o" if len(info.epochs) < 40 else None
+    look = {"linewidth": 1.7, "marker": marker, "markersize": 3}
+    losses.plot(info.epochs, info.train_loss, color=TRAINED, label="training images", **look)
+    accuracies.plot(info.epochs, info.train_accuracy, color=TRAINED, **look)
+    if not np.isnan(info.top1).all():
+        losses.plot(info.epochs, info.valid_loss, color=JUDGED, label="judged images", **look)
+        accuracies.plot(info.epochs, info.top1, color=JUDGED, **look)
+        accuracies.plot(info.epochs, info.top5, color=FIRST_FIVE, label="judged, top-5", **look)
+        best = int(np.nanargmax(info.top1))
+        marked = f"best: {info.top1[best]:.2f} % in epoch {info.epochs[best]}"
+        accuracies.plot(
+            info.epochs[best], info.top1[best], "o", markersize=8, mfc="none", color=style.INK, label=marked
+        )
+    rates.plot(info.epochs, info.lr, color=style.INK, **look)
+    for ax, title in ((losses, "loss"), (accuracies, "accuracy, %"), (rates, "learning rate")):
+        ax.set_ylabel(title, fontsize=9.5)
+        ax.set_xlabel("epoch", fontsize=9.5)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, steps=[1, 2, 5, 10], min_n_ticks=1))
+        style.tidy(ax)
+    rates.set_ylim(bottom=0)
+    entries = [ax.get_legend_handles_labels() for ax in (losses, accuracies)]
+    style.legend_below(figure, *(first + second for first, second in zip(*entries, strict=True)))
+    return figure
+
+
+def draw_network_training(records: Sequence[dict], folder: Path) -> list[Path]:
+    """Writes `training` into `folder`; nothing where there is no record yet."""
+    return style.save(network_figure(network_info(records)), folder, "training") if records else []

@@ -1,0 +1,197 @@
+"""Weights that a stand-alone network takes over from a supernet, which has trained the same operations.
+
+A supernet of gates (`fairdarts search`) has BatchNorms without weights, so ours scale by 1 and shift by 0. Its cells
+concatenate all their nodes, where ours leave out those that nothing feeds: what reads them keeps the channels that
+there are. What it cannot give is one thing: behind a pooling it has a BatchNorm, which a stand-alone network has not
+(DARTS, arXiv:1806.09055, section 3), so with poolings in its cells a network does not compute what the supernet does.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from fairdarts.config import UserError
+from fairdarts.genotype import Genotype
+from fairdarts.networks.cell import CellNetwork, CifarStem
+from fairdarts.networks.chain import ChainNetwork
+from fairdarts.ops.mbconv import SqueezeExcite
+from fairdarts.runtime import checkpoint
+from fairdarts.runtime.run import open_run
+from fairdarts.spaces.cell import CellSpace
+from fairdarts.spaces.chain import ChainSpace
+from fairdarts.spaces.paths import path_of
+from fairdarts.spaces.space import Space, check_genotype, load_space
+
+Weights = Mapping[str, Tensor]
+"""a supernet's state dict"""
+
+
+def weights_of(path: Path) -> tuple[dict[str, Tensor], Space, str]:
+    """The supernet's weights in the last checkpoint of a run, its space, and the verb that trained it.
+
+    Raises UserError where it is no run, has no checkpoint yet, or one without a supernet's weights.
+    """
+    run = open_run(path)
+    if not run.last.is_file():
+        raise UserError(f"{path}: has no checkpoint yet, so no weights to inherit")
+    state = checkpoint.load(run.last)
+    weights = state.get("supernet")
+    if not isinstance(weights, dict) or not all(isinstance(tensor, Tensor) for tensor in weights.values()):
+        should = "should be a run of `fairdarts search` or `fairdarts supernet`"
+        raise UserError(f"{path}: its checkpoint has no weights of a supernet: {should}")
+    return weights, load_space(str(path / "space.yaml")), "search" if "alphas" in state else "supernet"
+
+
+def inherit(network: nn.Module, genotype: Genotype, space: Space, weights: Weights, place: str) -> list[str]:
+    """Puts a supernet's weights into the network of a genotype, in place; gives notes of what differs.
+
+    In evaluation the network computes what the supernet does under gates of 1 for the choices that take part in the
+    genotype and 0 for all others, or on the genotype's path. A layer that a genotype removes is as a gate of 1 for its
+    skip connection. `space` is the supernet's, and `place` what errors call it. Raises UserError, and leaves the
+    network as it was, where the genotype is of another space, or network and supernet differ in size or kind.
+    """
+    check_genotype(genotype, space, f"{place}: {genotype.name}")
+    names = _names(network, genotype, space, weights, place)
+    ours, found = network.state_dict(), {}
+    for key, there in names.items():
+        need = f"{key} of {genotype.name} needs {[*ours[key].shape]}"
+        tensor = _of_supernet(there, weights)
+        if tensor is None:
+            raise UserError(f"{place}: {there}: is not in the supernet of space {space.name}, but {need}")
+        found[key] = _of_fed_nodes(key, tensor, network)
+        theirs, own = [*found[key].shape], [*ours[key].shape]
+        if theirs != own:
+            raise UserError(f"{place}: {there}: shape {theirs}, but {need}: {_unlike(there, theirs, own, space)}")
+    network.load_state_dict(ours | found)
+    return _notes(network)
+
+
+def _names(network: nn.Module, genotype: Genotype, space: Space, weights: Weights, place: str) -> dict[str, str]:
+    """Our name of every tensor that a supernet has → the supernet's."""
+    keys = [key for key in network.state_dict() if not key.startswith("auxiliary.")]
+    if isinstance(space, CellSpace):
+        _check_cells(network, space, weights, place)
+        rows, columns = space.edges, space.candidates
+        places = [
+            [(rows.index((node, source)), columns.index(op)) for op, node, source in cell.edges]
+            for cell in network.cells
+        ]
+        return {key: _joined(_in_cells(key.split("."), places)) for key in keys}
+    by_path, path = any(key.startswith("stages.") for key in weights), ()
+    if by_path:
+        try:
+            path = path_of(genotype, space)
+        except UserError as error:
+            raise UserError(f"{place}: trains paths, but {error}") from None
+    if isinstance(space, ChainSpace):
+        _check_chain(network, place)
+        return {key: _joined(_in_chain(key.split("."), space.choices, by_path)) for key in keys}
+    return {key: _joined(_in_bench(key.split("."), path)) for key in keys}
+
+
+def _joined(words: list) -> str:
+    return ".".join(map(str, words))
+
+
+def _in_cells(ours: list[str], places: list[list[tuple[int, int]]]) -> list:
+    match ours:
+        case ["stem", "conv", *rest]:
+            return ["stem", *rest]
+        case ["cells", cell, "preprocess", number, *rest]:
+            return ["cells", cell, f"preprocess{number}", *rest]
+        case ["cells", cell, "ops", number, *rest]:
+            row, column = places[int(cell)][int(number)]
+            return ["cells", cell, "mixed", row, "candidates", column, *rest]
+    return ours
+
+
+def _in_chain(ours: list[str], choices: tuple[tuple[str, ...], ...], by_path: bool) -> list:
+    match ours:
+        case ["layers", layer, "choices", name, *rest]:
+            layers, column = "stages" if by_path else "layers", choices[int(layer)].index(name)
+            return [layers, layer, "candidates", column, *rest]
+        case ["head" | "classifier", *_] if by_path:
+            return ["tail", *ours]
+    return ours
+
+
+def _in_bench(ours: list[str], path: tuple[int, ...]) -> list:
+    match ours:
+        case ["stages", stage, "ops", point, *rest]:
+            return ["stages", stage, "candidates", point, path[int(point)], *rest]
+        case ["stages", stage, *rest]:
+            return ["stages", stage, "module", *rest]
+    return ours
+
+
+def _of_supernet(name: str, weights: Weights) -> Tensor | None:
+    """A tensor of the supernet; of a BatchNorm without weights, those that change nothing."""
+    norm, _, leaf = name.rpartition(".")
+    neutral = {"weight": torch.ones_like, "bias": torch.zeros_like}.get(leaf)
+    mean = weights.get(f"{norm}.running_mean")
+    return neutral(mean) if name not in weights and neutral and mean is not None else weights.get(name)
+
+
+def _of_fed_nodes(key: str, tensor: Tensor, network: nn.Module) -> Tensor:
+    """A weight that reads a cell's nodes, without the channels [:, C] of those that nothing feeds."""
+    if not isinstance(network, CellNetwork) or tensor.dim() < 2:
+        return tensor
+    match key.split("."):
+        case ["cells", cell, "preprocess", number, *_]:
+            source = int(cell) - 2 + int(number)
+        case ["classifier", _]:
+            source = len(network.cells) - 1
+        case _:
+            return tensor
+    if source < 0:  # it reads the stem
+        return tensor
+    concat = network.cells[source].concat
+    width = network.cells[source].channels // len(concat)
+    return torch.cat([tensor[:, (node - 2) * width : (node - 1) * width] for node in concat], dim=1)
+
+
+def _check_cells(network: CellNetwork, space: CellSpace, weights: Weights, place: str) -> None:
+    """Raises UserError where the network is built otherwise than the supernet."""
+    if not isinstance(network.stem, CifarStem):
+        raise UserError(f"{place}: has the stem of small images, so the network should be --network.size cifar")
+    cells = len({key.split(".")[1] for key in weights if key.startswith("cells.")})
+    theirs, own = (cells, len(weights.get("stem.0.weight", ()))), (len(network.cells), len(network.stem.conv[0].weight))
+    if theirs != own:
+        (cells, channels), (count, width) = ((number, stem // space.stem_multiplier) for number, stem in (theirs, own))
+        advice = f"should be --network.cells {cells} --network.channels {channels}"
+        has = f"has {cells} cells of {channels} channels, but the network {count} of {width}"
+        raise UserError(f"{place}: {has}: {advice}")
+
+
+def _check_chain(network: ChainNetwork, place: str) -> None:
+    """Raises UserError where the network has what no supernet has."""
+    parts = [*network.modules()]
+    if any(isinstance(part, SqueezeExcite) for part in parts):
+        raise UserError(f"{place}: has no squeeze-and-excitation, so the network should be --network.se_ratio 0")
+    if any(isinstance(part, nn.SiLU | nn.ReLU) for part in parts):
+        raise UserError(f"{place}: has ReLU6 throughout, so the network should be --network.activation relu6")
+
+
+def _unlike(name: str, theirs: list[int], own: list[int], space: Space) -> str:
+    """What the shapes of one tensor say of supernet and network."""
+    if name.startswith("stem.") and theirs[:1] + theirs[2:] == own[:1] + own[2:] and len(own) == 4:
+        return f"the supernet reads images of {theirs[1]} channels, the network of {own[1]}"
+    if ("classifier." in name or name.startswith("tail.4.")) and theirs[1:] == own[1:]:
+        return f"the supernet knows {theirs[0]} classes, the network {own[0]}"
+    return f"the supernet is of space {space.name}"
+
+
+def _notes(network: nn.Module) -> list[str]:
+    """What a network of cells has not of the supernet, and the supernet's."""
+    if not isinstance(network, CellNetwork):
+        return []
+    pools = sum("pool" in op for cell in network.cells for op, _, _ in cell.edges)
+    notes = []
+    if pools:
+        has = "has a BatchNorm behind each, which the network has not"
+        notes.append(f"{pools} poolings: the supernet {has}, so it computes something else until it is trained")
+    if network.auxiliary is not None:
+        notes.append("auxiliary head: the supernet has none, so it begins anew")
+    return notes

@@ -1,0 +1,150 @@
+"""What the training of a stand-alone network can be told: the settings of its recipe."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from fairdarts.config import Settings
+from fairdarts.data.settings import DataSettings
+from fairdarts.networks.blueprint import NetworkSettings
+from fairdarts.runtime.settings import Compute, RecipeSettings
+
+MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.accumulate", "compute.compile")
+"""What a resumed training may be told anew: where its images lie and how a step is computed, not what it computes"""
+
+
+class SgdSettings(Settings):
+    """SGD with momentum."""
+
+    kind: Literal["sgd"]
+    """sgd | rmsprop"""
+    lr: float = Field(gt=0)
+    """learning rate that the schedule begins at"""
+    momentum: float = Field(ge=0, lt=1)
+    """momentum"""
+    nesterov: bool = False
+    """Nesterov's momentum"""
+    weight_decay: float = Field(ge=0)
+    """weight decay"""
+    decay_all: bool = True
+    """whether it holds for BatchNorm and biases, too"""
+    clip: float | None = Field(default=None, gt=0)
+    """largest norm of the gradient; null for no clipping"""
+
+
+class RmspropSettings(Settings):
+    """RMSprop with momentum."""
+
+    kind: Literal["rmsprop"]
+    """sgd | rmsprop"""
+    lr: float = Field(gt=0)
+    """learning rate that the schedule begins at"""
+    momentum: float = Field(ge=0, lt=1)
+    """momentum"""
+    alpha: float = Field(ge=0, lt=1)
+    """decay of the mean of squared gradients"""
+    eps: float = Field(gt=0)
+    """what is added to its root"""
+    weight_decay: float = Field(ge=0)
+    """weight decay"""
+    decay_all: bool = True
+    """whether it holds for BatchNorm and biases, too"""
+    clip: float | None = Field(default=None, gt=0)
+    """largest norm of the gradient; null for no clipping"""
+
+
+OptimizerSettings = Annotated[SgdSettings | RmspropSettings, Field(discriminator="kind")]
+
+
+class _Schedule(Settings):
+    warmup_epochs: float = Field(default=0.0, ge=0)
+    """epochs, or a part of one, over which the learning rate rises to lr; they belong to the training's epochs"""
+
+
+class _Falling(_Schedule):
+    lr_min: float = Field(default=0.0, ge=0)
+    """learning rate at the end"""
+    unit: Literal["epoch", "step"] = "step"
+    """how often the learning rate changes"""
+
+
+class CosineSettings(_Falling):
+    """Half a cosine."""
+
+    kind: Literal["cosine"]
+    """cosine | linear | exponential"""
+
+
+class LinearSettings(_Falling):
+    """A straight line."""
+
+    kind: Literal["linear"]
+    """cosine | linear | exponential"""
+
+
+class ExponentialSettings(_Schedule):
+    """Multiplied by a factor every so many epochs."""
+
+    kind: Literal["exponential"]
+    """cosine | linear | exponential"""
+    factor: float = Field(gt=0, lt=1)
+    """what the learning rate is multiplied with"""
+    every: float = Field(gt=0)
+    """epochs between two such steps, counted from the first epoch on"""
+
+
+ScheduleSettings = Annotated[CosineSettings | LinearSettings | ExponentialSettings, Field(discriminator="kind")]
+
+
+class LossSettings(Settings):
+    """What is minimized."""
+
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """share of a label that is spread over all classes"""
+    auxiliary: float = Field(default=0.0, ge=0)
+    """weight of the auxiliary head's loss in a network of cells; 0 for no such head"""
+
+
+class TrainCompute(Compute):
+    """How a step is computed: what it costs, not what it means."""
+
+    compile: Literal["none", "default", "reduce-overhead", "max-autotune"] = "none"
+    """torch.compile of every cell or layer on CUDA: its mode; reduce-overhead runs them as CUDA graphs"""
+
+
+class TrainSettings(RecipeSettings):
+    """A complete training of a network. Shipped recipes and a run's settings.yaml are files of this form."""
+
+    epochs: int = Field(ge=1)
+    """passes over the training images"""
+    save_minutes: float = Field(default=10.0, ge=0)
+    """minutes between checkpoints within an epoch; one is written after every epoch anyway"""
+    data: DataSettings
+    """the images"""
+    network: NetworkSettings = NetworkSettings()
+    """how the genotype's network is built"""
+    batch_norm_momentum: float = Field(default=0.1, gt=0, le=1)
+    """weight of a batch in BatchNorm's running statistics"""
+    drop_path: float = Field(default=0.0, ge=0, lt=1)
+    """probability of drop path in a network of cells at the end, to which it rises linearly from 0, epoch by epoch"""
+    optimizer: OptimizerSettings
+    """what updates the weights"""
+    schedule: ScheduleSettings
+    """the learning rate over the epochs"""
+    loss: LossSettings = LossSettings()
+    """what is minimized"""
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    """decay of the exponential moving average of weights and BatchNorm statistics that is judged; null for none"""
+    compute: TrainCompute = TrainCompute()
+    """precision, layout, memory, compilation"""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.schedule.warmup_epochs > self.epochs:
+            warmup = f"schedule.warmup_epochs {self.schedule.warmup_epochs}"
+            raise ValueError(f"{warmup}: should be at most the {self.epochs} epochs")
+        if (lr_min := getattr(self.schedule, "lr_min", 0)) > self.optimizer.lr:
+            raise ValueError(f"schedule.lr_min {lr_min}: should be at most optimizer.lr {self.optimizer.lr}")
+        if getattr(self.optimizer, "nesterov", False) and not self.optimizer.momentum:
+            raise ValueError("optimizer.nesterov: needs a momentum above 0")
+        return self

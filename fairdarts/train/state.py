@@ -1,0 +1,95 @@
+"""What a training leaves in its checkpoints, and how the rest of it goes on from them."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from fairdarts.config import UserError
+from fairdarts.data.judging import Images
+from fairdarts.networks.blueprint import Blueprint
+from fairdarts.runtime import checkpoint, distributed
+from fairdarts.runtime.checkpoint import BadState
+from fairdarts.runtime.position import Position, check_identity
+from fairdarts.runtime.run import Run, versions
+from fairdarts.train.setup import Trainee
+
+
+@dataclass
+class Best:
+    """The best epoch so far."""
+
+    epoch: int = 0
+    """0: none has been judged"""
+    top1: float = -1.0
+    """share of the images right that it was judged by"""
+
+
+def model_of(trainee: Trainee, blueprint: Blueprint, record: dict[str, Any], chooses: Images | None) -> dict[str, Any]:
+    """A model that can be used: blueprint, weights, and what they are, as of a record of metrics.jsonl, whose `valid_…`
+    are of the images that choose the best epoch."""
+    settings = trainee.settings
+    about = {
+        "recipe": settings.name,
+        "source": settings.source,
+        "deviations": list(settings.deviations),
+        "seed": settings.seed,
+        "epochs": settings.epochs,
+        "epoch": record.get("epoch", 0),
+        "judged_on": chooses.name if chooses else None,
+        "metrics": {key: value for key, value in record.items() if key.startswith(("train_", "valid_", "test_"))},
+        "versions": versions(),
+    }
+    return {
+        "blueprint": blueprint.model_dump_json(by_alias=True),
+        "about": json.dumps(about),
+        "network": trainee.network.state_dict(),
+        "ema": trainee.average.network.state_dict() if trainee.average else None,
+    }
+
+
+def state_of(trainee: Trainee, identity: dict[str, str], sums: Tensor, at: Position, best: Best) -> dict[str, Any]:
+    """All that the rest of a training depends on besides its model; the loader needs no more than the position."""
+    return {
+        "identity": identity,
+        **at.state(),
+        "sums": sums,
+        "best": [best.epoch, best.top1],
+        "optimizer": trainee.optimizer.state_dict(),
+        "averaged": trainee.average.updates if trainee.average else 0,
+    }
+
+
+def restored(trainee: Trainee, identity: dict[str, str], sums: Tensor, at: Position, best: Best, run: Run) -> None:
+    """Puts the last checkpoint of a run back, in place.
+
+    The first process reads, and all get what it read. Raises BadState where the state is that of another training, or
+    is not whole, or records are missing or damaged.
+    """
+    reads = distributed.rank() == 0
+    with distributed.together():
+        state = checkpoint.load(run.last) if reads else None
+    state = distributed.shared_state(state)
+    with distributed.together():
+        check_identity(state, identity, run)
+        try:
+            trainee.network.load_state_dict(state["network"])
+            trainee.optimizer.load_state_dict(state["optimizer"])
+            if trainee.average:
+                trainee.average.network.load_state_dict(state["ema"])
+                trainee.average.updates = int(state["averaged"])
+            sums.copy_(state["sums"])
+            best.epoch, best.top1 = int(state["best"][0]), float(state["best"][1])
+            at.restore(state)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError):
+            raise BadState(f"{run.last}: does not fit the run's settings.yaml, space.yaml and genotype") from None
+        if reads:
+            try:
+                run.forget_after(at.epoch)
+                epochs = [record["epoch"] for record in run.records()]
+            except UserError as error:
+                raise BadState(str(error)) from None
+            if epochs != list(range(1, at.epoch + 1)):
+                then = f"should hold the records of epochs 1 to {at.epoch}, as the checkpoint is of then"
+                raise BadState(f"{run.metrics}: {then}")

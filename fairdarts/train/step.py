@@ -1,0 +1,51 @@
+"""A step of training: forward and backward over a batch, one update, one move of the average."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fairdarts.runtime import distributed
+from fairdarts.runtime.device import autocast
+from fairdarts.train.settings import LossSettings
+from fairdarts.train.setup import Trainee
+
+SUMS = ("train_loss", "train_accuracy")
+"""what a step gives"""
+
+
+def loss_of(output: Tensor | tuple[Tensor, Tensor], labels: Tensor, settings: LossSettings) -> tuple[Tensor, Tensor]:
+    """(what is minimized, logits [B, classes]) of a network's output, which may hold auxiliary logits."""
+    logits, auxiliary = output if isinstance(output, tuple) else (output, None)
+    loss = F.cross_entropy(logits.float(), labels, label_smoothing=settings.label_smoothing)
+    if auxiliary is not None:
+        own = F.cross_entropy(auxiliary.float(), labels, label_smoothing=settings.label_smoothing)
+        loss = loss + settings.auxiliary * own
+    return loss, logits
+
+
+def train_step(trainee: Trainee, batch: tuple[Tensor, Tensor]) -> Tensor:
+    """Updates the weights by a batch, of which this process has its share; gives SUMS, the mean over the processes."""
+    settings, parts = trainee.settings, trainee.settings.compute.accumulate
+    images, labels = batch
+    seen = torch.zeros(len(SUMS), device=images.device)
+    trainee.optimizer.zero_grad(set_to_none=True)
+    for number, (x, y) in enumerate(zip(images.chunk(parts), labels.chunk(parts), strict=True), start=1):
+        with _unsynchronized(trainee.forward) if number < parts else nullcontext():
+            with autocast(images.device, settings.compute.precision):
+                output = trainee.forward(x)
+            loss, logits = loss_of(output, y, settings.loss)
+            (loss / parts).backward()
+        seen += torch.stack([loss.detach(), (logits.detach().argmax(1) == y).float().mean()]) / parts
+    if settings.optimizer.clip:
+        nn.utils.clip_grad_norm_(trainee.network.parameters(), settings.optimizer.clip, foreach=True)
+    trainee.optimizer.step()
+    if trainee.average:
+        trainee.average.update(trainee.network)
+    distributed.average_([seen])
+    return seen
+
+
+def _unsynchronized(forward: nn.Module) -> AbstractContextManager:
+    return getattr(forward, "no_sync", nullcontext)()  # only DistributedDataParallel has it, and it may be compiled

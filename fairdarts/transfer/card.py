@@ -1,0 +1,122 @@
+"""The model card: what a model's file is, in Markdown, for those who find it."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from fairdarts.cost.count import count
+from fairdarts.genotype import to_yaml
+from fairdarts.networks.published import Model
+
+SPELT_OUT = 20  # of more classes only the first are named
+SHARES = ("top1", "top5", "accuracy")
+"""what numbers from 0 to 1 are called that people read as percent"""
+WEIGHTS = {"ema": "the moving average of the training's weights", "raw": "the training's own, not their average"}
+
+
+def card(model: Model, file: str) -> str:
+    """The card of a model that is written to `file`, a .safetensors file beside it."""
+    blueprint, about = model.blueprint, model.about
+    genotype, space = blueprint.genotype, blueprint.space
+    channels, size = len(blueprint.mean), blueprint.image
+    cost = count(model.network, channels, size)
+    facts = [
+        ("Parameters", f"{cost.params:,}"),
+        ("Multiply-adds", f"{cost.madds / 1e6:,.1f} M for an image"),
+        ("Images", f"{channels}×{size}×{size}, values from 0 to 1, normalized: (x − mean) / std"),
+        ("Mean", _numbers(blueprint.mean)),
+        ("Std", _numbers(blueprint.std)),
+        ("Classes", _classes(blueprint.classes)),
+    ]
+    network = blueprint.network.model_dump(exclude_defaults=True)
+    if network:
+        facts.append(("Network", _text(network)))
+    lines = [
+        f"# {file.removesuffix('.safetensors')}",
+        "",
+        f"A classifier of images: the network of the genotype `{genotype.name}` from the search space `{space.name}`.",
+        f"The genotype's source: {genotype.source}",
+        "",
+        *_warning(about),
+        "```python",
+        "import fairdarts, torch",
+        f"network = fairdarts.load({json.dumps(file)})",
+        f"logits = network(torch.zeros(1, {channels}, {size}, {size}))  # [batch, {len(blueprint.classes)}]",
+        "```",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| {key} | {_cell(value)} |" for key, value in facts),
+        "",
+        *_training(about),
+        "## Genotype",
+        "",
+        "```yaml",
+        to_yaml(genotype).rstrip(),
+        "```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _warning(about: dict[str, Any]) -> tuple[str, ...]:
+    if about.get("weights") != "random":
+        return ()
+    return ("**Its weights are random**: it tells what the network costs, and recognizes nothing.", "")
+
+
+def _training(about: dict[str, Any]) -> Iterator[str]:
+    """The section of what is known of the weights; none where nothing is."""
+    about = {key: value for key, value in about.items() if value not in (None, "", [], {})}
+    if about.get("weights") == "random" or not about:
+        return
+    yield from ("## Weights", "")
+    if about.get("weights") in WEIGHTS:
+        about["weights"] = WEIGHTS[about["weights"]]
+    for key, value in about.items():
+        if key == "results":
+            yield f"- results: {_line(_result(value))}"
+        elif key == "deviations" and isinstance(value, list):
+            yield from ("- deviations:", *(f"  - {_line(item)}" for item in value))
+        else:
+            yield f"- {key}: {_line(_text(value))}"
+    yield ""
+
+
+def _result(found: Any) -> str:
+    """What a finished training says of itself."""
+    try:
+        text = "top-1 {top1:.2%}, top-5 {top5:.2%} of {images:,} {on} images, loss {loss:.4g}".format(**found)
+        chosen = "these very" if found["best_by"] == found["on"] else found["best_by"]
+        return f"{text}; epoch {found['epoch']}, chosen by {chosen} images"
+    except (KeyError, TypeError, ValueError):  # somebody else wrote it
+        return _text(found)
+
+
+def _text(value: Any, key: str = "") -> str:
+    """A value of JSON as people read it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_text(item, name)}" for name, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_text, value))
+    if isinstance(value, float):
+        return f"{value:.2%}" if key.endswith(SHARES) else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) and key == "images" else str(value)
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
+
+
+def _classes(names: tuple[str, ...]) -> str:
+    if len(names) <= SPELT_OUT:
+        return f"{len(names)}: {', '.join(names)}"
+    return f"{len(names)}: {', '.join(names[:3])}, … {names[-1]}; all of them are in the file's metadata"
+
+
+def _line(text: Any) -> str:
+    return " ".join(str(text).split())
+
+
+def _cell(text: str) -> str:
+    return _line(text).replace("|", "\\|")

@@ -1,0 +1,69 @@
+"""A model as an ONNX file, for onnxruntime, TensorRT, browsers and phones."""
+
+import json
+import warnings
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from fairdarts.config import UserError
+from fairdarts.networks.published import Model
+
+NEEDS = ("onnx", "onnxruntime", "onnxscript")
+
+
+def check_installed() -> None:
+    """Raises UserError with the install line where a package is missing."""
+    if missing := [name for name in NEEDS if find_spec(name) is None]:
+        raise UserError(f"onnx: needs {', '.join(missing)}: pip install 'fairdarts[export]'")
+
+
+def write_onnx(path: Path, model: Model) -> None:
+    """One ONNX file: `image` [batch, C, H, W], normalized → `logits` [batch, classes], for any batch.
+
+    Its metadata hold classes, mean, std and about as JSON, and under `fairdarts` the blueprint of the network.
+    """
+    import onnx
+
+    images = torch.zeros(2, *image_shape(model))  # a batch of one would be taken for a constant
+    with warnings.catch_warnings(action="ignore"), torch.no_grad():
+        program = torch.onnx.export(
+            model.network,
+            (images,),
+            input_names=["image"],
+            output_names=["logits"],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    blueprint = model.blueprint
+    proto = program.model_proto
+    facts = {"classes": blueprint.classes, "mean": blueprint.mean, "std": blueprint.std, "about": model.about}
+    texts = {key: json.dumps(value, ensure_ascii=False) for key, value in facts.items()}
+    onnx.helper.set_model_props(proto, {"fairdarts": blueprint.model_dump_json(by_alias=True), **texts})
+    for node in proto.graph.node:  # they tell where on this machine the code lies that they stem from
+        del node.metadata_props[:]
+    onnx.checker.check_model(proto, full_check=True)
+    onnx.save(proto, path)
+
+
+def open_onnx(path: Path) -> Callable[[Tensor], Tensor]:
+    """What runs an ONNX file with onnxruntime, on the CPU and as many threads as torch."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3  # errors
+    # Threads that wait for the next image by spinning would take the time of whatever runs by turns with them.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return lambda images: torch.from_numpy(session.run(["logits"], {"image": images.numpy()})[0])
+
+
+def image_shape(model: Model) -> tuple[int, int, int]:
+    """Channels, height and width of a model's images."""
+    return len(model.blueprint.mean), model.blueprint.image, model.blueprint.image

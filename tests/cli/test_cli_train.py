@@ -1,0 +1,154 @@
+"""`fairdarts train` and `fairdarts evaluate`: from a genotype to a judged network, stopped and resumed."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from fairdarts.cli import main
+from fairdarts.cli.progress import RunProgress
+from fairdarts.runtime import checkpoint
+
+RECIPE = {
+    "name": "tiny",
+    "source": "tests",
+    "device": "cpu",
+    "epochs": 2,
+    "data": {
+        "kind": "fake",
+        "images": 64,
+        "image_size": 8,
+        "batch_size": 8,
+        "train_portion": 0.5,
+        "cutout": 0,
+        "workers": 0,
+    },
+    "network": {"cells": 3, "channels": 2},
+    "optimizer": {"kind": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 3e-4},
+    "schedule": {"kind": "cosine"},
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a recipe, and a training by it."""
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(RECIPE))
+    assert main(["train", "fairdarts-a", "--config", str(folder / "tiny.yaml"), "--out", str(folder / "run")]) == 0
+    return folder
+
+
+@pytest.fixture
+def user(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(place)
+    return place
+
+
+def fails(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    capsys.readouterr()
+    assert main(list(words)) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    return err.splitlines()[-1]
+
+
+def test_a_run_holds_all_that_it_came_to(user: Path):
+    files = {path.relative_to("run").as_posix() for path in Path("run").rglob("*") if path.is_file()}
+    assert {
+        "settings.yaml",
+        "space.yaml",
+        "versions.json",
+        "metrics.jsonl",
+        "results.json",
+        "genotypes/final.yaml",
+        "checkpoints/last.pt",
+        "checkpoints/best.pt",
+        "figures/training.svg",
+        "figures/training.png",
+    } <= files
+    assert any(name.startswith("tensorboard/") for name in files)
+
+
+def test_a_training_that_was_stopped_goes_on_to_the_same_bits(user: Path, monkeypatch, capsys):
+    def step(_: object, epoch: int, step: int, *__: object) -> None:
+        if (epoch, step) == (2, 3):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunProgress, "step", step)
+        words = ["train", "fairdarts-a", "--config", "tiny.yaml", "--out", "stopped"]
+        assert main(words) == 128 + signal.SIGTERM
+    assert "train --resume stopped" in capsys.readouterr().err
+    assert main(["train", "--resume", "stopped"]) == 0
+    whole, stopped = (checkpoint.load(Path(name) / "checkpoints" / "last.pt") for name in ("run", "stopped"))
+    assert all(torch.equal(value, stopped["network"][key]) for key, value in whole["network"].items())
+    assert Path("run/results.json").read_text() == Path("stopped/results.json").read_text()
+    capsys.readouterr()
+    assert main(["train", "--resume", "stopped"]) == 0
+    said = capsys.readouterr().err
+    assert "already finished" in said
+    assert "top-1" in said
+
+
+def test_an_evaluation_says_what_the_training_said(user: Path, capsys):
+    assert main(["evaluate", "run", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    results = json.loads(Path("run/results.json").read_text())
+    assert found["top1"] == results["best"]["top1"]
+    assert (found["on"], found["images"]) == ("held-out", results["images"])
+    assert list(found["by_class"]) == list("0123456789")
+    right = sum(found["confusion"][row][row] for row in range(10))
+    assert right / found["images"] == pytest.approx(found["top1"])
+    assert Path("run/figures/confusion.png").is_file()
+
+
+def test_an_evaluation_reads_well(user: Path, capsys):
+    assert main(["evaluate", "run/checkpoints/last.pt", "--split", "train", "--out", "figures"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "network    fairdarts-a, epoch 2"
+    assert lines[1] == "images     64 training images of 10 classes"
+    assert lines[2].startswith("accuracy   top-1 ")
+    shares = [float(line.split()[2].rstrip("%")) for line in lines[5:]]
+    assert shares == sorted(shares)  # the worst first
+    assert len(shares) == 10
+
+
+def test_weights_of_a_model_are_a_beginning(user: Path, capsys):
+    words = ["--config", "tiny.yaml", "--epochs", "1", "--out", "finetuned", "--optimizer.lr", "1e-9"]
+    assert main(["train", "fairdarts-a", "--init-from", "run", *words]) == 0
+    assert "fresh" not in capsys.readouterr().err
+    run, finetuned = (
+        checkpoint.load(Path(name)) for name in ("run/checkpoints/best.pt", "finetuned/checkpoints/last.pt")
+    )
+    key = "cells.2.preprocess.0.conv_1.weight"
+    torch.testing.assert_close(finetuned["network"][key], run["network"][key], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train"], "train: the first word should be a GENOTYPE, or --resume a RUN"),
+        (["train", "fairdart-a"], "did you mean 'fairdarts-a'?"),
+        (["train", "fairdarts-a", "--config", "fairnas-macro"], "is a recipe of `fairdarts supernet`"),
+        (["train", "fairdarts-a", "--config", "tiny.yaml", "--out", "run"], "run: already exists; continue it with"),
+        (["train", "fairdarts-a", "--resume", "run"], "takes its genotype, settings and place from the run"),
+        (["train", "--resume", "run", "--epochs", "9"], "epochs: 2, but the command line says 9"),
+        (["train", "fairdarts-a", "--config", "tiny.yaml", "--optimizer.lrr", "1"], "did you mean 'lr'?"),
+        (["train", "fairnas-a", "--config", "tiny.yaml"], "network.cells: 3: is for cells"),
+        (["train", "fairdarts-b", "--config", "tiny.yaml", "--init-from", "run"], "is it another genotype or size?"),
+        (["search", "--resume", "run"], "is a run of `fairdarts train`, which resumes it"),
+        (["evaluate"], "evaluate: the first word should be a MODEL"),
+        (["evaluate", "nowhere"], "nowhere"),
+        (["evaluate", "run", "--split", "test"], "data: there are no test images"),
+        (["evaluate", "run", "--data.kind", "digits"], "is for images of 3 channels, but these have 1"),
+        (["evaluate", "run", "--data.train_portion", "1.0"], "there are neither test nor held-out images"),
+    ],
+    ids=lambda value: " ".join(value)[:50] if isinstance(value, list) else "",
+)
+def test_a_mistake_is_named_and_nothing_is_lost(user: Path, capsys, words: list[str], message: str):
+    assert message in fails(capsys, *words)
+    assert Path("run/results.json").is_file()

@@ -1,0 +1,82 @@
+"""What tests of whole trainings share: a tiny one, who watches it, and whether two are the same."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from runs import metrics, same
+
+from fairdarts.config import check
+from fairdarts.data.sources import open_source
+from fairdarts.networks.zoo import load_genotype
+from fairdarts.runtime import checkpoint
+from fairdarts.runtime.run import Run, create, open_run
+from fairdarts.runtime.stop import Stop
+from fairdarts.train.loop import train
+from fairdarts.train.settings import TrainSettings
+
+STEPS_AN_EPOCH, EPOCHS = 3, 3
+TINY = {
+    "name": "tiny",
+    "source": "tests",
+    "device": "cpu",
+    "epochs": EPOCHS,
+    "data": {
+        "kind": "fake",
+        "images": 24,
+        "image_size": 8,
+        "classes": 3,
+        "batch_size": 4,
+        "train_portion": 0.5,
+        "cutout": 2,
+        "workers": 0,
+    },
+    "network": {"cells": 3, "channels": 2},
+    "drop_path": 0.4,
+    "optimizer": {"kind": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 3e-4, "clip": 5},
+    "schedule": {"kind": "cosine", "unit": "epoch"},
+}
+
+
+class Watch:
+    """Asks for a stop after a step (counted from 1 over the whole training), or after an epoch; else only looks on."""
+
+    def __init__(self, step: int | None = None, epoch: int | None = None):
+        self.stop, self.at_step, self.at_epoch = Stop(), step, epoch
+        self.records: list[dict] = []
+
+    def step(self, epoch: int, step: int, steps: int, sums: torch.Tensor) -> None:
+        if (epoch - 1) * steps + step == self.at_step:
+            self.stop.signal = 15
+
+    def epoch(self, record: dict) -> None:
+        self.records.append(record)
+        if record["epoch"] == self.at_epoch:
+            self.stop.signal = 15
+
+
+def settings_of(**overrides: Any) -> TrainSettings:
+    """The tiny training under changed settings, as dotted keys."""
+    return check(TrainSettings, TINY, "tiny.yaml", {key.replace("__", "."): str(v) for key, v in overrides.items()})
+
+
+def trained(
+    path: Path, watch: Watch | None = None, resume: bool = False, genotype: str = "fairdarts-a", **overrides: Any
+) -> dict[str, Any]:
+    """Trains into a run directory, or goes on with it; gives the results."""
+    settings, watch = settings_of(**overrides), watch or Watch()
+    architecture, space = load_genotype(genotype)
+    run = open_run(path) if resume else create(path, settings, space)
+    return train(settings, architecture, space, open_source(settings.data), run, watch, watch.stop, resume)
+
+
+def assert_same_training(one: Path, other: Path) -> None:
+    assert metrics(one) == metrics(other)
+    for name in ("last.pt", "best.pt"):
+        states = [checkpoint.load(run / "checkpoints" / name) for run in (one, other)]
+        about = [state.pop("about") for state in states]
+        assert same(*states), name
+        assert about[0] == about[1]
+    results = [(run / "results.json").read_text() for run in (one, other)]
+    assert results[0] == results[1]
+    assert Run(one).records()

@@ -1,0 +1,38 @@
+"""A tiny training in all processes that torchrun starts.
+
+python shared_training.py FOLDER     trains into FOLDER/whole; stops FOLDER/stopped after step 5, and resumes it
+"""
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+from networks import Watch, settings_of
+
+from fairdarts.data.sources import open_source
+from fairdarts.networks.zoo import load_genotype
+from fairdarts.runtime import distributed
+from fairdarts.runtime.run import Run, create
+from fairdarts.runtime.stop import Interrupted
+from fairdarts.train.loop import train
+
+
+def main(folder: Path) -> None:
+    """The trainings, whose run directories the first process makes."""
+    torch.set_num_threads(1)
+    settings, (genotype, space) = settings_of(drop_path=0, ema=0.9), load_genotype("fairdarts-a")
+    with distributed.joined():
+        for name, stops in (("whole", (None,)), ("stopped", (5, None))):
+            if distributed.rank() == 0:
+                create(folder / name, settings, space)
+            distributed.agree(None)  # the others wait for the directory
+            for number, step in enumerate(stops):
+                watch = Watch(step=step)
+                source, run = open_source(settings.data), Run(folder / name)
+                with suppress(Interrupted):
+                    train(settings, genotype, space, source, run, watch, watch.stop, resume=number > 0)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,256 @@
+"""Weights of a supernet in a stand-alone network: it computes what the supernet does on the same choices."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from one_shot import BENCH, CHAIN, IRREGULAR, every_path, supernet_of
+from torch import Tensor, nn
+
+from fairdarts.config import UserError, dump_yaml
+from fairdarts.genotype import CellGenotype, ChainGenotype, live
+from fairdarts.networks.blueprint import NetworkSettings, build
+from fairdarts.runtime import checkpoint
+from fairdarts.spaces.paths import genotype_of
+from fairdarts.spaces.space import Space, load_space
+from fairdarts.supernet.cell import CellSupernet
+from fairdarts.supernet.chain import ChainSupernet
+from fairdarts.supernet.path import subnet
+from fairdarts.supernet.supernet import make_supernet
+from fairdarts.train.inherit import inherit, weights_of
+
+S1 = load_space("s1")
+SMALL = NetworkSettings(cells=4, channels=4)
+
+
+def cells(normal: list, reduce: list) -> CellGenotype:
+    return CellGenotype(schema=1, name="found", space="s1", source="tests", normal=normal, reduce=reduce)
+
+
+WHOLE = cells(
+    [("sep_conv_3x3", 2, 0), ("skip_connect", 3, 1), ("dil_conv_5x5", 4, 2), ("sep_conv_5x5", 5, 4)],
+    [("skip_connect", 2, 0), ("dil_conv_3x3", 3, 1), ("skip_connect", 4, 3), ("sep_conv_3x3", 5, 1)],
+)
+SPARSE = cells(  # nodes that nothing feeds, an operation that reads one, an input unread, an edge of two operations
+    [("sep_conv_3x3", 3, 0), ("dil_conv_3x3", 3, 0), ("sep_conv_5x5", 4, 2), ("skip_connect", 5, 3)],
+    [("skip_connect", 3, 1), ("sep_conv_3x3", 3, 0), ("dil_conv_5x5", 5, 3)],
+)
+
+
+def gates_of(genotype: CellGenotype | ChainGenotype, space: Space) -> dict[str, Tensor]:
+    """1 for what takes part in a genotype, 0 for all else, as for what reads a node that nothing feeds."""
+    gates = {part: torch.zeros(space.shape, dtype=torch.float64) for part in space.parts}
+    if isinstance(genotype, ChainGenotype):
+        chosen = [("layers", row, name) for row, names in enumerate(genotype.layers) for name in names]
+    else:
+        edges = [(part, *edge) for part in space.parts for edge in live(getattr(genotype, part))[0]]
+        chosen = [(part, space.edges.index((node, source)), name) for part, name, node, source in edges]
+    for part, row, name in chosen:
+        gates[part][row, space.candidates.index(name)] = 1
+    return gates
+
+
+def with_statistics(supernet: nn.Module) -> nn.Module:
+    """In float64, in evaluation, with BatchNorms that matter."""
+    torch.manual_seed(0)
+    for norm in supernet.double().modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            nn.init.normal_(norm.running_mean, 0, 0.1)
+            nn.init.uniform_(norm.running_var, 0.05, 0.2)
+            if norm.affine:
+                nn.init.normal_(norm.weight, 1, 0.2)
+                nn.init.normal_(norm.bias, 0, 0.3)
+    return supernet.eval()
+
+
+def searched(space: Space = S1) -> CellSupernet | ChainSupernet:
+    sizes = (4, 4) if space is S1 else (None, None)
+    return with_statistics(make_supernet(space, *sizes, 3, 3, "none"))
+
+
+def network_of(genotype: Any, space: Space, network: NetworkSettings | None = None, **options: Any) -> nn.Module:
+    settings = network or (SMALL if space is S1 else NetworkSettings())
+    return build(genotype, space, settings, **({"classes": 3} | options)).double().eval()
+
+
+IMAGES = torch.randn(2, 3, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+def assert_same(found: Tensor, expected: Tensor) -> None:
+    assert expected.std() > 1e-4
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("genotype", [WHOLE, SPARSE], ids=["whole", "sparse"])
+def test_cells_compute_what_the_supernet_does(genotype: CellGenotype):
+    supernet, network = searched(), network_of(genotype, S1)
+    assert inherit(network, genotype, S1, supernet.state_dict(), "run") == []
+    assert_same(network(IMAGES), supernet(IMAGES, gates_of(genotype, S1)))
+
+
+def test_what_cannot_be_inherited_is_noted_and_all_else_is():
+    genotype = cells([*WHOLE.normal, ("max_pool_3x3", 5, 0)], [*WHOLE.reduce, ("avg_pool_3x3", 5, 0)])
+    supernet, network = searched(), network_of(genotype, S1, auxiliary=True)
+    before = {key: value.clone() for key, value in network.auxiliary.state_dict().items()}
+    pools, head = inherit(network, genotype, S1, supernet.state_dict(), "run")
+    assert pools.startswith("4 poolings: the supernet has a BatchNorm behind each, which the network has not")
+    assert head.startswith("auxiliary head: ")
+    assert all(torch.equal(value, before[key]) for key, value in network.auxiliary.state_dict().items())
+    for module in supernet.modules():  # without the poolings' BatchNorms both are the same again
+        if isinstance(module, nn.Sequential) and isinstance(module[0], nn.MaxPool2d | nn.AvgPool2d):
+            module[1].running_mean.zero_()
+            module[1].running_var.fill_(1 - module[1].eps)
+    assert_same(network(IMAGES), supernet(IMAGES, gates_of(genotype, S1)))
+
+
+def chain(*layers: tuple[str, ...]) -> ChainGenotype:
+    return ChainGenotype(schema=1, name="three", space="tiny", source="tests", layers=layers)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [("MBE2K3",), ("skip_connect", "E1K5"), ("skip_connect",), ("MBE2K3", "E1K5")],
+        [("skip_connect",), ("MBE2K3", "E1K5", "skip_connect"), ("E1K5",), ("MBE2K3",)],
+    ],
+)
+def test_layers_compute_what_the_supernet_of_gates_does(layers: list):
+    genotype = chain(*layers)
+    supernet, network = searched(CHAIN), network_of(genotype, CHAIN)
+    assert inherit(network, genotype, CHAIN, supernet.state_dict(), "run") == []
+    assert_same(network(IMAGES), supernet(IMAGES, gates_of(genotype, CHAIN)))
+
+
+def test_a_removed_layer_is_a_skip_connection():
+    genotype = chain(("MBE2K3",), (), ("E1K5",), ("MBE2K3",))
+    skipped = chain(("MBE2K3",), ("skip_connect",), ("E1K5",), ("MBE2K3",))
+    supernet, network = searched(CHAIN), network_of(genotype, CHAIN)
+    inherit(network, genotype, CHAIN, supernet.state_dict(), "run")
+    assert_same(network(IMAGES), supernet(IMAGES, gates_of(skipped, CHAIN)))
+
+
+@pytest.mark.parametrize("space", [CHAIN, IRREGULAR, BENCH], ids=["chain", "irregular", "bench"])
+def test_a_path_computes_what_it_does_in_the_supernet(space: Space):
+    supernet = supernet_of(space).eval()
+    paths = every_path(space)
+    for path in paths[5 :: len(paths) // 7]:
+        genotype = genotype_of(path, space, "found", "tests")
+        network = network_of(genotype, space)
+        assert inherit(network, genotype, space, supernet.state_dict(), "run") == []
+        torch.testing.assert_close(network(IMAGES), supernet(IMAGES, subnet(path)), rtol=1e-9, atol=1e-9)
+
+
+def refusal(network: nn.Module, genotype: Any, space: Space, supernet: nn.Module) -> str:
+    """The error of an inheritance, which leaves the network as it was."""
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    with pytest.raises(UserError) as error:
+        inherit(network, genotype, space, supernet.state_dict(), "runs/a")
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+    text = str(error.value)
+    assert text.startswith("runs/a: ")
+    assert "\n" not in text
+    return text.removeprefix("runs/a: ")
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "message"),
+    [
+        (
+            {"cells": 5, "channels": 8},
+            {},
+            "has 4 cells of 4 channels, but the network 5 of 8: should be --network.cells 4 --network.channels 4",
+        ),
+        ({"size": "imagenet"}, {}, "has the stem of small images, so the network should be --network.size cifar"),
+        (
+            {},
+            {"classes": 7},
+            "classifier.weight: shape [3, 64], but classifier.weight of found needs [7, 64]: "
+            "the supernet knows 3 classes, the network 7",
+        ),
+        (
+            {},
+            {"in_channels": 1},
+            "stem.0.weight: shape [12, 3, 3, 3], but stem.conv.0.weight of found needs [12, 1, 3, 3]: "
+            "the supernet reads images of 3 channels, the network of 1",
+        ),
+    ],
+)
+def test_cells_of_another_size_are_named(settings: dict, options: dict, message: str):
+    network = network_of(WHOLE, S1, NetworkSettings(**({"cells": 4, "channels": 4} | settings)), **options)
+    assert refusal(network, WHOLE, S1, searched()) == message
+
+
+def test_operations_that_the_space_lacks_are_named():
+    small = S1.model_copy(update={"candidates": ("skip_connect", "dil_conv_3x3"), "name": "small"})
+    text = refusal(network_of(WHOLE, S1), WHOLE, small, searched())
+    assert text.startswith("found: normal[0]: 'sep_conv_3x3' is not an operation of space small")
+    assert refusal(network_of(WHOLE, S1), WHOLE, CHAIN, searched(CHAIN)).endswith("space tiny is a chain space")
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "message"),
+    [
+        ({"se_ratio": 0.5}, {}, "has no squeeze-and-excitation, so the network should be --network.se_ratio 0"),
+        ({"activation": "swish"}, {}, "has ReLU6 throughout, so the network should be --network.activation relu6"),
+        ({"outer_activation": "relu"}, {}, "has ReLU6 throughout, so the network should be --network.activation relu6"),
+        (
+            {},
+            {"classes": 7},
+            "tail.classifier.weight: shape [3, 8], but classifier.weight of found needs [7, 8]: "
+            "the supernet knows 3 classes, the network 7",
+        ),
+    ],
+)
+def test_chains_built_otherwise_are_named(settings: dict, options: dict, message: str):
+    genotype = genotype_of((1, 2, 1, 1), CHAIN, "found", "tests")
+    network = network_of(genotype, CHAIN, NetworkSettings(**settings), **options)
+    assert refusal(network, genotype, CHAIN, supernet_of(CHAIN)) == message
+
+
+def test_a_chain_of_other_widths_is_named():
+    wide = CHAIN.model_copy(update={"stem": CHAIN.stem.model_copy(update={"channels": 8})})
+    genotype = genotype_of((1, 2, 1, 1), CHAIN, "found", "tests")
+    text = refusal(network_of(genotype, wide), genotype, CHAIN, supernet_of(CHAIN))
+    assert text == (
+        "stem.0.0.weight: shape [4, 3, 3, 3], but stem.0.0.weight of found needs [8, 3, 3, 3]: "
+        "the supernet is of space tiny"
+    )
+
+
+def test_a_layer_that_is_no_path_is_named():
+    genotype = chain(("MBE2K3",), ("skip_connect", "E1K5"), ("skip_connect",), ("E1K5",))
+    text = refusal(network_of(genotype, CHAIN), genotype, CHAIN, supernet_of(CHAIN))
+    assert text == "trains paths, but three: layers[1]: 2 choices, should be 1 to be a path"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run directory of CHAIN without a checkpoint."""
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "settings.yaml").write_text("name: tiny\n")
+    (tmp_path / "run" / "space.yaml").write_text(dump_yaml(CHAIN))
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize(("verb", "more"), [("search", {"alphas": {}}), ("supernet", {"sampler": torch.zeros(1)})])
+def test_weights_of_a_run(verb: str, more: dict, run: Path):
+    held = supernet_of(CHAIN).state_dict()
+    checkpoint.save(run / "checkpoints" / "last.pt", {"supernet": held, **more})
+    weights, space, trained_by = weights_of(run)
+    assert (space, trained_by) == (CHAIN, verb)
+    assert weights.keys() == held.keys()
+    assert all(torch.equal(weights[key], tensor) for key, tensor in held.items())
+
+
+def test_runs_without_weights_are_named(run: Path, tmp_path: Path):
+    with pytest.raises(UserError, match="not a run directory"):
+        weights_of(tmp_path)
+    with pytest.raises(UserError, match="run: has no checkpoint yet, so no weights to inherit"):
+        weights_of(run)
+    checkpoint.save(run / "checkpoints" / "last.pt", {"archive": {}, "generation": 3})  # of an evolution
+    with pytest.raises(UserError, match="its checkpoint has no weights of a supernet: should be a run of `fairdarts s"):
+        weights_of(run)
+    (run / "checkpoints" / "last.pt").write_bytes(b"torn")
+    with pytest.raises(UserError, match="not a readable checkpoint"):
+        weights_of(run)

@@ -1,0 +1,168 @@
+"""A training from settings to a model: what it records, what it keeps, and that a stop changes nothing."""
+
+import json
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from networks import EPOCHS, STEPS_AN_EPOCH, Watch, assert_same_training, settings_of, trained
+from runs import metrics
+
+from fairdarts.config import UserError
+from fairdarts.data.sources import open_source
+from fairdarts.networks.blueprint import Blueprint, assemble
+from fairdarts.networks.zoo import load_genotype
+from fairdarts.runtime import checkpoint
+from fairdarts.runtime.checkpoint import BadState
+from fairdarts.runtime.run import Run, create
+from fairdarts.runtime.stop import Diverged, Interrupted
+from fairdarts.train.loop import train
+from fairdarts.train.setup import blueprint_of, check_fit, judging_images, make_trainee
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole tiny training, with an average of the weights."""
+    path = tmp_path_factory.mktemp("train") / "whole"
+    trained(path, ema=0.9)
+    return path
+
+
+def test_every_epoch_leaves_a_record_and_the_end_a_result(whole: Path):
+    records = Run(whole).records()
+    assert [record["epoch"] for record in records] == [1, 2, 3]
+    for record in records:
+        assert {"train_loss", "train_accuracy", "lr", "valid_loss", "valid_top1", "valid_top5"} <= record.keys()
+        assert 0 <= record["valid_top1"] <= record["valid_top5"] == 1  # of three classes all are among five
+    results = json.loads((whole / "results.json").read_text())
+    assert (results["on"], results["best_by"], results["images"]) == ("held-out", "held-out", 12)
+    best = max(records, key=lambda record: record["valid_top1"])
+    assert (results["best"]["epoch"], results["best"]["top1"]) == (best["epoch"], best["valid_top1"])
+    assert (results["last"]["epoch"], results["last"]["top1"]) == (EPOCHS, records[-1]["valid_top1"])
+
+
+@pytest.mark.parametrize("step", [1, 4, 6, 8])
+def test_a_training_stopped_after_a_step_is_as_if_it_never_was(whole: Path, tmp_path: Path, step: int):
+    with pytest.raises(Interrupted):
+        trained(tmp_path / "stopped", Watch(step=step), ema=0.9)
+    state = checkpoint.load(Run(tmp_path / "stopped").last)
+    assert state["epoch"] * STEPS_AN_EPOCH + state["step"] == step
+    trained(tmp_path / "stopped", resume=True, ema=0.9)
+    assert_same_training(tmp_path / "stopped", whole)
+
+
+def test_a_training_that_ended_before_its_results_were_written_still_gives_them(whole: Path, tmp_path: Path):
+    trained(tmp_path / "run", ema=0.9)
+    (tmp_path / "run" / "results.json").unlink()
+    trained(tmp_path / "run", resume=True, ema=0.9)
+    assert_same_training(tmp_path / "run", whole)
+
+
+def test_a_checkpoint_is_a_model_that_gives_the_recorded_accuracy(whole: Path):
+    settings = settings_of(ema=0.9)
+    source = open_source(settings.data)
+    images, _ = judging_images(settings, source)
+    for name in ("last.pt", "best.pt"):
+        state = checkpoint.load(whole / "checkpoints" / name)
+        blueprint = Blueprint.model_validate_json(state["blueprint"])
+        about = json.loads(state["about"])
+        assert blueprint == blueprint_of(settings, *load_genotype("fairdarts-a"), source)
+        network = assemble(blueprint).eval()
+        network.load_state_dict(state["ema"])
+        from fairdarts.train.score import score
+
+        record = Run(whole).records()[about["epoch"] - 1]
+        assert about["metrics"]["valid_top1"] == record["valid_top1"]
+        found = score(network, images, settings.data, torch.device("cpu"), "float32")
+        assert (found.top1, found.loss) == (record["valid_top1"], record["valid_loss"])
+
+
+def test_drop_path_rises_from_epoch_to_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    seen = []
+    monkeypatch.setattr(
+        "fairdarts.train.loop.train_step",
+        lambda trainee, batch: (seen.append(float(trainee.network.drop_probability)), torch.zeros(2))[1],
+    )
+    trained(tmp_path / "run", drop_path=0.3)
+    assert seen == pytest.approx([0.0] * 3 + [0.1] * 3 + [0.2] * 3)
+
+
+def test_what_is_random_in_a_step_depends_on_the_step_alone(tmp_path: Path):
+    trained(tmp_path / "one", epochs=2)
+    torch.manual_seed(5)
+    torch.rand(7)
+    trained(tmp_path / "two", epochs=2)
+    assert metrics(tmp_path / "one") == metrics(tmp_path / "two")
+    trained(tmp_path / "other", epochs=2, seed=1)
+    assert metrics(tmp_path / "one") != metrics(tmp_path / "other")
+
+
+def test_no_images_to_judge_by_is_no_error(tmp_path: Path):
+    assert trained(tmp_path / "run", epochs=1, data__train_portion=1.0) == {}
+    assert "valid_top1" not in Run(tmp_path / "run").records()[0]
+    assert not Run(tmp_path / "run").best.exists()
+
+
+def test_a_loss_that_is_no_number_ends_it(tmp_path: Path):
+    with pytest.raises(Diverged, match=r"no longer finite in epoch 1; lower optimizer\.lr"):
+        trained(tmp_path / "run", optimizer__lr=1e30, optimizer__clip="null", epochs=1)
+
+
+def test_a_resumed_training_keeps_its_settings_and_its_genotype(tmp_path: Path):
+    with pytest.raises(Interrupted):
+        trained(tmp_path / "run", Watch(step=2))
+    with pytest.raises(BadState, match=r"optimizer\.lr: 0\.05 when the run began, 0\.1 now"):
+        trained(tmp_path / "run", resume=True, optimizer__lr=0.1)
+    with pytest.raises(BadState, match=r"genotypes/final\.yaml"):
+        trained(tmp_path / "run", resume=True, genotype="darts-v2")
+    with pytest.raises(BadState, match="a resumed run keeps"):
+        trained(tmp_path / "run", resume=True, ema=0.5)
+    trained(tmp_path / "run", resume=True, data__workers=0, save_minutes=3)
+
+
+def test_a_network_may_begin_with_given_weights(tmp_path: Path):
+    settings = settings_of(epochs=1)
+    genotype, space = load_genotype("fairdarts-a")
+    seen: list[torch.nn.Module] = []
+    run = create(tmp_path / "run", settings, space)
+    train(settings, genotype, space, open_source(settings.data), run, Watch(), Watch().stop, False, seen.append)
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("genotype", "overrides", "message"),
+    [
+        ("fairdarts-a", {"compute__compile": "default"}, "compute.compile: default: is for CUDA"),
+        ("fairdarts-a", {"loss__auxiliary": 0.4}, "made for images of 32×32 pixels, not 8×8; should be 0"),
+        ("fairnas-a", {"network__cells": "null", "network__channels": "null"}, "drop_path: 0.4: is for cells"),
+        ("fairdarts-a", {"compute__accumulate": 3}, "data.batch_size: 4: is that of all processes"),
+        ("fairdarts-a", {"data__batch_size": 16}, "data.batch_size: 16: should be at most 12, the training images"),
+        ("fairdarts-a", {"network__se_ratio": 0.5}, "network.se_ratio: 0.5: is for chains"),
+    ],
+)
+def test_what_does_not_fit_is_named(genotype: str, overrides: dict, message: str):
+    settings = settings_of(**overrides)
+    source = open_source(settings.data)
+    with pytest.raises(UserError) as error:
+        check_fit(settings, blueprint_of(settings, *load_genotype(genotype), source), source)
+    assert message in str(error.value)
+
+
+def test_settings_reach_the_network():
+    settings = settings_of(batch_norm_momentum=0.01, ema=0.9)
+    source = open_source(settings.data)
+    trainee = make_trainee(settings, blueprint_of(settings, *load_genotype("fairdarts-a"), source), torch.device("cpu"))
+    norms = [module for module in trainee.network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert {norm.momentum for norm in norms} == {0.01}
+    assert trainee.judged is trainee.average.network is not trainee.network
+    again = make_trainee(settings, blueprint_of(settings, *load_genotype("fairdarts-a"), source), torch.device("cpu"))
+    assert all(map(torch.equal, trainee.network.parameters(), again.network.parameters()))
+
+
+def test_the_learning_rate_of_the_records_falls(whole: Path):
+    rates = [record["lr"] for record in Run(whole).records()]
+    expected = [0.05 * (1 + math.cos(math.pi * epoch / EPOCHS)) / 2 for epoch in range(EPOCHS)]
+    assert rates == pytest.approx(expected)
+    assert all(before > after for before, after in pairwise(rates))

@@ -1,0 +1,190 @@
+"""Files of other programs give the model's logits; and the card that lies beside a published model."""
+
+import json
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torch import nn
+
+from fairdarts.config import UserError
+from fairdarts.genotype import ChainGenotype, to_yaml
+from fairdarts.networks.blueprint import Blueprint, NetworkSettings
+from fairdarts.networks.models import find, model_names
+from fairdarts.networks.published import Model, load, random_model, save_model
+from fairdarts.spaces.cell import CellSpace
+from fairdarts.transfer.card import card
+from fairdarts.transfer.formats import FORMATS, TOLERANCE, Format, compare, export, latencies
+from fairdarts.transfer.onnx import image_shape
+
+SMALL = NetworkSettings(cells=3, channels=4)
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return random_model("fairdarts-a", SMALL)
+
+
+def test_a_network_of_cells_is_the_same_in_onnx(model: Model, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    onnx = pytest.importorskip("onnx")
+    (made,) = export(model, tmp_path / "it", ["onnx"])
+    assert capfd.readouterr() == ("", "")
+    assert list(tmp_path.iterdir()) == [made.path] == [tmp_path / "it.onnx"]
+    assert made.size == made.path.stat().st_size
+    assert made.difference <= 1e-5 * made.largest
+    proto = onnx.load(made.path)
+    facts = {prop.key: prop.value for prop in proto.metadata_props}
+    assert Blueprint.model_validate_json(facts["fairdarts"]) == model.blueprint
+    assert json.loads(facts["classes"]) == list("0123456789")
+    assert json.loads(facts["mean"]) == list(model.blueprint.mean)
+    assert json.loads(facts["about"]) == {"weights": "random"}
+    (image,), (logits,) = proto.graph.input, proto.graph.output
+    assert (image.name, logits.name) == ("image", "logits")
+    shapes = [[dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in (image, logits)]
+    assert shapes == [["batch", 3, 32, 32], ["batch", 10]]
+    assert str(Path(__file__).parents[2]).encode() not in made.path.read_bytes()  # it tells nothing of this machine
+    run = FORMATS["onnx"].open(made.path)
+    images = torch.randn(5, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(run(images), model.network(images), rtol=0, atol=1e-5)
+
+
+def test_a_chain_is_the_same_in_every_format(tmp_path: Path):
+    kept = {0: ["E3K3"], 1: ["E3K5", "skip_connect"], **{number: ["E6K7"] for number in (2, 6, 10, 14, 18)}}
+    layers = [kept.get(number, []) for number in range(19)]
+    genotype = ChainGenotype(name="shallow", space="s2-small", source="a test", layers=layers)
+    (tmp_path / "shallow.yaml").write_text(to_yaml(genotype))
+    settings = NetworkSettings(se_ratio=0.25, activation="swish")
+    model = random_model(str(tmp_path / "shallow.yaml"), settings, classes=5, image=32)
+    for made in export(model, tmp_path / "it", list(FORMATS)):
+        assert made.path.is_file()
+        assert made.difference <= (1e-5 * made.largest if made.format == "onnx" else 0), made.format
+    blueprint = {"fairdarts": ""}
+    with warnings.catch_warnings(action="ignore"):  # TorchScript is deprecated
+        torch.jit.load(tmp_path / "it.torchscript.pt", _extra_files=blueprint)
+    assert Blueprint.model_validate_json(blueprint["fairdarts"]) == model.blueprint
+
+
+def doubled(path: Path):
+    network = load(path)
+    return lambda images: 2 * network(images)
+
+
+def test_a_file_that_gives_other_logits_is_not_kept(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(FORMATS, "wrong", Format(".wrong.safetensors", save_model, doubled))
+    with pytest.raises(UserError, match=r"it\.wrong\.safetensors: not written: its logits differ from the model's by"):
+        export(model, tmp_path / "it", ["safetensors", "wrong"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_network_without_finite_logits_is_not_exported(model: Model, tmp_path: Path):
+    broken = random_model("fairdarts-a", SMALL)
+    nn.init.constant_(broken.network.classifier.bias, float("inf"))
+    with pytest.raises(UserError, match="not finite"):
+        export(broken, tmp_path / "it", ["safetensors"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_small_mistake_is_seen(model: Model):
+    def almost(images: torch.Tensor) -> torch.Tensor:
+        return model.network(images.roll(1, -1))
+
+    difference, largest = compare(almost, model)
+    assert difference > 10 * TOLERANCE * largest  # so that the check can tell
+    assert compare(model.network, model)[0] == 0
+
+
+def test_nothing_is_overwritten(model: Model, tmp_path: Path):
+    (tmp_path / "it.safetensors").write_text("mine")
+    with pytest.raises(UserError, match="already exists"):
+        export(model, tmp_path / "it", ["safetensors"])
+    assert (tmp_path / "it.safetensors").read_text() == "mine"
+
+
+def test_what_is_missing_is_named_with_the_line_that_installs_it(model: Model, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("fairdarts.transfer.onnx.find_spec", lambda name: None if name == "onnxscript" else name)
+    with pytest.raises(UserError, match=r"onnx: needs onnxscript: pip install 'fairdarts\[export\]'"):
+        export(model, tmp_path / "it", ["onnx"])
+
+
+def test_latencies_are_those_of_turns():
+    turns = []
+    runs = {name: lambda image, name=name: turns.append((name, tuple(image.shape))) or image for name in "ab"}
+    found = latencies(runs, (3, 8, 8))
+    assert turns[:4] == [("a", (1, 3, 8, 8)), ("b", (1, 3, 8, 8))] * 2
+    assert all(0 < median <= p90 for median, p90 in found.values())
+
+
+# the card
+
+
+def python_of(text: str) -> str:
+    return text.split("```python\n")[1].split("```")[0]
+
+
+def test_the_python_of_a_card_runs(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    save_model(tmp_path / "it.safetensors", model)
+    text = card(model, "it.safetensors")
+    assert text.startswith("# it\n")
+    assert "**Its weights are random**" in text
+    names: dict = {}
+    exec(python_of(text), names)
+    assert names["logits"].shape == (1, 10)
+    written = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
+    assert written["normal"] == [list(edge) for edge in model.blueprint.genotype.normal]
+
+
+def test_a_card_tells_what_is_known_of_the_weights(model: Model):
+    about = {
+        "recipe": "train-darts-cifar10",
+        "deviations": ["no cutout", "a | line\nand another"],
+        "metrics": {"valid_top1": 0.9712, "train_loss": 0.25},
+        "results": {"on": "test", "best_by": "test", "images": 10000, "epoch": 7}
+        | {"top1": 0.9612, "top5": 0.999, "loss": 0.125},
+        "weights": "ema",
+        "ours": None,
+    }
+    text = card(model._replace(about=about), "it.safetensors")
+    params = sum(parameter.numel() for parameter in model.network.parameters())
+    for line in (
+        f"| Parameters | {params:,} |",
+        "| Network | cells 3, channels 4 |",
+        "| Classes | 10: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 |",
+        "- recipe: train-darts-cifar10",
+        "  - a | line and another",
+        "- metrics: valid_top1 97.12%, train_loss 0.25",
+        "- results: top-1 96.12%, top-5 99.90% of 10,000 test images, loss 0.125; epoch 7, chosen by these very images",
+        "- weights: the moving average of the training's weights",
+    ):
+        assert line in text.splitlines(), line
+    assert "random" not in text
+    assert "ours" not in text
+    many = model.blueprint.model_copy(update={"classes": tuple(f"c|{number}" for number in range(1000))})
+    shown = card(model._replace(blueprint=many, about={"results": "good"}), "it.safetensors")
+    assert "| Classes | 1000: c\\|0, c\\|1, c\\|2, … c\\|999; all of them are in the file's metadata |" in shown
+    assert "- results: good" in shown
+
+
+# every genotype
+
+
+LARGE = ("darts-v2-imagenet", "fairdarts-a-imagenet", "fairdarts-d-imagenet")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in model_names() if not name.endswith("-imagenet") or name in LARGE])
+def test_every_genotype_is_the_same_in_onnx(name: str, tmp_path: Path):
+    found = find(name)
+    if isinstance(found.space, CellSpace):  # narrow, with both kinds of cells
+        settings = found.network.model_copy(update={"cells": 5, "channels": 4})
+        model = random_model(name, settings, image=64 if found.size == "imagenet" else 32)
+    else:
+        model = random_model(name, found.network, classes=5, image=64)
+    (made,) = export(model, tmp_path / "it", ["onnx"])
+    assert made.difference <= 1e-4 * made.largest
+    with torch.no_grad():
+        logits = model.network(torch.randn(8, *image_shape(model)))
+    assert logits.std(0).max() > 100 * TOLERANCE * made.largest  # else the comparison could not tell
