@@ -5,6 +5,7 @@ import os
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 from glob import glob
@@ -19,10 +20,11 @@ from torchvision import datasets
 from fairdarts import resources
 from fairdarts.cli import main, study
 from fairdarts.cli.recipe import names_of
-from fairdarts.data import sources
+from fairdarts.data import judging, sources
 from fairdarts.evolve.settings import EvolveSettings
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.search.settings import SearchSettings
+from fairdarts.train.settings import TrainSettings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -31,6 +33,8 @@ SMALL_CELLS = shlex.split("--supernet.cells 3 --supernet.channels 2")
 SMALL_PATHS = shlex.split("--space nas-bench-macro-small --data.image_size 32 --data.held_out 4")
 SMALL_RANKING = ["--paths", "8"]
 SMALL_EVOLUTION = shlex.split("--population 4 --generations 2")
+SMALL_NETWORK = shlex.split("--network.cells 3 --network.channels 2")
+SMALL_CHAIN_NETWORK = shlex.split("--data.image_size 32")
 SMALL_CHAIN = shlex.split("--space s2-small --data.image_size 32 --data.held_out 4")
 
 
@@ -55,7 +59,8 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "nas-bench-macro_cifar10.json").write_text(json.dumps(truth))
     np.savez(tmp_path / "gates.npz", normal=rng.random((14, 7)), reduce=rng.random((14, 7)))
     small = sources.Source(datasets.FakeData(16, (3, 32, 32), 10), tuple("0123456789"), 32, *sources.FAKE_STATISTICS)
-    monkeypatch.setattr(sources, "cifar", lambda *_: small)
+    for module in (sources, judging):
+        monkeypatch.setattr(module, "cifar", lambda *_: small)
     return tmp_path
 
 
@@ -71,8 +76,8 @@ def test_every_command_runs(user: Path, monkeypatch: pytest.MonkeyPatch, capsys:
             continue
         words = [name for word in words for name in (sorted(glob(word)) if "*" in word else [word])]
         tool = next((word for word in words if word.startswith("tools/")), "")
-        verb = "evolve" if "evolve" in tool else words[1]
-        begins = verb != "evolve" and ({"--config", "study"} & set(words) or tool)
+        verb = next((verb for verb in ("evolve", "train") if tool == f"tools/{verb}.py"), words[1])
+        begins = verb not in ("evolve", "train") and ({"--config", "study"} & set(words) or tool)
         if "supernet" in [*words, tool.removeprefix("tools/train_").removesuffix(".py")]:
             size = SMALL_PATHS if tool else ["--data.train_portion", "0.5"]
         else:
@@ -82,6 +87,10 @@ def test_every_command_runs(user: Path, monkeypatch: pytest.MonkeyPatch, capsys:
             arguments += SMALL_RANKING
         if verb == "evolve":
             arguments += SMALL_EVOLUTION + (["--seeds", "2"] if words[2] == "--benchmark" else [])
+        if verb == "train" and "--resume" not in words:
+            arguments += SMALL + (SMALL_CHAIN_NETWORK if "fairnas-a" in words else SMALL_NETWORK)
+            for run in user.glob("runs/fairdarts-s1-cifar10-seed3"):  # one epoch finds no operation
+                shutil.copy(resources.find("genotypes", "fairdarts-a"), run / "genotypes" / "final.yaml")
         if words[0] == "torchrun":
             arguments[arguments.index(tool)] = str(ROOT / tool)
             launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", *arguments]
@@ -101,9 +110,11 @@ def test_every_command_runs(user: Path, monkeypatch: pytest.MonkeyPatch, capsys:
         "tools/search_imagenet.py",
         "tools/train_supernet.py",
         "tools/evolve.py",
+        "tools/train.py",
         "torchrun",
     }
     assert {"search", "supernet", "rank", "evolve", "study", "report", "derive", "draw", "zoo", *tools} <= set(ran)
+    assert {"train", "evaluate", "export"} <= set(ran)
     assert (user / "figures" / "fairdarts-a-normal.gv").is_file()
 
 
@@ -118,11 +129,12 @@ def test_python_of_the_readme_runs() -> None:
     (code,) = blocks("python")
     names: dict[str, object] = {}
     exec(code, names)
-    assert names["network"].drop_probability == 0.2
+    assert (names["network"].num_classes, names["backbone"].model.in_chans) == (10, 4)
+    assert f"# {names['backbone'].feature_info.channels()} {names['backbone'].feature_info.reduction()}" in code
 
 
 def test_every_recipe_is_named() -> None:
-    for recipe in names_of(SearchSettings) + names_of(EvolveSettings):
+    for recipe in names_of(SearchSettings) + names_of(EvolveSettings) + names_of(TrainSettings):
         assert f"`{recipe}`" in README
     for recipe in names_of(TrainingSettings):  # named by method and by task, in a table and in the text below it
         named = {(f"`{recipe}`",), *((f"`{recipe[:cut]}-…`", f"`{recipe[cut + 1 :]}`") for cut in range(len(recipe)))}
@@ -137,6 +149,7 @@ PAGES = [
     "docs/imagenet.md",
     "docs/ranking.md",
     "docs/evolve.md",
+    "docs/train.md",
 ]
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """FairNAS' supernet on ImageNet with the paper's recipe: `fairdarts supernet --config fairnas-a-imagenet …`.
 
-On several GPUs, or machines: `torchrun --nproc-per-node N [--nodes M …] tools/train_supernet.py …`.
+On several GPUs, or machines: `torchrun --nproc-per-node N [--nnodes M …] tools/train_supernet.py …`.
 """
 
 import sys

@@ -13,6 +13,7 @@ from fairdarts.plot.drawing import draw_genotype
 from fairdarts.plot.fronts import draw_fronts
 from fairdarts.plot.gates import draw_run
 from fairdarts.plot.supernet import draw_training
+from fairdarts.plot.training import draw_network_training
 from fairdarts.runtime.run import Run, open_run
 from fairdarts.search.derive import check_records
 from fairdarts.spaces.space import Space, load_space
@@ -45,16 +46,16 @@ def main(argv: Sequence[str]) -> int:
 
 
 def figures_of(run: Run, folder: Path) -> list[Path]:
-    """Draw the gates of a run, and its final genotype once it is finished; or the training of a supernet, or what an
-    evolutionary search evaluated."""
+    """Draw the gates of a run, and its final genotype once it is finished; or the training of a supernet or a network,
+    or what an evolutionary search evaluated."""
     verb = verb_of(read_yaml(run.path / "settings.yaml"))
     if verb == "evolve":
         settings, archive = reopened_search(run)
         return draw_search(run.path.resolve().name, settings, archive, folder)
-    if verb == "supernet":
+    if verb in ("supernet", "train"):
         if not run.records():
             raise UserError(f"{run.metrics}: no epoch is done yet, so there is nothing to draw")
-        return draw_training(run.records(), folder)
+        return (draw_training if verb == "supernet" else draw_network_training)(run.records(), folder)
     space = load_space(str(run.path / "space.yaml"))
     records = check_records(run.records(), space, str(run.metrics))
     folder.mkdir(parents=True, exist_ok=True)
