@@ -15,7 +15,7 @@ from fairdarts.evolve.rivals import MnasNet, RandomSearch, Regularized
 from fairdarts.evolve.settings import EvolveSettings
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.checkpoint import BadState
-from fairdarts.runtime.position import check_identity
+from fairdarts.runtime.position import check_identity, kept_records
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.seed import EVOLUTION, fold
 from fairdarts.runtime.stop import Diverged, Interrupted, Stop
@@ -186,11 +186,4 @@ def restored(search: Search, run: Run, identity: dict[str, str]) -> None:
         search.restore(state)
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError):
         raise BadState(f"{run.last}: does not fit the run's settings.yaml and space.yaml") from None
-    try:
-        run.forget_after(search.generation)
-        generations = [record["generation"] for record in run.records()]
-    except UserError as error:
-        raise BadState(str(error)) from None
-    if generations != list(range(1, search.generation + 1)):
-        then = f"should hold the records of generations 1 to {search.generation}, as the checkpoint is of then"
-        raise BadState(f"{run.metrics}: {then}")
+    kept_records(run, search.generation)

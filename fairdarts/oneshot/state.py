@@ -5,12 +5,11 @@ from typing import Any
 
 from torch import Tensor
 
-from fairdarts.config import UserError
 from fairdarts.oneshot.samplers import Sampler
 from fairdarts.oneshot.step import Learner
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.checkpoint import BadState
-from fairdarts.runtime.position import Position, check_identity
+from fairdarts.runtime.position import Position, check_identity, kept_records
 from fairdarts.runtime.run import Run
 from fairdarts.supernet.path import PathSupernet
 
@@ -61,14 +60,7 @@ def restored(
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError):
             raise BadState(f"{run.last}: does not fit the run's settings.yaml and space.yaml") from None
         if reads:
-            try:
-                run.forget_after(at.epoch)
-                epochs = [record["epoch"] for record in run.records()]
-            except UserError as error:
-                raise BadState(str(error)) from None
-            if epochs != list(range(1, at.epoch + 1)):
-                then = f"should hold the records of epochs 1 to {at.epoch}, as the checkpoint is of then"
-                raise BadState(f"{run.metrics}: {then}")
+            kept_records(run, at.epoch)
 
 
 def load_weights(supernet: PathSupernet, run: Run) -> tuple[int, int]:

@@ -6,12 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
-from fairdarts.config import UserError
 from fairdarts.data.judging import Images
 from fairdarts.networks.blueprint import Blueprint
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.checkpoint import BadState
-from fairdarts.runtime.position import Position, check_identity
+from fairdarts.runtime.position import Position, check_identity, kept_records
 from fairdarts.runtime.run import Run, versions
 from fairdarts.train.setup import Trainee
 
@@ -85,11 +84,4 @@ def restored(trainee: Trainee, identity: dict[str, str], sums: Tensor, at: Posit
         except (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError):
             raise BadState(f"{run.last}: does not fit the run's settings.yaml, space.yaml and genotype") from None
         if reads:
-            try:
-                run.forget_after(at.epoch)
-                epochs = [record["epoch"] for record in run.records()]
-            except UserError as error:
-                raise BadState(str(error)) from None
-            if epochs != list(range(1, at.epoch + 1)):
-                then = f"should hold the records of epochs 1 to {at.epoch}, as the checkpoint is of then"
-                raise BadState(f"{run.metrics}: {then}")
+            kept_records(run, at.epoch)

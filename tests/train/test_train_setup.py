@@ -1,0 +1,38 @@
+"""What a training starts with, by every shipped recipe."""
+
+import math
+
+import pytest
+import torch
+
+from fairdarts import resources
+from fairdarts.cli.recipe import names_of
+from fairdarts.config import check, read_yaml
+from fairdarts.data.sources import open_source
+from fairdarts.networks.zoo import load_genotype
+from fairdarts.train.settings import TrainSettings
+from fairdarts.train.setup import blueprint_of, check_fit, make_trainee
+from fairdarts.train.step import train_step
+
+
+@pytest.mark.parametrize("name", names_of(TrainSettings))
+def test_every_recipe_steps_a_tiny_model(name: str):
+    path = resources.find("recipes", name)
+    cells = "darts" in name
+    words = {"data.kind": "fake", "data.image_size": "32", "data.batch_size": "4", "data.train_portion": "1.0"}
+    words |= {"data.cutout": "2", "data.images": "8", "data.workers": "0", "device": "cpu"}
+    words |= {"network.cells": "3", "network.channels": "2"} if cells else {}
+    words |= {"loss.auxiliary": "0"} if name == "train-darts-imagenet" else {}  # its head is for 224 pixels
+    settings = check(TrainSettings, read_yaml(path), path, words)
+    source = open_source(settings.data)
+    blueprint = blueprint_of(settings, *load_genotype("fairdarts-a" if cells else "fairnas-a"), source)
+    assert check_fit(settings, blueprint, source)
+    trainee = make_trainee(settings, blueprint, torch.device("cpu"))
+    before = [weight.detach().clone() for weight in trainee.network.parameters()]
+    images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    trainee.network.train()
+    loss, _ = train_step(trainee, (images, torch.arange(4))).tolist()
+    assert math.isfinite(loss)
+    moved = [not torch.equal(old, new) for old, new in zip(before, trainee.network.parameters(), strict=True)]
+    assert sum(moved) > 0.9 * len(moved)
+    assert (trainee.average is not None) == ("mnasnet" in name)
