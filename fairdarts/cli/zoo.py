@@ -18,6 +18,7 @@ from fairdarts.cost.count import count
 from fairdarts.genotype import Genotype, to_yaml
 from fairdarts.networks.blueprint import NetworkSettings, build, sizes
 from fairdarts.networks.cell import NETWORKS
+from fairdarts.networks.models import Model, models
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.ops.cell import SKIP
 from fairdarts.spaces.cell import CellSpace
@@ -35,7 +36,9 @@ def main(argv: Sequence[str]) -> int:
     if argv and argv[0] == "sample":
         return sample(argv[1:])
     parser = Parser("zoo", "List genotypes with their costs; `zoo sample` draws random ones.", EPILOG)
-    parser.add_argument("genotypes", nargs="*", help="shipped names, files or run directories (default: all shipped)")
+    parser.add_argument(
+        "genotypes", nargs="*", help="models, files or run directories (default: the shipped genotypes)"
+    )
     parser.add_argument("--json", action="store_true", help="a list of objects instead of a table")
     parser.add_argument("--network", choices=sorted(NETWORKS), help="which one to count (default: its space's first)")
     args = parser.parse_args(argv)
@@ -44,9 +47,11 @@ def main(argv: Sequence[str]) -> int:
     shown = track(names, "counting", console=errors, transient=True) if errors.is_terminal else names
     rows = []
     for name in shown:
-        genotype, space = load_genotype(name)
-        if args.genotypes or args.network in (None, *sizes(space)):
-            rows.append(entry(genotype, space, args.network or sizes(space)[0]))
+        model = models().get(name) or Model(*load_genotype(name), NetworkSettings())
+        if args.genotypes or args.network in (None, *sizes(model.space)):
+            size = args.network or model.size
+            own = entry(model.genotype, model.space, size, model.network)
+            rows.append(own | ({"name": name} if name in models() else {}))
     show(rows, args.json)
     return 0
 
@@ -123,10 +128,15 @@ def show(rows: list[dict[str, object]], as_json: bool) -> None:
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
-def entry(genotype: Genotype, space: Space, network: str) -> dict[str, object]:
+def entry(
+    genotype: Genotype,
+    space: Space,
+    network: str,
+    settings: NetworkSettings = NetworkSettings(),  # noqa: B008 (it is frozen)
+) -> dict[str, object]:
     """A genotype's name, space, source, network, and its Cost; networks of cells have an auxiliary head."""
     with torch.device("meta"):
-        built = build(genotype, space, NetworkSettings(size=network), auxiliary=True)
+        built = build(genotype, space, settings.model_copy(update={"size": network}), auxiliary=True)
     cost = count(built, image=getattr(space.networks, network).image)
     return {
         "name": genotype.name,

@@ -17,7 +17,7 @@ def log_epoch(writer: Any, record: dict, space: Space) -> None:
     them, alphas [choice points, candidates] become histograms, and the gates a heatmap too.
     """
     step = record["epoch"]
-    log_network(writer, record)
+    log_network(writer, record, "search")
     for name in ("gates", "alphas"):
         for part, values in record.get(name, {}).items():
             writer.add_histogram(f"{name}/{part}", np.asarray(values), step)
@@ -32,11 +32,6 @@ def pixels(figure: Figure) -> np.ndarray:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
-
-
-def _tag(key: str) -> str:
-    group, _, rest = key.partition("_")
-    return f"{group}/{rest}" if group in ("train", "valid") and rest else f"search/{key}"
 
 
 def log_training(writer: Any, record: dict) -> None:
@@ -57,8 +52,13 @@ def log_generation(writer: Any, record: dict) -> None:
             writer.add_scalar(f"best/{limit or 'accuracy'}", accuracy, record["evaluations"])
 
 
-def log_network(writer: Any, record: dict) -> None:
-    """Writes one record of a network's training: its numbers as scalars, with the epoch as the step."""
+def log_network(writer: Any, record: dict, rest: str = "training") -> None:
+    """Writes one record of a network's training: its numbers as scalars, with the epoch as the step.
+
+    `train_loss` becomes train/loss, `valid_top1` valid/top1, and what is of neither stands under `rest`.
+    """
     for key, value in record.items():
         if isinstance(value, int | float) and not isinstance(value, bool) and key != "epoch":
-            writer.add_scalar(_tag(key), value, record["epoch"])
+            group, _, name = key.partition("_")
+            tag = f"{group}/{name}" if group in ("train", "valid") and name else f"{rest}/{key}"
+            writer.add_scalar(tag, value, record["epoch"])

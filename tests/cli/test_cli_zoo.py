@@ -157,3 +157,11 @@ def test_a_genotype_of_nas_bench_201_has_the_benchmark_s_counts(tmp_path: Path, 
     (entry,) = json.loads(capsys.readouterr().out)
     assert (entry["network"], entry["params"], entry["params_with_auxiliary"]) == ("cifar", 1_531_546, 1_531_546)
     assert entry["madds"] == 220_119_680  # 220.11969 M in the API, which counts the ten biases of the classifier, too
+
+
+def test_models_are_counted_by_their_names(capsys):
+    assert main(["zoo", "fairnas-a-se", "fairdarts-b-imagenet", "fairdarts-b", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in rows] == ["fairnas-a-se", "fairdarts-b-imagenet", "fairdarts-b"]
+    assert rows[0]["params"] - 990 * 1281 == 5_835_322  # published for ten classes
+    assert [row["network"] for row in rows] == ["imagenet", "imagenet", "cifar"]

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
-from fairdarts.plot.tensorboard import log_epoch, pixels
+from fairdarts.plot.tensorboard import log_epoch, log_network, pixels
 from fairdarts.spaces.space import load_space
 
 SPACE = load_space("s1").model_copy(update={"nodes": 1})
@@ -94,6 +94,13 @@ def test_a_chain_is_logged_by_its_layers():
     assert writer.scalars == {f"dominant/layers/{op}": (count, 3) for op, count in counts.items()}
     assert set(writer.histograms) == {"gates/layers"}
     assert writer.images["gates/heatmap"][0].shape[1] > writer.images["gates/heatmap"][0].shape[0]  # it lies
+
+
+def test_a_training_of_a_network_is_logged_by_its_numbers():
+    writer = Recorder()
+    log_network(writer, {"epoch": 2, "train_loss": 1.5, "valid_top1": 0.5, "lr": 0.1, "seconds": 3.0})
+    expected = {"train/loss": (1.5, 2), "valid/top1": (0.5, 2), "training/lr": (0.1, 2), "training/seconds": (3.0, 2)}
+    assert writer.scalars == expected
 
 
 def test_pixels_have_the_size_and_colour_of_the_figure():
