@@ -92,3 +92,15 @@ def test_latencies_of_choices_are_held_against_whole_networks(tmp_path: Path):
     assert result["networks"] == 4
     assert 0 < result["share_quartiles"][0] <= result["share_quartiles"][2]
     assert -1 <= result["tau"] <= 1
+
+
+def test_the_training_of_a_network_is_measured_by_turns(tmp_path: Path):
+    words = ["--cells", "3", "--channels", "2", "--batch", "8", "--rounds", "2", "--steps", "1", "--warm-up", "1"]
+    words += ["--threads", "1", "--out", str(tmp_path / "result.json")]
+    subprocess.run([sys.executable, str(ROOT / "benchmarks" / "training.py"), *words], check=True)
+    result = json.loads((tmp_path / "result.json").read_text())
+    first, second = result["ways"].values()
+    assert first["ratio"] == 1
+    assert second["images_per_second"] > 0
+    assert result["multiply_adds"] > 0
+    assert result["command"].endswith(" ".join(words))

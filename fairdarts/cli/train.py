@@ -62,7 +62,8 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
     blueprint = blueprint_of(settings, genotype, space, source)
     with distributed.together():
         check_fit(settings, blueprint, source)
-        initialize = initializer(args, blueprint) if args.init_from else None
+        begun = bool(args.resume) and (args.resume / "checkpoints" / "last.pt").is_file()
+        initialize = initializer(settings.init_from, blueprint) if settings.init_from and not begun else None
         path = (args.resume or begin(args, settings, genotype, space).path) if first else ""
     run = Run(Path(distributed.shared(str(path))))
 
@@ -98,7 +99,8 @@ def read_words(args: Namespace, rest: Sequence[str]) -> tuple[TrainSettings, Gen
         elif args.genotype:
             genotype, space = load_genotype(args.genotype)
             recipe = args.config or DEFAULTS.get(space.kind)
-            settings, _ = open_settings("train", TrainSettings, recipe, rest)
+            words = [*rest, f"--init_from={args.init_from}"] if args.init_from else rest
+            settings, _ = open_settings("train", TrainSettings, recipe, words)
         else:
             raise UserError("train: the first word should be a GENOTYPE, or --resume a RUN")
         found.append(genotype)
@@ -118,9 +120,9 @@ def begin(args: Namespace, settings: TrainSettings, genotype: Genotype, space: S
     return run
 
 
-def initializer(args: Namespace, blueprint: Blueprint) -> Callable[[nn.Module], list[str]]:
+def initializer(init_from: str, blueprint: Blueprint) -> Callable[[nn.Module], list[str]]:
     """What puts the weights that --init-from names into a network."""
-    path, genotype, space = Path(args.init_from), blueprint.genotype, blueprint.space
+    path, genotype, space = Path(init_from), blueprint.genotype, blueprint.space
     settings = path / "settings.yaml"
     if settings.is_file() and verb_of(read_yaml(settings)) != "train":
         state, own, _ = weights_of(path)
@@ -130,7 +132,7 @@ def initializer(args: Namespace, blueprint: Blueprint) -> Callable[[nn.Module], 
         def initialize(network: nn.Module) -> list[str]:
             return inherit(network, genotype, space, state, str(path))
     else:
-        trained = open_model(path, genotype=args.genotype, network=blueprint.network).network.state_dict()
+        trained = open_model(path, genotype=genotype.name, network=blueprint.network).network.state_dict()
 
         def initialize(network: nn.Module) -> list[str]:
             return finetune(network, trained, str(path))

@@ -123,6 +123,8 @@ class TrainSettings(RecipeSettings):
     """the images"""
     network: NetworkSettings = NetworkSettings()
     """how the genotype's network is built"""
+    init_from: str | None = None
+    """weights to begin with: of a supernet's run, of a trained run, a checkpoint or a file; null for fresh ones"""
     batch_norm_momentum: float = Field(default=0.1, gt=0, le=1)
     """weight of a batch in BatchNorm's running statistics"""
     drop_path: float = Field(default=0.0, ge=0, lt=1)

@@ -33,6 +33,7 @@ def model_of(trainee: Trainee, blueprint: Blueprint, record: dict[str, Any], cho
         "recipe": settings.name,
         "source": settings.source,
         "deviations": list(settings.deviations),
+        "init_from": settings.init_from,
         "seed": settings.seed,
         "epochs": settings.epochs,
         "epoch": record.get("epoch", 0),
