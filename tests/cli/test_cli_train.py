@@ -141,6 +141,8 @@ def test_weights_of_a_model_are_a_beginning(user: Path, capsys):
         (["train", "fairnas-a", "--config", "tiny.yaml"], "network.cells: 3: is for cells"),
         (["train", "fairdarts-b", "--config", "tiny.yaml", "--init-from", "run"], "is it another genotype or size?"),
         (["search", "--resume", "run"], "is a run of `fairdarts train`, which resumes it"),
+        (["derive", "run"], "is a run of `fairdarts train`: genotypes are derived from"),
+        (["report", "run"], "is a run of `fairdarts train`, and no gradient search"),
         (["evaluate"], "evaluate: the first word should be a MODEL"),
         (["evaluate", "nowhere"], "nowhere"),
         (["evaluate", "run", "--split", "test"], "data: there are no test images"),
