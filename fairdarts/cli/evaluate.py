@@ -58,8 +58,8 @@ def run_evaluation(args: Namespace, rest: Sequence[str]) -> int:
     """The evaluation that the words ask for; gives the exit status."""
     use_threads(args.threads)
     data, seed = read_data(args, rest)
-    model, device = open_model(args.model, args.weights, args.genotype), pick(args.device)
-    source = open_images(data)
+    device, source = pick(args.device), open_images(data)
+    model = open_model(args.model, args.weights, args.genotype, classes=len(source.classes))
     check_classes(model.blueprint, source, str(args.model))
     images = chosen_images(args.split, data, source, seed)
     facts = {"mean": model.blueprint.mean, "std": model.blueprint.std, "image": model.blueprint.image}
@@ -73,6 +73,8 @@ def run_evaluation(args: Namespace, rest: Sequence[str]) -> int:
         print(json.dumps(numbers, indent=1, ensure_ascii=False))
     else:
         show(numbers)
+    if model.about.get("file") == "best.pt" and model.about.get("judged_on") == images.name:
+        say(f"           these {images.name} images chose this epoch, so its accuracy is a little too good")
     say(f"figures    {', '.join(map(str, drawn))}")
     return 0
 

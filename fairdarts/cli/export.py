@@ -35,7 +35,7 @@ class _Network(Settings):
 
 
 EPILOG = f"""WHAT is one of
-  a training run     its best epoch, or its last where none was judged
+  a training run     its best epoch, if held-out images chose it, else its last
   a checkpoint       of a training (.pt), or a .safetensors file
   an authors' file   with --genotype NAME, a model's name, and --classes where they are not those of its space
   a genotype         a model's name or a YAML file, whose network gets random weights: to try a device, say

@@ -18,12 +18,14 @@ from fairdarts.config import UserError, check, read_yaml
 from fairdarts.cost.count import count
 from fairdarts.data.sources import Source
 from fairdarts.genotype import Genotype
-from fairdarts.networks.blueprint import Blueprint, assemble
+from fairdarts.networks.blueprint import Blueprint, assemble, sizes
+from fairdarts.networks.models import find
 from fairdarts.networks.published import open_model
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.tensorboard import log_network
 from fairdarts.plot.training import draw_network_training
-from fairdarts.runtime import distributed
+from fairdarts.runtime import checkpoint, distributed
+from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.run import Run, create, open_run
 from fairdarts.runtime.stop import Stop
 from fairdarts.spaces.space import FORMS, Space
@@ -31,19 +33,26 @@ from fairdarts.train.finetune import finetune
 from fairdarts.train.inherit import inherit, weights_of
 from fairdarts.train.loop import train
 from fairdarts.train.settings import MAY_CHANGE, TrainSettings
-from fairdarts.train.setup import blueprint_of, check_fit
+from fairdarts.train.setup import Judges, blueprint_of, check_fit, judging_images
 
 TRAIN = Kind("train", "training", TrainSettings, MAY_CHANGE)
-DEFAULTS = {"cell": "train-darts-cifar10", "chain": "train-mnasnet-imagenet"}
-"""kind of space → the recipe where none is named"""
+DEFAULTS = {
+    ("cell", "cifar"): "train-darts-cifar10",
+    ("chain", "cifar"): "train-chain-cifar10",
+    ("chain", "imagenet"): "train-mnasnet-imagenet",
+    ("nasbench201", "cifar"): "train-nasbench201-cifar10",
+}
+"""(kind of space, the images that it was made for) → the recipe where none is named"""
 
 
 def main(argv: Sequence[str], alone: bool = False) -> int:
     """Train; `alone` also where torchrun started several processes, which else share the training."""
     parser = Parser("train", "Train the network of a genotype from scratch, or from other weights.")
     parser.usage = "fairdarts train GENOTYPE [options]\n       fairdarts train --resume RUN [options]"
-    parser.epilog = "GENOTYPE is a shipped name, a YAML file, or the run of a search. Without --config the recipe is\n"
-    parser.epilog += f"{DEFAULTS['cell']} for cells and {DEFAULTS['chain']} for chains.\n\n{help_text(TrainSettings)}"
+    parser.epilog = (
+        "GENOTYPE is a model's name, a YAML file, or the run of a search. Without --config the recipe is that of\n"
+    )
+    parser.epilog += f"the genotype's space: {', '.join(DEFAULTS.values())}.\n\n{help_text(TrainSettings)}"
     add_options(parser, TRAIN)
     parser.add_argument("--init-from", metavar="FROM", help="weights to begin with: of a supernet's run, or a model")
     # The genotype is the first word alone: elsewhere it would be taken for the value of a setting.
@@ -64,19 +73,20 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
         check_fit(settings, blueprint, source)
         begun = bool(args.resume) and (args.resume / "checkpoints" / "last.pt").is_file()
         initialize = initializer(settings.init_from, blueprint) if settings.init_from and not begun else None
+        judges = judging_images(settings, source)
         path = (args.resume or begin(args, settings, genotype, space).path) if first else ""
     run = Run(Path(distributed.shared(str(path))))
 
     several = f", {distributed.ranks()} processes" if distributed.ranks() > 1 else ""
     say(f"run {run.path}: {genotype.name} by {settings.name}, seed {settings.seed}, epochs {settings.epochs}{several}")
     with distributed.together():
-        done = read_results(run) if first else None
+        done = read_results(run, blueprint) if first else None
     if distributed.shared(done):
         say("this training has already finished")
     else:
         again = command("train", "--resume", run.path)
-        begun = (settings, genotype, space, source, run)
-        done, status = carry_out(lambda stop: watched(*begun, stop, resume, initialize), run, again)
+        work = (settings, genotype, space, source, judges, run)
+        done, status = carry_out(lambda stop: watched(*work, stop, resume, initialize), run, again)
         if status:
             return status
     if first:
@@ -97,9 +107,12 @@ def read_words(args: Namespace, rest: Sequence[str]) -> tuple[TrainSettings, Gen
             settings, _ = reopened(TRAIN, open_run(args.resume), rest)
             genotype, space = load_genotype(str(args.resume))
         elif args.genotype:
-            genotype, space = load_genotype(args.genotype)
-            recipe = args.config or DEFAULTS.get(space.kind)
-            words = [*rest, f"--init_from={args.init_from}"] if args.init_from else rest
+            model = find(args.genotype)
+            genotype, space = model.genotype, model.space
+            recipe = args.config or default_recipe(space)
+            own = model.network.model_dump(exclude_defaults=True, exclude={"size"})
+            words = [*(f"--network.{key}={value}" for key, value in own.items()), *rest]
+            words += [f"--init_from={args.init_from}"] if args.init_from else []
             settings, _ = open_settings("train", TrainSettings, recipe, words)
         else:
             raise UserError("train: the first word should be a GENOTYPE, or --resume a RUN")
@@ -110,6 +123,11 @@ def read_words(args: Namespace, rest: Sequence[str]) -> tuple[TrainSettings, Gen
     told = distributed.shared(found[0].model_dump(mode="json", by_alias=True) if found else None)
     form = next(form for form, (kind, *_) in FORMS.items() if kind == space.kind)
     return settings, check(form, told, "genotypes/final.yaml"), space
+
+
+def default_recipe(space: Space) -> str | None:
+    """The recipe for a genotype's space."""
+    return DEFAULTS.get((space.kind, sizes(space)[0]))
 
 
 def begin(args: Namespace, settings: TrainSettings, genotype: Genotype, space: Space) -> Run:
@@ -137,8 +155,10 @@ def initializer(init_from: str, blueprint: Blueprint) -> Callable[[nn.Module], l
         def initialize(network: nn.Module) -> list[str]:
             return finetune(network, trained, str(path))
 
-    for note in initialize(assemble(blueprint)):  # what does not fit shows before a run begins
-        say(note)
+    notes = initialize(assemble(blueprint))  # what does not fit shows before a run begins
+    say(f"weights    from {path}")
+    for note in notes:
+        say(f"           {note}")
     return initialize
 
 
@@ -147,6 +167,7 @@ def watched(
     genotype: Genotype,
     space: Space,
     source: Source,
+    judges: Judges,
     run: Run,
     stop: Stop,
     resume: bool,
@@ -154,7 +175,7 @@ def watched(
 ) -> dict[str, Any]:
     """The training, with its progress shown by the first process."""
     resume = resume and run.last.is_file()
-    begun = (settings, genotype, space, source, run)
+    begun = (settings, genotype, space, source, judges, run)
     if distributed.rank() > 0:
         return train(*begun, Silence(), stop, resume, initialize)
     from torch.utils.tensorboard import SummaryWriter  # takes a second to import, and only a run needs it
@@ -167,10 +188,18 @@ def watched(
         return train(*begun, Watcher(progress, writer, log_network), stop, resume, initialize)
 
 
-def read_results(run: Run) -> dict[str, Any]:
-    """The results of a run whose training is finished; empty before."""
+def read_results(run: Run, blueprint: Blueprint) -> dict[str, Any]:
+    """The results of a run whose training is finished; empty before. Raises UserError where they are damaged, or not of
+    this network any more."""
     path = run.path / "results.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    if checkpoint.load(run.last).get("blueprint") != blueprint.model_dump_json(by_alias=True):
+        raise BadState(f"{run.last}: is of another network than settings.yaml and genotypes/final.yaml say")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise UserError(f"{path}: not JSON; remove it, and --resume {run.path} writes it again") from None
 
 
 def summarize(blueprint: Blueprint, results: dict[str, Any], run: Run) -> None:
@@ -184,11 +213,12 @@ def summarize(blueprint: Blueprint, results: dict[str, Any], run: Run) -> None:
             judged = f"top-1 {own['top1']:.2%}, top-5 {own['top5']:.2%}"
             say(f"{which} epoch {own['epoch']:>3}  {judged} of {results['images']:,} {results['on']} images")
     if results and results["best_by"] == results["on"]:
-        say(f"           the best epoch was chosen by these very {results['on']} images: the last one is the result")
+        say(f"           the best epoch was chosen by these very {results['on']} images, so its accuracy is too good")
     if not results:
         say("           there are no images to judge it by: data.train_portion below 1 holds some out")
     say(f"run        {run.path}")
     say(f"figures    {run.figures}")
     say(f"curves     tensorboard --logdir {run.path}")
-    say(f"continue   {command('evaluate', run.path)}")
-    say(f"           {command('export', run.path)}")
+    verbs = ("evaluate", "export") if results else ("export",)
+    for number, verb in enumerate(verbs):
+        say(f"{'' if number else 'continue':<10} {command(verb, run.path)}")

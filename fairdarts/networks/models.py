@@ -97,6 +97,8 @@ def find(name: str) -> Model:
     for spelling in (name, name.replace("_", "-")):
         if spelling in models():
             return models()[spelling]
+    if name.endswith((".pt", ".safetensors", ".tar", ".pth")) and os.path.isfile(name):
+        raise UserError(f"{name}: is a file of weights, which fairdarts.load reads; should be a genotype or a run")
     if os.path.exists(name):
         return Model(*load_genotype(name), NetworkSettings())
     raise UserError(f"{name}: neither a model, a file nor a run{nearest(name.replace('_', '-'), models())}")

@@ -182,8 +182,9 @@ def _checkpoint_of(run: Path) -> Path:
     # A best epoch that the test set chose is no result: what it says of that set is too good.
     if best.is_file() and _read_about(checkpoint.load(best).get("about"), best).get("judged_on") == "held-out":
         return best
-    if last.is_file():
-        return last
+    for file in (last, best):
+        if file.is_file():
+            return file
     raise _untrained(run)
 
 

@@ -43,7 +43,7 @@ def network_figure(info: NetworkInfo) -> Figure:
     figure, (losses, accuracies, rates) = style.panels(3, 3, (3.6, 3.2))
     marker = "o" if len(info.epochs) < 40 else None
     look = {"linewidth": 1.7, "marker": marker, "markersize": 3}
-    losses.plot(info.epochs, info.train_loss, color=TRAINED, label="training images", **look)
+    losses.plot(info.epochs, info.train_loss, color=TRAINED, label="training images (loss: as minimized)", **look)
     accuracies.plot(info.epochs, info.train_accuracy, color=TRAINED, **look)
     if not np.isnan(info.top1).all():
         losses.plot(info.epochs, info.valid_loss, color=JUDGED, label="judged images", **look)

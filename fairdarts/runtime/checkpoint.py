@@ -26,7 +26,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise UserError(f"{path}: cannot be written: {error.strerror}; what it held before is still whole") from None
+        kept = "; what it held before is still whole" if path.exists() else ""
+        raise UserError(f"{path}: cannot be written: {error.strerror}{kept}") from None
     directory = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(directory)  # the rename itself must survive a power cut

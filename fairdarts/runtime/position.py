@@ -51,16 +51,17 @@ class Position:
 
 def identity_of(settings: Settings, may_change: Collection[str], space: Settings, images: str) -> dict[str, str]:
     """What makes a run this one, as dotted keys and values: resumed under others, it would be another."""
-    identity = {f"settings.yaml: {key}": value for key, value in _flat(settings).items() if key not in may_change}
-    identity |= {f"space.yaml: {key}": value for key, value in _flat(space).items()}
+    identity = {f"settings.yaml: {key}": value for key, value in flat(settings).items() if key not in may_change}
+    identity |= {f"space.yaml: {key}": value for key, value in flat(space).items()}
     return {**identity, "data: images (number, names)": images}
 
 
-def _flat(settings: Settings, prefix: str = "") -> dict[str, str]:
-    flat = {}
+def flat(settings: Settings, prefix: str = "") -> dict[str, str]:
+    """Settings as dotted keys and values."""
+    found = {}
     for name, value in settings:
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Settings) else {f"{prefix}{name}": str(value)}
-    return flat
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Settings) else {f"{prefix}{name}": str(value)}
+    return found
 
 
 def kept_records(run: Run, last: int, first: int = 1) -> list[dict[str, Any]]:
@@ -85,6 +86,8 @@ def check_identity(state: dict[str, Any], identity: dict[str, str], run: Run) ->
     if not isinstance(began, dict):
         raise BadState(f"{run.last}: not the checkpoint of a run")
     for key in sorted(began.keys() | identity.keys()):
+        if key not in began and key.startswith("settings.yaml: "):
+            continue  # a setting that the version which began the run did not have
         if began.get(key) != identity.get(key):
             change = f"{began.get(key)} when the run began, {identity.get(key)} now"
             raise BadState(f"{run.path}: {key}: {change}; a resumed run keeps what decides its result")

@@ -20,7 +20,7 @@ def finetune(network: nn.Module, trained: dict[str, Tensor], place: str) -> list
         if given is not None and given.shape == value.shape:
             value.copy_(given)
         elif head:
-            fresh.add(key.rpartition(".")[0])
+            fresh.add(key)
         elif given is None:
             raise UserError(f"{place}: {key}: is missing; should be the weights of this genotype in this size")
         else:
@@ -29,4 +29,6 @@ def finetune(network: nn.Module, trained: dict[str, Tensor], place: str) -> list
     for key in trained:
         if key not in own and not key.startswith(HEADS):
             raise UserError(f"{place}: {key}: has no place in this network: is it another genotype or size?")
-    return [f"{name}: fresh, as {place} has none that fits" for name in sorted(fresh)]
+    whole = [head for head in HEADS if fresh and all(key in fresh for key in own if key.startswith(head))]
+    names = {next((head[:-1] for head in whole if key.startswith(head)), key.rpartition(".")[0]) for key in fresh}
+    return [f"{name}: fresh, as {place} has none that fits" for name in sorted(names)]

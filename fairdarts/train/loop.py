@@ -1,5 +1,6 @@
 """The training of a stand-alone network, from settings to a model that can be used."""
 
+import hashlib
 import json
 import math
 import time
@@ -27,7 +28,7 @@ from fairdarts.spaces.space import Space
 from fairdarts.train.optimize import learning_rate
 from fairdarts.train.score import Score, score
 from fairdarts.train.settings import MAY_CHANGE, TrainSettings
-from fairdarts.train.setup import Trainee, blueprint_of, check_fit, judging_images, make_trainee
+from fairdarts.train.setup import Judges, Trainee, blueprint_of, check_fit, make_trainee
 from fairdarts.train.state import Best, model_of, restored, state_of
 from fairdarts.train.step import SUMS, train_step
 
@@ -47,6 +48,7 @@ def train(
     genotype: Genotype,
     space: Space,
     source: Source,
+    judges: Judges,
     run: Run,
     observer: Observer,
     stop: Stop,
@@ -55,8 +57,9 @@ def train(
 ) -> dict[str, Any]:
     """Trains from the start, or (resume) from the run's last checkpoint; gives the results (see `judged`).
 
-    A fresh network begins with the weights that `initialize` puts into it, in every process. Several processes take
-    every step together, and the first one writes. Raises Interrupted once a signal stopped it, the state saved;
+    `judges` are the images that choose the best epoch, and those that the result is told for. A fresh network begins
+    with the weights that `initialize` puts into it, in every process. Several processes take every step together, and
+    the first one writes. Raises Interrupted once a signal stopped it, the state saved;
     UserError where data or disk fail, the state of the last step or at least of the last checkpoint saved; Diverged
     where the loss is no longer finite.
     """
@@ -67,17 +70,19 @@ def train(
     with distributed.together():
         trained = check_fit(settings, blueprint, source)
         check_alike(settings.data, images)
-        chooses, tells = judging_images(settings, source)
+    chooses, tells = judges
     steps = len(trained) // settings.data.batch_size
-    identity = identity_of(settings, MAY_CHANGE, space, images) | {"genotypes/final.yaml": to_yaml(genotype)}
+    identity = identity_of(settings, MAY_CHANGE, space, images) | {"genotypes/final.yaml": called(genotype)}
     trainee = make_trainee(settings, blueprint, device, None if resume else initialize)
     at, best, sums = Position(), Best(), torch.zeros(len(SUMS), device=device)
     record: dict[str, Any] = {}
+    facts = {"images": f"{settings.data.kind}: {len(trained):,} for training"}
+    facts |= {"judged_on": chooses.name} if chooses else {}
 
     def save() -> None:
         with distributed.together():
             if writes:
-                own = model_of(trainee, blueprint, record, chooses) | state_of(trainee, identity, sums, at, best)
+                own = model_of(trainee, blueprint, record, facts) | state_of(trainee, identity, sums, at, best)
                 checkpoint.save(run.last, own)
 
     with distributed.together():
@@ -130,7 +135,7 @@ def train(
                 if writes:
                     run.log(record)
                     if better and chooses:
-                        checkpoint.save(run.best, model_of(trainee, blueprint, record, chooses))
+                        checkpoint.save(run.best, model_of(trainee, blueprint, record, facts))
             pace.save()
             observer.epoch(record)
     return judged(trainee, blueprint, chooses, tells, best, run)
@@ -165,19 +170,24 @@ def judged(
     found: dict[str, Any] = {"images": len(tells.indices), "on": tells.name, "best_by": chooses.name}
     last = score(trainee.judged, tells, settings.data, device, settings.compute.precision)
     found["last"] = _numbers(settings.epochs, last)
-    with distributed.together():
-        state = checkpoint.load(run.best) if distributed.rank() == 0 else None
-    state = distributed.shared_state(state)
-    trainee.network.load_state_dict(state["network"])
-    if trainee.average:
-        trainee.average.network.load_state_dict(state["ema"])
-    found["best"] = _numbers(
-        best.epoch, score(trainee.judged, tells, settings.data, device, settings.compute.precision)
-    )
+    if distributed.shared(run.best.is_file()):  # else somebody took it away
+        with distributed.together():
+            state = checkpoint.load(run.best) if distributed.rank() == 0 else None
+        state = distributed.shared_state(state)
+        trainee.network.load_state_dict(state["network"])
+        if trainee.average:
+            trainee.average.network.load_state_dict(state["ema"])
+        seen = score(trainee.judged, tells, settings.data, device, settings.compute.precision)
+        found["best"] = _numbers(best.epoch, seen)
     with distributed.together():
         if distributed.rank() == 0:
             checkpoint.write_atomically(run.path / "results.json", (json.dumps(found, indent=1) + "\n").encode())
     return found
+
+
+def called(genotype: Genotype) -> str:
+    """A genotype's name, and what tells it from others of that name."""
+    return f"{genotype.name} ({hashlib.sha256(to_yaml(genotype).encode()).hexdigest()[:8]})"
 
 
 def _numbers(epoch: int, seen: Score) -> dict[str, Any]:

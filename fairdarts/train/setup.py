@@ -21,6 +21,9 @@ from fairdarts.spaces.space import Space
 from fairdarts.train.optimize import Average, make_optimizer
 from fairdarts.train.settings import TrainSettings
 
+Judges = tuple[Images | None, Images | None]
+"""the images that choose the best epoch, and those that the result is told for"""
+
 
 @dataclass(frozen=True)
 class Trainee:
@@ -82,7 +85,8 @@ def compile_blocks(network: nn.Module, mode: str) -> None:
 
 def check_fit(settings: TrainSettings, blueprint: Blueprint, source: Source) -> list[int]:
     """The indices of the training images. Raises UserError where settings, machine, genotype and data do not fit."""
-    if settings.compute.compile != "none" and pick(settings.device).type == "cpu":
+    device = pick(settings.device)
+    if settings.compute.compile != "none" and device.type == "cpu":
         raise UserError(f"compute.compile: {settings.compute.compile}: is for CUDA; on the CPU it should be none")
     if not isinstance(blueprint.space, CellSpace):
         for key, value in (("drop_path", settings.drop_path), ("loss.auxiliary", settings.loss.auxiliary)):
@@ -97,8 +101,15 @@ def check_fit(settings: TrainSettings, blueprint: Blueprint, source: Source) -> 
         if not settings.loss.auxiliary:
             raise UserError(f"data: images of {blueprint.image}×{blueprint.image} pixels: {error}") from None
         made = "32×32" if settings.network.size != "imagenet" else "224×224"
-        why = f"its head is made for images of {made} pixels, not {blueprint.image}×{blueprint.image}"
+        here = f"{len(network.cells)} cells and images of {blueprint.image}×{blueprint.image}"
+        why = f"its head is made for 3 cells or more and images of {made} pixels, not for {here}"
         raise UserError(f"loss.auxiliary: {settings.loss.auxiliary}: {why}; should be 0") from None
+    cutout = getattr(settings.data, "cutout", 0)
+    if cutout >= source.image:
+        size = f"{source.image}×{source.image}"
+        raise UserError(
+            f"data.cutout: {cutout}: blanks images of {size} pixels whole; should be {source.image // 2} or 0"
+        )
     size, parts = settings.data.batch_size, settings.compute.accumulate
     if size % (distributed.ranks() * parts):
         shared = f"{distributed.ranks()} processes × compute.accumulate {parts} = {distributed.ranks() * parts}"
@@ -109,7 +120,7 @@ def check_fit(settings: TrainSettings, blueprint: Blueprint, source: Source) -> 
     return trained
 
 
-def judging_images(settings: TrainSettings, source: Source) -> tuple[Images | None, Images | None]:
+def judging_images(settings: TrainSettings, source: Source) -> Judges:
     """(those that choose the best epoch, those that the result is told for): held-out images and a test set.
 
     Where one of them is missing the other stands in for it, and None for both where there is neither.

@@ -2,16 +2,19 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from fairdarts.data.judging import Images
+from fairdarts import resources
+from fairdarts.config import UserError, check, read_yaml
 from fairdarts.networks.blueprint import Blueprint
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.checkpoint import BadState
-from fairdarts.runtime.position import Position, check_identity, kept_records
+from fairdarts.runtime.position import Position, check_identity, flat, kept_records
 from fairdarts.runtime.run import Run, versions
+from fairdarts.train.settings import TrainSettings
 from fairdarts.train.setup import Trainee
 
 
@@ -25,19 +28,20 @@ class Best:
     """share of the images right that it was judged by"""
 
 
-def model_of(trainee: Trainee, blueprint: Blueprint, record: dict[str, Any], chooses: Images | None) -> dict[str, Any]:
-    """A model that can be used: blueprint, weights, and what they are, as of a record of metrics.jsonl, whose `valid_…`
-    are of the images that choose the best epoch."""
+def model_of(trainee: Trainee, blueprint: Blueprint, record: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+    """A model that can be used: blueprint, weights, and what they are, as of a record of metrics.jsonl; `facts` are
+    what is to be told of the images."""
     settings = trainee.settings
     about = {
         "recipe": settings.name,
         "source": settings.source,
         "deviations": list(settings.deviations),
-        "init_from": settings.init_from,
+        "changes": changes_of(settings),
+        "init_from": Path(settings.init_from).name if settings.init_from else None,
+        **facts,
         "seed": settings.seed,
         "epochs": settings.epochs,
         "epoch": record.get("epoch", 0),
-        "judged_on": chooses.name if chooses else None,
         "metrics": {key: value for key, value in record.items() if key.startswith(("train_", "valid_", "test_"))},
         "versions": versions(),
     }
@@ -47,6 +51,18 @@ def model_of(trainee: Trainee, blueprint: Blueprint, record: dict[str, Any], cho
         "network": trainee.network.state_dict(),
         "ema": trainee.average.network.state_dict() if trainee.average else None,
     }
+
+
+def changes_of(settings: TrainSettings) -> dict[str, str]:
+    """Where settings differ from the shipped recipe of their name, but for what does not decide the result."""
+    try:
+        path = resources.find("recipes", settings.name)
+        recipe = flat(check(TrainSettings, read_yaml(path), path))
+    except UserError:
+        return {}
+    passed_over = ("data.root", "data.workers", "save_minutes", "threads", "device", "seed", "init_from", "compute.")
+    own = flat(settings).items()
+    return {key: value for key, value in own if value != recipe.get(key) and not key.startswith(passed_over)}
 
 
 def state_of(trainee: Trainee, identity: dict[str, str], sums: Tensor, at: Position, best: Best) -> dict[str, Any]:

@@ -77,9 +77,10 @@ def _training(about: dict[str, Any]) -> Iterator[str]:
         if key == "results":
             yield f"- results: {_line(_result(value))}"
         elif key == "deviations" and isinstance(value, list):
-            yield from ("- deviations:", *(f"  - {_line(item)}" for item in value))
+            yield from ("- deviations of the recipe:", *(f"  - {_line(item)}" for item in value))
         else:
-            yield f"- {key}: {_line(_text(value))}"
+            title = {"changes": "settings other than the recipe's"}.get(key, key)
+            yield f"- {title}: {_line(_text(value))}"
     yield ""
 
 

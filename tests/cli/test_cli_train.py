@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 import torch
 import yaml
 
+from fairdarts import resources
 from fairdarts.cli import main
 from fairdarts.cli.progress import RunProgress
+from fairdarts.networks.zoo import load_genotype
 from fairdarts.runtime import checkpoint
 
 RECIPE = {
@@ -126,6 +129,40 @@ def test_weights_of_a_model_are_a_beginning(user: Path, capsys):
     )
     key = "cells.2.preprocess.0.conv_1.weight"
     torch.testing.assert_close(finetuned["network"][key], run["network"][key], atol=1e-6, rtol=0)
+
+
+def test_a_model_s_name_brings_its_settings(user: Path, capsys):
+    words = ["--config", "tiny.yaml", "--network.cells", "null", "--network.channels", "null", "--epochs", "1"]
+    assert main(["train", "fairnas-a-se05", *words, "--data.images", "16", "--out", "excited"]) == 0
+    network = yaml.safe_load(Path("excited/settings.yaml").read_text())["network"]
+    assert (network["se_ratio"], network["activation"], network["outer_activation"]) == (0.5, "swish", "relu")
+    assert "10 classes" in capsys.readouterr().err
+
+
+def test_an_authors_file_is_judged_with_as_many_classes_as_the_images_have(user: Path, capsys):
+    builder = pytest.importorskip("timm.models._efficientnet_builder")
+    genotype, space = load_genotype("fairnas-c")
+    blocks = [["ds_r1_k3_s1_e1_c16"]]
+    for (name,), layer in zip(genotype.layers, space.layers, strict=True):
+        expansion, kernel = name.removeprefix("MBE").split("K")
+        blocks.append([f"ir_r1_k{kernel}_s{layer.stride}_e{expansion}_c{layer.c_out}_se1.0_nsw"])
+    shape = {"num_classes": 10, "num_features": 1280, "stem_size": 32}
+    theirs = pytest.importorskip("timm").models.EfficientNet(builder.decode_arch_def(blocks), **shape)
+    torch.save({"model_state": theirs.state_dict()}, "fairnas_c_se_transfer.pt.tar")
+    words = ["fairnas_c_se_transfer.pt.tar", "--genotype", "fairnas-c-se", "--config", "tiny.yaml", "--json"]
+    assert main(["evaluate", *words, "--data.images", "16"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["images"], len(found["by_class"])) == (8, 10)
+
+
+def test_a_finished_run_is_still_looked_at(user: Path, capsys):
+    shutil.copytree("run", "swapped")
+    other = resources.find("genotypes", "fairdarts-b").read_text()
+    Path("swapped/genotypes/final.yaml").write_text(other)
+    assert "is of another network than settings.yaml" in fails(capsys, "train", "--resume", "swapped")
+    shutil.copytree("run", "cut")
+    Path("cut/checkpoints/last.pt").write_bytes(b"cut")
+    assert "not a readable checkpoint" in fails(capsys, "train", "--resume", "cut")
 
 
 @pytest.mark.parametrize(

@@ -158,17 +158,20 @@ def test_the_auxiliary_head_is_left_behind(model: Model, tmp_path: Path):
     assert torch.equal(network.classifier.weight, whole.classifier.weight)
 
 
-def test_of_a_run_the_best_epoch_is_taken(model: Model, tmp_path: Path):
+def test_of_a_run_the_best_epoch_is_taken_where_held_out_images_chose_it(model: Model, tmp_path: Path):
     run = tmp_path / "run"
     trained(model, run / "checkpoints" / "last.pt", network=shifted(model, 2.0))
     refused(run, "not a run directory")
     (run / "settings.yaml").write_text("name: it\n")
     last = open_model(run)
     assert last.about["file"] == "last.pt"
-    about = json.dumps({**model.about, "epoch": 3})
-    trained(model, run / "checkpoints" / "best.pt", about=about)
+    told = {**model.about, "epoch": 3, "judged_on": "test"}
+    trained(model, run / "checkpoints" / "best.pt", about=json.dumps(told))
+    assert open_model(run).about["file"] == "last.pt"  # what the test set chose is no result
+    told |= {"judged_on": "held-out"}
+    trained(model, run / "checkpoints" / "best.pt", about=json.dumps(told))
     best = open_model(run)
-    assert best.about == {**model.about, "epoch": 3, "file": "best.pt", "weights": "raw"}
+    assert best.about == {**told, "file": "best.pt", "weights": "raw"}
     assert same(best.network, model.network)
     found = {"images": 100, "on": "test", "best_by": "held-out"}
     found |= {"last": {"epoch": 4, "top1": 0.1}, "best": {"epoch": 3, "top1": 0.5}}

@@ -65,7 +65,12 @@ def test_every_number_has_its_panel_and_colour():
     }
     assert [list(line.get_ydata()) for line in rates.lines] == [list(info.lr)]
     assert rates.get_ylim()[0] == 0
-    assert legend(figure) == ["training images", "judged images", "judged, top-5", "best: 90.00 % in epoch 2"]
+    assert legend(figure) == [
+        "training images (loss: as minimized)",
+        "judged images",
+        "judged, top-5",
+        "best: 90.00 % in epoch 2",
+    ]
 
 
 def test_the_first_of_equally_good_epochs_is_the_best():
@@ -87,7 +92,7 @@ def test_without_judged_images_there_is_no_curve_of_them():
     assert np.isnan(info.top1).all()
     figure = training.network_figure(info)
     assert [set(lines(ax)) for ax in figure.axes[:2]] == [{training.TRAINED}] * 2
-    assert legend(figure) == ["training images"]
+    assert legend(figure) == ["training images (loss: as minimized)"]
 
 
 def test_one_epoch_is_a_point_in_every_panel():

@@ -14,6 +14,7 @@ from fairdarts.runtime.run import Run, create, open_run
 from fairdarts.runtime.stop import Stop
 from fairdarts.train.loop import train
 from fairdarts.train.settings import TrainSettings
+from fairdarts.train.setup import judging_images
 
 STEPS_AN_EPOCH, EPOCHS = 3, 3
 TINY = {
@@ -66,8 +67,9 @@ def trained(
     """Trains into a run directory, or goes on with it; gives the results."""
     settings, watch = settings_of(**overrides), watch or Watch()
     architecture, space = load_genotype(genotype)
-    run = open_run(path) if resume else create(path, settings, space)
-    return train(settings, architecture, space, open_source(settings.data), run, watch, watch.stop, resume)
+    run, source = open_run(path) if resume else create(path, settings, space), open_source(settings.data)
+    judges = judging_images(settings, source)
+    return train(settings, architecture, space, source, judges, run, watch, watch.stop, resume)
 
 
 def assert_same_training(one: Path, other: Path) -> None:

@@ -16,6 +16,7 @@ from fairdarts.runtime import distributed
 from fairdarts.runtime.run import Run, create
 from fairdarts.runtime.stop import Interrupted
 from fairdarts.train.loop import train
+from fairdarts.train.setup import judging_images
 
 
 def main(folder: Path) -> None:
@@ -31,7 +32,8 @@ def main(folder: Path) -> None:
                 watch = Watch(step=step)
                 source, run = open_source(settings.data), Run(folder / name)
                 with suppress(Interrupted):
-                    train(settings, genotype, space, source, run, watch, watch.stop, resume=number > 0)
+                    judges = judging_images(settings, source)
+                    train(settings, genotype, space, source, judges, run, watch, watch.stop, resume=number > 0)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import torch
 from networks import EPOCHS, STEPS_AN_EPOCH, Watch, assert_same_training, settings_of, trained
 from runs import metrics
 
-from fairdarts.config import UserError
+from fairdarts import resources
+from fairdarts.config import UserError, check, read_yaml
 from fairdarts.data.sources import open_source
 from fairdarts.networks.blueprint import Blueprint, assemble
 from fairdarts.networks.zoo import load_genotype
@@ -19,7 +20,10 @@ from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.run import Run, create
 from fairdarts.runtime.stop import Diverged, Interrupted
 from fairdarts.train.loop import train
+from fairdarts.train.score import score
+from fairdarts.train.settings import TrainSettings
 from fairdarts.train.setup import blueprint_of, check_fit, judging_images, make_trainee
+from fairdarts.train.state import changes_of
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +64,17 @@ def test_a_training_that_ended_before_its_results_were_written_still_gives_them(
     assert_same_training(tmp_path / "run", whole)
 
 
+def test_a_best_epoch_that_somebody_took_away_costs_its_result_alone(whole: Path, tmp_path: Path):
+    with pytest.raises(Interrupted):
+        trained(tmp_path / "run", Watch(epoch=2), ema=0.9)
+    state = checkpoint.load(Run(tmp_path / "run").last)
+    Run(tmp_path / "run").best.unlink()
+    checkpoint.save(Run(tmp_path / "run").last, state | {"best": [1, 2.0]})  # better than what is to come
+    results = trained(tmp_path / "run", resume=True, ema=0.9)
+    assert "best" not in results
+    assert results["last"] == json.loads((whole / "results.json").read_text())["last"]
+
+
 def test_a_checkpoint_is_a_model_that_gives_the_recorded_accuracy(whole: Path):
     settings = settings_of(ema=0.9)
     source = open_source(settings.data)
@@ -71,8 +86,6 @@ def test_a_checkpoint_is_a_model_that_gives_the_recorded_accuracy(whole: Path):
         assert blueprint == blueprint_of(settings, *load_genotype("fairdarts-a"), source)
         network = assemble(blueprint).eval()
         network.load_state_dict(state["ema"])
-        from fairdarts.train.score import score
-
         record = Run(whole).records()[about["epoch"] - 1]
         assert about["metrics"]["valid_top1"] == record["valid_top1"]
         found = score(network, images, settings.data, torch.device("cpu"), "float32")
@@ -115,11 +128,29 @@ def test_a_resumed_training_keeps_its_settings_and_its_genotype(tmp_path: Path):
         trained(tmp_path / "run", Watch(step=2))
     with pytest.raises(BadState, match=r"optimizer\.lr: 0\.05 when the run began, 0\.1 now"):
         trained(tmp_path / "run", resume=True, optimizer__lr=0.1)
-    with pytest.raises(BadState, match=r"genotypes/final\.yaml"):
+    with pytest.raises(BadState, match=r"fairdarts-a \(\w{8}\) when the run began, darts-v2 \(\w{8}\) now"):
         trained(tmp_path / "run", resume=True, genotype="darts-v2")
     with pytest.raises(BadState, match="a resumed run keeps"):
         trained(tmp_path / "run", resume=True, ema=0.5)
     trained(tmp_path / "run", resume=True, data__workers=0, save_minutes=3)
+
+
+def test_a_setting_that_a_later_version_brings_does_not_make_a_run_another(tmp_path: Path):
+    with pytest.raises(Interrupted):
+        trained(tmp_path / "run", Watch(step=2))
+    state = checkpoint.load(Run(tmp_path / "run").last)
+    del state["identity"]["settings.yaml: ema"]
+    checkpoint.save(Run(tmp_path / "run").last, state)
+    assert trained(tmp_path / "run", resume=True)["last"]["epoch"] == EPOCHS
+
+
+def test_what_was_changed_of_a_recipe_is_told():
+    settings = settings_of()
+    assert changes_of(settings) == {}  # there is no shipped recipe of that name
+    path = resources.find("recipes", "train-darts-cifar10")
+    words = {"epochs": "2", "data.root": "elsewhere", "optimizer.lr": "0.1", "seed": "3"}
+    changed = check(TrainSettings, read_yaml(path), path, words)
+    assert changes_of(changed) == {"epochs": "2", "optimizer.lr": "0.1"}
 
 
 def test_a_network_may_begin_with_given_weights(tmp_path: Path):
@@ -127,7 +158,9 @@ def test_a_network_may_begin_with_given_weights(tmp_path: Path):
     genotype, space = load_genotype("fairdarts-a")
     seen: list[torch.nn.Module] = []
     run = create(tmp_path / "run", settings, space)
-    train(settings, genotype, space, open_source(settings.data), run, Watch(), Watch().stop, False, seen.append)
+    source = open_source(settings.data)
+    judges = judging_images(settings, source)
+    train(settings, genotype, space, source, judges, run, Watch(), Watch().stop, False, seen.append)
     assert len(seen) == 1
 
 
@@ -135,8 +168,13 @@ def test_a_network_may_begin_with_given_weights(tmp_path: Path):
     ("genotype", "overrides", "message"),
     [
         ("fairdarts-a", {"compute__compile": "default"}, "compute.compile: default: is for CUDA"),
-        ("fairdarts-a", {"loss__auxiliary": 0.4}, "made for images of 32×32 pixels, not 8×8; should be 0"),
+        (
+            "fairdarts-a",
+            {"loss__auxiliary": 0.4},
+            "32×32 pixels, not for 3 cells and images of 8×8; should be 0",
+        ),
         ("fairnas-a", {"network__cells": "null", "network__channels": "null"}, "drop_path: 0.4: is for cells"),
+        ("fairdarts-a", {"data__cutout": 8}, "data.cutout: 8: blanks images of 8×8 pixels whole; should be 4 or 0"),
         ("fairdarts-a", {"compute__accumulate": 3}, "data.batch_size: 4: is that of all processes"),
         ("fairdarts-a", {"data__batch_size": 16}, "data.batch_size: 16: should be at most 12, the training images"),
         ("fairdarts-a", {"network__se_ratio": 0.5}, "network.se_ratio: 0.5: is for chains"),

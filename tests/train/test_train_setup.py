@@ -9,23 +9,38 @@ from fairdarts import resources
 from fairdarts.cli.recipe import names_of
 from fairdarts.config import check, read_yaml
 from fairdarts.data.sources import open_source
+from fairdarts.genotype import Genotype
 from fairdarts.networks.zoo import load_genotype
+from fairdarts.spaces.paths import genotype_of
+from fairdarts.spaces.space import Space, load_space
 from fairdarts.train.settings import TrainSettings
 from fairdarts.train.setup import blueprint_of, check_fit, make_trainee
 from fairdarts.train.step import train_step
+
+
+def path_of_ones(space_name: str) -> tuple[Genotype, Space]:
+    """A genotype of choices number 1, and its space."""
+    space = load_space(space_name)
+    return genotype_of((1,) * len(space.choices), space, "ones", ""), space
+
+
+SMALL = {"chain": path_of_ones("nas-bench-macro-small"), "nasbench201": path_of_ones("nasbench201")}
 
 
 @pytest.mark.parametrize("name", names_of(TrainSettings))
 def test_every_recipe_steps_a_tiny_model(name: str):
     path = resources.find("recipes", name)
     cells = "darts" in name
+    kind = next((kind for kind in ("chain", "nasbench201") if kind in name), None)
     words = {"data.kind": "fake", "data.image_size": "32", "data.batch_size": "4", "data.train_portion": "1.0"}
     words |= {"data.cutout": "2", "data.images": "8", "data.workers": "0", "device": "cpu"}
     words |= {"network.cells": "3", "network.channels": "2"} if cells else {}
     words |= {"loss.auxiliary": "0"} if name == "train-darts-imagenet" else {}  # its head is for 224 pixels
     settings = check(TrainSettings, read_yaml(path), path, words)
     source = open_source(settings.data)
-    blueprint = blueprint_of(settings, *load_genotype("fairdarts-a" if cells else "fairnas-a"), source)
+    blueprint = blueprint_of(
+        settings, *(SMALL[kind] if kind else load_genotype("fairdarts-a" if cells else "fairnas-a")), source
+    )
     assert check_fit(settings, blueprint, source)
     trainee = make_trainee(settings, blueprint, torch.device("cpu"))
     before = [weight.detach().clone() for weight in trainee.network.parameters()]
