@@ -11,7 +11,7 @@ search: $(VENV)/installed
 	$(VENV)/bin/fairdarts search --config fairdarts-s1-digits
 
 test: $(VENV)/installed-dev
-	$(VENV)/bin/python -m pytest -n 2
+	$(VENV)/bin/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .

@@ -13,6 +13,11 @@ torch.set_num_threads(1)  # two threads on a busy machine can be ten times slowe
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest test begins first, else one process would still be at it when the other has no more to do."""
+    items.sort(key=lambda item: item.name != "test_every_command_runs")
+
+
 @pytest.fixture(scope="session")
 def bench201() -> list[dict[str, str]]:
     """The rows of NAS-Bench-201 (arch, unique, params_cifar10, …), which are not the project's to ship."""

@@ -22,6 +22,7 @@ from fairdarts.cli import main, study
 from fairdarts.cli.recipe import names_of
 from fairdarts.data import judging, sources
 from fairdarts.evolve.settings import EvolveSettings
+from fairdarts.networks.models import models
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.search.settings import SearchSettings
 from fairdarts.train.settings import TrainSettings
@@ -34,7 +35,7 @@ SMALL_PATHS = shlex.split("--space nas-bench-macro-small --data.image_size 32 --
 SMALL_RANKING = ["--paths", "8"]
 SMALL_EVOLUTION = shlex.split("--population 4 --generations 2")
 SMALL_NETWORK = shlex.split("--network.cells 3 --network.channels 2")
-SMALL_CHAIN_NETWORK = shlex.split("--data.image_size 32")
+SMALL_CHAIN_NETWORK = shlex.split("--data.image_size 32 --schedule.warmup_epochs 0")
 SMALL_CHAIN = shlex.split("--space s2-small --data.image_size 32 --data.held_out 4")
 
 
@@ -65,6 +66,7 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_command_runs(user: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "fairnas-a" in models()  # which are listed once, before there are fewer
     kept = resources.names("genotypes")[:2]
     monkeypatch.setattr(
         resources, "names", lambda kind, names=resources.names: kept if kind == "genotypes" else names(kind)

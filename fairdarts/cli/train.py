@@ -3,7 +3,6 @@
 import json
 from argparse import Namespace
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from fairdarts.config import UserError, check, read_yaml
 from fairdarts.cost.count import count
 from fairdarts.data.sources import Source
 from fairdarts.genotype import Genotype
-from fairdarts.networks.blueprint import Blueprint, assemble, sizes
+from fairdarts.networks.blueprint import Blueprint, assemble
 from fairdarts.networks.models import find
 from fairdarts.networks.published import open_model
 from fairdarts.networks.zoo import load_genotype
@@ -38,28 +37,26 @@ from fairdarts.train.setup import Judges, blueprint_of, check_fit, judging_image
 TRAIN = Kind("train", "training", TrainSettings, MAY_CHANGE)
 DEFAULTS = {
     ("cell", "cifar"): "train-darts-cifar10",
+    ("cell", "imagenet"): "train-darts-imagenet",
     ("chain", "cifar"): "train-chain-cifar10",
     ("chain", "imagenet"): "train-mnasnet-imagenet",
     ("nasbench201", "cifar"): "train-nasbench201-cifar10",
 }
-"""(kind of space, the images that it was made for) → the recipe where none is named"""
+"""(kind of space, whose size the network has) → the recipe where none is named"""
 
 
-def main(argv: Sequence[str], alone: bool = False) -> int:
-    """Train; `alone` also where torchrun started several processes, which else share the training."""
+def main(argv: Sequence[str]) -> int:
     parser = Parser("train", "Train the network of a genotype from scratch, or from other weights.")
     parser.usage = "fairdarts train GENOTYPE [options]\n       fairdarts train --resume RUN [options]"
-    parser.epilog = (
-        "GENOTYPE is a model's name, a YAML file, or the run of a search. Without --config the recipe is that of\n"
-    )
-    parser.epilog += f"the genotype's space: {', '.join(DEFAULTS.values())}.\n\n{help_text(TrainSettings)}"
+    parser.epilog = "GENOTYPE is a model's name, a YAML file, or the run of a search. Without --config the recipe is\n"
+    parser.epilog += f"one of {', '.join(DEFAULTS.values())}.\n\n{help_text(TrainSettings)}"
     add_options(parser, TRAIN)
     parser.add_argument("--init-from", metavar="FROM", help="weights to begin with: of a supernet's run, or a model")
     # The genotype is the first word alone: elsewhere it would be taken for the value of a setting.
     named = bool(argv) and not argv[0].startswith("-")
     args, rest = parser.parse_known_args(argv[named:])
     args.genotype = argv[0] if named else None
-    with nullcontext() if alone else distributed.joined():
+    with distributed.joined():
         return run_training(args, rest)
 
 
@@ -109,8 +106,8 @@ def read_words(args: Namespace, rest: Sequence[str]) -> tuple[TrainSettings, Gen
         elif args.genotype:
             model = find(args.genotype)
             genotype, space = model.genotype, model.space
-            recipe = args.config or default_recipe(space)
-            own = model.network.model_dump(exclude_defaults=True, exclude={"size"})
+            recipe = args.config or DEFAULTS.get((space.kind, model.size))
+            own = model.network.model_dump(exclude_defaults=True)
             words = [*(f"--network.{key}={value}" for key, value in own.items()), *rest]
             words += [f"--init_from={args.init_from}"] if args.init_from else []
             settings, _ = open_settings("train", TrainSettings, recipe, words)
@@ -123,11 +120,6 @@ def read_words(args: Namespace, rest: Sequence[str]) -> tuple[TrainSettings, Gen
     told = distributed.shared(found[0].model_dump(mode="json", by_alias=True) if found else None)
     form = next(form for form, (kind, *_) in FORMS.items() if kind == space.kind)
     return settings, check(form, told, "genotypes/final.yaml"), space
-
-
-def default_recipe(space: Space) -> str | None:
-    """The recipe for a genotype's space."""
-    return DEFAULTS.get((space.kind, sizes(space)[0]))
 
 
 def begin(args: Namespace, settings: TrainSettings, genotype: Genotype, space: Space) -> Run:

@@ -13,8 +13,11 @@ import yaml
 from fairdarts import resources
 from fairdarts.cli import main
 from fairdarts.cli.progress import RunProgress
+from fairdarts.cli.train import DEFAULTS
+from fairdarts.config import check, read_yaml
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.runtime import checkpoint
+from fairdarts.train.settings import TrainSettings
 
 RECIPE = {
     "name": "tiny",
@@ -129,6 +132,12 @@ def test_weights_of_a_model_are_a_beginning(user: Path, capsys):
     )
     key = "cells.2.preprocess.0.conv_1.weight"
     torch.testing.assert_close(finetuned["network"][key], run["network"][key], atol=1e-6, rtol=0)
+
+
+def test_the_recipes_where_none_is_named_are_shipped_and_of_that_size():
+    for (_, size), name in DEFAULTS.items():
+        path = resources.find("recipes", name)
+        assert check(TrainSettings, read_yaml(path), path).network.size == size
 
 
 def test_a_model_s_name_brings_its_settings(user: Path, capsys):
