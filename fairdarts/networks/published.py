@@ -59,7 +59,7 @@ def open_model(
     network: NetworkSettings = NetworkSettings(),  # noqa: B008 (it is frozen)
     classes: int | None = None,
 ) -> Model:
-    """The model of a training run (the epoch that held-out images chose, else the last), a checkpoint or a .safetensors.
+    """The model of a training run (the epoch that held-out images chose, else the last), a checkpoint, or .safetensors.
 
     `auto` takes the averaged weights where there are any. A file of the papers' authors does not say how its network is
     built: there, and only there, `genotype` is asked, and `network` and `classes` say the rest. Nothing that a file
