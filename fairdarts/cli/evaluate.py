@@ -59,7 +59,7 @@ def run_evaluation(args: Namespace, rest: Sequence[str]) -> int:
     use_threads(args.threads)
     data, seed = read_data(args, rest)
     device, source = pick(args.device), open_images(data)
-    model = open_model(args.model, args.weights, args.genotype, classes=len(source.classes))
+    model = open_model(args.model, args.weights, args.genotype)
     check_classes(model.blueprint, source, str(args.model))
     images = chosen_images(args.split, data, source, seed)
     facts = {"mean": model.blueprint.mean, "std": model.blueprint.std, "image": model.blueprint.image}
@@ -88,8 +88,12 @@ def read_data(args: Namespace, rest: Sequence[str]) -> tuple[DataSettings, int]:
     content = read_yaml(path)
     if "data" not in content:
         raise UserError(f"{path}: data: is missing: it should say the images")
-    settings = check(EvaluateSettings, {"data": content["data"]}, path, parse_overrides(rest))
-    return settings.data, int(content.get("seed", 0))
+    data = check(EvaluateSettings, {"data": content["data"]}, path, parse_overrides(rest)).data
+    for key in ("train_portion", "held_out") if path == own else ():
+        if (trained := content["data"].get(key)) is not None and getattr(data, key, trained) != trained:
+            held = "so others than it held out of training would be taken for held-out"
+            raise UserError(f"data.{key}: {getattr(data, key)}: the run has {trained}, {held}")
+    return data, int(content.get("seed", 0))
 
 
 def check_classes(blueprint: Blueprint, source: Source, place: str) -> None:
@@ -113,7 +117,7 @@ def chosen_images(split: str | None, data: DataSettings, source: Source, seed: i
         if images := found[name]():
             return images
     wanted = f"there are no {split} images" if split else "there are neither test nor held-out images"
-    raise UserError(f"data: {wanted}; name others, such as --split train, or a --data.train_portion below 1")
+    raise UserError(f"data: {wanted}; take --split train, or images that have some")
 
 
 def numbers_of(model: Model, images: Images, found: Score) -> dict[str, Any]:

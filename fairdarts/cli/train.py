@@ -18,19 +18,19 @@ from fairdarts.cost.count import count
 from fairdarts.data.sources import Source
 from fairdarts.genotype import Genotype
 from fairdarts.networks.blueprint import Blueprint, assemble
-from fairdarts.networks.models import find
+from fairdarts.networks.models import find, models
 from fairdarts.networks.published import open_model
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.tensorboard import log_network
 from fairdarts.plot.training import draw_network_training
 from fairdarts.runtime import checkpoint, distributed
-from fairdarts.runtime.checkpoint import BadState
+from fairdarts.runtime.position import check_identity
 from fairdarts.runtime.run import Run, create, open_run
 from fairdarts.runtime.stop import Stop
 from fairdarts.spaces.space import FORMS, Space
 from fairdarts.train.finetune import finetune
 from fairdarts.train.inherit import inherit, weights_of
-from fairdarts.train.loop import train
+from fairdarts.train.loop import train, training_identity
 from fairdarts.train.settings import MAY_CHANGE, TrainSettings
 from fairdarts.train.setup import Judges, blueprint_of, check_fit, judging_images
 
@@ -77,7 +77,7 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
     several = f", {distributed.ranks()} processes" if distributed.ranks() > 1 else ""
     say(f"run {run.path}: {genotype.name} by {settings.name}, seed {settings.seed}, epochs {settings.epochs}{several}")
     with distributed.together():
-        done = read_results(run, blueprint) if first else None
+        done = read_results(run, training_identity(settings, genotype, space, source)) if first else None
     if distributed.shared(done):
         say("this training has already finished")
     else:
@@ -106,7 +106,8 @@ def read_words(args: Namespace, rest: Sequence[str]) -> tuple[TrainSettings, Gen
         elif args.genotype:
             model = find(args.genotype)
             genotype, space = model.genotype, model.space
-            recipe = args.config or DEFAULTS.get((space.kind, model.size))
+            excited = "train-mnasnet-se-imagenet" if model.network.se_ratio else None
+            recipe = args.config or excited or DEFAULTS.get((space.kind, model.size))
             own = model.network.model_dump(exclude_defaults=True)
             words = [*(f"--network.{key}={value}" for key, value in own.items()), *rest]
             words += [f"--init_from={args.init_from}"] if args.init_from else []
@@ -124,7 +125,8 @@ def read_words(args: Namespace, rest: Sequence[str]) -> tuple[TrainSettings, Gen
 
 def begin(args: Namespace, settings: TrainSettings, genotype: Genotype, space: Space) -> Run:
     """A new run directory, with the genotype in it."""
-    named = settings.model_copy(update={"name": f"{genotype.name}-{settings.name}"})
+    model = args.genotype if args.genotype in models() else genotype.name
+    named = settings.model_copy(update={"name": f"{model}-{settings.name}"})
     run = create(args.out or free_path(named), settings, space)
     run.write_genotype(genotype, "final")
     return run
@@ -180,18 +182,21 @@ def watched(
         return train(*begun, Watcher(progress, writer, log_network), stop, resume, initialize)
 
 
-def read_results(run: Run, blueprint: Blueprint) -> dict[str, Any]:
-    """The results of a run whose training is finished; empty before. Raises UserError where they are damaged, or not of
-    this network any more."""
+def read_results(run: Run, identity: dict[str, str]) -> dict[str, Any]:
+    """The results of a run whose training is finished; empty before. Raises UserError where they are damaged, or the
+    run's files are no longer those of this training."""
     path = run.path / "results.json"
     if not path.is_file():
         return {}
-    if checkpoint.load(run.last).get("blueprint") != blueprint.model_dump_json(by_alias=True):
-        raise BadState(f"{run.last}: is of another network than settings.yaml and genotypes/final.yaml say")
+    check_identity(checkpoint.load(run.last), identity, run)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        raise UserError(f"{path}: not JSON; remove it, and --resume {run.path} writes it again") from None
+        found = json.loads(path.read_text(encoding="utf-8"))
+        told = [found["on"], found["best_by"], int(found["images"])]
+        told += [float(found[which][key]) for which in ("last", "best") if which in found for key in ("top1", "top5")]
+        return found
+    except (ValueError, TypeError, KeyError, AttributeError):
+        again = f"remove it, and --resume {run.path} writes it again"
+        raise UserError(f"{path}: not the results of a training; {again}") from None
 
 
 def summarize(blueprint: Blueprint, results: dict[str, Any], run: Run) -> None:

@@ -77,7 +77,7 @@ def open_model(
         if path.is_dir():
             raise _untrained(path)
         if genotype is None:
-            why = "if the papers' authors wrote it, say which genotype it is of"
+            why = "if the papers' authors wrote it, say which genotype it is of (--genotype NAME)"
             raise UserError(f"{file}: not a trained network of fairdarts; {why}")
         return _of_authors(file, genotype, network, classes)
     blueprint, about = _read_blueprint(state["blueprint"], file), _read_about(state.get("about"), file)
@@ -148,9 +148,10 @@ def blueprint_of(
 
 
 def _of_authors(path: Path, name: str, network: NetworkSettings, classes: int | None) -> Model:
-    from fairdarts.networks.released import read_released  # the only one to need what it imports
+    # The only one to need what these import.
+    from fairdarts.networks.released import classes_in, read_released, read_tensors
 
-    blueprint = blueprint_of(name, network, classes)
+    blueprint = blueprint_of(name, network, classes or classes_in(read_tensors(path)))
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay what they were
         built = assemble(blueprint)
     layout = read_released(path, built, name)
@@ -198,7 +199,8 @@ def _results(run: Path, which: str, about: dict[str, Any]) -> dict[str, Any]:
     with suppress(OSError, ValueError, TypeError, AttributeError, KeyError):
         found = json.loads((run / "results.json").read_text(encoding="utf-8"))
         if found[which]["epoch"] == about["epoch"]:
-            return {"results": {key: found[key] for key in ("on", "images", "best_by")} | found[which]}
+            chosen = {"best_by": found["best_by"]} if which == "best" else {}
+            return {"results": {key: found[key] for key in ("on", "images")} | chosen | found[which]}
     return {}
 
 

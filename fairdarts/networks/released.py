@@ -120,6 +120,12 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     }
 
 
+def classes_in(tensors: Mapping[str, Tensor]) -> int | None:
+    """How many classes a file's classifier tells apart; None where it has no classifier that is known."""
+    biases = (tensors[name] for name in ("classifier.bias", "classifier.1.bias") if name in tensors)
+    return next((len(bias) for bias in biases if bias.ndim == 1), None)
+
+
 def _check(
     path: Path,
     name: str,

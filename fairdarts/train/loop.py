@@ -72,7 +72,7 @@ def train(
         check_alike(settings.data, images)
     chooses, tells = judges
     steps = len(trained) // settings.data.batch_size
-    identity = identity_of(settings, MAY_CHANGE, space, images) | {"genotypes/final.yaml": called(genotype)}
+    identity = training_identity(settings, genotype, space, source)
     trainee = make_trainee(settings, blueprint, device, None if resume else initialize)
     at, best, sums = Position(), Best(), torch.zeros(len(SUMS), device=device)
     record: dict[str, Any] = {}
@@ -149,6 +149,12 @@ def follow_first(trainee: Trainee) -> None:
         distributed.follow_([own for network in networks for own in network.buffers() if own.is_floating_point()])
 
 
+def training_identity(settings: TrainSettings, genotype: Genotype, space: Space, source: Source) -> dict[str, str]:
+    """What makes a training this one."""
+    named = f"{genotype.name} ({hashlib.sha256(to_yaml(genotype).encode()).hexdigest()[:8]})"
+    return identity_of(settings, MAY_CHANGE, space, fingerprint(source)) | {"genotypes/final.yaml": named}
+
+
 def set_drop_path(trainee: Trainee, epoch: int) -> None:
     """Drop path of an epoch, counted from 0: it rises linearly, and would be the settings' after the last epoch."""
     settings = trainee.settings
@@ -183,11 +189,6 @@ def judged(
         if distributed.rank() == 0:
             checkpoint.write_atomically(run.path / "results.json", (json.dumps(found, indent=1) + "\n").encode())
     return found
-
-
-def called(genotype: Genotype) -> str:
-    """A genotype's name, and what tells it from others of that name."""
-    return f"{genotype.name} ({hashlib.sha256(to_yaml(genotype).encode()).hexdigest()[:8]})"
 
 
 def _numbers(epoch: int, seen: Score) -> dict[str, Any]:

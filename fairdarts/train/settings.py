@@ -144,7 +144,7 @@ class TrainSettings(RecipeSettings):
     def _fits(self) -> Self:
         if self.schedule.warmup_epochs > self.epochs:
             warmup = f"schedule.warmup_epochs {self.schedule.warmup_epochs}"
-            raise ValueError(f"{warmup}: should be at most the {self.epochs} epochs")
+            raise ValueError(f"{warmup}: should be at most {self.epochs}, the number of epochs")
         if (lr_min := getattr(self.schedule, "lr_min", 0)) > self.optimizer.lr:
             raise ValueError(f"schedule.lr_min {lr_min}: should be at most optimizer.lr {self.optimizer.lr}")
         if getattr(self.optimizer, "nesterov", False) and not self.optimizer.momentum:

@@ -92,6 +92,12 @@ def check_fit(settings: TrainSettings, blueprint: Blueprint, source: Source) -> 
         for key, value in (("drop_path", settings.drop_path), ("loss.auxiliary", settings.loss.auxiliary)):
             if value:
                 raise UserError(f"{key}: {value}: is for cells; for {blueprint.genotype.name} it should be 0")
+    cutout = getattr(settings.data, "cutout", 0)
+    if cutout >= source.image:
+        size = f"{source.image}×{source.image}"
+        raise UserError(
+            f"data.cutout: {cutout}: blanks images of {size} pixels whole; should be {source.image // 2} or 0"
+        )
     with torch.device("meta"):
         network = assemble(blueprint, auxiliary=settings.loss.auxiliary > 0)
         images = torch.empty(2, len(blueprint.mean), blueprint.image, blueprint.image)
@@ -104,12 +110,6 @@ def check_fit(settings: TrainSettings, blueprint: Blueprint, source: Source) -> 
         here = f"{len(network.cells)} cells and images of {blueprint.image}×{blueprint.image}"
         why = f"its head is made for 3 cells or more and images of {made} pixels, not for {here}"
         raise UserError(f"loss.auxiliary: {settings.loss.auxiliary}: {why}; should be 0") from None
-    cutout = getattr(settings.data, "cutout", 0)
-    if cutout >= source.image:
-        size = f"{source.image}×{source.image}"
-        raise UserError(
-            f"data.cutout: {cutout}: blanks images of {size} pixels whole; should be {source.image // 2} or 0"
-        )
     size, parts = settings.data.batch_size, settings.compute.accumulate
     if size % (distributed.ranks() * parts):
         shared = f"{distributed.ranks()} processes × compute.accumulate {parts} = {distributed.ranks() * parts}"

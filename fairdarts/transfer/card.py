@@ -11,7 +11,7 @@ from fairdarts.networks.published import Model
 SPELT_OUT = 20  # of more classes only the first are named
 SHARES = ("top1", "top5", "accuracy")
 """what numbers from 0 to 1 are called that people read as percent"""
-WEIGHTS = {"ema": "the moving average of the training's weights", "raw": "the training's own, not their average"}
+WEIGHTS = {"ema": "the moving average of the training's weights", "raw": "the training's own"}
 
 
 def card(model: Model, file: str) -> str:
@@ -88,6 +88,8 @@ def _result(found: Any) -> str:
     """What a finished training says of itself."""
     try:
         text = "top-1 {top1:.2%}, top-5 {top5:.2%} of {images:,} {on} images, loss {loss:.4g}".format(**found)
+        if "best_by" not in found:
+            return f"{text}; epoch {found['epoch']}, the last"
         chosen = "these very" if found["best_by"] == found["on"] else found["best_by"]
         return f"{text}; epoch {found['epoch']}, chosen by {chosen} images"
     except (KeyError, TypeError, ValueError):  # somebody else wrote it

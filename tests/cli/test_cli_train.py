@@ -162,13 +162,24 @@ def test_an_authors_file_is_judged_with_as_many_classes_as_the_images_have(user:
     assert main(["evaluate", *words, "--data.images", "16"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["images"], len(found["by_class"])) == (8, 10)
+    words = ["--config", "tiny.yaml", "--network.cells", "null", "--network.channels", "null", "--epochs", "1"]
+    words += ["--data.images", "16", "--data.classes", "3", "--out", "fewer", "--init-from"]
+    assert main(["train", "fairnas-c-se", *words, "fairnas_c_se_transfer.pt.tar"]) == 0
+    said = capsys.readouterr().err
+    assert "weights    from fairnas_c_se_transfer.pt.tar" in said
+    assert "classifier: fresh" in said
 
 
 def test_a_finished_run_is_still_looked_at(user: Path, capsys):
     shutil.copytree("run", "swapped")
     other = resources.find("genotypes", "fairdarts-b").read_text()
     Path("swapped/genotypes/final.yaml").write_text(other)
-    assert "is of another network than settings.yaml" in fails(capsys, "train", "--resume", "swapped")
+    said = fails(capsys, "train", "--resume", "swapped")
+    assert "genotypes/final.yaml: fairdarts-a (" in said
+    assert "fairdarts-b (" in said
+    Path("swapped/genotypes/final.yaml").write_text(resources.find("genotypes", "fairdarts-a").read_text())
+    Path("swapped/results.json").write_text('{"last": 5, "images": 3}')
+    assert "results.json: not the results of a training; remove it" in fails(capsys, "train", "--resume", "swapped")
     shutil.copytree("run", "cut")
     Path("cut/checkpoints/last.pt").write_bytes(b"cut")
     assert "not a readable checkpoint" in fails(capsys, "train", "--resume", "cut")
@@ -193,7 +204,7 @@ def test_a_finished_run_is_still_looked_at(user: Path, capsys):
         (["evaluate", "nowhere"], "nowhere"),
         (["evaluate", "run", "--split", "test"], "data: there are no test images"),
         (["evaluate", "run", "--data.kind", "digits"], "is for images of 3 channels, but these have 1"),
-        (["evaluate", "run", "--data.train_portion", "1.0"], "there are neither test nor held-out images"),
+        (["evaluate", "run", "--data.train_portion", "0.9"], "data.train_portion: 0.9: the run has 0.5, so others"),
     ],
     ids=lambda value: " ".join(value)[:50] if isinstance(value, list) else "",
 )

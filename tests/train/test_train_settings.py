@@ -151,8 +151,11 @@ def test_transfer_takes_20000_steps_at_224_pixels_with_nesterov_s_momentum(kind:
 
 def test_a_warm_up_is_no_longer_than_the_training():
     assert told(schedule__warmup_epochs=5).schedule.warmup_epochs == 5
-    assert refusal(schedule__warmup_epochs=5.5) == "r.yaml: schedule.warmup_epochs 5.5: should be at most the 5 epochs"
-    assert "should be at most the 2 epochs" in refusal(epochs=2, schedule__warmup_epochs=3)
+    assert (
+        refusal(schedule__warmup_epochs=5.5)
+        == "r.yaml: schedule.warmup_epochs 5.5: should be at most 5, the number of epochs"
+    )
+    assert "should be at most 2, the number of epochs" in refusal(epochs=2, schedule__warmup_epochs=3)
 
 
 def test_a_learning_rate_does_not_fall_upwards():
