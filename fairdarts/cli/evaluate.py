@@ -12,7 +12,7 @@ from fairdarts import resources
 from fairdarts.cli.recipe import open_images
 from fairdarts.cli.words import Parser, print_table, say
 from fairdarts.config import Settings, UserError, check, describe, parse_overrides, read_yaml
-from fairdarts.data.judging import Images, held_out_images, test_images
+from fairdarts.data.judging import Images, held_out_images, images_of_test_set
 from fairdarts.data.settings import DataSettings
 from fairdarts.data.sources import Source
 from fairdarts.networks.blueprint import Blueprint
@@ -112,7 +112,7 @@ def chosen_images(split: str | None, data: DataSettings, source: Source, seed: i
     """The images that are asked for, or else the test set, or held-out images. UserError where there are none."""
     if split == "train":
         return Images(source, list(range(len(source.dataset))), "training")
-    found = {"test": lambda: test_images(data, source), "held-out": lambda: held_out_images(data, source, seed)}
+    found = {"test": lambda: images_of_test_set(data, source), "held-out": lambda: held_out_images(data, source, seed)}
     for name in [split] if split else found:
         if images := found[name]():
             return images

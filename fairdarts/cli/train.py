@@ -15,7 +15,6 @@ from fairdarts.cli.recipe import help_text, open_images, open_settings, verb_of
 from fairdarts.cli.words import Parser, command, cost_text, say
 from fairdarts.config import UserError, check, read_yaml
 from fairdarts.cost.count import count
-from fairdarts.data.sources import Source
 from fairdarts.genotype import Genotype
 from fairdarts.networks.blueprint import Blueprint, assemble
 from fairdarts.networks.models import find, models
@@ -30,9 +29,9 @@ from fairdarts.runtime.stop import Stop
 from fairdarts.spaces.space import FORMS, Space
 from fairdarts.train.finetune import finetune
 from fairdarts.train.inherit import inherit, weights_of
-from fairdarts.train.loop import train, training_identity
+from fairdarts.train.loop import Observer, train, training_identity
 from fairdarts.train.settings import MAY_CHANGE, TrainSettings
-from fairdarts.train.setup import Judges, blueprint_of, check_fit, judging_images
+from fairdarts.train.setup import blueprint_of, check_fit, judging_images
 
 TRAIN = Kind("train", "training", TrainSettings, MAY_CHANGE)
 DEFAULTS = {
@@ -68,8 +67,8 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
     blueprint = blueprint_of(settings, genotype, space, source)
     with distributed.together():
         check_fit(settings, blueprint, source)
-        begun = bool(args.resume) and (args.resume / "checkpoints" / "last.pt").is_file()
-        initialize = initializer(settings.init_from, blueprint) if settings.init_from and not begun else None
+        begun = resume and Run(args.resume).last.is_file()
+        initialize = initializer(settings.init_from, blueprint) if first and settings.init_from and not begun else None
         judges = judging_images(settings, source)
         path = (args.resume or begin(args, settings, genotype, space).path) if first else ""
     run = Run(Path(distributed.shared(str(path))))
@@ -82,8 +81,12 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
         say("this training has already finished")
     else:
         again = command("train", "--resume", run.path)
-        work = (settings, genotype, space, source, judges, run)
-        done, status = carry_out(lambda stop: watched(*work, stop, resume, initialize), run, again)
+        whole = (settings, genotype, space, source, judges, run)
+
+        def work(stop: Stop) -> dict[str, Any]:
+            return watched(settings, run, resume, lambda observer: train(*whole, observer, stop, resume, initialize))
+
+        done, status = carry_out(work, run, again)
         if status:
             return status
     if first:
@@ -157,21 +160,11 @@ def initializer(init_from: str, blueprint: Blueprint) -> Callable[[nn.Module], l
 
 
 def watched(
-    settings: TrainSettings,
-    genotype: Genotype,
-    space: Space,
-    source: Source,
-    judges: Judges,
-    run: Run,
-    stop: Stop,
-    resume: bool,
-    initialize: Callable[[nn.Module], list[str]] | None,
+    settings: TrainSettings, run: Run, resume: bool, go: Callable[[Observer], dict[str, Any]]
 ) -> dict[str, Any]:
-    """The training, with its progress shown by the first process."""
-    resume = resume and run.last.is_file()
-    begun = (settings, genotype, space, source, judges, run)
+    """What a training gives that is told who watches it: in the first process the terminal and TensorBoard."""
     if distributed.rank() > 0:
-        return train(*begun, Silence(), stop, resume, initialize)
+        return go(Silence())
     from torch.utils.tensorboard import SummaryWriter  # takes a second to import, and only a run needs it
 
     purge = len(run.records()) + 1 if resume else None
@@ -179,7 +172,7 @@ def watched(
         SummaryWriter(run.path / "tensorboard", purge_step=purge) as writer,
         network_progress(settings) as progress,
     ):
-        return train(*begun, Watcher(progress, writer, log_network), stop, resume, initialize)
+        return go(Watcher(progress, writer, log_network))
 
 
 def read_results(run: Run, identity: dict[str, str]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ class Images(NamedTuple):
     """what they are: test, held-out or training"""
 
 
-def test_images(settings: DataSettings, source: Source) -> Images | None:
+def images_of_test_set(settings: DataSettings, source: Source) -> Images | None:
     """The images of the test set that comes with a training set; None where there is none.
 
     CIFAR has one; of class folders it is root/test or root/val, unless that is itself a class, and of ImageNet

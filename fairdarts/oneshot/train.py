@@ -154,9 +154,8 @@ def check_fit(settings: TrainingSettings, space: PathSpace, source: Source) -> t
             raise UserError(f"{extra}; start at most {most}, or take parallel data")
         if parts > 1:
             raise UserError(f"compute.accumulate: {parts}: should be 1 with compute.parallel path")
-    elif size % (distributed.ranks() * parts):
-        shared = f"{distributed.ranks()} processes × compute.accumulate {parts} = {distributed.ranks() * parts}"
-        raise UserError(f"data.batch_size: {size}: is that of all processes, so it should be divisible by {shared}")
+    else:
+        distributed.check_shares(size, parts)
     trained, held_out = halves(settings.data, source, settings.seed)
     if size > len(trained):
         raise UserError(f"data.batch_size: {size}: should be at most {len(trained)}, the images that train the weights")

@@ -45,6 +45,17 @@ def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
+def check_shares(batch_size: int, parts: int) -> None:
+    """Raises UserError where a batch cannot be divided among all ranks, each of which goes through its share in
+    `parts`."""
+    processes = ranks()
+    if batch_size % (processes * parts):
+        plural = "" if processes == 1 else "es"
+        shares = f"{processes} process{plural} × compute.accumulate {parts} = {processes * parts}"
+        divisible = f"is that of all processes, so it should be divisible by {shares}"
+        raise UserError(f"data.batch_size: {batch_size}: {divisible}")
+
+
 def leads_machine() -> bool:
     """Whether this process is the first one of its machine."""
     return not dist.is_initialized() or int(os.environ.get("LOCAL_RANK", 0)) == 0

@@ -81,11 +81,8 @@ def check_fit(settings: SearchSettings, space: Space, source: Source) -> tuple[l
             if name not in space.candidates:
                 near = nearest(name, space.candidates)
                 raise UserError(f"{section}.operations: '{name}' is not an operation of space {space.name}{near}")
-    size, processes, parts = settings.data.batch_size, distributed.ranks(), settings.compute.accumulate
-    if size % (processes * parts):
-        plural = "" if processes == 1 else "es"
-        shared = f"{processes} process{plural} × compute.accumulate {parts} = {processes * parts}"
-        raise UserError(f"data.batch_size: {size}: is that of all processes, so it should be divisible by {shared}")
+    size = settings.data.batch_size
+    distributed.check_shares(size, settings.compute.accumulate)
     halves = halves_of(settings.data, source, settings.seed)
     alone = settings.architect.kind == "single_level" and not settings.measures_curvature
     smallest = len(halves[0]) if alone else min(map(len, halves))

@@ -11,12 +11,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from fairdarts.data.judging import Images
 from fairdarts.data.serve import check_alike, keep_held_out, server
 from fairdarts.data.sources import Source
 from fairdarts.data.split import fingerprint, halves
 from fairdarts.genotype import Genotype, to_yaml
-from fairdarts.networks.blueprint import Blueprint
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.device import keep_memory, pick, use_threads
 from fairdarts.runtime.pace import Pace
@@ -29,7 +27,7 @@ from fairdarts.train.optimize import learning_rate
 from fairdarts.train.score import Score, score
 from fairdarts.train.settings import MAY_CHANGE, TrainSettings
 from fairdarts.train.setup import Judges, Trainee, blueprint_of, check_fit, make_trainee
-from fairdarts.train.state import Best, model_of, restored, state_of
+from fairdarts.train.state import model_of, restored, state_of
 from fairdarts.train.step import SUMS, train_step
 
 
@@ -59,9 +57,9 @@ def train(
 
     `judges` are the images that choose the best epoch, and those that the result is told for. A fresh network begins
     with the weights that `initialize` puts into it, in every process. Several processes take every step together, and
-    the first one writes. Raises Interrupted once a signal stopped it, the state saved;
-    UserError where data or disk fail, the state of the last step or at least of the last checkpoint saved; Diverged
-    where the loss is no longer finite.
+    the first one writes. Raises Interrupted once a signal stopped it, the state saved; UserError where data or disk
+    fail, the state of the last step or at least of the last checkpoint saved; Diverged where the loss is no longer
+    finite.
     """
     use_threads(settings.threads)
     keep_memory()
@@ -70,27 +68,28 @@ def train(
     with distributed.together():
         trained = check_fit(settings, blueprint, source)
         check_alike(settings.data, images)
-    chooses, tells = judges
+    chooses, _ = judges
     steps = len(trained) // settings.data.batch_size
     identity = training_identity(settings, genotype, space, source)
+    resume = distributed.shared(resume and run.last.is_file())  # other machines may not see the run's files
     trainee = make_trainee(settings, blueprint, device, None if resume else initialize)
-    at, best, sums = Position(), Best(), torch.zeros(len(SUMS), device=device)
-    record: dict[str, Any] = {}
+    at, sums = Position(), torch.zeros(len(SUMS), device=device)
+    records: list[dict[str, Any]] = []
     facts = {"images": f"{settings.data.kind}: {len(trained):,} for training"}
     facts |= {"judged_on": chooses.name} if chooses else {}
 
     def save() -> None:
         with distributed.together():
             if writes:
-                own = model_of(trainee, blueprint, record, facts) | state_of(trainee, identity, sums, at, best)
+                last = records[-1] if records else {}
+                own = model_of(trainee, blueprint, last, facts) | state_of(trainee, identity, sums, at)
                 checkpoint.save(run.last, own)
 
     with distributed.together():
         if writes:
             keep_held_out(run, settings.data, source, halves(settings.data, source, settings.seed)[1])
     if resume:
-        restored(trainee, identity, sums, at, best, run)
-        record = run.records()[-1] if writes and at.epoch else {}
+        records += restored(trainee, identity, sums, at, run)
     else:
         with distributed.together():
             if writes:
@@ -129,16 +128,16 @@ def train(
                 record |= {"valid_loss": seen.loss, "valid_top1": seen.top1, "valid_top5": seen.top5}
                 at.clock = time.monotonic()  # judging is no part of an epoch's time
             sums.zero_()
-            if better := record.get("valid_top1", at.epoch) > best.top1:
-                best.epoch, best.top1 = at.epoch, record.get("valid_top1", at.epoch)
+            better = chooses and all(record["valid_top1"] > earlier["valid_top1"] for earlier in records)
+            records.append(record)
             with distributed.together():
                 if writes:
                     run.log(record)
-                    if better and chooses:
+                    if better:
                         checkpoint.save(run.best, model_of(trainee, blueprint, record, facts))
             pace.save()
             observer.epoch(record)
-    return judged(trainee, blueprint, chooses, tells, best, run)
+    return judged(trainee, judges, run)
 
 
 def follow_first(trainee: Trainee) -> None:
@@ -162,14 +161,13 @@ def set_drop_path(trainee: Trainee, epoch: int) -> None:
         trainee.network.drop_probability.fill_(settings.drop_path * epoch / settings.epochs)
 
 
-def judged(
-    trainee: Trainee, blueprint: Blueprint, chooses: Images | None, tells: Images | None, best: Best, run: Run
-) -> dict[str, Any]:
+def judged(trainee: Trainee, judges: Judges, run: Run) -> dict[str, Any]:
     """The results of a finished training, written to results.json: of the last and of the best epoch, on the test set.
 
     Where the best epoch was chosen by the test set itself, its accuracy there is too good to be told, and `best_by`
     says so.
     """
+    chooses, tells = judges
     if tells is None:
         return {}
     settings, device = trainee.settings, pick(trainee.settings.device)
@@ -184,7 +182,7 @@ def judged(
         if trainee.average:
             trainee.average.network.load_state_dict(state["ema"])
         seen = score(trainee.judged, tells, settings.data, device, settings.compute.precision)
-        found["best"] = _numbers(best.epoch, seen)
+        found["best"] = _numbers(json.loads(state["about"])["epoch"], seen)
     with distributed.together():
         if distributed.rank() == 0:
             checkpoint.write_atomically(run.path / "results.json", (json.dumps(found, indent=1) + "\n").encode())

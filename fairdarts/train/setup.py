@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from fairdarts.config import UserError
-from fairdarts.data.judging import Images, held_out_images, test_images
+from fairdarts.data.judging import Images, held_out_images, images_of_test_set
 from fairdarts.data.sources import Source
 from fairdarts.data.split import halves
 from fairdarts.genotype import Genotype
@@ -54,7 +54,10 @@ def make_trainee(
     device: torch.device,
     initialize: Callable[[nn.Module], object] | None = None,
 ) -> Trainee:
-    """A fresh network, decided by the seed alone, or with the weights that `initialize` gives it; and its optimizer."""
+    """A fresh network, decided by the seed alone, or with the weights that `initialize` gives it; and its optimizer.
+
+    Of several processes all have the first one's weights.
+    """
     torch.manual_seed(fold(settings.seed, WEIGHTS))
     network = assemble(blueprint, auxiliary=settings.loss.auxiliary > 0)
     for module in network.modules():
@@ -110,10 +113,8 @@ def check_fit(settings: TrainSettings, blueprint: Blueprint, source: Source) -> 
         here = f"{len(network.cells)} cells and images of {blueprint.image}×{blueprint.image}"
         why = f"its head is made for 3 cells or more and images of {made} pixels, not for {here}"
         raise UserError(f"loss.auxiliary: {settings.loss.auxiliary}: {why}; should be 0") from None
-    size, parts = settings.data.batch_size, settings.compute.accumulate
-    if size % (distributed.ranks() * parts):
-        shared = f"{distributed.ranks()} processes × compute.accumulate {parts} = {distributed.ranks() * parts}"
-        raise UserError(f"data.batch_size: {size}: is that of all processes, so it should be divisible by {shared}")
+    size = settings.data.batch_size
+    distributed.check_shares(size, settings.compute.accumulate)
     trained, _ = halves(settings.data, source, settings.seed)
     if size > len(trained):
         raise UserError(f"data.batch_size: {size}: should be at most {len(trained)}, the training images")
@@ -125,5 +126,5 @@ def judging_images(settings: TrainSettings, source: Source) -> Judges:
 
     Where one of them is missing the other stands in for it, and None for both where there is neither.
     """
-    held_out, test = held_out_images(settings.data, source, settings.seed), test_images(settings.data, source)
+    held_out, test = held_out_images(settings.data, source, settings.seed), images_of_test_set(settings.data, source)
     return held_out or test, test or held_out

@@ -1,7 +1,6 @@
 """What a training leaves in its checkpoints, and how the rest of it goes on from them."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,6 @@ from fairdarts.runtime.position import Position, check_identity, flat, kept_reco
 from fairdarts.runtime.run import Run, versions
 from fairdarts.train.settings import TrainSettings
 from fairdarts.train.setup import Trainee
-
-
-@dataclass
-class Best:
-    """The best epoch so far."""
-
-    epoch: int = 0
-    """0: none has been judged"""
-    top1: float = -1.0
-    """share of the images right that it was judged by"""
 
 
 def model_of(trainee: Trainee, blueprint: Blueprint, record: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
@@ -65,20 +54,19 @@ def changes_of(settings: TrainSettings) -> dict[str, str]:
     return {key: value for key, value in own if value != recipe.get(key) and not key.startswith(passed_over)}
 
 
-def state_of(trainee: Trainee, identity: dict[str, str], sums: Tensor, at: Position, best: Best) -> dict[str, Any]:
-    """All that the rest of a training depends on besides its model; the loader needs no more than the position."""
+def state_of(trainee: Trainee, identity: dict[str, str], sums: Tensor, at: Position) -> dict[str, Any]:
+    """All that the rest of a training depends on besides its model and records; the loader needs the position alone."""
     return {
         "identity": identity,
         **at.state(),
         "sums": sums,
-        "best": [best.epoch, best.top1],
         "optimizer": trainee.optimizer.state_dict(),
         "averaged": trainee.average.updates if trainee.average else 0,
     }
 
 
-def restored(trainee: Trainee, identity: dict[str, str], sums: Tensor, at: Position, best: Best, run: Run) -> None:
-    """Puts the last checkpoint of a run back, in place.
+def restored(trainee: Trainee, identity: dict[str, str], sums: Tensor, at: Position, run: Run) -> list[dict[str, Any]]:
+    """Puts the last checkpoint of a run back, in place; gives the records until then.
 
     The first process reads, and all get what it read. Raises BadState where the state is that of another training, or
     is not whole, or records are missing or damaged.
@@ -96,9 +84,8 @@ def restored(trainee: Trainee, identity: dict[str, str], sums: Tensor, at: Posit
                 trainee.average.network.load_state_dict(state["ema"])
                 trainee.average.updates = int(state["averaged"])
             sums.copy_(state["sums"])
-            best.epoch, best.top1 = int(state["best"][0]), float(state["best"][1])
             at.restore(state)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError):
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError):
             raise BadState(f"{run.last}: does not fit the run's settings.yaml, space.yaml and genotype") from None
-        if reads:
-            kept_records(run, at.epoch)
+        records = kept_records(run, at.epoch) if reads else None
+    return distributed.shared(records)

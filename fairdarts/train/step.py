@@ -48,4 +48,4 @@ def train_step(trainee: Trainee, batch: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def _unsynchronized(forward: nn.Module) -> AbstractContextManager:
-    return getattr(forward, "no_sync", nullcontext)()  # only DistributedDataParallel has it, and it may be compiled
+    return getattr(forward, "no_sync", nullcontext)()  # DistributedDataParallel has it, a network alone has not

@@ -43,7 +43,7 @@ def write(root: Path, *classes: str, images: int = 2, value: int = 0) -> None:
 
 
 def judged_by(data: DataSettings) -> judging.Images | None:
-    return judging.test_images(data, open_source(data))
+    return judging.images_of_test_set(data, open_source(data))
 
 
 @pytest.mark.parametrize("memory", [False, True])
@@ -114,7 +114,7 @@ def test_without_a_test_set_there_is_none(tmp_path: Path):
         settings("fake", images=8),
     ):
         source = open_source(data)
-        assert judging.test_images(data, source) is None
+        assert judging.images_of_test_set(data, source) is None
         assert judging.held_out_images(data, source, 0) is None
 
 
@@ -141,7 +141,7 @@ def test_cifar_is_judged_by_its_test_set(monkeypatch: pytest.MonkeyPatch, kind: 
     monkeypatch.setitem(sources.CIFAR, kind, (Small, sources.CIFAR[kind][1]))
     data = settings(kind, root="images")
     source = open_source(data)
-    found = judging.test_images(data, source)
+    found = judging.images_of_test_set(data, source)
     assert (found.name, found.indices) == ("test", [0, 1, 2, 3])
     assert found.source._replace(dataset=None) == source._replace(dataset=None)
     assert bool((source.dataset.tensors[0] == 6).all())

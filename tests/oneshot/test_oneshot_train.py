@@ -181,7 +181,7 @@ def fit(ranks: int, monkeypatch: pytest.MonkeyPatch, **overrides: Any) -> tuple[
 @pytest.mark.parametrize(
     ("ranks", "overrides", "message"),
     [
-        (1, {"compute.accumulate": 3}, "data.batch_size: 4: .* 1 processes × compute.accumulate 3 = 3"),
+        (1, {"compute.accumulate": 3}, "data.batch_size: 4: .* 1 process × compute.accumulate 3 = 3"),
         (3, {}, "data.batch_size: 4: .* 3 processes × compute.accumulate 1 = 3"),
         (2, {"compute.accumulate": 4}, "data.batch_size: 4: .* 2 processes × compute.accumulate 4 = 8"),
         (1, {"data.batch_size": 17}, "data.batch_size: 17: should be at most 16, the images that train the weights"),

@@ -1,10 +1,12 @@
 """What tests of whole trainings share: a tiny one, who watches it, and whether two are the same."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from runs import metrics, same
+from torch import nn
 
 from fairdarts.config import check
 from fairdarts.data.sources import open_source
@@ -61,15 +63,26 @@ def settings_of(**overrides: Any) -> TrainSettings:
     return check(TrainSettings, TINY, "tiny.yaml", {key.replace("__", "."): str(v) for key, v in overrides.items()})
 
 
+def halve(network: nn.Module) -> None:
+    """Weights to begin with that are no fresh ones."""
+    for weight in network.parameters():
+        weight.data.mul_(0.5)
+
+
 def trained(
-    path: Path, watch: Watch | None = None, resume: bool = False, genotype: str = "fairdarts-a", **overrides: Any
+    path: Path,
+    watch: Watch | None = None,
+    resume: bool = False,
+    genotype: str = "fairdarts-a",
+    initialize: Callable[[nn.Module], object] | None = None,
+    **overrides: Any,
 ) -> dict[str, Any]:
     """Trains into a run directory, or goes on with it; gives the results."""
     settings, watch = settings_of(**overrides), watch or Watch()
     architecture, space = load_genotype(genotype)
     run, source = open_run(path) if resume else create(path, settings, space), open_source(settings.data)
     judges = judging_images(settings, source)
-    return train(settings, architecture, space, source, judges, run, watch, watch.stop, resume)
+    return train(settings, architecture, space, source, judges, run, watch, watch.stop, resume, initialize)
 
 
 def assert_same_training(one: Path, other: Path) -> None:

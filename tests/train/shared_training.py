@@ -1,6 +1,7 @@
 """A tiny training in all processes that torchrun starts.
 
-python shared_training.py FOLDER     trains into FOLDER/whole; stops FOLDER/stopped after step 5, and resumes it
+python shared_training.py FOLDER     trains into FOLDER/whole; stops FOLDER/stopped after step 5, and resumes it;
+                                     trains FOLDER/given with weights that the first process alone is given
 """
 
 import sys
@@ -8,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import torch
-from networks import Watch, settings_of
+from networks import Watch, halve, settings_of
 
 from fairdarts.data.sources import open_source
 from fairdarts.networks.zoo import load_genotype
@@ -24,7 +25,8 @@ def main(folder: Path) -> None:
     torch.set_num_threads(1)
     settings, (genotype, space) = settings_of(drop_path=0, ema=0.9), load_genotype("fairdarts-a")
     with distributed.joined():
-        for name, stops in (("whole", (None,)), ("stopped", (5, None))):
+        for name, stops in (("whole", (None,)), ("stopped", (5, None)), ("given", (None,))):
+            given = halve if name == "given" and distributed.rank() == 0 else None
             if distributed.rank() == 0:
                 create(folder / name, settings, space)
             distributed.agree(None)  # the others wait for the directory
@@ -33,7 +35,7 @@ def main(folder: Path) -> None:
                 source, run = open_source(settings.data), Run(folder / name)
                 with suppress(Interrupted):
                     judges = judging_images(settings, source)
-                    train(settings, genotype, space, source, judges, run, watch, watch.stop, resume=number > 0)
+                    train(settings, genotype, space, source, judges, run, watch, watch.stop, number > 0, given)
 
 
 if __name__ == "__main__":

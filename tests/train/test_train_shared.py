@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from networks import assert_same_training, trained
+from networks import assert_same_training, halve, trained
 
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import Run
@@ -26,14 +26,15 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_two_processes_find_the_weights_of_one_with_the_same_parts(shared: Path, tmp_path: Path):
+@pytest.mark.parametrize(("name", "given"), [("whole", None), ("given", halve)])
+def test_two_processes_find_the_weights_of_one_with_the_same_parts(shared: Path, tmp_path: Path, name: str, given):
     """BatchNorm's running statistics are the first process's, as DistributedDataParallel has it."""
-    trained(tmp_path / "alone", drop_path=0, ema=0.9, compute__accumulate=2)
-    one, two = (checkpoint.load(Run(path).last) for path in (tmp_path / "alone", shared / "whole"))
+    trained(tmp_path / "alone", initialize=given, drop_path=0, ema=0.9, compute__accumulate=2)
+    one, two = (checkpoint.load(Run(path).last) for path in (tmp_path / "alone", shared / name))
     for key, value in one["network"].items():
         if "running" not in key and "tracked" not in key:
             torch.testing.assert_close(two["network"][key], value, atol=1e-5, rtol=1e-4)
-    records = [Run(path).records()[0] for path in (tmp_path / "alone", shared / "whole")]
+    records = [Run(path).records()[0] for path in (tmp_path / "alone", shared / name)]
     assert records[0]["train_loss"] == pytest.approx(records[1]["train_loss"], rel=1e-5)
 
 
