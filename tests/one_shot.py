@@ -4,7 +4,8 @@ from itertools import product
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from norms import lived_in
+from torch import Tensor
 
 from fairdarts.config import check
 from fairdarts.oneshot.settings import TrainingSettings
@@ -70,14 +71,7 @@ def settings_of(sampler: str | dict[str, Any] = "strict_fair", **overrides: Any)
 def supernet_of(space: PathSpace, seed: int = 0) -> PathSupernet:
     """A supernet in float64 whose BatchNorms have weights and memories that matter."""
     torch.manual_seed(seed)
-    supernet = path_supernet(space, CLASSES).double()
-    for norm in supernet.modules():
-        if isinstance(norm, nn.BatchNorm2d):
-            nn.init.normal_(norm.weight, 1, 0.2)
-            nn.init.normal_(norm.bias, 0, 0.3)
-            nn.init.normal_(norm.running_mean, 0, 0.1)
-            nn.init.uniform_(norm.running_var, 0.05, 0.2)
-    return supernet
+    return lived_in(path_supernet(space, CLASSES))
 
 
 def learner_of(space: PathSpace, settings: TrainingSettings) -> Learner:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from norms import lived_in
 from one_shot import BENCH, CHAIN, IRREGULAR, every_path, supernet_of
 from torch import Tensor, nn
 
@@ -54,14 +55,7 @@ def gates_of(genotype: CellGenotype | ChainGenotype, space: Space) -> dict[str, 
 def with_statistics(supernet: nn.Module) -> nn.Module:
     """In float64, in evaluation, with BatchNorms that matter."""
     torch.manual_seed(0)
-    for norm in supernet.double().modules():
-        if isinstance(norm, nn.BatchNorm2d):
-            nn.init.normal_(norm.running_mean, 0, 0.1)
-            nn.init.uniform_(norm.running_var, 0.05, 0.2)
-            if norm.affine:
-                nn.init.normal_(norm.weight, 1, 0.2)
-                nn.init.normal_(norm.bias, 0, 0.3)
-    return supernet.eval()
+    return lived_in(supernet).eval()
 
 
 def searched(space: Space = S1) -> CellSupernet | ChainSupernet:
