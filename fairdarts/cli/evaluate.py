@@ -3,9 +3,12 @@
 import json
 from argparse import Namespace
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from fairdarts import resources
@@ -65,7 +68,10 @@ def run_evaluation(args: Namespace, rest: Sequence[str]) -> int:
     facts = {"mean": model.blueprint.mean, "std": model.blueprint.std, "image": model.blueprint.image}
     images = images._replace(source=images.source._replace(**facts))  # as the network was trained, not as these are
     network = model.network.to(device, memory_format=LAYOUTS["channels_last"])
-    found = score(network, images, data, device, "float32")
+    console = Console(stderr=True)
+    bar = partial(track, description="judging", console=console, transient=True)
+    shown = {"shown": lambda batches, count: bar(batches, total=count)} if console.is_terminal else {}
+    found = score(network, images, data, device, "float32", **shown)
     folder = args.out or (args.model / "figures" if args.model.is_dir() else Path("figures"))
     drawn = draw_confusion(source.classes, found.confusion.numpy(), folder)
     numbers = numbers_of(model, images, found)

@@ -1,6 +1,6 @@
 """How good a network is on some images: loss, top-1, top-5, and which class it takes for which."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
@@ -12,6 +12,9 @@ from fairdarts.data.serve import still_batches
 from fairdarts.data.settings import DataSettings
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import autocast
+
+Batch = tuple[Tensor, Tensor]
+"""images [B, C, H, W], labels [B]"""
 
 
 class Score(NamedTuple):
@@ -36,12 +39,23 @@ class Score(NamedTuple):
         return (self.confusion.diagonal().double() / self.confusion.sum(1)).tolist()
 
 
-def score(network: nn.Module, images: Images, data: DataSettings, device: torch.device, precision: str) -> Score:
+Shown = Callable[[Iterable[Batch], int], Iterable[Batch]]
+"""(batches, how many there are) → the same batches, while somebody is shown how far it is"""
+
+
+def score(
+    network: nn.Module,
+    images: Images,
+    data: DataSettings,
+    device: torch.device,
+    precision: str,
+    shown: Shown = lambda batches, count: batches,
+) -> Score:
     """The score of a network in evaluation mode, in which it is left; several processes share the images out."""
     indices = images.indices[distributed.rank() :: distributed.ranks()]
     classes = len(images.source.classes)
     share = data.model_copy(update={"batch_size": max(2, data.batch_size // distributed.ranks())})
-    own = still_batches(images.source, share, indices, device)
+    own = shown(still_batches(images.source, share, indices, device), -(-len(indices) // share.batch_size))
     confusion, sums = tally(network.eval(), own, classes, device, precision)
     distributed.sum_([confusion, sums])
     count = confusion.sum()
@@ -51,7 +65,7 @@ def score(network: nn.Module, images: Images, data: DataSettings, device: torch.
 
 @torch.no_grad()
 def tally(
-    network: nn.Module, batches: Iterator[tuple[Tensor, Tensor]], classes: int, device: torch.device, precision: str
+    network: nn.Module, batches: Iterable[Batch], classes: int, device: torch.device, precision: str
 ) -> tuple[Tensor, Tensor]:
     """(confusion [classes, classes], [sum of losses, number of images right within five]) over batches, in float64."""
     confusion = torch.zeros(classes * classes, dtype=torch.float64, device=device)
