@@ -170,7 +170,7 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
             "seconds": round(statistics.median(own), 4),
             "first_seconds": round(first[name], 2),
             "images_per_second": round(passes * args.batch / statistics.median(own), 1),
-            "ratio_quartiles": [round(value, 3) for value in statistics.quantiles(ratios, n=4)],
+            "ratio_quartiles": [round(value, 3) for value in statistics.quantiles(ratios, n=4, method="inclusive")],
         }
     return {
         **circumstances(args.device),

@@ -64,7 +64,7 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
             "paths": len(paths),
             "paths_per_second": round(len(paths) / statistics.median(shared[1:]), 1),
             "branches": round(branches / (depth * len(paths)), 3),
-            "ratio_quartiles": [round(value, 3) for value in statistics.quantiles(ratios, n=4)],
+            "ratio_quartiles": [round(value, 3) for value in statistics.quantiles(ratios, n=4, method="inclusive")],
         }
         print(name, table[name], file=sys.stderr)
     return {

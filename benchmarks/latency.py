@@ -59,8 +59,10 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
         shares = [own / time for own, time in zip(sums, whole, strict=True)]
         results[name] = {
             "networks": len(paths),
-            "milliseconds_quartiles": [round(value, 2) for value in statistics.quantiles(whole, n=4)],
-            "share_quartiles": [round(value, 3) for value in statistics.quantiles(shares, n=4)],
+            "milliseconds_quartiles": [
+                round(value, 2) for value in statistics.quantiles(whole, n=4, method="inclusive")
+            ],
+            "share_quartiles": [round(value, 3) for value in statistics.quantiles(shares, n=4, method="inclusive")],
             "tau": round(float(kendalltau(sums, whole)[0]), 3),
             "table_tau": round(float(kendalltau(sums, again)[0]), 3),
         }

@@ -163,7 +163,7 @@ def compare(ways: Ways, pairs: int, batch: int) -> dict[str, dict[str, list[floa
 
 
 def quartiles(values: list[float]) -> list[float]:
-    return [float(f"{value:.4g}") for value in statistics.quantiles(values, n=4)]
+    return [float(f"{value:.4g}") for value in statistics.quantiles(values, n=4, method="inclusive")]
 
 
 def main() -> None:

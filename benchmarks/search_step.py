@@ -237,7 +237,7 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
             "seconds": round(statistics.median(own), 4),
             "first_seconds": round(first[name], 2),
             "images_per_second": round(2 * args.batch / statistics.median(own), 1),
-            "ratio_quartiles": [round(value, 3) for value in statistics.quantiles(ratios, n=4)],
+            "ratio_quartiles": [round(value, 3) for value in statistics.quantiles(ratios, n=4, method="inclusive")],
             "saved": round(kept[name] / kept["plain"], 3),
             "peak": round(grown[name] / grown["plain"], 3),
             "share_of_peak": round(arithmetic / statistics.median(own) / speed, 3),

@@ -125,7 +125,7 @@ def result(
     reference = statistics.median(next(iter(times.values())))
     ways: dict[str, dict[str, object]] = {}
     for name, own in times.items():
-        low, middle, high = statistics.quantiles(own, n=4)
+        low, middle, high = statistics.quantiles(own, n=4, method="inclusive")
         ways[name] = {
             "ratio": round(reference / middle, 3),
             "step_ms": round(1000 * middle, 3),

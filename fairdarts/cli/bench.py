@@ -70,7 +70,7 @@ def measure(settings: SearchSettings, space: Space, source: Source, steps: int) 
                 torch.cuda.synchronize()
             times.append(perf_counter() - begun)
     times = times[WARM_UP:]
-    low, middle, high = quantiles(times, n=4)
+    low, middle, high = quantiles(times, n=4, method="inclusive")
     batches = 1 + halved
     per_epoch = len(halves[0]) // settings.data.batch_size
     return {

@@ -33,7 +33,7 @@ def test_times_are_those_after_the_warm_up(tiny_recipe: Path, capsys):
     found = measured(capsys, "--config", tiny_recipe, "--steps", 3)
     assert found["steps_measured"] == 3
     assert found["step_ms"] == 500  # of 400, 500 and 600
-    assert found["step_ms_quartiles"] == [400, 600]
+    assert found["step_ms_quartiles"] == [450, 550]  # within what was measured, however few steps there are
     assert found["images_per_second"] == 2 * 4 / 0.5
     assert (found["epochs"], found["steps_per_epoch"]) == (3, 4)
     assert found["hours"] == round(3 * 4 * 0.5 / 3600, 4)
