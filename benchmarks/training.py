@@ -17,6 +17,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -31,9 +32,10 @@ from fairdarts.data.sources import CIFAR10_STATISTICS, IMAGENET_STATISTICS, Sour
 from fairdarts.networks.blueprint import Blueprint, assemble
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.runtime.device import keep_memory, pick
+from fairdarts.train.classify import blueprint_of, build_classifier
 from fairdarts.train.settings import TrainSettings
-from fairdarts.train.setup import blueprint_of, make_trainee
-from fairdarts.train.step import train_step
+from fairdarts.train.setup import make_trainee
+from fairdarts.train.step import measured, train_step
 
 REFERENCE = {"precision": "float32", "layout": "contiguous", "compile": "none"}
 WAYS = {
@@ -65,7 +67,8 @@ def stepper(args: argparse.Namespace, compute: dict[str, str]) -> tuple[Callable
     labels = torch.randint(0, len(classes), (len(images),))
     source = Source(TensorDataset(images, labels), classes, size, *statistics_)
     blueprint = blueprint_of(settings, *load_genotype(args.genotype), source)
-    trainee = make_trainee(settings, blueprint, device)
+    build = partial(build_classifier, settings, blueprint, device)
+    trainee = make_trainee(settings, build, partial(measured, settings=settings.loss), device)
     if settings.drop_path:
         trainee.network.drop_probability.fill_(settings.drop_path / 2)
     serve = server(source, settings.data, device, (0, 1))

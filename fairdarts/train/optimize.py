@@ -25,8 +25,8 @@ def make_optimizer(network: nn.Module, settings: OptimizerSettings, device: torc
 def learning_rate(settings: ScheduleSettings, lr: float, epochs: int, step: int, steps: int) -> float:
     """Of a step, counted from 0 over the whole training, of `steps` an epoch.
 
-    A linear rise over the warm-up, behind which a cosine or line falls from lr to lr_min; an exponential decay counts
-    its epochs from the first one on.
+    A linear rise over the warm-up, behind which a cosine, line or power falls from lr to lr_min; an exponential decay
+    counts its epochs from the first one on.
     """
     by_epoch = getattr(settings, "unit", "step") == "epoch"
     position, unit = (step // steps, 1.0) if by_epoch else (step / steps, 1 / steps)
@@ -35,7 +35,8 @@ def learning_rate(settings: ScheduleSettings, lr: float, epochs: int, step: int,
     if isinstance(settings, ExponentialSettings):
         return lr * settings.factor ** math.floor(position / settings.every + 1e-9)
     share = (position - settings.warmup_epochs) / max(epochs - settings.warmup_epochs, unit)
-    kept = (1 + math.cos(math.pi * share)) / 2 if isinstance(settings, CosineSettings) else 1 - share
+    power = getattr(settings, "power", 1.0)
+    kept = (1 + math.cos(math.pi * share)) / 2 if isinstance(settings, CosineSettings) else (1 - share) ** power
     return settings.lr_min + (lr - settings.lr_min) * kept
 
 

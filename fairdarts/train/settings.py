@@ -72,28 +72,39 @@ class CosineSettings(_Falling):
     """Half a cosine."""
 
     kind: Literal["cosine"]
-    """cosine | linear | exponential"""
+    """cosine | linear | poly | exponential"""
 
 
 class LinearSettings(_Falling):
     """A straight line."""
 
     kind: Literal["linear"]
-    """cosine | linear | exponential"""
+    """cosine | linear | poly | exponential"""
+
+
+class PolySettings(_Falling):
+    """A power of the share of the training that is left."""
+
+    kind: Literal["poly"]
+    """cosine | linear | poly | exponential"""
+    power: float = Field(gt=0)
+    """that power; 1 is a straight line"""
 
 
 class ExponentialSettings(_Schedule):
     """Multiplied by a factor every so many epochs."""
 
     kind: Literal["exponential"]
-    """cosine | linear | exponential"""
+    """cosine | linear | poly | exponential"""
     factor: float = Field(gt=0, lt=1)
     """what the learning rate is multiplied with"""
     every: float = Field(gt=0)
     """epochs between two such steps, counted from the first epoch on"""
 
 
-ScheduleSettings = Annotated[CosineSettings | LinearSettings | ExponentialSettings, Field(discriminator="kind")]
+ScheduleSettings = Annotated[
+    CosineSettings | LinearSettings | PolySettings | ExponentialSettings, Field(discriminator="kind")
+]
 
 
 class LossSettings(Settings):
@@ -112,29 +123,23 @@ class TrainCompute(Compute):
     """torch.compile of every cell or layer on CUDA: its mode; reduce-overhead runs them as CUDA graphs"""
 
 
-class TrainSettings(RecipeSettings):
-    """A complete training of a network. Shipped recipes and a run's settings.yaml are files of this form."""
+class NetworkTraining(RecipeSettings):
+    """What every training of a stand-alone network can be told."""
 
     epochs: int = Field(ge=1)
     """passes over the training images"""
     save_minutes: float = Field(default=10.0, ge=0)
     """minutes between checkpoints within an epoch; one is written after every epoch anyway"""
-    data: DataSettings
-    """the images"""
     network: NetworkSettings = NetworkSettings()
     """how the genotype's network is built"""
     init_from: str | None = None
     """weights to begin with: of a supernet's run, of a trained run, a checkpoint or a file; null for fresh ones"""
     batch_norm_momentum: float = Field(default=0.1, gt=0, le=1)
     """weight of a batch in BatchNorm's running statistics"""
-    drop_path: float = Field(default=0.0, ge=0, lt=1)
-    """probability of drop path in a network of cells at the end, to which it rises linearly from 0, epoch by epoch"""
     optimizer: OptimizerSettings
     """what updates the weights"""
     schedule: ScheduleSettings
     """the learning rate over the epochs"""
-    loss: LossSettings = LossSettings()
-    """what is minimized"""
     ema: float | None = Field(default=None, gt=0, lt=1)
     """decay of the exponential moving average of weights and BatchNorm statistics that is judged; null for none"""
     compute: TrainCompute = TrainCompute()
@@ -150,3 +155,14 @@ class TrainSettings(RecipeSettings):
         if getattr(self.optimizer, "nesterov", False) and not self.optimizer.momentum:
             raise ValueError("optimizer.nesterov: needs a momentum above 0")
         return self
+
+
+class TrainSettings(NetworkTraining):
+    """A complete training of a classifier. Shipped recipes and a run's settings.yaml are files of this form."""
+
+    data: DataSettings
+    """the images"""
+    drop_path: float = Field(default=0.0, ge=0, lt=1)
+    """probability of drop path in a network of cells at the end, to which it rises linearly from 0, epoch by epoch"""
+    loss: LossSettings = LossSettings()
+    """what is minimized"""

@@ -8,18 +8,17 @@ from torch import Tensor
 
 from fairdarts import resources
 from fairdarts.config import UserError, check, read_yaml
-from fairdarts.networks.blueprint import Blueprint
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.position import Position, check_identity, flat, kept_records
 from fairdarts.runtime.run import Run, versions
-from fairdarts.train.settings import TrainSettings
+from fairdarts.train.settings import NetworkTraining
 from fairdarts.train.setup import Trainee
+from fairdarts.train.task import Task
 
 
-def model_of(trainee: Trainee, blueprint: Blueprint, record: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
-    """A model that can be used: blueprint, weights, and what they are, as of a record of metrics.jsonl; `facts` are
-    what is to be told of the images."""
+def model_of(trainee: Trainee, task: Task, record: dict[str, Any]) -> dict[str, Any]:
+    """A model that can be used: blueprint, weights, and what they are, as of a record of metrics.jsonl."""
     settings = trainee.settings
     about = {
         "recipe": settings.name,
@@ -27,7 +26,7 @@ def model_of(trainee: Trainee, blueprint: Blueprint, record: dict[str, Any], fac
         "deviations": list(settings.deviations),
         "changes": changes_of(settings),
         "init_from": Path(settings.init_from).name if settings.init_from else None,
-        **facts,
+        **task.facts,
         "seed": settings.seed,
         "epochs": settings.epochs,
         "epoch": record.get("epoch", 0),
@@ -35,18 +34,18 @@ def model_of(trainee: Trainee, blueprint: Blueprint, record: dict[str, Any], fac
         "versions": versions(),
     }
     return {
-        "blueprint": blueprint.model_dump_json(by_alias=True),
+        task.form: task.blueprint.model_dump_json(by_alias=True),
         "about": json.dumps(about),
         "network": trainee.network.state_dict(),
         "ema": trainee.average.network.state_dict() if trainee.average else None,
     }
 
 
-def changes_of(settings: TrainSettings) -> dict[str, str]:
+def changes_of(settings: NetworkTraining) -> dict[str, str]:
     """Where settings differ from the shipped recipe of their name, but for what does not decide the result."""
     try:
         path = resources.find("recipes", settings.name)
-        recipe = flat(check(TrainSettings, read_yaml(path), path))
+        recipe = flat(check(type(settings), read_yaml(path), path))
     except UserError:
         return {}
     passed_over = ("data.root", "data.workers", "save_minutes", "threads", "device", "seed", "init_from", "compute.")
@@ -54,10 +53,10 @@ def changes_of(settings: TrainSettings) -> dict[str, str]:
     return {key: value for key, value in own if value != recipe.get(key) and not key.startswith(passed_over)}
 
 
-def state_of(trainee: Trainee, identity: dict[str, str], sums: Tensor, at: Position) -> dict[str, Any]:
+def state_of(trainee: Trainee, task: Task, sums: Tensor, at: Position) -> dict[str, Any]:
     """All that the rest of a training depends on besides its model and records; the loader needs the position alone."""
     return {
-        "identity": identity,
+        "identity": task.identity,
         **at.state(),
         "sums": sums,
         "optimizer": trainee.optimizer.state_dict(),
@@ -65,7 +64,7 @@ def state_of(trainee: Trainee, identity: dict[str, str], sums: Tensor, at: Posit
     }
 
 
-def restored(trainee: Trainee, identity: dict[str, str], sums: Tensor, at: Position, run: Run) -> list[dict[str, Any]]:
+def restored(trainee: Trainee, task: Task, sums: Tensor, at: Position, run: Run) -> list[dict[str, Any]]:
     """Puts the last checkpoint of a run back, in place; gives the records until then.
 
     The first process reads, and all get what it read. Raises BadState where the state is that of another training, or
@@ -76,7 +75,7 @@ def restored(trainee: Trainee, identity: dict[str, str], sums: Tensor, at: Posit
         state = checkpoint.load(run.last) if reads else None
     state = distributed.shared_state(state)
     with distributed.together():
-        check_identity(state, identity, run)
+        check_identity(state, task.identity, run)
         try:
             trainee.network.load_state_dict(state["network"])
             trainee.optimizer.load_state_dict(state["optimizer"])

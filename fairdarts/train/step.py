@@ -10,22 +10,23 @@ from fairdarts.runtime import distributed
 from fairdarts.runtime.device import autocast
 from fairdarts.train.settings import LossSettings
 from fairdarts.train.setup import Trainee
+from fairdarts.train.task import Batch
 
 SUMS = ("train_loss", "train_accuracy")
 """what a step gives"""
 
 
-def loss_of(output: Tensor | tuple[Tensor, Tensor], labels: Tensor, settings: LossSettings) -> tuple[Tensor, Tensor]:
-    """(what is minimized, logits [B, classes]) of a network's output, which may hold auxiliary logits."""
+def measured(output: Tensor | tuple[Tensor, Tensor], labels: Tensor, settings: LossSettings) -> tuple[Tensor, Tensor]:
+    """(what is minimized, accuracy) of a classifier's output, logits [B, classes] and perhaps auxiliary logits."""
     logits, auxiliary = output if isinstance(output, tuple) else (output, None)
     loss = F.cross_entropy(logits.float(), labels, label_smoothing=settings.label_smoothing)
     if auxiliary is not None:
         own = F.cross_entropy(auxiliary.float(), labels, label_smoothing=settings.label_smoothing)
         loss = loss + settings.auxiliary * own
-    return loss, logits
+    return loss, (logits.detach().argmax(1) == labels).float().mean()
 
 
-def train_step(trainee: Trainee, batch: tuple[Tensor, Tensor]) -> Tensor:
+def train_step(trainee: Trainee, batch: Batch) -> Tensor:
     """Updates the weights by a batch, of which this process has its share; gives SUMS, the mean over the processes."""
     settings, parts = trainee.settings, trainee.settings.compute.accumulate
     images, labels = batch
@@ -35,9 +36,9 @@ def train_step(trainee: Trainee, batch: tuple[Tensor, Tensor]) -> Tensor:
         with _unsynchronized(trainee.forward) if number < parts else nullcontext():
             with autocast(images.device, settings.compute.precision):
                 output = trainee.forward(x)
-            loss, logits = loss_of(output, y, settings.loss)
+            loss, accuracy = trainee.measure(output, y)
             (loss / parts).backward()
-        seen += torch.stack([loss.detach(), (logits.detach().argmax(1) == y).float().mean()]) / parts
+        seen += torch.stack([loss.detach(), accuracy]) / parts
     if settings.optimizer.clip:
         nn.utils.clip_grad_norm_(trainee.network.parameters(), settings.optimizer.clip, foreach=True)
     trainee.optimizer.step()

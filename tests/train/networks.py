@@ -14,9 +14,9 @@ from fairdarts.networks.zoo import load_genotype
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import Run, create, open_run
 from fairdarts.runtime.stop import Stop
+from fairdarts.train.classify import classification, judging_images
 from fairdarts.train.loop import train
 from fairdarts.train.settings import TrainSettings
-from fairdarts.train.setup import judging_images
 
 STEPS_AN_EPOCH, EPOCHS = 3, 3
 TINY = {
@@ -82,7 +82,8 @@ def trained(
     architecture, space = load_genotype(genotype)
     run, source = open_run(path) if resume else create(path, settings, space), open_source(settings.data)
     judges = judging_images(settings, source)
-    return train(settings, architecture, space, source, judges, run, watch, watch.stop, resume, initialize)
+    task = classification(settings, architecture, space, source, judges)
+    return train(settings, task, run, watch, watch.stop, resume, initialize)
 
 
 def assert_same_training(one: Path, other: Path) -> None:

@@ -16,8 +16,8 @@ from fairdarts.networks.zoo import load_genotype
 from fairdarts.runtime import distributed
 from fairdarts.runtime.run import Run, create
 from fairdarts.runtime.stop import Interrupted
+from fairdarts.train.classify import classification, judging_images
 from fairdarts.train.loop import train
-from fairdarts.train.setup import judging_images
 
 
 def main(folder: Path) -> None:
@@ -35,7 +35,8 @@ def main(folder: Path) -> None:
                 source, run = open_source(settings.data), Run(folder / name)
                 with suppress(Interrupted):
                     judges = judging_images(settings, source)
-                    train(settings, genotype, space, source, judges, run, watch, watch.stop, number > 0, given)
+                    task = classification(settings, genotype, space, source, judges)
+                    train(settings, task, run, watch, watch.stop, number > 0, given)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from networks import EPOCHS, STEPS_AN_EPOCH, Watch, assert_same_training, settin
 from runs import metrics
 
 from fairdarts import resources
-from fairdarts.config import UserError, check, read_yaml
+from fairdarts.config import check, read_yaml
 from fairdarts.data.sources import open_source
 from fairdarts.networks.blueprint import Blueprint, assemble
 from fairdarts.networks.zoo import load_genotype
@@ -19,11 +20,13 @@ from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.run import Run, create
 from fairdarts.runtime.stop import Diverged, Interrupted
+from fairdarts.train.classify import blueprint_of, build_classifier, classification, judging_images
 from fairdarts.train.loop import train
 from fairdarts.train.score import score
 from fairdarts.train.settings import TrainSettings
-from fairdarts.train.setup import blueprint_of, check_fit, judging_images, make_trainee
+from fairdarts.train.setup import make_trainee
 from fairdarts.train.state import changes_of
+from fairdarts.train.step import measured
 
 
 @pytest.fixture(scope="module")
@@ -160,43 +163,21 @@ def test_a_network_may_begin_with_given_weights(tmp_path: Path):
     seen: list[torch.nn.Module] = []
     run = create(tmp_path / "run", settings, space)
     source = open_source(settings.data)
-    judges = judging_images(settings, source)
-    train(settings, genotype, space, source, judges, run, Watch(), Watch().stop, False, seen.append)
+    task = classification(settings, genotype, space, source, judging_images(settings, source))
+    train(settings, task, run, Watch(), Watch().stop, False, seen.append)
     assert len(seen) == 1
-
-
-@pytest.mark.parametrize(
-    ("genotype", "overrides", "message"),
-    [
-        ("fairdarts-a", {"compute__compile": "default"}, "compute.compile: default: is for CUDA"),
-        (
-            "fairdarts-a",
-            {"loss__auxiliary": 0.4},
-            "32×32 pixels, not for 3 cells and images of 8×8; should be 0",
-        ),
-        ("fairnas-a", {"network__cells": "null", "network__channels": "null"}, "drop_path: 0.4: is for cells"),
-        ("fairdarts-a", {"data__cutout": 8}, "data.cutout: 8: blanks images of 8×8 pixels whole; should be 4 or 0"),
-        ("fairdarts-a", {"compute__accumulate": 3}, "data.batch_size: 4: is that of all processes"),
-        ("fairdarts-a", {"data__batch_size": 16}, "data.batch_size: 16: should be at most 12, the training images"),
-        ("fairdarts-a", {"network__se_ratio": 0.5}, "network.se_ratio: 0.5: is for chains"),
-    ],
-)
-def test_what_does_not_fit_is_named(genotype: str, overrides: dict, message: str):
-    settings = settings_of(**overrides)
-    source = open_source(settings.data)
-    with pytest.raises(UserError) as error:
-        check_fit(settings, blueprint_of(settings, *load_genotype(genotype), source), source)
-    assert message in str(error.value)
 
 
 def test_settings_reach_the_network():
     settings = settings_of(batch_norm_momentum=0.01, ema=0.9)
     source = open_source(settings.data)
-    trainee = make_trainee(settings, blueprint_of(settings, *load_genotype("fairdarts-a"), source), torch.device("cpu"))
+    blueprint, cpu = blueprint_of(settings, *load_genotype("fairdarts-a"), source), torch.device("cpu")
+    build = partial(build_classifier, settings, blueprint, cpu)
+    trainee = make_trainee(settings, build, measured, cpu)
     norms = [module for module in trainee.network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     assert {norm.momentum for norm in norms} == {0.01}
     assert trainee.judged is trainee.average.network is not trainee.network
-    again = make_trainee(settings, blueprint_of(settings, *load_genotype("fairdarts-a"), source), torch.device("cpu"))
+    again = make_trainee(settings, build, measured, cpu)
     assert all(map(torch.equal, trainee.network.parameters(), again.network.parameters()))
 
 

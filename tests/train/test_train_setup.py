@@ -1,6 +1,7 @@
 """What a training starts with, by every shipped recipe."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -13,9 +14,10 @@ from fairdarts.genotype import Genotype
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.spaces.paths import genotype_of
 from fairdarts.spaces.space import Space, load_space
+from fairdarts.train.classify import blueprint_of, build_classifier, check_fit
 from fairdarts.train.settings import TrainSettings
-from fairdarts.train.setup import blueprint_of, check_fit, make_trainee
-from fairdarts.train.step import train_step
+from fairdarts.train.setup import make_trainee
+from fairdarts.train.step import measured, train_step
 
 
 def path_of_ones(space_name: str) -> tuple[Genotype, Space]:
@@ -42,7 +44,9 @@ def test_every_recipe_steps_a_tiny_model(name: str):
         settings, *(SMALL[kind] if kind else load_genotype("fairdarts-a" if cells else "fairnas-a")), source
     )
     assert check_fit(settings, blueprint, source)
-    trainee = make_trainee(settings, blueprint, torch.device("cpu"))
+    cpu = torch.device("cpu")
+    build, measure = partial(build_classifier, settings, blueprint, cpu), partial(measured, settings=settings.loss)
+    trainee = make_trainee(settings, build, measure, cpu)
     before = [weight.detach().clone() for weight in trainee.network.parameters()]
     images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     trainee.network.train()

@@ -1,5 +1,6 @@
 """A step of training: its loss, parts of a batch, clipping, and what it reports."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from fairdarts.config import check
 from fairdarts.train.optimize import Average, make_optimizer
 from fairdarts.train.settings import LossSettings, TrainSettings
 from fairdarts.train.setup import Trainee
-from fairdarts.train.step import SUMS, loss_of, train_step
+from fairdarts.train.step import SUMS, measured, train_step
 
 RECIPE = {
     "name": "tiny",
@@ -48,7 +49,8 @@ def trainee(ema: float | None = None, **overrides: Any) -> Trainee:
     torch.manual_seed(0)
     network = TwoHeads().double()
     made = make_optimizer(network, settings.optimizer, torch.device("cpu"))
-    return Trainee(settings, network, network, made, Average(network, ema) if ema else None)
+    measure = partial(measured, settings=settings.loss)
+    return Trainee(settings, network, network, measure, made, Average(network, ema) if ema else None)
 
 
 def gradients(built: nn.Module) -> list[Tensor]:
@@ -70,22 +72,21 @@ def test_the_loss_is_smoothed_cross_entropy_and_a_share_of_the_auxiliary_head_s(
     labels = torch.randint(CLASSES, (7,))
     settings = LossSettings(label_smoothing=smoothing, auxiliary=weight)
     expected = plain_loss(logits, labels, smoothing) + weight * plain_loss(auxiliary, labels, smoothing)
-    loss, given = loss_of((logits, auxiliary), labels, settings)
-    assert given is logits
+    loss, accuracy = measured((logits, auxiliary), labels, settings)
+    assert float(accuracy) == pytest.approx(sum(logits.argmax(1) == labels) / 7)
     assert float(loss) == pytest.approx(float(expected), rel=1e-6)  # the loss is computed in float32
 
 
 def test_logits_alone_have_no_auxiliary_loss():
     torch.manual_seed(0)
     logits, labels = torch.randn(7, CLASSES), torch.randint(CLASSES, (7,))
-    loss, given = loss_of(logits, labels, LossSettings(auxiliary=0.4))
-    assert given is logits
+    loss, _ = measured(logits, labels, LossSettings(auxiliary=0.4))
     assert float(loss) == float(F.cross_entropy(logits, labels))
 
 
 def test_half_precision_does_not_reach_the_loss():
     logits = torch.tensor([[40.0, 40.125, -3.0, 1.0]], dtype=torch.bfloat16)
-    loss, _ = loss_of(logits, torch.tensor([1]), LossSettings())
+    loss, _ = measured(logits, torch.tensor([1]), LossSettings())
     assert loss.dtype == torch.float32
     assert float(loss) == pytest.approx(float(F.cross_entropy(logits.double(), torch.tensor([1]))), rel=1e-5)
 

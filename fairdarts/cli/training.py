@@ -1,0 +1,147 @@
+"""How the training of a stand-alone network begins, goes on and ends: what `train` and `segment` share."""
+
+import json
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from fairdarts.cli.begin import Kind, add_options, carry_out, free_path, in_all, reopened
+from fairdarts.cli.progress import RunProgress, Silence, Watcher
+from fairdarts.cli.words import Parser, command, say
+from fairdarts.config import UserError, check
+from fairdarts.genotype import Genotype
+from fairdarts.networks.models import models
+from fairdarts.networks.zoo import load_genotype
+from fairdarts.plot.tensorboard import log_network
+from fairdarts.runtime import checkpoint, distributed
+from fairdarts.runtime.position import check_identity
+from fairdarts.runtime.run import Run, create, open_run
+from fairdarts.runtime.stop import Stop
+from fairdarts.spaces.space import FORMS, Space
+from fairdarts.train.loop import Observer, train
+from fairdarts.train.settings import NetworkTraining
+from fairdarts.train.task import Task
+
+Initialize = Callable[[nn.Module], list[str]]
+"""puts weights into a network; gives notes of what stays fresh"""
+
+
+class Ended(NamedTuple):
+    """How a training has ended."""
+
+    run: Run
+    results: dict[str, Any] | None
+    status: int
+    """that of the process; where it is not 0, there are no results"""
+
+
+def parse(parser: Parser, kind: Kind, argv: Sequence[str]) -> tuple[Namespace, list[str]]:
+    """The words of a training, of which the first may be the genotype, and the settings among them."""
+    add_options(parser, kind)
+    parser.add_argument("--init-from", metavar="FROM", help="weights to begin with: of a supernet's run, or a model")
+    # The genotype is the first word alone: elsewhere it would be taken for the value of a setting.
+    named = bool(argv) and not argv[0].startswith("-")
+    args, rest = parser.parse_known_args(argv[named:])
+    args.genotype = argv[0] if named else None
+    return args, rest
+
+
+def read_words(
+    kind: Kind, args: Namespace, rest: Sequence[str], begun: Callable[[], tuple[NetworkTraining, Genotype, Space]]
+) -> tuple[Any, Genotype, Space]:
+    """Settings, genotype and space of a new training, which `begun` reads, or of a run to be continued; in all
+    processes, as the first one reads them."""
+    found: list[Genotype] = []
+
+    def read() -> tuple[NetworkTraining, Space]:
+        if args.resume:
+            if args.genotype or args.config or args.out or args.init_from:
+                own = "takes its genotype, settings and place from the run"
+                raise UserError(f"{kind.verb}: --resume {args.resume} {own}")
+            settings, _ = reopened(kind, open_run(args.resume), rest)
+            genotype, space = load_genotype(str(args.resume))
+        elif args.genotype:
+            settings, genotype, space = begun()
+        else:
+            raise UserError(f"{kind.verb}: the first word should be a GENOTYPE, or --resume a RUN")
+        found.append(genotype)
+        return settings, space
+
+    settings, space = in_all(kind, read)
+    told = distributed.shared(found[0].model_dump(mode="json", by_alias=True) if found else None)
+    form = next(form for form, (own, *_) in FORMS.items() if own == space.kind)
+    return settings, check(form, told, "genotypes/final.yaml"), space
+
+
+def carry_out_training(
+    kind: Kind,
+    args: Namespace,
+    settings: NetworkTraining,
+    genotype: Genotype,
+    space: Space,
+    task: Task,
+    initializer: Callable[[], Initialize],
+    progress: RunProgress,
+) -> Ended:
+    """The training that the words ask for, in all processes that share it. `initializer` reads the weights that the
+    settings begin with."""
+    first, resume = distributed.rank() == 0, bool(args.resume)
+    with distributed.together():
+        begun = resume and Run(args.resume).last.is_file()
+        initialize = initializer() if first and settings.init_from and not begun else None
+        path = (args.resume or begin(args, settings, genotype, space).path) if first else ""
+    run = Run(Path(distributed.shared(str(path))))
+    several = f", {distributed.ranks()} processes" if distributed.ranks() > 1 else ""
+    say(f"run {run.path}: {genotype.name} by {settings.name}, seed {settings.seed}, epochs {settings.epochs}{several}")
+    with distributed.together():
+        done = read_results(run, task) if first else None
+    if distributed.shared(done):
+        say("this training has already finished")
+        return Ended(run, done, 0)
+
+    def work(stop: Stop) -> dict[str, Any]:
+        return watched(
+            progress, run, resume, lambda observer: train(settings, task, run, observer, stop, resume, initialize)
+        )
+
+    return Ended(run, *carry_out(work, run, command(kind.verb, "--resume", run.path)))
+
+
+def begin(args: Namespace, settings: NetworkTraining, genotype: Genotype, space: Space) -> Run:
+    """A new run directory, with the genotype in it."""
+    model = args.genotype if args.genotype in models() else genotype.name
+    named = settings.model_copy(update={"name": f"{model}-{settings.name}"})
+    run = create(args.out or free_path(named), settings, space)
+    run.write_genotype(genotype, "final")
+    return run
+
+
+def watched(progress: RunProgress, run: Run, resume: bool, go: Callable[[Observer], dict[str, Any]]) -> dict[str, Any]:
+    """What a training gives that is told who watches it: in the first process the terminal and TensorBoard."""
+    if distributed.rank() > 0:
+        return go(Silence())
+    from torch.utils.tensorboard import SummaryWriter  # takes a second to import, and only a run needs it
+
+    purge = len(run.records()) + 1 if resume else None
+    with SummaryWriter(run.path / "tensorboard", purge_step=purge) as writer, progress:
+        return go(Watcher(progress, writer, log_network))
+
+
+def read_results(run: Run, task: Task) -> dict[str, Any]:
+    """The results of a run whose training is finished; empty before. Raises UserError where they are damaged, or the
+    run's files are no longer those of this training."""
+    path = run.path / "results.json"
+    if not path.is_file():
+        return {}
+    check_identity(checkpoint.load(run.last), task.identity, run)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        told = [found["on"], found["best_by"], int(found["images"]), found["last"]["epoch"]]
+        told += [float(found[which][task.best_by]) for which in ("last", "best") if which in found]
+        return found
+    except (ValueError, TypeError, KeyError, AttributeError):
+        again = f"remove it, and --resume {run.path} writes it again"
+        raise UserError(f"{path}: not the results of a training; {again}") from None

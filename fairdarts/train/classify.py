@@ -1,0 +1,137 @@
+"""The training of a classifier: which network, on which images, and whether all of it fits together."""
+
+import hashlib
+from functools import partial
+
+import torch
+from torch import nn
+
+from fairdarts.config import UserError
+from fairdarts.data.judging import Images, held_out_images, images_of_test_set
+from fairdarts.data.serve import check_alike, keep_held_out, server
+from fairdarts.data.sources import Source
+from fairdarts.data.split import fingerprint, halves
+from fairdarts.genotype import Genotype, to_yaml
+from fairdarts.networks.blueprint import Blueprint, assemble
+from fairdarts.runtime import distributed
+from fairdarts.runtime.device import pick
+from fairdarts.runtime.position import identity_of
+from fairdarts.runtime.seed import TRAIN, fold
+from fairdarts.spaces.cell import CellSpace
+from fairdarts.spaces.space import Space
+from fairdarts.train.score import score
+from fairdarts.train.settings import MAY_CHANGE, NetworkTraining, TrainSettings
+from fairdarts.train.setup import check_step
+from fairdarts.train.step import measured
+from fairdarts.train.task import Judge, Task
+
+Judges = tuple[Images | None, Images | None]
+"""the images that choose the best epoch, and those that the result is told for"""
+
+
+def classification(settings: TrainSettings, genotype: Genotype, space: Space, source: Source, judges: Judges) -> Task:
+    """The training of a genotype's classifier on a source of images.
+
+    Raises UserError, in every process, where settings, machine, genotype and data do not fit, or the processes have
+    other images.
+    """
+    device, blueprint = pick(settings.device), blueprint_of(settings, genotype, space, source)
+    with distributed.together():
+        trained = check_fit(settings, blueprint, source)
+        check_alike(settings.data, fingerprint(source))
+    steps, shard = len(trained) // settings.data.batch_size, (distributed.rank(), distributed.ranks())
+    chooses, tells = (judge_of(settings, images, device) for images in judges)
+
+    def set_drop_path(network: nn.Module, epoch: int) -> None:
+        # It rises linearly, and would be the settings' after the last epoch.
+        if settings.drop_path:
+            network.drop_probability.fill_(settings.drop_path * epoch / settings.epochs)
+
+    serve = server(source, settings.data, device, shard)
+    facts = {"images": f"{settings.data.kind}: {len(trained):,} for training"}
+    return Task(
+        device,
+        blueprint,
+        "blueprint",
+        training_identity(settings, genotype, space, fingerprint(source)),
+        facts | ({"judged_on": chooses.name} if chooses else {}),
+        lambda: build_classifier(settings, blueprint, device),
+        partial(measured, settings=settings.loss),
+        lambda start: serve(indices=trained, seed=fold(settings.seed, TRAIN), start=start),
+        steps,
+        "top1",
+        chooses,
+        tells,
+        lambda run: keep_held_out(run, settings.data, source, halves(settings.data, source, settings.seed)[1]),
+        set_drop_path,
+    )
+
+
+def build_classifier(settings: TrainSettings, blueprint: Blueprint, device: torch.device) -> nn.Module:
+    """The network that is trained, with fresh weights: that of the blueprint, with what only training needs."""
+    network = assemble(blueprint, auxiliary=settings.loss.auxiliary > 0)
+    if settings.drop_path:
+        network.drop_probability = torch.zeros((), device=device)  # a number would be compiled into the graph
+    return network
+
+
+def blueprint_of(settings: TrainSettings, genotype: Genotype, space: Space, source: Source) -> Blueprint:
+    """The network that the settings make of a genotype for a source of images."""
+    facts = {"classes": source.classes, "image": source.image, "mean": source.mean, "std": source.std}
+    return Blueprint(genotype=genotype, space=space, network=settings.network, **facts)
+
+
+def training_identity(settings: NetworkTraining, genotype: Genotype, space: Space, images: str) -> dict[str, str]:
+    """What makes a training this one; `images` tells its images from others."""
+    named = f"{genotype.name} ({hashlib.sha256(to_yaml(genotype).encode()).hexdigest()[:8]})"
+    return identity_of(settings, MAY_CHANGE, space, images) | {"genotypes/final.yaml": named}
+
+
+def judge_of(settings: TrainSettings, images: Images | None, device: torch.device) -> Judge | None:
+    """Images as a judge; None for none."""
+    if images is None:
+        return None
+
+    def numbers(network: nn.Module) -> dict[str, float]:
+        seen = score(network, images, settings.data, device, settings.compute.precision)
+        return {"loss": seen.loss, "top1": seen.top1, "top5": seen.top5}
+
+    return Judge(images.name, len(images.indices), numbers)
+
+
+def check_fit(settings: TrainSettings, blueprint: Blueprint, source: Source) -> list[int]:
+    """The indices of the training images. Raises UserError where settings, machine, genotype and data do not fit."""
+    if not isinstance(blueprint.space, CellSpace):
+        for key, value in (("drop_path", settings.drop_path), ("loss.auxiliary", settings.loss.auxiliary)):
+            if value:
+                raise UserError(f"{key}: {value}: is for cells; for {blueprint.genotype.name} it should be 0")
+    cutout = getattr(settings.data, "cutout", 0)
+    if cutout >= source.image:
+        size = f"{source.image}×{source.image}"
+        raise UserError(
+            f"data.cutout: {cutout}: blanks images of {size} pixels whole; should be {source.image // 2} or 0"
+        )
+    with torch.device("meta"):
+        network = assemble(blueprint, auxiliary=settings.loss.auxiliary > 0)
+        images = torch.empty(2, len(blueprint.mean), blueprint.image, blueprint.image)
+    try:
+        network(images)
+    except RuntimeError as error:
+        if not settings.loss.auxiliary:
+            raise UserError(f"data: images of {blueprint.image}×{blueprint.image} pixels: {error}") from None
+        made = "32×32" if settings.network.size != "imagenet" else "224×224"
+        here = f"{len(network.cells)} cells and images of {blueprint.image}×{blueprint.image}"
+        why = f"its head is made for 3 cells or more and images of {made} pixels, not for {here}"
+        raise UserError(f"loss.auxiliary: {settings.loss.auxiliary}: {why}; should be 0") from None
+    trained, _ = halves(settings.data, source, settings.seed)
+    check_step(settings, settings.data.batch_size, len(trained))
+    return trained
+
+
+def judging_images(settings: TrainSettings, source: Source) -> Judges:
+    """(those that choose the best epoch, those that the result is told for): held-out images and a test set.
+
+    Where one of them is missing the other stands in for it, and None for both where there is neither.
+    """
+    held_out, test = held_out_images(settings.data, source, settings.seed), images_of_test_set(settings.data, source)
+    return held_out or test, test or held_out
