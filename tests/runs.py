@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 from fairdarts.config import UserError
 from fairdarts.runtime.position import TIMES
 from fairdarts.runtime.run import Run
+from fairdarts.runtime.stop import Stop
 
 TOOK = {"seconds", "loading"}
 
@@ -27,6 +28,23 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, list | tuple):
         return len(one) == len(other) and all(map(same, one, other))
     return one == other
+
+
+class Watch:
+    """Asks for a stop after a step (counted from 1 over the whole training), or after an epoch; else only looks on."""
+
+    def __init__(self, step: int | None = None, epoch: int | None = None):
+        self.stop, self.at_step, self.at_epoch = Stop(), step, epoch
+        self.records: list[dict] = []
+
+    def step(self, epoch: int, step: int, steps: int, sums: torch.Tensor) -> None:
+        if (epoch - 1) * steps + step == self.at_step:
+            self.stop.signal = 15
+
+    def epoch(self, record: dict) -> None:
+        self.records.append(record)
+        if record["epoch"] == self.at_epoch:
+            self.stop.signal = 15
 
 
 class Broken(Dataset):

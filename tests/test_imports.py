@@ -23,7 +23,7 @@ RANKS = (
     {"supernet"},
     {"search"},
     {"oneshot", "train"},
-    {"ranking", "evolve"},
+    {"ranking", "evolve", "segment"},
     {"plot", "transfer"},
     {"cli"},
     {"__main__"},

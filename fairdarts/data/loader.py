@@ -6,7 +6,8 @@ resumed loader must know, whatever the number of workers.
 
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,10 +46,10 @@ class EndlessBatches(Sampler):
 class Augmented(Dataset):
     """A data set under a random transform whose randomness the sampler decides."""
 
-    def __init__(self, dataset: Dataset, transform: torch.nn.Module):
+    def __init__(self, dataset: Dataset, transform: Callable):
         self.dataset, self.transform = dataset, transform
 
-    def __getitem__(self, item: tuple[int, int]) -> tuple[Tensor, int] | UserError:
+    def __getitem__(self, item: tuple[int, int]) -> tuple[Tensor, Any] | UserError:
         index, seed = item
         try:
             image, label = self.dataset[index]
@@ -56,10 +57,14 @@ class Augmented(Dataset):
             return error
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
-            return self.transform(image), int(label)
+            return self.augment(image, label)
+
+    def augment(self, image: Any, label: Any) -> tuple[Tensor, Any]:
+        """An image and its label as they are served."""
+        return self.transform(image), int(label)
 
 
-def _collate(items: list[tuple[Tensor, int] | UserError]) -> list[Tensor] | UserError:
+def _collate(items: list[tuple[Tensor, Any] | UserError]) -> list[Tensor] | UserError:
     failed = [item for item in items if isinstance(item, UserError)]
     return failed[0] if failed else default_collate(items)
 

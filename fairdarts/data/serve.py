@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
-from fairdarts.config import UserError
+from fairdarts.config import Settings, UserError
 from fairdarts.data.loader import Augmented, batches, loaded
 from fairdarts.data.memory import kept_batches, on_device
 from fairdarts.data.settings import DataSettings, ImageNet
@@ -61,12 +61,12 @@ def still_batches(
         yield batch.contiguous(memory_format=torch.channels_last), labels[part].to(device)
 
 
-def check_alike(data: DataSettings, images: str) -> None:
+def check_alike(data: Settings, images: str) -> None:
     """Raises UserError where this process has other images than the first: their shares would not be of one batch."""
     others = distributed.shared(images)
     if images != others:
         here = f"process {distributed.rank()} has other images than process 0 (number, names: {images}, not {others})"
-        raise UserError(f"data.root: {getattr(data, 'root', data.kind)}: {here}")
+        raise UserError(f"data.root: {getattr(data, 'root', None) or data.kind}: {here}")
 
 
 def keep_held_out(run: Run, data: DataSettings, source: Source, held_out: Sequence[int]) -> None:

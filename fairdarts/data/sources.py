@@ -118,7 +118,7 @@ def folder(root: Path, image_size: int) -> Source:
     classes = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
     if len(classes) < 2:
         raise UserError(f"data.root: {root}: class folders (root/CLASS/IMAGE): {len(classes)}, should be at least 2")
-    found = datasets.ImageFolder(root, loader=_read_image, allow_empty=True)
+    found = datasets.ImageFolder(root, loader=read_image, allow_empty=True)
     for index in sorted(set(range(len(classes))) - set(found.targets)):
         raise UserError(f"data.root: {root / classes[index]}: no image in this class folder")
     names = "\n".join(path[len(str(root)) :] for path, _ in found.samples)
@@ -139,8 +139,11 @@ def in_memory(source: Source) -> Source:
     return source._replace(dataset=TensorDataset(images, torch.tensor(source.dataset.targets)))
 
 
-def _read_image(path: str) -> Image.Image:
-    """Any image as RGB: what is transparent shows the colour that is stored there, as torchvision's loader has it."""
+def read_image(path: str | Path) -> Image.Image:
+    """Any image as RGB: what is transparent shows the colour that is stored there, as torchvision's loader has it.
+
+    Raises UserError naming the file where it cannot be decoded.
+    """
     try:
         # ImageNet has files whose EXIF data is broken, and PIL would warn of every one in every epoch.
         with warnings.catch_warnings(action="ignore"), open(path, "rb") as file, Image.open(file) as image:

@@ -24,6 +24,9 @@ from fairdarts.spaces.space import check_genotype
 AUXILIARY = "auxiliary."
 """what the weights of the auxiliary head begin with; it is of use in training alone"""
 
+SEGMENTER = "segmenter"
+"""under which key a checkpoint holds the blueprint of a segmentation network, which is none of ours"""
+
 BATCH = 16
 """random images from which a network with random weights gets its BatchNorm statistics"""
 
@@ -73,6 +76,8 @@ def open_model(
     state: dict[str, Any] = {}
     with suppress(BadState) if genotype else nullcontext():  # files of others are read by other rules
         state = checkpoint.load(file)
+    if SEGMENTER in state:
+        raise UserError(f"{file}: is a segmentation network, for `fairdarts segment` to judge and to use")
     if "blueprint" not in state:
         if path.is_dir():
             raise _untrained(path)

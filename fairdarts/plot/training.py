@@ -11,7 +11,12 @@ from matplotlib.ticker import MaxNLocator
 from fairdarts.plot import style
 
 TRAINED, JUDGED, FIRST_FIVE = "#F79A02", "#1486F9", "#000050"
-"""colours: training images, images that judge, the same within the first five"""
+"""colours: training images, images that judge, the same within the first five or by pixels"""
+JUDGED_BY = {
+    ("top1", "top5"): ("judged images", "judged, top-5"),
+    ("miou", "accuracy"): ("judged images (accuracy: mean IoU)", "judged, pixels right"),
+}
+"""what images that judge say of a classifier, and of a segmentation network → what the curves are called"""
 
 
 class NetworkInfo(NamedTuple):
@@ -21,21 +26,26 @@ class NetworkInfo(NamedTuple):
     train_loss: np.ndarray
     valid_loss: np.ndarray
     train_accuracy: np.ndarray
-    top1: np.ndarray
-    top5: np.ndarray
+    judged: np.ndarray
+    """what the best epoch is chosen by: top-1, or mean IoU"""
+    judged_beside: np.ndarray
+    """top-5, or the share of pixels that are right"""
+    names: tuple[str, str]
+    """what the two are called"""
     lr: np.ndarray
 
 
 def network_info(records: Sequence[dict]) -> NetworkInfo:
     """Of the records of metrics.jsonl, at least one."""
-    own = {
-        name: np.asarray([record.get(name, np.nan) for record in records], dtype=float)
-        for name in ("train_loss", "valid_loss", "train_accuracy", "valid_top1", "valid_top5", "lr")
-    }
-    shares = (100 * own[name] for name in ("train_accuracy", "valid_top1", "valid_top5"))
-    return NetworkInfo(
-        np.asarray([record["epoch"] for record in records]), own["train_loss"], own["valid_loss"], *shares, own["lr"]
-    )
+
+    def own(name: str) -> np.ndarray:
+        return np.asarray([record.get(name, np.nan) for record in records], dtype=float)
+
+    kinds = [keys for keys in JUDGED_BY if any(f"valid_{keys[0]}" in record for record in records)]
+    keys = kinds[0] if kinds else next(iter(JUDGED_BY))
+    shares = (100 * own(name) for name in ("train_accuracy", *(f"valid_{key}" for key in keys)))
+    epochs = np.asarray([record["epoch"] for record in records])
+    return NetworkInfo(epochs, own("train_loss"), own("valid_loss"), *shares, JUDGED_BY[keys], own("lr"))
 
 
 def network_figure(info: NetworkInfo) -> Figure:
@@ -45,14 +55,16 @@ def network_figure(info: NetworkInfo) -> Figure:
     look = {"linewidth": 1.7, "marker": marker, "markersize": 3}
     losses.plot(info.epochs, info.train_loss, color=TRAINED, label="training images (loss: as minimized)", **look)
     accuracies.plot(info.epochs, info.train_accuracy, color=TRAINED, **look)
-    if not np.isnan(info.top1).all():
-        losses.plot(info.epochs, info.valid_loss, color=JUDGED, label="judged images", **look)
-        accuracies.plot(info.epochs, info.top1, color=JUDGED, **look)
-        accuracies.plot(info.epochs, info.top5, color=FIRST_FIVE, label="judged, top-5", **look)
-        best = int(np.nanargmax(info.top1))
-        marked = f"best: {info.top1[best]:.2f} % in epoch {info.epochs[best]}"
+    seen = ~np.isnan(info.judged)  # not every epoch need be judged
+    if seen.any():
+        name, beside = info.names
+        losses.plot(info.epochs[seen], info.valid_loss[seen], color=JUDGED, label=name, **look)
+        accuracies.plot(info.epochs[seen], info.judged[seen], color=JUDGED, **look)
+        accuracies.plot(info.epochs[seen], info.judged_beside[seen], color=FIRST_FIVE, label=beside, **look)
+        best = int(np.nanargmax(info.judged))
+        marked = f"best: {info.judged[best]:.2f} % in epoch {info.epochs[best]}"
         accuracies.plot(
-            info.epochs[best], info.top1[best], "o", markersize=8, mfc="none", color=style.INK, label=marked
+            info.epochs[best], info.judged[best], "o", markersize=8, mfc="none", color=style.INK, label=marked
         )
     rates.plot(info.epochs, info.lr, color=style.INK, **look)
     for ax, title in ((losses, "loss"), (accuracies, "accuracy, %"), (rates, "learning rate")):

@@ -101,12 +101,12 @@ def train(
             times = at.finish_epoch(steps * settings.data.batch_size)
             record = {"epoch": at.epoch, **means, "lr": trainee.optimizer.param_groups[0]["lr"], **times}
             follow_first(trainee)
-            if task.chooses:
+            best, better = f"valid_{task.best_by}", False
+            if task.chooses and (at.epoch % settings.judge_every == 0 or at.epoch == settings.epochs):
                 record |= {f"valid_{key}": value for key, value in task.chooses.score(trainee.judged).items()}
+                better = all(record[best] > earlier.get(best, -math.inf) for earlier in records)
                 at.clock = time.monotonic()  # judging is no part of an epoch's time
             sums.zero_()
-            best = f"valid_{task.best_by}"
-            better = task.chooses and all(record[best] > earlier[best] for earlier in records)
             records.append(record)
             with distributed.together():
                 if writes:

@@ -130,6 +130,8 @@ class NetworkTraining(RecipeSettings):
     """passes over the training images"""
     save_minutes: float = Field(default=10.0, ge=0)
     """minutes between checkpoints within an epoch; one is written after every epoch anyway"""
+    judge_every: int = Field(default=1, ge=1)
+    """epochs between two judgements; the last epoch is judged anyway"""
     network: NetworkSettings = NetworkSettings()
     """how the genotype's network is built"""
     init_from: str | None = None

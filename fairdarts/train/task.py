@@ -24,8 +24,8 @@ class Judge(NamedTuple):
     """which they are: test, held-out, val"""
     images: int
     """how many"""
-    score: Callable[[nn.Module], dict[str, float]]
-    """network → its numbers by name: the loss and others, of which higher is better"""
+    score: Callable[[nn.Module], dict[str, Any]]
+    """network → its numbers by name: the loss, others of which higher is better, and what else is to be recorded"""
 
 
 @dataclass(frozen=True)

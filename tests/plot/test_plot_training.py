@@ -47,8 +47,8 @@ def test_the_numbers_are_those_of_the_records():
     assert info.train_loss == pytest.approx([2, 1, 2 / 3, 0.5])
     assert info.valid_loss == pytest.approx([3, 1.5, 1, 0.75])
     assert info.train_accuracy == pytest.approx([20, 40, 60, 80])
-    assert info.top1 == pytest.approx([50, 90, 75, 90])
-    assert info.top5 == pytest.approx([75, 95, 87.5, 95])
+    assert info.judged == pytest.approx([50, 90, 75, 90])
+    assert info.judged_beside == pytest.approx([75, 95, 87.5, 95])
     assert info.lr == pytest.approx([0.1, 0.05, 0.1 / 3, 0.025])
 
 
@@ -60,8 +60,8 @@ def test_every_number_has_its_panel_and_colour():
     assert lines(losses) == {training.TRAINED: list(info.train_loss), training.JUDGED: list(info.valid_loss)}
     assert lines(accuracies) == {
         training.TRAINED: list(info.train_accuracy),
-        training.JUDGED: list(info.top1),
-        training.FIRST_FIVE: list(info.top5),
+        training.JUDGED: list(info.judged),
+        training.FIRST_FIVE: list(info.judged_beside),
     }
     assert [list(line.get_ydata()) for line in rates.lines] == [list(info.lr)]
     assert rates.get_ylim()[0] == 0
@@ -83,13 +83,13 @@ def test_an_epoch_that_was_not_judged_is_no_best_one():
     for key in ("valid_loss", "valid_top1", "valid_top5"):
         del some[1][key]
     info = training.network_info(some)
-    assert np.isnan([info.valid_loss[1], info.top1[1], info.top5[1]]).all()
+    assert np.isnan([info.valid_loss[1], info.judged[1], info.judged_beside[1]]).all()
     assert ring(training.network_figure(info)) == (4, pytest.approx(90))
 
 
 def test_without_judged_images_there_is_no_curve_of_them():
     info = training.network_info(records(judged=False))
-    assert np.isnan(info.top1).all()
+    assert np.isnan(info.judged).all()
     figure = training.network_figure(info)
     assert [set(lines(ax)) for ax in figure.axes[:2]] == [{training.TRAINED}] * 2
     assert legend(figure) == ["training images (loss: as minimized)"]
@@ -120,3 +120,15 @@ def test_a_figure_is_written_where_there_is_something_to_show(tmp_path: Path):
     assert names == ["training.svg", "training.png"]
     assert training.draw_network_training([], tmp_path / "none") == []
     assert not (tmp_path / "none").exists()
+
+
+def test_a_segmentation_network_is_judged_by_its_iou_where_it_was_judged():
+    found = [{key: value for key, value in record.items() if "valid" not in key} for record in records()]
+    for number, (miou, pixels) in {1: (0.2, 0.5), 3: (0.4, 0.7)}.items():
+        found[number] |= {"valid_loss": 1.0, "valid_miou": miou, "valid_accuracy": pixels}
+    figure = training.network_figure(training.network_info(found))
+    drawn = lines(figure.axes[1])
+    assert drawn[training.JUDGED] == pytest.approx([20, 40])
+    assert drawn[training.FIRST_FIVE] == pytest.approx([50, 70])
+    assert ring(figure) == (4, 40)
+    assert "judged images (accuracy: mean IoU)" in legend(figure)

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-from runs import metrics, same
+from runs import Watch, metrics, same
 from torch import nn
 
 from fairdarts.config import check
@@ -13,7 +12,6 @@ from fairdarts.data.sources import open_source
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import Run, create, open_run
-from fairdarts.runtime.stop import Stop
 from fairdarts.train.classify import classification, judging_images
 from fairdarts.train.loop import train
 from fairdarts.train.settings import TrainSettings
@@ -39,23 +37,6 @@ TINY = {
     "optimizer": {"kind": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 3e-4, "clip": 5},
     "schedule": {"kind": "cosine", "unit": "epoch"},
 }
-
-
-class Watch:
-    """Asks for a stop after a step (counted from 1 over the whole training), or after an epoch; else only looks on."""
-
-    def __init__(self, step: int | None = None, epoch: int | None = None):
-        self.stop, self.at_step, self.at_epoch = Stop(), step, epoch
-        self.records: list[dict] = []
-
-    def step(self, epoch: int, step: int, steps: int, sums: torch.Tensor) -> None:
-        if (epoch - 1) * steps + step == self.at_step:
-            self.stop.signal = 15
-
-    def epoch(self, record: dict) -> None:
-        self.records.append(record)
-        if record["epoch"] == self.at_epoch:
-            self.stop.signal = 15
 
 
 def settings_of(**overrides: Any) -> TrainSettings:

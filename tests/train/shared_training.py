@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import torch
-from networks import Watch, halve, settings_of
+from networks import halve, settings_of
+from runs import Watch
 
 from fairdarts.data.sources import open_source
 from fairdarts.networks.zoo import load_genotype

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from networks import EPOCHS, STEPS_AN_EPOCH, Watch, assert_same_training, settings_of, trained
-from runs import metrics
+from networks import EPOCHS, STEPS_AN_EPOCH, assert_same_training, settings_of, trained
+from runs import Watch, metrics
 
 from fairdarts import resources
 from fairdarts.config import check, read_yaml

@@ -1,0 +1,183 @@
+"""How does COCO become a set of segmentation with VOC's classes? DeepLab trains on it before VOC.
+
+As in torchvision's references (references/segmentation/coco_utils.py), which train DeepLab too: the 20 categories that
+both have, images on which they cover more than 1,000 pixels. All else is background.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from fairdarts.config import UserError, read_text
+from fairdarts.data.masks import IGNORED, write_mask
+from fairdarts.runtime.checkpoint import write_atomically
+
+CLASSES = (
+    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
+    "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)  # fmt: skip
+"""of PASCAL VOC, in the order of its masks"""
+
+RENAMED = {
+    "airplane": "aeroplane",
+    "dining table": "diningtable",
+    "motorcycle": "motorbike",
+    "potted plant": "pottedplant",
+    "couch": "sofa",
+    "tv": "tvmonitor",
+}
+"""COCO's name → VOC's, where they differ"""
+
+LEAST = 1000
+"""pixels of VOC's classes that an image has more of"""
+
+
+class Scene(NamedTuple):
+    """An image and what is annotated on it."""
+
+    place: str
+    """where it stands, for messages"""
+    file: str
+    """name of the picture"""
+    size: tuple[int, int]
+    """width and height"""
+    objects: list[tuple[int, dict]]
+    """class of VOC and annotation, of those that have one"""
+
+
+class Converted(NamedTuple):
+    """What was written."""
+
+    names: Path
+    """file that lists the images written"""
+    kept: int
+    """images written"""
+    seen: int
+    """images of the annotations"""
+
+
+def convert(
+    annotations: Path, images: Path, out: Path, split: str, watch: Callable[[int, int], None] = lambda done, count: None
+) -> Converted:
+    """Writes COCO's `annotations` (instances_*.json) of the pictures in the folder `images` as VOC's folders in `out`.
+
+    JPEGImages/NAME.jpg is a link to the picture, SegmentationClass/NAME.png the classes of its pixels, and
+    ImageSets/Segmentation/SPLIT.txt lists the names. The list is written last: where it is, all is. Masks that an
+    interrupted call left are taken as they are. `watch` is called with the images done and the number of all.
+    Raises UserError naming the file and the place in it that is wrong, or the picture.
+    """
+    if find_spec("pycocotools") is None:
+        raise UserError("pycocotools: is missing: pip install 'fairdarts[deeplab]'")
+    scenes, kept = read(annotations), []
+    links, masks, lists = out / "JPEGImages", out / "SegmentationClass", out / "ImageSets" / "Segmentation"
+    for folder in (links, masks, lists):
+        folder.mkdir(parents=True, exist_ok=True)
+    for done, scene in enumerate(scenes, 1):
+        picture = images / scene.file
+        target = masks / f"{picture.stem}.png"
+        if not target.exists() and np.isin(mask := draw(scene), (0, IGNORED), invert=True).sum() > LEAST:
+            write_mask(target, mask)
+        if target.exists():
+            _link(links / f"{picture.stem}.jpg", picture, scene)
+            kept.append(picture.stem)
+        watch(done, len(scenes))
+    names = lists / f"{split}.txt"
+    write_atomically(names, "".join(f"{name}\n" for name in kept).encode())
+    return Converted(names, len(kept), len(scenes))
+
+
+def read(path: Path) -> list[Scene]:
+    """The images of a file of annotations. Raises UserError naming the place in it that is wrong."""
+    try:
+        content = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not valid JSON: {error}") from None
+    known = {}
+    for category in _get(content, "categories", str(path)):
+        name = _get(category, "name", place := f"{path}: categories")
+        if (name := RENAMED.get(name, name)) in CLASSES:
+            known[_get(category, "id", place)] = CLASSES.index(name)
+    if not known:
+        raise UserError(f"{path}: categories: none of them is a class of VOC, such as person")
+    objects = defaultdict(list)
+    for item in _get(content, "annotations", str(path)):
+        number = known.get(_get(item, "category_id", place := f"{path}: annotations"))
+        if number is not None:
+            objects[_get(item, "image_id", place)].append((number, item))
+    scenes = []
+    for image in _get(content, "images", str(path)):
+        number = _get(image, "id", f"{path}: images")
+        file, width, height = (_get(image, key, f"{path}: image {number}") for key in ("file_name", "width", "height"))
+        scenes.append(Scene(f"{path}: image {number}", file, (width, height), objects[number]))
+    return scenes
+
+
+def draw(scene: Scene) -> np.ndarray:
+    """Classes of the pixels [H, W], uint8.
+
+    Where objects of different classes overlap, pixels are ignored: COCO does not say which of them is in front. (In its
+    first 128 training images that is 0.7 % of what they cover.) So is what COCO calls a crowd, a region roughly
+    outlined, but for the objects in it. Raises UserError where an outline is none.
+    """
+    width, height = scene.size
+    classes, crowded = np.zeros((height, width), np.uint8), np.zeros((height, width), bool)
+    for number, item in scene.objects:
+        inside = _inside(item, scene)
+        if item.get("iscrowd"):
+            crowded |= inside
+        else:
+            before = classes[inside]
+            classes[inside] = np.where((before == 0) | (before == number), number, IGNORED)
+    classes[crowded & (classes == 0)] = IGNORED
+    return classes
+
+
+def _inside(item: dict, scene: Scene) -> np.ndarray:
+    """The pixels of an annotation [H, W], bool."""
+    from pycocotools import mask as coco
+
+    place = f"{scene.place}: annotation {item.get('id')}"
+    outline = _get(item, "segmentation", place)
+    width, height = scene.size
+    try:
+        if isinstance(outline, list):  # polygons; pycocotools takes one of two corners for a box
+            polygons = [polygon for polygon in outline if len(polygon) >= 6]
+            runs = coco.merge(coco.frPyObjects(polygons, height, width)) if polygons else None
+        else:
+            runs = coco.frPyObjects(outline, height, width) if isinstance(outline["counts"], list) else outline
+        inside = np.zeros((height, width), bool) if runs is None else coco.decode(runs).astype(bool)
+    except Exception as error:  # pycocotools raises Exception itself, too
+        raise UserError(f"{place}: segmentation: neither polygons nor runs of pixels: {error}") from None
+    if inside.shape != (height, width):
+        raise UserError(
+            f"{place}: segmentation: is of {inside.shape[1]}×{inside.shape[0]} pixels, not {width}×{height}"
+        )
+    return inside
+
+
+def _link(link: Path, picture: Path, scene: Scene) -> None:
+    """Links to the picture, which has to be of the scene's size."""
+    try:
+        with Image.open(picture) as image:
+            size = image.size
+    except FileNotFoundError:
+        raise UserError(f"{picture}: is missing, but {scene.place} needs it") from None
+    except UnidentifiedImageError:
+        raise UserError(f"{picture}: not an image") from None
+    if size != scene.size:
+        raise UserError(f"{picture}: has {size[0]}×{size[1]} pixels, but {scene.place} {scene.size[0]}×{scene.size[1]}")
+    if not link.exists():
+        link.unlink(missing_ok=True)  # it led to where the pictures were before
+        link.symlink_to(picture.resolve())
+
+
+def _get(entry: Any, key: str, place: str) -> Any:
+    if not isinstance(entry, dict) or key not in entry:
+        raise UserError(f"{place}: {key}: is missing")
+    return entry[key]

@@ -1,0 +1,83 @@
+"""What a segmentation network is worth: intersection over union, class by class (PASCAL VOC)."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fairdarts.data.masks import IGNORED
+from fairdarts.runtime import distributed
+from fairdarts.runtime.device import autocast
+from fairdarts.segment.images import Pairs, still_pairs
+from fairdarts.train.score import Shown
+from fairdarts.train.task import Batch
+
+
+class PixelScore(NamedTuple):
+    """What a network makes of the pixels of some images."""
+
+    loss: float
+    """mean cross-entropy of a pixel"""
+    confusion: Tensor
+    """pixels by true and by predicted class [classes, classes], integers on the CPU; those without a class left out"""
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the pixels whose class is right."""
+        return float(self.confusion.diagonal().sum() / self.confusion.sum())
+
+    def by_class(self) -> list[float]:
+        """Of every class the intersection of truth and prediction over their union, in pixels of all images together;
+        NaN where it is in neither."""
+        shared = self.confusion.diagonal().double()
+        return (shared / (self.confusion.sum(0) + self.confusion.sum(1) - shared)).tolist()
+
+    @property
+    def miou(self) -> float:
+        """The mean of `by_class` over the classes that are in truth or prediction."""
+        return float(torch.tensor(self.by_class(), dtype=torch.float64).nanmean())
+
+
+def measured(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """(cross-entropy, accuracy) of logits [B, classes, H, W] over the pixels of labels [B, H, W] that have a class.
+
+    Both are 0 where none has."""
+    known = labels != IGNORED
+    count = known.sum().clamp(min=1)
+    loss = F.cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction="sum") / count
+    return loss, ((logits.detach().argmax(1) == labels) & known).sum() / count
+
+
+def score(
+    network: nn.Module,
+    pairs: Pairs,
+    workers: int,
+    device: torch.device,
+    precision: str,
+    shown: Shown = lambda batches, count: batches,
+) -> PixelScore:
+    """The score of a network in evaluation mode, in which it is left; several processes share the images out."""
+    indices = range(len(pairs))[distributed.rank() :: distributed.ranks()]
+    own = shown(still_pairs(pairs, indices, workers, device), len(indices))
+    confusion, loss = tally(network.eval(), own, len(pairs.classes), device, precision)
+    distributed.sum_([confusion, loss])
+    return PixelScore(float(loss / confusion.sum()), confusion.long().cpu())
+
+
+@torch.no_grad()
+def tally(
+    network: nn.Module, batches: Iterable[Batch], classes: int, device: torch.device, precision: str
+) -> tuple[Tensor, Tensor]:
+    """(confusion [classes, classes], sum of losses []) over batches, in float64."""
+    confusion = torch.zeros(classes * classes, dtype=torch.float64, device=device)
+    loss = torch.zeros((), dtype=torch.float64, device=device)
+    for images, labels in batches:
+        with autocast(device, precision):
+            logits = network(images)
+        known = labels != IGNORED
+        pairs = labels[known] * classes + logits.argmax(1)[known]
+        confusion += torch.bincount(pairs, minlength=classes * classes)
+        loss += F.cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction="sum").double()
+    return confusion.view(classes, classes), loss

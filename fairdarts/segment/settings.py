@@ -1,0 +1,57 @@
+"""What the training of a segmentation network can be told: the settings of its recipe."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from fairdarts.config import Settings
+from fairdarts.data.masks import IGNORED
+from fairdarts.networks.deeplab import DeepLabSettings
+from fairdarts.train.settings import NetworkTraining
+
+
+class Photographs(Settings):
+    """Images with a class for every pixel."""
+
+    root: str
+    """folder of the data set"""
+    layout: Literal["voc", "camvid"] = "voc"
+    """voc: JPEGImages/NAME.jpg, MASKS/NAME.png, ImageSets/Segmentation/SPLIT.txt with names; camvid: SPLIT/NAME.png,
+    SPLITannot/NAME.png"""
+    masks: str = "SegmentationClass"
+    """in voc, the folder of the masks: SegmentationClassAug for the extra annotations"""
+    train: str
+    """split that trains"""
+    val: str | None
+    """split that judges; null for none"""
+    classes: tuple[str, ...] = Field(min_length=2, max_length=255)
+    """their names; pixel values of a mask are their places from 0 on"""
+    void: tuple[int, ...] = (IGNORED,)
+    """pixel values of no class, which count for nothing"""
+    crop: int = Field(ge=16)
+    """height and width of what is cut from a training image"""
+    scale: tuple[float, float]
+    """smallest and largest factor by which a training image is resized first"""
+    batch_size: int = Field(ge=2)
+    """images a batch, of all processes together"""
+    workers: int = Field(ge=0)
+    """processes that load images; 0 loads in the main process"""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise ValueError(f"scale {list(self.scale)}: should be two factors above 0, the smaller one first")
+        for value in self.void:
+            if not len(self.classes) <= value <= 255:
+                raise ValueError(f"void {value}: should be from {len(self.classes)}, behind the classes, to 255")
+        return self
+
+
+class SegmentSettings(NetworkTraining):
+    """A complete training of a segmentation network. Shipped recipes and a run's settings.yaml are files of this
+    form."""
+
+    data: Photographs
+    """the images"""
+    deeplab: DeepLabSettings
+    """what stands on the genotype's network"""

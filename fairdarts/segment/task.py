@@ -1,0 +1,105 @@
+"""The training of a segmentation network: which one, on which images, and whether all of it fits together."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from fairdarts.config import UserError
+from fairdarts.data.loader import batches
+from fairdarts.data.serve import check_alike
+from fairdarts.genotype import Genotype
+from fairdarts.networks.pretrained import load_backbone
+from fairdarts.networks.published import SEGMENTER
+from fairdarts.runtime import distributed
+from fairdarts.runtime.device import pick
+from fairdarts.runtime.seed import TRAIN, fold
+from fairdarts.segment.images import MEAN, STD, AugmentedPairs, Pairs, TrainingTransform
+from fairdarts.segment.model import Segmenter, assemble_segmenter, is_segmenter, open_segmenter
+from fairdarts.segment.score import PixelScore, measured, score
+from fairdarts.segment.settings import SegmentSettings
+from fairdarts.spaces.space import Space
+from fairdarts.train.classify import training_identity
+from fairdarts.train.finetune import finetune
+from fairdarts.train.setup import check_step
+from fairdarts.train.task import Judge, Task
+
+
+def segmentation(
+    settings: SegmentSettings, genotype: Genotype, space: Space, trained: Pairs, judging: Pairs | None
+) -> Task:
+    """The training of a genotype's segmentation network; `judging` are the images that say what it is worth.
+
+    Raises UserError, in every process, where settings, machine, genotype and data do not fit, or the processes have
+    other images.
+    """
+    device, blueprint = pick(settings.device), segmenter_of(settings, genotype, space)
+    with distributed.together():
+        check_fit(settings, blueprint, trained)
+        check_alike(settings.data, trained.fingerprint())
+    data, judge = settings.data, judge_of(settings, judging, device) if judging else None
+    shard = (distributed.rank(), distributed.ranks())
+    dataset = AugmentedPairs(trained, TrainingTransform(data.crop, data.scale))
+    stream = (dataset, list(range(len(trained))), data.batch_size, fold(settings.seed, TRAIN))
+    facts = {"images": f"{Path(data.root).name}: {len(trained):,} of '{data.train}' for training"}
+    return Task(
+        device,
+        blueprint,
+        SEGMENTER,
+        training_identity(settings, genotype, space, trained.fingerprint()),
+        facts | ({"judged_on": judge.name} if judge else {}),
+        lambda: assemble_segmenter(blueprint),
+        measured,
+        lambda start: batches(*stream, start, data.workers, device, shard),
+        len(trained) // data.batch_size,
+        "miou",
+        judge,
+        judge,
+    )
+
+
+def segmenter_of(settings: SegmentSettings, genotype: Genotype, space: Space) -> Segmenter:
+    """The network that the settings make of a genotype."""
+    facts = {"classes": settings.data.classes, "mean": MEAN, "std": STD}
+    return Segmenter(genotype=genotype, space=space, network=settings.network, deeplab=settings.deeplab, **facts)
+
+
+def judge_of(settings: SegmentSettings, pairs: Pairs, device: torch.device) -> Judge:
+    """Images as a judge."""
+
+    def numbers(network: nn.Module) -> dict[str, Any]:
+        return numbers_of(score(network, pairs, settings.data.workers, device, settings.compute.precision), pairs)
+
+    return Judge(pairs.name, len(pairs), numbers)
+
+
+def numbers_of(seen: PixelScore, pairs: Pairs) -> dict[str, Any]:
+    """What a record holds of a score; IoU is None of a class that is nowhere."""
+    ious = {name: None if math.isnan(own) else own for name, own in zip(pairs.classes, seen.by_class(), strict=True)}
+    return {"loss": seen.loss, "miou": seen.miou, "accuracy": seen.accuracy, "iou": ious}
+
+
+def check_fit(settings: SegmentSettings, blueprint: Segmenter, trained: Pairs) -> None:
+    """Raises UserError where settings, machine, genotype and data do not fit."""
+    with torch.device("meta"):
+        assemble_segmenter(blueprint)
+    check_step(settings, settings.data.batch_size, len(trained))
+    part = settings.data.batch_size // (distributed.ranks() * settings.compute.accumulate)
+    if part < 2:
+        why = "BatchNorm has nothing to normalize in the mean of one image"
+        raise UserError(f"data.batch_size: {settings.data.batch_size}: leaves {part} image a pass; {why}: should be 2")
+
+
+def initialize(network: nn.Module, settings: SegmentSettings, genotype: Genotype, name: str | None) -> list[str]:
+    """Puts the weights that the settings begin with into a network; gives notes of what stays fresh.
+
+    They are those of a segmentation network, whose classes may be others, or of a classifier, for the encoder alone;
+    `name` is the model's, which an authors' file does not say. Raises UserError where they do not fit.
+    """
+    path = Path(settings.init_from)
+    if is_segmenter(path):
+        return finetune(network, open_segmenter(path).network.state_dict(), str(path))
+    load_backbone(network.encoder.model, path, genotype, name, settings.network)
+    return ["what stands on the encoder: fresh"]
