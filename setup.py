@@ -5,6 +5,8 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
+MMDET = ["onedl-mmcv==2.3.6", "onedl-mmdetection==3.5.1"]  # imported as mmcv, mmdet; opencv wants numpy < 2.3
+DEEPLAB = ["pycocotools>=2.0.8"]
 EXPORT = ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.3"]
 SHIPPED = {"fairdarts.search_spaces": "search_spaces", "fairdarts.genotypes": "genotypes"}
 
@@ -18,7 +20,10 @@ setup(
     python_requires=">=3.11",
     packages=[*find_packages(include=["fairdarts", "fairdarts.*"]), *SHIPPED],
     package_dir=SHIPPED,
-    package_data={"fairdarts": ["recipes/*.yaml", "studies/*.yaml"], **{name: ["*.yaml"] for name in SHIPPED}},
+    package_data={
+        "fairdarts": ["recipes/*.yaml", "studies/*.yaml", "transfer/configs/*.py"],
+        **{name: ["*.yaml"] for name in SHIPPED},
+    },
     install_requires=[
         "torch>=2.6",
         "torchvision>=0.21",
@@ -36,7 +41,18 @@ setup(
     ],
     extras_require={
         "export": EXPORT,
-        "dev": ["pytest>=8.2", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.17", "timm>=1.0.15", *EXPORT],
+        "mmdet": MMDET,
+        "deeplab": DEEPLAB,
+        "dev": [
+            "pytest>=8.2",
+            "pytest-xdist>=3.6",
+            "hypothesis>=6.100",
+            "ruff>=0.17",
+            "timm>=1.0.15",
+            *EXPORT,
+            *MMDET,
+            *DEEPLAB,
+        ],
     },
     entry_points={"console_scripts": ["fairdarts = fairdarts.cli:main"]},
 )

@@ -3,7 +3,7 @@
 import ast
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -135,9 +135,13 @@ def read(path: Path) -> Genotype:
     text = read_text(path)
     if path.suffix == ".txt" or (path.suffix not in (".yaml", ".yml") and "Genotype(" in text):
         return from_darts_text(text, path.stem, source=str(path))
-    content = read_yaml(path)
+    return from_content(read_yaml(path), path)
+
+
+def from_content(content: dict[str, Any], place: str | Path) -> Genotype:
+    """A genotype from keys and values. Raises UserError naming the place, which is what they were read from."""
     kinds = {"layers": ChainGenotype, "edges": EdgeGenotype}
-    return check(next((kinds[key] for key in kinds if key in content), CellGenotype), content, path)
+    return check(next((kinds[key] for key in kinds if key in content), CellGenotype), content, place)
 
 
 def _closing(text: str, opening: int, place: str) -> int:

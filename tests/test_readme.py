@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from photographs import voc_folder
 from PIL import Image
 from torchvision import datasets
 
@@ -25,7 +26,9 @@ from fairdarts.evolve.settings import EvolveSettings
 from fairdarts.networks.models import models
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.search.settings import SearchSettings
+from fairdarts.segment.settings import SegmentSettings
 from fairdarts.train.settings import TrainSettings
+from fairdarts.transfer.detector import DetectorSettings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -36,6 +39,7 @@ SMALL_RANKING = ["--paths", "8"]
 SMALL_EVOLUTION = shlex.split("--population 4 --generations 2")
 SMALL_NETWORK = shlex.split("--network.cells 3 --network.channels 2")
 SMALL_CHAIN_NETWORK = shlex.split("--data.image_size 32 --schedule.warmup_epochs 0")
+SMALL_PHOTOGRAPHS = shlex.split("--epochs 1 --data.batch_size 2 --data.workers 0 --data.crop 33 --device cpu")
 SMALL_CHAIN = shlex.split("--space s2-small --data.image_size 32 --data.held_out 4")
 
 
@@ -56,6 +60,7 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         folder = tmp_path / "photos" / ("cat" if number % 2 else "dog")
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+    voc_folder(tmp_path / "VOCdevkit" / "VOC2012", train=2, val=1)
     truth = {"".join(key): {"mean_acc": float(rng.random())} for key in product("012", repeat=8)}
     (tmp_path / "nas-bench-macro_cifar10.json").write_text(json.dumps(truth))
     np.savez(tmp_path / "gates.npz", normal=rng.random((14, 7)), reduce=rng.random((14, 7)))
@@ -78,8 +83,8 @@ def test_every_command_runs(user: Path, monkeypatch: pytest.MonkeyPatch, capsys:
             continue
         words = [name for word in words for name in (sorted(glob(word)) if "*" in word else [word])]
         tool = next((word for word in words if word.startswith("tools/")), "")
-        verb = next((verb for verb in ("evolve", "train") if tool == f"tools/{verb}.py"), words[1])
-        begins = verb not in ("evolve", "train") and ({"--config", "study"} & set(words) or tool)
+        verb = next((verb for verb in ("evolve", "train", "segment") if tool == f"tools/{verb}.py"), words[1])
+        begins = verb not in ("evolve", "train", "segment") and ({"--config", "study"} & set(words) or tool)
         if "supernet" in [*words, tool.removeprefix("tools/train_").removesuffix(".py")]:
             size = SMALL_PATHS if tool else ["--data.train_portion", "0.5"]
         else:
@@ -93,6 +98,13 @@ def test_every_command_runs(user: Path, monkeypatch: pytest.MonkeyPatch, capsys:
             arguments += SMALL + (SMALL_CHAIN_NETWORK if "fairnas-a" in words else SMALL_NETWORK)
             for run in user.glob("runs/fairdarts-s1-cifar10-seed3"):  # one epoch finds no operation
                 shutil.copy(resources.find("genotypes", "fairdarts-a"), run / "genotypes" / "final.yaml")
+        if verb == "segment" and "fairnas-a" in words:
+            arguments += SMALL_PHOTOGRAPHS
+        if ">" in arguments:
+            arguments, shown = arguments[: arguments.index(">")], user / arguments[-1]
+        else:
+            shown = None
+        capsys.readouterr()
         if words[0] == "torchrun":
             arguments[arguments.index(tool)] = str(ROOT / tool)
             launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", *arguments]
@@ -105,7 +117,10 @@ def test_every_command_runs(user: Path, monkeypatch: pytest.MonkeyPatch, capsys:
         else:
             assert words[0] == "fairdarts"
             status = main(arguments)
-        assert status == 0, (words, capsys.readouterr().err)
+        out, err = capsys.readouterr()
+        assert status == 0, (words, err)
+        if shown:
+            shown.write_text(out)
         ran += [*words[:2], tool]
     tools = {
         "tools/search_cifar.py",
@@ -113,10 +128,12 @@ def test_every_command_runs(user: Path, monkeypatch: pytest.MonkeyPatch, capsys:
         "tools/train_supernet.py",
         "tools/evolve.py",
         "tools/train.py",
+        "tools/segment.py",
         "torchrun",
     }
     assert {"search", "supernet", "rank", "evolve", "study", "report", "derive", "draw", "zoo", *tools} <= set(ran)
-    assert {"train", "evaluate", "export"} <= set(ran)
+    assert {"train", "evaluate", "export", "transfer", "segment"} <= set(ran)
+    assert "FairDARTSBackbone" in (user / "config.py").read_text()
     assert (user / "figures" / "fairdarts-a-normal.gv").is_file()
 
 
@@ -136,7 +153,8 @@ def test_python_of_the_readme_runs() -> None:
 
 
 def test_every_recipe_is_named() -> None:
-    for recipe in names_of(SearchSettings) + names_of(EvolveSettings) + names_of(TrainSettings):
+    forms = (SearchSettings, EvolveSettings, TrainSettings, SegmentSettings, DetectorSettings)
+    for recipe in [name for form in forms for name in names_of(form)]:
         assert f"`{recipe}`" in README
     for recipe in names_of(TrainingSettings):  # named by method and by task, in a table and in the text below it
         named = {(f"`{recipe}`",), *((f"`{recipe[:cut]}-…`", f"`{recipe[cut + 1 :]}`") for cut in range(len(recipe)))}
@@ -152,6 +170,7 @@ PAGES = [
     "docs/ranking.md",
     "docs/evolve.md",
     "docs/train.md",
+    "docs/transfer.md",
 ]
 
 

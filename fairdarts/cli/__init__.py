@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from fairdarts import __version__
@@ -19,7 +19,9 @@ VERBS = {
     "derive": "derive a genotype from a run or from matrices of gates",
     "train": "train the network of a genotype",
     "evaluate": "measure a trained network on a data set",
+    "segment": "train a segmentation network on the network of a genotype, and use it",
     "export": "write a trained network as ONNX, safetensors and other files",
+    "transfer": "write a config of MMDetection with a genotype as backbone",
     "draw": "draw a genotype, or all figures of a run",
     "zoo": "list the shipped genotypes with their costs",
 }
@@ -30,9 +32,14 @@ USAGE += "\n\n`fairdarts VERB --help` says more."
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; gives the exit status."""
+    return guarded(dispatch, list(sys.argv[1:] if argv is None else argv))
+
+
+def guarded(program: Callable[[list[str]], int], words: list[str]) -> int:
+    """What a program gives, its exit status; 2 and one line on stderr where a user's mistake ends it."""
     try:
         try:
-            return dispatch(list(sys.argv[1:] if argv is None else argv))
+            return program(words)
         finally:
             sys.stdout.flush()  # a reader that went away shows here, and not when Python ends
     except SaidElsewhere:

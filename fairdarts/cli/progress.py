@@ -15,7 +15,7 @@ from fairdarts.search.architect import SUMS
 from fairdarts.search.derive import dominant
 from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.space import Space
-from fairdarts.train.settings import TrainSettings
+from fairdarts.train.settings import NetworkTraining, TrainSettings
 
 REFRESH_SECONDS = 0.2  # reading a number waits for the device, so it is done this often and no more
 
@@ -128,14 +128,24 @@ def training_progress(settings: TrainingSettings) -> RunProgress:
 
 
 def network_progress(settings: TrainSettings) -> RunProgress:
-    """Loss and accuracy of a network in training, and its accuracy on the images that judge it."""
+    """Loss and accuracy of a classifier in training, and its accuracy on the images that judge it."""
+    return _of_training(settings, "top-1 {valid_top1:6.2%}  top-5 {valid_top5:6.2%}")
+
+
+def segment_progress(settings: NetworkTraining) -> RunProgress:
+    """Loss and accuracy of a segmentation network in training, and its IoU on the images that judge it."""
+    return _of_training(settings, "mean IoU {valid_miou:6.2%}  pixels {valid_accuracy:6.2%}")
+
+
+def _of_training(settings: NetworkTraining, judged: str) -> RunProgress:
+    """`judged` is how a record says what the network is worth."""
 
     def numbers(step: int, sums: Tensor) -> str:
         loss, accuracy = (sums / step).tolist()
         return f"loss {loss:.3f}  accuracy {accuracy:.1%} "
 
     def line(record: dict[str, Any]) -> str:
-        seen = "  top-1 {valid_top1:6.2%}  top-5 {valid_top5:6.2%}".format(**record) if "valid_top1" in record else ""
+        seen = f"  {judged.format(**record)}" if "valid_loss" in record else ""
         return f"loss {record['train_loss']:.4f}  accuracy {record['train_accuracy']:6.1%}{seen}"
 
     return RunProgress(settings.epochs, numbers, line)

@@ -1,6 +1,6 @@
 """What a run reads: what `--config` names, with the settings of the command line laid over it, and the images."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +13,37 @@ from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import use_threads
 from fairdarts.search.settings import SearchSettings
+from fairdarts.segment.settings import SegmentSettings
 from fairdarts.spaces.space import Space, load_space
 from fairdarts.train.settings import TrainSettings
+from fairdarts.transfer.detector import DetectorSettings
 
 MARKS = {
     "search": ("architect", SearchSettings),
     "supernet": ("sampler", TrainingSettings),
     "evolve": ("evolve", EvolveSettings),
+    "segment": ("deeplab", SegmentSettings),
     "train": ("optimizer", TrainSettings),
+    "transfer": ("base", DetectorSettings),
 }
-"""verb → the section that its recipes alone have, and their form"""
+"""verb → the section that its recipes, and none of a later verb, have, and their form"""
 
 
 def verb_of(content: dict[str, Any]) -> str:
     """The verb whose recipe, or run's settings, a YAML file's content is; `search` where it is none's."""
-    return next((verb for verb, (mark, _) in MARKS.items() if mark in content), "search")
+    return _marked(lambda mark: mark in content) or "search"
+
+
+def _marked(has: Callable[[str], bool]) -> str | None:
+    """The verb of which a file has the mark; None where it has none."""
+    return next((verb for verb, (mark, _) in MARKS.items() if has(mark)), None)
 
 
 def names_of(model: type[Settings]) -> list[str]:
     """The shipped recipes of a form."""
-    mark = next(mark for mark, form in MARKS.values() if form is model)
-    paths = {name: resources.find("recipes", name) for name in resources.names("recipes")}
-    return [name for name, path in paths.items() if f"\n{mark}:" in read_text(path)]
+    verb = next(verb for verb, (_, form) in MARKS.items() if form is model)
+    texts = {name: read_text(resources.find("recipes", name)) for name in resources.names("recipes")}
+    return [name for name, text in texts.items() if _marked(lambda mark, text=text: f"\n{mark}:" in text) == verb]
 
 
 def help_text(model: type[Settings]) -> str:
@@ -57,9 +66,9 @@ def open_settings(verb: str, model: type[Settings], name: str | None, words: Seq
         raise UserError(f"{verb}: --config is missing{nearest('', names_of(model))}")
     path = resources.find("recipes", name)
     content = read_yaml(path)
-    for other, (mark, form) in MARKS.items():
-        if mark in content and form is not model:
-            raise UserError(f"{path}: is a recipe of `fairdarts {other}`: it has the section {mark}")
+    other = _marked(lambda mark: mark in content)
+    if other and MARKS[other][1] is not model:
+        raise UserError(f"{path}: is a recipe of `fairdarts {other}`: it has the section {MARKS[other][0]}")
     settings = check(model, content, path, parse_overrides(words))
     use_threads(settings.threads)
     return settings, path

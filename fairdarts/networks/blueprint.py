@@ -100,6 +100,13 @@ def assemble(blueprint: Blueprint, auxiliary: bool = False) -> nn.Module:
     return build(blueprint.genotype, blueprint.space, blueprint.network, *own)
 
 
+def for_large_images(network: NetworkSettings, space: Space) -> NetworkSettings:
+    """The settings, of the size that a space has for large images where they do not say whose."""
+    if network.size is None and "imagenet" in sizes(space)[1:]:
+        return network.model_copy(update={"size": "imagenet"})
+    return network
+
+
 OF_CHAINS = ("se_ratio", "activation", "outer_activation")
 OF_CELLS = ("cells", "channels")
 

@@ -17,7 +17,7 @@ from fairdarts.config import Settings, UserError
 from fairdarts.genotype import Genotype
 from fairdarts.networks.atrous import set_output_stride
 from fairdarts.networks.backbone import Backbone
-from fairdarts.networks.blueprint import NetworkSettings, build, sizes
+from fairdarts.networks.blueprint import NetworkSettings, build, for_large_images
 from fairdarts.networks.chain import conv_bn
 from fairdarts.networks.features import Features
 from fairdarts.ops.depthwise import DepthwiseConv2d
@@ -96,9 +96,7 @@ def build_deeplab(
 
     Raises UserError where the network gives no features, or has no such output stride.
     """
-    if network.size is None and "imagenet" in sizes(space):
-        network = network.model_copy(update={"size": "imagenet"})
-    backbone = build(genotype, space, network, in_channels=in_channels)
+    backbone = build(genotype, space, for_large_images(network, space), in_channels=in_channels)
     if not isinstance(backbone, Backbone):
         raise UserError(f"{genotype.name}: networks of space {space.name} give no features: should be cells or a chain")
     strides = [level["reduction"] for level in backbone.feature_info]

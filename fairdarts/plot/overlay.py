@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
@@ -11,6 +12,8 @@ from matplotlib.patches import Patch
 from fairdarts.data.masks import IGNORED, PALETTE
 from fairdarts.plot import style
 
+PLAIN = np.round(255 * np.asarray(matplotlib.colormaps["tab20"].colors)).astype(np.uint8)
+"""colours [20, 3] of classes that are not VOC's, from its first one on and over again"""
 SHARE = 0.55
 """of a class's colour in what is seen; the rest is the image's"""
 WIDTH = 3.4
@@ -28,12 +31,19 @@ class OverlayInfo(NamedTuple):
     """classes that are seen"""
     labels: tuple[str, ...]
     """what is written of each"""
+    colours: tuple[tuple[int, int, int], ...]
+    """of each, red, green and blue"""
 
 
-def overlay(image: np.ndarray, classes: np.ndarray) -> np.ndarray:
+def palette_of(classes: Sequence[str]) -> np.ndarray:
+    """The colour [256, 3] of every class: VOC's, which are for few objects on a background, where the first is one."""
+    return PALETTE if classes[0] == "background" else PLAIN[np.arange(256) % len(PLAIN)]
+
+
+def overlay(image: np.ndarray, mask: np.ndarray, palette: np.ndarray) -> np.ndarray:
     """The image [H, W, 3] in the colours of the classes [H, W] of its pixels; as it is where they are ignored."""
-    mixed = np.round((1 - SHARE) * image + SHARE * PALETTE[classes]).astype(np.uint8)
-    return np.where(classes[..., None] == IGNORED, image, mixed)
+    mixed = np.round((1 - SHARE) * image + SHARE * palette[mask]).astype(np.uint8)
+    return np.where(mask[..., None] == IGNORED, image, mixed)
 
 
 def overlay_info(
@@ -49,14 +59,17 @@ def overlay_info(
     """
     masks = {} if truths is None else {"truth": truths}
     masks["prediction" if ious is None else "prediction (below: IoU of the classes, %)"] = predictions
+    palette = palette_of(classes)
     rows = tuple(
-        (image, *(overlay(image, mask) for mask in own)) for image, *own in zip(images, *masks.values(), strict=True)
+        (image, *(overlay(image, mask, palette) for mask in own))
+        for image, *own in zip(images, *masks.values(), strict=True)
     )
     seen = set().union(*(np.unique(mask).tolist() for column in masks.values() for mask in column))
     present = tuple(sorted(seen - {IGNORED}))
     known = [None] * len(classes) if ious is None else ious
     shares = ["" if iou is None else f" {100 * iou:.1f}" for iou in known]
-    return OverlayInfo(("image", *masks), rows, present, tuple(classes[own] + shares[own] for own in present))
+    labels = tuple(classes[own] + shares[own] for own in present)
+    return OverlayInfo(("image", *masks), rows, present, labels, tuple(map(tuple, palette[list(present)].tolist())))
 
 
 def overlay_figure(info: OverlayInfo) -> Figure:
@@ -72,7 +85,7 @@ def overlay_figure(info: OverlayInfo) -> Figure:
             ax.set_axis_off()
     for ax, title in zip(grid[0], info.columns, strict=True):
         ax.set_title(title, fontsize=10)
-    patches = [Patch(facecolor=PALETTE[own] / 255, edgecolor=style.FAINT) for own in info.present]
+    patches = [Patch(facecolor=np.asarray(own) / 255, edgecolor=style.FAINT) for own in info.colours]
     style.legend_below(figure, patches, info.labels)
     return figure
 

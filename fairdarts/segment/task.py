@@ -100,6 +100,12 @@ def initialize(network: nn.Module, settings: SegmentSettings, genotype: Genotype
     """
     path = Path(settings.init_from)
     if is_segmenter(path):
-        return finetune(network, open_segmenter(path).network.state_dict(), str(path))
+        model = open_segmenter(path)
+        for key in ("aspp", "decoder"):
+            theirs, own = (getattr(deeplab, key) for deeplab in (model.blueprint.deeplab, settings.deeplab))
+            if theirs != own:
+                should = f"should be --deeplab.{key} {str(theirs).lower()}"
+                raise UserError(f"{path}: deeplab.{key}: is {theirs}, but this network has {own}: {should}")
+        return finetune(network, model.network.state_dict(), str(path))
     load_backbone(network.encoder.model, path, genotype, name, settings.network)
     return ["what stands on the encoder: fresh"]

@@ -4,6 +4,9 @@ Of every space the rest of the library knows `candidates`, the operations of a c
 choice points, each with a matrix of α; and `shape`, that of such a matrix: [choice points, candidates].
 """
 
+from pathlib import Path
+from typing import Any
+
 from fairdarts.config import UserError, check, nearest, read_yaml
 from fairdarts.genotype import CellGenotype, ChainGenotype, EdgeGenotype, Genotype
 from fairdarts.resources import find
@@ -31,12 +34,16 @@ FORMS = {
 def load_space(name: str, place: str = "") -> Space:
     """A shipped space, or one from a YAML file. Raises UserError naming the file and the key, or where it is named."""
     path = find("search_spaces", name, place)
-    content = read_yaml(path)
+    return space_from(read_yaml(path), path)
+
+
+def space_from(content: dict[str, Any], place: str | Path) -> Space:
+    """A space from keys and values. Raises UserError naming the place, which is what they were read from."""
     kind = content.get("kind")
     if kind not in KINDS:
         problem = f"'{kind}' is not a kind of space" if "kind" in content else "is missing"
-        raise UserError(f"{path}: kind: {problem}{nearest(str(kind), KINDS)}")
-    return check(KINDS[kind], content, path)
+        raise UserError(f"{place}: kind: {problem}{nearest(str(kind), KINDS)}")
+    return check(KINDS[kind], content, place)
 
 
 def check_genotype(genotype: Genotype, space: Space, place: str) -> Genotype:

@@ -58,7 +58,8 @@ def test_an_unknown_verb_names_the_nearest(capsys, word: str, meant: str):
 
 def test_a_verb_that_is_like_none_is_answered_with_all(capsys):
     assert main(["xyzzy"]) == 2
-    known = "search, supernet, rank, evolve, report, study, bench, derive, train, evaluate, export, draw, zoo"
+    known = "search, supernet, rank, evolve, report, study, bench, derive, train, evaluate, segment, export, "
+    known += "transfer, draw, zoo"
     assert capsys.readouterr().err == f"fairdarts: 'xyzzy' is not a verb (known: {known})\n"
 
 

@@ -221,7 +221,7 @@ def test_a_file_that_is_none_of_coco_s_is_named(tmp_path: Path):
 
 def test_pycocotools_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(coco, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"^pycocotools: is missing: pip install 'fairdarts\[mmdet\]'$"):
+    with pytest.raises(UserError, match=r"^pycocotools: is missing: pip install 'fairdarts\[deeplab\]'$"):
         convert(tmp_path / "a.json", tmp_path, tmp_path / "voc", "train")
     assert not list(tmp_path.iterdir())
 

@@ -33,7 +33,7 @@ def drawn(of: overlay.OverlayInfo) -> Figure:
 
 def test_a_class_tints_its_pixels():
     image = np.full((1, 3, 3), 100, np.uint8)
-    mixed = overlay.overlay(image, np.array([[0, 2, 255]]))
+    mixed = overlay.overlay(image, np.array([[0, 2, 255]]), PALETTE)
     assert mixed.dtype == np.uint8
     assert mixed[0].tolist() == [[45, 45, 45], [45, 115, 45], [100, 100, 100]]  # 0.45 · 100 + 0.55 · (0, 128, 0)
 
@@ -42,7 +42,7 @@ def test_a_row_is_image_truth_and_prediction():
     own = info()
     assert own.columns == ("image", "truth", "prediction")
     for row, image, truth, prediction in zip(own.rows, IMAGES, TRUTHS, PREDICTIONS, strict=True):
-        expected = (image, overlay.overlay(image, truth), overlay.overlay(image, prediction))
+        expected = (image, overlay.overlay(image, truth, PALETTE), overlay.overlay(image, prediction, PALETTE))
         assert all(np.array_equal(ours, theirs) for ours, theirs in zip(row, expected, strict=True))
     truth = own.rows[0][1]
     assert np.array_equal(truth[9:], IMAGES[0][9:])  # what is ignored looks as it is
@@ -53,6 +53,16 @@ def test_only_the_classes_that_are_seen_are_named():
     assert (info().present, info().labels) == ((0, 2), ("background", "cat"))
     seen = info(truths=[np.full(size, 255, np.uint8) for size in SIZES], predictions=[np.ones(s, int) for s in SIZES])
     assert (seen.present, seen.labels) == ((1,), ("bird",))
+
+
+def test_classes_without_a_background_are_all_told_apart():
+    assert overlay.palette_of(NAMES) is PALETTE
+    names = [f"c{number}" for number in range(20)]
+    colours = overlay.palette_of(names)[:20].astype(int)
+    apart = [np.abs(one - other).max() for number, one in enumerate(colours) for other in colours[:number]]
+    assert min(apart) > 20
+    own = overlay.overlay_info(IMAGES, TRUTHS, PREDICTIONS, ("sky", "bird", "cat"), None)
+    assert own.colours == (tuple(colours[0].tolist()), tuple(colours[2].tolist()))
 
 
 def test_ious_stand_with_the_classes():

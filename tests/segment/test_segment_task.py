@@ -129,7 +129,7 @@ def test_a_network_goes_on_with_the_weights_of_a_classifier(voc: Path, tmp_path:
 def test_weights_of_another_head_do_not_fit(voc: Path, whole: Path):
     settings, (genotype, space) = settings_of(voc, init_from=whole, deeplab__decoder=False), small()
     network = assemble_segmenter(segmenter_of(settings, genotype, space))
-    with pytest.raises(UserError, match="has no place in this network"):
+    with pytest.raises(UserError, match=r"decoder: is True, but this network has False: should be --deeplab"):
         initialize(network, settings, genotype, None)
 
 

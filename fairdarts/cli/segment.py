@@ -1,0 +1,121 @@
+"""`fairdarts segment`: train a segmentation network on the network of a genotype, judge it, use it."""
+
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fairdarts.cli.begin import Kind
+from fairdarts.cli.progress import segment_progress
+from fairdarts.cli.recipe import help_text, open_settings
+from fairdarts.cli.segment_use import judge, overlay, predict, show_classes
+from fairdarts.cli.training import Initialize, carry_out_training, parse, read_words
+from fairdarts.cli.words import Parser, command, cost_text, say
+from fairdarts.cost.count import count
+from fairdarts.genotype import Genotype
+from fairdarts.networks.models import find, models
+from fairdarts.plot.training import draw_network_training
+from fairdarts.runtime import distributed
+from fairdarts.runtime.device import pick
+from fairdarts.runtime.run import Run
+from fairdarts.segment.images import Pairs, open_pairs
+from fairdarts.segment.model import Segmenter, assemble_segmenter, open_segmenter
+from fairdarts.segment.settings import SegmentSettings
+from fairdarts.segment.task import initialize, segmentation, segmenter_of
+from fairdarts.spaces.space import Space
+from fairdarts.train.settings import MAY_CHANGE
+
+SEGMENT = Kind("segment", "training", SegmentSettings, MAY_CHANGE)
+DEFAULT = "segment-voc"
+USAGE = """fairdarts segment GENOTYPE [options]
+       fairdarts segment --resume RUN [options]
+       fairdarts segment GENOTYPE --count [options]
+       fairdarts segment --judge RUN [options]
+       fairdarts segment --predict RUN IMAGE … [options]"""
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = Parser("segment", "Train DeepLabv3+ on the network of a genotype, judge it, or segment photographs.")
+    parser.usage = USAGE
+    parser.epilog = "GENOTYPE is a model's name, a YAML file, or the run of a search. Without --config the recipe is\n"
+    parser.epilog += f"{DEFAULT}.\n\n{help_text(SegmentSettings)}"
+    parser.add_argument("--count", action="store_true", help="only tell parameters and multiply-adds at data.crop")
+    parser.add_argument("--judge", type=Path, metavar="RUN", help="measure a trained network, class by class")
+    parser.add_argument("--json", action="store_true", help="with --judge: the numbers as JSON")
+    parser.add_argument("--predict", type=Path, metavar="RUN", help="segment the images that the words name")
+    args, rest = parse(parser, SEGMENT, argv)
+    if args.judge:
+        return judge(args, rest)
+    if args.predict:
+        return predict(args, rest)
+    with distributed.joined():
+        return run_training(args, rest)
+
+
+def run_training(args: Namespace, rest: Sequence[str]) -> int:
+    """The training that the words ask for, in all processes that share it; gives the exit status."""
+    settings, genotype, space = read_words(SEGMENT, args, rest, lambda: begun(args, rest))
+    blueprint, crop = segmenter_of(settings, genotype, space), settings.data.crop
+    if args.count:
+        print(f"{genotype.name}: {told_cost(blueprint, crop)}")
+        return 0
+    with distributed.together():
+        trained = open_pairs(settings.data, settings.data.train, "train")
+        judging = open_pairs(settings.data, settings.data.val, "val") if settings.data.val else None
+    task = segmentation(settings, genotype, space, trained, judging)
+
+    def initializer() -> Initialize:
+        name = genotype.name if genotype.name in models() else None
+        own = (settings, genotype, name)
+        notes = initialize(assemble_segmenter(blueprint), *own)  # what does not fit shows before a run begins
+        say(f"weights    from {settings.init_from}")
+        for note in notes:
+            say(f"           {note}")
+        return lambda network: initialize(network, *own)
+
+    progress = segment_progress(settings)
+    ended = carry_out_training(SEGMENT, args, settings, genotype, space, task, initializer, progress)
+    if distributed.rank() == 0 and not ended.status:
+        draw_network_training(ended.run.records(), ended.run.figures)
+        say(f"network    {told_cost(blueprint, crop)}")
+        summarize(settings, judging, ended.results, ended.run)
+    return ended.status
+
+
+def begun(args: Namespace, rest: Sequence[str]) -> tuple[SegmentSettings, Genotype, Space]:
+    """Settings, genotype and space of a new training."""
+    model = find(args.genotype)
+    own = model.network.model_dump(exclude_defaults=True)
+    words = [*(f"--network.{key}={value}" for key, value in own.items()), *rest]
+    words += [f"--init_from={args.init_from}"] if args.init_from else []
+    settings, _ = open_settings("segment", SegmentSettings, args.config or DEFAULT, words)
+    return settings, model.genotype, model.space
+
+
+def told_cost(blueprint: Segmenter, crop: int) -> str:
+    """What the network costs for one image of so many pixels a side."""
+    with torch.device("meta"):
+        cost = count(assemble_segmenter(blueprint), len(blueprint.mean), crop)
+    return f"{cost_text(cost)} ({crop}×{crop} pixels, {len(blueprint.classes)} classes)"
+
+
+def summarize(settings: SegmentSettings, judging: Pairs | None, results: dict[str, Any], run: Run) -> None:
+    """Says what the training has come to, shows some predictions, and says how to go on."""
+    for which in ("last", "best"):
+        if which in results:
+            own = results[which]
+            numbers = f"mean IoU {own['miou']:.2%}, pixels right {own['accuracy']:.2%}"
+            say(f"{which} epoch {own['epoch']:>3}  {numbers} of {results['images']:,} {results['on']} images")
+    if results:
+        say(f"           the best epoch was chosen by these very {results['on']} images, so its IoU is too good")
+        ious = results["last"]["iou"]
+        show_classes(ious)
+        overlay(open_segmenter(run.path), judging, list(ious.values()), pick(settings.device), run.figures)
+    else:
+        say("           there are no images to judge it by: data.val names some")
+    say(f"run        {run.path}")
+    say(f"figures    {run.figures}")
+    say(f"curves     tensorboard --logdir {run.path}")
+    say(f"continue   {command('segment', '--predict', run.path, 'IMAGE')}")

@@ -1,0 +1,73 @@
+"""`fairdarts transfer`: a genotype as part of another program's experiment, as that program's config."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fairdarts import resources
+from fairdarts.cli.recipe import names_of, verb_of
+from fairdarts.cli.words import Parser, command, say
+from fairdarts.config import Settings, UserError, check, describe, parse_overrides, read_yaml
+from fairdarts.networks.blueprint import Blueprint, NetworkSettings, for_large_images
+from fairdarts.networks.models import find
+from fairdarts.networks.published import blueprint_of, open_model
+from fairdarts.transfer.detector import PREFIX, Choices, DetectorSettings, config_text
+
+
+class _Network(Settings):
+    network: NetworkSettings = NetworkSettings()
+    """how the network of a genotype is built"""
+
+
+EPILOG = f"""GENOTYPE is one of
+  a genotype        a model's name (`fairdarts zoo`; fairnas-a-se, fairdarts-b-imagenet, …), a file, or a search run
+  a trained network a run of `fairdarts train`, or a .safetensors file of `fairdarts export`: its weights are pretrained
+
+The config is written to stdout: fairdarts transfer mmdet fairnas-a > config.py. It inherits one of mmdet's own, and
+mmdet's tools train and test with it: docs/transfer.md. Recipes: {PREFIX}DETECTOR.
+
+settings of genotypes:
+{describe(_Network)}"""
+
+
+def main(argv: Sequence[str]) -> int:
+    detectors = [name.removeprefix(PREFIX) for name in names_of(DetectorSettings)]
+    parser = Parser("transfer", "Write a config of MMDetection with a genotype as backbone.", EPILOG)
+    parser.add_argument("program", choices=["mmdet"], help="whose config to write")
+    parser.add_argument("genotype", metavar="GENOTYPE", help="a model, a genotype, or a trained network")
+    shipped = f"{', '.join(detectors)}, or a YAML file like theirs (default: retinanet)"
+    parser.add_argument("--detector", default="retinanet", help=shipped)
+    parser.add_argument(
+        "--pretrained", help="the backbone's weights: a training run, a file of fairdarts, the authors' or a detector's"
+    )
+    parser.add_argument("--data-root", help="folder of COCO (default: mmdet's, data/coco)")
+    parser.add_argument("--cpu", action="store_true", help="run on the CPU, without mmcv's compiled operations")
+    args, rest = parser.parse_known_args(argv)
+
+    own = args.detector.endswith((".yaml", ".yml"))
+    path = resources.find("recipes", args.detector if own else f"{PREFIX}{args.detector}")
+    detector = check(DetectorSettings, read_yaml(path), path)
+    network = check(_Network, {}, "command line", parse_overrides(rest)).network
+    blueprint, weights = read_blueprint(args.genotype, network)
+    choices = Choices(args.pretrained or weights, args.data_root, args.cpu)
+    print(config_text(blueprint, detector, choices), end="")
+    if not choices.pretrained:
+        trained = command("transfer", *argv, "--pretrained", "FILE")
+        say(f"the backbone begins with random weights; with trained ones: {trained}")
+    return 0
+
+
+def read_blueprint(word: str, network: NetworkSettings) -> tuple[Blueprint, str | None]:
+    """The network that a word names, and where its weights are, if it has any."""
+    if is_trained(Path(word)):
+        if network != NetworkSettings():
+            raise UserError(f"transfer: {word} says itself how it is built: --network.… do not apply")
+        return open_model(word).blueprint, word
+    model = find(word)
+    settings = model.network if network == NetworkSettings() else network
+    return blueprint_of(word, for_large_images(settings, model.space)), None
+
+
+def is_trained(path: Path) -> bool:
+    """Whether it is a training run or a published file."""
+    settings = path / "settings.yaml"
+    return path.suffix == ".safetensors" or (settings.is_file() and verb_of(read_yaml(settings)) == "train")
