@@ -60,7 +60,7 @@ def test_classes_without_a_background_are_all_told_apart():
     names = [f"c{number}" for number in range(20)]
     colours = overlay.palette_of(names)[:20].astype(int)
     apart = [np.abs(one - other).sum() for number, one in enumerate(colours) for other in colours[:number]]
-    assert min(apart) > 40
+    assert min(apart) > 30
     own = overlay.overlay_info(IMAGES, TRUTHS, PREDICTIONS, ("sky", "bird", "cat"), None)
     assert own.colours == (tuple(colours[0].tolist()), tuple(colours[2].tolist()))
 
