@@ -52,7 +52,7 @@ def figures_of(run: Run, folder: Path) -> list[Path]:
     if verb == "evolve":
         settings, archive = reopened_search(run)
         return draw_search(run.path.resolve().name, settings, archive, folder)
-    if verb in ("supernet", "train"):
+    if verb in ("supernet", "train", "segment"):
         if not run.records():
             raise UserError(f"{run.metrics}: no epoch is done yet, so there is nothing to draw")
         return (draw_training if verb == "supernet" else draw_network_training)(run.records(), folder)

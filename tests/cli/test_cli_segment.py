@@ -57,6 +57,12 @@ def test_a_run_holds_curves_and_predictions(user: Path):
     assert (user / "run" / "genotypes" / "final.yaml").is_file()
 
 
+def test_its_curves_are_drawn_again(user: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["draw", "run", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.split() == [str(tmp_path / name) for name in ("training.svg", "training.png")]
+    assert (tmp_path / "training.svg").read_text() == (user / "run" / "figures" / "training.svg").read_text()
+
+
 def test_its_cost_is_told_without_any_images(user: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["segment", "fairnas-a", "--count", "--data.root", "nowhere"]) == 0
     assert (
