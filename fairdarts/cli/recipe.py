@@ -68,7 +68,9 @@ def open_settings(verb: str, model: type[Settings], name: str | None, words: Seq
     content = read_yaml(path)
     other = _marked(lambda mark: mark in content)
     if other and MARKS[other][1] is not model:
-        raise UserError(f"{path}: is a recipe of `fairdarts {other}`: it has the section {MARKS[other][0]}")
+        own = next(mark for mark, form in MARKS.values() if form is model)
+        kind = f"is a recipe of `fairdarts {other}`: it has the section {MARKS[other][0]}"
+        raise UserError(f"{path}: {kind}, and not the section {own} of `fairdarts {verb}`")
     settings = check(model, content, path, parse_overrides(words))
     use_threads(settings.threads)
     return settings, path

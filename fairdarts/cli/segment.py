@@ -2,7 +2,6 @@
 
 from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -42,14 +41,13 @@ def main(argv: Sequence[str]) -> int:
     parser.epilog = "GENOTYPE is a model's name, a YAML file, or the run of a search. Without --config the recipe is\n"
     parser.epilog += f"{DEFAULT}.\n\n{help_text(SegmentSettings)}"
     parser.add_argument("--count", action="store_true", help="only tell parameters and multiply-adds at data.crop")
-    parser.add_argument("--judge", type=Path, metavar="RUN", help="measure a trained network, class by class")
-    parser.add_argument("--json", action="store_true", help="with --judge: the numbers as JSON")
-    parser.add_argument("--predict", type=Path, metavar="RUN", help="segment the images that the words name")
-    args, rest = parse(parser, SEGMENT, argv)
-    if args.judge:
-        return judge(args, rest)
-    if args.predict:
-        return predict(args, rest)
+    parser.add_argument("--judge", metavar="RUN", help="measure a trained network; --judge RUN --help says more")
+    parser.add_argument("--predict", metavar="RUN", help="segment photographs; --predict RUN --help says more")
+    for word, use in (("--judge", judge), ("--predict", predict)):
+        if any(given.partition("=")[0] == word for given in argv):
+            return use(argv)
+    weights = "of a segmentation network, or of a classifier for the encoder: a run, a checkpoint, a file"
+    args, rest = parse(parser, SEGMENT, argv, weights)
     with distributed.joined():
         return run_training(args, rest)
 
@@ -59,7 +57,8 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
     settings, genotype, space = read_words(SEGMENT, args, rest, lambda: begun(args, rest))
     blueprint, crop = segmenter_of(settings, genotype, space), settings.data.crop
     if args.count:
-        print(f"{genotype.name}: {told_cost(blueprint, crop)}")
+        if distributed.rank() == 0:
+            print(f"{genotype.name}: {told_cost(blueprint, crop)}")
         return 0
     with distributed.together():
         trained = open_pairs(settings.data, settings.data.train, "train")

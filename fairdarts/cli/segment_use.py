@@ -1,20 +1,21 @@
 """What `fairdarts segment` does with a trained network: judge it on a data set, segment photographs."""
 
 import json
-from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from fairdarts.cli.words import print_table, say
-from fairdarts.config import UserError, check, parse_overrides, read_yaml
+from fairdarts.cli.recipe import verb_of
+from fairdarts.cli.words import Parser, print_table, say
+from fairdarts.config import Settings, UserError, check, describe, parse_overrides, read_yaml
 from fairdarts.data.masks import write_mask
 from fairdarts.data.sources import read_image
 from fairdarts.plot.overlay import draw_overlay
@@ -22,26 +23,42 @@ from fairdarts.runtime.device import LAYOUTS, pick, use_threads
 from fairdarts.segment.images import Pairs, StillTransform, open_pairs
 from fairdarts.segment.model import Model, open_segmenter
 from fairdarts.segment.score import score
-from fairdarts.segment.settings import SegmentSettings
+from fairdarts.segment.settings import Photographs
 from fairdarts.segment.task import numbers_of
 
 OVERLAID = 4
 """how many images of a data set are shown with what a network makes of them"""
 
 
-def judge(args: Namespace, rest: Sequence[str]) -> int:
+class JudgeSettings(Settings):
+    """What a judgement reads of a run's settings."""
+
+    data: Photographs
+    """the images"""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """where to run"""
+    threads: int | None = None
+    """CPU threads"""
+
+
+def judge(argv: Sequence[str]) -> int:
     """Measures a trained network on the images of its run, or on others; gives the exit status."""
-    path = args.judge / "settings.yaml"
-    if not path.is_file():
-        raise UserError(f"{args.judge}: not a run directory: it has no settings.yaml")
-    settings = check(SegmentSettings, read_yaml(path), path, parse_overrides(rest))
+    parser = Parser("segment", "Measure a segmentation network: IoU, class by class, and pictures of it.")
+    parser.usage = "fairdarts segment --judge RUN [options]"
+    parser.epilog = f"every setting of the images is an option:\n{describe(JudgeSettings)}"
+    parser.add_argument("--judge", type=Path, metavar="RUN", help="the run of a training, or a checkpoint of it")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the picture goes (default: RUN/figures)")
+    parser.add_argument("--json", action="store_true", help="the numbers as JSON")
+    args, rest = parser.parse_known_args(argv)
+    run = args.judge.parent.parent if args.judge.is_file() else args.judge
+    own, settings = settings_of(run, rest)
     use_threads(settings.threads)
-    model, device = open_segmenter(args.judge), pick(settings.device)
-    if not settings.data.val:
-        raise UserError(f"{path}: data.val: names no images to judge by; name a split: --data.val SPLIT")
+    model, device, split = open_segmenter(args.judge), pick(settings.device), settings.data.val
+    if not split:
+        raise UserError(f"{run / 'settings.yaml'}: data.val: names no images to judge by; should be a split")
     if settings.data.classes != model.blueprint.classes:
         raise UserError(f"data.classes: {', '.join(settings.data.classes)}: the network has other classes")
-    pairs, console = open_pairs(settings.data, settings.data.val, "val"), Console(stderr=True)
+    pairs, console = open_pairs(settings.data, split, "val"), Console(stderr=True)
     bar = partial(track, description="judging", console=console, transient=True)
     shown = {"shown": lambda batches, count: bar(batches, total=count)} if console.is_terminal else {}
     network = model.network.to(device, memory_format=LAYOUTS["channels_last"])
@@ -54,39 +71,58 @@ def judge(args: Namespace, rest: Sequence[str]) -> int:
         say(f"images     {len(pairs):,} {pairs.name} images of {len(pairs.classes)} classes")
         say(f"result     mean IoU {numbers['miou']:.2%}, pixels right {numbers['accuracy']:.2%}")
         show_classes(numbers["iou"])
-    drawn = overlay(model, pairs, list(numbers["iou"].values()), device, args.out or args.judge / "figures")
-    say(f"figures    {', '.join(map(str, drawn))}")
+    name = "overlay" if (split, settings.data.root) == (own.val, own.root) else f"overlay-{split}"
+    ious = list(numbers["iou"].values())
+    say(f"figures    {', '.join(map(str, overlay(model, pairs, ious, device, args.out or run / 'figures', name)))}")
     return 0
 
 
-def predict(args: Namespace, rest: Sequence[str]) -> int:
+def settings_of(run: Path, words: Sequence[str]) -> tuple[Photographs, JudgeSettings]:
+    """The images of a run, and what the command line makes of its settings."""
+    path = run / "settings.yaml"
+    if not path.is_file():
+        raise UserError(f"{run}: not a run directory: it has no settings.yaml")
+    content = read_yaml(path)
+    if (verb := verb_of(content)) != "segment":
+        raise UserError(f"{run}: is a run of `fairdarts {verb}`, and none of `fairdarts segment`")
+    content = {key: content[key] for key in JudgeSettings.model_fields if key in content}
+    own = check(JudgeSettings, content, path).data
+    return own, check(JudgeSettings, content, path, parse_overrides(words))
+
+
+def predict(argv: Sequence[str]) -> int:
     """Segments the images that the words name, into a mask and an overlay of each; gives the exit status."""
-    for word in rest:
-        if word.startswith("-"):
-            raise UserError(f"segment: --predict RUN is followed by images and --out FOLDER, not by {word}")
-    if not rest:
-        raise UserError(f"segment: --predict {args.predict}: name the images behind it")
-    names = [Path(word).stem for word in rest]
-    for name in names:
-        if names.count(name) > 1:
-            raise UserError(f"segment: two images are called {name}, and would be written into the same file")
-    model, folder, device = open_segmenter(args.predict), args.out or Path("masks"), pick("auto")
-    folder.mkdir(parents=True, exist_ok=True)
-    images = (read_image(word) for word in rest)
-    for name, (image, mask) in zip(names, predictions(model, images, device), strict=True):
-        written = [folder / f"{name}.png"]
-        write_mask(written[0], mask)
-        written += draw_overlay([image], None, [mask], model.blueprint.classes, None, folder, f"{name}-overlay")
-        present = np.bincount(mask.ravel(), minlength=len(model.blueprint.classes)) / mask.size
-        parts = sorted(zip(present, model.blueprint.classes, strict=True), reverse=True)
+    parser = Parser("segment", "Segment photographs: a mask of class numbers and an overlay of each.")
+    parser.usage = "fairdarts segment --predict RUN IMAGE … [options]"
+    parser.add_argument("--predict", type=Path, metavar="RUN", help="the run of a training, or a checkpoint of it")
+    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="a photograph")
+    parser.add_argument("--out", type=Path, default=Path("masks"), metavar="FOLDER", help="(default: masks)")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to run")
+    parser.add_argument("--threads", type=int, help="CPU threads")
+    args = parser.parse_args(argv)
+    use_threads(args.threads)
+    model, device = open_segmenter(args.predict), pick(args.device)
+    targets = [(args.out / f"{path.stem}.png", f"{path.stem}-overlay") for path in args.images]
+    files = [path for mask, name in targets for path in (mask, args.out / f"{name}.png")]
+    for path in files:
+        if path.exists() or files.count(path) > 1:
+            problem = "already exists" if path.exists() else "would be written of two images"
+            raise UserError(f"{path}: {problem}; name another --out, or fewer images")
+    args.out.mkdir(parents=True, exist_ok=True)
+    upright = (ImageOps.exif_transpose(read_image(path)) for path in args.images)  # as photographs are shown
+    for (target, name), (image, mask) in zip(targets, predictions(model, upright, device), strict=True):
+        write_mask(target, mask)
+        drawn = draw_overlay([image], None, [mask], model.blueprint.classes, None, args.out, name)
+        shares = np.bincount(mask.ravel(), minlength=len(model.blueprint.classes)) / mask.size
+        parts = sorted(zip(shares, model.blueprint.classes, strict=True), reverse=True)
         told = ", ".join(f"{own} {share:.0%}" for share, own in parts if share >= 0.005)
-        say(f"{', '.join(map(str, written))}: {told}")
+        say(f"{', '.join(map(str, [target, *drawn]))}: {told}")
     return 0
 
 
 @torch.no_grad()
 def predictions(
-    model: Model, images: Iterator[Image.Image], device: torch.device
+    model: Model, images: Iterable[Image.Image], device: torch.device
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(the image, uint8 [H, W, 3]; the network's class of every pixel, uint8 [H, W]), one after another."""
     transform, network = StillTransform(), model.network.to(device, memory_format=LAYOUTS["channels_last"])
@@ -96,20 +132,27 @@ def predictions(
         yield pixels, network(x[None].to(device)).argmax(1)[0].to("cpu", torch.uint8).numpy()
 
 
-def overlay(model: Model, pairs: Pairs, ious: Sequence[float | None], device: torch.device, folder: Path) -> list[Path]:
+def overlay(
+    model: Model,
+    pairs: Pairs,
+    ious: Sequence[float | None],
+    device: torch.device,
+    folder: Path,
+    name: str = "overlay",
+) -> list[Path]:
     """Draws what the network makes of a few images of a data set, spread over it."""
     spread = max(1, len(pairs) // OVERLAID)
     shown = [pairs[index] for index in range(0, len(pairs), spread)][:OVERLAID]
     seen = predictions(model, (image for image, _ in shown), device)
     images, masks = zip(*seen, strict=True)
-    return draw_overlay(images, [truth for _, truth in shown], masks, pairs.classes, ious, folder)
+    return draw_overlay(images, [truth for _, truth in shown], masks, pairs.classes, ious, folder, name)
 
 
 def show_classes(ious: dict[str, float | None]) -> None:
-    """A table of the classes' IoU, the worst first."""
+    """A table of the classes' IoU, the worst first, and in the end those that are nowhere."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("class")
     table.add_column("IoU", justify="right")
-    for name, own in sorted(ious.items(), key=lambda item: -1 if item[1] is None else item[1]):
+    for name, own in sorted(ious.items(), key=lambda item: 2 if item[1] is None else item[1]):
         table.add_row(name, "not there" if own is None else f"{own:.1%}")
     print_table(table)

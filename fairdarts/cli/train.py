@@ -44,7 +44,7 @@ def main(argv: Sequence[str]) -> int:
     parser.usage = "fairdarts train GENOTYPE [options]\n       fairdarts train --resume RUN [options]"
     parser.epilog = "GENOTYPE is a model's name, a YAML file, or the run of a search. Without --config the recipe is\n"
     parser.epilog += f"one of {', '.join(DEFAULTS.values())}.\n\n{help_text(TrainSettings)}"
-    args, rest = parse(parser, TRAIN, argv)
+    args, rest = parse(parser, TRAIN, argv, "of a supernet's run, or a model")
     with distributed.joined():
         return run_training(args, rest)
 

@@ -38,10 +38,11 @@ class Ended(NamedTuple):
     """that of the process; where it is not 0, there are no results"""
 
 
-def parse(parser: Parser, kind: Kind, argv: Sequence[str]) -> tuple[Namespace, list[str]]:
-    """The words of a training, of which the first may be the genotype, and the settings among them."""
+def parse(parser: Parser, kind: Kind, argv: Sequence[str], weights: str) -> tuple[Namespace, list[str]]:
+    """The words of a training, of which the first may be the genotype, and the settings among them; `weights` are those
+    that it may begin with."""
     add_options(parser, kind)
-    parser.add_argument("--init-from", metavar="FROM", help="weights to begin with: of a supernet's run, or a model")
+    parser.add_argument("--init-from", metavar="FROM", help=f"weights to begin with: {weights}")
     # The genotype is the first word alone: elsewhere it would be taken for the value of a setting.
     named = bool(argv) and not argv[0].startswith("-")
     args, rest = parser.parse_known_args(argv[named:])
@@ -139,8 +140,11 @@ def read_results(run: Run, task: Task) -> dict[str, Any]:
     check_identity(checkpoint.load(run.last), task.identity, run)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        told = [found["on"], found["best_by"], int(found["images"]), found["last"]["epoch"]]
-        told += [float(found[which][task.best_by]) for which in ("last", "best") if which in found]
+        told = [found["on"], found["best_by"], int(found["images"])]
+        for own in (found["last"], *([found["best"]] if "best" in found else [])):
+            told += [int(own["epoch"]), float(own[task.numbers[0]]), *(own[name] for name in task.numbers)]
+        if None in told:
+            raise ValueError("a number is missing")
         return found
     except (ValueError, TypeError, KeyError, AttributeError):
         again = f"remove it, and --resume {run.path} writes it again"

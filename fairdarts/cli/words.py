@@ -53,7 +53,8 @@ def command(*words: object) -> str:
 
 def print_table(table: Table) -> None:
     """A table on stdout: as wide as the terminal, and as wide as it needs where there is none."""
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240, highlight=False).print(table)
+    # Without markup, as names of classes and files are a user's and may hold brackets.
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240, highlight=False, markup=False).print(table)
 
 
 def cost_text(cost: Cost) -> str:

@@ -68,9 +68,9 @@ def convert(
     """Writes COCO's `annotations` (instances_*.json) of the pictures in the folder `images` as VOC's folders in `out`.
 
     JPEGImages/NAME.jpg is a link to the picture, SegmentationClass/NAME.png the classes of its pixels, and
-    ImageSets/Segmentation/SPLIT.txt lists the names. The list is written last: where it is, all is. Masks that an
-    interrupted call left are taken as they are. `watch` is called with the images done and the number of all.
-    Raises UserError naming the file and the place in it that is wrong, or the picture.
+    ImageSets/Segmentation/SPLIT.txt lists the names. The list is written last: where it is, all is. `watch` is called
+    with the images done and the number of all.
+    Raises UserError naming the file and the place in it that is wrong, or the picture, or where no image is kept.
     """
     if find_spec("pycocotools") is None:
         raise UserError("pycocotools: is missing: pip install 'fairdarts[deeplab]'")
@@ -80,13 +80,13 @@ def convert(
         folder.mkdir(parents=True, exist_ok=True)
     for done, scene in enumerate(scenes, 1):
         picture = images / scene.file
-        target = masks / f"{picture.stem}.png"
-        if not target.exists() and np.isin(mask := draw(scene), (0, IGNORED), invert=True).sum() > LEAST:
-            write_mask(target, mask)
-        if target.exists():
+        if np.isin(mask := draw(scene), (0, IGNORED), invert=True).sum() > LEAST:
             _link(links / f"{picture.stem}.jpg", picture, scene)
+            write_mask(masks / f"{picture.stem}.png", mask)
             kept.append(picture.stem)
         watch(done, len(scenes))
+    if not kept:
+        raise UserError(f"{annotations}: no image has more than {LEAST:,} pixels of VOC's classes")
     names = lists / f"{split}.txt"
     write_atomically(names, "".join(f"{name}\n" for name in kept).encode())
     return Converted(names, len(kept), len(scenes))
@@ -99,22 +99,26 @@ def read(path: Path) -> list[Scene]:
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not valid JSON: {error}") from None
     known = {}
-    for category in _get(content, "categories", str(path)):
-        name = _get(category, "name", place := f"{path}: categories")
+    for category in _get(content, "categories", str(path), list):
+        name = _get(category, "name", place := f"{path}: categories", str)
         if (name := RENAMED.get(name, name)) in CLASSES:
-            known[_get(category, "id", place)] = CLASSES.index(name)
+            known[_get(category, "id", place, int)] = CLASSES.index(name)
     if not known:
         raise UserError(f"{path}: categories: none of them is a class of VOC, such as person")
     objects = defaultdict(list)
-    for item in _get(content, "annotations", str(path)):
-        number = known.get(_get(item, "category_id", place := f"{path}: annotations"))
+    for item in _get(content, "annotations", str(path), list):
+        number = known.get(_get(item, "category_id", place := f"{path}: annotations", int))
         if number is not None:
-            objects[_get(item, "image_id", place)].append((number, item))
-    scenes = []
-    for image in _get(content, "images", str(path)):
-        number = _get(image, "id", f"{path}: images")
-        file, width, height = (_get(image, key, f"{path}: image {number}") for key in ("file_name", "width", "height"))
-        scenes.append(Scene(f"{path}: image {number}", file, (width, height), objects[number]))
+            objects[_get(item, "image_id", place, int)].append((number, item))
+    scenes, stems = [], set()
+    for image in _get(content, "images", str(path), list):
+        number = _get(image, "id", f"{path}: images", int)
+        file = _get(image, "file_name", place := f"{path}: image {number}", str)
+        size = tuple(_get(image, key, place, int) for key in ("width", "height"))
+        if Path(file).stem in stems:
+            raise UserError(f"{place}: file_name: {file}: another image has this name, so its mask would be lost")
+        stems.add(Path(file).stem)
+        scenes.append(Scene(place, file, size, objects[number]))
     return scenes
 
 
@@ -143,7 +147,7 @@ def _inside(item: dict, scene: Scene) -> np.ndarray:
     from pycocotools import mask as coco
 
     place = f"{scene.place}: annotation {item.get('id')}"
-    outline = _get(item, "segmentation", place)
+    outline = _get(item, "segmentation", place, (list, dict))
     width, height = scene.size
     try:
         if isinstance(outline, list):  # polygons; pycocotools takes one of two corners for a box
@@ -177,7 +181,10 @@ def _link(link: Path, picture: Path, scene: Scene) -> None:
         link.symlink_to(picture.resolve())
 
 
-def _get(entry: Any, key: str, place: str) -> Any:
+def _get(entry: Any, key: str, place: str, kind: type | tuple[type, ...]) -> Any:
     if not isinstance(entry, dict) or key not in entry:
         raise UserError(f"{place}: {key}: is missing")
-    return entry[key]
+    if not isinstance(value := entry[key], kind):
+        kinds = " or ".join(own.__name__ for own in (kind if isinstance(kind, tuple) else (kind,)))
+        raise UserError(f"{place}: {key}: {str(value)[:40]}: should be of kind {kinds}")
+    return value

@@ -6,11 +6,11 @@ twice these at 8 (DeepLabv3, arXiv:1706.05587, section 3.3); 48 channels of low-
 whose sides are not divisible by 16, and cannot leave the pyramid out.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from fairdarts.config import Settings, UserError
@@ -40,6 +40,11 @@ class DeepLabSettings(Settings):
     """low-level features, of stride 4, join before the classifier"""
     dropout: float = Field(default=0.1, ge=0, lt=1)
     """behind the branches; the default is that of the authors' code (tensorflow/models, research/deeplab/model.py)"""
+
+    @field_validator("output_stride", mode="before")
+    @classmethod
+    def _number(cls, value: Any) -> Any:
+        return int(value) if isinstance(value, str) and value.isdecimal() else value  # from the command line it is text
 
 
 def separable(c_in: int, c_out: int, dilation: int = 1) -> nn.Sequential:

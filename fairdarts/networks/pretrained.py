@@ -12,7 +12,7 @@ from torch import Tensor
 from fairdarts.config import UserError
 from fairdarts.genotype import Genotype
 from fairdarts.networks.backbone import Backbone
-from fairdarts.networks.blueprint import Blueprint, NetworkSettings
+from fairdarts.networks.blueprint import NetworkSettings
 from fairdarts.networks.published import open_model
 from fairdarts.networks.released import LAYOUTS, NUMPY, read_tensors
 from fairdarts.runtime import checkpoint
@@ -53,7 +53,7 @@ def load_backbone(
     path = Path(path)
     if _says_what_it_is(path):
         model = open_model(path)
-        _check_same(model.blueprint, genotype, settings, path)
+        check_same(model.blueprint.genotype, model.blueprint.network, genotype, settings, path)
         tensors = model.network.state_dict()
     else:
         tensors = _read_tensors(path)
@@ -89,12 +89,15 @@ def _architecture(genotype: Genotype) -> dict:
     return genotype.model_dump(exclude={"schema_version", "name", "space", "source", "notes"})
 
 
-def _check_same(found: Blueprint, genotype: Genotype, settings: NetworkSettings, path: Path) -> None:
-    """Raises UserError where the file's network is another one, which the shapes of its tensors need not show."""
-    if _architecture(found.genotype) != _architecture(genotype):
-        raise UserError(f"{path}: is of {found.genotype.name}, another genotype than {genotype.name}")
+def check_same(
+    found: Genotype, built: NetworkSettings, genotype: Genotype, settings: NetworkSettings, path: Path
+) -> None:
+    """Raises UserError where a file's network, `found` built as `built` says, is another than that of `genotype`, which
+    the shapes of its tensors need not show."""
+    if _architecture(found) != _architecture(genotype):
+        raise UserError(f"{path}: is of {found.name}, another genotype than {genotype.name}")
     for key in ("activation", "outer_activation"):
-        theirs, ours = (getattr(own, key) or own.activation for own in (found.network, settings))
+        theirs, ours = (getattr(own, key) or own.activation for own in (built, settings))
         if theirs != ours:
             raise UserError(f"{path}: network.{key}: is {theirs}, but that of this {genotype.name} is {ours}")
 

@@ -41,9 +41,11 @@ def palette_of(classes: Sequence[str]) -> np.ndarray:
 
 
 def overlay(image: np.ndarray, mask: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """The image [H, W, 3] in the colours of the classes [H, W] of its pixels; as it is where they are ignored."""
+    """The image [H, W, 3] in the colours of the classes [H, W] of its pixels; as it is where they are ignored, or a
+    background, which is black."""
     mixed = np.round((1 - SHARE) * image + SHARE * palette[mask]).astype(np.uint8)
-    return np.where(mask[..., None] == IGNORED, image, mixed)
+    plain = (mask == IGNORED) | ~palette[mask].any(-1)
+    return np.where(plain[..., None], image, mixed)
 
 
 def overlay_info(

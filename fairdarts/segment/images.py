@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -33,7 +34,8 @@ class Pairs(Dataset):
         self.labels = np.full(65536, -1)  # what a pixel value means
         self.labels[: len(self.classes)] = range(len(self.classes))
         self.labels[list(settings.void)] = IGNORED
-        self.told = f"from 0 to {len(self.classes) - 1}, or {' or '.join(map(str, settings.void))} for no class"
+        void = f", or {' or '.join(map(str, settings.void))} for no class" if settings.void else ""
+        self.told = f"from 0 to {len(self.classes) - 1}{void}"
 
     def __len__(self) -> int:
         return len(self.images)
@@ -52,11 +54,13 @@ class Pairs(Dataset):
         try:
             with Image.open(path) as image:
                 if image.mode not in NUMBERED:
-                    raise UserError(f"{path}: is a picture in colours ({image.mode}); should hold class numbers")
+                    raise UserError(
+                        f"{path}: its pixels are no class numbers ({image.mode}); should be a palette or gray PNG"
+                    )
                 values = np.asarray(image).astype(np.int64)
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
             raise UserError(f"{path}: cannot be decoded as an image") from None
-        labels = self.labels[values.clip(0, 65535)]
+        labels = np.where(values < 0, -1, self.labels[values.clip(0, len(self.labels) - 1)])
         if (labels < 0).any():
             raise UserError(f"{path}: holds the value {values[labels < 0].max()}; should be {self.told}")
         return labels.astype(np.uint8)
@@ -81,7 +85,7 @@ def open_pairs(settings: Photographs, split: str, key: str) -> Pairs:
         raise UserError(f"data.root: {root}: no such folder")
     if settings.layout == "voc":
         names = _listed(root / "ImageSets" / "Segmentation", split, key)
-        images = [root / "JPEGImages" / f"{name}.jpg" for name in names]
+        images = [_picture(root / "JPEGImages", name) for name in names]
         masks = [root / settings.masks / f"{name}.png" for name in names]
     else:
         for folder in (root / split, root / f"{split}annot"):
@@ -102,7 +106,13 @@ def _listed(folder: Path, split: str, key: str) -> list[str]:
     if not path.is_file():
         there = sorted(found.stem for found in folder.glob("*.txt"))
         raise UserError(f"data.{key}: {split}: there is no file {path}{nearest(split, there)}")
-    return [line.split()[0] for line in read_text(path).splitlines() if line.strip()]
+    return [line.strip() for line in read_text(path).removeprefix("\ufeff").splitlines() if line.strip()]
+
+
+def _picture(folder: Path, name: str) -> Path:
+    """NAME.jpg, as VOC's pictures are called, or what else there is of that name."""
+    first, *others = (folder / f"{name}{suffix}" for suffix in (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG"))
+    return first if first.is_file() else next((path for path in others if path.is_file()), first)
 
 
 class TrainingTransform:
@@ -119,10 +129,12 @@ class TrainingTransform:
         self.rest = v2.Compose([*crops, *_normalize()])
 
     def __call__(self, image: Image.Image, mask: np.ndarray) -> tuple[Tensor, Tensor]:
-        pair = v2.functional.to_image(image), tv_tensors.Mask(mask)
         factor = float(torch.empty(()).uniform_(*self.scale))
         size = [max(1, round(side * factor)) for side in mask.shape]
-        return self.rest(*(v2.functional.resize(part, size, antialias=True) for part in pair))
+        scaled = v2.functional.resize(v2.functional.to_image(image), size, antialias=True)
+        # torchvision takes the nearest pixel by its corner, which shifts a mask by half a pixel against its image.
+        labels = F.interpolate(torch.from_numpy(mask)[None, None], size, mode="nearest-exact")[0, 0]
+        return self.rest(scaled, tv_tensors.Mask(labels))
 
 
 class StillTransform:

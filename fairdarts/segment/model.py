@@ -63,14 +63,18 @@ def open_segmenter(path: str | Path) -> Model:
         raise UserError(f"{path}: no segmentation network; should be a run of `fairdarts segment`, or its checkpoint")
     try:
         blueprint = Segmenter.model_validate_json(state[SEGMENTER])
-        about = json.loads(state["about"])
-    except (ValidationError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{file}: not whole: {str(error).splitlines()[0]}") from None
+        about = dict(json.loads(state["about"]))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join([SEGMENTER, *map(str, first["loc"])])
+        raise UserError(f"{file}: {key}: {first['msg']}") from None
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"{file}: about: should be a JSON object") from None
     check_genotype(blueprint.genotype, blueprint.space, f"{file}: {SEGMENTER}.genotype")
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay what they were
         network = assemble_segmenter(blueprint)
     try:
-        network.load_state_dict(state["ema"] or state["network"])
+        network.load_state_dict(state.get("ema") or state["network"])
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise UserError(f"{file}: its weights are not the network's: {str(error).splitlines()[-1].strip()}") from None
     return Model(network.eval(), blueprint, about)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fairdarts.config import UserError
 from fairdarts.data.masks import IGNORED
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import autocast
@@ -41,13 +42,14 @@ class PixelScore(NamedTuple):
 
 
 def measured(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """(cross-entropy, accuracy) of logits [B, classes, H, W] over the pixels of labels [B, H, W] that have a class.
+    """(what is minimized, accuracy) of logits [B, classes, H, W] and labels [B, H, W].
 
-    Both are 0 where none has."""
+    The first is the cross-entropy of the pixels that have a class, divided by the number of all: so parts of a batch
+    weigh as they do in the whole. The second is of those with a class alone, and 0 where there are none.
+    """
     known = labels != IGNORED
-    count = known.sum().clamp(min=1)
-    loss = F.cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction="sum") / count
-    return loss, ((logits.detach().argmax(1) == labels) & known).sum() / count
+    loss = F.cross_entropy(logits.float(), labels, ignore_index=IGNORED, reduction="sum") / labels.numel()
+    return loss, ((logits.detach().argmax(1) == labels) & known).sum() / known.sum().clamp(min=1)
 
 
 def score(
@@ -58,11 +60,16 @@ def score(
     precision: str,
     shown: Shown = lambda batches, count: batches,
 ) -> PixelScore:
-    """The score of a network in evaluation mode, in which it is left; several processes share the images out."""
+    """The score of a network in evaluation mode, in which it is left; several processes share the images out.
+
+    Raises UserError where no pixel has a class.
+    """
     indices = range(len(pairs))[distributed.rank() :: distributed.ranks()]
     own = shown(still_pairs(pairs, indices, workers, device), len(indices))
     confusion, loss = tally(network.eval(), own, len(pairs.classes), device, precision)
     distributed.sum_([confusion, loss])
+    if not confusion.any():
+        raise UserError(f"{pairs.masks[0].parent}: no pixel of the {pairs.name} images has a class to judge by")
     return PixelScore(float(loss / confusion.sum()), confusion.long().cpu())
 
 

@@ -41,6 +41,9 @@ class Photographs(Settings):
     def _fits(self) -> Self:
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f"scale {list(self.scale)}: should be two factors above 0, the smaller one first")
+        for name in self.classes:
+            if self.classes.count(name) > 1:
+                raise ValueError(f"classes: {name}: stands twice among them; should have names of their own")
         for value in self.void:
             if not len(self.classes) <= value <= 255:
                 raise ValueError(f"void {value}: should be from {len(self.classes)}, behind the classes, to 255")

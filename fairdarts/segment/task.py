@@ -11,7 +11,7 @@ from fairdarts.config import UserError
 from fairdarts.data.loader import batches
 from fairdarts.data.serve import check_alike
 from fairdarts.genotype import Genotype
-from fairdarts.networks.pretrained import load_backbone
+from fairdarts.networks.pretrained import check_same, load_backbone
 from fairdarts.networks.published import SEGMENTER
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import pick
@@ -54,7 +54,7 @@ def segmentation(
         measured,
         lambda start: batches(*stream, start, data.workers, device, shard),
         len(trained) // data.batch_size,
-        "miou",
+        ("miou", "accuracy", "iou"),
         judge,
         judge,
     )
@@ -99,13 +99,18 @@ def initialize(network: nn.Module, settings: SegmentSettings, genotype: Genotype
     `name` is the model's, which an authors' file does not say. Raises UserError where they do not fit.
     """
     path = Path(settings.init_from)
-    if is_segmenter(path):
-        model = open_segmenter(path)
-        for key in ("aspp", "decoder"):
-            theirs, own = (getattr(deeplab, key) for deeplab in (model.blueprint.deeplab, settings.deeplab))
-            if theirs != own:
-                should = f"should be --deeplab.{key} {str(theirs).lower()}"
-                raise UserError(f"{path}: deeplab.{key}: is {theirs}, but this network has {own}: {should}")
-        return finetune(network, model.network.state_dict(), str(path))
-    load_backbone(network.encoder.model, path, genotype, name, settings.network)
-    return ["what stands on the encoder: fresh"]
+    if not is_segmenter(path):
+        load_backbone(network.encoder.model, path, genotype, name, settings.network)
+        return ["what stands on the encoder: fresh"]
+    model = open_segmenter(path)
+    found = model.blueprint
+    check_same(found.genotype, found.network, genotype, settings.network, path)
+    for key in ("aspp", "decoder"):
+        theirs, ours = getattr(found.deeplab, key), getattr(settings.deeplab, key)
+        if theirs != ours:
+            should = f"should be --deeplab.{key} {str(theirs).lower()}"
+            raise UserError(f"{path}: deeplab.{key}: is {theirs}, but this network has {ours}: {should}")
+    tensors = model.network.state_dict()
+    if found.classes != settings.data.classes:
+        tensors = {key: tensor for key, tensor in tensors.items() if not key.startswith("classifier.")}
+    return finetune(network, tensors, str(path))

@@ -59,7 +59,7 @@ def classification(settings: TrainSettings, genotype: Genotype, space: Space, so
         partial(measured, settings=settings.loss),
         lambda start: serve(indices=trained, seed=fold(settings.seed, TRAIN), start=start),
         steps,
-        "top1",
+        ("top1", "top5"),
         chooses,
         tells,
         lambda run: keep_held_out(run, settings.data, source, halves(settings.data, source, settings.seed)[1]),

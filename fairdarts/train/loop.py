@@ -101,7 +101,7 @@ def train(
             times = at.finish_epoch(steps * settings.data.batch_size)
             record = {"epoch": at.epoch, **means, "lr": trainee.optimizer.param_groups[0]["lr"], **times}
             follow_first(trainee)
-            best, better = f"valid_{task.best_by}", False
+            best, better = f"valid_{task.numbers[0]}", False
             if task.chooses and (at.epoch % settings.judge_every == 0 or at.epoch == settings.epochs):
                 record |= {f"valid_{key}": value for key, value in task.chooses.score(trainee.judged).items()}
                 better = all(record[best] > earlier.get(best, -math.inf) for earlier in records)

@@ -48,8 +48,8 @@ class Task:
     """endless training batches on the device, of each this process's share, from batch number … on; to be closed"""
     steps: int
     """of an epoch"""
-    best_by: str
-    """which of a judge's numbers chooses the best epoch"""
+    numbers: tuple[str, ...]
+    """what a judge's numbers are called besides the loss; the first chooses the best epoch"""
     chooses: Judge | None
     """the images that choose it"""
     tells: Judge | None

@@ -14,6 +14,7 @@ from PIL import Image
 
 from fairdarts.cli import main
 from fairdarts.cli.progress import RunProgress
+from fairdarts.cli.segment_use import show_classes
 from fairdarts.genotype import to_yaml
 from fairdarts.spaces.paths import genotype_of
 from fairdarts.spaces.space import load_space
@@ -64,6 +65,8 @@ def test_its_curves_are_drawn_again(user: Path, tmp_path: Path, capsys: pytest.C
 
 
 def test_its_cost_is_told_without_any_images(user: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["segment", "fairnas-a", "--count", "--deeplab.output_stride", "8"]) == 0
+    assert "3.26 M parameters, 13575.4 M multiply-adds" in capsys.readouterr().out  # a finer map costs more
     assert main(["segment", "fairnas-a", "--count", "--data.root", "nowhere"]) == 0
     assert (
         capsys.readouterr().out == "fairnas-a: 3.26 M parameters, 4030.3 M multiply-adds (513×513 pixels, 21 classes)\n"
@@ -102,7 +105,9 @@ def test_a_trained_network_is_judged_class_by_class(user: Path, tmp_path: Path, 
     last = json.loads((user / "run" / "results.json").read_text())["last"]
     assert (found["miou"], found["iou"], found["epoch"]) == (last["miou"], last["iou"], 3)
     assert (tmp_path / "overlay.png").is_file()
-    assert main(["segment", "--judge", "run", "--data.val", "train", "--out", str(tmp_path)]) == 0
+    best = str(user / "run" / "checkpoints" / "best.pt")
+    assert main(["segment", "--judge", best, "--data.val", "train", "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "overlay-train.png").is_file()
     out, err = capsys.readouterr()
     assert "6 train images of 3 classes" in err
     assert all(name in out for name in CLASSES)
@@ -123,6 +128,27 @@ def test_photographs_become_masks(user: Path, tmp_path: Path, capsys: pytest.Cap
         assert (tmp_path / "masks" / f"photo{number}-overlay.png").is_file()
 
 
+def test_nothing_is_written_over(user: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for name in ("a", "a-overlay"):
+        Image.fromarray(picture(0)[0]).save(tmp_path / f"{name}.png")
+    before = (tmp_path / "a.png").read_bytes()
+    assert "a.png: already exists" in fails(capsys, "--predict", "run", str(tmp_path / "a.png"), "--out", str(tmp_path))
+    assert (tmp_path / "a.png").read_bytes() == before
+    both = [str(tmp_path / f"{name}.png") for name in ("a", "a-overlay")]
+    said = fails(capsys, "--predict", "run", *both, "--out", str(tmp_path / "masks"))
+    assert "a-overlay.png: would be written of two images" in said
+    assert not (tmp_path / "masks").exists()
+
+
+def test_a_photograph_is_seen_as_it_is_shown(user: Path, tmp_path: Path):
+    turned = Image.Exif()
+    turned[0x0112] = 6  # the camera was held upright
+    Image.fromarray(picture(0)[0]).save(tmp_path / "phone.jpg", exif=turned)
+    assert main(["segment", "--predict", "run", str(tmp_path / "phone.jpg"), "--out", str(tmp_path / "masks")]) == 0
+    with Image.open(tmp_path / "masks" / "phone.png") as mask:
+        assert mask.size == (24, 36)
+
+
 def test_a_network_goes_on_from_another(user: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     words = ["small.yaml", "--config", "tiny.yaml", "--epochs", "1", "--out", str(tmp_path / "run")]
     assert main(["segment", *words, "--init-from", "run"]) == 0
@@ -141,9 +167,16 @@ def test_mistakes_are_told_in_one_line(user: Path, tmp_path: Path, capsys: pytes
     assert "run: already exists" in fails(capsys, *tiny, "--out", "run")
     assert "nowhere: not a run directory" in fails(capsys, "--judge", "nowhere")
     assert "data.val: nothing: there is no file" in fails(capsys, "--judge", "run", "--data.val", "nothing")
-    assert "name the images behind it" in fails(capsys, "--predict", "run")
+    assert "required: IMAGE" in fails(capsys, "--predict", "run")
     assert "cat.jpg: No such file" in fails(capsys, "--predict", "run", "cat.jpg", "--out", str(tmp_path))
-    assert "two images are called a" in fails(capsys, "--predict", "run", "x/a.jpg", "y/a.jpg")
+    assert "a.png: would be written of two images" in fails(capsys, "--predict", "run", "x/a.jpg", "y/a.jpg")
+    assert "'fairnas-b' is neither an option nor a setting" in fails(capsys, "fairnas-b", "--judge", "run")
+    assert "deeplab: unknown key (known: data, device, threads)" in fails(capsys, "--judge", "run", "--deeplab.aspp", "false")
+    content = yaml.safe_load((user / "tiny.yaml").read_text())
+    del content["deeplab"]
+    (tmp_path / "headless.yaml").write_text(yaml.safe_dump(content))
+    said = fails(capsys, "small.yaml", "--config", str(tmp_path / "headless.yaml"))
+    assert "and not the section deeplab of `fairdarts segment`" in said
     assert "voc/JPEGImages: not a run directory" in fails(capsys, *tiny, "--init-from", "voc/JPEGImages")
 
 
@@ -151,12 +184,22 @@ def test_a_classifier_s_verbs_say_what_a_segmentation_run_is(user: Path, tmp_pat
     capsys.readouterr()
     assert main(["export", "run", "--out", str(tmp_path)]) == 2
     assert "fairdarts segment" in capsys.readouterr().err
+    assert main(["evaluate", "run"]) == 2
+    assert "is a run of `fairdarts segment`: fairdarts segment --judge measures it" in capsys.readouterr().err
     assert main(["train", "--resume", "run"]) == 2
     assert "is a run of `fairdarts segment`, which resumes it" in capsys.readouterr().err
 
 
 def test_a_damaged_result_is_told(user: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     shutil.copytree("run", tmp_path / "run")
-    (tmp_path / "run" / "results.json").write_text("{}")
-    assert main(["segment", "--resume", str(tmp_path / "run")]) == 2
-    assert "results.json: not the results of a training" in capsys.readouterr().err
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    for damaged in ({}, results | {"last": results["last"] | {"iou": None}}):
+        (tmp_path / "run" / "results.json").write_text(json.dumps(damaged))
+        assert main(["segment", "--resume", str(tmp_path / "run")]) == 2
+        assert "results.json: not the results of a training" in capsys.readouterr().err
+
+
+def test_names_of_classes_may_hold_brackets(capsys: pytest.CaptureFixture[str]):
+    show_classes({"[red]x": 0.25, "[/b]": None, "y": 0.125})
+    lines = capsys.readouterr().out.split()
+    assert lines == ["class", "IoU", "y", "12.5%", "[red]x", "25.0%", "[/b]", "not", "there"]

@@ -111,7 +111,8 @@ class TestDraw:
     @pytest.mark.parametrize(
         ("outline", "message"),
         [
-            ("x", "neither polygons nor runs of pixels"),
+            ("x", "x: should be of kind list or dict"),
+            ([[1, 2, 3, 4, 5, "x"]], "neither polygons nor runs of pixels"),
             ({"size": [50, 60]}, "neither polygons nor runs of pixels: 'counts'"),
             (runs(np.ones((60, 50), bool)), "is of 50×60 pixels, not 60×50"),
         ],
@@ -144,13 +145,11 @@ class TestConvert:
 
     def test_pixels_in_two_classes_do_not_count(self, tmp_path: Path):
         annotations, pictures = annotated(tmp_path, {1: [(PERSON, box(0, 0, 40, 30)), (CHAIR, box(0, 0, 40, 30))]})
-        assert convert(annotations, pictures, tmp_path / "voc", "train").kept == 0
+        with pytest.raises(UserError, match="no image has more than"):
+            convert(annotations, pictures, tmp_path / "voc", "train")
 
-    def test_an_interrupted_call_goes_on(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-        large = box(0, 0, 40, 30)
-        annotations, pictures = annotated(tmp_path, {number: [(PERSON, large)] for number in range(1, 5)})
-        drawn = []
-        monkeypatch.setattr(coco, "draw", lambda scene: drawn.append(scene.file) or draw(scene))
+    def test_an_interrupted_call_leaves_no_list(self, tmp_path: Path):
+        annotations, pictures = annotated(tmp_path, {number: [(PERSON, box(0, 0, 40, 30))] for number in range(1, 5)})
 
         def stop(done: int, count: int) -> None:
             if done == 2:
@@ -161,8 +160,20 @@ class TestConvert:
         assert not list((tmp_path / "voc/ImageSets/Segmentation").iterdir())
         pictures.rename(tmp_path / "moved")
         assert convert(annotations, tmp_path / "moved", tmp_path / "voc", "train").kept == 4
-        assert drawn == ["001.jpg", "002.jpg", "003.jpg", "004.jpg"]
         assert all(link.exists() for link in (tmp_path / "voc/JPEGImages").iterdir())
+
+    def test_other_annotations_make_other_masks(self, tmp_path: Path):
+        for name, number in (("person", PERSON), ("chair", CHAIR)):
+            (tmp_path / name).mkdir()
+            annotations, pictures = annotated(tmp_path / name, {1: [(number, box(0, 0, 40, 30))]})
+            convert(annotations, pictures, tmp_path / "voc", "train")
+            with Image.open(tmp_path / "voc/SegmentationClass/001.png") as mask:
+                assert np.asarray(mask)[0, 0] == CLASSES.index(name)
+
+    def test_no_image_at_all_is_a_mistake(self, tmp_path: Path):
+        annotations, pictures = annotated(tmp_path, {1: [(SIGN, box(0, 0, 40, 30))]})
+        with pytest.raises(UserError, match="no image has more than 1,000 pixels of VOC's classes"):
+            convert(annotations, pictures, tmp_path / "voc", "train")
 
     def test_pictures_are_looked_at(self, tmp_path: Path):
         annotations, pictures = annotated(tmp_path, {1: [(PERSON, box(0, 0, 40, 30))]})
@@ -195,6 +206,14 @@ class TestConvert:
         ({"annotations": [{"category_id": 1}]}, "annotations: image_id: is missing"),
         ({"annotations": ["x"]}, "annotations: category_id: is missing"),
         ({"images": [{"id": 4, "file_name": "x", "width": 3}]}, "image 4: height: is missing"),
+        ({"images": [{"id": 4, "file_name": "x", "width": "3"}]}, "image 4: width: 3: should be of kind int"),
+        ({"images": [{"id": 4, "file_name": 5}]}, "image 4: file_name: 5: should be of kind str"),
+        ({"images": 5}, "images: 5: should be of kind list"),
+        ({"categories": [{"id": 1, "name": ["person"]}]}, "categories: name: ['person']: should be of kind str"),
+        (
+            {"images": [{"id": n, "file_name": f"{n}/x.jpg", "width": 3, "height": 3} for n in (1, 2)]},
+            "image 2: file_name: 2/x.jpg: another image has this name",
+        ),
     ],
 )
 def test_what_is_missing_is_named(tmp_path: Path, changed: dict, message: str):

@@ -35,7 +35,7 @@ def test_a_class_tints_its_pixels():
     image = np.full((1, 3, 3), 100, np.uint8)
     mixed = overlay.overlay(image, np.array([[0, 2, 255]]), PALETTE)
     assert mixed.dtype == np.uint8
-    assert mixed[0].tolist() == [[45, 45, 45], [45, 115, 45], [100, 100, 100]]  # 0.45 · 100 + 0.55 · (0, 128, 0)
+    assert mixed[0].tolist() == [[100] * 3, [45, 115, 45], [100] * 3]  # 0.45 · 100 + 0.55 · (0, 128, 0)
 
 
 def test_a_row_is_image_truth_and_prediction():
@@ -46,7 +46,8 @@ def test_a_row_is_image_truth_and_prediction():
         assert all(np.array_equal(ours, theirs) for ours, theirs in zip(row, expected, strict=True))
     truth = own.rows[0][1]
     assert np.array_equal(truth[9:], IMAGES[0][9:])  # what is ignored looks as it is
-    assert not np.array_equal(own.rows[0][2][9:], IMAGES[0][9:])
+    assert np.array_equal(own.rows[0][2][9:], IMAGES[0][9:])  # so does VOC's background
+    assert not np.array_equal(truth[2:5, 3:7], IMAGES[0][2:5, 3:7])
 
 
 def test_only_the_classes_that_are_seen_are_named():

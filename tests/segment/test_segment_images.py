@@ -55,9 +55,13 @@ def test_the_splits_of_voc_are_those_of_its_lists(voc: Path):
     assert trained.fingerprint() != judging.fingerprint()
 
 
-def test_what_stands_behind_a_name_in_a_list_is_passed_over(voc: Path):
-    (voc / "ImageSets" / "Segmentation" / "train.txt").write_text("p0 1\n\np3\n")
-    assert [path.stem for path in open_pairs(photographs(voc), "train", "train").images] == ["p0", "p3"]
+def test_lists_and_pictures_may_be_as_other_programs_write_them(voc: Path):
+    (voc / "JPEGImages" / "p3.jpg").rename(voc / "JPEGImages" / "a street.JPG")
+    (voc / "SegmentationClass" / "p3.png").rename(voc / "SegmentationClass" / "a street.png")
+    (voc / "ImageSets" / "Segmentation" / "train.txt").write_text("\ufeffp0 \r\n\r\na street\r\n", encoding="utf-8")
+    pairs = open_pairs(photographs(voc), "train", "train")
+    assert [path.name for path in pairs.images] == ["p0.jpg", "a street.JPG"]
+    assert [path.name for path in pairs.masks] == ["p0.png", "a street.png"]
 
 
 def test_the_frames_of_camvid_lie_beside_their_labels(camvid: Path):
@@ -75,23 +79,26 @@ def test_the_frames_of_camvid_lie_beside_their_labels(camvid: Path):
         ({"masks": "SegmentationClassAug"}, "SegmentationClassAug/p0.png: no such file, but data.train 'train' needs"),
         ({"layout": "camvid"}, "data.train: train: there is no folder"),
         ({"classes": ("ground", "disc")}, "holds the value 2; should be from 0 to 1, or 255 for no class"),
-        ({"void": ()}, "holds the value 255; should be from 0 to 2"),
+        ({"void": ()}, "holds the value 255; should be from 0 to 2\n"),
     ],
 )
 def test_what_is_missing_or_wrong_is_named(voc: Path, changes: dict, message: str):
     settings = photographs(voc, **changes)
     with pytest.raises(UserError) as error:
         list(open_pairs(settings, settings.train, "train"))
-    assert message in str(error.value)
+    assert message in f"{error.value}\n"
 
 
 def test_a_mask_in_colours_of_another_size_or_no_image_is_named(voc: Path):
     pairs, path = open_pairs(photographs(voc), "train", "train"), voc / "SegmentationClass" / "p0.png"
     Image.open(path).convert("RGB").save(path)
-    with pytest.raises(UserError, match=r"p0\.png: is a picture in colours \(RGB\); should hold class numbers"):
+    with pytest.raises(UserError, match=r"p0\.png: its pixels are no class numbers \(RGB\); should be a palette"):
         pairs[0]
     Image.fromarray(np.zeros((24, 35), np.uint8)).save(path)
     with pytest.raises(UserError, match=r"p0\.png: is of 35×24 pixels; should be 36×24"):
+        pairs[0]
+    Image.fromarray(np.full((24, 36), -5, np.int32)).save(path, "TIFF")
+    with pytest.raises(UserError, match=r"p0\.png: holds the value -5; should be from 0 to 2, or 255"):
         pairs[0]
     path.write_bytes(b"no image")
     with pytest.raises(UserError, match=r"p0\.png: cannot be decoded as an image"):
@@ -104,6 +111,7 @@ def test_a_mask_in_colours_of_another_size_or_no_image_is_named(voc: Path):
         ({"scale": [1.5, 0.5]}, "two factors above 0, the smaller one first"),
         ({"void": [2]}, "void 2: should be from 3, behind the classes, to 255"),
         ({"void": [256]}, "void 256"),
+        ({"classes": ["a", "b", "a"]}, "classes: a: stands twice"),
         ({"layout": "cityscapes"}, "layout"),
         ({"batch_size": 1}, "batch_size"),
     ],
@@ -151,6 +159,34 @@ def test_a_picture_is_scaled_before_it_is_cropped(factor: float):
     seen, labels = TrainingTransform(100, (factor, factor))(Image.fromarray(image), np.zeros_like(mask))
     assert int((labels == 0).sum()) == round(24 * factor) * round(36 * factor)
     assert int((colours(seen) != -1).sum()) == round(24 * factor) * round(36 * factor)
+
+
+@pytest.mark.parametrize("factor", [0.6, 0.9, 1.3, 1.7])
+def test_a_scaled_mask_stays_where_its_image_is(factor: float):
+    rows = np.repeat(np.arange(40) >= 20, 30).reshape(40, 30)  # the lower half is another class
+    image = Image.fromarray(np.where(rows[..., None], (0, 255, 0), (255, 0, 0)).astype(np.uint8))
+    transform = TrainingTransform(80, (factor, factor))
+    offsets = []
+    for seed in range(8):
+        torch.manual_seed(seed)
+        seen, labels = transform(image, rows.astype(np.uint8))
+        column = int((labels != IGNORED).any(0).nonzero()[0])
+        inside = labels[:, column] != IGNORED
+        green = seen[1, :, column][inside] * STD[1] + MEAN[1]  # its sum counts the pixels of the lower half
+        offsets.append(float((labels[:, column][inside] == 1).sum() - green.sum()))
+    assert np.abs(offsets).max() < 0.3
+
+
+def test_scales_are_drawn_from_all_of_the_range():
+    image, mask = picture(1)
+    transform, heights = TrainingTransform(100, (0.5, 2.0)), []
+    for seed in range(60):
+        torch.manual_seed(seed)
+        _, labels = transform(Image.fromarray(image), np.zeros_like(mask))
+        heights.append(int((labels == 0).any(1).sum()))
+    assert min(heights) < 24 * 0.6
+    assert max(heights) > 24 * 1.9
+    assert abs(float(np.mean(heights)) - 24 * 1.25) < 3
 
 
 def test_what_is_random_follows_from_the_seed_of_an_item(voc: Path):

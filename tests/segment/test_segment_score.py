@@ -3,14 +3,17 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from photographs import recipe, voc_folder
+from PIL import Image
 from torch import Tensor, nn
 
-from fairdarts.data.masks import IGNORED
-from fairdarts.segment.images import open_pairs
+from fairdarts.config import UserError
+from fairdarts.data.masks import IGNORED, write_mask
+from fairdarts.segment.images import open_pairs, still_pairs
 from fairdarts.segment.score import PixelScore, measured, score, tally
 from fairdarts.segment.settings import Photographs
 
@@ -68,9 +71,17 @@ def test_what_is_minimized_passes_over_pixels_without_a_class():
     logits = torch.randn(1, 4, 2, 4)
     loss, accuracy = measured(logits, TRUTH)
     known = TRUTH[0] != IGNORED
-    expected = F.cross_entropy(logits[0].permute(1, 2, 0)[known].double(), TRUTH[0][known])
-    assert float(loss) == pytest.approx(float(expected), rel=1e-6)
+    expected = F.cross_entropy(logits[0].permute(1, 2, 0)[known].double(), TRUTH[0][known], reduction="sum")
+    assert float(loss) == pytest.approx(float(expected) / 8, rel=1e-6)
     assert float(accuracy) == pytest.approx(float((logits.argmax(1)[0][known] == TRUTH[0][known]).double().mean()))
+
+
+def test_parts_of_a_batch_weigh_as_they_do_in_the_whole():
+    torch.manual_seed(0)
+    logits, labels = torch.randn(4, 3, 5, 6, dtype=torch.float64), torch.randint(3, (4, 5, 6))
+    labels[:2, 1:] = IGNORED  # half of the batch is mostly filled up
+    parts = [measured(*part)[0] for part in ((logits[:2], labels[:2]), (logits[2:], labels[2:]))]
+    assert float(sum(parts) / 2) == pytest.approx(float(measured(logits, labels)[0]), rel=1e-6)
 
 
 def test_a_batch_without_any_class_is_no_error():
@@ -91,4 +102,20 @@ def test_images_of_any_size_are_judged_whole(tmp_path: Path):
     seen = score(Reds(), pairs, 0, torch.device("cpu"), "float32")
     known = sum(int((mask != IGNORED).sum()) for _, mask in pairs)
     assert int(seen.confusion.sum()) == known
+    losses = [
+        F.cross_entropy(x, labels, ignore_index=IGNORED, reduction="sum")
+        for x, labels in still_pairs(pairs, range(len(pairs)), 0, torch.device("cpu"))
+    ]
+    assert seen.loss == pytest.approx(float(sum(losses)) / known, rel=1e-5)
     assert seen.miou > 0.95  # JPEG may blur an edge
+
+
+def test_images_without_any_class_judge_nothing(tmp_path: Path):
+    root = voc_folder(tmp_path / "voc")
+    for path in (root / "SegmentationClass").glob("*.png"):
+        with Image.open(path) as mask:
+            size = mask.size
+        write_mask(path, np.full(size[::-1], IGNORED))
+    pairs = open_pairs(Photographs(**recipe(root)["data"]), "val", "val")
+    with pytest.raises(UserError, match="SegmentationClass: no pixel of the val images has a class to judge by"):
+        score(Reds(), pairs, 0, torch.device("cpu"), "float32")

@@ -10,6 +10,7 @@ from runs import Watch, metrics, same
 from segmenters import segmented, settings_of, small
 
 from fairdarts.config import UserError
+from fairdarts.data.masks import IGNORED
 from fairdarts.networks.blueprint import Blueprint, build
 from fairdarts.networks.published import Model, save_model
 from fairdarts.runtime import checkpoint
@@ -19,7 +20,8 @@ from fairdarts.runtime.stop import Interrupted
 from fairdarts.segment.images import open_pairs
 from fairdarts.segment.model import assemble_segmenter, open_segmenter
 from fairdarts.segment.score import score
-from fairdarts.segment.task import check_fit, initialize, segmenter_of
+from fairdarts.segment.task import check_fit, initialize, segmentation, segmenter_of
+from fairdarts.spaces.paths import genotype_of
 
 
 @pytest.fixture(scope="module")
@@ -126,11 +128,48 @@ def test_a_network_goes_on_with_the_weights_of_a_classifier(voc: Path, tmp_path:
     assert all(torch.equal(tensor, classifier.state_dict()[key]) for key, tensor in encoder.items())
 
 
-def test_weights_of_another_head_do_not_fit(voc: Path, whole: Path):
-    settings, (genotype, space) = settings_of(voc, init_from=whole, deeplab__decoder=False), small()
+def test_a_classifier_of_other_classes_is_fresh_though_there_are_as_many(voc: Path, whole: Path):
+    settings = settings_of(voc, init_from=whole, data__classes=["bar", "disc", "ground"])
+    network = assemble_segmenter(segmenter_of(settings, *small()))
+    assert initialize(network, settings, small()[0], None) == [f"classifier: fresh, as {whole} has none that fits"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"deeplab__decoder": False}, "deeplab.decoder: is True, but this network has False: should be --deeplab.dec"),
+        ({"deeplab__aspp": False}, "deeplab.aspp: is True, but this network has False: should be --deeplab.aspp true"),
+        ({"network__activation": "swish"}, "network.activation: is relu6, but that of this small is swish"),
+    ],
+)
+def test_weights_of_another_network_do_not_fit(voc: Path, whole: Path, overrides: dict, message: str):
+    settings, (genotype, space) = settings_of(voc, init_from=whole, **overrides), small()
     network = assemble_segmenter(segmenter_of(settings, genotype, space))
-    with pytest.raises(UserError, match=r"decoder: is True, but this network has False: should be --deeplab"):
+    with pytest.raises(UserError) as error:
         initialize(network, settings, genotype, None)
+    assert message in str(error.value)
+
+
+def test_weights_of_another_genotype_do_not_fit(voc: Path, whole: Path):
+    settings, (_, space) = settings_of(voc, init_from=whole), small()
+    other = genotype_of((0, *(1,) * (len(space.choices) - 1)), space, "other", "")
+    network = assemble_segmenter(segmenter_of(settings, other, space))
+    with pytest.raises(UserError, match="is of small, another genotype than other"):
+        initialize(network, settings, other, None)
+
+
+def test_settings_reach_the_training_images(voc: Path):
+    settings, (genotype, space) = settings_of(voc, data__scale=[0.5, 0.5], data__crop=40), small()
+    pairs = open_pairs(settings.data, "train", "train")
+    batches = [next(segmentation(settings, genotype, space, pairs, None).batches(start)) for start in (0, 1, 0)]
+    for images, labels in batches:
+        assert images.shape == (2, 3, 40, 40)
+        assert int((labels != IGNORED).any(2).sum(1).max()) <= 12  # half the height
+    assert torch.equal(batches[0][0], batches[2][0])
+    assert not torch.equal(batches[0][0], batches[1][0])
+    other = settings_of(voc, data__scale=[0.5, 0.5], data__crop=40, seed=1)
+    again = next(segmentation(other, genotype, space, pairs, None).batches(0))
+    assert not torch.equal(batches[0][0], again[0])
 
 
 @pytest.mark.parametrize(
@@ -157,9 +196,10 @@ def test_what_is_no_segmentation_network_is_named(whole: Path, tmp_path: Path):
         open_segmenter(tmp_path / "classifier.pt")
     state = checkpoint.load(Run(whole).last)
     for change, message in (
-        ({"segmenter": "{}"}, "not whole"),
+        ({"segmenter": "{}"}, r"segmenter\.genotype: Field required"),
         ({"network": {}}, "its weights are not the network's"),
-        ({"about": None}, "not whole"),
+        ({"about": None}, "about: should be a JSON object"),
+        ({"about": "[1]"}, "about: should be a JSON object"),
     ):
         torch.save(state | change, tmp_path / "damaged.pt")
         with pytest.raises(UserError, match=message):
