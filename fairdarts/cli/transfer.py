@@ -6,7 +6,7 @@ from pathlib import Path
 from fairdarts import resources
 from fairdarts.cli.recipe import names_of, verb_of
 from fairdarts.cli.words import Parser, command, say
-from fairdarts.config import Settings, UserError, check, describe, parse_overrides, read_yaml
+from fairdarts.config import Settings, UserError, check, describe, nearest, parse_overrides, read_yaml
 from fairdarts.networks.blueprint import Blueprint, NetworkSettings, for_large_images
 from fairdarts.networks.models import find
 from fairdarts.networks.published import blueprint_of, open_model
@@ -19,7 +19,7 @@ class _Network(Settings):
 
 
 EPILOG = f"""GENOTYPE is one of
-  a genotype        a model's name (`fairdarts zoo`; fairnas-a-se, fairdarts-b-imagenet, …), a file, or a search run
+  a genotype        a model's name (fairnas-a-se, fairdarts-b-imagenet, …), a file, or a search run
   a trained network a run of `fairdarts train`, or a .safetensors file of `fairdarts export`: its weights are pretrained
 
 The config is written to stdout: fairdarts transfer mmdet fairnas-a > config.py. It inherits one of mmdet's own, and
@@ -42,18 +42,35 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--data-root", help="folder of COCO (default: mmdet's, data/coco)")
     parser.add_argument("--cpu", action="store_true", help="run on the CPU, without mmcv's compiled operations")
     args, rest = parser.parse_known_args(argv)
+    for key in ("pretrained", "data_root"):
+        if getattr(args, key) == "":
+            raise UserError(f"transfer: --{key.replace('_', '-')}: is empty; leave it out, or name one")
+    for word in rest:
+        if word.startswith("--") and not word.startswith("--network."):
+            known = [f"--{key}" for key in ("detector", "pretrained", "data-root", "cpu", "network.…")]
+            raise UserError(f"transfer: {word}: no such option{nearest(word, known)}")
 
-    own = args.detector.endswith((".yaml", ".yml"))
-    path = resources.find("recipes", args.detector if own else f"{PREFIX}{args.detector}")
+    path = detector_file(args.detector, detectors)
     detector = check(DetectorSettings, read_yaml(path), path)
     network = check(_Network, {}, "command line", parse_overrides(rest)).network
     blueprint, weights = read_blueprint(args.genotype, network)
-    choices = Choices(args.pretrained or weights, args.data_root, args.cpu)
+    weights = args.pretrained or weights
+    # Absolute, as the training may be begun in another folder.
+    choices = Choices(str(Path(weights).resolve()) if weights else None, args.data_root, args.cpu)
     print(config_text(blueprint, detector, choices), end="")
     if not choices.pretrained:
         trained = command("transfer", *argv, "--pretrained", "FILE")
         say(f"the backbone begins with random weights; with trained ones: {trained}")
     return 0
+
+
+def detector_file(word: str, shipped: Sequence[str]) -> Path:
+    """The recipe of a shipped detector, or a YAML file. Raises UserError where there is neither."""
+    if word in shipped:
+        return resources.find("recipes", f"{PREFIX}{word}")
+    if not Path(word).is_file():
+        raise UserError(f"transfer: --detector {word}: neither a file nor a shipped detector{nearest(word, shipped)}")
+    return Path(word)
 
 
 def read_blueprint(word: str, network: NetworkSettings) -> tuple[Blueprint, str | None]:

@@ -60,7 +60,8 @@ def load_backbone(
         layout = next((kind for kind, layout in LAYOUTS.items() if layout.told(tensors)), None)
         if layout and name is None:
             way = f"fairdarts export {path} --genotype NAME --format safetensors"
-            raise UserError(f"{path}: is an authors' file, in the layout of {layout}, which has to be rewritten: {way}")
+            known = "which only the name of a model, without other settings, can tell"
+            raise UserError(f"{path}: is an authors' file, in the layout of {layout}, {known}; else rewrite it: {way}")
         if layout:
             tensors = open_model(path, genotype=name, network=settings).network.state_dict()
     _fill(network, tensors, genotype.name, path)
@@ -82,7 +83,11 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         return safetensors.torch.load_file(path)
     with torch.serialization.safe_globals(MMENGINE):
-        return read_tensors(path)
+        tensors = read_tensors(path)
+    if not tensors:
+        should = "should be a state dict, bare, or under state_dict, model_state or model"
+        raise UserError(f"{path}: holds no tensors by name; {should}")
+    return tensors
 
 
 def _architecture(genotype: Genotype) -> dict:
@@ -108,14 +113,16 @@ def _fill(network: Backbone, tensors: Mapping[str, Tensor], name: str, path: Pat
     first = next(iter(own))
     prefixes = [key.removesuffix(first) for key in tensors if f".{key}".endswith(f".{first}")]
     if not prefixes:
-        shown = next(iter(tensors), None)
-        holds = f"but its tensors are called {shown} and so on" if shown else "but it holds no tensors"
+        shown = next(iter(tensors), "nothing")
+        holds = f"but its tensors are called {shown} and so on"
         raise UserError(f"{path}: has no weights of {name}: looked for {first} behind any prefix, {holds}")
     if len(prefixes) > 1:
         raise UserError(f"{path}: has weights of several networks, behind {' and '.join(map(repr, prefixes))}")
     theirs = {key.removeprefix(prefixes[0]): tensor for key, tensor in tensors.items() if key.startswith(prefixes[0])}
     for key, tensor in own.items():
         there = prefixes[0] + key
+        if key not in theirs and key.endswith(".num_batches_tracked"):
+            theirs[key] = tensor  # which torch counts since 0.4.1, and nothing depends on
         if key not in theirs:
             raise UserError(f"{path}: {there}: is missing, but {name} needs {[*tensor.shape]}")
         if theirs[key].shape != tensor.shape:

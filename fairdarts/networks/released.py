@@ -111,7 +111,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     cannot be read."""
     with torch.serialization.safe_globals(NUMPY):
         content = checkpoint.load(path)
-    held = next((content[key] for key in ("state_dict", "model_state") if key in content), content)
+    held = next((content[key] for key in ("state_dict", "model_state", "model") if key in content), content)
     named = held.items() if isinstance(held, dict) else ()
     return {
         str(key).removeprefix("module."): value

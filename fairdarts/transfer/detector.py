@@ -3,11 +3,10 @@
 import json
 import textwrap
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from fairdarts import resources
 from fairdarts.config import Settings, UserError
@@ -42,7 +41,7 @@ class DetectorSettings(Settings):
     base: str
     """the config that is inherited, as PACKAGE::FILE"""
     strides: tuple[int, ...] = Field(min_length=1)
-    """of the feature maps that the neck takes"""
+    """of the feature maps that the neck takes; from which of them its pyramid begins is the neck's start_level"""
     frozen_stride: int
     """of a backbone with trained weights: what makes the features of this stride is not trained further"""
     norm_eval: bool
@@ -51,6 +50,25 @@ class DetectorSettings(Settings):
     """laid over the inherited config: mappings over mappings, while anything else takes the place of what was there"""
     cpu: dict[str, Any] = Field(default_factory=dict)
     """laid over that where mmcv's operations are not compiled"""
+
+    @field_validator("strides")
+    @classmethod
+    def _rising(cls, strides: tuple[int, ...]) -> tuple[int, ...]:
+        if list(strides) != sorted(set(strides)):
+            raise ValueError(f"{list(strides)}: should rise, each of them once")
+        return strides
+
+    @field_validator("config", "cpu")
+    @classmethod
+    def _writable(cls, config: dict[str, Any]) -> dict[str, Any]:
+        for key in config:
+            if not str(key).isidentifier() or key in ("_base_", "custom_imports"):
+                raise ValueError(f"{key}: cannot be laid over a config; should be the name of a section such as model")
+        try:
+            json.dumps(config, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{error}; should be of mappings, lists, texts and numbers") from None
+        return config
 
 
 class Choices(NamedTuple):
@@ -75,9 +93,9 @@ def backbone_of(genotype: Genotype, space: Space, network: NetworkSettings) -> B
 def levels_of(network: Backbone, strides: Sequence[int], name: str) -> list[int]:
     """The levels of these strides. Raises UserError where the network has none; `name` is what it calls the network."""
     found = [level["reduction"] for level in network.feature_info]
-    if missing := [stride for stride in strides if stride not in found]:
+    if not set(strides) <= set(found):
         has, needs = (", ".join(map(str, own)) for own in (found, strides))
-        hint = "; should be built in the size imagenet" if max(missing) > max(found) else ""
+        hint = "; should be built in the size imagenet" if found[0] == 1 else ""  # only stems of small images keep it
         raise UserError(f"{name}: has features of strides {has}, but {needs} are needed{hint}")
     return [found.index(stride) for stride in strides]
 
@@ -102,6 +120,7 @@ def config_text(blueprint: Blueprint, detector: DetectorSettings, choices: Choic
         backbone |= {"frozen_stages": frozen, "norm_eval": detector.norm_eval, "pretrained": choices.pretrained}
     model = {
         "data_preprocessor": {
+            "bgr_to_rgb": True,  # a base may have weights that were trained otherwise
             "mean": [round(255 * value, 3) for value in blueprint.mean],
             "std": [round(255 * value, 3) for value in blueprint.std],
         },
@@ -112,12 +131,15 @@ def config_text(blueprint: Blueprint, detector: DetectorSettings, choices: Choic
     if choices.cpu:
         config = laid_over(config, detector.cpu)
     if choices.data_root:
-        config = laid_over(config, _data(Path(choices.data_root)))
+        config = laid_over(config, _data(choices.data_root.rstrip("/")))
     stand_in = ["fairdarts.transfer.mmcv_ops"] if choices.cpu else []
     imports = {"imports": [*stand_in, "fairdarts.transfer.mmdet"], "allow_failed_imports": False}
     keys = {"_base_": detector.base, "custom_imports": imports} | config
     shown = told.get("name", name)
-    head = [line for text in _head(shown, blueprint, detector, choices, features) for line in _comment(text)]
+    about = [*_head(shown, blueprint, detector, choices, features)]
+    if "network" in told:
+        about.insert(2, f"It is built with {', '.join(f'{key} {value}' for key, value in told['network'].items())}.")
+    head = [line for text in about for line in _comment(text)]
     return "\n".join([*head, *(f"{key} = {python_text(value, len(key) + 3)}" for key, value in keys.items()), ""])
 
 
@@ -175,9 +197,10 @@ def _check_weights(
     load_backbone(built, pretrained, blueprint.genotype, name, network)
 
 
-def _data(root: Path) -> dict[str, Any]:
+def _data(root: str) -> dict[str, Any]:
+    # As text: it need not be a path, but may be what mmengine reads through another backend (s3://…).
     loaders = {f"{part}_dataloader": {"dataset": {"data_root": f"{root}/"}} for part in ("train", "val", "test")}
-    return loaders | {f"{part}_evaluator": {"ann_file": str(root / COCO)} for part in ("val", "test")}
+    return loaders | {f"{part}_evaluator": {"ann_file": f"{root}/{COCO}"} for part in ("val", "test")}
 
 
 def _head(
@@ -194,7 +217,7 @@ def _head(
     yield f"The detector's source: {detector.source}."
     yield from detector.deviations
     if choices.pretrained:
-        yield "frozen_stages counts levels of features as out_indices does: 0 is the first one, and all before it."
+        yield "The levels up to frozen_stages, counted as in out_indices, and all before them are not trained."
     else:
         yield "Its backbone begins with random weights, so nothing of it is frozen and its BatchNorms are trained."
     if choices.cpu:

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import NoReturn
 
+import torch
 from torch import Tensor
 from torchvision import ops
 
@@ -26,11 +27,13 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Ten
     """Which boxes are kept, the best first: mmcv's `nms`. Boxes [N, 4], scores [N] → numbers of boxes [≤ N].
 
     A box is left out whose overlap with a better one, intersection over union, is above the threshold; it is
-    x2 − x1 + `offset` wide. Raises UserError where the boxes are not on the CPU.
+    x2 − x1 + `offset` wide. The threshold is one of float32, as mmcv has it. Raises UserError where the boxes are not
+    on the CPU.
     """
     if boxes.device.type != "cpu":
         raise UserError(f"{NAME}.nms: boxes are on {boxes.device}: {_refusal('nms')}")
-    return ops.nms(boxes + boxes.new_tensor([0, 0, offset, offset]), scores, iou_threshold)
+    threshold = float(torch.tensor(iou_threshold, dtype=torch.float32))
+    return ops.nms(boxes + boxes.new_tensor([0, 0, offset, offset]), scores, threshold)
 
 
 def _refusal(name: str) -> str:

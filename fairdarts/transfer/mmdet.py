@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any, Self
 
+from pydantic import StrictBool, StrictInt, StrictStr
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from fairdarts.config import UserError, check
+from fairdarts.config import Settings, UserError, check
 from fairdarts.genotype import from_content
 from fairdarts.networks.blueprint import NetworkSettings, for_large_images
 from fairdarts.networks.features import Features
@@ -35,6 +36,20 @@ STRIDES = (4, 8, 16, 32)
 """of the maps that feature pyramids take, as from a ResNet (arXiv:1612.03144, section 3)"""
 
 
+class Arguments(Settings):
+    """What FairDARTSBackbone takes."""
+
+    name: StrictStr | None
+    genotype: dict[str, Any] | None
+    space: dict[str, Any] | None
+    network: dict[str, Any] | None
+    out_indices: StrictInt | tuple[StrictInt, ...] | None
+    frozen_stages: StrictInt
+    norm_eval: StrictBool
+    pretrained: StrictStr | None
+    init_cfg: dict[str, Any] | None
+
+
 @MODELS.register_module(force=True)  # this module may be loaded again
 class FairDARTSBackbone(BaseModule):
     """Images x [B, 3, H, W], normalized → a tuple of feature maps [B, C, ⌈H/stride⌉, ⌈W/stride⌉].
@@ -42,8 +57,9 @@ class FairDARTSBackbone(BaseModule):
     The network is what `find` knows by `name`, a model, a genotype's file or a search run; or that of `genotype`, keys
     and values as in such a file, of a shipped space or of `space`, likewise. `network` says how it is built, where the
     name does not; cells are a network for large images unless it says otherwise.
-    `out_indices` are levels of its `feature_info`, those of STRIDES where it is None. Everything up to and including
-    level `frozen_stages` (-1: nothing) is not trained; nor are, with `norm_eval`, the statistics of any BatchNorm.
+    `out_indices` are levels of its `feature_info`, the last n for n, those of STRIDES where it is None. Everything up
+    to and including level `frozen_stages` (-1: nothing) is not trained; nor are, with `norm_eval`, the statistics of
+    any BatchNorm.
     `pretrained` is a file of weights or a training run, see `load_backbone`, which is read by `init_weights`.
     Raises UserError in one line where an argument is not possible.
     """
@@ -54,16 +70,21 @@ class FairDARTSBackbone(BaseModule):
         genotype: dict[str, Any] | None = None,
         space: dict[str, Any] | None = None,
         network: dict[str, Any] | None = None,
-        out_indices: Sequence[int] | None = None,
+        out_indices: int | Sequence[int] | None = None,
         frozen_stages: int = -1,
         norm_eval: bool = False,
         pretrained: str | None = None,
         init_cfg: dict[str, Any] | None = None,
     ):
+        given = {key: value for key, value in locals().items() if key in Arguments.model_fields}
+        check(Arguments, given, "FairDARTSBackbone")
+        if init_cfg and init_cfg.get("type") == "Pretrained":
+            why = "loads what fits and passes over the rest"
+            raise UserError(f"FairDARTSBackbone: init_cfg: Pretrained: {why}; should be pretrained=FILE")
         super().__init__(init_cfg)
         model = described(name, genotype, space, network)
         built = backbone_of(*model)
-        levels = levels_of(built, STRIDES, model.genotype.name) if out_indices is None else list(out_indices)
+        levels = levels_of(built, STRIDES, model.genotype.name) if out_indices is None else out_indices
         self.name, self.genotype, self.network = name, model.genotype, model.network
         self.pretrained, self.norm_eval = pretrained, norm_eval
         self.features = Features(built, levels)

@@ -171,7 +171,9 @@ def test_mistakes_are_told_in_one_line(user: Path, tmp_path: Path, capsys: pytes
     assert "cat.jpg: No such file" in fails(capsys, "--predict", "run", "cat.jpg", "--out", str(tmp_path))
     assert "a.png: would be written of two images" in fails(capsys, "--predict", "run", "x/a.jpg", "y/a.jpg")
     assert "'fairnas-b' is neither an option nor a setting" in fails(capsys, "fairnas-b", "--judge", "run")
-    assert "deeplab: unknown key (known: data, device, threads)" in fails(capsys, "--judge", "run", "--deeplab.aspp", "false")
+    assert "deeplab: unknown key (known: data, device, threads)" in fails(
+        capsys, "--judge", "run", "--deeplab.aspp", "false"
+    )
     content = yaml.safe_load((user / "tiny.yaml").read_text())
     del content["deeplab"]
     (tmp_path / "headless.yaml").write_text(yaml.safe_dump(content))

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from detection import config, sample
 from mmdet.registry import MODELS
 from mmengine.config import Config
 
+from fairdarts import resources
 from fairdarts.transfer import detector, mmdet
 
 CONFIGS = sorted((Path(detector.__file__).parent / "configs").glob("*.py"))
@@ -32,6 +34,16 @@ def test_it_is_what_the_command_writes(path: Path, tmp_path: Path, capsys: pytes
     assert (tmp_path / "config.py").read_text(encoding="utf-8") == path.read_text(encoding="utf-8")
 
 
+def test_a_detector_of_one_s_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    own = yaml.safe_load(resources.find("recipes", "detect-retinanet").read_text())
+    own |= {"name": "fcos", "base": "mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py", "config": {}}
+    (tmp_path / "fcos.yaml").write_text(yaml.safe_dump(own))
+    found = config(capsys, tmp_path, "fairnas-a", "--detector", str(tmp_path / "fcos.yaml"), "--cpu")
+    assert found.model.data_preprocessor.bgr_to_rgb  # its base has weights of Caffe, which saw BGR
+    maps = MODELS.build(found.model).extract_feat(torch.zeros(1, 3, 128, 128))
+    assert [128 // level.shape[-1] for level in maps] == found.model.bbox_head.strides
+
+
 @every
 def test_its_detector_takes_a_step(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     torch.manual_seed(0)
@@ -46,6 +58,10 @@ def test_its_detector_takes_a_step(path: Path, tmp_path: Path, capsys: pytest.Ca
     model = MODELS.build(shipped.model)
     assert isinstance(model.backbone, mmdet.FairDARTSBackbone)
     model.init_weights()
+    maps = model.extract_feat(torch.zeros(1, 3, 128, 128))
+    strides = shipped.model.get("bbox_head", shipped.model.get("rpn_head")).anchor_generator.strides
+    assert [128 // level.shape[-1] for level in maps] == strides
+    assert shipped.model.data_preprocessor.bgr_to_rgb  # as the networks of the zoo see images
     batch = model.data_preprocessor(sample(), True)
     total, _ = model.parse_losses(model.train()(**batch, mode="loss"))
     total.backward()

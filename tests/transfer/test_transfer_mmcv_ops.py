@@ -60,6 +60,14 @@ def test_nms_is_that_of_mmcv(offset: int, threshold: float):
     assert nms(torch.zeros(0, 4), torch.zeros(0), threshold, offset).tolist() == []
 
 
+@pytest.mark.parametrize("threshold", [0.1, 0.3, 0.6])
+def test_an_overlap_as_large_as_the_threshold_is_kept(threshold: float):
+    # In float32, as mmcv has it, 6/10 is 0.6 itself; as a double the threshold would lie below that.
+    boxes = torch.tensor([[0.0, 0.0, 10.0, 1.0], [0.0, 0.0, round(10 * threshold), 1.0]])
+    assert nms(boxes, torch.tensor([0.9, 0.8]), threshold, 0).tolist() == [0, 1]
+    assert nms(boxes, torch.tensor([0.9, 0.8]), threshold - 0.001, 0).tolist() == [0]
+
+
 def test_it_is_found_as_a_module_is(stand_in: ModuleType):
     assert find_spec(NAME).loader is not None  # as mmcv.utils.check_ops_exist asks
     assert find_spec(NAME).origin == mmcv_ops.__file__

@@ -19,6 +19,7 @@ from fairdarts.transfer import mmdet
 from fairdarts.transfer.mmdet import FairDARTSBackbone
 
 SMALL = {"cells": 4, "channels": 4}
+FOREIGN = {"schema": 1, "name": "own", "space": "s1", "source": "", "normal": [["conv_9x9", 2, 0]], "reduce": []}
 
 
 NAMES = model_names()
@@ -36,10 +37,12 @@ def test_every_model_gives_the_maps_that_detectors_take(name: str):
     assert info.reduction() == [4, 8, 16, 32]
 
 
-def test_the_maps_are_those_of_the_network():
+@pytest.mark.parametrize("name", ["fairnas-a", "fairnas-a-se"])
+def test_the_maps_are_those_of_the_network(name: str):
     torch.manual_seed(0)
-    backbone = FairDARTSBackbone("fairnas-a", out_indices=(1, 3)).eval()
-    network = create_model("fairnas-a").eval()
+    backbone = FairDARTSBackbone(name, out_indices=(1, 3)).eval()
+    network = create_model(name).eval()
+    assert backbone.features.model.state_dict().keys() < network.state_dict().keys()
     network.load_state_dict(network.state_dict() | backbone.features.model.state_dict())
     x = torch.randn(1, 3, 64, 64)
     expected = network.forward_intermediates(x, [1, 3], intermediates_only=True)
@@ -72,6 +75,13 @@ def test_a_genotype_may_be_given_whole():
             "fairdarts-b: has features of strides 1, 2, 4, but 4, 8, 16, 32 are needed; should be built in the size",
         ),
         ({"name": "fairnas-a", "out_indices": (1, 5)}, "out_indices: 5: should be from -5 to 4"),
+        ({"name": "fairnas-a", "out_indices": ["a"]}, "FairDARTSBackbone: out_indices"),
+        ({"name": "fairnas-a", "frozen_stages": True}, "FairDARTSBackbone: frozen_stages: True: should be"),
+        ({"name": "fairnas-a", "norm_eval": "no"}, "FairDARTSBackbone: norm_eval: 'no': should be"),
+        ({"name": 3}, "FairDARTSBackbone: name: 3: should be"),
+        ({"genotype": "fairnas-a"}, "FairDARTSBackbone: genotype: 'fairnas-a': should hold"),
+        ({"name": "fairnas-a", "init_cfg": {"type": "Pretrained"}}, "FairDARTSBackbone: init_cfg: Pretrained: loads"),
+        ({"genotype": FOREIGN}, "genotype: normal"),
         ({"name": "fairnas-a", "frozen_stages": 5}, "frozen_stages: 5: should be a level from 0 to 4, or -1 for none"),
     ],
 )
@@ -80,6 +90,19 @@ def test_what_cannot_be_a_backbone(words: dict, message: str):
         FairDARTSBackbone(**words)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+def test_the_last_levels_may_be_counted():
+    assert FairDARTSBackbone("fairnas-a", out_indices=2).features.feature_info.reduction() == [16, 32]
+
+
+def test_weights_are_asked_for_by_all_that_is_known_of_the_network(monkeypatch: pytest.MonkeyPatch):
+    asked = []
+    monkeypatch.setattr(mmdet, "load_backbone", lambda *words: asked.append(words[1:]))
+    backbone = FairDARTSBackbone("fairnas-a-se", pretrained="a.pth")
+    backbone.init_weights()
+    model = find("fairnas-a-se")
+    assert asked == [("a.pth", model.genotype, "fairnas-a-se", model.network)]
 
 
 def test_networks_of_nasbench201_give_no_maps(tmp_path: Path):

@@ -18,7 +18,7 @@
 _base_ = "mmdet::retinanet/retinanet_r50_fpn_1x_coco.py"
 custom_imports = {"imports": ["fairdarts.transfer.mmdet"], "allow_failed_imports": False}
 model = {
-    "data_preprocessor": {"mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]},
+    "data_preprocessor": {"bgr_to_rgb": True, "mean": [123.675, 116.28, 103.53], "std": [58.395, 57.12, 57.375]},
     "backbone": {"_delete_": True, "type": "FairDARTSBackbone", "name": "fairnas-b-se", "out_indices": [1, 2, 3, 4]},
     "neck": {"in_channels": [32, 40, 96, 320], "out_channels": 256},
     "bbox_head": {
