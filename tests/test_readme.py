@@ -178,7 +178,10 @@ PAGES = [
 def test_every_link_leads_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)]*)\)", text):
-        if not target.startswith("https://"):
+        if target.startswith("#"):  # as GitHub calls a heading
+            headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+            assert target[1:] in {re.sub(r"[^\w -]", "", own.lower()).replace(" ", "-") for own in headings}, target
+        elif not target.startswith("https://"):
             path = (ROOT / page).parent / target
             assert path.exists(), target
             ignored = subprocess.run(["git", "check-ignore", "-q", str(path)], cwd=ROOT, check=False).returncode
