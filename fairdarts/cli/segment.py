@@ -88,7 +88,7 @@ def begun(args: Namespace, rest: Sequence[str]) -> tuple[SegmentSettings, Genoty
     model = find(args.genotype)
     own = model.network.model_dump(exclude_defaults=True)
     words = [*(f"--network.{key}={value}" for key, value in own.items()), *rest]
-    words += [f"--init_from={args.init_from}"] if args.init_from else []
+    words += [f"--init_from={args.init_from}"] if args.init_from is not None else []
     settings, _ = open_settings("segment", SegmentSettings, args.config or DEFAULT, words)
     return settings, model.genotype, model.space
 

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 from PIL import Image, ImageOps
+from pydantic import Field
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -37,7 +38,7 @@ class JudgeSettings(Settings):
     """the images"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where to run"""
-    threads: int | None = None
+    threads: int | None = Field(default=None, ge=1)
     """CPU threads"""
 
 
@@ -50,7 +51,7 @@ def judge(argv: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the picture goes (default: RUN/figures)")
     parser.add_argument("--json", action="store_true", help="the numbers as JSON")
     args, rest = parser.parse_known_args(argv)
-    run = args.judge.parent.parent if args.judge.is_file() else args.judge
+    run = args.judge.resolve().parent.parent if args.judge.is_file() else args.judge
     own, settings = settings_of(run, rest)
     use_threads(settings.threads)
     model, device, split = open_segmenter(args.judge), pick(settings.device), settings.data.val
@@ -71,7 +72,8 @@ def judge(argv: Sequence[str]) -> int:
         say(f"images     {len(pairs):,} {pairs.name} images of {len(pairs.classes)} classes")
         say(f"result     mean IoU {numbers['miou']:.2%}, pixels right {numbers['accuracy']:.2%}")
         show_classes(numbers["iou"])
-    name = "overlay" if (split, settings.data.root) == (own.val, own.root) else f"overlay-{split}"
+    # Of the run itself it is the picture that the training has left.
+    name = "overlay" if args.judge.is_dir() and settings.data == own else f"overlay-{split.replace('/', '-')}"
     ious = list(numbers["iou"].values())
     say(f"figures    {', '.join(map(str, overlay(model, pairs, ious, device, args.out or run / 'figures', name)))}")
     return 0
@@ -81,7 +83,7 @@ def settings_of(run: Path, words: Sequence[str]) -> tuple[Photographs, JudgeSett
     """The images of a run, and what the command line makes of its settings."""
     path = run / "settings.yaml"
     if not path.is_file():
-        raise UserError(f"{run}: not a run directory: it has no settings.yaml")
+        raise UserError(f"{run}: not a run directory: it has no settings.yaml; --judge names a run, or its checkpoint")
     content = read_yaml(path)
     if (verb := verb_of(content)) != "segment":
         raise UserError(f"{run}: is a run of `fairdarts {verb}`, and none of `fairdarts segment`")
@@ -100,6 +102,8 @@ def predict(argv: Sequence[str]) -> int:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to run")
     parser.add_argument("--threads", type=int, help="CPU threads")
     args = parser.parse_args(argv)
+    if args.threads is not None and args.threads < 1:
+        raise UserError(f"segment: --threads: {args.threads}: should be 1 or more")
     use_threads(args.threads)
     model, device = open_segmenter(args.predict), pick(args.device)
     targets = [(args.out / f"{path.stem}.png", f"{path.stem}-overlay") for path in args.images]
@@ -108,6 +112,8 @@ def predict(argv: Sequence[str]) -> int:
         if path.exists() or files.count(path) > 1:
             problem = "already exists" if path.exists() else "would be written of two images"
             raise UserError(f"{path}: {problem}; name another --out, or fewer images")
+    for path in args.images:  # all of them are looked at before anything is written
+        read_image(path)
     args.out.mkdir(parents=True, exist_ok=True)
     upright = (ImageOps.exif_transpose(read_image(path)) for path in args.images)  # as photographs are shown
     for (target, name), (image, mask) in zip(targets, predictions(model, upright, device), strict=True):

@@ -81,7 +81,7 @@ def begun(args: Namespace, rest: Sequence[str]) -> tuple[TrainSettings, Genotype
     recipe = args.config or excited or DEFAULTS.get((space.kind, model.size))
     own = model.network.model_dump(exclude_defaults=True)
     words = [*(f"--network.{key}={value}" for key, value in own.items()), *rest]
-    words += [f"--init_from={args.init_from}"] if args.init_from else []
+    words += [f"--init_from={args.init_from}"] if args.init_from is not None else []
     settings, _ = open_settings("train", TrainSettings, recipe, words)
     return settings, genotype, space
 

@@ -74,14 +74,20 @@ def convert(
     """
     if find_spec("pycocotools") is None:
         raise UserError("pycocotools: is missing: pip install 'fairdarts[deeplab]'")
+    if split in ("", "..") or Path(split).name != split:
+        raise UserError(f"split: '{split}': should be a name such as train")
     scenes, kept = read(annotations), []
     links, masks, lists = out / "JPEGImages", out / "SegmentationClass", out / "ImageSets" / "Segmentation"
     for folder in (links, masks, lists):
         folder.mkdir(parents=True, exist_ok=True)
     for done, scene in enumerate(scenes, 1):
         picture = images / scene.file
+        _check_picture(picture, scene)
         if np.isin(mask := draw(scene), (0, IGNORED), invert=True).sum() > LEAST:
-            _link(links / f"{picture.stem}.jpg", picture, scene)
+            link = links / f"{picture.stem}.jpg"
+            if not link.exists():
+                link.unlink(missing_ok=True)  # it led to where the pictures were before
+                link.symlink_to(picture.resolve())
             write_mask(masks / f"{picture.stem}.png", mask)
             kept.append(picture.stem)
         watch(done, len(scenes))
@@ -110,14 +116,17 @@ def read(path: Path) -> list[Scene]:
         number = known.get(_get(item, "category_id", place := f"{path}: annotations", int))
         if number is not None:
             objects[_get(item, "image_id", place, int)].append((number, item))
-    scenes, stems = [], set()
+    scenes, stems, numbers = [], set(), set()
     for image in _get(content, "images", str(path), list):
         number = _get(image, "id", f"{path}: images", int)
         file = _get(image, "file_name", place := f"{path}: image {number}", str)
         size = tuple(_get(image, key, place, int) for key in ("width", "height"))
+        if number in numbers:
+            raise UserError(f"{place}: id: another image has this number, so its objects would be on both")
         if Path(file).stem in stems:
             raise UserError(f"{place}: file_name: {file}: another image has this name, so its mask would be lost")
         stems.add(Path(file).stem)
+        numbers.add(number)
         scenes.append(Scene(place, file, size, objects[number]))
     return scenes
 
@@ -165,8 +174,8 @@ def _inside(item: dict, scene: Scene) -> np.ndarray:
     return inside
 
 
-def _link(link: Path, picture: Path, scene: Scene) -> None:
-    """Links to the picture, which has to be of the scene's size."""
+def _check_picture(picture: Path, scene: Scene) -> None:
+    """Raises UserError unless the picture is there, and of the scene's size."""
     try:
         with Image.open(picture) as image:
             size = image.size
@@ -176,15 +185,12 @@ def _link(link: Path, picture: Path, scene: Scene) -> None:
         raise UserError(f"{picture}: not an image") from None
     if size != scene.size:
         raise UserError(f"{picture}: has {size[0]}×{size[1]} pixels, but {scene.place} {scene.size[0]}×{scene.size[1]}")
-    if not link.exists():
-        link.unlink(missing_ok=True)  # it led to where the pictures were before
-        link.symlink_to(picture.resolve())
 
 
 def _get(entry: Any, key: str, place: str, kind: type | tuple[type, ...]) -> Any:
     if not isinstance(entry, dict) or key not in entry:
         raise UserError(f"{place}: {key}: is missing")
-    if not isinstance(value := entry[key], kind):
+    if not isinstance(value := entry[key], kind) or isinstance(value, bool):
         kinds = " or ".join(own.__name__ for own in (kind if isinstance(kind, tuple) else (kind,)))
         raise UserError(f"{place}: {key}: {str(value)[:40]}: should be of kind {kinds}")
     return value

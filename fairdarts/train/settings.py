@@ -134,7 +134,7 @@ class NetworkTraining(RecipeSettings):
     """epochs between two judgements; the last epoch is judged anyway"""
     network: NetworkSettings = NetworkSettings()
     """how the genotype's network is built"""
-    init_from: str | None = None
+    init_from: str | None = Field(default=None, min_length=1)
     """weights to begin with: of a supernet's run, of a trained run, a checkpoint or a file; null for fresh ones"""
     batch_norm_momentum: float = Field(default=0.1, gt=0, le=1)
     """weight of a batch in BatchNorm's running statistics"""

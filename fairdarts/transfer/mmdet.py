@@ -5,9 +5,9 @@ Importing this module registers it: in a config, among `custom_imports`.
 
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import StrictBool, StrictInt, StrictStr
+from pydantic import Field, StrictBool, StrictInt, StrictStr
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -30,7 +30,7 @@ if find_spec("mmcv._ext") is None:  # mmdet's own words for it are an AssertionE
     )
 
 from mmdet.registry import MODELS  # noqa: E402 (only now is it known to be there)
-from mmengine.model import BaseModule  # noqa: E402
+from mmengine.model import BaseModule, PretrainedInit  # noqa: E402
 
 STRIDES = (4, 8, 16, 32)
 """of the maps that feature pyramids take, as from a ResNet (arXiv:1612.03144, section 3)"""
@@ -46,8 +46,8 @@ class Arguments(Settings):
     out_indices: StrictInt | tuple[StrictInt, ...] | None
     frozen_stages: StrictInt
     norm_eval: StrictBool
-    pretrained: StrictStr | None
-    init_cfg: dict[str, Any] | None
+    pretrained: Annotated[StrictStr, Field(min_length=1)] | None
+    init_cfg: dict[str, Any] | list[dict[str, Any]] | None
 
 
 @MODELS.register_module(force=True)  # this module may be loaded again
@@ -74,11 +74,12 @@ class FairDARTSBackbone(BaseModule):
         frozen_stages: int = -1,
         norm_eval: bool = False,
         pretrained: str | None = None,
-        init_cfg: dict[str, Any] | None = None,
+        init_cfg: dict[str, Any] | list[dict[str, Any]] | None = None,
     ):
         given = {key: value for key, value in locals().items() if key in Arguments.model_fields}
         check(Arguments, given, "FairDARTSBackbone")
-        if init_cfg and init_cfg.get("type") == "Pretrained":
+        initializers = [init_cfg] if isinstance(init_cfg, dict) else init_cfg or []
+        if any(own.get("type") in ("Pretrained", PretrainedInit) for own in initializers):
             why = "loads what fits and passes over the rest"
             raise UserError(f"FairDARTSBackbone: init_cfg: Pretrained: {why}; should be pretrained=FILE")
         super().__init__(init_cfg)

@@ -99,7 +99,9 @@ def test_a_signal_stops_it_and_the_command_that_it_says_continues_it(
     assert results[0] == results[1]
 
 
-def test_a_trained_network_is_judged_class_by_class(user: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_trained_network_is_judged_class_by_class(
+    user: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     assert main(["segment", "--judge", "run", "--json", "--out", str(tmp_path)]) == 0
     found = json.loads(capsys.readouterr().out)
     last = json.loads((user / "run" / "results.json").read_text())["last"]
@@ -108,6 +110,8 @@ def test_a_trained_network_is_judged_class_by_class(user: Path, tmp_path: Path, 
     best = str(user / "run" / "checkpoints" / "best.pt")
     assert main(["segment", "--judge", best, "--data.val", "train", "--out", str(tmp_path)]) == 0
     assert (tmp_path / "overlay-train.png").is_file()
+    monkeypatch.chdir(user / "run" / "checkpoints")
+    assert main(["segment", "--judge", "last.pt", "--out", str(tmp_path)]) == 0
     out, err = capsys.readouterr()
     assert "6 train images of 3 classes" in err
     assert all(name in out for name in CLASSES)
@@ -140,6 +144,14 @@ def test_nothing_is_written_over(user: Path, tmp_path: Path, capsys: pytest.Capt
     assert not (tmp_path / "masks").exists()
 
 
+def test_nothing_is_written_where_an_image_is_missing(user: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    Image.fromarray(picture(0)[0]).save(tmp_path / "a.png")
+    words = [str(tmp_path / "a.png"), str(tmp_path / "b.png"), "--out", str(tmp_path / "masks")]
+    assert "b.png: No such file" in fails(capsys, "--predict", "run", *words)
+    assert not (tmp_path / "masks").exists()
+    assert "--threads: 0: should be 1 or more" in fails(capsys, "--predict", "run", words[0], "--threads", "0")
+
+
 def test_a_photograph_is_seen_as_it_is_shown(user: Path, tmp_path: Path):
     turned = Image.Exif()
     turned[0x0112] = 6  # the camera was held upright
@@ -162,6 +174,7 @@ def test_mistakes_are_told_in_one_line(user: Path, tmp_path: Path, capsys: pytes
     assert "fairnas-z: neither a model" in fails(capsys, "fairnas-z")
     assert "is a recipe of `fairdarts train`" in fails(capsys, "fairnas-a", "--config", "train-mnasnet-imagenet")
     assert "data.root: nowhere: no such folder" in fails(capsys, *tiny, "--data.root", "nowhere")
+    assert "init_from" in fails(capsys, *tiny, "--init-from", "")
     assert "data.corp: unknown key (did you mean" in fails(capsys, *tiny, "--data.corp", "5")
     assert "output_stride: 16" in fails(capsys, "darts-v2", "--network.size", "cifar", "--count")
     assert "run: already exists" in fails(capsys, *tiny, "--out", "run")

@@ -170,6 +170,13 @@ class TestConvert:
             with Image.open(tmp_path / "voc/SegmentationClass/001.png") as mask:
                 assert np.asarray(mask)[0, 0] == CLASSES.index(name)
 
+    @pytest.mark.parametrize("split", ["", "a/b", ".."])
+    def test_a_split_is_a_name(self, tmp_path: Path, split: str):
+        annotations, pictures = annotated(tmp_path, {1: [(PERSON, box(0, 0, 40, 30))]})
+        with pytest.raises(UserError, match=f"^split: '{split}': should be a name such as train"):
+            convert(annotations, pictures, tmp_path / "voc", split)
+        assert not (tmp_path / "voc").exists()
+
     def test_no_image_at_all_is_a_mistake(self, tmp_path: Path):
         annotations, pictures = annotated(tmp_path, {1: [(SIGN, box(0, 0, 40, 30))]})
         with pytest.raises(UserError, match="no image has more than 1,000 pixels of VOC's classes"):
@@ -208,6 +215,11 @@ class TestConvert:
         ({"images": [{"id": 4, "file_name": "x", "width": 3}]}, "image 4: height: is missing"),
         ({"images": [{"id": 4, "file_name": "x", "width": "3"}]}, "image 4: width: 3: should be of kind int"),
         ({"images": [{"id": 4, "file_name": 5}]}, "image 4: file_name: 5: should be of kind str"),
+        ({"images": [{"id": 4, "file_name": "x", "width": True}]}, "image 4: width: True: should be of kind int"),
+        (
+            {"images": [{"id": 4, "file_name": f"{n}.jpg", "width": 3, "height": 3} for n in (1, 2)]},
+            "image 4: id: another image has this number",
+        ),
         ({"images": 5}, "images: 5: should be of kind list"),
         ({"categories": [{"id": 1, "name": ["person"]}]}, "categories: name: ['person']: should be of kind str"),
         (

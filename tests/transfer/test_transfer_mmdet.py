@@ -9,6 +9,7 @@ import torch
 from detection import coco, config
 from mmdet.registry import MODELS
 from mmengine.hooks import Hook
+from mmengine.model import PretrainedInit
 from mmengine.runner import Runner
 from torch import nn
 
@@ -81,6 +82,11 @@ def test_a_genotype_may_be_given_whole():
         ({"name": 3}, "FairDARTSBackbone: name: 3: should be"),
         ({"genotype": "fairnas-a"}, "FairDARTSBackbone: genotype: 'fairnas-a': should hold"),
         ({"name": "fairnas-a", "init_cfg": {"type": "Pretrained"}}, "FairDARTSBackbone: init_cfg: Pretrained: loads"),
+        (
+            {"name": "fairnas-a", "init_cfg": [{"type": "Kaiming"}, {"type": PretrainedInit}]},
+            "FairDARTSBackbone: init_c",
+        ),
+        ({"name": "fairnas-a", "pretrained": ""}, "FairDARTSBackbone: pretrained"),
         ({"genotype": FOREIGN}, "genotype: normal"),
         ({"name": "fairnas-a", "frozen_stages": 5}, "frozen_stages: 5: should be a level from 0 to 4, or -1 for none"),
     ],
@@ -90,6 +96,12 @@ def test_what_cannot_be_a_backbone(words: dict, message: str):
         FairDARTSBackbone(**words)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+def test_mmengine_s_own_initializers_are_used():
+    backbone = FairDARTSBackbone("fairnas-a", init_cfg=[{"type": "Constant", "val": 0.25, "layer": "Conv2d"}])
+    backbone.init_weights()
+    assert (backbone.features.model.stem[0][0].weight == 0.25).all()
 
 
 def test_the_last_levels_may_be_counted():
