@@ -10,7 +10,15 @@ from fairdarts.cli.begin import Kind
 from fairdarts.cli.progress import segment_progress
 from fairdarts.cli.recipe import help_text, open_settings
 from fairdarts.cli.segment_use import judge, overlay, predict, show_classes
-from fairdarts.cli.training import Initialize, carry_out_training, parse, read_words
+from fairdarts.cli.training import (
+    Initialize,
+    carry_out_training,
+    parse,
+    read_words,
+    tell_places,
+    tell_results,
+    words_of,
+)
 from fairdarts.cli.words import Parser, command, cost_text, say
 from fairdarts.cost.count import count
 from fairdarts.genotype import Genotype
@@ -67,12 +75,7 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
 
     def initializer() -> Initialize:
         name = genotype.name if genotype.name in models() else None
-        own = (settings, genotype, name)
-        notes = initialize(assemble_segmenter(blueprint), *own)  # what does not fit shows before a run begins
-        say(f"weights    from {settings.init_from}")
-        for note in notes:
-            say(f"           {note}")
-        return lambda network: initialize(network, *own)
+        return lambda network: initialize(network, settings, genotype, name)
 
     progress = segment_progress(settings)
     ended = carry_out_training(SEGMENT, args, settings, genotype, space, task, initializer, progress)
@@ -86,9 +89,7 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
 def begun(args: Namespace, rest: Sequence[str]) -> tuple[SegmentSettings, Genotype, Space]:
     """Settings, genotype and space of a new training."""
     model = find(args.genotype)
-    own = model.network.model_dump(exclude_defaults=True)
-    words = [*(f"--network.{key}={value}" for key, value in own.items()), *rest]
-    words += [f"--init_from={args.init_from}"] if args.init_from is not None else []
+    words = words_of(model, args, rest)
     settings, _ = open_settings("segment", SegmentSettings, args.config or DEFAULT, words)
     return settings, model.genotype, model.space
 
@@ -102,19 +103,12 @@ def told_cost(blueprint: Segmenter, crop: int) -> str:
 
 def summarize(settings: SegmentSettings, judging: Pairs | None, results: dict[str, Any], run: Run) -> None:
     """Says what the training has come to, shows some predictions, and says how to go on."""
-    for which in ("last", "best"):
-        if which in results:
-            own = results[which]
-            numbers = f"mean IoU {own['miou']:.2%}, pixels right {own['accuracy']:.2%}"
-            say(f"{which} epoch {own['epoch']:>3}  {numbers} of {results['images']:,} {results['on']} images")
+    tell_results(results, "mean IoU {miou:.2%}, pixels right {accuracy:.2%}")
     if results:
-        say(f"           the best epoch was chosen by these very {results['on']} images, so its IoU is too good")
         ious = results["last"]["iou"]
         show_classes(ious)
         overlay(open_segmenter(run.path), judging, list(ious.values()), pick(settings.device), run.figures)
     else:
         say("           there are no images to judge it by: data.val names some")
-    say(f"run        {run.path}")
-    say(f"figures    {run.figures}")
-    say(f"curves     tensorboard --logdir {run.path}")
+    tell_places(run)
     say(f"continue   {command('segment', '--predict', run.path, 'IMAGE')}")

@@ -11,7 +11,15 @@ from torch import nn
 from fairdarts.cli.begin import Kind
 from fairdarts.cli.progress import network_progress
 from fairdarts.cli.recipe import help_text, open_images, open_settings, verb_of
-from fairdarts.cli.training import Initialize, carry_out_training, parse, read_words
+from fairdarts.cli.training import (
+    Initialize,
+    carry_out_training,
+    parse,
+    read_words,
+    tell_places,
+    tell_results,
+    words_of,
+)
 from fairdarts.cli.words import Parser, command, cost_text, say
 from fairdarts.config import UserError, read_yaml
 from fairdarts.cost.count import count
@@ -23,7 +31,7 @@ from fairdarts.plot.training import draw_network_training
 from fairdarts.runtime import distributed
 from fairdarts.runtime.run import Run
 from fairdarts.spaces.space import Space
-from fairdarts.train.classify import blueprint_of, check_fit, classification, judging_images
+from fairdarts.train.classify import classification, judging_images
 from fairdarts.train.finetune import finetune
 from fairdarts.train.inherit import inherit, weights_of
 from fairdarts.train.settings import MAY_CHANGE, TrainSettings
@@ -54,7 +62,6 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
     settings, genotype, space = read_words(TRAIN, args, rest, lambda: begun(args, rest))
     source = open_images(settings.data)
     with distributed.together():
-        check_fit(settings, blueprint_of(settings, genotype, space, source), source)
         judges = judging_images(settings, source)
     task = classification(settings, genotype, space, source, judges)
     ended = carry_out_training(
@@ -79,10 +86,7 @@ def begun(args: Namespace, rest: Sequence[str]) -> tuple[TrainSettings, Genotype
     genotype, space = model.genotype, model.space
     excited = "train-mnasnet-se-imagenet" if model.network.se_ratio else None
     recipe = args.config or excited or DEFAULTS.get((space.kind, model.size))
-    own = model.network.model_dump(exclude_defaults=True)
-    words = [*(f"--network.{key}={value}" for key, value in own.items()), *rest]
-    words += [f"--init_from={args.init_from}"] if args.init_from is not None else []
-    settings, _ = open_settings("train", TrainSettings, recipe, words)
+    settings, _ = open_settings("train", TrainSettings, recipe, words_of(model, args, rest))
     return settings, genotype, space
 
 
@@ -103,10 +107,6 @@ def initializer(init_from: str, blueprint: Blueprint) -> Initialize:
         def initialize(network: nn.Module) -> list[str]:
             return finetune(network, trained, str(path))
 
-    notes = initialize(assemble(blueprint))  # what does not fit shows before a run begins
-    say(f"weights    from {path}")
-    for note in notes:
-        say(f"           {note}")
     return initialize
 
 
@@ -115,18 +115,10 @@ def summarize(blueprint: Blueprint, results: dict[str, Any], run: Run) -> None:
     with torch.device("meta"):
         cost = count(assemble(blueprint), len(blueprint.mean), blueprint.image)
     say(f"network    {cost_text(cost)} ({blueprint.image}×{blueprint.image} images, {len(blueprint.classes)} classes)")
-    for which in ("last", "best"):
-        if which in results:
-            own = results[which]
-            judged = f"top-1 {own['top1']:.2%}, top-5 {own['top5']:.2%}"
-            say(f"{which} epoch {own['epoch']:>3}  {judged} of {results['images']:,} {results['on']} images")
-    if results and results["best_by"] == results["on"]:
-        say(f"           the best epoch was chosen by these very {results['on']} images, so its accuracy is too good")
+    tell_results(results, "top-1 {top1:.2%}, top-5 {top5:.2%}")
     if not results:
         say("           there are no images to judge it by: data.train_portion below 1 holds some out")
-    say(f"run        {run.path}")
-    say(f"figures    {run.figures}")
-    say(f"curves     tensorboard --logdir {run.path}")
+    tell_places(run)
     verbs = ("evaluate", "export") if results else ("export",)
     for number, verb in enumerate(verbs):
         say(f"{'' if number else 'continue':<10} {command(verb, run.path)}")

@@ -13,7 +13,7 @@ from fairdarts.cli.progress import RunProgress, Silence, Watcher
 from fairdarts.cli.words import Parser, command, say
 from fairdarts.config import UserError, check
 from fairdarts.genotype import Genotype
-from fairdarts.networks.models import models
+from fairdarts.networks.models import Model, models
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.tensorboard import log_network
 from fairdarts.runtime import checkpoint, distributed
@@ -88,11 +88,15 @@ def carry_out_training(
     progress: RunProgress,
 ) -> Ended:
     """The training that the words ask for, in all processes that share it. `initializer` reads the weights that the
-    settings begin with."""
+    settings begin with; that they do not fit shows before a run begins."""
     first, resume = distributed.rank() == 0, bool(args.resume)
     with distributed.together():
         begun = resume and Run(args.resume).last.is_file()
-        initialize = initializer() if first and settings.init_from and not begun else None
+        initialize = None
+        if first and settings.init_from and not begun:
+            initialize = initializer()
+            notes = initialize(task.build())
+            say("\n           ".join([f"weights    from {settings.init_from}", *notes]))
         path = (args.resume or begin(args, settings, genotype, space).path) if first else ""
     run = Run(Path(distributed.shared(str(path))))
     several = f", {distributed.ranks()} processes" if distributed.ranks() > 1 else ""
@@ -118,6 +122,30 @@ def begin(args: Namespace, settings: NetworkTraining, genotype: Genotype, space:
     run = create(args.out or free_path(named), settings, space)
     run.write_genotype(genotype, "final")
     return run
+
+
+def words_of(model: Model, args: Namespace, rest: Sequence[str]) -> list[str]:
+    """The settings that a model's name, and after it the command line, lay over a recipe."""
+    own = model.network.model_dump(exclude_defaults=True)
+    words = [*(f"--network.{key}={value}" for key, value in own.items()), *rest]
+    return words + ([f"--init_from={args.init_from}"] if args.init_from is not None else [])
+
+
+def tell_results(results: dict[str, Any], numbers: str) -> None:
+    """Says what the last and the best epoch are worth; `numbers` is how a result tells it."""
+    for which in ("last", "best"):
+        if which in results:
+            told = numbers.format(**results[which])
+            say(f"{which} epoch {results[which]['epoch']:>3}  {told} of {results['images']:,} {results['on']} images")
+    if results and results["best_by"] == results["on"]:
+        say(f"           the best epoch was chosen by these very {results['on']} images, so its numbers are too good")
+
+
+def tell_places(run: Run) -> None:
+    """Says where what a training leaves is to be found."""
+    say(f"run        {run.path}")
+    say(f"figures    {run.figures}")
+    say(f"curves     tensorboard --logdir {run.path}")
 
 
 def watched(progress: RunProgress, run: Run, resume: bool, go: Callable[[Observer], dict[str, Any]]) -> dict[str, Any]:

@@ -134,9 +134,9 @@ def read(path: Path) -> list[Scene]:
 def draw(scene: Scene) -> np.ndarray:
     """Classes of the pixels [H, W], uint8.
 
-    Where objects of different classes overlap, pixels are ignored: COCO does not say which of them is in front. (In its
-    first 128 training images that is 0.7 % of what they cover.) So is what COCO calls a crowd, a region roughly
-    outlined, but for the objects in it. Raises UserError where an outline is none.
+    Where objects of different classes overlap, pixels are ignored: COCO does not say which of them is in front. So is
+    what COCO calls a crowd, a region roughly outlined, but for the objects in it. Raises UserError where an outline is
+    none.
     """
     width, height = scene.size
     classes, crowded = np.zeros((height, width), np.uint8), np.zeros((height, width), bool)

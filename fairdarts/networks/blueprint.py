@@ -7,6 +7,7 @@ from torch import nn
 
 from fairdarts.config import Settings, UserError
 from fairdarts.genotype import Genotype
+from fairdarts.networks.backbone import Backbone
 from fairdarts.networks.cell import NETWORKS
 from fairdarts.networks.chain import ChainNetwork
 from fairdarts.networks.nasbench201 import Bench201Network
@@ -94,6 +95,20 @@ def build(
     return Bench201Network(genotype, space, classes, in_channels)
 
 
+def build_backbone(
+    genotype: Genotype,
+    space: Space,
+    network: NetworkSettings = NetworkSettings(),  # noqa: B008 (it is frozen)
+    classes: int | None = None,
+    in_channels: int = 3,
+) -> Backbone:
+    """As `build`, of networks that give features. Raises UserError for those of other spaces, too."""
+    built = build(genotype, space, network, classes, in_channels)
+    if not isinstance(built, Backbone):
+        raise UserError(f"{genotype.name}: networks of space {space.name} give no features; should be cells or a chain")
+    return built
+
+
 def assemble(blueprint: Blueprint, auxiliary: bool = False) -> nn.Module:
     """The network of a blueprint, with fresh weights."""
     own = (len(blueprint.classes), len(blueprint.mean), auxiliary)
@@ -102,7 +117,7 @@ def assemble(blueprint: Blueprint, auxiliary: bool = False) -> nn.Module:
 
 def for_large_images(network: NetworkSettings, space: Space) -> NetworkSettings:
     """The settings, of the size that a space has for large images where they do not say whose."""
-    if network.size is None and "imagenet" in sizes(space)[1:]:
+    if network.size is None and "imagenet" in sizes(space)[1:]:  # the first is taken where nothing is said
         return network.model_copy(update={"size": "imagenet"})
     return network
 

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from fairdarts.config import Settings, UserError
 from fairdarts.genotype import Genotype
 from fairdarts.networks.atrous import set_output_stride
-from fairdarts.networks.backbone import Backbone
-from fairdarts.networks.blueprint import NetworkSettings, build, for_large_images
+from fairdarts.networks.blueprint import NetworkSettings, build_backbone, for_large_images
 from fairdarts.networks.chain import conv_bn
 from fairdarts.networks.features import Features
 from fairdarts.ops.depthwise import DepthwiseConv2d
@@ -101,9 +100,7 @@ def build_deeplab(
 
     Raises UserError where the network gives no features, or has no such output stride.
     """
-    backbone = build(genotype, space, for_large_images(network, space), in_channels=in_channels)
-    if not isinstance(backbone, Backbone):
-        raise UserError(f"{genotype.name}: networks of space {space.name} give no features: should be cells or a chain")
+    backbone = build_backbone(genotype, space, for_large_images(network, space), in_channels=in_channels)
     strides = [level["reduction"] for level in backbone.feature_info]
     if settings.output_stride not in strides:
         wrong, have = settings.output_stride, ", ".join(map(str, strides))

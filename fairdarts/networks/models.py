@@ -14,7 +14,7 @@ from fairdarts.config import UserError, nearest
 from fairdarts.genotype import CellGenotype, Genotype
 from fairdarts.networks.atrous import set_output_stride
 from fairdarts.networks.backbone import Backbone
-from fairdarts.networks.blueprint import NetworkSettings, build, sizes
+from fairdarts.networks.blueprint import NetworkSettings, build_backbone, sizes
 from fairdarts.networks.features import Features
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.spaces.chain import ChainSpace
@@ -145,9 +145,7 @@ def create_model(
     if drop_rate is not None:
         settings = settings.model_copy(update={"dropout": drop_rate})
     with torch.device(device) if device is not None else nullcontext():
-        built = build(model.genotype, model.space, settings, num_classes or None, in_chans)
-        if not isinstance(built, Backbone):
-            raise UserError(f"{name}: networks of space {model.space.name} are no models of this kind")
+        built = build_backbone(model.genotype, model.space, settings, num_classes or None, in_chans)
         if num_classes is not None or global_pool != "avg":
             _set_head(built, num_classes, global_pool)
     if drop_path_rate and not isinstance(model.genotype, CellGenotype):

@@ -135,7 +135,7 @@ class NetworkTraining(RecipeSettings):
     network: NetworkSettings = NetworkSettings()
     """how the genotype's network is built"""
     init_from: str | None = Field(default=None, min_length=1)
-    """weights to begin with: of a supernet's run, of a trained run, a checkpoint or a file; null for fresh ones"""
+    """weights to begin with: a run, a checkpoint or a file; null for fresh ones"""
     batch_norm_momentum: float = Field(default=0.1, gt=0, le=1)
     """weight of a batch in BatchNorm's running statistics"""
     optimizer: OptimizerSettings

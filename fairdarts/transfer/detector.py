@@ -13,7 +13,7 @@ from fairdarts.config import Settings, UserError
 from fairdarts.cost.count import count
 from fairdarts.genotype import Genotype
 from fairdarts.networks.backbone import Backbone
-from fairdarts.networks.blueprint import Blueprint, NetworkSettings, build
+from fairdarts.networks.blueprint import Blueprint, NetworkSettings, build_backbone
 from fairdarts.networks.features import Features
 from fairdarts.networks.models import models
 from fairdarts.networks.pretrained import load_backbone
@@ -82,14 +82,6 @@ class Choices(NamedTuple):
     """whether it shall run on the CPU without mmcv's compiled operations"""
 
 
-def backbone_of(genotype: Genotype, space: Space, network: NetworkSettings) -> Backbone:
-    """The network of a genotype, with fresh weights. Raises UserError where it has no feature maps to give."""
-    built = build(genotype, space, network)
-    if not isinstance(built, Backbone):
-        raise UserError(f"{genotype.name}: networks of space {space.name} give no feature maps, so are no backbones")
-    return built
-
-
 def levels_of(network: Backbone, strides: Sequence[int], name: str) -> list[int]:
     """The levels of these strides. Raises UserError where the network has none; `name` is what it calls the network."""
     found = [level["reduction"] for level in network.feature_info]
@@ -109,7 +101,7 @@ def config_text(blueprint: Blueprint, detector: DetectorSettings, choices: Choic
     if len(blueprint.mean) != 3:
         raise UserError(f"{name}: is for images of {len(blueprint.mean)} channels, but detectors see images of 3")
     with torch.device("meta"):
-        built = backbone_of(blueprint.genotype, blueprint.space, network)
+        built = build_backbone(blueprint.genotype, blueprint.space, network)
         levels = levels_of(built, detector.strides, name)
         features = Features(built, levels)
     told = _described(blueprint.genotype, blueprint.space, network)
@@ -192,7 +184,7 @@ def _described(genotype: Genotype, space: Space, network: NetworkSettings) -> di
 def _check_weights(
     pretrained: str, blueprint: Blueprint, network: NetworkSettings, levels: list[int], name: str | None
 ) -> None:
-    built = backbone_of(blueprint.genotype, blueprint.space, network)
+    built = build_backbone(blueprint.genotype, blueprint.space, network)
     built.prune_intermediate_layers(levels, prune_norm=True)
     load_backbone(built, pretrained, blueprint.genotype, name, network)
 

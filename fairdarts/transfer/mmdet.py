@@ -13,12 +13,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from fairdarts.config import Settings, UserError, check
 from fairdarts.genotype import from_content
-from fairdarts.networks.blueprint import NetworkSettings, for_large_images
+from fairdarts.networks.blueprint import NetworkSettings, build_backbone, for_large_images
 from fairdarts.networks.features import Features
 from fairdarts.networks.models import Model, find
 from fairdarts.networks.pretrained import load_backbone
 from fairdarts.spaces.space import check_genotype, load_space, space_from
-from fairdarts.transfer.detector import backbone_of, levels_of
+from fairdarts.transfer.detector import levels_of
 
 for _name in ("mmcv", "mmdet"):
     if find_spec(_name) is None:
@@ -84,7 +84,7 @@ class FairDARTSBackbone(BaseModule):
             raise UserError(f"FairDARTSBackbone: init_cfg: Pretrained: {why}; should be pretrained=FILE")
         super().__init__(init_cfg)
         model = described(name, genotype, space, network)
-        built = backbone_of(*model)
+        built = build_backbone(*model)
         levels = levels_of(built, STRIDES, model.genotype.name) if out_indices is None else out_indices
         self.name, self.genotype, self.network = name, model.genotype, model.network
         self.pretrained, self.norm_eval = pretrained, norm_eval

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import Tensor, nn
+from torchvision.models import mobilenet_v2
 
 from fairdarts.config import UserError, check
 from fairdarts.cost.count import count
@@ -10,7 +11,7 @@ from fairdarts.genotype import ChainGenotype, EdgeGenotype
 from fairdarts.networks.atrous import set_output_stride
 from fairdarts.networks.blueprint import NetworkSettings
 from fairdarts.networks.deeplab import DeepLab, DeepLabSettings, build_deeplab
-from fairdarts.networks.features import Features
+from fairdarts.networks.features import FeatureInfo, Features
 from fairdarts.networks.models import create_model, find, models
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.spaces.space import load_space
@@ -101,6 +102,26 @@ def test_rates_double_at_output_stride_8():
     assert rates(small(PLAIN).branches) == []
     assert [name for name, _ in fine.named_parameters()] == [name for name, _ in coarse.named_parameters()]
     assert max(rates(fine.encoder)) > max(rates(coarse.encoder))
+
+
+class MobileNet(nn.Module):
+    """MobileNetV2 as an encoder of output stride 16, without its last convolution, as TensorFlow's DeepLab has it."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = mobilenet_v2(weights=None).features[:-1]
+        self.features[14].conv[1][0].stride = (1, 1)  # that from 16 to 32; dilation counts the same
+        self.feature_info = FeatureInfo([{"num_chs": 320, "reduction": 16, "module": "features"}], [0])
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return [self.features(x)]
+
+
+def test_the_head_counts_as_others_count_it():
+    with torch.device("meta"):
+        cost = count(DeepLab(MobileNet(), PLAIN, 21), image=513)
+    assert cost.params == 2_113_557  # 2.11 M, and not the 4.52 M of FairNAS' Table 5
+    assert cost.madds == pytest.approx(2.75e9, rel=0.004)  # TensorFlow's model zoo, and the same table
 
 
 def test_the_head_is_what_the_paper_says():
@@ -202,7 +223,7 @@ def test_a_network_without_the_stride_is_refused():
 
 def test_a_network_that_gives_no_features_is_refused():
     edges = EdgeGenotype(schema=1, name="e", space="nasbench201", source="", edges=("skip_connect",) * 6)
-    message = "^e: networks of space nasbench201 give no features: should be cells or a chain$"
+    message = "^e: networks of space nasbench201 give no features; should be cells or a chain$"
     with torch.device("meta"), pytest.raises(UserError, match=message):
         build_deeplab(edges, load_space("nasbench201"), NetworkSettings(), PLAIN, 21)
 

@@ -128,7 +128,7 @@ def test_a_file_and_a_run_make_models_too(tmp_path: Path):
 def test_a_network_that_is_no_backbone_is_refused(tmp_path: Path):
     edges = EdgeGenotype(schema=1, name="e", space="nasbench201", source="", edges=("skip_connect",) * 6)
     (tmp_path / "e.yaml").write_text(to_yaml(edges))
-    with pytest.raises(UserError, match="networks of space nasbench201 are no models of this kind"):
+    with pytest.raises(UserError, match="networks of space nasbench201 give no features"):
         create_model(str(tmp_path / "e.yaml"))
 
 

@@ -1,9 +1,11 @@
 """The stand-in for mmcv's compiled operations: it does what the one does, refuses the others, and stands aside."""
 
+import importlib
 import runpy
 import sys
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from types import ModuleType
 
@@ -113,3 +115,19 @@ def test_a_script_runs_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(sys, "argv", ["mmcv_ops.py"])
     with pytest.raises(SystemExit, match=r"^usage: python -m fairdarts\.transfer\.mmcv_ops SCRIPT"):
         runpy.run_module("fairdarts.transfer.mmcv_ops", run_name="__main__")
+
+
+def test_nms_is_that_of_the_compiled_operation():
+    spec = find_spec(NAME)
+    if spec is None or not spec.origin.endswith((".so", ".pyd")):
+        pytest.skip("mmcv's operations are not compiled")
+    compiled = importlib.import_module(NAME)
+    torch.manual_seed(0)
+    for threshold, offset, whole, _ in product((0.1, 0.3, 0.5, 0.6, 0.7), (0, 1), (False, True), range(20)):
+        corners, sizes = torch.rand(200, 2) * 50, 1 + torch.rand(200, 2) * 30
+        if whole:  # so that overlaps are as large as thresholds
+            corners, sizes = corners.round(), sizes.round()
+        boxes, scores = torch.cat([corners, corners + sizes], 1), torch.rand(200)
+        assert torch.equal(
+            nms(boxes, scores, threshold, offset), compiled.nms(boxes, scores, iou_threshold=threshold, offset=offset)
+        )

@@ -120,7 +120,7 @@ def test_weights_are_asked_for_by_all_that_is_known_of_the_network(monkeypatch: 
 def test_networks_of_nasbench201_give_no_maps(tmp_path: Path):
     genotype = EdgeGenotype(name="edges", space="nasbench201", source="a test", edges=("nor_conv_3x3",) * 6)
     (tmp_path / "edges.yaml").write_text(to_yaml(genotype))
-    with pytest.raises(UserError, match="edges: networks of space nasbench201 give no feature maps"):
+    with pytest.raises(UserError, match="edges: networks of space nasbench201 give no features"):
         FairDARTSBackbone(str(tmp_path / "edges.yaml"))
 
 
