@@ -31,13 +31,17 @@ def same(one: Any, other: Any) -> bool:
 
 
 class Watch:
-    """Asks for a stop after a step (counted from 1 over the whole training), or after an epoch; else only looks on."""
+    """Asks for a stop after a step (counted from 1 over the whole run), or after an epoch; else only looks on."""
 
     def __init__(self, step: int | None = None, epoch: int | None = None):
         self.stop, self.at_step, self.at_epoch = Stop(), step, epoch
+        self.steps: list[tuple[int, int, int]] = []
+        self.sums: list[list[float]] = []
         self.records: list[dict] = []
 
-    def step(self, epoch: int, step: int, steps: int, sums: torch.Tensor) -> None:
+    def step(self, epoch: int, step: int, steps: int, sums: torch.Tensor, *_: Any) -> None:
+        self.steps.append((epoch, step, steps))
+        self.sums.append(sums.tolist())
         if (epoch - 1) * steps + step == self.at_step:
             self.stop.signal = 15
 

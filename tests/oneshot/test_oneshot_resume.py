@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from one_shot import CHAIN, CLASSES, IRREGULAR, settings_of
-from runs import Broken, metrics
-from trainings import EPOCHS, LAST, SAMPLERS, STEPS_AN_EPOCH, TINY, Go, Watch, Whole, assert_same_training
+from runs import Broken, Watch, metrics
+from trainings import EPOCHS, LAST, SAMPLERS, STEPS_AN_EPOCH, TINY, Go, Whole, assert_same_training
 
 from fairdarts.config import UserError
 from fairdarts.oneshot.state import load_weights

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from one_shot import CHAIN, CLASSES, settings_of
-from runs import metrics, same
+from runs import Watch, metrics, same
 
 from fairdarts.data.sources import open_source
 from fairdarts.oneshot.samplers import make_sampler, tally
@@ -15,7 +15,6 @@ from fairdarts.oneshot.train import train
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import Run, create, open_run
 from fairdarts.runtime.seed import PATHS, fold
-from fairdarts.runtime.stop import Stop
 from fairdarts.spaces.paths import PathSpace
 
 STEPS_AN_EPOCH, EPOCHS = 4, 3
@@ -36,27 +35,6 @@ SAMPLERS: dict[str, dict[str, Any]] = {
     "one_shot": {"kind": "one_shot", "rate": 0.5},
     "architecture": {"kind": "architecture"},
 }
-
-
-class Watch:
-    """Asks for a stop after a step (counted from 1 over the whole training), or after an epoch; else only looks on."""
-
-    def __init__(self, step: int | None = None, epoch: int | None = None):
-        self.stop, self.at_step, self.at_epoch = Stop(), step, epoch
-        self.steps: list[tuple[int, int, int]] = []
-        self.sums: list[list[float]] = []
-        self.records: list[dict] = []
-
-    def step(self, epoch: int, step: int, steps: int, sums: torch.Tensor) -> None:
-        self.steps.append((epoch, step, steps))
-        self.sums.append(sums.tolist())
-        if (epoch - 1) * steps + step == self.at_step:
-            self.stop.signal = 15
-
-    def epoch(self, record: dict) -> None:
-        self.records.append(record)
-        if record["epoch"] == self.at_epoch:
-            self.stop.signal = 15
 
 
 Go = Callable[..., TrainingSettings]

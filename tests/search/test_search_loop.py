@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from runs import Broken, metrics, same
+from runs import Broken, Watch, metrics, same
 
 from fairdarts.config import UserError, check, read_yaml
 from fairdarts.data.sources import open_source
@@ -16,7 +16,7 @@ from fairdarts.genotype import CellGenotype, read
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.position import TIMES
 from fairdarts.runtime.run import Run, create, open_run
-from fairdarts.runtime.stop import Interrupted, Stop
+from fairdarts.runtime.stop import Interrupted
 from fairdarts.search.loop import learning_rate, search
 from fairdarts.search.settings import SearchSettings
 from fairdarts.search.setup import make_learner
@@ -25,25 +25,6 @@ from fairdarts.supernet.cell import SuperCell
 
 STEPS_AN_EPOCH, EPOCHS = 4, 3
 LAST = STEPS_AN_EPOCH * EPOCHS
-
-
-class Watch:
-    """Asks for a stop after a step (counted from 1 over the whole search), or after an epoch; else only looks on."""
-
-    def __init__(self, step: int | None = None, epoch: int | None = None):
-        self.stop, self.at_step, self.at_epoch = Stop(), step, epoch
-        self.steps: list[tuple[int, int, int]] = []
-        self.records: list[dict] = []
-
-    def step(self, epoch: int, step: int, steps: int, sums: torch.Tensor, alphas: dict) -> None:
-        self.steps.append((epoch, step, steps))
-        if (epoch - 1) * steps + step == self.at_step:
-            self.stop.signal = 15
-
-    def epoch(self, record: dict) -> None:
-        self.records.append(record)
-        if record["epoch"] == self.at_epoch:
-            self.stop.signal = 15
 
 
 Go = Callable[..., CellGenotype]
