@@ -45,18 +45,18 @@ def segmentation(
     stream = (dataset, list(range(len(trained))), data.batch_size, fold(settings.seed, TRAIN))
     facts = {"images": f"{Path(data.root).name}: {len(trained):,} of '{data.train}' for training"}
     return Task(
-        device,
-        blueprint,
-        SEGMENTER,
-        training_identity(settings, genotype, space, trained.fingerprint()),
-        facts | ({"judged_on": judge.name} if judge else {}),
-        lambda: assemble_segmenter(blueprint),
-        measured,
-        lambda start: batches(*stream, start, data.workers, device, shard),
-        len(trained) // data.batch_size,
-        ("miou", "accuracy", "iou"),
-        judge,
-        judge,
+        device=device,
+        blueprint=blueprint,
+        form=SEGMENTER,
+        identity=training_identity(settings, genotype, space, trained.fingerprint()),
+        facts=facts | ({"judged_on": judge.name} if judge else {}),
+        build=lambda: assemble_segmenter(blueprint),
+        measure=measured,
+        batches=lambda start: batches(*stream, start, data.workers, device, shard),
+        steps=len(trained) // data.batch_size,
+        numbers=("miou", "accuracy", "iou"),
+        chooses=judge,
+        tells=judge,
     )
 
 

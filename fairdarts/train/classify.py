@@ -39,7 +39,6 @@ def classification(settings: TrainSettings, genotype: Genotype, space: Space, so
     with distributed.together():
         trained = check_fit(settings, blueprint, source)
         check_alike(settings.data, fingerprint(source))
-    steps, shard = len(trained) // settings.data.batch_size, (distributed.rank(), distributed.ranks())
     chooses, tells = (judge_of(settings, images, device) for images in judges)
 
     def set_drop_path(network: nn.Module, epoch: int) -> None:
@@ -47,23 +46,23 @@ def classification(settings: TrainSettings, genotype: Genotype, space: Space, so
         if settings.drop_path:
             network.drop_probability.fill_(settings.drop_path * epoch / settings.epochs)
 
-    serve = server(source, settings.data, device, shard)
+    serve = server(source, settings.data, device, (distributed.rank(), distributed.ranks()))
     facts = {"images": f"{settings.data.kind}: {len(trained):,} for training"}
     return Task(
-        device,
-        blueprint,
-        "blueprint",
-        training_identity(settings, genotype, space, fingerprint(source)),
-        facts | ({"judged_on": chooses.name} if chooses else {}),
-        lambda: build_classifier(settings, blueprint, device),
-        partial(measured, settings=settings.loss),
-        lambda start: serve(indices=trained, seed=fold(settings.seed, TRAIN), start=start),
-        steps,
-        ("top1", "top5"),
-        chooses,
-        tells,
-        lambda run: keep_held_out(run, settings.data, source, halves(settings.data, source, settings.seed)[1]),
-        set_drop_path,
+        device=device,
+        blueprint=blueprint,
+        form="blueprint",
+        identity=training_identity(settings, genotype, space, fingerprint(source)),
+        facts=facts | ({"judged_on": chooses.name} if chooses else {}),
+        build=lambda: build_classifier(settings, blueprint, device),
+        measure=partial(measured, settings=settings.loss),
+        batches=lambda start: serve(indices=trained, seed=fold(settings.seed, TRAIN), start=start),
+        steps=len(trained) // settings.data.batch_size,
+        numbers=("top1", "top5"),
+        chooses=chooses,
+        tells=tells,
+        begin=lambda run: keep_held_out(run, settings.data, source, halves(settings.data, source, settings.seed)[1]),
+        begin_epoch=set_drop_path,
     )
 
 

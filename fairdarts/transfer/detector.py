@@ -127,10 +127,7 @@ def config_text(blueprint: Blueprint, detector: DetectorSettings, choices: Choic
     stand_in = ["fairdarts.transfer.mmcv_ops"] if choices.cpu else []
     imports = {"imports": [*stand_in, "fairdarts.transfer.mmdet"], "allow_failed_imports": False}
     keys = {"_base_": detector.base, "custom_imports": imports} | config
-    shown = told.get("name", name)
-    about = [*_head(shown, blueprint, detector, choices, features)]
-    if "network" in told:
-        about.insert(2, f"It is built with {', '.join(f'{key} {value}' for key, value in told['network'].items())}.")
+    about = _head({"name": name} | told, blueprint, detector, choices, features)
     head = [line for text in about for line in _comment(text)]
     return "\n".join([*head, *(f"{key} = {python_text(value, len(key) + 3)}" for key, value in keys.items()), ""])
 
@@ -196,12 +193,14 @@ def _data(root: str) -> dict[str, Any]:
 
 
 def _head(
-    name: str, blueprint: Blueprint, detector: DetectorSettings, choices: Choices, features: Features
+    told: dict[str, Any], blueprint: Blueprint, detector: DetectorSettings, choices: Choices, features: Features
 ) -> Iterator[str]:
     """What the config is, for people: a paragraph a text."""
     info, cost, size = features.feature_info, count(features, image=blueprint.image), blueprint.image
-    yield f"{detector.name.removeprefix(PREFIX)} with the backbone {name}: a config of MMDetection."
+    yield f"{detector.name.removeprefix(PREFIX)} with the backbone {told['name']}: a config of MMDetection."
     yield f"The backbone's source: {blueprint.genotype.source}."
+    if "network" in told:
+        yield f"It is built with {', '.join(f'{key} {value}' for key, value in told['network'].items())}."
     params, madds = f"{cost.params / 1e6:.2f} M parameters", f"{cost.madds / 1e6:.1f} M multiply-adds"
     yield f"It has {params}; {size}×{size} pixels take {madds}."
     maps = ", ".join(f"{c} channels at stride {s}" for c, s in zip(info.channels(), info.reduction(), strict=True))
