@@ -2,6 +2,7 @@
 
 import ast
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,7 +52,16 @@ class EdgeGenotype(_Architecture):
     """the operation of every edge, in the space's order"""
 
 
-Genotype = CellGenotype | ChainGenotype | EdgeGenotype
+class GraphGenotype(_Architecture):
+    """An architecture of one cell, whose vertices have an operation each and choose what they read."""
+
+    operations: tuple[str, ...]
+    """of every vertex between the cell's input and output, in their order"""
+    matrix: tuple[tuple[int, ...], ...]
+    """of every vertex, input and output too, a row with a 1 where an edge leads to another; upper triangular"""
+
+
+Genotype = CellGenotype | ChainGenotype | EdgeGenotype | GraphGenotype
 
 
 def live(edges: tuple[Edge, ...], inputs: int = 2) -> tuple[tuple[Edge, ...], tuple[int, ...]]:
@@ -75,12 +85,22 @@ def _quoted(text: str) -> str:
     return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in quoted)
 
 
+def _listed(key: str, items: Iterable[str]) -> list[str]:
+    """The lines of a list in YAML, an item each."""
+    lines = [f"  - {item}" for item in items]
+    return [f"{key}:", *lines] if lines else [f"{key}: []"]
+
+
 def to_yaml(genotype: Genotype) -> str:
-    """The genotype as a YAML document, one operation or one layer a line."""
+    """The genotype as a YAML document, one operation, one layer or one row a line."""
     lines = ["schema: 1"]
     lines += [f"{key}: {_quoted(getattr(genotype, key))}" for key in ("name", "space", "source")]
     if isinstance(genotype, EdgeGenotype):
-        lines += ["edges:" if genotype.edges else "edges: []", *(f"  - {_quoted(name)}" for name in genotype.edges)]
+        lines += _listed("edges", map(_quoted, genotype.edges))
+        return "\n".join(lines) + "\n"
+    if isinstance(genotype, GraphGenotype):
+        lines += _listed("operations", map(_quoted, genotype.operations))
+        lines += _listed("matrix", (str([*row]) for row in genotype.matrix))
         return "\n".join(lines) + "\n"
     if isinstance(genotype, ChainGenotype):
         if genotype.notes:
@@ -140,7 +160,7 @@ def read(path: Path) -> Genotype:
 
 def from_content(content: dict[str, Any], place: str | Path) -> Genotype:
     """A genotype from keys and values. Raises UserError naming the place, which is what they were read from."""
-    kinds = {"layers": ChainGenotype, "edges": EdgeGenotype}
+    kinds = {"layers": ChainGenotype, "edges": EdgeGenotype, "matrix": GraphGenotype, "operations": GraphGenotype}
     return check(next((kinds[key] for key in kinds if key in content), CellGenotype), content, place)
 
 

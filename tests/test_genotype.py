@@ -12,6 +12,7 @@ from fairdarts.genotype import (
     CellGenotype,
     ChainGenotype,
     EdgeGenotype,
+    GraphGenotype,
     from_darts_text,
     live,
     read,
@@ -86,6 +87,25 @@ def test_edges_are_read_as_words(tmp_path):
     path.write_text("name: n\nspace: nasbench201\nsource: me\nedges: [none, [skip_connect]]\n")
     with pytest.raises(UserError, match=r"edges.yaml: edges.1: \['skip_connect'\]: should be a valid string"):
         read(path)
+
+
+@PROPERTY
+@given(operations=st.lists(st.text(), max_size=4), matrix=st.lists(st.lists(st.integers(), max_size=4), max_size=4))
+def test_graphs_survive_yaml(tmp_path_factory, operations, matrix):
+    path = tmp_path_factory.getbasetemp() / "graph.yaml"
+    written = GraphGenotype(
+        schema=1, name="n", space="nasbench101", source="a test", operations=operations, matrix=matrix
+    )
+    path.write_text(to_yaml(written), encoding="utf-8")
+    assert read(path) == written
+
+
+def test_half_a_graph_is_none(tmp_path):
+    path = tmp_path / "graph.yaml"
+    for key, value, other in (("matrix", "[[0, 1], [0, 0]]", "operations"), ("operations", "[]", "matrix")):
+        path.write_text(f"name: n\nspace: nasbench101\nsource: me\n{key}: {value}\n")
+        with pytest.raises(UserError, match=f"graph.yaml: {other}: is missing"):
+            read(path)
 
 
 @PROPERTY

@@ -10,9 +10,11 @@ from fairdarts.genotype import Genotype
 from fairdarts.networks.backbone import Backbone
 from fairdarts.networks.cell import NETWORKS
 from fairdarts.networks.chain import ChainNetwork
+from fairdarts.networks.nasbench101 import Bench101Network
 from fairdarts.networks.nasbench201 import Bench201Network
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace
+from fairdarts.spaces.nasbench101 import Bench101Space
 from fairdarts.spaces.space import Space
 
 
@@ -92,7 +94,8 @@ def build(
     if isinstance(space, CellSpace):
         cells, channels = network.cells or size.cells, network.channels or size.channels
         return NETWORKS[name](genotype, space, cells, channels, classes, in_channels, auxiliary, network.dropout or 0.0)
-    return Bench201Network(genotype, space, classes, in_channels)
+    kind = Bench101Network if isinstance(space, Bench101Space) else Bench201Network
+    return kind(genotype, space, classes, in_channels)
 
 
 def build_backbone(

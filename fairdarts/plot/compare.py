@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fairdarts.genotype import CELLS, ChainGenotype, EdgeGenotype, Genotype
+from fairdarts.genotype import CELLS, ChainGenotype, EdgeGenotype, Genotype, GraphGenotype
 from fairdarts.ops.cell import SKIP
 from fairdarts.plot import style
 
@@ -23,7 +23,13 @@ def gap(record: dict[str, Any]) -> float:
 
 
 def operations(genotype: Genotype) -> set[tuple]:
-    """What a genotype consists of: (cell, operation, node, input), (layer, choice), or (edge, operation)."""
+    """What a genotype consists of: (cell, operation, node, input), (layer, choice), or (edge, operation).
+
+    A graph consists of (vertex, operation) and of its edges as (from, to).
+    """
+    if isinstance(genotype, GraphGenotype):
+        edges = {(row, to) for row, marks in enumerate(genotype.matrix) for to, mark in enumerate(marks) if mark}
+        return edges | set(enumerate(genotype.operations, start=1))
     if isinstance(genotype, EdgeGenotype):
         return set(enumerate(genotype.edges))
     if isinstance(genotype, ChainGenotype):

@@ -9,9 +9,11 @@ import graphviz
 from fairdarts.genotype import Genotype
 from fairdarts.plot.cell import cell_graph
 from fairdarts.plot.chain import chain_graph
+from fairdarts.plot.nasbench101 import vertex_graph
 from fairdarts.plot.nasbench201 import bench_graph
 from fairdarts.plot.points import part_title
 from fairdarts.spaces.chain import ChainSpace
+from fairdarts.spaces.nasbench101 import Bench101Space
 from fairdarts.spaces.nasbench201 import Bench201Space
 from fairdarts.spaces.space import Space
 
@@ -19,7 +21,7 @@ NO_DOT = "dot not found: only .gv sources were written; install it with: apt-get
 
 
 def draw_genotype(genotype: Genotype, space: Space, folder: Path) -> tuple[list[Path], str | None]:
-    """Draws every part of a genotype as `<name>-<part>.gv`, .svg and .png: both cells, all layers, or all edges.
+    """Draws every part of a genotype as `<name>-<part>.gv`, .svg and .png: cells, all layers, all edges, or the graph.
 
     Gives the paths written, and where `dot` is missing and so only .gv was written, a line that says so.
     """
@@ -41,6 +43,8 @@ def graphs_of(genotype: Genotype, space: Space, start: str = "") -> dict[str, gr
     """The drawing of every part of a genotype, its title beginning so."""
     if isinstance(space, ChainSpace):
         return {part: chain_graph(genotype, space, f"{start}{part_title(part)}") for part in space.parts}
+    if isinstance(space, Bench101Space):
+        return {part: vertex_graph(genotype, f"{start}{part_title(part)}") for part in space.parts}
     if isinstance(space, Bench201Space):
         return {part: bench_graph(genotype, space, f"{start}{part_title(part)}") for part in space.parts}
     return {

@@ -12,6 +12,7 @@ from fairdarts.search.derive_cell import derive_cell, dominant_in_cell, limited_
 from fairdarts.search.derive_chain import derive_layers, dominant_in_chain
 from fairdarts.search.settings import DeriveSettings
 from fairdarts.spaces.chain import ChainSpace
+from fairdarts.spaces.nasbench101 import Bench101Space
 from fairdarts.spaces.nasbench201 import Bench201Space
 from fairdarts.spaces.space import Space
 
@@ -89,7 +90,7 @@ def dominant(gates: np.ndarray, space: Space, method: str, threshold: float | No
 
 def check_kind(space: Space, place: str) -> None:
     """Raises UserError, naming the place, where gates make no architecture of this kind of space."""
-    if isinstance(space, Bench201Space):
+    if isinstance(space, Bench101Space | Bench201Space):
         raise UserError(f"{place}: is searched by paths; a gradient search needs a cell or a chain space")
 
 

@@ -1,6 +1,7 @@
 """What may be chosen in a cell: the facts of S1 and its kin, and which genotypes they allow."""
 
 from fractions import Fraction
+from itertools import combinations
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -105,6 +106,23 @@ class CellSpace(Settings):
     def shape(self) -> tuple[int, int]:
         """Shape of one cell's α: [edges, candidates]."""
         return len(self.edges), len(self.candidates)
+
+    @property
+    def choices(self) -> tuple[tuple[str, ...], ...]:
+        """What a path chooses (see cell_paths), the normal cell first: of every node its inputs and two operations.
+
+        A pair of inputs is named `0+1`, the smaller one first; the operations are those of its edges, in this order.
+        """
+        cell: list[tuple[str, ...]] = []
+        for node in range(self.inputs, self.inputs + self.nodes):
+            pairs = tuple(f"{first}+{second}" for first, second in combinations(range(node), 2))
+            cell += [pairs, self.candidates, self.candidates]
+        return tuple(cell) * len(CELLS)
+
+    @property
+    def topology(self) -> tuple[int, ...]:
+        """Which of `choices` are inputs, not operations."""
+        return tuple(range(0, 3 * self.nodes * len(CELLS), 3))
 
     def reduction_cells(self, cells: int) -> set[int]:
         """Which of `cells` cells are reduction cells."""

@@ -116,6 +116,11 @@ class ChainSpace(Settings):
         return tuple(stage.candidates or self.candidates for stage in self.stages for _ in range(stage.layers))
 
     @property
+    def topology(self) -> tuple[int, ...]:
+        """The points that choose inputs: none."""
+        return ()
+
+    @property
     def network(self) -> ChainSize:
         """The stand-alone network of the images that the space was made for."""
         return self.networks.cifar or self.networks.imagenet

@@ -86,6 +86,11 @@ class Bench201Space(Settings):
         return (self.candidates,) * len(EDGES)
 
     @property
+    def topology(self) -> tuple[int, ...]:
+        """The points that choose inputs: none."""
+        return ()
+
+    @property
     def shape(self) -> tuple[int, int]:
         """[edges, candidates]."""
         return len(EDGES), len(self.candidates)

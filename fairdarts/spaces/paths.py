@@ -1,63 +1,100 @@
 """What a path is: one architecture of a space, as the index of one choice per choice point.
 
-A space has paths where its `choices` are all there is to choose: chains and NAS-Bench-201, not DARTS' cells, where a
-node chooses its inputs, too.
+Most points choose an operation. In some spaces paths choose inputs, too: `space.topology` are the numbers of the points
+that do, none in chains and NAS-Bench-201.
 """
 
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import lru_cache
 from itertools import groupby, product
 from math import prod
-from random import Random
 
 from fairdarts.config import UserError
-from fairdarts.genotype import ChainGenotype, EdgeGenotype, Genotype
+from fairdarts.genotype import CELLS, CellGenotype, ChainGenotype, EdgeGenotype, Genotype, GraphGenotype, live
 from fairdarts.ops.cell import SKIP
-from fairdarts.spaces import nasbench201
+from fairdarts.spaces import nasbench101, nasbench201
 from fairdarts.spaces.cell import CellSpace
+from fairdarts.spaces.cell_paths import cells_of_path, path_of_cells
 from fairdarts.spaces.chain import ChainSpace
+from fairdarts.spaces.nasbench101 import Bench101Space, Graph
 from fairdarts.spaces.nasbench201 import Bench201Space
 from fairdarts.spaces.space import Space
 
 Path = tuple[int, ...]
 """Of every choice point, the index of its choice."""
 
-PathSpace = ChainSpace | Bench201Space
+Below = Callable[[int], int]
+"""Draws a number from 0 to below the given one, each as likely as any other."""
 
 
-def path_space(space: Space, place: str) -> PathSpace:
-    """The space itself, if it has paths. Raises UserError naming the place where it is named."""
-    if isinstance(space, CellSpace):
-        raise UserError(f"{place}: {space.name}: its nodes choose inputs, too; should be a chain, or nasbench201")
+FixedSpace = ChainSpace | Bench201Space
+"""A space whose paths choose operations alone."""
+
+
+def fixed_topology(space: Space, place: str) -> FixedSpace:
+    """The space itself, if its paths choose operations alone. Raises UserError naming the place where it is named."""
+    if space.topology:
+        raise UserError(f"{place}: {space.name}: its paths choose inputs, too; should be a chain, or nasbench201")
     return space
 
 
-def size(space: PathSpace) -> int:
+def operation_points(space: Space) -> list[int]:
+    """The numbers of the points that choose an operation."""
+    return [point for point in range(len(space.choices)) if point not in space.topology]
+
+
+def size(space: Space) -> int:
     """The number of paths."""
+    if isinstance(space, Bench101Space):
+        return nasbench101.size(space)
     return prod(map(len, space.choices))
 
 
-def random_path(space: PathSpace, random: Random) -> Path:
+def random_path(space: Space, below: Below) -> Path:
     """A path, each as likely as any other."""
-    return tuple(random.randrange(len(names)) for names in space.choices)
+    if isinstance(space, Bench101Space):
+        return nasbench101.random_path(space, below)
+    return tuple(below(len(names)) for names in space.choices)
 
 
-def canonical(path: Path, space: PathSpace) -> Hashable:
+def random_distinct(space: Space, below: Below) -> Path:
+    """A path, each stand-alone network as likely as any other; not for spaces of cells, where this is not known."""
+    if isinstance(space, Bench101Space):
+        return nasbench101.random_distinct(space, below)
+    while True:
+        path = random_path(space, below)
+        if below(twins(path, space)) == 0:
+            return path
+
+
+def canonical(path: Path, space: Space) -> Hashable:
     """The same for two paths if they are the same stand-alone network.
 
     In a chain, a skip that keeps the shape is no layer at all, so it does not matter where it stands among others of
-    its kind: NAS-Bench-Macro trains one network for all such paths.
+    its kind: NAS-Bench-Macro trains one network for all such paths. Of cells, edges of `none` and nodes without an
+    input are left out; cells whose nodes only stand in another order are not recognized.
     """
-    if isinstance(space, Bench201Space):
-        return nasbench201.canonical(path, space)
+    match space:
+        case Bench101Space():
+            return nasbench101.canonical(path, space)
+        case Bench201Space():
+            return nasbench201.canonical(path, space)
+        case CellSpace():
+            return tuple(live(edges, space.inputs) for edges in map(_of_operations, cells_of_path(path, space)))
     names = [names[index] for names, index in zip(space.choices, path, strict=True)]
     layers = zip(names, space.layers, strict=True)
     return tuple((name, layer) for name, layer in layers if name != SKIP or not layer.keeps_shape)
 
 
-def twins(path: Path, space: PathSpace) -> int:
+def _of_operations(edges: tuple) -> tuple:
+    return tuple(edge for edge in edges if edge[0] != "none")
+
+
+def twins(path: Path, space: ChainSpace | Bench101Space | Bench201Space) -> int:
     """How many paths are the same stand-alone network as this one, itself included."""
+    if isinstance(space, Bench101Space):
+        return nasbench101.twins(path, space)
     if isinstance(space, Bench201Space):
         return _bench_twins(space)[nasbench201.canonical(path, space)]
     number = 1
@@ -83,10 +120,18 @@ def _bench_twins(space: Bench201Space) -> Counter[Hashable]:
     return Counter(nasbench201.canonical(path, space) for path in every)
 
 
-def path_of(genotype: Genotype, space: PathSpace) -> Path:
-    """The path of a genotype that the space allows. Raises UserError where a layer has not exactly one choice."""
-    if isinstance(genotype, EdgeGenotype):
-        return tuple(names.index(name) for names, name in zip(space.choices, genotype.edges, strict=True))
+def path_of(genotype: Genotype, space: Space) -> Path:
+    """The path of a genotype that the space allows.
+
+    Raises UserError where a layer has not exactly one choice, or a node of a cell not exactly two inputs.
+    """
+    match genotype:
+        case GraphGenotype():
+            return nasbench101.path_of_graph(Graph(genotype.matrix, genotype.operations), space)
+        case CellGenotype():
+            return path_of_cells(genotype, space)
+        case EdgeGenotype():
+            return tuple(names.index(name) for names, name in zip(space.choices, genotype.edges, strict=True))
     path = []
     for number, (names, chosen) in enumerate(zip(space.choices, genotype.layers, strict=True)):
         if len(chosen) != 1:
@@ -95,10 +140,16 @@ def path_of(genotype: Genotype, space: PathSpace) -> Path:
     return tuple(path)
 
 
-def genotype_of(path: Path, space: PathSpace, name: str, source: str) -> Genotype:
+def genotype_of(path: Path, space: Space, name: str, source: str) -> Genotype:
     """The genotype of a path."""
-    names = [names[index] for names, index in zip(space.choices, path, strict=True)]
     about = {"schema": 1, "name": name, "space": space.name, "source": source}
+    match space:
+        case Bench101Space():
+            return GraphGenotype(**about, **nasbench101.pruned(path, space)._asdict())
+        case CellSpace():
+            cells = map(_of_operations, cells_of_path(path, space))
+            return CellGenotype(**about, **dict(zip(CELLS, cells, strict=True)))
+    names = [names[index] for names, index in zip(space.choices, path, strict=True)]
     if isinstance(space, Bench201Space):
         return EdgeGenotype(**about, edges=tuple(names))
     return ChainGenotype(**about, layers=tuple((name,) for name in names))

@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from fairdarts.config import UserError, check, nearest, read_yaml
-from fairdarts.genotype import CellGenotype, ChainGenotype, EdgeGenotype, Genotype
+from fairdarts.genotype import CellGenotype, ChainGenotype, EdgeGenotype, Genotype, GraphGenotype
 from fairdarts.resources import find
 from fairdarts.spaces.cell import CellSpace, check_cells
 from fairdarts.spaces.chain import ChainSpace, check_layers
+from fairdarts.spaces.nasbench101 import Bench101Space, check_graph
 from fairdarts.spaces.nasbench201 import Bench201Space, check_edges
 
-Space = CellSpace | ChainSpace | Bench201Space
+Space = CellSpace | ChainSpace | Bench101Space | Bench201Space
 
-KINDS: dict[str, type[CellSpace] | type[ChainSpace] | type[Bench201Space]] = {
+KINDS: dict[str, type[CellSpace] | type[ChainSpace] | type[Bench101Space] | type[Bench201Space]] = {
     "cell": CellSpace,
     "chain": ChainSpace,
+    "nasbench101": Bench101Space,
     "nasbench201": Bench201Space,
 }
 """`kind` of a file → what it holds"""
@@ -26,6 +28,7 @@ KINDS: dict[str, type[CellSpace] | type[ChainSpace] | type[Bench201Space]] = {
 FORMS = {
     CellGenotype: ("cell", "cells (normal, reduce)", check_cells),
     ChainGenotype: ("chain", "layers", check_layers),
+    GraphGenotype: ("nasbench101", "a graph (operations, matrix)", check_graph),
     EdgeGenotype: ("nasbench201", "edges", check_edges),
 }
 """genotype → the kind of its space, what it holds, and what checks it"""

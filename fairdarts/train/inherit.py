@@ -21,6 +21,7 @@ from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import open_run
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace
+from fairdarts.spaces.nasbench101 import Bench101Space
 from fairdarts.spaces.paths import path_of
 from fairdarts.spaces.space import Space, check_genotype, load_space
 
@@ -53,6 +54,9 @@ def inherit(network: nn.Module, genotype: Genotype, space: Space, weights: Weigh
     network as it was, where the genotype is of another space, or network and supernet differ in size or kind.
     """
     check_genotype(genotype, space, f"{place}: {genotype.name}")
+    if isinstance(space, Bench101Space):
+        own = "its supernets have no weights that are one network's, as every path cuts their channels anew"
+        raise UserError(f"{place}: space {space.name}: {own}; train it from scratch")
     names = _names(network, genotype, space, weights, place)
     ours, found = network.state_dict(), {}
     for key, there in names.items():

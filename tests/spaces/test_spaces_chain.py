@@ -105,5 +105,5 @@ def test_an_unknown_kind_of_space_is_named(tmp_path):
     with pytest.raises(UserError, match=r"kind: 'chian' is not a kind of space \(did you mean 'chain'\?\)"):
         load_space(str(tmp_path / "my.yaml"))
     (tmp_path / "my.yaml").write_text("stages: []\n")
-    with pytest.raises(UserError, match=r"kind: is missing \(known: cell, chain, nasbench201\)"):
+    with pytest.raises(UserError, match=r"kind: is missing \(known: cell, chain, nasbench101, nasbench201\)"):
         load_space(str(tmp_path / "my.yaml"))

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from one_shot import BENCH, CHAIN, IRREGULAR, SPACES, chain, every_path
+from one_shot import BENCH, CELLS, CHAIN, GRAPH, IRREGULAR, SPACES, TOPOLOGIES, chain, every_path
 from torch import nn
 
 from fairdarts.config import UserError
@@ -16,7 +16,17 @@ from fairdarts.genotype import ChainGenotype, EdgeGenotype
 from fairdarts.ops.mbconv import choice
 from fairdarts.spaces import nasbench201
 from fairdarts.spaces.chain import ChainSpace, Layer
-from fairdarts.spaces.paths import Path, canonical, genotype_of, path_of, path_space, random_path, size, twins
+from fairdarts.spaces.paths import (
+    Path,
+    canonical,
+    fixed_topology,
+    genotype_of,
+    operation_points,
+    path_of,
+    random_path,
+    size,
+    twins,
+)
 from fairdarts.spaces.space import check_genotype, load_space
 
 MACRO = load_space("nas-bench-macro")
@@ -103,8 +113,8 @@ def test_the_number_of_paths():
 def test_random_paths_are_of_the_space_and_decided_by_the_seed(name: str):
     space = SPACES[name]
     random, again = Random(3), Random(3)
-    paths = [random_path(space, random) for _ in range(300)]
-    assert paths == [random_path(space, again) for _ in range(300)]
+    paths = [random_path(space, random.randrange) for _ in range(300)]
+    assert paths == [random_path(space, again.randrange) for _ in range(300)]
     for names, own in zip(space.choices, zip(*paths, strict=True), strict=True):
         assert set(own) == set(range(len(names)))
 
@@ -119,6 +129,35 @@ def test_a_path_and_its_genotype_say_the_same(name: str, data: st.DataObject):
     assert (genotype.name, genotype.space, genotype.source) == ("n", space.name, "where it is from")
     assert check_genotype(genotype, space, "my.yaml") is genotype
     assert path_of(genotype, space) == path
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(st.integers(0, 2**32))
+@pytest.mark.parametrize("name", TOPOLOGIES)
+def test_a_path_with_a_topology_and_its_genotype_are_one_network(name: str, seed: int):
+    space = TOPOLOGIES[name]
+    path = random_path(space, Random(seed).randrange)
+    genotype = genotype_of(path, space, "n", "where it is from")
+    again = path_of(check_genotype(genotype, space, "my.yaml"), space)
+    assert canonical(again, space) == canonical(path, space)
+    assert genotype_of(again, space, "n", "where it is from") == genotype
+
+
+def test_cells_that_differ_in_what_does_not_run_are_one_network():
+    """Of a node of CELLS: inputs "0+1", then an operation for each; none is the first."""
+    reduce = (0, 1, 1, 0, 1, 1)
+    without_a_node = {canonical((0, 1, 2, pair, 0, 0, *reduce), CELLS) for pair in range(3)}
+    assert len(without_a_node) == 1
+    reading_it = {canonical((0, 0, 0, pair, 1, 2, *reduce), CELLS) for pair in range(3)}
+    assert len(reading_it) == 3
+    assert canonical((0, 0, 0, 1, 1, 2, *reduce), CELLS) == canonical((0, 0, 0, 0, 1, 0, *reduce), CELLS)
+
+
+def test_paths_choose_operations_but_where_the_topology_is():
+    assert operation_points(CHAIN) == [0, 1, 2, 3]
+    assert operation_points(GRAPH) == [0, 1, 2]
+    assert operation_points(CELLS) == [1, 2, 4, 5, 7, 8, 10, 11]
+    assert [len(CELLS.choices[point]) for point in CELLS.topology] == [1, 3, 1, 3]
 
 
 def test_the_genotype_of_a_path_names_its_choices():
@@ -139,8 +178,10 @@ def test_a_layer_without_or_with_several_choices_is_no_part_of_a_path(choices: t
     assert str(error.value) == f"mine: layers[1]: {len(choices)} choices, should be 1 to be a path"
 
 
-def test_cells_have_no_paths():
+@pytest.mark.parametrize("name", ["s1", "nasbench101"])
+def test_some_spaces_have_no_fixed_topology(name: str):
     with pytest.raises(UserError) as error:
-        path_space(load_space("s1"), "space")
-    assert str(error.value) == "space: s1: its nodes choose inputs, too; should be a chain, or nasbench201"
-    assert all(path_space(space, "space") is space for space in SPACES.values())
+        fixed_topology(load_space(name), "space")
+    expected = f"space: {name}: its paths choose inputs, too; should be a chain, or nasbench201"
+    assert str(error.value) == expected
+    assert all(fixed_topology(space, "space") is space for space in SPACES.values())
