@@ -44,8 +44,8 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
         labels = torch.randint(10, (args.batch,))
         supernet.train()
         for _ in range(3):  # so that BatchNorms know the images, and accuracies differ
-            supernet(images, subnet(random_path(space, random)))
-        paths = sorted({random_path(space, random) for _ in range(args.paths)})
+            supernet(images, subnet(random_path(space, random.randrange)))
+        paths = sorted({random_path(space, random.randrange) for _ in range(args.paths)})
         shared, plain = [], []
         for _ in range(args.pairs + 1):
             begun = time.perf_counter()

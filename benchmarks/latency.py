@@ -48,7 +48,7 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
     layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
     for name in args.spaces:
         space, random = load_space(name), Random(0)
-        paths = [random_path(space, random) for _ in range(args.networks)]
+        paths = [random_path(space, random.randrange) for _ in range(args.networks)]
         networks = [build(genotype_of(path, space, "x", "benchmark"), space).eval() for path in paths]
         networks = [network.to(device, memory_format=layout) for network in networks]
         size = getattr(space, "network", space.networks.cifar).image

@@ -11,9 +11,10 @@ from fairdarts.config import check
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.oneshot.step import Batch, Learner
 from fairdarts.runtime import distributed
+from fairdarts.spaces.cell import Size
 from fairdarts.spaces.chain import ChainSpace
-from fairdarts.spaces.paths import Path, PathSpace
-from fairdarts.spaces.space import load_space
+from fairdarts.spaces.paths import Path
+from fairdarts.spaces.space import Space, load_space
 from fairdarts.supernet.path import PathSupernet, path_supernet
 
 CLASSES, CHOICES = 3, ("skip_connect", "MBE2K3", "E1K5")
@@ -44,12 +45,21 @@ IRREGULAR = chain(
 )
 """layers of two, three and five choices; the first two stages have one width"""
 BENCH = load_space("nasbench201").model_copy(update={"channels": 2, "cells": 1})
-SPACES: dict[str, PathSpace] = {"chain": CHAIN, "irregular": IRREGULAR, "bench": BENCH}
+GRAPH = load_space("nasbench101").model_copy(update={"vertices": 5, "edges": 7, "channels": 4, "stacks": 2, "cells": 1})
+"""three intermediate vertices, and so few edges that some graphs have too many"""
+SIZE = {"cells": 3, "channels": 2}
+CELLS = load_space("darts").model_copy(
+    update={"nodes": 2, "candidates": ("none", "skip_connect", "dil_conv_3x3"), "supernet": Size(**SIZE)}
+)
+"""cells of two nodes, the second of which has three inputs to choose two from"""
+TOPOLOGIES: dict[str, Space] = {"graph": GRAPH, "cells": CELLS}
+"""spaces whose paths choose inputs, too"""
+SPACES: dict[str, Space] = {"chain": CHAIN, "irregular": IRREGULAR, "bench": BENCH}
 DEAD = (3, 0, 0, 3, 0, 0), (3, 3, 3, 0, 0, 0)
 """paths of BENCH, one with a convolution whose result nothing reads, one of which nothing reaches the output"""
 
 
-def every_path(space: PathSpace) -> list[Path]:
+def every_path(space: Space) -> list[Path]:
     return list(product(*(range(len(names)) for names in space.choices)))
 
 
@@ -68,13 +78,13 @@ def settings_of(sampler: str | dict[str, Any] = "strict_fair", **overrides: Any)
     return check(TrainingSettings, content, "tiny.yaml", {key: str(value) for key, value in overrides.items()})
 
 
-def supernet_of(space: PathSpace, seed: int = 0) -> PathSupernet:
+def supernet_of(space: Space, seed: int = 0) -> PathSupernet:
     """A supernet in float64 whose BatchNorms have weights and memories that matter."""
     torch.manual_seed(seed)
     return lived_in(path_supernet(space, CLASSES))
 
 
-def learner_of(space: PathSpace, settings: TrainingSettings) -> Learner:
+def learner_of(space: Space, settings: TrainingSettings) -> Learner:
     supernet, weights = supernet_of(space), settings.weights
     sgd = torch.optim.SGD(supernet.parameters(), weights.lr, weights.momentum, weight_decay=weights.weight_decay)
     return Learner(settings, supernet, sgd)

@@ -58,7 +58,7 @@ def compared(run: Run, layer: int, seed: int, root: str | None, folder: Path) ->
     load_weights(learner.supernet, run)
     held_out = held_out_images(settings, halves(data, source, settings.seed)[1], IMAGES)
     batches = [images for images, _ in still_batches(source, data, held_out, device)]
-    path, found = random_path(space, Random(seed)), []
+    path, found = random_path(space, Random(seed).randrange), []
     for number in range(len(space.choices)):
         maps = (feature_maps(learner.supernet, number, path, images) for images in batches)
         found.append(similarity(maps))

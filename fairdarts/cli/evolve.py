@@ -31,7 +31,7 @@ from fairdarts.runtime.device import pick
 from fairdarts.runtime.position import identity_of
 from fairdarts.runtime.run import Run, create, open_run
 from fairdarts.runtime.stop import Interrupted, Stop
-from fairdarts.spaces.paths import PathSpace, path_space
+from fairdarts.spaces.paths import FixedSpace, fixed_topology
 from fairdarts.spaces.space import load_space
 
 EVOLVE = Kind("evolve", "search", EvolveSettings, MAY_CHANGE)
@@ -78,7 +78,7 @@ def search(args: Namespace, rest: Sequence[str]) -> int:
     """The search that the words ask for, in all processes that share it; gives the exit status."""
     first, resume = distributed.rank() == 0, bool(args.resume)
     settings, space = in_all(EVOLVE, lambda: read(args, rest))
-    space = path_space(space, "space")
+    space = fixed_topology(space, "space")
     with distributed.together():
         truth = open_benchmark(args.benchmark, space, args.column) if args.benchmark and first else None
         latency = latency_of(settings, space, args.resume) if first else None
@@ -122,7 +122,7 @@ def read(args: Namespace, rest: Sequence[str]) -> tuple[EvolveSettings, Any]:
     return settings, load_space(settings.space, f"{path}: space") if settings.space else own
 
 
-def supernet_judge(settings: EvolveSettings, space: PathSpace) -> tuple[Any, str, Callable[[Stop], Judge]]:
+def supernet_judge(settings: EvolveSettings, space: FixedSpace) -> tuple[Any, str, Callable[[Stop], Judge]]:
     """The evaluator of the supernet's run, what its images are, and what makes a judge that a signal can stop."""
     with distributed.together():
         run = open_run(Path(settings.supernet))
@@ -164,7 +164,7 @@ def weights_of(supernet: torch.nn.Module) -> str:
     return total.hexdigest()
 
 
-def latency_of(settings: EvolveSettings, space: PathSpace, resumed: Path | None) -> Table | None:
+def latency_of(settings: EvolveSettings, space: FixedSpace, resumed: Path | None) -> Table | None:
     """The table of latencies, where one is needed: the user's, or measured here once; a run keeps the one it began
     with."""
     if "latency" not in settings.quantities:

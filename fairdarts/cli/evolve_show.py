@@ -27,7 +27,7 @@ from fairdarts.ranking.benchmarks import Benchmark
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState, write_atomically
 from fairdarts.runtime.run import Run
-from fairdarts.spaces.paths import genotype_of, path_space
+from fairdarts.spaces.paths import fixed_topology, genotype_of
 from fairdarts.spaces.space import load_space
 
 LATENCY = "latency.csv"
@@ -175,7 +175,7 @@ def reopened_search(run: Run) -> tuple[EvolveSettings, Archive]:
     """Settings of a run of this verb, and all that it has evaluated. Raises UserError where it is none, or damaged."""
     path = run.path / "settings.yaml"
     settings = check(EvolveSettings, read_yaml(path), path)
-    space = path_space(load_space(str(run.path / "space.yaml")), f"{run.path / 'space.yaml'}: name")
+    space = fixed_topology(load_space(str(run.path / "space.yaml")), f"{run.path / 'space.yaml'}: name")
     tables = dict(count_tables(space))
     if "latency" in settings.quantities:
         tables["latency"] = read_latency(run.path / LATENCY, space)

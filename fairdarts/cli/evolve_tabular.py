@@ -23,7 +23,7 @@ from fairdarts.ranking.report import open_benchmark
 from fairdarts.resources import names
 from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import write_atomically
-from fairdarts.spaces.paths import PathSpace, path_space
+from fairdarts.spaces.paths import FixedSpace, fixed_topology
 from fairdarts.spaces.space import load_space
 
 SEEDS = 50
@@ -90,17 +90,17 @@ def strategies(kind: Kind, config: str | None, rest: Sequence[str]) -> list[Evol
     return [own.model_copy(update={"generations": fewest}) for own in every]
 
 
-def space_of(file: Path, name: str | None) -> PathSpace:
+def space_of(file: Path, name: str | None) -> FixedSpace:
     """The space that is named, or the one that the file is named after. Raises UserError where there is none."""
     if name is None:
         fitting = [own for own in names("search_spaces") if file.name.startswith(own)]
         if not fitting:
             raise UserError(f"evolve: {file}: of which space are its architectures? Name it: --space nasbench201")
         name = max(fitting, key=len)
-    return path_space(load_space(name, "space"), "space")
+    return fixed_topology(load_space(name, "space"), "space")
 
 
-def tables_of(settings: EvolveSettings, space: PathSpace) -> dict[str, Table]:
+def tables_of(settings: EvolveSettings, space: FixedSpace) -> dict[str, Table]:
     """What is known of a path without training. A latency is to be given, so that all searches have the same."""
     tables: dict[str, Table] = dict(count_tables(space))
     if settings.latency:

@@ -22,6 +22,7 @@ from fairdarts.ranking.report import (
     judge,
     open_benchmark,
     open_training,
+    own_statistics,
     ranking_of,
     read_ranking,
     recipes_told_apart,
@@ -52,7 +53,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, help="which architectures (default 0)")
     parser.add_argument("--images", type=int, help="held-out images to judge by (default: all)")
     parser.add_argument(
-        "--statistics", default="tracked", help="BatchNorm's: tracked, batch, or a number of training batches a path"
+        "--statistics",
+        help="BatchNorm's: tracked, batch (the defaults), or a number of training batches a path",
     )
     parser.add_argument("--root", help="folder of the images, where it is no longer that of the runs")
     parser.add_argument("--out", type=Path, help="folder of figures (default: the run's own; figures for several runs)")
@@ -61,7 +63,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--analyse", action="store_true", help="curves, likeness of choices, and Lemma 2.1 instead")
     parser.add_argument("--layer", type=int, default=0, help="with --analyse: the layer whose choices are drawn")
     args = parser.parse_args(argv)
-    statistics = statistics_of(args.statistics)
+    statistics = statistics_of(args.statistics) if args.statistics is not None else None
     for name in ("paths", "images"):
         if (value := getattr(args, name)) is not None and value < 2:
             raise UserError(f"rank: --{name} {value}: should be at least 2")
@@ -85,7 +87,7 @@ def main(argv: Sequence[str]) -> int:
         if args.json:
             sys.stdout.write(json.dumps(list(map(brief, rankings)), indent=1) + "\n")
             return 0
-        print(about(rankings[0]))
+        print(about(rankings))
         show(rankings)
         for figure in figures:
             print(figure)
@@ -125,13 +127,14 @@ def statistics_of(word: str) -> Statistics:
         raise UserError(f"rank: --statistics {error}") from None
 
 
-def ranked(path: Path, args: Namespace, statistics: Statistics) -> dict[str, Any]:
+def ranked(path: Path, args: Namespace, statistics: Statistics | None) -> dict[str, Any]:
     """The ranking of a run: made, and written into it, or (again) read."""
     with distributed.together():
         run = open_run(path)
+        settings, space = open_training(run)
+        statistics = statistics or own_statistics(settings)
         if args.again:
             return read_ranking(run, statistics)
-        settings, space = open_training(run)
         benchmark = None
         if args.benchmark:
             benchmark = open_benchmark(args.benchmark, space, args.column)

@@ -25,13 +25,14 @@ def show(rankings: Sequence[dict[str, Any]]) -> None:
         print_table(_means(groups))
 
 
-def about(ranking: dict[str, Any]) -> str:
-    """What a ranking was measured by."""
+def about(rankings: Sequence[dict[str, Any]]) -> str:
+    """What rankings of the same architectures were measured by."""
+    ranking = rankings[0]
     truth = f"truth {ranking['benchmark']}, {ranking['column']}; " if ranking["benchmark"] else "no truth; "
     norms = {"tracked": "remembered statistics", "batch": "statistics of batches"}
-    batches = f"statistics of {ranking['statistics']} training batches"
-    by = f"BatchNorm with {norms.get(ranking['statistics'], batches)}"
-    return f"{truth}{len(ranking['score'])} architectures, {ranking['images']:,} held-out images, {by}"
+    kinds = dict.fromkeys(ranking["statistics"] for ranking in rankings)
+    by = " or ".join(norms.get(kind, f"statistics of {kind} training batches") for kind in kinds)
+    return f"{truth}{len(ranking['score'])} architectures, {ranking['images']:,} held-out images, BatchNorm with {by}"
 
 
 def brief(ranking: dict[str, Any]) -> dict[str, Any]:

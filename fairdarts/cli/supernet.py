@@ -20,7 +20,8 @@ from fairdarts.ranking.lemma import uniform_variance
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.run import Run, create
 from fairdarts.runtime.stop import Stop
-from fairdarts.spaces.paths import PathSpace, path_space, size
+from fairdarts.spaces.paths import size
+from fairdarts.spaces.space import Space
 
 SUPERNET = Kind("supernet", "training", TrainingSettings, MAY_CHANGE)
 
@@ -38,7 +39,6 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
     """The training that the words ask for, in all processes that share it; gives the exit status."""
     first, resume = distributed.rank() == 0, bool(args.resume)
     settings, space = read_words(SUPERNET, args, rest)
-    space = path_space(space, "space")
     source = open_images(settings.data)
     with distributed.together():
         check_fit(settings, space, source)
@@ -69,14 +69,15 @@ def finished(run: Run) -> bool:
     return logged and checkpoint.load(run.last).get("epoch") == epochs
 
 
-def summarize(settings: TrainingSettings, space: PathSpace, run: Run) -> None:
+def summarize(settings: TrainingSettings, space: Space, run: Run) -> None:
     """Says what the training has come to, and how to go on."""
     last = run.records()[-1]
     points = [(len(own), sum(own)) for own in last["updates"]]
     at_once = getattr(settings.sampler, "repeats", 1)  # updates that one draw makes, and so their scatter
     expected = at_once * fmean(uniform_variance(choices, updates) for choices, updates in points)
     means = last["updates_mean"]
-    say(f"space      {space.name}: {len(space.choices)} choice points, {size(space):,} paths")
+    topology = f", {len(space.topology)} of which choose inputs" if space.topology else ""
+    say(f"space      {space.name}: {len(space.choices)} choice points{topology}, {size(space):,} paths")
     say(f"passes     {last['passes']:,} of {settings.data.batch_size} images, each forward and backward")
     of_choice = f"{means[0]:,.0f}" if min(means) == max(means) else f"{min(means):,.0f} to {max(means):,.0f}"
     say(
@@ -91,7 +92,7 @@ def summarize(settings: TrainingSettings, space: PathSpace, run: Run) -> None:
     say(f"continue   {command('rank', run.path, '--benchmark', 'FILE')}")
 
 
-def watched(settings: TrainingSettings, space: PathSpace, source: Source, run: Run, stop: Stop, resume: bool) -> None:
+def watched(settings: TrainingSettings, space: Space, source: Source, run: Run, stop: Stop, resume: bool) -> None:
     """The training, with its progress shown by the first process."""
     if distributed.rank() > 0:
         return train(settings, space, source, run, Silence(), stop, resume)

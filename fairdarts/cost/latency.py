@@ -17,14 +17,14 @@ from torch import Tensor, nn
 from fairdarts.config import UserError, csv_records, nearest, read_text
 from fairdarts.cost.parts import parts_of
 from fairdarts.cost.table import Table, tabulate
-from fairdarts.spaces.paths import PathSpace
+from fairdarts.spaces.paths import FixedSpace
 
 WARM_UP, ROUNDS = 3, 30
 HEADER = ["point", "choice", "milliseconds"]
 REST = "rest"
 
 
-def measure_latency(space: PathSpace, device: torch.device, batch: int = 1) -> Table:
+def measure_latency(space: FixedSpace, device: torch.device, batch: int = 1) -> Table:
     """Milliseconds for a batch of images in float32: of every part the median of ROUNDS rounds.
 
     A round runs all distinct parts, one after another as a network runs its layers: a part that ran many times in a row
@@ -62,14 +62,14 @@ def _round(steps: list[tuple[nn.Module, Tensor]], device: torch.device) -> list[
     return [begin.elapsed_time(end) for begin, end in pairwise(marks)]
 
 
-def latency_csv(table: Table, space: PathSpace) -> str:
+def latency_csv(table: Table, space: FixedSpace) -> str:
     """The table as CSV, from which `read_latency` makes the same table."""
     values = (table.fixed, *chain.from_iterable(table.choices))
     rows = (f"{point},{choice},{value!r}" for (point, choice), value in zip(_keys(space), values, strict=True))
     return "\n".join((",".join(HEADER), *rows, ""))
 
 
-def read_latency(path: Path, space: PathSpace) -> Table:
+def read_latency(path: Path, space: FixedSpace) -> Table:
     """The table in a CSV file, its rows in any order. Raises UserError naming the line, the value and what is right."""
     records = csv_records(path, read_text(path))
     place, header = next(records, (path, []))
@@ -94,7 +94,7 @@ def read_latency(path: Path, space: PathSpace) -> Table:
     return Table(next(values), tuple(tuple(islice(values, len(names))) for names in space.choices))
 
 
-def _keys(space: PathSpace) -> list[tuple[str, str]]:
+def _keys(space: FixedSpace) -> list[tuple[str, str]]:
     """Point and choice of every row, in the order of a table's numbers."""
     return [(REST, ""), *((str(number), name) for number, names in enumerate(space.choices) for name in names)]
 
@@ -103,7 +103,7 @@ def _row(point: str, choice: str) -> str:
     return REST if point == REST else f"point {point}, {choice}"
 
 
-def _unknown(point: str, choice: str, space: PathSpace) -> str:
+def _unknown(point: str, choice: str, space: FixedSpace) -> str:
     """What is wrong with a row that the space does not have."""
     if point == REST:
         return f"choice: {choice!r}: should be empty for {REST}"

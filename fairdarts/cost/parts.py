@@ -11,7 +11,7 @@ from fairdarts.ops.mbconv import choice
 from fairdarts.ops.nasbench201 import OPS, Reduction
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.nasbench201 import Bench201Space
-from fairdarts.spaces.paths import PathSpace
+from fairdarts.spaces.paths import FixedSpace
 
 IN_CHANNELS = 3
 """of the images that a network is built for"""
@@ -41,7 +41,7 @@ class Parts(NamedTuple):
         return tuple(dict.fromkeys((*self.fixed, *added)))
 
 
-def parts_of(space: PathSpace) -> Parts:
+def parts_of(space: FixedSpace) -> Parts:
     """The parts of the networks that `networks.zoo.build` makes, for the images that the space was made for."""
     return _bench_parts(space) if isinstance(space, Bench201Space) else _chain_parts(space)
 

@@ -8,7 +8,7 @@ import torch
 
 from fairdarts.cost.count import count
 from fairdarts.cost.parts import Part, Parts, parts_of
-from fairdarts.spaces.paths import Path, PathSpace
+from fairdarts.spaces.paths import FixedSpace, Path
 
 
 class Table(NamedTuple):
@@ -51,7 +51,7 @@ def tabulate(parts: Parts, costs: Mapping[Part, int | float]) -> Table:
     return Table(total(parts.fixed), tuple(tuple(map(total, point)) for point in parts.choices))
 
 
-def count_tables(space: PathSpace) -> dict[str, Table]:
+def count_tables(space: FixedSpace) -> dict[str, Table]:
     """`madds` and `params` of paths, exactly those that `count` finds in their networks."""
     parts = parts_of(space)
     madds, params = {}, {}

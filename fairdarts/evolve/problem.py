@@ -9,7 +9,7 @@ import numpy as np
 from fairdarts.config import UserError
 from fairdarts.cost.table import Table
 from fairdarts.evolve.objectives import ACCURACY, Limit, Objective, excess, losses
-from fairdarts.spaces.paths import Path, PathSpace, size
+from fairdarts.spaces.paths import FixedSpace, Path, size
 
 LISTED = 2**17
 """spaces of no more paths than this are listed, so that every last path is found"""
@@ -21,7 +21,7 @@ DRAWS = 200
 class Problem:
     """A space and what is wanted of its paths."""
 
-    space: PathSpace
+    space: FixedSpace
     objectives: tuple[Objective, ...]
     limits: tuple[Limit, ...]
     tables: Mapping[str, Table]

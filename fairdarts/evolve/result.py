@@ -13,7 +13,7 @@ from fairdarts.evolve.objectives import ACCURACY, Limit
 from fairdarts.evolve.pareto import evenly_spaced
 from fairdarts.evolve.problem import Problem, as_array
 from fairdarts.spaces.nasbench201 import Bench201Space, arch_of_path
-from fairdarts.spaces.paths import Path, PathSpace
+from fairdarts.spaces.paths import FixedSpace, Path
 
 
 class Model(NamedTuple):
@@ -107,7 +107,7 @@ def models_csv(archive: Archive) -> str:
     return text.getvalue()
 
 
-def arch(path: Path, space: PathSpace) -> str:
+def arch(path: Path, space: FixedSpace) -> str:
     """A path in words: as NAS-Bench-201 writes it, or the names of its choices."""
     if isinstance(space, Bench201Space):
         return arch_of_path(path, space)

@@ -15,7 +15,7 @@ from fairdarts.evolve.objectives import ACCURACY, Limit
 from fairdarts.evolve.problem import Problem
 from fairdarts.evolve.result import table_of
 from fairdarts.evolve.settings import EvolveSettings
-from fairdarts.spaces.paths import Path, PathSpace, size
+from fairdarts.spaces.paths import FixedSpace, Path, size
 
 
 class Bench(NamedTuple):
@@ -31,7 +31,7 @@ class Bench(NamedTuple):
 
 def make_bench(
     truth: Mapping[Path, float],
-    space: PathSpace,
+    space: FixedSpace,
     tables: Mapping[str, Table],
     settings: Sequence[EvolveSettings],
     place: str,

@@ -16,7 +16,7 @@ from fairdarts.oneshot.memory import remembered
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import autocast
 from fairdarts.spaces.paths import Path
-from fairdarts.supernet.path import PathSupernet, at, norms, subnet
+from fairdarts.supernet.path import PathSupernet, at, norms, remembering, subnet
 
 Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 """Gives (images [B, C, H, W], labels [B]) on the device, the same ones every time."""
@@ -73,7 +73,7 @@ class Evaluator:
         begin = min(distributed.rank() * share, len(paths))
         own = paths[begin : begin + share]
         hits = torch.zeros(len(paths), dtype=torch.float64)
-        with distributed.together(), _untouched(self.supernet), torch.no_grad():
+        with distributed.together(), _untouched(self.supernet), torch.no_grad(), torch.random.fork_rng(devices=[]):
             hits[begin : begin + len(own)] = self._accuracies(own)
         distributed.sum_([hits])
         return hits.tolist()
@@ -93,8 +93,9 @@ class Evaluator:
     def _prepared(self, paths: Sequence[Path]) -> Run:
         """Makes the BatchNorms ready, and gives what computes a branch with them."""
         every = norms([self.supernet])
-        self.supernet.train(self.statistics != "tracked")
+        self.supernet.eval()  # nothing is dropped
         for norm in every:  # what it remembers of a pass: all, or nothing
+            norm.train(self.statistics != "tracked")
             norm.momentum = 0.0 if self.statistics == "batch" else 1.0
         if not isinstance(self.statistics, int):
             return _plain
@@ -113,7 +114,10 @@ class Evaluator:
 
 
 def leaves(supernet: PathSupernet, images: Tensor, paths: Sequence[Path], run: Run) -> Iterator[tuple[Path, Tensor]]:
-    """Every path with its logits [B, classes] for a batch, in the order of the tree."""
+    """Every path with its logits [B, classes] for a batch, in the order of the tree.
+
+    What is random in a stage, as channels that are shuffled, is the same for all paths and batches.
+    """
     depths = range(len(supernet.stages))
     read = [sorted({point for stage in supernet.stages[: depth + 1] for point in stage.points}) for depth in depths]
 
@@ -128,6 +132,7 @@ def leaves(supernet: PathSupernet, images: Tensor, paths: Sequence[Path], run: R
         for branch in branches.values():
             chosen = at(stage, subnet(branch[0]))
             name = depth, tuple(branch[0][point] for point in read[depth])
+            torch.default_generator.manual_seed(depth)
             grown = run(name, stage.active(chosen), lambda chosen=chosen: stage(x, chosen))
             yield from walk(depth + 1, grown, branch)
 
@@ -143,7 +148,7 @@ def _noting(kept: dict[Hashable, list[Tensor]]) -> Run:
 
     def run(name: Hashable, modules: Iterable[nn.Module], compute: Callable[[], Tensor]) -> Tensor:
         out = compute()
-        own = [buffer for norm in norms(modules) for buffer in remembered(norm)]
+        own = [buffer for norm in remembering(modules) for buffer in remembered(norm)]
         if name not in kept:
             kept[name] = [buffer.clone() for buffer in own]
         elif own:
@@ -157,7 +162,7 @@ def _recalling(kept: dict[Hashable, list[Tensor]]) -> Run:
     """Puts back what the BatchNorms of a branch should remember."""
 
     def run(name: Hashable, modules: Iterable[nn.Module], compute: Callable[[], Tensor]) -> Tensor:
-        own = [buffer for norm in norms(modules) for buffer in remembered(norm)]
+        own = [buffer for norm in remembering(modules) for buffer in remembered(norm)]
         for buffer, known in zip(own, kept[name], strict=True):
             buffer.copy_(known)
         return compute()

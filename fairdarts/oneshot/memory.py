@@ -10,18 +10,18 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from fairdarts.supernet.path import norms
+from fairdarts.supernet.path import remembering
 
 
 def remembered(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Running mean and variance, each [C]."""
+    """Running mean and variance, each [C], of one that tracks them."""
     return norm.running_mean, norm.running_var
 
 
 @contextmanager
 def repeated(module: nn.Module, times: int) -> Iterator[None]:
     """Within it, one pass moves the BatchNorms of a module as `times` equal ones would."""
-    within = [(norm, norm.momentum) for norm in norms([module])]
+    within = [(norm, norm.momentum) for norm in remembering([module])]
     for norm, momentum in within:
         norm.momentum = 1 - (1 - momentum) ** times
     try:
@@ -36,7 +36,7 @@ class SharedMemory:
     """What the BatchNorms of several passes remember, of which this process runs some, and others the rest."""
 
     def __init__(self, passes: Sequence[Sequence[nn.BatchNorm2d]]):
-        """Of every pass its BatchNorms, each once a pass."""
+        """Of every pass its BatchNorms that track statistics, each once a pass."""
         self.passes = passes
         self.uses: dict[nn.BatchNorm2d, list[int]] = {}
         for number, within in enumerate(passes):

@@ -18,7 +18,8 @@ from fairdarts.oneshot.settings import (
     UniformRepeatSettings,
     UniformSettings,
 )
-from fairdarts.spaces.paths import Path, PathSpace, twins
+from fairdarts.spaces.paths import Path, operation_points, random_distinct, random_path
+from fairdarts.spaces.space import Space
 from fairdarts.supernet.path import Subnet, subnet
 
 Step = list[list[Subnet]]
@@ -27,9 +28,10 @@ Step = list[list[Subnet]]
 class Sampler(ABC):
     """Draws steps for a space."""
 
-    def __init__(self, space: PathSpace, generator: torch.Generator):
+    def __init__(self, space: Space, generator: torch.Generator):
         self.space, self.generator = space, generator
         self.counts = [len(names) for names in space.choices]
+        self.operations = operation_points(space)
 
     @property
     @abstractmethod
@@ -41,11 +43,18 @@ class Sampler(ABC):
 
     def path(self) -> Path:
         """A path, each as likely as any other."""
-        return tuple(int(torch.randint(count, (), generator=self.generator)) for count in self.counts)
+        return random_path(self.space, self.below)
+
+    def below(self, count: int) -> int:
+        """A number from 0 to below `count`, each as likely as any other."""
+        return int(torch.randint(count, (), generator=self.generator))
 
 
 class StrictFair(Sampler):
     """Every choice of every point once a step (FairNAS, Algorithm 1): m paths without replacement, one update.
+
+    Where paths choose inputs, too, all m paths of a step have one topology, that of a path drawn uniformly, and take
+    turns at the operations alone ("How to Train Your Super-Net", appendix A.1).
 
     A point with fewer choices than the largest is filled up with its own (supplementary, "Irregular Search Spaces"):
     the paper draws the surplus once, before the training; here it is drawn anew in every step, and without replacement,
@@ -54,10 +63,14 @@ class StrictFair(Sampler):
 
     @property
     def passes(self) -> int:
-        return max(self.counts)
+        return max(self.counts[point] for point in self.operations)
 
     def draw(self, progress: float) -> Step:
-        columns = [self._column(count) for count in self.counts]
+        fixed = dict.fromkeys(self.space.topology)
+        if fixed:
+            path = self.path()
+            fixed = {point: [path[point]] * self.passes for point in fixed}
+        columns = [fixed.get(point) or self._column(count) for point, count in enumerate(self.counts)]
         return [[subnet(path) for path in zip(*columns, strict=True)]]
 
     def _column(self, count: int) -> list[int]:
@@ -80,7 +93,7 @@ class Uniform(Sampler):
 class UniformRepeat(Sampler):
     """One path, updated so many times on the batch (EF in FairNAS, section 5.1)."""
 
-    def __init__(self, space: PathSpace, generator: torch.Generator, repeats: int):
+    def __init__(self, space: Space, generator: torch.Generator, repeats: int):
         super().__init__(space, generator)
         self.repeats = repeats
 
@@ -102,7 +115,7 @@ class OneShot(Sampler):
 
     passes = 1
 
-    def __init__(self, space: PathSpace, generator: torch.Generator, rate: float):
+    def __init__(self, space: Space, generator: torch.Generator, rate: float):
         super().__init__(space, generator)
         self.rate = rate
 
@@ -117,21 +130,15 @@ class OneShot(Sampler):
 
 
 class Architecture(Sampler):
-    """One path, each stand-alone network as likely as any other (Random-A in arXiv:2003.04276, section 3).
-
-    A path drawn uniformly is taken with probability 1/n, where n paths are the same network.
-    """
+    """One path, each stand-alone network as likely as any other (Random-A in arXiv:2003.04276, section 3)."""
 
     passes = 1
 
     def draw(self, progress: float) -> Step:
-        while True:
-            path = self.path()
-            if torch.rand((), generator=self.generator) * twins(path, self.space) < 1:
-                return [[subnet(path)]]
+        return [[subnet(random_distinct(self.space, self.below))]]
 
 
-def make_sampler(settings: SamplerSettings, space: PathSpace, generator: torch.Generator) -> Sampler:
+def make_sampler(settings: SamplerSettings, space: Space, generator: torch.Generator) -> Sampler:
     """The sampler that settings name."""
     match settings:
         case StrictFairSettings():

@@ -16,7 +16,7 @@ from fairdarts.oneshot.samplers import Step
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import autocast
-from fairdarts.supernet.path import PathSupernet, Subnet, norms
+from fairdarts.supernet.path import PathSupernet, Subnet, remembering
 
 Batch = tuple[Tensor, Tensor]
 """images [B, C, H, W] and labels [B]"""
@@ -66,7 +66,7 @@ def data_parallel(learner: Learner, subnets: Sequence[Subnet], batch: Batch) -> 
         seen += add_gradients(learner, subnets, order, part, 1 / count)
     if distributed.ranks() > 1:
         ran = (module for chosen in subnets for module in learner.supernet.active(chosen))
-        moved = [buffer for norm in norms([learner.supernet.stem, *ran]) for buffer in remembered(norm)]
+        moved = [buffer for norm in remembering([learner.supernet.stem, *ran]) for buffer in remembered(norm)]
         distributed.average_([*_found(learner), *moved, seen])
     return seen
 
@@ -78,7 +78,7 @@ def path_parallel(learner: Learner, subnets: Sequence[Subnet], batch: Batch) -> 
     summed over the processes, choices too, as the next step gives a choice to another process.
     """
     supernet, own = learner.supernet, range(distributed.rank(), len(subnets), distributed.ranks())
-    memory = SharedMemory([norms(supernet.active(chosen)) for chosen in subnets])
+    memory = SharedMemory([remembering(supernet.active(chosen)) for chosen in subnets])
     seen = add_gradients(learner, subnets, own, batch, 1.0, memory.take)
     ran = [supernet.stem, *(module for chosen in subnets for module in supernet.active(chosen))]
     weights = list({id(weight): weight for module in ran for weight in module.parameters()}.values())

@@ -25,9 +25,13 @@ from fairdarts.runtime.device import LAYOUTS, keep_memory, pick, use_threads
 from fairdarts.runtime.pace import Pace
 from fairdarts.runtime.position import Position, identity_of
 from fairdarts.runtime.run import Run
-from fairdarts.runtime.seed import PATHS, TRAIN, WATCHED, WEIGHTS, fold
+from fairdarts.runtime.seed import DROPS, PATHS, TRAIN, WATCHED, WEIGHTS, fold
 from fairdarts.runtime.stop import Diverged, Stop
-from fairdarts.spaces.paths import PathSpace, random_path
+from fairdarts.spaces.cell import CellSpace
+from fairdarts.spaces.nasbench101 import Bench101Space
+from fairdarts.spaces.paths import random_path
+from fairdarts.spaces.space import Space
+from fairdarts.supernet.factors import check_factors
 from fairdarts.supernet.path import path_supernet
 
 
@@ -53,7 +57,7 @@ def learning_rate(settings: TrainingSettings, step: int, steps: int) -> float:
 
 def train(
     settings: TrainingSettings,
-    space: PathSpace,
+    space: Space,
     source: Source,
     run: Run,
     observer: Observer,
@@ -77,7 +81,7 @@ def train(
     identity = identity_of(settings, MAY_CHANGE, space, images)
     learner = make_learner(settings, space, source, device)
     sampler = make_sampler(settings.sampler, space, torch.Generator().manual_seed(fold(settings.seed, PATHS)))
-    updates = [torch.zeros(len(names), dtype=torch.int64) for names in space.choices]
+    updates = [torch.zeros(count, dtype=torch.int64) for count in sampler.counts]
     at, sums = Position(), torch.zeros(len(SUMS), device=device)
 
     def save() -> None:
@@ -112,6 +116,7 @@ def train(
                 for group in learner.optimizer.param_groups:
                     group["lr"] = learning_rate(settings, number, steps)
                 drawn = sampler.draw(number / (settings.epochs * steps))
+                torch.manual_seed(fold(settings.seed, DROPS, distributed.rank(), number))
                 sums += supernet_step(learner, drawn, batch)
                 tally(updates, drawn)
                 at.step += 1
@@ -129,7 +134,7 @@ def train(
             times = at.finish_epoch(steps * settings.data.batch_size)
             passes = at.epoch * steps * sampler.passes
             record = {"epoch": at.epoch, "passes": passes, **means, "lr": learner.optimizer.param_groups[0]["lr"]}
-            counts = [own.tolist() for own in updates]
+            counts = [updates[point].tolist() for point in sampler.operations]
             record |= {"updates": counts, "updates_mean": list(map(fmean, counts))}
             record |= {"updates_variance": list(map(pvariance, counts)), **times}
             if watched:
@@ -143,9 +148,11 @@ def train(
             observer.epoch(record)
 
 
-def check_fit(settings: TrainingSettings, space: PathSpace, source: Source) -> tuple[list[int], list[int]]:
+def check_fit(settings: TrainingSettings, space: Space, source: Source) -> tuple[list[int], list[int]]:
     """The indices of training and held-out images. Raises UserError where settings, machine and data do not fit."""
     size, parts = settings.data.batch_size, settings.compute.accumulate
+    check_factors(settings.supernet, space)
+    check_sampler(settings.sampler.kind, space)
     if settings.compute.compile != "none" and pick(settings.device).type == "cpu":
         raise UserError(f"compute.compile: {settings.compute.compile}: is for CUDA; on the CPU it should be none")
     if settings.compute.parallel == "path":
@@ -154,6 +161,9 @@ def check_fit(settings: TrainingSettings, space: PathSpace, source: Source) -> t
             raise UserError(f"{extra}; start at most {most}, or take parallel data")
         if parts > 1:
             raise UserError(f"compute.accumulate: {parts}: should be 1 with compute.parallel path")
+        if settings.supernet.track and (settings.supernet.operations == "node" or isinstance(space, Bench101Space)):
+            twice = "a path may move what a BatchNorm remembers twice, or in part"
+            raise UserError(f"compute.parallel: path: {twice}; set supernet.track false, or take parallel data")
     else:
         distributed.check_shares(size, parts)
     trained, held_out = halves(settings.data, source, settings.seed)
@@ -162,10 +172,19 @@ def check_fit(settings: TrainingSettings, space: PathSpace, source: Source) -> t
     return trained, held_out
 
 
-def make_learner(settings: TrainingSettings, space: PathSpace, source: Source, device: torch.device) -> Learner:
+def check_sampler(kind: str, space: Space) -> None:
+    """Raises UserError where a space cannot be sampled so."""
+    if kind == "one_shot" and space.topology:
+        raise UserError(f"sampler.kind: one_shot: runs all choices, but in space {space.name} paths choose inputs, too")
+    if kind == "architecture" and isinstance(space, CellSpace):
+        counts = "knows how many paths are one network, which is not counted for cells"
+        raise UserError(f"sampler.kind: architecture: {counts}, as in space {space.name}; take uniform")
+
+
+def make_learner(settings: TrainingSettings, space: Space, source: Source, device: torch.device) -> Learner:
     """A fresh supernet and its optimizer, decided by the seed alone."""
     torch.manual_seed(fold(settings.seed, WEIGHTS))
-    supernet = path_supernet(space, len(source.classes), len(source.mean))
+    supernet = path_supernet(space, len(source.classes), len(source.mean), settings.supernet)
     supernet = supernet.to(device, memory_format=LAYOUTS[settings.compute.layout])
     if settings.compute.compile != "none":
         torch._dynamo.config.recompile_limit = 4 * len(supernet.blocks)  # two graphs a choice; eager beyond the limit
@@ -185,13 +204,13 @@ def held_out_images(settings: TrainingSettings, held_out: list[int], count: int 
 
 
 def watch(
-    settings: TrainingSettings, space: PathSpace, source: Source, held_out: list[int], device: torch.device
+    settings: TrainingSettings, space: Space, source: Source, held_out: list[int], device: torch.device
 ) -> Callable[[Learner], list[float]] | None:
     """What measures the accuracy of some paths, in percent; None where nothing is watched."""
     if not settings.watch.paths:
         return None
     random = Random(fold(settings.seed, WATCHED))
-    paths = [random_path(space, random) for _ in range(settings.watch.paths)]
+    paths = [random_path(space, random.randrange) for _ in range(settings.watch.paths)]
     images = held_out_images(settings, held_out, settings.watch.images)
     batches = partial(still_batches, source, settings.data, images, device)
     return lambda learner: Evaluator(learner.supernet, batches, precision=settings.compute.precision)(paths)

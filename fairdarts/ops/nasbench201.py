@@ -50,10 +50,10 @@ class Reduction(nn.Module):
     Its shortcut is average pooling 2×2 and a 1×1 convolution without BatchNorm (ResNetBasicblock in the authors' code).
     """
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, affine: bool = True):
         super().__init__()
-        self.conv_1 = ReluConvBn(channels, 2 * channels, 3, stride=2)
-        self.conv_2 = ReluConvBn(2 * channels, 2 * channels, 3)
+        self.conv_1 = ReluConvBn(channels, 2 * channels, 3, stride=2, affine=affine)
+        self.conv_2 = ReluConvBn(2 * channels, 2 * channels, 3, affine=affine)
         # ceil_mode, as the convolution of stride 2 rounds up, too, where a size is odd
         self.pool = nn.AvgPool2d(2, stride=2, ceil_mode=True)
         self.shortcut = nn.Conv2d(channels, 2 * channels, 1, bias=False)

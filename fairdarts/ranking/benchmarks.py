@@ -68,12 +68,23 @@ def read_benchmark(
             raise UserError(f"{path}: is empty")
         read = _json_rows if text.lstrip().startswith(("{", "[")) else _csv_rows
         column, rows = read(path, text, column)
+    paths = (
+        (place, text, named(text.strip()) or read_path(text, choices, space_name, place), value)
+        for place, text, value in rows
+    )
+    return benchmark_of(path, column, paths)
+
+
+def benchmark_of(path: Path, column: str, rows: Iterable[tuple[str, str, tuple[int, ...], float]]) -> Benchmark:
+    """The benchmark of rows: place in the file, architecture as written there, its path, and number.
+
+    Raises UserError where a path has two numbers, or one that is no accuracy.
+    """
     truth: dict[tuple[int, ...], float] = {}
-    for place, text, value in rows:
-        known = named(text.strip())
-        before = truth.setdefault(known or read_path(text, choices, space_name, place), value)
+    for place, text, key, value in rows:
+        before = truth.setdefault(key, value)
         if before != value:
-            raise UserError(f"{place}: {_shown(text)}: stands twice, with {column} {before:g} and {value:g}")
+            raise UserError(f"{place}: {shown(text)}: stands twice, with {column} {before:g} and {value:g}")
     if not truth:
         raise UserError(f"{path}: holds no architecture")
     if all(0 <= value <= 1 for value in truth.values()):
@@ -86,7 +97,7 @@ def read_benchmark(
 
 def read_path(text: str, choices: tuple[tuple[str, ...], ...], space_name: str, place: str) -> tuple[int, ...]:
     """The path that an architecture's text names, in the forms of `read_benchmark`. UserError names the place."""
-    here = f"{place}: {_shown(text)}"
+    here = f"{place}: {shown(text)}"
     words = _words(text, choices, here)
     if len(words) != len(choices):
         short = len(words) == len(text.strip()) < len(choices)
@@ -121,7 +132,7 @@ def _index(word: str, names: tuple[str, ...], place: str) -> int:
             raise UserError(f"{place}: {word}: should be from 0 to {len(names) - 1}")
         return int(word)
     if word not in names:
-        raise UserError(f"{place}: {_shown(word)}: is not one of its choices{nearest(word, names)}")
+        raise UserError(f"{place}: {shown(word)}: is not one of its choices{nearest(word, names)}")
     return names.index(word)
 
 
@@ -143,13 +154,13 @@ def _json_rows(path: Path, text: str, column: str | None) -> tuple[str, Iterator
 
 def _json_numbers(path: Path, content: dict[str, dict[str, Any]], column: str) -> Iterator[Row]:
     for text, entry in content.items():
-        here = f"{path}: {_shown(text)}"
+        here = f"{path}: {shown(text)}"
         if column not in entry:
-            raise UserError(f"{here}: has no {column!r}, only {_listed(entry)}")
-        yield str(path), text, _finite(_mean(entry[column]), entry[column], f"{here}: {column}")
+            raise UserError(f"{here}: has no {column!r}, only {listed(entry)}")
+        yield str(path), text, finite(mean_of(entry[column]), entry[column], f"{here}: {column}")
 
 
-def _mean(value: Any) -> float:
+def mean_of(value: Any) -> float:
     """A JSON number, or the mean of a list of them; nan for anything else."""
     values = value if isinstance(value, list) and value else [value]
     if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in values):
@@ -164,7 +175,7 @@ def _csv_rows(path: Path, text: str, column: str | None) -> tuple[str, Iterator[
     _, header = next(records, ("", []))
     found = [name for name in ARCHITECTURES if name in header]
     if not found:
-        raise UserError(f"{path}: has no column {' or '.join(ARCHITECTURES)}, only {_listed(header)}")
+        raise UserError(f"{path}: has no column {' or '.join(ARCHITECTURES)}, only {listed(header)}")
     column = _chosen(path, tuple(name for name in header if name != found[0]), column)
     for name in (found[0], column):
         if header.count(name) > 1:
@@ -178,28 +189,28 @@ def _csv_rows(path: Path, text: str, column: str | None) -> tuple[str, Iterator[
 
 def _csv_numbers(lines: list[tuple[str, list[str]]], architecture: int, accuracy: int, column: str) -> Iterator[Row]:
     for place, record in lines:
-        yield place, record[architecture], _finite(_number(record[accuracy]), record[accuracy], f"{place}: {column}")
+        yield place, record[architecture], finite(to_number(record[accuracy]), record[accuracy], f"{place}: {column}")
 
 
-def _number(text: str) -> float:
+def to_number(text: str) -> float:
     with suppress(ValueError):
         return float(text)
     return math.nan
 
 
-def _finite(number: float, written: Any, place: str) -> float:
+def finite(number: float, written: Any, place: str) -> float:
     if not math.isfinite(number):
-        raise UserError(f"{place}: {_shown(written)}: should be a number")
+        raise UserError(f"{place}: {shown(written)}: should be a number")
     return number
 
 
 def _chosen(path: Path, names: tuple[str, ...], column: str | None) -> str:
     """The column of the truth: the one asked for, or the first known one."""
     if column is not None and column not in names:
-        raise UserError(f"{path}: has no column {column!r}, only {_listed(names)}")
+        raise UserError(f"{path}: has no column {column!r}, only {listed(names)}")
     default = next((name for name in ACCURACIES if name in names), None)
     if column is None and default is None:
-        raise UserError(f"{path}: has no column {' or '.join(ACCURACIES)}; name the one of {_listed(names)}")
+        raise UserError(f"{path}: has no column {' or '.join(ACCURACIES)}; name the one of {listed(names)}")
     return column or default
 
 
@@ -225,7 +236,7 @@ def _api_numbers(path: Path, module: Any, column: str) -> Iterator[Row]:
             accuracy = api.get_more_info(index, DATASETS[column], hp="200", is_random=False)["test-accuracy"]
             yield f"{path}: architecture {index}", api.arch(index), float(accuracy)
     except Exception as error:  # whatever a foreign package and its pickles raise
-        raise UserError(f"{path}: {module.__name__} cannot read it: {_shown(str(error))}") from None
+        raise UserError(f"{path}: {module.__name__} cannot read it: {shown(str(error))}") from None
 
 
 def _head(path: Path) -> bytes:
@@ -234,11 +245,11 @@ def _head(path: Path) -> bytes:
     return b""
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
     return ", ".join(name if name.isprintable() else repr(name) for name in names) or "nothing"
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value on one line, of a length that can be read."""
     text = repr(value)
     return text if len(text) <= 120 else f"{text[:110]} …"

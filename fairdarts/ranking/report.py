@@ -22,31 +22,31 @@ from fairdarts.oneshot.samplers import make_sampler
 from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
 from fairdarts.oneshot.state import load_weights
 from fairdarts.oneshot.train import held_out_images, make_learner
-from fairdarts.ranking.benchmarks import Benchmark, read_benchmark
+from fairdarts.ranking.benchmarks import Benchmark, benchmark_of, read_benchmark
+from fairdarts.ranking.cells import read_cells
 from fairdarts.ranking.tau import MEASURES, Measured, measure
 from fairdarts.resources import names
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.device import pick
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.seed import CALIBRATION, fold
-from fairdarts.spaces.paths import Path, PathSpace, path_of, path_space, random_path, size
-from fairdarts.spaces.space import load_space
+from fairdarts.spaces.paths import Path, path_of, random_path, size
+from fairdarts.spaces.space import Space, load_space
 
 FIELDS = {"run", "recipe", "sampler", "seed", "passes", "batch_size", "images", "truth", "score", "measured"}
 """what every ranking has"""
 
 
-def open_training(run: Run) -> tuple[TrainingSettings, PathSpace]:
+def open_training(run: Run) -> tuple[TrainingSettings, Space]:
     """Settings and space of a run. Raises UserError where it is not the training of a supernet."""
     path = run.path / "settings.yaml"
     content = read_yaml(path)
     if "sampler" not in content:
         raise UserError(f"{run.path}: not the training of a supernet: its settings.yaml has no sampler")
-    space = load_space(str(run.path / "space.yaml"))
-    return check(TrainingSettings, content, path), path_space(space, f"{run.path / 'space.yaml'}: name")
+    return check(TrainingSettings, content, path), load_space(str(run.path / "space.yaml"))
 
 
-def open_benchmark(file: File, space: PathSpace, column: str | None) -> Benchmark:
+def open_benchmark(file: File, space: Space, column: str | None) -> Benchmark:
     """The truth in a file, for a space; its architectures may be names of shipped genotypes. Raises UserError."""
     shipped = set(names("genotypes"))
 
@@ -54,25 +54,39 @@ def open_benchmark(file: File, space: PathSpace, column: str | None) -> Benchmar
         genotype, own = load_genotype(text) if text in shipped else (None, None)
         return path_of(genotype, space) if own and own.name == space.name else None
 
+    if space.topology and (table := read_cells(file, space, column)):
+        return benchmark_of(file, table.column, ((place, str(key), key, value) for place, key, value in table.rows))
     return read_benchmark(file, space.choices, space.name, column, named)
 
 
-def chosen_paths(space: PathSpace, benchmark: Benchmark | None, count: int, seed: int) -> list[Path]:
+def chosen_paths(space: Space, benchmark: Benchmark | None, count: int, seed: int) -> list[Path]:
     """Different paths drawn by the seed: of a benchmark's own, or else of the whole space; sorted."""
     random = Random(seed)
     if benchmark:
         return sorted(random.sample(sorted(benchmark.truth), min(count, len(benchmark.truth))))
     found: set[Path] = set()
     while len(found) < min(count, size(space)):
-        found.add(random_path(space, random))
+        found.add(random_path(space, random.randrange))
     return sorted(found)
 
 
+def own_statistics(settings: TrainingSettings) -> Statistics:
+    """What the BatchNorms of a supernet take where nothing is asked for: what they remember, if they do."""
+    return "tracked" if settings.supernet.track else "batch"
+
+
 def judge(
-    run: Run, settings: TrainingSettings, space: PathSpace, source: Source, statistics: Statistics, images: int | None
+    run: Run, settings: TrainingSettings, space: Space, source: Source, statistics: Statistics, images: int | None
 ) -> tuple[Evaluator, dict[str, Any]]:
     """What judges paths by the weights of a run's last checkpoint, on so many held-out images (None: all), and facts
-    about both."""
+    about both. Raises UserError where its BatchNorms cannot take these statistics."""
+    if not settings.supernet.track and statistics != "batch":
+        raise UserError(
+            f"{run.path}: supernet.track false: no statistics are remembered, so {statistics} should be batch"
+        )
+    if isinstance(statistics, int) and settings.supernet.operations == "node" and not settings.supernet.wsbn:
+        shared = "edges share BatchNorms (supernet.operations node), so no edge has statistics of its own"
+        raise UserError(f"{run.path}: {shared}: statistics {statistics} should be tracked or batch")
     device = pick(settings.device)
     learner = make_learner(settings, space, source, device)
     epochs, steps = load_weights(learner.supernet, run)

@@ -13,11 +13,18 @@ from torch import Tensor, nn
 
 from fairdarts.networks.nasbench201 import stem, tail
 from fairdarts.ops.cell import Zero
+from fairdarts.ops.drop_path import drop_path
 from fairdarts.ops.nasbench201 import OPS, AvgPool, Reduction, ReluConvBn
+from fairdarts.ops.ofa import share_kernels
+from fairdarts.ops.share import with_own_norms
 from fairdarts.spaces.nasbench201 import Bench201Space
+from fairdarts.supernet.factors import Factors
 
 Chosen = tuple[tuple[int, ...], ...]
 """of every choice point of a stage, the indices of its active choices"""
+
+LARGER_KERNEL = {"nor_conv_1x1": "nor_conv_3x3"}
+"""the operation of the larger kernel that another one's may be the centre of"""
 
 
 class Node:
@@ -47,13 +54,20 @@ class Node:
 class BenchCell(nn.Module):
     """A cell all of whose candidates are there. `candidates[point][choice]` is an operation."""
 
-    def __init__(self, space: Bench201Space, channels: int, affine: bool):
+    def __init__(self, space: Bench201Space, channels: int, factors: Factors):
         super().__init__()
         self.points = tuple(range(len(space.edges)))
-        self.edges = space.edges
-        self.candidates = nn.ModuleList(
-            nn.ModuleList(OPS[name](channels, affine) for name in names) for names in space.choices
-        )
+        self.edges, self.drop = space.edges, factors.path_dropout
+        self.candidates, first = nn.ModuleList(), {}
+        for (node, _), names in zip(space.edges, space.choices, strict=True):
+            if factors.operations == "node" and node in first:
+                own = [with_own_norms(op) if factors.wsbn else op for op in first[node]]
+            else:
+                own = [OPS[name](channels, factors.affine) for name in names]
+                if factors.ofa_kernel:
+                    share_kernels(dict(zip(names, own, strict=True)), LARGER_KERNEL)
+            first.setdefault(node, own)
+            self.candidates.append(nn.ModuleList(own))
 
     def forward(self, x: Tensor, chosen: Chosen) -> Tensor:
         """x [B, C, H, W] → the same shape. An edge gives the mean of its active choices' outputs, `none` is a zero."""
@@ -64,6 +78,8 @@ class BenchCell(nn.Module):
             outs = [out for choice in active if (out := nodes[source].through(own[choice])) is not None]
             if outs:
                 value = total(outs) / len(active) if len(active) > 1 else outs[0]
+                if self.drop and self.training:
+                    value = drop_path(value, self.drop)
                 arrived[node] = arrived[node] + value if node in arrived else value
         return arrived[node] if node in arrived else torch.zeros_like(x)
 
@@ -98,24 +114,31 @@ def total(terms: list[Tensor]) -> Tensor:
     return whole
 
 
-def bench_stem(space: Bench201Space, in_channels: int) -> nn.Module:
+def sized(space: Bench201Space, factors: Factors) -> Bench201Space:
+    """The space in the supernet's size."""
+    update = {"cells": factors.cells or space.cells, "channels": factors.channels or space.channels}
+    return space.model_copy(update=update)
+
+
+def bench_stem(space: Bench201Space, in_channels: int, factors: Factors) -> nn.Module:
     """x [B, in, H, W] → [B, C, H, W], as in the stand-alone network."""
-    return stem(space, in_channels)
+    return stem(sized(space, factors), in_channels)
 
 
-def bench_stages(space: Bench201Space, affine: bool = True) -> list[nn.Module]:
-    """Cells and reductions, as in the stand-alone network; all cells read the same choice points.
-
-    `affine` is that of the candidates' BatchNorms.
-    """
+def bench_stages(space: Bench201Space, factors: Factors) -> list[nn.Module]:
+    """Cells and reductions, as in the stand-alone network; all cells read the same choice points."""
+    space = sized(space, factors)
     stages: list[nn.Module] = []
     for number, width in enumerate(space.widths):
         if number:
-            stages.append(Fixed(Reduction(width // 2)))
-        stages += [BenchCell(space, width, affine) for _ in range(space.cells)]
+            stages.append(Fixed(Reduction(width // 2, factors.affine)))
+        stages += [BenchCell(space, width, factors) for _ in range(space.cells)]
     return stages
 
 
-def bench_tail(space: Bench201Space, classes: int) -> nn.Module:
-    """x [B, 4C, H, W] → logits [B, classes], as in the stand-alone network."""
-    return tail(space, classes)
+def bench_tail(space: Bench201Space, classes: int, factors: Factors) -> nn.Module:
+    """x [B, 4C, H, W] → logits [B, classes], as in the stand-alone network, with dropout before the mean."""
+    parts = [*tail(sized(space, factors), classes)]
+    if factors.global_dropout:
+        parts.insert(2, nn.Dropout(factors.global_dropout))
+    return nn.Sequential(*parts)

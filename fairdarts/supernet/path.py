@@ -6,9 +6,15 @@ from torch import Tensor, nn
 
 from fairdarts.networks.chain import conv_bn, stem
 from fairdarts.ops.mbconv import choice
+from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace, Layer
-from fairdarts.spaces.paths import Path, PathSpace
+from fairdarts.spaces.nasbench101 import Bench101Space
+from fairdarts.spaces.paths import Path
+from fairdarts.spaces.space import Space
 from fairdarts.supernet.bench import bench_stages, bench_stem, bench_tail
+from fairdarts.supernet.cell_path import cell_stages, cell_stem, cell_tail
+from fairdarts.supernet.factors import Factors
+from fairdarts.supernet.nasbench101 import graph_stages, graph_stem, graph_tail
 
 Subnet = tuple[tuple[int, ...], ...]
 """Of every choice point, the indices of the choices that run: one each in a path."""
@@ -22,10 +28,10 @@ def subnet(path: Path) -> Subnet:
 class ChoiceLayer(nn.Module):
     """A layer of a chain: one of its choices, or the mean of several."""
 
-    def __init__(self, point: int, names: Sequence[str], layer: Layer):
+    def __init__(self, point: int, names: Sequence[str], layer: Layer, affine: bool):
         super().__init__()
         self.points = (point,)
-        self.candidates = nn.ModuleList(choice(name, *layer, affine=True) for name in names)
+        self.candidates = nn.ModuleList(choice(name, *layer, affine=affine) for name in names)
 
     def active(self, chosen: Subnet) -> Iterator[nn.Module]:
         """The modules that run."""
@@ -38,15 +44,16 @@ class ChoiceLayer(nn.Module):
 
 
 class ChainTail(nn.Module):
-    """What stands behind the layers: 1×1 convolution, mean over the pixels, classifier."""
+    """What stands behind the layers: 1×1 convolution, dropout, mean over the pixels, classifier."""
 
-    def __init__(self, space: ChainSpace, classes: int):
+    def __init__(self, space: ChainSpace, classes: int, dropout: float):
         super().__init__()
         self.head = conv_bn(space.layers[-1].c_out, space.head, 1, 1, "relu6")
+        self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(space.head, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.head(x).mean((2, 3)))
+        return self.classifier(self.dropout(self.head(x)).mean((2, 3)))
 
 
 class PathSupernet(nn.Module):
@@ -100,10 +107,35 @@ def norms(modules: Iterator[nn.Module]) -> list[nn.BatchNorm2d]:
     return [part for part in every if isinstance(part, nn.modules.batchnorm._BatchNorm)]
 
 
-def path_supernet(space: PathSpace, classes: int, in_channels: int = 3) -> PathSupernet:
-    """A fresh supernet of a space that has paths."""
-    if isinstance(space, ChainSpace):
-        layers = zip(space.choices, space.layers, strict=True)
-        stages = [ChoiceLayer(number, *layer) for number, layer in enumerate(layers)]
-        return PathSupernet(stem(space.stem, in_channels), stages, ChainTail(space, classes))
-    return PathSupernet(bench_stem(space, in_channels), bench_stages(space, affine=True), bench_tail(space, classes))
+def remembering(modules: Iterator[nn.Module]) -> list[nn.BatchNorm2d]:
+    """The BatchNorms in some modules that track statistics, each once."""
+    return [norm for norm in norms(modules) if norm.track_running_stats]
+
+
+def path_supernet(
+    space: Space,
+    classes: int,
+    in_channels: int = 3,
+    factors: Factors = Factors(),  # noqa: B008 (it is frozen)
+) -> PathSupernet:
+    """A fresh supernet of a space's paths, as the factors say."""
+    match space:
+        case ChainSpace():
+            layers = zip(space.choices, space.layers, strict=True)
+            stages = [ChoiceLayer(number, *layer, factors.affine) for number, layer in enumerate(layers)]
+            parts = stem(space.stem, in_channels), stages, ChainTail(space, classes, factors.global_dropout)
+        case Bench101Space():
+            parts = graph_stem(space, in_channels, factors), graph_stages(space, factors)
+            parts = *parts, graph_tail(space, classes, factors)
+        case CellSpace():
+            parts = cell_stem(space, in_channels, factors), cell_stages(space, factors)
+            parts = *parts, cell_tail(space, classes, factors)
+        case _:
+            parts = bench_stem(space, in_channels, factors), bench_stages(space, factors)
+            parts = *parts, bench_tail(space, classes, factors)
+    supernet = PathSupernet(*parts)
+    if not factors.track:
+        for norm in norms([supernet]):
+            norm.track_running_stats = False
+            norm.running_mean = norm.running_var = norm.num_batches_tracked = None
+    return supernet

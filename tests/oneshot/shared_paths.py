@@ -76,7 +76,7 @@ def judged(name: str, statistics: Statistics) -> dict[str, Tensor]:
     """The accuracies of some paths, asked for in two parts that overlap, and what the supernet holds afterwards."""
     space, random = SPACES[name], Random(0)
     learner = learner_of(space, settings_of())
-    paths = [random_path(space, random) for _ in range(7)]
+    paths = [random_path(space, random.randrange) for _ in range(7)]
     held_out, training = partial(batches_of, 3, 20), partial(batches_of, 3, 8, 2)
     evaluator = Evaluator(learner.supernet, held_out, statistics, training)
     found = evaluator(paths[:1]) + evaluator(paths)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from fairdarts.oneshot.evaluate import Evaluator, Statistics, leaves
 from fairdarts.oneshot.step import Batch
-from fairdarts.spaces.paths import Path, PathSpace, random_path
+from fairdarts.spaces.paths import Path, random_path
+from fairdarts.spaces.space import Space
 from fairdarts.supernet.bench import Fixed
 from fairdarts.supernet.path import PathSupernet, norms, subnet
 
@@ -21,10 +22,10 @@ STATISTICS: tuple[Statistics, ...] = ("tracked", "batch", 1, 3)
 HELD_OUT, CALIBRATION = partial(batches_of, 3, 20), partial(batches_of, 4, 8, 2)
 
 
-def paths_of(space: PathSpace, count: int = 12) -> list[Path]:
+def paths_of(space: Space, count: int = 12) -> list[Path]:
     """Some paths in no order, with one that stands twice."""
     random = Random(1)
-    paths = [random_path(space, random) for _ in range(count - 1)]
+    paths = [random_path(space, random.randrange) for _ in range(count - 1)]
     paths += DEAD if space is BENCH else []
     return [*paths, paths[0]]
 

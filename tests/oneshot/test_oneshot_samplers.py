@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 import torch
-from one_shot import BENCH, CHAIN, IRREGULAR, SPACES, chain, every_path, settings_of
+from one_shot import BENCH, CHAIN, GRAPH, IRREGULAR, SPACES, TOPOLOGIES, chain, every_path, settings_of
 from scipy import stats
 
 from fairdarts.oneshot.samplers import Sampler, Step, make_sampler, tally
 from fairdarts.ranking.lemma import uniform_variance
-from fairdarts.spaces.paths import Path, PathSpace, canonical
+from fairdarts.spaces import nasbench101
+from fairdarts.spaces.paths import Path, canonical
+from fairdarts.spaces.space import Space
 
 UNLIKELY = 1e-3
 """p-value below which a distribution is not believed; seeds are fixed, so a test passes always or never"""
@@ -27,7 +29,7 @@ KINDS: dict[str, dict[str, Any]] = {
 SINGLE = chain({"channels": 4, "layers": 1, "stride": 1})
 
 
-def sampler_of(kind: str, space: PathSpace, seed: int = 0, **options: Any) -> Sampler:
+def sampler_of(kind: str, space: Space, seed: int = 0, **options: Any) -> Sampler:
     settings = settings_of({"kind": kind, **KINDS[kind], **options})
     return make_sampler(settings.sampler, space, torch.Generator().manual_seed(seed))
 
@@ -39,7 +41,7 @@ def paths_of(step: Step) -> list[Path]:
     return [tuple(chosen[0] for chosen in subnet) for subnet in subnets]
 
 
-def zeros(space: PathSpace) -> list[torch.Tensor]:
+def zeros(space: Space) -> list[torch.Tensor]:
     return [torch.zeros(len(names), dtype=torch.int64) for names in space.choices]
 
 
@@ -57,7 +59,7 @@ def assert_uniform(seen: Iterable[Hashable], over: Iterable[Hashable]) -> None:
 
 
 @pytest.mark.parametrize("space", [CHAIN, BENCH], ids=["chain", "bench"])
-def test_strict_fairness_updates_every_choice_equally_often_after_every_step(space: PathSpace):
+def test_strict_fairness_updates_every_choice_equally_often_after_every_step(space: Space):
     sampler, counts = sampler_of("strict_fair", space), zeros(space)
     assert sampler.passes == len(space.candidates)
     for steps in range(1, 31):
@@ -119,7 +121,7 @@ def test_single_paths_update_one_choice_of_every_point_a_step(name: str, kind: s
 
 
 @pytest.mark.parametrize("space", [CHAIN, IRREGULAR], ids=["chain", "irregular"])
-def test_uniform_paths_are_equally_likely(space: PathSpace):
+def test_uniform_paths_are_equally_likely(space: Space):
     sampler = sampler_of("uniform", space)
     assert_uniform((paths_of(sampler.draw(0))[0] for _ in range(3000)), every_path(space))
 
@@ -198,7 +200,7 @@ TWO_RUNS = chain(
 
 
 @pytest.mark.parametrize("space", [CHAIN, TWO_RUNS], ids=["chain", "irregular"])
-def test_architectures_are_equally_likely_though_some_have_more_paths(space: PathSpace):
+def test_architectures_are_equally_likely_though_some_have_more_paths(space: Space):
     classes = Counter(canonical(path, space) for path in every_path(space))
     assert len(set(classes.values())) > 1
     sampler = sampler_of("architecture", space)
@@ -221,6 +223,38 @@ def test_a_sampler_goes_on_from_the_saved_state_of_its_generator(name: str, kind
     assert [again.draw(number / 20) for number in range(20)] != expected
     again.generator.set_state(state)
     assert [again.draw(number / 20) for number in range(20)] == expected
+
+
+@pytest.mark.parametrize("name", TOPOLOGIES)
+def test_strict_fairness_shares_a_topology_among_the_paths_of_a_step(name: str):
+    """Appendix A.1 of "How to Train Your Super-Net": a topology first, then every operation of every pair once."""
+    space = TOPOLOGIES[name]
+    sampler, seen = sampler_of("strict_fair", space), []
+    assert sampler.passes == len(space.candidates)
+    for _ in range(400):
+        paths = paths_of(sampler.draw(0))
+        columns = list(zip(*paths, strict=True))
+        for point, names in enumerate(space.choices):
+            if point in space.topology:
+                assert len(set(columns[point])) == 1
+            else:
+                assert sorted(columns[point]) == list(range(len(names)))
+        if name == "graph":
+            assert all(nasbench101.allows(path, space) for path in paths)
+        seen.append(tuple(columns[point][0] for point in space.topology))
+    valid = [path for path in every_path(space) if name == "cells" or nasbench101.allows(path, space)]
+    assert_uniform(seen, {tuple(path[point] for point in space.topology) for path in valid})
+
+
+def test_distinct_graphs_are_equally_likely():
+    small = GRAPH.model_copy(update={"vertices": 4})
+    classes = {canonical(path, small) for path in every_path(small) if nasbench101.allows(path, small)}
+    for kind, believed in (("architecture", True), ("uniform", False)):
+        sampler = sampler_of(kind, small)
+        drawn = Counter(canonical(paths_of(sampler.draw(0))[0], small) for _ in range(2500))
+        assert drawn.keys() <= classes
+        counts = [drawn[key] for key in classes]
+        assert (stats.chisquare(counts).pvalue > UNLIKELY) == believed
 
 
 def test_a_step_s_counts_are_of_all_its_updates():

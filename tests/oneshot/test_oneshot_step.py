@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fairdarts.oneshot.samplers import Step, make_sampler
 from fairdarts.oneshot.step import Batch, Learner, data_parallel, supernet_step
-from fairdarts.spaces.paths import PathSpace
+from fairdarts.spaces.space import Space
 from fairdarts.supernet.path import PathSupernet, Subnet, norms, subnet
 
 SAMPLERS = {
@@ -29,13 +29,13 @@ DEAD_STEPS = {
 }
 
 
-def ready(space: PathSpace, sampler: str = "strict_fair", **overrides: object) -> Learner:
+def ready(space: Space, sampler: str = "strict_fair", **overrides: object) -> Learner:
     learner = learner_of(space, settings_of(SAMPLERS[sampler], **overrides))
     learner.supernet.train()
     return learner
 
 
-def steps_of(space: PathSpace, sampler: str, count: int) -> list[Step]:
+def steps_of(space: Space, sampler: str, count: int) -> list[Step]:
     settings = settings_of(SAMPLERS[sampler])
     drawing = make_sampler(settings.sampler, space, torch.Generator().manual_seed(3))
     return [drawing.draw(0.9) for _ in range(count)]

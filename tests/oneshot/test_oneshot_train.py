@@ -126,7 +126,7 @@ def test_what_is_watched_are_paths_of_the_seed_on_held_out_images_with_the_weigh
     assert set(images) < set(held_out)
     assert not set(images) & set(trained)
     random = Random(fold(settings.seed, WATCHED))
-    paths = [random_path(CHAIN, random) for _ in range(3)]
+    paths = [random_path(CHAIN, random.randrange) for _ in range(3)]
     judge = Evaluator(supernet, lambda: still_batches(source, settings.data, images, torch.device("cpu")))
     assert metrics(tmp_path / "run")[-1]["watched"] == judge(paths)
 

@@ -15,7 +15,7 @@ from fairdarts.oneshot.train import train
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import Run, create, open_run
 from fairdarts.runtime.seed import PATHS, fold
-from fairdarts.spaces.paths import PathSpace
+from fairdarts.spaces.space import Space
 
 STEPS_AN_EPOCH, EPOCHS = 4, 3
 LAST = STEPS_AN_EPOCH * EPOCHS
@@ -45,7 +45,7 @@ def trained(
     watch: Watch | None = None,
     resume: bool = False,
     sampler: str = "strict_fair",
-    space: PathSpace = CHAIN,
+    space: Space = CHAIN,
     spoil: Callable | None = None,
     **overrides: Any,
 ) -> TrainingSettings:
@@ -68,7 +68,7 @@ def assert_same_training(one: Path, other: Path) -> None:
     assert files[0] == files[1]
 
 
-def updates_of(settings: TrainingSettings, space: PathSpace, steps: int) -> list[list[int]]:
+def updates_of(settings: TrainingSettings, space: Space, steps: int) -> list[list[int]]:
     """How often the seed's paths update every choice in so many steps of a training."""
     generator = torch.Generator().manual_seed(fold(settings.seed, PATHS))
     sampler, counts = make_sampler(settings.sampler, space, generator), [torch.zeros(len(c)) for c in space.choices]

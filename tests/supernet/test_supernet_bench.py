@@ -12,6 +12,7 @@ from fairdarts.networks.nasbench201 import Bench201Network, Cell
 from fairdarts.ops.nasbench201 import Reduction
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet.bench import BenchCell, Fixed, bench_stages, bench_stem, bench_tail
+from fairdarts.supernet.factors import Factors
 
 SPACE = load_space("nasbench201")
 TINY = SPACE.model_copy(update={"channels": 3, "cells": 2})
@@ -42,9 +43,9 @@ def shaken(module: nn.Module) -> nn.Module:
     return module.double()
 
 
-def cell_of(channels: int = 3, affine: bool = True) -> BenchCell:
+def cell_of(**factors: object) -> BenchCell:
     torch.manual_seed(0)
-    return shaken(BenchCell(SPACE, channels, affine))
+    return shaken(BenchCell(SPACE, 3, Factors(**factors)))
 
 
 def alone(cell: BenchCell, path: tuple[int, ...]) -> Cell:
@@ -91,7 +92,9 @@ def test_a_cell_under_one_path_is_the_stand_alone_cell(path: tuple[int, ...]):
 @pytest.mark.parametrize("path", PATHS[:4], ids=str)
 def test_the_whole_supernet_under_one_path_is_the_stand_alone_network(path: tuple[int, ...]):
     torch.manual_seed(0)
-    stem, stages, tail = bench_stem(TINY, 2), nn.ModuleList(bench_stages(TINY)), bench_tail(TINY, 4)
+    plain = Factors()
+    stem, stages = bench_stem(TINY, 2, plain), nn.ModuleList(bench_stages(TINY, plain))
+    tail = bench_tail(TINY, 4, plain)
     whole = shaken(nn.ModuleList([stem, stages, tail]))
     names = tuple(SPACE.candidates[choice] for choice in path)
     genotype = EdgeGenotype(schema=1, name="n", space="nasbench201", source="", edges=names)
@@ -128,7 +131,7 @@ def alone_state(cell: BenchCell, path: tuple[int, ...]) -> dict[str, Tensor]:
 
 
 def test_stages_and_the_choice_points_they_read():
-    stages = bench_stages(SPACE)
+    stages = bench_stages(SPACE, Factors())
     kinds = [type(stage) for stage in stages]
     assert kinds == [*[BenchCell] * 5, Fixed, *[BenchCell] * 5, Fixed, *[BenchCell] * 5]
     for stage in stages:
@@ -140,10 +143,12 @@ def test_stages_and_the_choice_points_they_read():
 
 
 @pytest.mark.parametrize("affine", [True, False])
-def test_affine_is_that_of_the_candidates_alone(affine: bool):
-    for stage in bench_stages(TINY, affine):
+def test_affine_is_that_of_the_candidates_and_of_what_stands_between_cells(affine: bool):
+    for stage in bench_stages(TINY, Factors(affine=affine)):
         found = {module.affine for module in stage.modules() if isinstance(module, nn.BatchNorm2d)}
-        assert found == {affine or isinstance(stage, Fixed)}
+        assert found == {affine}
+    for part in (bench_stem(TINY, 3, Factors(affine=affine)), bench_tail(TINY, 4, Factors(affine=affine))):
+        assert all(module.affine for module in part.modules() if isinstance(module, nn.BatchNorm2d))
 
 
 def test_several_active_choices_of_an_edge_give_their_mean():

@@ -1,0 +1,68 @@
+"""How a supernet of paths maps an architecture to a network: the factors of "How to Train Your Super-Net".
+
+The paper is arXiv:2003.04276. docs/supernet-factors.md says what they are in each space, and what its code adds.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from fairdarts.config import Settings, UserError
+from fairdarts.spaces.chain import ChainSpace
+from fairdarts.spaces.nasbench101 import Bench101Space
+from fairdarts.spaces.space import Space
+
+
+class Factors(Settings):
+    """The supernet, where it is not as its space says."""
+
+    cells: int | None = Field(default=None, ge=1)
+    """number of cells, of a stage where the space has stages; the space's own where it is null; not for chains"""
+    channels: int | None = Field(default=None, ge=2)
+    """channels of the first cells; the space's own where it is null; not for chains"""
+    track: bool = True
+    """whether BatchNorms remember statistics of the training; else they always take those of the batch"""
+    affine: bool = True
+    """whether the BatchNorms of choices, and of what stands between cells, have weights"""
+    wsbn: bool = False
+    """own BatchNorms for every incoming edge of operations that share their convolutions on a node (NAO); in
+    nasbench101, whose operations read a sum, for every set of incoming edges; not for chains"""
+    path_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """probability that an edge's output is dropped, image by image; not for chains"""
+    global_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """dropout before the mean over the pixels"""
+    ofa_kernel: bool = False
+    """convolutions of one kind share the largest kernel, of which smaller ones are the centre, projected (Once for
+    All); not for chains"""
+    dynamic_channels: Literal["fixed", "shuffle", "interpolate", "disabled"] = "fixed"
+    """how the channels of nasbench101's largest cells become fewer: the first ones, random ones, means of neighbours;
+    disabled: they need not, in a sub-space of one number of edges into the output; only for nasbench101"""
+    operations: Literal["edge", "node"] | None = None
+    """where weights are: on every edge, or shared by the edges into a node; null for edges, and in nasbench101 for
+    nodes, where they always are; not for chains"""
+
+
+OF_CELLS = ("cells", "channels", "wsbn", "path_dropout", "ofa_kernel", "operations")
+"""what chains do not have"""
+
+
+def check_factors(factors: Factors, space: Space) -> None:
+    """Raises UserError naming the setting that a space cannot follow."""
+    foreign = OF_CELLS if isinstance(space, ChainSpace) else ()
+    bench101 = isinstance(space, Bench101Space)
+    for key in (*foreign, *(() if bench101 else ("dynamic_channels",))):
+        if (value := getattr(factors, key)) != Factors.model_fields[key].default:
+            whose = "nasbench101" if key == "dynamic_channels" else "cells"
+            raise UserError(f"supernet.{key}: {value}: is for {whose}, but space {space.name} is of kind {space.kind}")
+    if bench101 and factors.operations == "edge":
+        raise UserError(
+            f"supernet.operations: edge: in space {space.name} an operation reads the sum of its node's edges"
+        )
+    if bench101 and (channels := factors.channels or space.channels) < (most := space.vertices - 2):
+        raise UserError(f"supernet.channels: {channels}: should be at least {most}, as so many vertices may share them")
+    if factors.wsbn and not bench101 and factors.operations != "node":
+        own = "where operations are on edges, every edge has BatchNorms of its own"
+        raise UserError(f"supernet.wsbn: true: {own}; set supernet.operations node")
+    if bench101 and factors.dynamic_channels == "disabled" and space.output_edges is None:
+        names = f"{space.name}-1 to {space.name}-4"
+        raise UserError(f"supernet.dynamic_channels: disabled: needs a space of one number of output edges, as {names}")

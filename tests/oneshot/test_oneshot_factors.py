@@ -1,0 +1,92 @@
+"""Supernets of every kind of space under the paper's factors: they train, stop and go on, and are judged."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from norms import lived_in
+from one_shot import BENCH, CELLS, CHAIN, CLASSES, GRAPH, batches_of, settings_of
+from runs import Watch
+from trainings import Go, Whole, assert_same_training
+
+from fairdarts.config import UserError
+from fairdarts.oneshot.evaluate import Evaluator
+from fairdarts.oneshot.train import check_fit, check_sampler
+from fairdarts.runtime.stop import Interrupted
+from fairdarts.spaces.paths import random_path
+from fairdarts.spaces.space import Space
+from fairdarts.supernet.factors import Factors
+from fairdarts.supernet.path import PathSupernet, path_supernet, subnet
+
+KINDS: dict[str, tuple[Space, dict[str, Any]]] = {
+    "chain": (CHAIN, {"track": False, "affine": False, "global_dropout": 0.3}),
+    "bench": (BENCH, {"operations": "node", "wsbn": True, "ofa_kernel": True, "path_dropout": 0.2}),
+    "cells": (CELLS, {"track": False, "path_dropout": 0.2, "global_dropout": 0.1}),
+    "graph": (GRAPH, {"track": False, "dynamic_channels": "interpolate", "path_dropout": 0.2}),
+    "shuffled": (GRAPH, {"dynamic_channels": "shuffle", "wsbn": True}),
+}
+
+
+def supernet_of(kind: str) -> PathSupernet:
+    space, factors = KINDS[kind]
+    torch.manual_seed(0)
+    supernet = path_supernet(space, CLASSES, 3, Factors(**factors))
+    return lived_in(supernet) if factors.get("track", True) else supernet.double()
+
+
+@pytest.mark.parametrize("sampler", ["strict_fair", "uniform"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_training_stopped_once_is_as_if_it_never_was(go: Go, whole: Whole, tmp_path: Path, kind: str, sampler: str):
+    space, factors = KINDS[kind]
+    options = {"sampler": sampler, "space": space, **{f"supernet.{key}": value for key, value in factors.items()}}
+    with pytest.raises(Interrupted):
+        go("stopped", Watch(step=6), **options)
+    torch.manual_seed(99)  # what else draws does not count
+    go("stopped", resume=True, **options)
+    assert_same_training(tmp_path / "stopped", whole(**options))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_paths_judged_together_are_as_good_as_alone_and_nothing_is_dropped(kind: str):
+    from random import Random
+
+    space, factors = KINDS[kind]
+    supernet, random = supernet_of(kind), Random(1)
+    paths = sorted({random_path(space, random.randrange) for _ in range(8)})
+    held_out = batches_of(2, 20)
+    statistics = "tracked" if factors.get("track", True) else "batch"
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    before = {key: value.clone() for key, value in supernet.state_dict().items()}
+    found = Evaluator(supernet.train(), lambda: held_out, statistics)(paths)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert supernet.training
+    assert all(torch.equal(value, before[key]) for key, value in supernet.state_dict().items())
+    torch.manual_seed(6)
+    assert found == Evaluator(supernet, lambda: held_out, statistics)(paths)
+    assert found[2:5] == Evaluator(supernet, lambda: held_out, statistics)(paths[2:5])
+    if kind != "shuffled":  # each alone draws its channels otherwise
+        supernet.eval()
+        with torch.no_grad():
+            for path, accuracy in zip(paths, found, strict=True):
+                right = [(supernet(x, subnet(path)).argmax(1) == labels).sum() for x, labels in held_out]
+                assert accuracy == pytest.approx(100 * float(sum(right)) / 40)
+
+
+def test_what_a_space_cannot_be_sampled_by_is_named():
+    with pytest.raises(UserError) as error:
+        check_sampler("one_shot", GRAPH)
+    expected = "sampler.kind: one_shot: runs all choices, but in space nasbench101 paths choose inputs, too"
+    assert str(error.value) == expected
+    with pytest.raises(UserError, match=r"sampler\.kind: architecture: .* not counted for cells, as in space darts"):
+        check_sampler("architecture", CELLS)
+    for kind, space in (("architecture", GRAPH), ("one_shot", BENCH), ("strict_fair", CELLS)):
+        check_sampler(kind, space)
+
+
+@pytest.mark.parametrize(("space", "factors"), [(GRAPH, {}), (BENCH, {"operations": "node"})], ids=["graph", "node"])
+def test_processes_cannot_share_paths_whose_norms_remember_in_part(space: Space, factors: dict[str, Any]):
+    options = {f"supernet.{key}": value for key, value in factors.items()} | {"compute.parallel": "path"}
+    with pytest.raises(UserError, match=r"compute\.parallel: path: .*set supernet\.track false, or take parallel data"):
+        check_fit(settings_of(**options), space, None)
