@@ -19,7 +19,7 @@ from PIL import Image
 from torchvision import datasets
 
 from fairdarts import resources
-from fairdarts.cli import main, study
+from fairdarts.cli import main, study, study_factors
 from fairdarts.cli.recipe import names_of
 from fairdarts.data import judging, sources
 from fairdarts.evolve.settings import EvolveSettings
@@ -36,11 +36,16 @@ SMALL = shlex.split("--epochs 1 --data.batch_size 4 --data.workers 0")
 SMALL_CELLS = shlex.split("--supernet.cells 3 --supernet.channels 2")
 SMALL_PATHS = shlex.split("--space nas-bench-macro-small --data.image_size 32 --data.held_out 4")
 SMALL_RANKING = ["--paths", "8"]
+SMALL_BENCH = shlex.split("--supernet.cells 1 --supernet.channels 8 --watch.paths 2")
 SMALL_EVOLUTION = shlex.split("--population 4 --generations 2")
 SMALL_NETWORK = shlex.split("--network.cells 3 --network.channels 2")
 SMALL_CHAIN_NETWORK = shlex.split("--data.image_size 32 --schedule.warmup_epochs 0")
 SMALL_PHOTOGRAPHS = shlex.split("--epochs 1 --data.batch_size 2 --data.workers 0 --data.crop 33 --device cpu")
 SMALL_CHAIN = shlex.split("--space s2-small --data.image_size 32 --data.held_out 4")
+
+
+EDGES = ("skip_connect", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
+"""operations of NAS-Bench-201 that lead somewhere"""
 
 
 def blocks(language: str) -> list[str]:
@@ -63,6 +68,15 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     voc_folder(tmp_path / "VOCdevkit" / "VOC2012", train=2, val=1)
     truth = {"".join(key): {"mean_acc": float(rng.random())} for key in product("012", repeat=8)}
     (tmp_path / "nas-bench-macro_cifar10.json").write_text(json.dumps(truth))
+    chain = ["[[0,1,0],[0,0,1],[0,0,0]]", "[[0,1,1],[0,0,1],[0,0,0]]"]
+    names = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
+    cells = [f'"{matrix}","input,{name},output",0.9{number}' for number, name in enumerate(names) for matrix in chain]
+    head = "matrix,ops,108_final_validation_accuracy"
+    (tmp_path / "nasbench101.csv").write_text("\n".join([head, *cells]) + "\n")
+    edges = [f"|{a}~0|+|{b}~0|none~1|+|skip_connect~0|none~1|{a}~2|" for a in EDGES for b in EDGES]
+    (tmp_path / "tables").mkdir()
+    lines = [f"{arch},{90 + number / 10}" for number, arch in enumerate(edges)]
+    (tmp_path / "tables" / "nasbench201.csv").write_text("\n".join(["arch,cifar10_test200", *lines]) + "\n")
     np.savez(tmp_path / "gates.npz", normal=rng.random((14, 7)), reduce=rng.random((14, 7)))
     small = sources.Source(datasets.FakeData(16, (3, 32, 32), 10), tuple("0123456789"), 32, *sources.FAKE_STATISTICS)
     for module in (sources, judging):
@@ -77,6 +91,7 @@ def test_every_command_runs(user: Path, monkeypatch: pytest.MonkeyPatch, capsys:
         resources, "names", lambda kind, names=resources.names: kept if kind == "genotypes" else names(kind)
     )
     monkeypatch.setattr(study, "jobs_of", lambda *words, all_of=study.jobs_of: all_of(*words)[:1])
+    monkeypatch.setattr(study_factors, "runs_of", lambda *words, all_of=study_factors.runs_of: all_of(*words)[:1])
     ran = []
     for words in commands():
         if words[0] == "make":
@@ -87,6 +102,7 @@ def test_every_command_runs(user: Path, monkeypatch: pytest.MonkeyPatch, capsys:
         begins = verb not in ("evolve", "train", "segment") and ({"--config", "study"} & set(words) or tool)
         if "supernet" in [*words, tool.removeprefix("tools/train_").removesuffix(".py")]:
             size = SMALL_PATHS if tool else ["--data.train_portion", "0.5"]
+            size += SMALL_BENCH if any("nasbench" in word for word in words) else []
         else:
             size = SMALL_CHAIN if "imagenet" in tool or any("s2" in word for word in words) else SMALL_CELLS
         arguments = words[1:] + (SMALL + size if begins else [])
@@ -168,6 +184,7 @@ PAGES = [
     "docs/collapse.md",
     "docs/imagenet.md",
     "docs/ranking.md",
+    "docs/supernet-factors.md",
     "docs/evolve.md",
     "docs/train.md",
     "docs/transfer.md",

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from fairdarts.cli.recipe import verb_of
+from fairdarts.cli.study_results import STUDY, conclude
 from fairdarts.cli.words import Parser, cost_text, say
 from fairdarts.config import UserError, check, read_text, read_yaml
 from fairdarts.cost.count import count
@@ -27,9 +28,14 @@ def main(argv: Sequence[str]) -> int:
     parser = Parser(
         "report", "Write one HTML page of runs, to be opened from disk: their figures, drawings and numbers."
     )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run directory, or a folder of them")
+    parser.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="a run directory, or a folder of them or of a study"
+    )
     parser.add_argument("--out", type=Path, help="the page (default: report.html in the first RUN)")
     args = parser.parse_args(argv)
+    if len(args.runs) == 1 and (args.runs[0] / STUDY).is_file():
+        conclude(args.runs[0], args.out)
+        return 0
 
     paths = list(dict.fromkeys(path for given in args.runs for path in runs_of(given)))
     names = [path.resolve().name for path in paths]

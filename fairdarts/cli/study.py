@@ -15,6 +15,8 @@ from fairdarts.cli.recipe import verb_of
 from fairdarts.cli.report import main as report
 from fairdarts.cli.search import SEARCH
 from fairdarts.cli.search import main as search
+from fairdarts.cli.study_factors import run_study
+from fairdarts.cli.study_form import FactorStudy, Value, text_of
 from fairdarts.cli.supernet import SUPERNET, finished
 from fairdarts.cli.supernet import main as supernet
 from fairdarts.cli.words import Parser, say
@@ -22,8 +24,6 @@ from fairdarts.config import Settings, UserError, check, parse_overrides, read_y
 from fairdarts.runtime import distributed
 from fairdarts.runtime.run import open_run
 from fairdarts.spaces.space import load_space
-
-Value = bool | int | float | str | list[str] | None
 
 
 class StudyRun(Settings):
@@ -100,9 +100,17 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("study", help="a shipped study or a YAML file")
     parser.add_argument("--out", type=Path, help="folder of its runs (default: runs/STUDY)")
+    parser.add_argument("--benchmarks", type=Path, metavar="FOLDER", help="of a study of factors: where its truth lies")
+    parser.add_argument("--only", metavar="SPACE", help="of a study of factors: one of its spaces")
     args, rest = parser.parse_known_args(argv)
     path = resources.find("studies", args.study)
-    study = check(StudySettings, read_yaml(path), path)
+    content = read_yaml(path)
+    if "spaces" in content:
+        return run_study(check(FactorStudy, content, path), args, rest)
+    for option in ("benchmarks", "only"):
+        if getattr(args, option) is not None:
+            raise UserError(f"study: --{option}: is for a study of factors, but {path} has no spaces")
+    study = check(StudySettings, content, path)
     folder = args.out or Path("runs") / study.name
     jobs = jobs_of(study, folder, parse_overrides(rest))
     for job in jobs:
@@ -168,10 +176,3 @@ def check_job(job: Job) -> None:
     recipe = resources.find("recipes", job.config)
     settings = check(kind.model, read_yaml(recipe), recipe, job.changes)
     load_space(settings.space, f"{recipe}: space")
-
-
-def text_of(value: Value) -> str:
-    """A value as the command line writes it."""
-    if isinstance(value, list):
-        return f"[{', '.join(value)}]"
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

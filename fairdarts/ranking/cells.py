@@ -14,7 +14,8 @@ from fairdarts.ranking.benchmarks import ARCHITECTURES, finite, listed, mean_of,
 from fairdarts.ranking.tfrecord import ACCURACIES, is_tfrecord, trainings
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.cell_paths import path_of_cells
-from fairdarts.spaces.nasbench101 import Bench101Space, Graph, allows, path_of_graph
+from fairdarts.spaces.graph import as_trained
+from fairdarts.spaces.nasbench101 import Bench101Space, Graph, allows, path_of_graph, pruned
 
 Row = tuple[str, tuple[int, ...], float]
 """place in the file, path, number"""
@@ -43,8 +44,8 @@ class CellTable(NamedTuple):
 def read_cells(path: Path, space: Bench101Space | CellSpace, column: str | None = None) -> CellTable | None:
     """The cells in a file; None where it tells architectures by their paths, as `read_benchmark` reads them.
 
-    Recognized by content. Of NAS-Bench-101: CSV with columns matrix (JSON) and ops, cells without a matrix left out;
-    the benchmark's own TFRecords, of which a cell's truth is the mean over its trainings of 108 epochs, each by its
+    Recognized by content. Of NAS-Bench-101: CSV with columns matrix (JSON) and ops, cells without a matrix left out,
+    vertices in the order that the benchmark trained them in; the benchmark's own TFRecords, of which a cell's truth is the mean over its trainings of 108 epochs, each by its
     last evaluation. Of DARTS' cells: CSV with columns normal and reduce, lists of two (operation, input) a node, lines
     without an accuracy left out; the JSON files of "On Network Design Spaces" (arXiv:1905.13214), where truth is
     100 − the error after the last epoch. Cells with a node that reads one input twice are left out, and in a sub-space
@@ -102,6 +103,7 @@ def _graphs(lines: list[Line], space: Bench101Space, column: str) -> CellTable:
         if cell is None:
             left_out["of other spaces"] += 1
         else:
+            cell = path_of_graph(as_trained(pruned(cell, space), space.candidates), space)
             rows.append((place, cell, finite(to_number(accuracy), accuracy, f"{place}: {column}")))
     return CellTable(column, rows, dict(left_out))
 

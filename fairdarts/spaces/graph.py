@@ -130,6 +130,16 @@ def orders(graph: Graph) -> set[tuple[tuple[int, ...], tuple[str, ...]]]:
     return found
 
 
+def as_trained(graph: Graph, names: Sequence[str]) -> Graph:
+    """The cell in the order of vertices that the benchmark trained it in: that which its enumeration meets first.
+
+    `names` are the operations in the benchmark's order. Of three vertices that lead into the output, the first ones
+    have a channel more than the last, so that networks of one cell differ where the order does.
+    """
+    order = min(orders(graph), key=lambda own: (own[0][::-1], [names.index(name) for name in own[1]]))
+    return Graph(matrix_of(order[0], (1 << len(graph.matrix)) - 1), order[1])
+
+
 def symmetries(code: int, vertices: int) -> tuple[tuple[int, ...], ...]:
     """Of every vertex its new place, in all renumberings of a graph that leave the graph as it is."""
     edges = {(s, target) for target, mask in enumerate(unpacked(code, vertices), start=1) for s in bits(mask)}

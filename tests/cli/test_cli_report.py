@@ -282,7 +282,7 @@ def test_a_mistake_in_a_study_is_named_at_once(small_study: Path, capsys):
     assert "did you mean 'collapse'?" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", names("studies"))
+@pytest.mark.parametrize("name", [name for name in names("studies") if "runs" in read_yaml(find("studies", name))])
 def test_shipped_studies_name_recipes_and_settings_that_there_are(name: str):
     path = find("studies", name)
     settings = check(study.StudySettings, read_yaml(path), path)

@@ -1,0 +1,139 @@
+"""What is a study of factors? The form of its file: spaces, and in each of them factors with their settings."""
+
+import re
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from fairdarts.config import Settings, nearest
+
+Value = bool | int | float | str | list[str] | None
+
+NAME = r"^[\w.-]+$"
+BEST = "best"
+"""`keep` where the setting of highest final performance is kept"""
+BASELINE = "baseline"
+"""label of what earlier factors kept, where none of a factor's own settings is that"""
+
+
+class Setting(Settings):
+    """One setting of a factor."""
+
+    label: str = Field(min_length=1)
+    """what figures and tables call it"""
+    changes: dict[str, Value] = Field(default={})
+    """what it changes, by dotted key"""
+
+
+class Factor(Settings):
+    """What is varied, all else being equal."""
+
+    name: str = Field(pattern=NAME)
+    """what its runs are called"""
+    title: str
+    """what figures and tables call it"""
+    group: Literal["protocol", "sampling", "low-fidelity", "implementation"]
+    """the group of factors that it belongs to ("How to Train Your Super-Net", arXiv:2003.04276, Table 1)"""
+    keep: str | None = None
+    """which of its settings later factors begin with: best (by the truth of the 3 highest ranked), a label, or none"""
+    settings: tuple[Setting, ...] = Field(min_length=1)
+    """each runs with every seed"""
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        labels = [setting.label for setting in self.settings]
+        slugs = [slug(label) for label in labels]
+        for setting, own in zip(self.settings, slugs, strict=True):
+            if not own:
+                raise ValueError(f"settings: the label '{setting.label}' has no letter or digit to name its runs by")
+            if slugs.count(own) > 1:
+                alike = ", ".join(f"'{label}'" for label in labels if slug(label) == own)
+                raise ValueError(f"settings: of factor {self.name}, the labels {alike} name the same runs")
+            if own == BASELINE and setting.changes:
+                raise ValueError(f"settings: the label '{BASELINE}' is for what changes nothing")
+        if self.keep not in (None, BEST, *labels):
+            known = nearest(self.keep, (BEST, *labels))
+            raise ValueError(f"keep: '{self.keep}' is no setting of factor {self.name}{known}")
+        return self
+
+
+class SpaceStudy(Settings):
+    """The factors of one search space, in their order."""
+
+    name: str = Field(pattern=NAME)
+    """what the folder of its runs is called"""
+    title: str | None = None
+    """what figures and tables call it; its name where it is null"""
+    config: str
+    """the recipe of `fairdarts supernet` that the first factor begins with"""
+    benchmark: str
+    """file of the truth, in the folder that --benchmarks names"""
+    column: str | None = None
+    """its column of truth"""
+    changes: dict[str, Value] = Field(default={})
+    """settings by dotted key, laid over the recipe and over what is shared"""
+    factors: tuple[Factor, ...] = Field(min_length=1)
+    """one after the other"""
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        names = [run for factor in self.factors for run in _runs(factor)]
+        for factor in self.factors:
+            for run in _runs(factor):
+                if names.count(run) > 1:
+                    raise ValueError(f"factors: two settings would name their runs {run}; rename factor {factor.name}")
+        return self
+
+
+class FactorStudy(Settings):
+    """What the training of supernets depends on: spaces × factors × settings × seeds."""
+
+    name: str = Field(pattern=NAME)
+    """name of the study"""
+    source: str
+    """the experiment it follows"""
+    deviations: tuple[str, ...] = ()
+    """where it departs from its source"""
+    seeds: tuple[int, ...] = Field(min_length=1)
+    """every setting runs with each of them"""
+    architectures: int = Field(default=200, ge=2)
+    """architectures that every supernet ranks, at most; the same ones for all runs of a space"""
+    images: int | None = Field(default=None, ge=2)
+    """held-out images to judge by; all where it is null"""
+    shared: dict[str, Value] = Field(default={})
+    """settings by dotted key, laid over every recipe"""
+    spaces: tuple[SpaceStudy, ...] = Field(min_length=1)
+    """one after the other"""
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        names = [space.name for space in self.spaces]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"spaces: the name '{name}' stands twice")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds: one of them stands twice")
+        return self
+
+
+def slug(label: str) -> str:
+    """A label as the name of a directory may hold it."""
+    return re.sub(r"[^\w.+]+", "-", label).strip("-.")
+
+
+def texts(changes: dict[str, Value]) -> dict[str, str]:
+    """Settings by dotted key, as the command line writes them."""
+    return {key: text_of(value) for key, value in changes.items()}
+
+
+def text_of(value: Value) -> str:
+    """A value as the command line writes it."""
+    if isinstance(value, list):
+        return f"[{', '.join(value)}]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _runs(factor: Factor) -> list[str]:
+    """What the runs of a factor may be called, but for the seed."""
+    own = dict.fromkeys(slug(setting.label) for setting in factor.settings)
+    return [f"{factor.name}-{label}" for label in own | {BASELINE: None}]

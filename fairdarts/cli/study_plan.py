@@ -1,0 +1,144 @@
+"""What does a study of factors run? Of every factor the settings, laid over what earlier factors kept."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fairdarts import resources
+from fairdarts.cli.study_form import BASELINE, BEST, Factor, FactorStudy, SpaceStudy, slug, texts
+from fairdarts.config import Settings, UserError, check, read_yaml
+from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
+from fairdarts.ranking.factors import DIVERGED, final_performance
+from fairdarts.ranking.report import own_statistics, read_ranking
+from fairdarts.runtime.run import Run
+
+
+class Row(NamedTuple):
+    """A setting of a factor, over all seeds."""
+
+    label: str
+    changes: dict[str, str]
+    """all that is laid over the recipe, by dotted key, as the command line writes it"""
+    own: dict[str, str]
+    """what of it is the setting's own"""
+    settings: TrainingSettings
+    """what comes of it, but for the seed"""
+    runs: tuple[Path, ...]
+    """its run directories, one a seed; those of an earlier factor where they are the same training"""
+    baseline: bool
+    """whether it is what earlier factors kept"""
+
+
+class Step(NamedTuple):
+    """A factor, and what it runs."""
+
+    factor: Factor
+    rows: tuple[Row, ...]
+    settled: bool
+    """whether it is known what all earlier factors kept"""
+
+
+def planned(study: FactorStudy, space: SpaceStudy, folder: Path) -> Iterator[Step]:
+    """The factors of a space. Where one keeps the best, its runs should be done before the next one is asked for.
+
+    Raises UserError where a setting does not fit its recipe.
+    """
+    path = recipe_of(space, folder)
+    recipe = read_yaml(path)
+    carried = texts(study.shared) | texts(space.changes)
+    names: dict[str, str] = {}
+    settled = True
+
+    def row(factor: Factor, label: str, own: dict[str, str], same: str | None) -> Row:
+        changes = carried | own
+        if "seed" in changes:
+            raise UserError(f"{study.name}: seed: a study's seeds stand in its file; leave it out")
+        settings = _settled(recipe, path, changes, f"{study.name}: {space.name}: {factor.name} {label}")
+        key = identity(settings)
+        name = names.setdefault(key, f"{factor.name}-{slug(label)}")
+        runs = tuple(folder / space.name / f"{name}-seed{seed}" for seed in study.seeds)
+        return Row(label, changes, own, settings, runs, key == same)
+
+    for factor in space.factors:
+        same = identity(_settled(recipe, path, carried, f"{study.name}: {space.name}"))
+        rows = [row(factor, setting.label, texts(setting.changes), same) for setting in factor.settings]
+        if not any(own.baseline for own in rows):
+            rows.insert(0, row(factor, BASELINE, {}, same))
+        step = Step(factor, tuple(rows), settled)
+        yield step
+        if kept := kept_of(step):
+            carried = kept.changes
+        settled = settled and (
+            factor.keep != BEST or all(outcome(run, own.settings) for own in rows for run in own.runs)
+        )
+
+
+def kept_of(step: Step) -> Row | None:
+    """The row that later factors begin with; None where they begin with what this one began with, or, where it keeps
+    the best, as long as that is not known."""
+    if step.factor.keep != BEST:
+        return next((row for row in step.rows if row.label == step.factor.keep), None)
+    outcomes = [[outcome(run, row.settings) for run in row.runs] for row in step.rows]
+    if any(None in own for own in outcomes):
+        return None
+    performances = [final_performance(own) for own in outcomes]
+    best = max((value for value in performances if value is not None), default=None)
+    return None if best is None else step.rows[performances.index(best)]
+
+
+def outcome(run: Path, settings: TrainingSettings) -> dict[str, Any] | str | None:
+    """What a run has come to: its ranking, DIVERGED, or None as long as there is neither."""
+    if (run / f"{DIVERGED}.txt").is_file():
+        return DIVERGED
+    try:
+        return read_ranking(Run(run), own_statistics(settings))
+    except UserError:  # none, or a damaged one, which is made again
+        return None
+
+
+def identity(settings: TrainingSettings) -> str:
+    """What two trainings share that are the same but for the seed."""
+    return json.dumps(settings.model_dump(mode="json", exclude={"seed"}), sort_keys=True)
+
+
+def check_same(run: Path, settings: TrainingSettings) -> None:
+    """Raises UserError where a run that has begun follows other settings than the study says."""
+    if not (file := run / "settings.yaml").is_file():
+        return
+    before, now = (_flat(own) for own in (check(TrainingSettings, read_yaml(file), file), settings))
+    for key in before | now:
+        free = key in MAY_CHANGE or key.partition(".")[0] in ("seed", "name", "source", "deviations")
+        if before.get(key) != now.get(key) and not free:
+            raise UserError(
+                f"{file}: {key}: {before.get(key)}, but the study says {now.get(key)}: "
+                "it goes on with the settings that it began with; or name another --out"
+            )
+
+
+def recipe_of(space: SpaceStudy, folder: Path) -> Path:
+    """The recipe of a space: the copy that its runs lie beside, once they have begun."""
+    copy = folder / space.name / "recipe.yaml"
+    return copy if copy.is_file() else resources.find("recipes", space.config)
+
+
+def _settled(recipe: dict[str, Any], path: Path, changes: dict[str, str], place: str) -> TrainingSettings:
+    """A recipe with changes laid over it. Raises UserError naming the place in the study that brought them."""
+    try:
+        return check(TrainingSettings, recipe, path, changes)
+    except UserError as error:
+        raise UserError(re.sub(r"^command line: (--)?", f"{place}: ", str(error))) from None
+
+
+def _flat(settings: Settings) -> dict[str, Any]:
+    """Settings by dotted key."""
+
+    def walk(content: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+        for key, value in content.items():
+            if isinstance(value, dict):
+                yield from walk(value, f"{prefix}{key}.")
+            else:
+                yield prefix + key, value
+
+    return dict(walk(settings.model_dump(mode="json", by_alias=True), ""))

@@ -1,0 +1,215 @@
+"""What do the factors of a supernet's training change? As Figs. 4, 7 and 8 of arXiv:2003.04276."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from fairdarts.plot import style
+from fairdarts.ranking.factors import FactorResult, SettingResult, SpaceResult
+
+PANELS = {
+    "accuracy": "supernet accuracy, %",
+    "sparse": "sparse τ (bar: of mean accuracies)",
+    "performance": "truth of the 3 highest ranked, %",
+}
+"""of a factor's figure → their titles"""
+GROUPS = ("protocol", "sampling", "low-fidelity", "implementation")
+"""of factors, in the order of Table 1"""
+BASELINE = "#E9EEF6"
+"""behind what the factor began with"""
+
+
+class SettingInfo(NamedTuple):
+    """A setting in one panel."""
+
+    label: str
+    seeds: tuple[float, ...]
+    middle: float
+    """mean of the seeds; of sparse τ that of the seeds' mean accuracies; nan where there is none"""
+    low: float
+    """of its interval; nan where there is none"""
+    high: float
+
+
+class SettingsInfo(NamedTuple):
+    """A factor: what came of its settings."""
+
+    title: str
+    panels: dict[str, tuple[SettingInfo, ...]]
+    """key of PANELS → settings"""
+    baseline: tuple[bool, ...]
+    """of every setting, whether the factor began with it"""
+    kept: tuple[bool, ...]
+    """whether later factors begin with it"""
+    diverged: tuple[str, ...]
+    """how many of its runs diverged, such as '1 of 3'; empty where none did"""
+
+
+class Influence(NamedTuple):
+    """A setting's bar: its final performance less that of its factor's baseline, in percentage points."""
+
+    factor: str
+    label: str
+    group: str
+    gain: float
+    """nan where it has none"""
+    error: float
+    """standard error; nan where it is of one seed"""
+    note: str
+    """why there is no bar"""
+
+
+class InfluenceInfo(NamedTuple):
+    """All factors in all spaces."""
+
+    spaces: dict[str, dict[tuple[str, str], Influence]]
+    """title of the space → (factor, setting) → its bar"""
+    rows: tuple[tuple[str, str], ...]
+    """(factor, setting) of any space, in their order"""
+
+
+def settings_info(factor: FactorResult, space: str) -> SettingsInfo:
+    """Of a factor of a space, whose title is given, all its settings."""
+    panels = {panel: tuple(_setting(own, panel) for own in factor.settings) for panel in PANELS}
+    return SettingsInfo(
+        f"{space}: {factor.title}",
+        panels,
+        tuple(own.baseline for own in factor.settings),
+        tuple(own.kept for own in factor.settings),
+        tuple(f"{lost} of {len(own.runs)}" * (lost > 0) for own in factor.settings for lost in [own.numbers.diverged]),
+    )
+
+
+def _setting(own: SettingResult, panel: str) -> SettingInfo:
+    numbers = own.numbers
+    if panel == "sparse":
+        middle, low, high = numbers.sparse.value, numbers.sparse.low, numbers.sparse.high
+        return SettingInfo(own.label, tuple(numbers.sparse_by_seed.known), middle, low, high)
+    spread = getattr(numbers, panel)
+    return SettingInfo(own.label, tuple(spread.known), spread.mean, math.nan, math.nan)
+
+
+def settings_figure(info: SettingsInfo) -> Figure:
+    """A panel a metric, a place on the x axis a setting, a dot a seed."""
+    count = len(info.baseline)
+    labels = [textwrap.fill(own.label, 9, break_long_words=False) for own in info.panels["sparse"]]
+    labels = [
+        label + (f"\n{lost}\ndiverged" if lost else "") for label, lost in zip(labels, info.diverged, strict=True)
+    ]
+    longest = max(len(line) for label in labels for line in label.split("\n"))
+    width = max(2.9, count * (0.2 + 0.068 * longest))
+    beside = width <= 4.2  # else the panels stand one above the other
+    figure, axes = style.panels(len(PANELS), 3 if beside else 1, (width, 2.9) if beside else (max(7.0, width), 2.2))
+    ink = style.series(0)["color"]
+    for ax, (panel, settings) in zip(axes, info.panels.items(), strict=True):
+        for place, own in enumerate(settings):
+            if info.baseline[place]:
+                ax.axvspan(place - 0.5, place + 0.5, color=BASELINE, zorder=0)
+            _marks(ax, place, own, ink)
+        ax.set_xlim(-0.5, count - 0.5)
+        ax.set_xticks(range(count), labels, fontsize=8.5)
+        for tick, kept in zip(ax.get_xticklabels(), info.kept, strict=True):
+            tick.set_fontweight("bold" if kept else "normal")
+        ax.set_title(PANELS[panel], fontsize=9.5, loc="left")
+        style.tidy(ax)
+        ax.grid(visible=False, axis="x")
+        ax.margins(y=0.12)
+    dot = Line2D([], [], color=ink, marker="o", linestyle="none", alpha=0.65, markersize=4.5)
+    bar = Line2D([], [], color=style.INK, linewidth=2)
+    handles, names = [dot, bar], ["a seed", "mean, 95% interval"]
+    if any(info.baseline):
+        handles, names = [*handles, Patch(color=BASELINE)], [*names, "baseline" + "; bold: kept" * any(info.kept)]
+    figure.suptitle(info.title, fontsize=11)
+    style.legend_below(figure, handles, names)
+    return figure
+
+
+def _marks(ax: Axes, place: int, own: SettingInfo, ink: str) -> None:
+    """The dots of a setting, its mean and interval."""
+    shift = 0.1 * (np.arange(len(own.seeds)) - (len(own.seeds) - 1) / 2)
+    ax.plot(place + shift, own.seeds, color=ink, marker="o", linestyle="none", markersize=4.5, alpha=0.65, zorder=2)
+    if math.isfinite(own.middle):
+        ax.plot([place - 0.27, place + 0.27], [own.middle] * 2, color=style.INK, linewidth=2, zorder=3)
+    if math.isfinite(own.low):
+        whisker = {"fmt": "none", "ecolor": style.INK, "elinewidth": 1.1, "capsize": 3.5, "zorder": 3}
+        ax.errorbar([place], [own.middle], [[own.middle - own.low], [own.high - own.middle]], **whisker)
+
+
+def influence_info(spaces: Sequence[SpaceResult]) -> InfluenceInfo:
+    """Of every setting that is not its factor's baseline."""
+    found: dict[str, dict[tuple[str, str], Influence]] = {}
+    for space in spaces:
+        own = found.setdefault(space.title, {})
+        for factor in space.factors:
+            for setting in factor.settings:
+                if not setting.baseline:
+                    own[factor.title, setting.label] = _influence(factor, setting)
+    rows = dict.fromkeys(key for own in found.values() for key in own)
+    factors = list(dict.fromkeys(factor for factor, _ in rows))
+    return InfluenceInfo(found, tuple(sorted(rows, key=lambda row: factors.index(row[0]))))
+
+
+def _influence(factor: FactorResult, setting: SettingResult) -> Influence:
+    numbers, known = setting.numbers, setting.numbers.performance_gain
+    note = "diverged" if numbers.diverged and not numbers.supernets else "not known"
+    value, error = (known.value, known.error) if known else (math.nan, math.nan)
+    return Influence(factor.title, setting.label, factor.group, value, error, "" if known else note)
+
+
+def influence_figure(info: InfluenceInfo) -> Figure:
+    """A panel a space, a bar a setting, its whisker the standard error."""
+    height = 1.4 + 0.21 * len(info.rows)
+    longest = max(len(_name(row)) for row in info.rows)
+    figure = Figure(figsize=(0.07 * longest + 3.4 * len(info.spaces), height), layout="constrained")
+    axes = figure.subplots(1, len(info.spaces), sharey=True, squeeze=False)[0]
+    factors = list(dict.fromkeys(factor for factor, _ in info.rows))
+    used = [
+        group for group in GROUPS if any(own.group == group for bars in info.spaces.values() for own in bars.values())
+    ]
+    for ax, (title, bars) in zip(axes, info.spaces.items(), strict=True):
+        ends = [abs(own.gain) + np.nan_to_num(own.error) for own in bars.values() if math.isfinite(own.gain)]
+        for place, row in enumerate(info.rows):
+            if factors.index(row[0]) % 2 == 0:
+                ax.axhspan(place - 0.5, place + 0.5, color="#F4F5F7", zorder=0)
+            if row in bars:
+                _bar(ax, place, bars[row])
+        ax.axvline(0, color=style.INK, linewidth=0.9)
+        ax.set_title(title, fontsize=10)
+        ax.set_xlabel("percentage points", fontsize=9.5)
+        reach = 1.08 * max([*ends, 0.1])
+        ax.set_xlim(-reach, reach)
+        style.tidy(ax)
+        ax.grid(visible=False, axis="y")
+        ax.tick_params(axis="y", length=0)
+    axes[0].set_ylim(len(info.rows) - 0.5, -0.5)
+    axes[0].set_yticks(range(len(info.rows)), [_name(row) for row in info.rows], fontsize=8.5)
+    between = "\n" if len(info.spaces) == 1 else " "
+    figure.suptitle(f"Final performance less that of the baseline{between}(whisker: standard error)", fontsize=10.5)
+    style.legend_below(figure, [Patch(color=_ink(group)) for group in used], used)
+    return figure
+
+
+def _bar(ax: Axes, place: int, own: Influence) -> None:
+    if not math.isfinite(own.gain):
+        ax.annotate(
+            own.note, (0, place), (4, 0), textcoords="offset points", va="center", fontsize=8, color=style.FAINT
+        )
+        return
+    ax.barh(place, own.gain, height=0.68, color=_ink(own.group), zorder=2)
+    if math.isfinite(own.error):
+        ax.errorbar(own.gain, place, xerr=own.error, fmt="none", ecolor=style.INK, elinewidth=1, capsize=2.5, zorder=3)
+
+
+def _name(row: tuple[str, str]) -> str:
+    return f"{row[0]}: {row[1]}"
+
+
+def _ink(group: str) -> str:
+    return style.series(GROUPS.index(group))["color"]

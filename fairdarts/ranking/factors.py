@@ -1,0 +1,235 @@
+"""What does a factor of a supernet's training change? Accuracy, sparse Kendall-Tau, final performance by setting.
+
+As "How to Train Your Super-Net" (arXiv:2003.04276), section 3 and appendices B.1 and B.2. A ranking is what its file
+in a run holds; the outcome of a run is its ranking, DIVERGED, or None as long as there is neither.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache
+from statistics import fmean, pstdev, stdev
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fairdarts.ranking.tau import Measured, resampled, sparse_kendall, sparse_kendall_gain, spearman
+
+DIVERGED = "diverged"
+"""the outcome of a run whose loss was no longer a number"""
+METRICS = {"accuracy": "supernet accuracy", "sparse": "sparse τ", "performance": "final performance"}
+"""what is correlated over runs (Fig. 9) → what it is called"""
+
+Outcome = dict[str, Any] | str | None
+
+
+class Spread(NamedTuple):
+    """A number of every seed's supernet; None where a run has none."""
+
+    values: tuple[float | None, ...]
+
+    @property
+    def known(self) -> list[float]:
+        """Those that there are."""
+        return [value for value in self.values if value is not None]
+
+    @property
+    def mean(self) -> float:
+        """Their mean; nan where there are none."""
+        return fmean(self.known) if self.known else math.nan
+
+    @property
+    def deviation(self) -> float:
+        """Their standard deviation over the seeds; nan of fewer than two."""
+        return stdev(self.known) if len(self.known) > 1 else math.nan
+
+
+class Gain(NamedTuple):
+    """How much a mean is higher than that of the baseline."""
+
+    value: float
+    error: float
+    """standard error of the difference of two means, √(s₁²/n₁ + s₂²/n₂); nan where either is of one seed"""
+
+
+class Numbers(NamedTuple):
+    """A setting over its seeds."""
+
+    supernets: int
+    """how many have been judged"""
+    diverged: int
+    """how many others could not be trained"""
+    passes: int | None
+    """images that the training of one passed forward and backward"""
+    accuracy: Spread
+    """mean one-shot accuracy of the architectures, in percent"""
+    scatter: float
+    """standard deviation of the accuracies over the architectures, a mean over the seeds"""
+    sparse: Measured
+    """sparse Kendall-Tau of the accuracies' means over the seeds (appendix B.2)"""
+    sparse_by_seed: Spread
+    """that of each seed by itself"""
+    surpass: Spread
+    """P > R: probability that the best of the 10 highest ranked surpasses random search"""
+    performance: Spread
+    """final performance: mean truth of the 3 highest ranked, in percent"""
+    sparse_gain: Measured | None
+    """sparse Kendall-Tau less that of the baseline; None of the baseline itself"""
+    performance_gain: Gain | None
+    """final performance less that of the baseline; None of the baseline itself"""
+
+
+class SettingResult(NamedTuple):
+    """A setting of a factor, and what came of it."""
+
+    label: str
+    changes: dict[str, str]
+    """by dotted key"""
+    runs: tuple[str, ...]
+    """names of its runs, one a seed"""
+    baseline: bool
+    """whether it is what the factor began with"""
+    kept: bool
+    """whether later factors begin with it"""
+    numbers: Numbers
+
+
+class FactorResult(NamedTuple):
+    """A factor."""
+
+    name: str
+    title: str
+    group: str
+    keep: str | None
+    """how it was decided what is kept: best, a label, or None where the baseline stays"""
+    settings: tuple[SettingResult, ...]
+
+
+class Point(NamedTuple):
+    """A run among all of a space."""
+
+    run: str
+    group: str
+    """of the factor that it is the first to belong to"""
+    accuracy: float
+    sparse: float
+    performance: float
+
+
+class SpaceResult(NamedTuple):
+    """All factors of a search space."""
+
+    name: str
+    title: str
+    recipe: str
+    truth: str
+    """file and column"""
+    architectures: int
+    """that every supernet ranks"""
+    images: int
+    """that they were judged by"""
+    factors: tuple[FactorResult, ...]
+    points: tuple[Point, ...]
+    correlations: dict[str, Measured]
+    """Spearman's ρ over the points, by 'one, other' of METRICS"""
+
+
+def numbers_of(outcomes: Sequence[Outcome], baseline: Sequence[Outcome] | None) -> Numbers:
+    """The numbers of a setting from its runs, one outcome a seed; the baseline is another setting's, or None."""
+    rankings = _rankings(outcomes)
+    performance = Spread(tuple(_measured(own, "truth_of_best") for own in outcomes))
+    gains: tuple[Measured | None, Gain | None] = None, None
+    if baseline is not None:
+        before = Spread(tuple(_measured(own, "truth_of_best") for own in baseline))
+        gains = _sparse_gain(rankings, _rankings(baseline)), gain(performance, before)
+    return Numbers(
+        len(rankings),
+        sum(own == DIVERGED for own in outcomes),
+        max((own["passes"] * own["batch_size"] for own in rankings), default=None),
+        Spread(tuple(fmean(own["score"]) if isinstance(own, dict) else None for own in outcomes)),
+        fmean(pstdev(own["score"]) for own in rankings) if rankings else math.nan,
+        _sparse(rankings),
+        Spread(tuple(_measured(own, "sparse_kendall") for own in outcomes)),
+        Spread(tuple(_measured(own, "surpass_random") for own in outcomes)),
+        performance,
+        *gains,
+    )
+
+
+def final_performance(outcomes: Sequence[Outcome]) -> float | None:
+    """By which the best setting is chosen: mean truth of the 3 highest ranked, over all seeds.
+
+    None where a run diverged, is missing, or has no such number: a setting that fails once is not the best.
+    """
+    values = [_measured(own, "truth_of_best") for own in outcomes]
+    return None if None in values or not values else fmean(values)
+
+
+def gain(after: Spread, before: Spread) -> Gain | None:
+    """Difference of two means over seeds; None where either is unknown."""
+    if not (after.known and before.known):
+        return None
+    parts = [own.deviation**2 / len(own.known) for own in (after, before)]
+    return Gain(after.mean - before.mean, math.sqrt(sum(parts)))
+
+
+def points_of(runs: Mapping[str, tuple[str, Outcome]]) -> tuple[Point, ...]:
+    """The runs of a space that have all metrics, of name → (group, outcome)."""
+    found = []
+    for name, (group, own) in runs.items():
+        sparse, performance = _measured(own, "sparse_kendall"), _measured(own, "truth_of_best")
+        if isinstance(own, dict) and sparse is not None and performance is not None:
+            found.append(Point(name, group, fmean(own["score"]), sparse, performance))
+    return tuple(found)
+
+
+def correlations_of(points: Sequence[Point]) -> dict[str, Measured]:
+    """Spearman's ρ of every two metrics over runs (Fig. 9), its interval from a bootstrap over the runs."""
+    names, weights = list(METRICS), _weights(len(points))
+    pairs = [(one, other) for number, one in enumerate(names) for other in names[number + 1 :]]
+    columns = {name: np.asarray([getattr(point, name) for point in points], dtype=float) for name in names}
+    return {f"{one}, {other}": spearman(columns[one], columns[other], weights) for one, other in pairs}
+
+
+def _rankings(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    return [own for own in outcomes if isinstance(own, dict)]
+
+
+def _measured(own: Outcome, name: str) -> float | None:
+    """A measure of a ranking; None where it has none."""
+    return own["measured"][name]["value"] if isinstance(own, dict) and own["measured"] else None
+
+
+def _together(rankings: Sequence[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray] | str:
+    """Truth, and mean accuracy over supernets, of the architectures [n]; or why there are none."""
+    if not rankings:
+        return "no supernet has been judged"
+    if any(own["truth"] is None for own in rankings):
+        return "no truth is known"
+    if any(own["paths"] != rankings[0]["paths"] for own in rankings):
+        return "the supernets ranked different architectures"
+    return np.asarray(rankings[0]["truth"], float), np.mean([own["score"] for own in rankings], axis=0)
+
+
+def _sparse(rankings: Sequence[dict[str, Any]]) -> Measured:
+    found = _together(rankings)
+    if isinstance(found, str):
+        return Measured(math.nan, math.nan, math.nan, 0, found)
+    truth, score = found
+    return sparse_kendall(truth, score, _weights(len(truth)))
+
+
+def _sparse_gain(rankings: Sequence[dict[str, Any]], baseline: Sequence[dict[str, Any]]) -> Measured:
+    """Over the same resamples, as both rank the same architectures."""
+    after, before = _together(rankings), _together(baseline)
+    reasons = [own for own in (after, before) if isinstance(own, str)]
+    if not reasons and rankings[0]["paths"] != baseline[0]["paths"]:
+        reasons = ["the baseline ranked other architectures"]
+    if reasons:
+        return Measured(math.nan, math.nan, math.nan, 0, reasons[0])
+    return sparse_kendall_gain(after[0], after[1], before[1], _weights(len(after[0])))
+
+
+@cache
+def _weights(n: int) -> np.ndarray:
+    """The same resamples for all settings, so that their differences are those of the settings."""
+    return resampled(n, np.random.default_rng(0))

@@ -1,0 +1,320 @@
+"""`fairdarts study` on a study of factors: what runs, in which order, what is kept, and what comes of it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import yaml
+from one_shot import BENCH, every_path
+
+from fairdarts.cli import main, study_factors
+from fairdarts.cli.study_form import FactorStudy
+from fairdarts.cli.study_plan import kept_of, planned
+from fairdarts.config import UserError, check, dump_yaml, parse_overrides, read_yaml
+from fairdarts.oneshot.settings import TrainingSettings
+from fairdarts.ranking.report import FIELDS, own_statistics, write_ranking
+from fairdarts.ranking.tau import MEASURES
+from fairdarts.resources import find
+from fairdarts.runtime.run import Run, create
+from fairdarts.runtime.stop import Diverged
+from fairdarts.spaces.space import load_space
+from fairdarts.supernet.factors import check_factors
+
+RATES = [{"label": str(rate), "changes": {"weights.lr": rate}} for rate in (0.01, 0.025, 0.1)]
+WORDS = ["--benchmarks", ".", "--out", "out"]
+
+
+def factor(name: str, settings: list[dict[str, Any]], keep: str | None = None) -> dict[str, Any]:
+    return {"name": name, "title": name, "group": "protocol", "keep": keep, "settings": settings}
+
+
+@pytest.fixture
+def content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A study of two factors in a folder of its own: recipe.yaml, space.yaml, bench.csv."""
+    monkeypatch.chdir(tmp_path)
+    Path("space.yaml").write_text(dump_yaml(BENCH))
+    recipe = {
+        "name": "tiny",
+        "source": "tests",
+        "space": "space.yaml",
+        "epochs": 1,
+        "device": "cpu",
+        "data": {"kind": "digits", "batch_size": 32, "train_portion": 0.05, "cutout": 0, "workers": 0},
+        "sampler": {"kind": "uniform"},
+        "supernet": {"track": False},
+        "weights": {"lr": 0.025, "lr_min": 0, "momentum": 0.9, "weight_decay": 5e-4},
+        "watch": {"paths": 0},
+    }
+    Path("recipe.yaml").write_text(yaml.safe_dump(recipe))
+    random = Random(0)
+    rows = [f'"{list(path)}",{60 + 30 * random.random()}' for path in random.sample(every_path(BENCH), 50)]
+    Path("bench.csv").write_text("\n".join(["arch,accuracy", *rows]))
+    sizes = [{"label": "/2", "changes": {"data.batch_size": 16}}]
+    space = {"name": "bench", "config": "recipe.yaml", "benchmark": "bench.csv"}
+    space["factors"] = [factor("rate", RATES, keep="best"), factor("batch", sizes)]
+    return {"name": "tiny", "source": "tests", "seeds": [0, 1], "architectures": 20, "images": 64, "spaces": [space]}
+
+
+@pytest.fixture
+def written(content: dict[str, Any]) -> Callable[[], str]:
+    """Writes the study, as a test has changed it, and gives its path."""
+
+    def write() -> str:
+        Path("study.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+        return "study.yaml"
+
+    return write
+
+
+def ranking(performance: float) -> dict[str, Any]:
+    """A ranking whose 3 best have this truth."""
+    number = {"value": performance, "low": 0.0, "high": 1.0, "n": 4, "reason": ""}
+    kept: dict[str, Any] = dict.fromkeys(FIELDS, 0) | {"recipe": "tiny", "batch_size": 32, "images": 64}
+    kept |= {"benchmark": "bench", "column": "accuracy", "statistics": "batch", "paths": [[0], [1], [2], [3]]}
+    kept |= {"truth": [60.0, 70.0, 80.0, 90.0], "score": [10.0, 30.0, 20.0, performance]}
+    return kept | {"measured": dict.fromkeys(MEASURES, number)}
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """In place of training and judging: a run directory with its settings, and a final performance that is 90 less
+    its learning rate. Gives the words of all trainings."""
+    words_of: list[list[str]] = []
+
+    def supernet(words: list[str], alone: bool) -> int:
+        assert alone
+        words_of.append(words)
+        if words[0] == "--config":
+            own = parse_overrides([word for word in words[4:] if word.startswith("--")])
+            create(Path(words[3]), check(TrainingSettings, read_yaml(Path(words[1])), "", own), BENCH)
+        (Path(words[1] if words[0] == "--resume" else words[3]) / "done").touch()
+        return 0
+
+    def score(path: Path, settings: TrainingSettings, *_: Any) -> None:
+        write_ranking(Run(path), ranking(90 - settings.weights.lr))
+
+    monkeypatch.setattr(study_factors, "supernet", supernet)
+    monkeypatch.setattr(study_factors, "finished", lambda run: (run.path / "done").is_file())
+    monkeypatch.setattr(study_factors, "score", score)
+    monkeypatch.setattr("fairdarts.cli.study_results.draw_factors", lambda *_: [])
+    monkeypatch.setattr("fairdarts.cli.study_results.page", lambda *_: "a page")
+    return words_of
+
+
+def trained(words_of: list[list[str]]) -> list[str]:
+    """The names of the runs that were begun."""
+    return [Path(words[3]).name for words in words_of if words[0] == "--config"]
+
+
+def test_a_study_trains_judges_tables_and_does_nothing_twice(content, written, monkeypatch, capsys):
+    """From end to end: one setting cannot be trained with, which is a result."""
+    rates = [*RATES[1:2], {"label": "huge", "changes": {"weights.lr": 1e30}}]
+    content["spaces"][0]["factors"] = [factor("rate", rates, "best"), factor("batch", [{"label": "32", "changes": {}}])]
+    for module in ("supernet.draw_training", "supernet.log_training", "study_results.draw_factors"):
+        monkeypatch.setattr(f"fairdarts.cli.{module}", lambda *_: [])
+    assert main(["study", written(), *WORDS]) == 0
+    out = capsys.readouterr().out
+    runs = Path("out/bench")
+    names = [f"rate-{label}-seed{seed}" for label in ("0.025", "huge") for seed in (0, 1)]
+    assert sorted(path.name for path in runs.iterdir()) == [*names, "recipe.yaml"]
+    kept = json.loads((runs / "rate-0.025-seed1" / "ranking-batch.json").read_text())
+    assert (len(kept["score"]), kept["images"], kept["benchmark"]) == (20, 64, "bench")
+    assert "no longer finite" in (runs / "rate-huge-seed0" / "diverged.txt").read_text()
+    table = [line.split() for line in out.splitlines()]
+    assert ["huge", *["N/A"] * 7] in table
+    assert table[-1] == ["out/report.html"]
+    results = json.loads(Path("out/results.json").read_text())
+    rows = results["spaces"][0]["factors"][0]["settings"]
+    assert [(row["kept"], row["numbers"]["supernets"], row["numbers"]["diverged"]) for row in rows] == [
+        (True, 2, 0), (False, 0, 2),
+    ]  # fmt: skip
+    assert "huge" in Path("out/report.html").read_text()
+
+    monkeypatch.setattr(study_factors, "carry_out", lambda *words: pytest.fail(f"{words} again"))
+    assert main(["study", written(), *WORDS]) == 0
+    assert capsys.readouterr().out == out
+    Path("bench.csv").unlink()
+    Path("recipe.yaml").unlink()
+    assert main(["report", "out", "--out", "other.html"]) == 0
+    assert capsys.readouterr().out == out.replace("out/report.html", "other.html")
+    assert Path("other.html").read_text() == Path("out/report.html").read_text()
+
+
+def test_factors_build_on_what_earlier_ones_kept_and_equal_settings_are_trained_once(content, written, fake):
+    bases = [{"label": "as it is", "changes": {"weights.lr": 0.01}}, {"label": "0.1", "changes": {"weights.lr": 0.1}}]
+    content["spaces"][0]["factors"].append(factor("again", bases, keep="0.1"))
+    content["spaces"][0]["factors"].append(factor("decay", [{"label": "0", "changes": {"weights.weight_decay": 0}}]))
+    assert main(["study", written(), *WORDS]) == 0
+    assert trained(fake) == [
+        f"{name}-seed{seed}"
+        for names in (["rate-0.01", "rate-0.025", "rate-0.1"], ["batch-2"], ["decay-0"])
+        for seed in (0, 1)
+        for name in names
+    ]
+    own = check(TrainingSettings, read_yaml(Path("out/bench/batch-2-seed1/settings.yaml")), "")
+    assert (own.weights.lr, own.data.batch_size, own.seed) == (0.01, 16, 1)
+    own = check(TrainingSettings, read_yaml(Path("out/bench/decay-0-seed0/settings.yaml")), "")
+    assert (own.weights.lr, own.weights.weight_decay) == (0.1, 0)
+    found = json.loads(Path("out/results.json").read_text())["spaces"][0]["factors"]
+    assert [[row["label"] for row in own["settings"] if row["baseline"]] for own in found] == [
+        ["0.025"], ["baseline"], ["as it is"], ["baseline"],
+    ]  # fmt: skip
+    assert found[1]["settings"][0]["runs"] == ["rate-0.01-seed0", "rate-0.01-seed1"]
+    assert [row["label"] for own in found for row in own["settings"] if row["kept"]] == ["0.01", "0.1"]
+
+
+def test_the_best_setting_has_no_run_that_diverged(content, written, fake, monkeypatch):
+    def supernet(words: list[str], alone: bool, then=study_factors.supernet) -> int:
+        status = then(words, alone)
+        if "rate-0.01-seed1" in words[3]:
+            raise Diverged("the loss is no longer finite")
+        return status
+
+    monkeypatch.setattr(study_factors, "supernet", supernet)
+    assert main(["study", written(), *WORDS]) == 0
+    study = check(FactorStudy, content, "")
+    rates, batch = planned(study, study.spaces[0], Path("out"))
+    assert kept_of(rates).label == "0.025"
+    assert batch.rows[0].runs == rates.rows[1].runs
+
+
+def test_a_study_that_was_stopped_goes_on(written, fake, monkeypatch):
+    def stopped(words: list[str], alone: bool, then=study_factors.supernet) -> int:
+        status = then(words, alone)
+        if len(fake) < 3:
+            return status
+        Path(words[3], "done").unlink()
+        return 130
+
+    with monkeypatch.context() as patch:
+        patch.setattr(study_factors, "supernet", stopped)
+        assert main(["study", written(), *WORDS, "--weights.momentum", "0.5"]) == 130
+    assert main(["report", "out"]) == 0  # of what there is
+    assert main(["study", written(), *WORDS, "--weights.momentum", "0.5"]) == 0
+    assert fake[3] == ["--resume", "out/bench/rate-0.1-seed0", "--weights.momentum=0.5", "--weights.lr=0.1"]
+    assert len(trained(fake)) == len(set(trained(fake))) == 8
+    Path("out/bench/rate-0.1-seed1/ranking-batch.json").write_text("{")  # is made again, and nothing trained
+    assert main(["study", written(), *WORDS, "--weights.momentum", "0.5"]) == 0
+    assert len(fake) == 9
+
+
+def test_processes_share_the_runs_and_wait_where_the_best_is_kept(written, fake, monkeypatch, capsys):
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+
+    class Waits(Exception):
+        pass
+
+    def waits(_: float) -> None:
+        raise Waits
+
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr(study_factors.time, "sleep", waits)
+    with pytest.raises(Waits):
+        main(["study", written(), *WORDS])
+    assert trained(fake) == ["rate-0.025-seed0", "rate-0.01-seed1", "rate-0.1-seed1"]
+    assert "rate keeps the best: waiting for other processes, which have 3 runs to do" in capsys.readouterr().err
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(Waits):  # at the end, for batch-2-seed1
+        main(["study", written(), *WORDS])
+    assert trained(fake)[3:] == ["rate-0.01-seed0", "rate-0.1-seed0", "rate-0.025-seed1", "batch-2-seed0"]
+    assert not Path("out/results.json").exists()
+    monkeypatch.setenv("RANK", "1")
+    assert main(["study", written(), *WORDS]) == 0
+    assert trained(fake)[7:] == ["batch-2-seed1"]
+    assert not Path("out/results.json").exists()
+    monkeypatch.setenv("RANK", "0")
+    assert main(["study", written(), *WORDS]) == 0
+    assert len(fake) == 8
+    assert Path("out/results.json").exists()
+
+
+def test_spaces_run_one_by_one_come_together(content, written, fake):
+    content["spaces"].append({**content["spaces"][0], "name": "second", "title": "The second"})
+    assert main(["study", written(), *WORDS, "--only", "second"]) == 0
+    assert [own["title"] for own in json.loads(Path("out/results.json").read_text())["spaces"]] == ["The second"]
+    assert main(["study", written(), *WORDS, "--only", "bench"]) == 0
+    own = json.loads(Path("out/results.json").read_text())["spaces"]
+    assert [space["name"] for space in own] == ["second", "bench"]
+    assert own[0]["factors"] == own[1]["factors"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "message"),
+    [
+        ({}, [], "--benchmarks FOLDER is missing, the folder of bench.csv"),
+        ({}, ["--benchmarks", "nowhere"], "nowhere/bench.csv: no such file; --benchmarks should be the folder"),
+        ({}, [*WORDS, "--only", "bensh"], "--only bensh: is no space of tiny (did you mean 'bench'?)"),
+        ({}, [*WORDS, "--seed", "3"], "seed: a study's seeds stand in its file"),
+        ({}, [*WORDS, "--weights.lrr", "3"], "tiny: bench: weights.lrr: unknown key (did you mean 'lr'?)"),
+        ({}, [*WORDS, "--supernet.wsbn", "true"], "supernet.wsbn: true"),
+        ({}, [*WORDS, "--data.train_portion", "1"], "rate 0.01: data.train_portion 1.0: no images are held out"),
+        ({"keep": "0.5"}, WORDS, "keep: '0.5' is no setting of factor rate"),
+        ({"settings": [RATES[0], RATES[0]]}, WORDS, "of factor rate, the labels '0.01', '0.01' name the same runs"),
+        ({"settings": [{"label": "/"}]}, WORDS, "the label '/' has no letter or digit"),
+        ({"settings": [{"label": "baseline", "changes": {"epochs": 2}}]}, WORDS, "label 'baseline' is for what"),
+        ({"name": "batch"}, WORDS, "two settings would name their runs batch-baseline"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_before_anything_runs(content, written, fake, capsys, change, words, message):
+    content["spaces"][0]["factors"][0] |= change
+    assert main(["study", written(), *words]) == 2
+    assert message in capsys.readouterr().err
+    assert fake == []
+    assert not Path("out").exists()
+
+
+def test_a_folder_goes_on_with_what_it_began_with(content, written, fake, capsys):
+    assert main(["study", written(), *WORDS]) == 0
+    assert main(["study", written(), *WORDS, "--epochs", "2"]) == 2
+    assert "rate-0.01-seed0/settings.yaml: epochs: 1, but the study says 2" in capsys.readouterr().err
+    assert main(["study", written(), *WORDS, "--save_minutes", "2"]) == 0
+    content["images"] = 32
+    assert main(["study", written(), *WORDS]) == 2
+    assert "out/study.yaml: images: 64, but now it is 32" in capsys.readouterr().err
+    content["images"] = 64
+    content["seeds"].append(2)
+    before = len(fake)
+    assert main(["study", written(), *WORDS]) == 0
+    assert all(name.endswith("seed2") for name in trained(fake[before:]))
+    recipe = Path("recipe.yaml")
+    recipe.write_text(recipe.read_text().replace("epochs: 1", "epochs: 3"))
+    assert main(["study", written(), *WORDS]) == 2
+    assert "recipe.yaml is no longer the recipe that the runs began with" in capsys.readouterr().err
+
+
+def test_options_of_such_studies_are_refused_by_others(capsys, content):
+    assert main(["study", "collapse-small", "--only", "x"]) == 2
+    assert "--only: is for a study of factors" in capsys.readouterr().err
+    Path("study.yaml").write_text(yaml.safe_dump(content))
+    Path("bench").mkdir()
+    assert main(["report", "."]) == 2
+    assert "none of its runs has been judged yet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["supernet", "supernet-small"])
+def test_shipped_studies_fit_their_recipes_and_spaces(name: str):
+    study = check(FactorStudy, read_yaml(find("studies", name)), name)
+    for space in study.spaces:
+        names = set()
+        for step in planned(study, space, Path("nowhere")):
+            for row in step.rows:
+                check_factors(row.settings.supernet, load_space(row.settings.space))
+                names.add(row.runs[0].name)
+            assert any(row.baseline for row in step.rows)
+        assert own_statistics(row.settings) == "batch"
+        assert name != "supernet" or len(names) == TRAININGS[space.name]
+
+
+TRAININGS = {"nasbench101": 41, "nasbench201": 41, "darts-nds": 35}
+"""how many of the paper's settings differ, if every factor keeps what the next one begins with"""
+
+
+def test_names_of_spaces_and_seeds_stand_once(content):
+    for change in ({"spaces": content["spaces"] * 2}, {"seeds": [1, 1]}):
+        with pytest.raises(UserError, match="stands twice"):
+            check(FactorStudy, content | change, "study.yaml")
