@@ -45,11 +45,11 @@ def read_cells(path: Path, space: Bench101Space | CellSpace, column: str | None 
     """The cells in a file; None where it tells architectures by their paths, as `read_benchmark` reads them.
 
     Recognized by content. Of NAS-Bench-101: CSV with columns matrix (JSON) and ops, cells without a matrix left out,
-    vertices in the order that the benchmark trained them in; the benchmark's own TFRecords, of which a cell's truth is the mean over its trainings of 108 epochs, each by its
-    last evaluation. Of DARTS' cells: CSV with columns normal and reduce, lists of two (operation, input) a node, lines
-    without an accuracy left out; the JSON files of "On Network Design Spaces" (arXiv:1905.13214), where truth is
-    100 − the error after the last epoch. Cells with a node that reads one input twice are left out, and in a sub-space
-    of NAS-Bench-101 those of others.
+    vertices in the order that the benchmark trained them in; the benchmark's own TFRecords, of which a cell's truth is
+    the mean over its trainings of 108 epochs, each by its last evaluation. Of DARTS' cells: CSV with columns normal and
+    reduce, lists of two (operation, input) a node, lines without an accuracy left out; the JSON files of "On Network
+    Design Spaces" (arXiv:1905.13214), where truth is 100 − the error after the last epoch. Cells with a node that reads
+    one input twice are left out, and in a sub-space of NAS-Bench-101 those of others.
 
     Raises UserError naming file and line (or record, or entry), the value and what would be right.
     """

@@ -21,12 +21,10 @@ from fairdarts.supernet.chains import Term, chain_of, plain_sum
 from fairdarts.supernet.fused import fused_sum
 
 
-def candidate(name: str, channels: int, stride: int) -> nn.Module:
-    """An operation as a supernet runs it: BatchNorm without affine weights, and one behind every pooling as well."""
-    op = OPS[name](channels, stride, False)
-    if "pool" in name:
-        return nn.Sequential(op, nn.BatchNorm2d(channels, affine=False))
-    return op
+def candidate(name: str, channels: int, stride: int, affine: bool = False) -> nn.Module:
+    """An operation as a supernet runs it: a BatchNorm behind every pooling as well; under gates, without weights."""
+    op = OPS[name](channels, stride, affine)
+    return nn.Sequential(op, nn.BatchNorm2d(channels, affine=affine)) if "pool" in name else op
 
 
 SHARED = (nn.Sequential, nn.MaxPool2d, nn.AvgPool2d, nn.BatchNorm2d, nn.Identity, Zero)

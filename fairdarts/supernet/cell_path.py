@@ -10,12 +10,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from fairdarts.ops.cell import OPS, FactorizedReduce, Zero, relu_conv_bn
+from fairdarts.ops.cell import FactorizedReduce, Zero, relu_conv_bn
 from fairdarts.ops.drop_path import drop_path
 from fairdarts.ops.ofa import share_kernels
 from fairdarts.ops.share import with_own_norms
 from fairdarts.spaces.cell import CellSpace, Size
 from fairdarts.spaces.cell_paths import input_pairs
+from fairdarts.supernet.cell import candidate
 from fairdarts.supernet.factors import Factors
 
 Chosen = tuple[tuple[int, ...], ...]
@@ -31,12 +32,6 @@ class Run(NamedTuple):
     node: int
     source: int
     operation: nn.Module
-
-
-def candidate(name: str, channels: int, stride: int, affine: bool) -> nn.Module:
-    """An operation as DARTS' supernet runs it: with a BatchNorm behind every pooling as well."""
-    op = OPS[name](channels, stride, affine)
-    return nn.Sequential(op, nn.BatchNorm2d(channels, affine=affine)) if "pool" in name else op
 
 
 def candidates(space: CellSpace, channels: int, stride: int, factors: Factors) -> list[nn.Module]:
