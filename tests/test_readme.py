@@ -105,7 +105,10 @@ def test_every_command_runs(user: Path, monkeypatch: pytest.MonkeyPatch, capsys:
             size += SMALL_BENCH if any("nasbench" in word for word in words) else []
         else:
             size = SMALL_CHAIN if "imagenet" in tool or any("s2" in word for word in words) else SMALL_CELLS
+            size = [] if "supernet-small" in words else size
         arguments = words[1:] + (SMALL + size if begins else [])
+        if "supernet-small" in words:
+            arguments += ["--only", "nasbench201", "--data.train_portion", "0.1"]
         if verb == "rank" and "--analyse" not in words:
             arguments += SMALL_RANKING
         if verb == "evolve":
