@@ -73,7 +73,7 @@ class Evaluator:
         begin = min(distributed.rank() * share, len(paths))
         own = paths[begin : begin + share]
         hits = torch.zeros(len(paths), dtype=torch.float64)
-        with distributed.together(), _untouched(self.supernet), torch.no_grad(), torch.random.fork_rng(devices=[]):
+        with distributed.together(), _untouched(self.supernet), torch.no_grad():
             hits[begin : begin + len(own)] = self._accuracies(own)
         distributed.sum_([hits])
         return hits.tolist()
@@ -114,10 +114,7 @@ class Evaluator:
 
 
 def leaves(supernet: PathSupernet, images: Tensor, paths: Sequence[Path], run: Run) -> Iterator[tuple[Path, Tensor]]:
-    """Every path with its logits [B, classes] for a batch, in the order of the tree.
-
-    What is random in a stage, as channels that are shuffled, is the same for all paths and batches.
-    """
+    """Every path with its logits [B, classes] for a batch, in the order of the tree."""
     depths = range(len(supernet.stages))
     read = [sorted({point for stage in supernet.stages[: depth + 1] for point in stage.points}) for depth in depths]
 
@@ -132,7 +129,6 @@ def leaves(supernet: PathSupernet, images: Tensor, paths: Sequence[Path], run: R
         for branch in branches.values():
             chosen = at(stage, subnet(branch[0]))
             name = depth, tuple(branch[0][point] for point in read[depth])
-            torch.default_generator.manual_seed(depth)
             grown = run(name, stage.active(chosen), lambda chosen=chosen: stage(x, chosen))
             yield from walk(depth + 1, grown, branch)
 

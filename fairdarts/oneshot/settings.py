@@ -82,7 +82,7 @@ class SgdSettings(Settings):
     weight_decay: float = Field(ge=0)
     """weight decay, of the weights that a step trains"""
     shared_gradient: Literal["sum", "mean"] = "sum"
-    """what stem, tail and other weights of all paths get from the paths of a step"""
+    """what stem, tail and other weights that several paths of a step run get from these paths"""
 
 
 class WatchSettings(Settings):

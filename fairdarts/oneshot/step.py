@@ -4,8 +4,10 @@ Where several paths follow one another before an update, the stem runs once: its
 its gradient is the sum of theirs. Behind it each path runs forward and backward alone, in the memory of one path.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 import torch.nn.functional as F
@@ -51,7 +53,7 @@ def supernet_step(learner: Learner, step: Step, batch: Batch) -> Tensor:
             seen += path_parallel(learner, subnets, batch)
         else:
             seen += data_parallel(learner, subnets, batch)
-        average_shared(learner, len(subnets))
+        average_shared(learner, subnets)
         learner.optimizer.step()
         learner.optimizer.zero_grad()
     return seen / sum(map(len, step))
@@ -126,13 +128,17 @@ def add_gradients(
     return seen
 
 
-def average_shared(learner: Learner, count: int) -> None:
-    """Divides the gradients of what all paths share by the number of paths, if the settings say so."""
-    if count > 1 and learner.settings.weights.shared_gradient == "mean":
-        for module in learner.supernet.shared():
-            for weight in module.parameters():
-                if weight.grad is not None:
-                    weight.grad /= count
+def average_shared(learner: Learner, subnets: Sequence[Subnet]) -> None:
+    """Divides the gradient of every weight by the number of the subnets that run it, if the settings say so."""
+    if len(subnets) == 1 or learner.settings.weights.shared_gradient != "mean":
+        return
+    supernet, uses = learner.supernet, Counter()
+    for chosen in subnets:
+        ran = chain([supernet.stem], supernet.active(chosen))
+        uses.update({weight for module in ran for weight in module.parameters()})
+    for weight, count in uses.items():
+        if count > 1 and weight.grad is not None:
+            weight.grad /= count
 
 
 def _found(learner: Learner) -> list[Tensor]:

@@ -4,6 +4,7 @@ The ways to make a convolution's weights fewer are those of arXiv:2003.04276, se
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -12,25 +13,30 @@ from torch import Tensor, nn
 from fairdarts.ops.ofa import cropped
 
 
-def first(weight: Tensor, c_out: int, c_in: int) -> Tensor:
+def first(weight: Tensor, c_out: int, c_in: int, training: bool) -> Tensor:
     """Those of the first channels: weight [O, I, k, k] → [c_out, c_in, k, k]."""
     return weight[:c_out, :c_in]
 
 
-def shuffled(weight: Tensor, c_out: int, c_in: int) -> Tensor:
-    """Those of random channels in random order, drawn anew in every call: weight [O, I, k, k] → [c_out, c_in, k, k].
+def shuffled(weight: Tensor, c_out: int, c_in: int, training: bool) -> Tensor:
+    """Those of random channels in random order: weight [O, I, k, k] → [c_out, c_in, k, k].
 
-    Output channels are drawn before input channels, both by torch's default generator of the weight's device; where all
-    of them are wanted, they stay in order and nothing is drawn (as in the authors' code).
+    In training they are drawn anew in every call, by torch's default generator on the CPU, output channels before input
+    channels; else they are the same for all weights of a width, so that a path is always judged by the same network.
+    All channels are shuffled as well where all of them are wanted.
     """
     for dim, count in enumerate((c_out, c_in)):
-        if count < weight.shape[dim]:
-            drawn = torch.randperm(weight.shape[dim], device=weight.device)[:count]
-            weight = weight.index_select(dim, drawn)
+        order = torch.randperm(weight.shape[dim]) if training else _order(weight.shape[dim])
+        weight = weight.index_select(dim, order[:count].to(weight.device))
     return weight
 
 
-def interpolated(weight: Tensor, c_out: int, c_in: int) -> Tensor:
+@lru_cache(maxsize=64)
+def _order(channels: int) -> Tensor:
+    return torch.randperm(channels, generator=torch.Generator().manual_seed(channels))
+
+
+def interpolated(weight: Tensor, c_out: int, c_in: int, training: bool) -> Tensor:
     """Means of neighbouring channels: weight [O, I, k, k] → [c_out, c_in, k, k].
 
     Output channel i is the mean over channels ⌊i·O/c_out⌋ to ⌈(i+1)·O/c_out⌉ − 1; likewise the input channels.
@@ -41,12 +47,12 @@ def interpolated(weight: Tensor, c_out: int, c_in: int) -> Tensor:
     return F.adaptive_avg_pool2d(weight.permute(2, 3, 0, 1), (c_out, c_in)).permute(2, 3, 0, 1)
 
 
-CUTS: dict[str, Callable[[Tensor, int, int], Tensor]] = {
+CUTS: dict[str, Callable[[Tensor, int, int, bool], Tensor]] = {
     "fixed": first,
     "shuffle": shuffled,
     "interpolate": interpolated,
 }
-"""the ways to make weights fewer: weight [O, I, k, k], c_out ≤ O, c_in ≤ I → [c_out, c_in, k, k]"""
+"""the ways to make weights fewer: weight [O, I, k, k], c_out ≤ O, c_in ≤ I, training → [c_out, c_in, k, k]"""
 
 
 class DynamicConv2d(nn.Conv2d):
@@ -61,7 +67,7 @@ class DynamicConv2d(nn.Conv2d):
 
     def with_kernels(self, weight: Tensor, x: Tensor, channels: int) -> Tensor:
         """The convolution with other kernels of odd size for all its channels: weight [c_out, c_in, k, k]."""
-        return F.conv2d(x, self.cut(weight, channels, x.shape[1]), padding=weight.shape[-1] // 2)
+        return F.conv2d(x, self.cut(weight, channels, x.shape[1], self.training), padding=weight.shape[-1] // 2)
 
 
 class CroppedDynamicConv2d(nn.Module):

@@ -89,12 +89,6 @@ class PathSupernet(nn.Module):
             yield from stage.active(at(stage, chosen))
         yield self.tail
 
-    def shared(self) -> Iterator[nn.Module]:
-        """The modules that every path runs."""
-        yield self.stem
-        yield from (stage for stage in self.stages if not stage.points)
-        yield self.tail
-
 
 def at(stage: nn.Module, chosen: Subnet) -> Subnet:
     """What is chosen at the points of a stage."""

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from one_shot import CHAIN, DEAD, SPACES, assert_equal, batches_of, held_by, learner_of, settings_of
-from torch import Tensor
+from torch import Tensor, nn
 
 from fairdarts.oneshot.samplers import Step, make_sampler
 from fairdarts.oneshot.step import Batch, Learner, data_parallel, supernet_step
@@ -109,15 +109,15 @@ def by_hand(learner: Learner, steps: Sequence[Step], batches: Sequence[Batch]) -
     supernet, settings = deepcopy(learner.supernet), learner.settings.weights
     named = dict(supernet.named_parameters())
     velocity: dict[str, Tensor] = {}
-    shared = {id(weight) for module in supernet.shared() for weight in module.parameters()}
     for step, batch in zip(steps, batches, strict=True):
         for subnets in step:
             found, _ = plain_passes(supernet, subnets, batch)
+            runs = [nn.ModuleList([supernet.stem, *supernet.active(chosen)]) for chosen in subnets]
             for (name, weight), gradient in zip(named.items(), found, strict=True):
                 if gradient is None:
                     continue
-                if settings.shared_gradient == "mean" and id(weight) in shared:
-                    gradient = gradient / len(subnets)
+                if settings.shared_gradient == "mean":
+                    gradient = gradient / sum(any(weight is own for own in ran.parameters()) for ran in runs)
                 change = gradient + settings.weight_decay * weight.detach()
                 velocity[name] = settings.momentum * velocity[name] + change if name in velocity else change
                 weight.data -= settings.lr * velocity[name]

@@ -31,7 +31,7 @@ def sizes(draw: st.DrawFn) -> tuple[int, int, int, int]:
 def test_fixed_takes_the_first_channels(size: tuple[int, int, int, int], kernel: int):
     o, i, c_out, c_in = size
     weight = drawn(o, i, kernel, kernel)
-    cut = CUTS["fixed"](weight, c_out, c_in)
+    cut = CUTS["fixed"](weight, c_out, c_in, True)
     assert cut.shape == (c_out, c_in, kernel, kernel)
     assert all(cut[a, b].equal(weight[a, b]) for a in range(c_out) for b in range(c_in))
 
@@ -46,7 +46,7 @@ def test_interpolate_takes_means_over_bins(size: tuple[int, int, int, int], kern
         rows = weight[floor(a * o / c_out) : ceil((a + 1) * o / c_out)]
         for b in range(c_in):
             expected[a, b] = rows[:, floor(b * i / c_in) : ceil((b + 1) * i / c_in)].mean(1).mean(0)
-    torch.testing.assert_close(CUTS["interpolate"](weight, c_out, c_in), expected, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(CUTS["interpolate"](weight, c_out, c_in, True), expected, rtol=1e-12, atol=1e-14)
 
 
 @quick
@@ -55,22 +55,29 @@ def test_shuffle_takes_random_channels_each_once(size: tuple[int, int, int, int]
     o, i, c_out, c_in = size
     weight = torch.arange(o)[:, None, None, None] * 100 + torch.arange(i)[None, :, None, None]
     torch.manual_seed(seed)
-    cut = CUTS["shuffle"](weight, c_out, c_in)[:, :, 0, 0]
+    cut = CUTS["shuffle"](weight, c_out, c_in, True)[:, :, 0, 0]
     outputs, inputs = cut[:, 0] // 100, cut[0] % 100
     assert cut.equal(outputs[:, None] * 100 + inputs)
     assert (len(set(outputs.tolist())), len(set(inputs.tolist()))) == (c_out, c_in)
     torch.manual_seed(seed)
-    assert outputs.equal(torch.randperm(o)[:c_out] if c_out < o else torch.arange(o))
-    assert inputs.equal(torch.randperm(i)[:c_in] if c_in < i else torch.arange(i))
+    assert outputs.equal(torch.randperm(o)[:c_out])
+    assert inputs.equal(torch.randperm(i)[:c_in])
 
 
-def test_shuffle_draws_anew_and_nothing_at_the_full_size():
+@pytest.mark.parametrize("channels", [6, 12])
+def test_shuffle_draws_anew_in_training_and_never_when_a_path_is_judged(channels: int):
     torch.manual_seed(0)
-    conv, x = DynamicConv2d(12, 12, 1, "shuffle").double().eval(), drawn(2, 12, 3, 3)
-    assert not conv(x[:, :6], 6).equal(conv(x[:, :6], 6))
+    conv, x = DynamicConv2d(12, 12, 1, "shuffle").double(), drawn(2, channels, 3, 3)
+    assert not conv(x, channels).equal(conv(x, channels))
     state = torch.get_rng_state()
-    torch.testing.assert_close(conv(x, 12), F.conv2d(x, conv.weight), rtol=1e-12, atol=1e-12)
+    judged = conv.eval()(x, channels)
+    assert conv(x, channels).equal(judged)
     assert torch.get_rng_state().equal(state)
+    weight = torch.arange(144).view(12, 12, 1, 1)
+    orders = [CUTS["shuffle"](weight, 12, count, False)[0, :, 0, 0] % 12 for count in (12, 5)]
+    assert orders[0][:5].equal(orders[1])
+    assert sorted(orders[0].tolist()) == list(range(12))
+    assert orders[0].tolist() != list(range(12))
 
 
 @pytest.mark.parametrize("kernel", [1, 3])
@@ -82,7 +89,7 @@ def test_the_convolution_is_one_of_cut_weights(cut: str, kernel: int):
     out = conv(x, 5)
     plain = nn.Conv2d(4, 5, kernel, padding=kernel // 2, bias=False).double()
     torch.manual_seed(1)
-    plain.weight.data = CUTS[cut](conv.weight.data, 5, 4)
+    plain.weight.data = CUTS[cut](conv.weight.data, 5, 4, True)
     torch.testing.assert_close(out, plain(x), rtol=1e-12, atol=1e-12)
     assert out.shape == (2, 5, 5, 6)
 
@@ -98,7 +105,7 @@ def test_a_smaller_kernel_is_the_centre_projected(cut: str):
         torch.manual_seed(1)
         out = centre(x, 5)
         torch.manual_seed(1)
-        expected = F.conv2d(x, factor * CUTS[cut](whole.weight[:, :, 1:2, 1:2], 5, 4))
+        expected = F.conv2d(x, factor * CUTS[cut](whole.weight[:, :, 1:2, 1:2], 5, 4, True))
         torch.testing.assert_close(out, expected, rtol=1e-12, atol=1e-12)
         assert cropped(whole.weight, centre.projection).shape == (9, 7, 1, 1)
     assert [*centre.parameters()] == [centre.projection, whole.weight]

@@ -56,8 +56,8 @@ class Plain:
             case "fixed":
                 return weight[:c_out][:, :c_in]
             case "shuffle":
-                weight = weight[torch.randperm(o)[:c_out]] if c_out < o else weight
-                return weight[:, torch.randperm(i)[:c_in]] if c_in < i else weight
+                weight = weight[self.order(o)[:c_out]]
+                return weight[:, self.order(i)[:c_in]]
             case "interpolate":
                 rows = [weight[n * o // c_out : -(-(n + 1) * o // c_out)].mean(0) for n in range(c_out)]
                 weight = torch.stack(rows)
@@ -65,6 +65,11 @@ class Plain:
                 return torch.stack(columns, 1)
         assert weight.shape[:2] == (c_out, c_in)
         return weight
+
+    def order(self, channels: int) -> Tensor:
+        """Drawn anew in training, and otherwise once for every width."""
+        generator = None if self.training else torch.Generator().manual_seed(channels)
+        return torch.randperm(channels, generator=generator)
 
     def conv_bn_relu(self, name: str, x: Tensor, channels: int, norm: int = 0) -> Tensor:
         if f"{name}.conv.weight" in self.weights:

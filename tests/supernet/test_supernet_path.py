@@ -102,14 +102,6 @@ def test_the_modules_that_run_are_named(name: str, path: Path):
     assert len(active) == len(set(active))
 
 
-def test_what_all_paths_share_is_stem_tail_and_fixed_stages():
-    chain, bench = supernet_of(CHAIN), supernet_of(BENCH)
-    assert list(chain.shared()) == [chain.stem, chain.tail]
-    fixed = [stage for stage in bench.stages if isinstance(stage, Fixed)]
-    assert len(fixed) == 2
-    assert list(bench.shared()) == [bench.stem, *fixed, bench.tail]
-
-
 def test_norms_are_found_at_any_depth():
     supernet = path_supernet(IRREGULAR, CLASSES, in_channels=1)
     assert norms([supernet]) == [part for part in supernet.modules() if isinstance(part, nn.BatchNorm2d)]
