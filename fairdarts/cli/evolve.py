@@ -24,7 +24,7 @@ from fairdarts.evolve.problem import Problem
 from fairdarts.evolve.settings import MAY_CHANGE, EvolveSettings
 from fairdarts.oneshot.evaluate import read_statistics
 from fairdarts.plot.tensorboard import log_generation
-from fairdarts.ranking.report import judge, open_benchmark, open_training
+from fairdarts.ranking.report import judge, open_benchmark, open_training, own_statistics
 from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.device import pick
@@ -132,10 +132,10 @@ def supernet_judge(settings: EvolveSettings, space: FixedSpace) -> tuple[Any, st
     data = training.data.model_copy(update={"root": settings.root}) if settings.root else training.data
     training = training.model_copy(update={"data": data, "device": settings.device})
     source = open_images(data)
+    asked = settings.judge.statistics
+    statistics = own_statistics(training) if asked is None else read_statistics(asked)
     with distributed.together():
-        evaluator, facts = judge(
-            run, training, own, source, read_statistics(settings.judge.statistics), settings.judge.images
-        )
+        evaluator, facts = judge(run, training, own, source, statistics, settings.judge.images)
     say(f"judge {run.path}: {facts['epochs']} epochs, {facts['images']:,} held-out images")
     watch(evaluator, facts)
     inner = evaluator.held_out

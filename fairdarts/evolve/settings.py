@@ -90,15 +90,17 @@ StrategySettings = Annotated[
 class Judge(Settings):
     """How the supernet judges a model."""
 
-    statistics: str = "tracked"
-    """what BatchNorm takes: tracked, its memory; batch, the statistics of a batch; 8, those of 8 training batches"""
+    statistics: str | None = None
+    """what BatchNorm takes: tracked, its memory; batch, the statistics of a batch; 8, those of 8 training batches; null
+    for its memory, or where it remembers nothing, the batch"""
     images: int | None = Field(default=None, ge=2)
     """held-out images to judge by; all where it is null"""
 
     @field_validator("statistics")
     @classmethod
-    def _known(cls, word: str) -> str:
-        read_statistics(word)
+    def _known(cls, word: str | None) -> str | None:
+        if word is not None:
+            read_statistics(word)
         return word
 
 

@@ -57,6 +57,10 @@ def inherit(network: nn.Module, genotype: Genotype, space: Space, weights: Weigh
     if isinstance(space, Bench101Space):
         own = "its supernets have no weights that are one network's, as every path cuts their channels anew"
         raise UserError(f"{place}: space {space.name}: {own}; train it from scratch")
+    if not any(key.endswith(".running_mean") for key in weights):
+        raise UserError(f"{place}: its BatchNorms remember nothing (supernet.track false), but a network's have to")
+    if any(".whole." in key for key in weights):
+        raise UserError(f"{place}: its kernels are parts of others (supernet.ofa_kernel true); a network's are not")
     names = _names(network, genotype, space, weights, place)
     ours, found = network.state_dict(), {}
     for key, there in names.items():
@@ -75,6 +79,7 @@ def inherit(network: nn.Module, genotype: Genotype, space: Space, weights: Weigh
 def _names(network: nn.Module, genotype: Genotype, space: Space, weights: Weights, place: str) -> dict[str, str]:
     """Our name of every tensor that a supernet has → the supernet's."""
     keys = [key for key in network.state_dict() if not key.startswith("auxiliary.")]
+    by_path, path = any(key.startswith("stages.") for key in weights), ()
     if isinstance(space, CellSpace):
         _check_cells(network, space, weights, place)
         rows, columns = space.edges, space.candidates
@@ -82,8 +87,7 @@ def _names(network: nn.Module, genotype: Genotype, space: Space, weights: Weight
             [(rows.index((node, source)), columns.index(op)) for op, node, source in cell.edges]
             for cell in network.cells
         ]
-        return {key: _joined(_in_cells(key.split("."), places)) for key in keys}
-    by_path, path = any(key.startswith("stages.") for key in weights), ()
+        return {key: _joined(_in_cells(key.split("."), places, by_path)) for key in keys}
     if by_path:
         try:
             path = path_of(genotype, space)
@@ -99,15 +103,20 @@ def _joined(words: list) -> str:
     return ".".join(map(str, words))
 
 
-def _in_cells(ours: list[str], places: list[list[tuple[int, int]]]) -> list:
+def _in_cells(ours: list[str], places: list[list[tuple[int, int]]], by_path: bool) -> list:
     match ours:
         case ["stem", "conv", *rest]:
             return ["stem", *rest]
+        case ["cells", cell, "preprocess", number, *rest] if by_path:
+            return ["stages", cell, "preprocess", number, *rest]
         case ["cells", cell, "preprocess", number, *rest]:
             return ["cells", cell, f"preprocess{number}", *rest]
         case ["cells", cell, "ops", number, *rest]:
             row, column = places[int(cell)][int(number)]
-            return ["cells", cell, "mixed", row, "candidates", column, *rest]
+            edge = ["stages", cell] if by_path else ["cells", cell, "mixed", row]
+            return [*edge, "candidates", *([row] if by_path else []), column, *rest]
+        case ["classifier", *_] if by_path:
+            return ["tail", *ours]
     return ours
 
 
@@ -160,7 +169,7 @@ def _check_cells(network: CellNetwork, space: CellSpace, weights: Weights, place
     """Raises UserError where the network is built otherwise than the supernet."""
     if not isinstance(network.stem, CifarStem):
         raise UserError(f"{place}: has the stem of small images, so the network should be --network.size cifar")
-    cells = len({key.split(".")[1] for key in weights if key.startswith("cells.")})
+    cells = len({key.split(".")[1] for key in weights if key.startswith(("cells.", "stages."))})
     theirs, own = (cells, len(weights.get("stem.0.weight", ()))), (len(network.cells), len(network.stem.conv[0].weight))
     if theirs != own:
         (cells, channels), (count, width) = ((number, stem // space.stem_multiplier) for number, stem in (theirs, own))

@@ -92,7 +92,8 @@ def test_runs_and_recipes_of_the_other_verb_are_refused(recipe: Path, tiny_recip
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--space", "s1"), "s1: its nodes choose inputs, too"),
+        (("--space", "s1", "--sampler.kind", "architecture"), "which is not counted for cells, as in space s1"),
+        (("--supernet.wsbn", "true"), "supernet.wsbn: True: is for cells"),
         (("--weights.shared_gradient", "man"), "--weights.shared_gradient: 'man'"),
         (("--sampler.kind", "uniform_repeat"), "sampler.repeats: is missing"),
         (("--data.batch_size", "400"), "data.batch_size: 400: should be at most 16"),

@@ -1,23 +1,25 @@
 """Weights of a supernet in a stand-alone network: it computes what the supernet does on the same choices."""
 
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 import torch
 from norms import lived_in
-from one_shot import BENCH, CHAIN, IRREGULAR, every_path, supernet_of
+from one_shot import BENCH, CELLS, CHAIN, IRREGULAR, every_path, supernet_of
 from torch import Tensor, nn
 
 from fairdarts.config import UserError, dump_yaml
 from fairdarts.genotype import CellGenotype, ChainGenotype, live
 from fairdarts.networks.blueprint import NetworkSettings, build
 from fairdarts.runtime import checkpoint
-from fairdarts.spaces.paths import genotype_of
+from fairdarts.spaces.paths import genotype_of, random_path
 from fairdarts.spaces.space import Space, load_space
 from fairdarts.supernet.cell import CellSupernet
 from fairdarts.supernet.chain import ChainSupernet
-from fairdarts.supernet.path import subnet
+from fairdarts.supernet.factors import Factors
+from fairdarts.supernet.path import path_supernet, subnet
 from fairdarts.supernet.supernet import make_supernet
 from fairdarts.train.inherit import inherit, weights_of
 
@@ -74,6 +76,34 @@ IMAGES = torch.randn(2, 3, 16, 16, dtype=torch.float64, generator=torch.Generato
 def assert_same(found: Tensor, expected: Tensor) -> None:
     assert expected.std() > 1e-4
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("factors", [{}, {"operations": "node", "wsbn": True, "affine": False}], ids=["plain", "wsbn"])
+@pytest.mark.parametrize("seed", [0, 1, 3])
+def test_cells_compute_what_the_supernet_of_paths_does(factors: dict[str, Any], seed: int):
+    """Without poolings, behind which the supernet has a BatchNorm and the network none."""
+    torch.manual_seed(0)
+    supernet = lived_in(path_supernet(CELLS, 3, 3, Factors(**factors))).eval()
+    path = random_path(CELLS, Random(seed).randrange)
+    genotype = genotype_of(path, CELLS, "found", "tests")
+    network = network_of(genotype, CELLS, NetworkSettings(cells=3, channels=2))
+    assert inherit(network, genotype, CELLS, supernet.state_dict(), "run") == []
+    assert_same(network(IMAGES), supernet(IMAGES, subnet(path)))
+
+
+@pytest.mark.parametrize(
+    ("factors", "why"),
+    [
+        ({"track": False}, "remember nothing (supernet.track false)"),
+        ({"ofa_kernel": True}, "parts of others (supernet.ofa_kernel true)"),
+    ],
+)
+def test_supernets_whose_weights_are_no_network_s_are_refused(factors: dict[str, Any], why: str):
+    genotype = genotype_of((1, 2, 3, 1, 2, 3), BENCH, "found", "tests")
+    weights = path_supernet(BENCH, 3, 3, Factors(**factors)).state_dict()
+    with pytest.raises(UserError) as error:
+        inherit(network_of(genotype, BENCH), genotype, BENCH, weights, "run")
+    assert why in str(error.value)
 
 
 @pytest.mark.parametrize("genotype", [WHOLE, SPARSE], ids=["whole", "sparse"])
