@@ -11,7 +11,7 @@ from fairdarts.supernet.factors import Factors
 
 MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.accumulate", "compute.parallel")
 """What a resumed training may be told anew: where its images lie and how the work is shared out, not what it computes.
-As the number of processes, `accumulate` decides which images BatchNorm sees together."""
+As the number of processes, `accumulate` decides which images BatchNorm sees together, and what dropout drops."""
 
 
 class StrictFairSettings(Settings):

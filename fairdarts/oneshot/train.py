@@ -116,7 +116,8 @@ def train(
                 for group in learner.optimizer.param_groups:
                     group["lr"] = learning_rate(settings, number, steps)
                 drawn = sampler.draw(number / (settings.epochs * steps))
-                torch.manual_seed(fold(settings.seed, DROPS, distributed.rank(), number))
+                if settings.supernet.draws:
+                    torch.manual_seed(fold(settings.seed, DROPS, distributed.rank(), number))
                 sums += supernet_step(learner, drawn, batch)
                 tally(updates, drawn)
                 at.step += 1

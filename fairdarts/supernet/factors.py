@@ -1,6 +1,6 @@
 """How a supernet of paths maps an architecture to a network: the factors of "How to Train Your Super-Net".
 
-The paper is arXiv:2003.04276. docs/supernet-factors.md says what they are in each space, and what its code adds.
+The paper is arXiv:2003.04276. docs/supernet-factors.md says what they are in each space, and what it leaves open.
 """
 
 from typing import Literal
@@ -40,6 +40,11 @@ class Factors(Settings):
     operations: Literal["edge", "node"] | None = None
     """where weights are: on every edge, or shared by the edges into a node; null for edges, and in nasbench101 for
     nodes, where they always are; not for chains"""
+
+    @property
+    def draws(self) -> bool:
+        """Whether a forward pass in training draws random numbers."""
+        return self.path_dropout > 0 or self.global_dropout > 0 or self.dynamic_channels == "shuffle"
 
 
 OF_CELLS = ("cells", "channels", "wsbn", "path_dropout", "ofa_kernel", "operations")
