@@ -52,9 +52,9 @@ Truths = Callable[[TrainingSettings], Truth]
 def run_study(study: FactorStudy, args: Namespace, rest: Sequence[str]) -> int:
     """Runs what is left to run of a study, and makes tables and page; gives the exit status."""
     if args.benchmarks is None:
-        files = ", ".join(dict.fromkeys(space.benchmark for space in study.spaces))
+        files = ", ".join(dict.fromkeys(" or ".join(space.files) for space in study.spaces))
         raise UserError(f"study: --benchmarks FOLDER is missing, the folder of {files}")
-    study = resolved(study, args.only, rest)
+    study = with_files(resolved(study, args.only, rest), args.benchmarks)
     folder = args.out or Path("runs") / study.name
     rank, ranks = int(os.environ.get("RANK", 0)), distributed.launched()
     check_begun(study, folder)
@@ -100,6 +100,23 @@ def resolved(study: FactorStudy, only: str | None, rest: Sequence[str]) -> Facto
         for space in study.spaces
         if only in (None, space.name)
     ]
+    return study.model_copy(update={"spaces": tuple(spaces)})
+
+
+def with_files(study: FactorStudy, folder: Path) -> FactorStudy:
+    """The study with one file of truth a space: the first of its files that lies in the folder.
+
+    Raises UserError where there is none.
+    """
+    spaces = []
+    for space in study.spaces:
+        file = next((file for file in space.files if (folder / file).is_file()), None)
+        if file is None:
+            names = ", ".join(space.files)
+            if len(space.files) > 1:
+                raise UserError(f"{folder}: holds none of {names}; --benchmarks should be the folder of one of them")
+            raise UserError(f"{folder / names}: no such file; --benchmarks should be the folder of {names}")
+        spaces.append(space.model_copy(update={"benchmark": file}))
     return study.model_copy(update={"spaces": tuple(spaces)})
 
 
@@ -159,15 +176,12 @@ def begin(study: FactorStudy, folder: Path) -> None:
 
 def truths_of(study: FactorStudy, space: SpaceStudy, folder: Path) -> Truths:
     """Gives the truth by which a training of this space is judged, read once for every search space."""
-    file = folder / space.benchmark
-    if not file.is_file():
-        raise UserError(f"{file}: no such file; --benchmarks should be the folder of {space.benchmark}")
     known: dict[str, Truth] = {}
 
     def truth(settings: TrainingSettings) -> Truth:
         if settings.space not in known:
             own = load_space(settings.space, f"{study.name}: {space.name}: space")
-            benchmark = open_benchmark(file, own, space.column)
+            benchmark = open_benchmark(folder / space.files[0], own, space.column)
             known[settings.space] = Truth(own, benchmark, chosen_paths(own, benchmark, study.architectures, SEED))
         return known[settings.space]
 

@@ -66,17 +66,24 @@ class SpaceStudy(Settings):
     """what figures and tables call it; its name where it is null"""
     config: str
     """the recipe of `fairdarts supernet` that the first factor begins with"""
-    benchmark: str
-    """file of the truth, in the folder that --benchmarks names"""
+    benchmark: str | tuple[str, ...]
+    """file of the truth, in the folder that --benchmarks names, or several, of which the first that lies there is"""
     column: str | None = None
-    """its column of truth"""
+    """its column of truth; what is the file's default where it is null"""
     changes: dict[str, Value] = Field(default={})
     """settings by dotted key, laid over the recipe and over what is shared"""
     factors: tuple[Factor, ...] = Field(min_length=1)
     """one after the other"""
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Those that may be the file of the truth."""
+        return (self.benchmark,) if isinstance(self.benchmark, str) else self.benchmark
+
     @model_validator(mode="after")
     def _told_apart(self) -> Self:
+        if not all(self.files) or not self.files:
+            raise ValueError("benchmark: should name a file, or a list of files")
         names = [run for factor in self.factors for run in _runs(factor)]
         for factor in self.factors:
             for run in _runs(factor):

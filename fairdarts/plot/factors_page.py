@@ -28,15 +28,16 @@ COLUMNS = (
 
 NOTES = (
     "Supernet accuracy: mean over the architectures and seeds; ± is the standard deviation over the seeds. Beside it "
-    "the standard deviation over the architectures, which the paper's ± comes to (0.13 throughout NAS-Bench-201).",
+    "the standard deviation over the architectures, which the paper's ± seems to be (mostly 0.13 in its "
+    "NAS-Bench-201).",
     "Sparse τ: Kendall's τ of the truth, rounded to 0.1%, and of the accuracies averaged over the seeds' supernets "
     "(appendix B.2), so that it is mostly higher than that of one supernet. Its interval is a bootstrap over the "
     "architectures, and says nothing of other seeds.",
     "P > R: probability that the best of the 10 highest ranked surpasses the best of 10 random architectures. Final "
     "performance: mean truth of the 3 highest ranked. Both: mean over the seeds, ± their standard deviation.",
-    "Δ: less that of the factor's baseline. Of sparse τ with the same resamples of the architectures for both, and "
-    "only where both ranked the same ones; of final performance ± the standard error over the seeds, "
-    "√(s₁²/n₁ + s₂²/n₂). Of twenty such intervals one leaves out 0 by chance alone.",
+    "Δ: less that of the factor's baseline. Of sparse τ with a 95% interval: a bootstrap over the architectures, the "
+    "same for both, and over the seeds' supernets (of one seed each: over the architectures alone); only where both "
+    "ranked the same architectures. Of final performance ± one standard error over the seeds, √(s₁²/n₁ + s₂²/n₂).",
     "N/A: all runs diverged. A setting of which one run diverged is never the best; its numbers are those of the rest.",
 )
 """below the tables"""

@@ -137,12 +137,7 @@ def _index(word: str, names: tuple[str, ...], place: str) -> int:
 
 
 def _json_rows(path: Path, text: str, column: str | None) -> tuple[str, Iterator[Row]]:
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}, line {error.lineno}: not valid JSON: {error.msg}") from None
-    except (ValueError, RecursionError):  # an integer of thousands of digits, brackets within brackets
-        raise UserError(f"{path}: not valid JSON") from None
+    content = json_of(path, text)
     if not isinstance(content, dict) or not all(isinstance(entry, dict) for entry in content.values()):
         raise UserError(f"{path}: should hold architectures, each with its numbers: {{'0120': {{'mean_acc': 91.5}}}}")
     if not content:
@@ -150,6 +145,16 @@ def _json_rows(path: Path, text: str, column: str | None) -> tuple[str, Iterator
     first = next(iter(content.values()))
     column = _chosen(path, tuple(first), column)
     return column, _json_numbers(path, content, column)
+
+
+def json_of(path: Path, text: str) -> Any:
+    """What a file's JSON text holds. Raises UserError where it is none."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}, line {error.lineno}: not valid JSON: {error.msg}") from None
+    except (ValueError, RecursionError):  # an integer of thousands of digits, brackets within brackets
+        raise UserError(f"{path}: not valid JSON") from None
 
 
 def _json_numbers(path: Path, content: dict[str, dict[str, Any]], column: str) -> Iterator[Row]:

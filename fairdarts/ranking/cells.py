@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from fairdarts.config import UserError, csv_records, nearest, read_text
 from fairdarts.genotype import CELLS, CellGenotype
-from fairdarts.ranking.benchmarks import ARCHITECTURES, finite, listed, mean_of, shown, to_number
+from fairdarts.ranking.benchmarks import ARCHITECTURES, finite, json_of, listed, mean_of, shown, to_number
 from fairdarts.ranking.tfrecord import ACCURACIES, is_tfrecord, trainings
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.cell_paths import path_of_cells
@@ -209,12 +209,7 @@ def _edges(half: Any, space: CellSpace, place: str) -> list[tuple[str, int, int]
 
 
 def _design_spaces(path: Path, text: str, space: CellSpace, column: str | None) -> CellTable | None:
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}, line {error.lineno}: not valid JSON: {error.msg}") from None
-    except (ValueError, RecursionError):  # an integer of thousands of digits, brackets within brackets
-        raise UserError(f"{path}: not valid JSON") from None
+    content = json_of(path, text)
     if isinstance(content, dict) and not {"top", "mid"} & content.keys():
         return None
     if column not in (None, ERRORS):

@@ -73,7 +73,8 @@ class Numbers(NamedTuple):
     performance: Spread
     """final performance: mean truth of the 3 highest ranked, in percent"""
     sparse_gain: Measured | None
-    """sparse Kendall-Tau less that of the baseline; None of the baseline itself"""
+    """sparse Kendall-Tau less that of the baseline, its interval over architectures and seeds; None of the baseline
+    itself"""
     performance_gain: Gain | None
     """final performance less that of the baseline; None of the baseline itself"""
 
@@ -200,33 +201,33 @@ def _measured(own: Outcome, name: str) -> float | None:
 
 
 def _together(rankings: Sequence[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray] | str:
-    """Truth, and mean accuracy over supernets, of the architectures [n]; or why there are none."""
+    """Truth [n] and accuracies [supernets, n] of the architectures; or why there are none."""
     if not rankings:
         return "no supernet has been judged"
     if any(own["truth"] is None for own in rankings):
         return "no truth is known"
     if any(own["paths"] != rankings[0]["paths"] for own in rankings):
         return "the supernets ranked different architectures"
-    return np.asarray(rankings[0]["truth"], float), np.mean([own["score"] for own in rankings], axis=0)
+    return np.asarray(rankings[0]["truth"], float), np.asarray([own["score"] for own in rankings], float)
 
 
 def _sparse(rankings: Sequence[dict[str, Any]]) -> Measured:
     found = _together(rankings)
     if isinstance(found, str):
         return Measured(math.nan, math.nan, math.nan, 0, found)
-    truth, score = found
-    return sparse_kendall(truth, score, _weights(len(truth)))
+    truth, scores = found
+    return sparse_kendall(truth, scores.mean(axis=0), _weights(len(truth)))
 
 
 def _sparse_gain(rankings: Sequence[dict[str, Any]], baseline: Sequence[dict[str, Any]]) -> Measured:
-    """Over the same resamples, as both rank the same architectures."""
+    """Over the same resamples of the architectures, as both rank the same ones, and those of each one's supernets."""
     after, before = _together(rankings), _together(baseline)
     reasons = [own for own in (after, before) if isinstance(own, str)]
     if not reasons and rankings[0]["paths"] != baseline[0]["paths"]:
         reasons = ["the baseline ranked other architectures"]
     if reasons:
         return Measured(math.nan, math.nan, math.nan, 0, reasons[0])
-    return sparse_kendall_gain(after[0], after[1], before[1], _weights(len(after[0])))
+    return sparse_kendall_gain(after[0], after[1], before[1], _weights(len(after[0])), np.random.default_rng(1))
 
 
 @cache

@@ -38,7 +38,7 @@ MEASURES = {
 
 
 class Measured(NamedTuple):
-    """A number with its 95% interval: percentiles of the bootstrap over architectures.
+    """A number with its 95% interval: percentiles of a bootstrap, over architectures where nothing else is said.
 
     Where the number makes no sense, value and interval are nan, and the reason says why.
     """
@@ -84,14 +84,36 @@ def sparse_kendall(truth: np.ndarray, score: np.ndarray, weights: np.ndarray, th
 
 
 def sparse_kendall_gain(
-    truth: np.ndarray, score: np.ndarray, baseline: np.ndarray, weights: np.ndarray, threshold: float = THRESHOLD
+    truth: np.ndarray,
+    scores: np.ndarray,
+    baselines: np.ndarray,
+    weights: np.ndarray,
+    random: np.random.Generator,
+    threshold: float = THRESHOLD,
 ) -> Measured:
-    """How much higher sparse Kendall-Tau is by one score than by another of the same architectures, each resample
-    giving both: the interval is that of the difference, and narrower than those of the two would let one think."""
+    """How much higher sparse Kendall-Tau is by the mean of some supernets' scores than by that of others' [supernets,
+    n], which may be more or fewer.
+
+    A resample draws architectures, the same for both, and supernets, with replacement, so that the interval is that of
+    the difference, and tells of other seeds as well; of architectures alone where both are of one supernet. The mean
+    over a supernet drawn twice ranks worse than that over two. So that this cancels, both sides have as many that are
+    drawn so often, where they are equally many; else the interval lies to the favour of the side with fewer.
+    """
     steps = np.round(truth / threshold)
-    reasons = [sparse_kendall(truth, own, weights[:1], threshold).reason for own in (score, baseline)]
+    reasons = [sparse_kendall(truth, own.mean(axis=0), weights[:1], threshold).reason for own in (scores, baselines)]
+
+    def tau_of_means(own: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+        found = np.empty(len(weights))
+        for draw in np.unique(drawn, axis=0):  # 10 of 3 supernets: far fewer than there are resamples
+            rows = (drawn == draw).all(axis=1)
+            found[rows] = _tau(steps, (draw[:, None] * own).sum(axis=0) / len(own), weights[rows])
+        return found
+
+    drawn = resampled(len(scores), random, len(weights) - 1)
+    alike = len(scores) == len(baselines)
+    other = random.permuted(drawn, axis=1) if alike else resampled(len(baselines), random, len(weights) - 1)
     reason = next(filter(None, reasons), "")
-    return _measured(reason, len(truth), lambda: _tau(steps, score, weights) - _tau(steps, baseline, weights))
+    return _measured(reason, len(truth), lambda: tau_of_means(scores, drawn) - tau_of_means(baselines, other))
 
 
 def kendall_of_top(truth: np.ndarray, score: np.ndarray, weights: np.ndarray, top: int = TOP) -> Measured:

@@ -287,6 +287,30 @@ def test_a_folder_goes_on_with_what_it_began_with(content, written, fake, capsys
     assert "recipe.yaml is no longer the recipe that the runs began with" in capsys.readouterr().err
 
 
+def test_the_first_file_of_truth_that_there_is_is_taken_and_kept(content, written, fake, capsys):
+    content["spaces"][0]["benchmark"] = ["full.csv", "other.csv", "bench.csv"]
+    assert main(["study", written(), "--out", "out"]) == 2
+    assert "the folder of full.csv or other.csv or bench.csv" in capsys.readouterr().err
+    assert main(["study", written(), "--benchmarks", "nowhere", "--out", "out"]) == 2
+    said = "nowhere: holds none of full.csv, other.csv, bench.csv; --benchmarks should be the folder of one of them"
+    assert capsys.readouterr().err.splitlines()[-1].endswith(said)
+    Path("other.csv").write_text(Path("bench.csv").read_text())
+    assert main(["study", written(), *WORDS]) == 0
+    assert read_yaml(Path("out/study.yaml"))["spaces"][0]["benchmark"] == "other.csv"
+    assert main(["study", written(), *WORDS]) == 0
+    assert len(fake) == 8
+    Path("full.csv").write_text(Path("bench.csv").read_text())
+    assert main(["study", written(), *WORDS]) == 2
+    assert "out/study.yaml: bench: benchmark: other.csv, but now it is full.csv" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("benchmark", [[], "", ["bench.csv", ""]])
+def test_a_space_names_a_file_of_truth(content, written, capsys, benchmark):
+    content["spaces"][0]["benchmark"] = benchmark
+    assert main(["study", written(), *WORDS]) == 2
+    assert "benchmark: should name a file, or a list of files" in capsys.readouterr().err
+
+
 def test_options_of_such_studies_are_refused_by_others(capsys, content):
     assert main(["study", "collapse-small", "--only", "x"]) == 2
     assert "--only: is for a study of factors" in capsys.readouterr().err

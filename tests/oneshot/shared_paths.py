@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import torch
-from one_shot import DEAD, SPACES, batches_of, held_by, learner_of, settings_of, share_of
+from one_shot import DEAD, SPACES, TOPOLOGIES, batches_of, held_by, learner_of, settings_of, share_of
 from torch import Tensor
 
 from fairdarts.config import SaidElsewhere, UserError
@@ -40,20 +40,27 @@ SAMPLERS = ("strict_fair", "uniform", "architecture")
 CASES = [Case(space, sampler, "data") for space in SPACES for sampler in SAMPLERS]
 CASES += [Case(space, "strict_fair", "path", gradient) for space in SPACES for gradient in ("sum", "mean")]
 CASES += [Case("chain", "strict_fair", "data", "mean")]
+CASES += [Case(space, "strict_fair", parallel) for space in TOPOLOGIES for parallel in ("data", "path")]
 STATISTICS: tuple[Statistics, ...] = ("tracked", "batch", 2)
-STEPS, PARTS = 4, 2
+JUDGED = [(space, statistics) for space in SPACES for statistics in STATISTICS]
+JUDGED += [(space, "batch") for space in TOPOLOGIES]
+EVERY = SPACES | TOPOLOGIES
+UNTRACKED = {name: {"supernet.track": False} for name in TOPOLOGIES}
+"""settings of spaces in whose supernets nothing may be remembered where processes share paths"""
+STEPS, FEW, PARTS = 4, 2, 2
+"""few where paths choose inputs: without any, a cell is constant, of which BatchNorms make rounding errors large"""
 
 
 def trained(case: Case, parts: int) -> dict[str, Tensor]:
     """All that a step changes, and what the steps measured, after some steps in float64."""
     overrides = {"compute.parallel": case.parallel, "weights.shared_gradient": case.shared_gradient}
-    settings = settings_of(case.sampler, **overrides, **{"compute.accumulate": parts})
-    space = SPACES[case.space]
+    overrides |= {"compute.accumulate": parts} | UNTRACKED.get(case.space, {})
+    settings, space = settings_of(case.sampler, **overrides), EVERY[case.space]
     learner = learner_of(space, settings)
     learner.supernet.train()
     sampler = make_sampler(settings.sampler, space, torch.Generator().manual_seed(0))
     measured = []
-    for batch in batches_of(STEPS):
+    for batch in batches_of(STEPS if case.space in SPACES else FEW):
         own = batch if case.parallel == "path" else share_of(batch)
         measured.append(supernet_step(learner, sampler.draw(0.5), own))
     return held_by(learner) | {"measured": torch.stack(measured)}
@@ -74,8 +81,8 @@ def trained_on_dead_paths() -> dict[str, Tensor]:
 
 def judged(name: str, statistics: Statistics) -> dict[str, Tensor]:
     """The accuracies of some paths, asked for in two parts that overlap, and what the supernet holds afterwards."""
-    space, random = SPACES[name], Random(0)
-    learner = learner_of(space, settings_of())
+    space, random = EVERY[name], Random(0)
+    learner = learner_of(space, settings_of(**UNTRACKED.get(name, {})))
     paths = [random_path(space, random.randrange) for _ in range(7)]
     held_out, training = partial(batches_of, 3, 20), partial(batches_of, 3, 8, 2)
     evaluator = Evaluator(learner.supernet, held_out, statistics, training)
@@ -137,8 +144,7 @@ def outcomes() -> dict[str, dict[str, Tensor]]:
         parts = 1 if case.parallel == "path" else PARTS // distributed.ranks()
         found["-".join(case)] = trained(case, parts)
     found["dead paths"] = trained_on_dead_paths()
-    for name in SPACES:
-        found |= {f"judge-{name}-{statistics}": judged(name, statistics) for statistics in STATISTICS}
+    found |= {f"judge-{name}-{statistics}": judged(name, statistics) for name, statistics in JUDGED}
     found["refused"] = refused()
     for parallel in ("data", "path"):
         parts = PARTS // distributed.ranks() if parallel == "data" else 1

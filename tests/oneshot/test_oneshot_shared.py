@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from one_shot import assert_equal
-from shared_paths import CASES, SPACES, STATISTICS, outcomes
+from shared_paths import CASES, JUDGED, outcomes
 from torch import Tensor
 
 PROGRAM = Path(__file__).with_name("shared_paths.py")
 TRAINED = ["-".join(case) for case in CASES]
-JUDGED = [f"judge-{name}-{statistics}" for name in SPACES for statistics in STATISTICS]
+JUDGMENTS = [f"judge-{name}-{statistics}" for name, statistics in JUDGED]
 WHOLE = ["training-data", "training-path"]
 Held = dict[str, dict[str, Tensor]]
 
@@ -46,7 +46,7 @@ def test_two_processes_that_share_paths_equal_one_in_all_that_a_step_changes(ran
     assert_equal(ranks[0][name], alone[name], 1e-12)
 
 
-@pytest.mark.parametrize("name", JUDGED)
+@pytest.mark.parametrize("name", JUDGMENTS)
 def test_two_processes_judge_as_one_does(ranks: list[Held], alone: Held, name: str):
     assert len(set(alone[name]["accuracies"].tolist())) > 1
     assert torch.equal(ranks[0][name]["accuracies"], alone[name]["accuracies"])
@@ -64,7 +64,7 @@ def test_two_processes_train_a_supernet_as_one_does(ranks: list[Held], alone: He
     assert_equal(ranks[0][name], alone[name], 1e-4, without="watched" if name == "training-data" else "-")
 
 
-@pytest.mark.parametrize("name", [*TRAINED, "dead paths", *JUDGED, *WHOLE])
+@pytest.mark.parametrize("name", [*TRAINED, "dead paths", *JUDGMENTS, *WHOLE])
 def test_the_processes_hold_the_same_bits(ranks: list[Held], name: str):
     first, second = (own[name] for own in ranks)
     assert first.keys() == second.keys()

@@ -71,8 +71,10 @@ def test_accuracies_are_averaged_over_the_seeds_before_they_are_ranked():
 def test_a_setting_gains_nothing_on_itself_and_what_it_gains_on_another_is_paired():
     runs, others = [noisy(seed) for seed in range(3)], [noisy(seed, 30) for seed in range(3, 6)]
     same = numbers_of(runs, runs)
-    assert same.sparse_gain[:3] == (0, 0, 0)
+    assert same.sparse_gain.value == 0
+    assert same.sparse_gain.low < 0 < same.sparse_gain.high
     assert same.performance_gain.value == 0
+    runs = [noisy(seed, 2) for seed in range(3)]
     found = numbers_of(runs, others)
     alone = [numbers_of(own, None) for own in (runs, others)]
     assert found.sparse_gain.value == pytest.approx(alone[0].sparse.value - alone[1].sparse.value)
@@ -81,6 +83,16 @@ def test_a_setting_gains_nothing_on_itself_and_what_it_gains_on_another_is_paire
     assert near.low < 0 < near.high
     close = numbers_of([ranking(np.asarray(runs[0]["score"]) + 0.1 * np.sin(TRUTH))], runs[:1])
     assert close.sparse_gain.high - close.sparse_gain.low < 0.2 * (close.sparse.high - close.sparse.low)
+
+
+def test_a_baseline_may_have_another_number_of_seeds():
+    runs, others = [noisy(seed, 2) for seed in range(3)], [noisy(seed, 30) for seed in range(3, 5)]
+    for after, before in ((runs, others), (runs, others[:1]), (runs[:1], others)):
+        found, alone = numbers_of(after, before), [numbers_of(own, None) for own in (after, before)]
+        assert found.sparse_gain.value == alone[0].sparse.value - alone[1].sparse.value
+        assert 0 < found.sparse_gain.low < found.sparse_gain.high
+    lost = numbers_of([*runs[:1], DIVERGED, None], [DIVERGED, *others[:1]])
+    assert lost.sparse_gain == numbers_of(runs[:1], others[:1]).sparse_gain
 
 
 def test_different_architectures_give_no_difference():

@@ -3,9 +3,13 @@
 from pathlib import Path
 
 import pytest
+from one_shot import BENCH, settings_of
 
 from fairdarts.config import UserError
-from fairdarts.ranking.report import chosen_paths, open_benchmark
+from fairdarts.data.sources import open_source
+from fairdarts.oneshot.evaluate import Statistics
+from fairdarts.ranking.report import chosen_paths, judge, open_benchmark
+from fairdarts.runtime.run import Run
 from fairdarts.spaces.space import load_space
 
 
@@ -32,3 +36,44 @@ def test_paths_are_drawn_by_the_seed_from_the_truth_or_from_the_space(tmp_path: 
     file = tmp_path / "few.csv"
     file.write_text("arch,accuracy\n00000000,60\n00000001,61\n")
     assert len(chosen_paths(space, open_benchmark(file, space, None), 20, seed=0)) == 2
+
+
+@pytest.mark.parametrize(
+    ("factors", "statistics", "message"),
+    [
+        (
+            {"track": False},
+            "tracked",
+            "mine: supernet.track false: no statistics are remembered, so tracked should be batch",
+        ),
+        ({"track": False}, 4, "mine: supernet.track false: no statistics are remembered, so 4 should be batch"),
+        (
+            {"operations": "node"},
+            4,
+            "mine: edges share BatchNorms (supernet.operations node), so no edge has statistics of its own: "
+            "statistics 4 should be tracked or batch",
+        ),
+    ],
+)
+def test_statistics_that_batch_norms_cannot_take_are_refused(factors: dict, statistics: Statistics, message: str):
+    settings = settings_of(**{f"supernet.{key}": value for key, value in factors.items()})
+    with pytest.raises(UserError) as error:
+        judge(Run(Path("mine")), settings, BENCH, open_source(settings.data), statistics, None)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("factors", "statistics"),
+    [
+        ({"track": False}, "batch"),
+        ({"operations": "node"}, "tracked"),
+        ({"operations": "node"}, "batch"),
+        ({"operations": "node", "wsbn": True}, 4),
+        ({}, 4),
+    ],
+)
+def test_those_that_they_can_take_are_not(factors: dict, statistics: Statistics, tmp_path: Path):
+    """What is missed then is the checkpoint."""
+    settings = settings_of(**{f"supernet.{key}": value for key, value in factors.items()})
+    with pytest.raises(UserError, match=r"last\.pt"):
+        judge(Run(tmp_path), settings, BENCH, open_source(settings.data), statistics, None)

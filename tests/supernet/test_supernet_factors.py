@@ -193,9 +193,14 @@ def test_path_dropout_drops_edges_image_by_image_and_only_in_training():
 def test_global_dropout_stands_before_the_mean(space: Any):
     torch.manual_seed(0)
     supernet = path_supernet(space, CLASSES, 3, Factors(global_dropout=0.5)).double()
-    order = [type(module).__name__ for module in supernet.tail.modules()]
-    assert order.index("Dropout") < order.index("Linear")
+    width = space.head if space is CHAIN else 4 * space.channels
+    (dropout,) = [module for module in supernet.tail.modules() if isinstance(module, nn.Dropout)]
+    shapes = []
+    dropout.register_forward_hook(lambda _, maps, __: shapes.append(tuple(maps[0].shape)))
     x, chosen = image(4, 3, 8, 8), subnet((1,) * len(space.choices))
+    supernet(x, chosen)
+    side = 4 if space is CHAIN else 2
+    assert shapes == [(4, width, side, side)]
     assert not torch.equal(supernet(x, chosen), supernet(x, chosen))
     supernet.eval()
     assert torch.equal(supernet(x, chosen), supernet(x, chosen))
