@@ -77,6 +77,7 @@ def main(argv: Sequence[str]) -> int:
     folder = args.out or (Run(args.runs[0]).figures if len(args.runs) == 1 else Path("figures"))
     with distributed.joined():
         recipes = recipes_told_apart([open_run(path) for path in args.runs])
+        check_spaces(args.runs)
         folder.mkdir(parents=True, exist_ok=True)  # if it cannot be, that is better said now
         rankings = [ranked(run, args, statistics) for run in args.runs]
         if distributed.rank() > 0:
@@ -104,6 +105,14 @@ def check_words(args: Namespace) -> None:
                 raise UserError(f"rank: --{name}: should be left out with --{option}, which {why}")
     if args.column and not args.benchmark:
         raise UserError(f"rank: --column {args.column}: is a column of --benchmark FILE, which is missing")
+
+
+def check_spaces(runs: Sequence[Path]) -> None:
+    """Raises UserError where runs are of different spaces, before any of them is judged."""
+    names = [open_training(open_run(run))[1].name for run in runs]
+    for run, name in zip(runs, names, strict=True):
+        if name != names[0]:
+            raise UserError(f"rank: {run} is of space {name}, {runs[0]} of {names[0]}: rank them one by one")
 
 
 def check_alike(rankings: Sequence[dict[str, Any]]) -> None:
@@ -138,6 +147,8 @@ def ranked(path: Path, args: Namespace, statistics: Statistics | None) -> dict[s
         benchmark = None
         if args.benchmark:
             benchmark = open_benchmark(args.benchmark, space, args.column)
+            for what, count in benchmark.left_out.items():
+                say(f"{args.benchmark}: left out {count:,} entries {what}")
     if args.root:
         settings = settings.model_copy(update={"data": settings.data.model_copy(update={"root": args.root})})
     use_threads(settings.threads)

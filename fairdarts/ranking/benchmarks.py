@@ -37,6 +37,8 @@ class Benchmark(NamedTuple):
     """where the truth is from"""
     truth: dict[tuple[int, ...], float]
     """in percent, by path: the index of one choice of every choice point"""
+    left_out: dict[str, int] = {}  # noqa: RUF012 (a tuple's field, and never changed)
+    """entries of the file that are none of the space, by what they are"""
 
 
 def read_benchmark(

@@ -55,7 +55,11 @@ def open_benchmark(file: File, space: Space, column: str | None) -> Benchmark:
         return path_of(genotype, space) if own and own.name == space.name else None
 
     if space.topology and (table := read_cells(file, space, column)):
-        return benchmark_of(file, table.column, ((place, str(key), key, value) for place, key, value in table.rows))
+        if not table.rows:
+            why = ", ".join(f"{count:,} {what}" for what, count in table.left_out.items())
+            raise UserError(f"{file}: holds no architecture of space {space.name}: {why or 'it is empty'}")
+        rows = ((place, str(key), key, value) for place, key, value in table.rows)
+        return benchmark_of(file, table.column, rows)._replace(left_out=table.left_out)
     return read_benchmark(file, space.choices, space.name, column, named)
 
 

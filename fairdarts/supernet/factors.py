@@ -57,14 +57,20 @@ def check_factors(factors: Factors, space: Space) -> None:
     bench101 = isinstance(space, Bench101Space)
     for key in (*foreign, *(() if bench101 else ("dynamic_channels",))):
         if (value := getattr(factors, key)) != Factors.model_fields[key].default:
-            whose = "nasbench101" if key == "dynamic_channels" else "cells"
-            raise UserError(f"supernet.{key}: {value}: is for {whose}, but space {space.name} is of kind {space.kind}")
+            whose, told = "nasbench101" if key == "dynamic_channels" else "cells", str(value)
+            told = told.lower() if isinstance(value, bool) else told
+            raise UserError(f"supernet.{key}: {told}: is for {whose}, but space {space.name} is of kind {space.kind}")
     if bench101 and factors.operations == "edge":
         raise UserError(
             f"supernet.operations: edge: in space {space.name} an operation reads the sum of its node's edges"
         )
-    if bench101 and (channels := factors.channels or space.channels) < (most := space.vertices - 2):
+    # a vertex that leads into the output has an edge in and one out
+    most = min(space.vertices - 2, space.edges // 2) if bench101 else 0
+    if (channels := factors.channels or most) < most:
         raise UserError(f"supernet.channels: {channels}: should be at least {most}, as so many vertices may share them")
+    if factors.wsbn and not (factors.affine or factors.track):
+        nothing = "with supernet.affine false and supernet.track false there is nothing of an edge's own"
+        raise UserError(f"supernet.wsbn: true: {nothing}; set one of them true")
     if factors.wsbn and not bench101 and factors.operations != "node":
         own = "where operations are on edges, every edge has BatchNorms of its own"
         raise UserError(f"supernet.wsbn: true: {own}; set supernet.operations node")

@@ -146,3 +146,11 @@ def test_the_choices_of_runs_are_compared(here: Path, capsys, monkeypatch):
     lines = [line for line in capsys.readouterr().out.splitlines() if "cosine of choices" in line]
     assert len(lines) == 8
     assert (here / "drawn" / "lemma.svg").is_file()
+
+
+def test_runs_of_different_spaces_are_told_before_any_is_judged(here: Path, capsys, monkeypatch: pytest.MonkeyPatch):
+    space = here / "fair-seed1" / "space.yaml"
+    space.write_text(space.read_text().replace("name: tiny", "name: other"))
+    monkeypatch.setattr("fairdarts.cli.rank.ranked", lambda *_: pytest.fail("it judges"))
+    said = fails(capsys, "fair-seed0", "fair-seed1", "--benchmark", "bench.csv")
+    assert "rank: fair-seed1 is of space other, fair-seed0 of tiny: rank them one by one" in said

@@ -93,7 +93,7 @@ def test_runs_and_recipes_of_the_other_verb_are_refused(recipe: Path, tiny_recip
     ("words", "message"),
     [
         (("--space", "s1", "--sampler.kind", "architecture"), "which is not counted for cells, as in space s1"),
-        (("--supernet.wsbn", "true"), "supernet.wsbn: True: is for cells"),
+        (("--supernet.wsbn", "true"), "supernet.wsbn: true: is for cells"),
         (("--weights.shared_gradient", "man"), "--weights.shared_gradient: 'man'"),
         (("--sampler.kind", "uniform_repeat"), "sampler.repeats: is missing"),
         (("--data.batch_size", "400"), "data.batch_size: 400: should be at most 16"),

@@ -77,3 +77,20 @@ def test_those_that_they_can_take_are_not(factors: dict, statistics: Statistics,
     settings = settings_of(**{f"supernet.{key}": value for key, value in factors.items()})
     with pytest.raises(UserError, match=r"last\.pt"):
         judge(Run(tmp_path), settings, BENCH, open_source(settings.data), statistics, None)
+
+
+CELLS = """matrix,ops,108_final_validation_accuracy
+"[[0,1,0],[0,0,1],[0,0,0]]","input,conv3x3-bn-relu,output",0.9
+,,0.8
+"""
+
+
+def test_what_a_table_has_besides_the_space_s_cells_is_counted(tmp_path: Path):
+    file = tmp_path / "cells.csv"
+    file.write_text(CELLS)
+    benchmark = open_benchmark(file, load_space("nasbench101"), None)
+    assert (list(benchmark.truth.values()), benchmark.left_out) == ([90.0], {"without a matrix": 1})
+    with pytest.raises(UserError) as error:
+        open_benchmark(file, load_space("nasbench101-2"), None)
+    told = f"{file}: holds no architecture of space nasbench101-2: 1 of other spaces, 1 without a matrix"
+    assert str(error.value) == told

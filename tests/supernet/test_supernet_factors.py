@@ -36,7 +36,7 @@ def image(*shape: int) -> Tensor:
     ("key", "value", "space", "message"),
     [
         ("cells", 3, "fairnas-a", "supernet.cells: 3: is for cells, but space fairnas-a is of kind chain"),
-        ("wsbn", True, "fairnas-a", "supernet.wsbn: True: is for cells, but space fairnas-a is of kind chain"),
+        ("wsbn", True, "fairnas-a", "supernet.wsbn: true: is for cells, but space fairnas-a is of kind chain"),
         (
             "dynamic_channels",
             "shuffle",
@@ -69,6 +69,18 @@ def test_a_space_that_cannot_follow_is_named(key: str, value: Any, space: str, m
     with pytest.raises(UserError) as error:
         check_factors(Factors(**{key: value}), load_space(space))
     assert str(error.value) == message
+
+
+def test_wsbn_without_weights_and_memory_is_nothing():
+    with pytest.raises(UserError, match=r"supernet\.wsbn: true: with supernet\.affine false and supernet\.track false"):
+        check_factors(Factors(wsbn=True, operations="node", affine=False, track=False), BENCH)
+    check_factors(Factors(wsbn=True, operations="node", affine=True, track=False), BENCH)
+
+
+def test_channels_are_enough_for_all_vertices_that_share_them():
+    check_factors(Factors(channels=4), load_space("nasbench101"))
+    with pytest.raises(UserError, match=r"supernet\.channels: 3: should be at least 4"):
+        check_factors(Factors(channels=3), load_space("nasbench101"))
 
 
 def test_what_a_space_can_follow_passes():
