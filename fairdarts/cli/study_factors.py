@@ -18,6 +18,7 @@ from fairdarts.cli.supernet import main as supernet
 from fairdarts.cli.words import say
 from fairdarts.config import UserError, check, dump_yaml, nearest, parse_overrides, read_text, read_yaml
 from fairdarts.oneshot.settings import TrainingSettings
+from fairdarts.oneshot.train import check_sampler
 from fairdarts.ranking.benchmarks import Benchmark
 from fairdarts.ranking.factors import DIVERGED
 from fairdarts.ranking.report import chosen_paths, judge, open_benchmark, own_statistics, ranking_of, write_ranking
@@ -191,7 +192,9 @@ def truths_of(study: FactorStudy, space: SpaceStudy, folder: Path) -> Truths:
 def check_step(step: Step, truths: Truths, space: str) -> None:
     """Raises UserError where a setting could not run, or be judged, or has begun as something else."""
     for row in step.rows:
-        check_factors(row.settings.supernet, truths(row.settings).space)
+        own = truths(row.settings).space
+        check_factors(row.settings.supernet, own)
+        check_sampler(row.settings.sampler.kind, own)
         if not row.settings.data.holds_out:
             place = f"{space}: {step.factor.name} {row.label}: data.train_portion 1.0"
             raise UserError(f"{place}: no images are held out to judge architectures by")

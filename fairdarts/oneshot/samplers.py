@@ -66,10 +66,8 @@ class StrictFair(Sampler):
         return max(self.counts[point] for point in self.operations)
 
     def draw(self, progress: float) -> Step:
-        fixed = dict.fromkeys(self.space.topology)
-        if fixed:
-            path = self.path()
-            fixed = {point: [path[point]] * self.passes for point in fixed}
+        path = self.path() if self.space.topology else ()
+        fixed = {point: [path[point]] * self.passes for point in self.space.topology}
         columns = [fixed.get(point) or self._column(count) for point, count in enumerate(self.counts)]
         return [[subnet(path) for path in zip(*columns, strict=True)]]
 

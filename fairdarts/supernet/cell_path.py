@@ -16,11 +16,9 @@ from fairdarts.ops.ofa import share_kernels
 from fairdarts.ops.share import with_own_norms
 from fairdarts.spaces.cell import CellSpace, Size
 from fairdarts.spaces.cell_paths import input_pairs
+from fairdarts.supernet.bench import Chosen
 from fairdarts.supernet.cell import candidate
 from fairdarts.supernet.factors import Factors
-
-Chosen = tuple[tuple[int, ...], ...]
-"""of every choice point of a stage, the index of its choice, alone"""
 
 LARGER_KERNEL = {"sep_conv_3x3": "sep_conv_5x5", "dil_conv_3x3": "dil_conv_5x5"}
 """the operation of the larger kernel that another one's may be the centre of"""

@@ -248,3 +248,13 @@ def test_bad_files_name_the_key(change: dict, message: str):
     with pytest.raises(UserError) as refused:
         check(Bench101Space, content, "my.yaml")
     assert str(refused.value).startswith(f"my.yaml: {message}")
+
+
+def test_most_cells_have_all_vertices_and_hardly_any_uniform_path_has():
+    """Why Random-A and Random-NAS train such different cells."""
+    random, shares = Random(0), []
+    for draw in (random_path, random_distinct):
+        graphs = [pruned(draw(SPACE, random.randrange), SPACE) for _ in range(500)]
+        shares.append(sum(len(graph.matrix) == 7 for graph in graphs) / 500)
+    assert shares[0] < 0.02
+    assert shares[1] > 0.75
