@@ -24,13 +24,13 @@ def relu_conv_bn(c_in: int, c_out: int) -> nn.Sequential:
 class Halve(nn.Module):
     def __init__(self, c_in: int, c_out: int):
         super().__init__()
-        self.conv_1 = nn.Conv2d(c_in, c_out // 2, 1, stride=2, bias=False)
-        self.conv_2 = nn.Conv2d(c_in, c_out // 2, 1, stride=2, bias=False)
+        self.conv_1 = nn.Conv2d(c_in, c_out // 2, 1, bias=False)
+        self.conv_2 = nn.Conv2d(c_in, c_out // 2, 1, bias=False)
         self.bn = norm(c_out)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(x)
-        return self.bn(torch.cat([self.conv_1(x), self.conv_2(x[:, :, 1:, 1:])], dim=1))
+        x = F.relu(x)  # the pixels first: 1×1 convolutions of a stride damage memory on the CPU (ops/cell.py)
+        return self.bn(torch.cat([self.conv_1(x[:, :, ::2, ::2]), self.conv_2(x[:, :, 1::2, 1::2])], dim=1))
 
 
 def separable(channels: int, kernel: int, stride: int, dilation: int) -> list[nn.Module]:
@@ -115,6 +115,16 @@ def bottleneck(c_in: int, c_out: int, expansion: int, kernel: int, stride: int, 
     )
 
 
+class Projection(nn.Sequential):
+    def __init__(self, layer: Layer, affine: bool):
+        conv = nn.Conv2d(layer.c_in, layer.c_out, 1, bias=False)
+        super().__init__(conv, nn.BatchNorm2d(layer.c_out, affine=affine))
+        self.stride = layer.stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x[:, :, :: self.stride, :: self.stride])
+
+
 class Choices(nn.Module):
     def __init__(self, names: tuple[str, ...], layer: Layer):
         super().__init__()
@@ -124,9 +134,7 @@ class Choices(nn.Module):
     def choice(name: str, layer: Layer) -> nn.Module:
         if name != "skip_connect":
             return bottleneck(layer.c_in, layer.c_out, int(name[1]), int(name[3]), layer.stride)
-        if layer.keeps_shape:
-            return nn.Identity()
-        return nn.Sequential(nn.Conv2d(layer.c_in, layer.c_out, 1, layer.stride, bias=False), norm(layer.c_out))
+        return nn.Identity() if layer.keeps_shape else Projection(layer, affine=False)
 
     def forward(self, x: Tensor, gates: Tensor) -> Tensor:
         return sum(gate * op(x) for gate, op in zip(gates, self.candidates, strict=True))
@@ -149,10 +157,7 @@ class Path(nn.Module):
     def choice(name: str, layer: Layer) -> nn.Module:
         if name != "skip_connect":
             return bottleneck(layer.c_in, layer.c_out, int(name[3]), int(name[5]), layer.stride, affine=True)
-        if layer.keeps_shape:
-            return nn.Identity()
-        conv = nn.Conv2d(layer.c_in, layer.c_out, 1, layer.stride, bias=False)
-        return nn.Sequential(conv, nn.BatchNorm2d(layer.c_out))
+        return nn.Identity() if layer.keeps_shape else Projection(layer, affine=True)
 
     def forward(self, x: Tensor, path: tuple[int, ...]) -> Tensor:
         x = self.stem(x)

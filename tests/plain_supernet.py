@@ -42,9 +42,9 @@ class Halve(plain.Halve):
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(x)
         padded = F.pad(x, (0, 1, 0, 1))  # the shifted half of an odd image ends in a row and a column of zeros
-        rows, columns = (2 * ((size + 1) // 2) for size in x.shape[2:])
-        shifted = padded[:, :, 1 : rows + 1, 1 : columns + 1]
-        return self.bn(torch.cat([self.conv_1(x), self.conv_2(shifted[:, :, :rows, :columns])], dim=1))
+        height, width = x.shape[2:]
+        shifted = padded[:, :, 1 : height + 1 : 2, 1 : width + 1 : 2]
+        return self.bn(torch.cat([self.conv_1(x[:, :, ::2, ::2]), self.conv_2(shifted)], dim=1))
 
 
 def operation(name: str, channels: int, stride: int) -> nn.Module:

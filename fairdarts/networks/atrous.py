@@ -16,7 +16,7 @@ from fairdarts.networks.cell import CellNetwork
 from fairdarts.networks.chain import Summed
 from fairdarts.ops.cell import FactorizedReduce
 from fairdarts.ops.depthwise import depthwise
-from fairdarts.ops.mbconv import Residual
+from fairdarts.ops.mbconv import Projection, Residual
 
 
 class DilatedMaxPool(nn.Module):
@@ -77,7 +77,9 @@ def dilate(module: nn.Module, gap: int) -> nn.Module:
 
     Modules of a sequence are behind one another, choices of a layer beside one another.
     """
-    if isinstance(module, nn.Sequential):
+    if isinstance(module, Projection):
+        module.stride = 1
+    elif isinstance(module, nn.Sequential):
         for part in module:
             step = getattr(part, "stride", (1, 1))[0]
             dilate(part, gap)
@@ -88,7 +90,6 @@ def dilate(module: nn.Module, gap: int) -> nn.Module:
     elif isinstance(module, Residual):
         dilate(module.block, gap)
     elif isinstance(module, FactorizedReduce):
-        module.conv_1.stride = module.conv_2.stride = (1, 1)
         module.ahead = gap
     elif isinstance(module, nn.Conv2d):
         module.stride, module.dilation = (1, 1), tuple(gap * step for step in module.dilation)

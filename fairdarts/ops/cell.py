@@ -28,35 +28,38 @@ class Zero(nn.Module):
 
 
 class FactorizedReduce(nn.Module):
-    """Halves the resolution without a kernel: two 1×1 convolutions of stride 2, the second one pixel further on.
+    """Halves the resolution without a kernel: two 1×1 convolutions of every second pixel, the second one a pixel on.
 
-    c_in and c_out are channels. An odd height or width is padded by one for the shifted half, so both halves agree.
+    c_in and c_out are channels. An odd height or width is padded by one for the second half, so both halves agree. The
+    pixels are taken before the convolutions, which have stride 1: those of a stride damage memory on the CPU, where
+    their inputs have few channels (uxlfoundation/oneDNN#6035).
     """
 
     def __init__(self, c_in: int, c_out: int, affine: bool = True):
         super().__init__()
-        self.conv_1 = nn.Conv2d(c_in, c_out // 2, 1, stride=2, bias=False)
-        self.conv_2 = nn.Conv2d(c_in, c_out - c_out // 2, 1, stride=2, bias=False)
+        self.conv_1 = nn.Conv2d(c_in, c_out // 2, 1, bias=False)
+        self.conv_2 = nn.Conv2d(c_in, c_out - c_out // 2, 1, bias=False)
         self.bn = nn.BatchNorm2d(c_out, affine=affine)
         self.ahead = 0
         """where the stride is taken away (networks/atrous.py): how many pixels further on the second one reads"""
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(x)
-        ahead = self.ahead
-        further = F.pad(x, [0, ahead, 0, ahead])[:, :, ahead:, ahead:] if ahead else self.shifted(x)
-        return self.bn(torch.cat([self.conv_1(x), self.conv_2(further)], dim=1))
+        x, ahead = F.relu(x), self.ahead
+        here, further = (x, F.pad(x, [0, ahead, 0, ahead])[:, :, ahead:, ahead:]) if ahead else self.halves(x)
+        return self.bn(torch.cat([self.conv_1(here), self.conv_2(further)], dim=1))
 
     @staticmethod
-    def shifted(x: Tensor) -> Tensor:
-        """x without its first row and column, padded where its size is odd."""
+    def halves(x: Tensor) -> tuple[Tensor, Tensor]:
+        """The pixels that each convolution reads [B, C, ⌈H/2⌉, ⌈W/2⌉], those of the second padded where a size is
+        odd."""
         height, width = x.shape[2:]
-        return F.pad(x, [0, width % 2, 0, height % 2])[:, :, 1:, 1:]
+        shifted = F.pad(x, [0, width % 2, 0, height % 2])[:, :, 1:, 1:]
+        return x[:, :, ::2, ::2], shifted[:, :, ::2, ::2]
 
     @classmethod
     def gather(cls, x: Tensor) -> Tensor:
         """The pixels that the two convolutions read, side by side [B, 2C, ⌈H/2⌉, ⌈W/2⌉]."""
-        return torch.cat([x[:, :, ::2, ::2], cls.shifted(x)[:, :, ::2, ::2]], dim=1)
+        return torch.cat(cls.halves(x), dim=1)
 
 
 class Separable(nn.Sequential):

@@ -83,15 +83,36 @@ class Residual(nn.Module):
         return x + self.block(x)
 
 
+class Projection(nn.Sequential):
+    """A 1×1 convolution of every `stride`-th pixel, and a BatchNorm.
+
+    The pixels are taken before the convolution, for the reason that ops/cell.py gives of its FactorizedReduce.
+    """
+
+    def __init__(self, c_in: int, c_out: int, stride: int, affine: bool):
+        super().__init__(nn.Conv2d(c_in, c_out, 1, bias=False), nn.BatchNorm2d(c_out, affine=affine))
+        self.stride = stride
+
+    def taken(self, x: Tensor) -> Tensor:
+        """The pixels that the convolution reads [B, C, ⌈H/stride⌉, ⌈W/stride⌉]."""
+        return x[:, :, :: self.stride, :: self.stride]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.taken(x)
+        for module in self:
+            x = module(x)
+        return x
+
+
 def skip(c_in: int, c_out: int, stride: int, affine: bool) -> nn.Module:
-    """The identity; where width or resolution change, a 1×1 convolution of that stride and a BatchNorm.
+    """The identity; where width or resolution change, a projection.
 
     The paper does not say what a skip is there. This is the projection shortcut of ResNet (arXiv:1512.03385, option B),
     linear as the end of an inverted bottleneck is, and the least that fits.
     """
     if c_in == c_out and stride == 1:
         return nn.Identity()
-    return nn.Sequential(nn.Conv2d(c_in, c_out, 1, stride, bias=False), nn.BatchNorm2d(c_out, affine=affine))
+    return Projection(c_in, c_out, stride, affine)
 
 
 def choice(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from fairdarts.disturbance import Disturbance
 from fairdarts.networks.chain import conv_bn, stem
 from fairdarts.ops.again import again
-from fairdarts.ops.mbconv import choice
+from fairdarts.ops.mbconv import Projection, choice
 from fairdarts.relaxation import Gates
 from fairdarts.spaces.chain import ChainSpace, Layer
 from fairdarts.supernet.bottlenecks import fits, gated_bottlenecks
@@ -21,7 +21,8 @@ def gated(operation: nn.Module, x: Tensor, gate: Tensor) -> Tensor:
     last = operation[-1] if isinstance(operation, nn.Sequential) else None
     if type(last) is not nn.BatchNorm2d or last.affine:
         return gate * operation(x)
-    for module in operation[:-1]:
+    x = operation.taken(x) if isinstance(operation, Projection) else x
+    for module in list(operation)[:-1]:
         x = module(x)
     if last.training:
         last.num_batches_tracked.add_(1)

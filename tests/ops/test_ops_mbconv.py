@@ -48,8 +48,12 @@ def test_without_expansion_there_is_no_first_convolution():
 def test_a_skip_is_the_identity_where_the_shape_is_kept_and_a_projection_elsewhere():
     assert type(choice("skip_connect", 4, 4, 1, affine=False)) is nn.Identity
     for c_out, stride in ((4, 2), (6, 1), (6, 2)):
-        conv, norm = choice("skip_connect", 4, c_out, stride, affine=False)
-        assert (conv.kernel_size, conv.stride, conv.bias) == ((1, 1), (stride, stride), None)
+        projection = choice("skip_connect", 4, c_out, stride, affine=False).eval()
+        conv, norm = projection
+        assert (conv.kernel_size, conv.bias) == ((1, 1), None)
+        x = torch.arange(2 * 4 * 5 * 6.0).view(2, 4, 5, 6)
+        expected = norm(F.conv2d(x, conv.weight, stride=stride))
+        torch.testing.assert_close(projection(x), expected)
         assert norm.num_features == c_out
         assert not norm.affine
 
