@@ -17,6 +17,10 @@ class UserError(Exception):
     """Something a user can mend: one line that names the file, the key or value, and what would be right."""
 
 
+class Notice(UserWarning):
+    """Something that a user should know: one line, which the command line says and Python warns of."""
+
+
 class SaidElsewhere(Exception):
     """The run ends for a reason that another of its processes reports."""
 

@@ -2,11 +2,12 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from fairdarts import __version__
-from fairdarts.config import SaidElsewhere, UserError, nearest
+from fairdarts.config import Notice, SaidElsewhere, UserError, nearest
 
 VERBS = {
     "search": "search an architecture by gradient descent",
@@ -39,7 +40,10 @@ def guarded(program: Callable[[list[str]], int], words: list[str]) -> int:
     """What a program gives, its exit status; 2 and one line on stderr where a user's mistake ends it."""
     try:
         try:
-            return program(words)
+            with warnings.catch_warnings():
+                warnings.simplefilter("always", Notice)
+                warnings.showwarning = _show(warnings.showwarning)
+                return program(words)
         finally:
             sys.stdout.flush()  # a reader that went away shows here, and not when Python ends
     except SaidElsewhere:
@@ -55,6 +59,18 @@ def guarded(program: Callable[[list[str]], int], words: list[str]) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _show(otherwise: Callable[..., None]) -> Callable[..., None]:
+    """How warnings are shown: a Notice as a line of ours, all others as they are."""
+
+    def show(message: Warning | str, category: type[Warning], *place: object) -> None:
+        if issubclass(category, Notice):
+            print(message, file=sys.stderr, flush=True)
+        else:
+            otherwise(message, category, *place)
+
+    return show
 
 
 def dispatch(words: list[str]) -> int:

@@ -3,6 +3,7 @@
 import re
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -12,7 +13,7 @@ from fairdarts.config import Settings, UserError, check, nearest, parse_override
 from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.device import memory_advice, use_threads
-from fairdarts.runtime.run import Run, changed_versions, open_run
+from fairdarts.runtime.run import Run, changed_versions, is_free, open_run
 from fairdarts.runtime.stop import Diverged, Interrupted, Stop, catch_signals
 from fairdarts.spaces.space import KINDS, Space, load_space
 
@@ -104,7 +105,7 @@ def free_path(settings: Any) -> Path:
     name = re.sub(r"[^\w.-]+", "-", settings.name)  # a recipe's name may hold what a folder's may not
     path = Path("runs") / f"{name}-seed{settings.seed}"
     number, free = 1, path
-    while free.exists():
+    while not is_free(free):
         number += 1
         free = path.with_name(f"{path.name}-{number}")
     return free
@@ -113,8 +114,17 @@ def free_path(settings: Any) -> Path:
 def carry_out(work: Callable[[Stop], T], run: Run, again: str) -> tuple[T | None, int]:
     """What a run's work gives, and 0; or None and an exit status, if a signal ended it before its time.
 
-    Where `again`, a command line, would continue it, that is said.
+    Where `again`, a command line, would continue it, that is said. Raises InUse where another process is at work on the
+    run.
     """
+    with ExitStack() as stack:
+        with distributed.together():
+            if distributed.rank() == 0:
+                stack.enter_context(run.held())
+        return _carried_out(work, run, again)
+
+
+def _carried_out(work: Callable[[Stop], T], run: Run, again: str) -> tuple[T | None, int]:
     try:
         with catch_signals(patient=distributed.launched() > 1) as stop, memory_advice():
             return work(stop), 0

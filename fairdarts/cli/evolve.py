@@ -26,7 +26,6 @@ from fairdarts.oneshot.evaluate import read_statistics
 from fairdarts.plot.tensorboard import log_generation
 from fairdarts.ranking.report import judge, open_benchmark, open_training, own_statistics
 from fairdarts.runtime import distributed
-from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.device import pick
 from fairdarts.runtime.position import identity_of
 from fairdarts.runtime.run import Run, create, open_run
@@ -89,10 +88,9 @@ def search(args: Namespace, rest: Sequence[str]) -> int:
         check_fit(settings, problem)
     evaluator, images, make = supernet_judge(settings, space)
     with distributed.together():
-        path = (args.resume or create(args.out or free_path(settings), settings, space).path) if first else ""
-        if first and latency:
-            write_atomically(Path(path) / LATENCY, latency_csv(tables["latency"], space).encode())
-    run = Run(Path(distributed.shared(str(path))), "generation")
+        measured = {LATENCY: latency_csv(tables["latency"], space)} if latency else {}
+        made = args.resume or create(args.out or free_path(settings), settings, space, measured).path if first else ""
+    run = Run(Path(distributed.shared(str(made))), "generation")
     identity = identity_of(settings, MAY_CHANGE, space, images)
     identity |= {"supernet: weights": weights_of(evaluator.supernet)}
     identity |= {LATENCY: str(tables["latency"])} if latency else {}

@@ -86,14 +86,16 @@ def finish(run: Run, settings: EvolveSettings, archive: Archive, benchmark: Benc
 
 def write_genotypes(run: Run, settings: EvolveSettings, archive: Archive, models: Sequence[Model]) -> None:
     """Every model's, and the most accurate one's as final.yaml, in place of those of an earlier end."""
-    for path in (run.path / "genotypes").glob("*.yaml"):
-        path.unlink()
     best = max(models, key=lambda model: model.values[ACCURACY])
-    for name, model in [*((model.name, model) for model in models), ("final", best)]:
+    every = {**{model.name: model for model in models}, "final": best}
+    for name, model in every.items():
         numbers = ", ".join(f"{quantity} {value:g}" for quantity, value in model.values.items())
         source = f"fairdarts evolve, {settings.name}, seed {settings.seed}, by {settings.supernet}: {numbers}"
         called = f"{run.path.resolve().name}-{name}"
         run.write_genotype(genotype_of(model.path, archive.problem.space, called, source), name)
+    for path in (run.path / "genotypes").glob("*.yaml"):
+        if path.stem not in every:
+            path.unlink()
 
 
 def table(models: Sequence[Model], archive: Archive, benchmark: Benchmark | None) -> Table:

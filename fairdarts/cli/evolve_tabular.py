@@ -4,6 +4,7 @@ import hashlib
 import json
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from fairdarts.ranking.report import open_benchmark
 from fairdarts.resources import names
 from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import write_atomically
+from fairdarts.runtime.lock import held
+from fairdarts.runtime.run import LOCK
 from fairdarts.spaces.paths import FixedSpace, fixed_topology
 from fairdarts.spaces.space import load_space
 
@@ -54,15 +57,18 @@ def compare(args: Namespace, rest: Sequence[str], kind: Kind) -> int:
         benchmark = open_benchmark(args.benchmark, space, args.column)
         bench = make_bench(benchmark.truth, space, tables_of(every[0], space), every, str(args.benchmark))
         folder = args.out or Path("runs") / f"evolve-{args.benchmark.stem}"
-        if first:
-            begin(folder, args.benchmark, benchmark.column, bench, every)
     jobs = [own.model_copy(update={"seed": seed}) for seed in seeds for own in every]
-    with distributed.together():
-        try:
-            run_jobs(jobs, bench, folder)
-        except KeyboardInterrupt:
-            say("the searches that are done are kept; the same command goes on")
-            raise
+    with ExitStack() as stack:
+        with distributed.together():
+            if first:
+                stack.enter_context(held(folder / LOCK))
+                begin(folder, args.benchmark, benchmark.column, bench, every)
+        with distributed.together():
+            try:
+                run_jobs(jobs, bench, folder)
+            except KeyboardInterrupt:
+                say("the searches that are done are kept; the same command goes on")
+                raise
     if first:
         done = {(told["strategy"], told["seed"]): told for told in trials(folder)}
         chosen = {own.name: [done[own.name, seed] for seed in seeds] for own in every}
@@ -131,7 +137,7 @@ def begin(folder: Path, file: Path, column: str, bench: Bench, every: Sequence[E
             raise UserError(f"{path}: not a comparison's; name another --out") from None
         if changed:
             raise UserError(f"{path}: holds another comparison, as to {changed[0]}; name another --out")
-    elif folder.is_dir() and any(folder.iterdir()):
+    elif folder.is_dir() and any(own.name != LOCK for own in folder.iterdir()):
         raise UserError(f"{folder}: holds something else than a comparison; name another --out")
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(path, (json.dumps(told, indent=1) + "\n").encode())

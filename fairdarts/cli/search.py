@@ -80,7 +80,7 @@ def watched_search(
         return search(settings, space, source, run, Silence(), stop, resume)
     from torch.utils.tensorboard import SummaryWriter  # takes a second to import, and only a search needs it
 
-    purge = len(run.records()) if resume else None
+    purge = run.logged() if resume else None
     with (
         SummaryWriter(run.path / "tensorboard", purge_step=purge) as writer,
         search_progress(settings, space) as progress,

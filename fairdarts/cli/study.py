@@ -15,13 +15,14 @@ from fairdarts.cli.recipe import verb_of
 from fairdarts.cli.report import main as report
 from fairdarts.cli.search import SEARCH
 from fairdarts.cli.search import main as search
-from fairdarts.cli.study_factors import run_study
+from fairdarts.cli.study_factors import LOCKS, run_study
 from fairdarts.cli.study_form import FactorStudy, Value, text_of
 from fairdarts.cli.supernet import SUPERNET, finished
 from fairdarts.cli.supernet import main as supernet
 from fairdarts.cli.words import Parser, say
 from fairdarts.config import Settings, UserError, check, parse_overrides, read_yaml
 from fairdarts.runtime import distributed
+from fairdarts.runtime.lock import InUse, held
 from fairdarts.runtime.run import open_run
 from fairdarts.spaces.space import load_space
 
@@ -94,7 +95,7 @@ def main(argv: Sequence[str]) -> int:
     epilog = (
         "studies: " + ", ".join(resources.names("studies")) + "\n\nAny setting of a recipe is an option, for all runs."
     )
-    epilog += "\nUnder torchrun each process takes its share of the runs."
+    epilog += "\nUnder torchrun each process takes its share of the runs, as do several studies in one folder."
     parser = Parser(
         "study", "Run a list of recipes with several seeds; run again, it goes on where it stopped.", epilog
     )
@@ -116,19 +117,20 @@ def main(argv: Sequence[str]) -> int:
     for job in jobs:
         check_job(job)
     rank, ranks = int(os.environ.get("RANK", 0)), distributed.launched()
-    failed, ran = [], False
+    failed, ran, elsewhere = [], False, []
     for number, job in enumerate(jobs, start=1):
         if number % ranks != rank % ranks or job.done:
             continue
-        say(f"{study.name}: run {number} of {len(jobs)}: {job.path.name}")
-        ran, begun = True, (job.path / "settings.yaml").is_file()
-        begin = ["--out", str(job.path), "--config", job.config, f"--seed={job.seed}"]
-        words = (["--resume", str(job.path)] if begun else begin) + [
-            f"--{key}={job.changes[key]}" for key in job.changes
-        ]
         try:
-            with redirect_stdout(io.StringIO()):  # its genotype lies in the run
-                status = (search if job.verb == "search" else supernet)(words, alone=True)
+            with held(folder / LOCKS / job.path.name):
+                if job.done:  # by another process, while this one looked
+                    continue
+                say(f"{study.name}: run {number} of {len(jobs)}: {job.path.name}")
+                ran, status = True, carry_out(job)
+        except InUse as error:
+            say(f"{study.name}: run {number} of {len(jobs)}: {error}")
+            elsewhere.append(job.path.name)
+            continue
         except UserError as error:
             say(f"{job.path.name}: {error}")
             failed.append(job.path.name)
@@ -136,7 +138,8 @@ def main(argv: Sequence[str]) -> int:
         if status:
             return status
     left = [job.path.name for job in jobs if not job.done]
-    say(f"{study.name}: {len(jobs) - len(left)} of {len(jobs)} runs are done, in {folder}")
+    others = f"; other processes are at {len(elsewhere)} of them" if elsewhere else ""
+    say(f"{study.name}: {len(jobs) - len(left)} of {len(jobs)} runs are done, in {folder}{others}")
     if set(left) <= set(failed) and len(left) < len(jobs) and (ran or rank == 0):
         if all(job.verb == "search" for job in jobs):
             report([str(folder)])
@@ -148,6 +151,16 @@ def main(argv: Sequence[str]) -> int:
             raise UserError(problem)
         say(problem)  # an error would make torchrun end the other ranks
     return 0
+
+
+def carry_out(job: Job) -> int:
+    """Runs it, or the rest of it; gives the exit status."""
+    begun = (job.path / "settings.yaml").is_file()
+    begin = ["--out", str(job.path), "--config", job.config, f"--seed={job.seed}"]
+    words = ["--resume", str(job.path)] if begun else begin
+    words += [f"--{key}={value}" for key, value in job.changes.items()]
+    with redirect_stdout(io.StringIO()):  # its genotype lies in the run
+        return (search if job.verb == "search" else supernet)(words, alone=True)
 
 
 def jobs_of(study: StudySettings, folder: Path, overrides: dict[str, str]) -> list[Job]:

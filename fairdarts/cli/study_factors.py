@@ -4,8 +4,8 @@ import io
 import os
 import time
 from argparse import Namespace
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ from fairdarts.resources import find
 from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.device import use_threads
+from fairdarts.runtime.lock import InUse, held
 from fairdarts.runtime.run import open_run
 from fairdarts.runtime.stop import Diverged
 from fairdarts.spaces.paths import Path as Architecture
@@ -36,6 +37,16 @@ SEED = 0
 """draws the architectures that all runs of a space rank"""
 PATIENCE = 5.0
 """seconds between two looks at what other processes have done"""
+LOCKS = ".locks"
+"""folder of a study in which processes say which of its runs they are at"""
+
+
+class Job(NamedTuple):
+    """A run of a study."""
+
+    space: SpaceStudy
+    row: Row
+    run: Path
 
 
 class Truth(NamedTuple):
@@ -57,33 +68,56 @@ def run_study(study: FactorStudy, args: Namespace, rest: Sequence[str]) -> int:
         raise UserError(f"study: --benchmarks FOLDER is missing, the folder of {files}")
     study = with_files(resolved(study, args.only, rest), args.benchmarks)
     folder = args.out or Path("runs") / study.name
-    rank, ranks = int(os.environ.get("RANK", 0)), distributed.launched()
+    distributed.launched()
+    first = int(os.environ.get("RANK", 0)) == 0
     check_begun(study, folder)
     truths = {space.name: truths_of(study, space, args.benchmarks) for space in study.spaces}
     for space in study.spaces:
         for step in planned(study, space, folder):
             check_step(step, truths[space.name], space.name)
-    if rank == 0:
+    if first:
         begin(study, folder)
-    owners: dict[Path, int] = {}
-    every: list[tuple[Row, Path]] = []
+    every: list[Job] = []
     for space in study.spaces:
         for step in planned(study, space, folder):
-            runs = runs_of(step, study)
+            jobs = [Job(space, row, run) for row, run in runs_of(step, study)]
             check_step(step, truths[space.name], space.name)
-            for row, run in runs:
-                owner = owners.setdefault(run, len(owners) % ranks)  # done or not: all processes count alike
-                if owner != rank or outcome(run, row.settings) is not None:
-                    continue
-                if status := carry_out(study, space, row, run, truths[space.name]):
-                    return status
-            every += runs
-            if step.factor.keep == BEST:
-                wait(runs, f"{space.name}: {step.factor.name} keeps the best")
-    if rank > 0:
+            place = f"{space.name}: {step.factor.name} keeps the best" if step.factor.keep == BEST else None
+            if status := work_off(study, jobs, folder, truths, place):
+                return status
+            every += jobs
+    if not first:
         return 0
-    wait(every, study.name)
+    if status := work_off(study, every, folder, truths, study.name):
+        return status
     conclude(folder)
+    return 0
+
+
+def work_off(
+    study: FactorStudy, jobs: Sequence[Job], folder: Path, truths: Mapping[str, Truths], place: str | None
+) -> int:
+    """Does the jobs that are not done, but for those that other processes are at; gives the exit status.
+
+    With a place, it comes back when all are done: it waits for the others, and takes over what they leave.
+    """
+    told = False
+    while left := [job for job in jobs if outcome(job.run, job.row.settings) is None]:
+        for job in left:
+            with suppress(InUse), held(folder / LOCKS / f"{job.space.name}-{job.run.name}"):
+                if outcome(job.run, job.row.settings) is not None:
+                    continue
+                if status := carry_out(study, job.space, job.row, job.run, truths[job.space.name]):
+                    return status
+        if place is None:
+            return 0
+        left = [job for job in left if outcome(job.run, job.row.settings) is None]
+        if left and not told:
+            names = ", ".join(job.run.name for job in left)
+            say(f"{place}: waiting for other processes, which have {len(left)} runs to do: {names}")
+            told = True
+        if left:
+            time.sleep(PATIENCE)
     return 0
 
 
@@ -241,13 +275,3 @@ def score(path: Path, settings: TrainingSettings, truth: Truth, images: int | No
     evaluator, facts = judge(run, settings, truth.space, open_images(settings.data), own_statistics(settings), images)
     say(f"{path.name}: judging {len(truth.paths)} architectures by {facts['images']:,} images")
     write_ranking(run, ranking_of(evaluator, facts, truth.paths, truth.benchmark, SEED))
-
-
-def wait(runs: Sequence[tuple[Row, Path]], place: str) -> None:
-    """Until other processes have done these runs."""
-    told = False
-    while left := [run.name for row, run in runs if outcome(run, row.settings) is None]:
-        if not told:
-            say(f"{place}: waiting for other processes, which have {len(left)} runs to do: {', '.join(left)}")
-            told = True
-        time.sleep(PATIENCE)

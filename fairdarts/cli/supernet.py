@@ -98,7 +98,7 @@ def watched(settings: TrainingSettings, space: Space, source: Source, run: Run, 
         return train(settings, space, source, run, Silence(), stop, resume)
     from torch.utils.tensorboard import SummaryWriter  # takes a second to import, and only a run needs it
 
-    purge = len(run.records()) + 1 if resume else None
+    purge = run.logged() + 1 if resume else None
     with (
         SummaryWriter(run.path / "tensorboard", purge_step=purge) as writer,
         training_progress(settings) as progress,

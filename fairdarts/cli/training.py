@@ -12,7 +12,7 @@ from fairdarts.cli.begin import Kind, add_options, carry_out, free_path, in_all,
 from fairdarts.cli.progress import RunProgress, Silence, Watcher
 from fairdarts.cli.words import Parser, command, say
 from fairdarts.config import UserError, check
-from fairdarts.genotype import Genotype
+from fairdarts.genotype import Genotype, to_yaml
 from fairdarts.networks.models import Model, models
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.tensorboard import log_network
@@ -119,9 +119,7 @@ def begin(args: Namespace, settings: NetworkTraining, genotype: Genotype, space:
     """A new run directory, with the genotype in it."""
     model = args.genotype if args.genotype in models() else genotype.name
     named = settings.model_copy(update={"name": f"{model}-{settings.name}"})
-    run = create(args.out or free_path(named), settings, space)
-    run.write_genotype(genotype, "final")
-    return run
+    return create(args.out or free_path(named), settings, space, {"genotypes/final.yaml": to_yaml(genotype)})
 
 
 def words_of(model: Model, args: Namespace, rest: Sequence[str]) -> list[str]:
@@ -154,7 +152,7 @@ def watched(progress: RunProgress, run: Run, resume: bool, go: Callable[[Observe
         return go(Silence())
     from torch.utils.tensorboard import SummaryWriter  # takes a second to import, and only a run needs it
 
-    purge = len(run.records()) + 1 if resume else None
+    purge = run.logged() + 1 if resume else None
     with SummaryWriter(run.path / "tensorboard", purge_step=purge) as writer, progress:
         return go(Watcher(progress, writer, log_network))
 

@@ -15,7 +15,8 @@ from fairdarts.evolve.rivals import MnasNet, RandomSearch, Regularized
 from fairdarts.evolve.settings import EvolveSettings
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.checkpoint import BadState
-from fairdarts.runtime.position import check_identity, kept_records
+from fairdarts.runtime.position import check_identity
+from fairdarts.runtime.records import kept_records, state_of_records
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.seed import EVOLUTION, fold
 from fairdarts.runtime.stop import Diverged, Interrupted, Stop
@@ -128,11 +129,17 @@ def evolve(
     leads = distributed.rank() == 0
     with distributed.together():
         search = Search(settings, problem)
-        if leads and resume and run.last.is_file():
-            restored(search, run, identity)
+    records: list[dict[str, Any]] = []
+
+    def save() -> None:
+        checkpoint.save(run.last, {"identity": identity, **search.state(), **state_of_records(records)})
+
+    with distributed.together():
+        if leads and resume and (run.last.is_file() or run.records()):
+            records += restored(search, run, identity)
         elif leads:
-            run.forget_after(0)
-            checkpoint.save(run.last, {"identity": identity, **search.state()})
+            run.rewrite([])  # a run that was killed before its first checkpoint begins anew
+            save()
 
     if not leads:
         while judged_together(None, judge, stop):
@@ -147,8 +154,9 @@ def evolve(
         if done:
             record = recorded(search, settings, done, time.monotonic() - begun)
             try:
+                records.append(record)
                 run.log(record)
-                checkpoint.save(run.last, {"identity": identity, **search.state()})
+                save()
             except UserError as error:
                 distributed.agree(error)
             observe(record)
@@ -178,12 +186,15 @@ def recorded(search: Search, settings: EvolveSettings, done: int, seconds: float
     return record | {"seconds": round(seconds, 3), "evaluations_per_second": round(done / seconds, 2)}
 
 
-def restored(search: Search, run: Run, identity: dict[str, str]) -> None:
-    """Puts the last checkpoint of a run back. Raises BadState where it is of another search, or not whole."""
+def restored(search: Search, run: Run, identity: dict[str, str]) -> list[dict[str, Any]]:
+    """Puts the last checkpoint of a run back; gives the records until then.
+
+    Raises BadState where it is of another search, or not whole.
+    """
     state = checkpoint.load(run.last)
     check_identity(state, identity, run)
     try:
         search.restore(state)
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError):
         raise BadState(f"{run.last}: does not fit the run's settings.yaml and space.yaml") from None
-    kept_records(run, search.generation)
+    return kept_records(run, state, search.generation)

@@ -9,18 +9,26 @@ from fairdarts.oneshot.samplers import Sampler
 from fairdarts.oneshot.step import Learner
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.checkpoint import BadState
-from fairdarts.runtime.position import Position, check_identity, kept_records
+from fairdarts.runtime.position import Position, check_identity
+from fairdarts.runtime.records import kept_records, state_of_records
 from fairdarts.runtime.run import Run
 from fairdarts.supernet.path import PathSupernet
 
 
 def state_of(
-    learner: Learner, sampler: Sampler, updates: Sequence[Tensor], identity: dict[str, str], sums: Tensor, at: Position
+    learner: Learner,
+    sampler: Sampler,
+    updates: Sequence[Tensor],
+    identity: dict[str, str],
+    sums: Tensor,
+    at: Position,
+    records: Sequence[dict[str, Any]],
 ) -> dict[str, Any]:
     """All that the rest of a training depends on; the loader needs no more than the position."""
     return {
         "identity": identity,
         **at.state(),
+        **state_of_records(records),
         "sums": sums,
         "supernet": learner.supernet.state_dict(),
         "optimizer": learner.optimizer.state_dict(),
@@ -37,8 +45,8 @@ def restored(
     sums: Tensor,
     at: Position,
     run: Run,
-) -> None:
-    """Puts the last checkpoint of a run back, in place.
+) -> list[dict[str, Any]]:
+    """Puts the last checkpoint of a run back, in place; gives the records until then, to the first process.
 
     The first process reads, and all get what it read. Raises BadState where the state is that of another training, or
     is not whole, or records are missing or damaged.
@@ -59,8 +67,7 @@ def restored(
             at.restore(state)
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError):
             raise BadState(f"{run.last}: does not fit the run's settings.yaml and space.yaml") from None
-        if reads:
-            kept_records(run, at.epoch)
+        return kept_records(run, state, at.epoch) if reads else []
 
 
 def load_weights(supernet: PathSupernet, run: Run) -> tuple[int, int]:

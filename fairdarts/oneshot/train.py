@@ -83,22 +83,23 @@ def train(
     sampler = make_sampler(settings.sampler, space, torch.Generator().manual_seed(fold(settings.seed, PATHS)))
     updates = [torch.zeros(count, dtype=torch.int64) for count in sampler.counts]
     at, sums = Position(), torch.zeros(len(SUMS), device=device)
+    records: list[dict[str, Any]] = []
 
     def save() -> None:
         with distributed.together():
             if writes:
-                checkpoint.save(run.last, state_of(learner, sampler, updates, identity, sums, at))
+                checkpoint.save(run.last, state_of(learner, sampler, updates, identity, sums, at, records))
 
     with distributed.together():
         if writes:
             resume = resume and (run.last.is_file() or len(run.records()) > 0)
             keep_held_out(run, settings.data, source, held_out)
     if distributed.shared(resume):
-        restored(learner, sampler, updates, identity, sums, at, run)
+        records += restored(learner, sampler, updates, identity, sums, at, run)
     else:
         with distributed.together():
             if writes:
-                run.forget_after(-1)  # a run that was killed before its first checkpoint begins anew
+                run.rewrite([])  # a run that was killed before its first checkpoint begins anew
         save()
 
     whole = settings.compute.parallel == "path"
@@ -142,6 +143,7 @@ def train(
                 accuracies = watched(learner)
                 record |= {"watched": accuracies, "watched_mean": fmean(accuracies), "watched_std": pstdev(accuracies)}
             sums.zero_()
+            records.append(record)
             with distributed.together():
                 if writes:
                     run.log(record)

@@ -4,6 +4,7 @@ import io
 import os
 import warnings
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import torch
@@ -15,11 +16,18 @@ class BadState(UserError):
     """A checkpoint that cannot be resumed from."""
 
 
+TEMPORARY = ".*.tmp"
+"""what files are called that are still being written; a killed process leaves them"""
+
+
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside the file, flush to disk, rename over it: readers see the old content or the new, never a part."""
-    temporary = path.with_name(path.name + ".tmp")
+    """Write beside the file, flush to disk, rename over it: readers see the old content or the new, never a part.
+
+    Raises UserError naming the file where it cannot be written; what it held before stays.
+    """
+    temporary = path.with_name(f".{path.name[:40]}.{token_hex(4)}.tmp")  # of one's own: another may write it as well
     try:
-        with open(temporary, "wb") as file:
+        with open(temporary, "xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -28,9 +36,14 @@ def write_atomically(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
         kept = "; what it held before is still whole" if path.exists() else ""
         raise UserError(f"{path}: cannot be written: {error.strerror}{kept}") from None
-    directory = os.open(path.parent, os.O_RDONLY)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Flushes a folder to disk: the names in it survive a power cut."""
+    directory = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(directory)  # the rename itself must survive a power cut
+        os.fsync(directory)
     finally:
         os.close(directory)
 

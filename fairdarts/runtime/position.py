@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from fairdarts.config import Settings, UserError
+from fairdarts.config import Settings
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.run import Run
 
@@ -62,22 +62,6 @@ def flat(settings: Settings, prefix: str = "") -> dict[str, str]:
     for name, value in settings:
         found |= flat(value, f"{prefix}{name}.") if isinstance(value, Settings) else {f"{prefix}{name}": str(value)}
     return found
-
-
-def kept_records(run: Run, last: int, first: int = 1) -> list[dict[str, Any]]:
-    """The records of a run up to unit `last`, that of its checkpoint; later ones are dropped, to be written again.
-
-    Raises BadState where they are not those of the units from `first` on, each once.
-    """
-    try:
-        run.forget_after(last)
-        records = run.records()
-    except UserError as error:
-        raise BadState(str(error)) from None
-    if [record[run.unit] for record in records] != list(range(first, last + 1)):
-        then = f"should hold the records of {run.unit}s {first} to {last}, as the checkpoint is of then"
-        raise BadState(f"{run.metrics}: {then}")
-    return records
 
 
 def check_identity(state: dict[str, Any], identity: dict[str, str], run: Run) -> None:

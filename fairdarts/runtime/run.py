@@ -1,7 +1,11 @@
 """What a run leaves behind: the run directory."""
 
 import json
+import os
 import platform
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +17,7 @@ from fairdarts import __version__
 from fairdarts.config import Settings, UserError, dump_yaml
 from fairdarts.genotype import Genotype, to_yaml
 from fairdarts.runtime import checkpoint
+from fairdarts.runtime.lock import InUse, held
 
 
 def versions() -> dict[str, Any]:
@@ -28,9 +33,16 @@ def versions() -> dict[str, Any]:
     }
 
 
+SETTINGS, LOCK = "settings.yaml", "lock"
+FOLDERS = ("checkpoints", "genotypes", "figures")
+MADE = {LOCK, "space.yaml", "versions.json", SETTINGS, "final.yaml", "latency.csv"}
+"""files that a run may have before it has begun"""
+
+
 @dataclass(frozen=True)
 class Run:
-    """A run directory: settings.yaml, space.yaml, versions.json, metrics.jsonl, checkpoints/, genotypes/, figures/."""
+    """A run directory: settings.yaml, space.yaml, versions.json, metrics.jsonl, lock, checkpoints/, genotypes/,
+    figures/."""
 
     path: Path
     unit: str = "epoch"
@@ -68,18 +80,33 @@ class Run:
             records.append(record)
         return records
 
+    def logged(self) -> int:
+        """The number of whole lines of metrics.jsonl, be they records or not."""
+        return self.metrics.read_bytes().count(b"\n") if self.metrics.is_file() else 0
+
     def log(self, record: dict[str, Any]) -> None:
-        """Append one record to metrics.jsonl."""
+        """Append one record to metrics.jsonl, flushed to disk: the checkpoint that follows must not know more."""
         try:
             with open(self.metrics, "a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as error:
             raise UserError(f"{self.metrics}: cannot be written: {error.strerror}") from None
 
-    def forget_after(self, number: int) -> None:
-        """Drop the records of later units: a resumed run writes them again."""
-        lines = [json.dumps(record) + "\n" for record in self.records() if record[self.unit] <= number]
+    def rewrite(self, records: Sequence[dict[str, Any]]) -> None:
+        """Put records in the place of all that metrics.jsonl holds."""
+        lines = [json.dumps(record) + "\n" for record in records]
         checkpoint.write_atomically(self.metrics, "".join(lines).encode())
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within it this process alone works on the run. Raises InUse where another does."""
+        with held(self.path / LOCK):
+            for folder in ("checkpoints", "genotypes"):  # only who holds the lock writes there
+                for left in (self.path / folder).glob(checkpoint.TEMPORARY):
+                    left.unlink(missing_ok=True)
+            yield
 
     def write_genotype(self, genotype: Genotype, name: str) -> Path:
         """Write genotypes/NAME.yaml."""
@@ -88,23 +115,62 @@ class Run:
         return path
 
 
-def create(path: Path, settings: Settings, space: Settings) -> Run:
-    """A new run directory. Raises UserError where the path is taken: nothing is ever overwritten."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        advice = f"continue it with --resume {path}, or " if (path / "settings.yaml").is_file() else ""
+def create(path: Path, settings: Settings, space: Settings, others: Mapping[str, str] | None = None) -> Run:
+    """A new run directory; `others` are texts to lie in it from the start, by their names in it.
+
+    What a process left that was ended within `create` is taken over. Raises UserError where the path is taken: nothing
+    is ever overwritten; or where it cannot be written, and then leaves nothing.
+    """
+    if not is_free(path):
+        advice = f"continue it with --resume {path}, or " if (path / SETTINGS).is_file() else ""
         raise UserError(f"{path}: already exists; {advice}name another --out")
-    for name in ("checkpoints", "genotypes", "figures"):
-        (path / name).mkdir(parents=True)
-    (path / "space.yaml").write_text(dump_yaml(space), encoding="utf-8")
-    (path / "versions.json").write_text(json.dumps(versions(), indent=1) + "\n", encoding="utf-8")
-    (path / "settings.yaml").write_text(dump_yaml(settings), encoding="utf-8")  # last: its presence makes it a run
+    texts = {"space.yaml": dump_yaml(space), "versions.json": json.dumps(versions(), indent=1) + "\n", **(others or {})}
+    texts[SETTINGS] = dump_yaml(settings)  # last: its presence makes it a run
+    new = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        with held(path / LOCK):
+            if not is_free(path):
+                raise UserError(f"{path}: another process has just made it; name another --out")
+            for name in FOLDERS:
+                (path / name).mkdir(exist_ok=True)
+            for name, text in texts.items():
+                checkpoint.write_atomically(path / name, text.encode())
+        for folder in new:  # their names survive a power cut as well
+            checkpoint.sync_folder(folder.parent)
+    except InUse:
+        raise
+    except (UserError, OSError) as error:
+        if new and is_free(path):
+            shutil.rmtree(path, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise UserError(f"{error.filename or path}: cannot be made: {error.strerror}") from None
+        raise
     return Run(path)
+
+
+def is_free(path: Path) -> bool:
+    """Whether a run may be made there: nothing is there, an empty folder, or what is left of a run that never began."""
+    try:
+        if not path.is_dir():
+            return not path.exists()
+        if not any(path.iterdir()):
+            return True
+        settings = path / SETTINGS
+        if settings.is_file() and settings.stat().st_size:
+            return False
+        made = all((path / name).is_dir() for name in FOLDERS) or [entry.name for entry in path.iterdir()] == [LOCK]
+        files = [own for own in path.rglob("*") if not own.is_dir()]
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+    return made and all(own.name in MADE or own.match(checkpoint.TEMPORARY) for own in files)
 
 
 def open_run(path: Path) -> Run:
     """An existing run directory. Raises UserError where there is none."""
-    if not (path / "settings.yaml").is_file():
-        raise UserError(f"{path}: not a run directory: it has no settings.yaml")
+    if not (path / SETTINGS).is_file():
+        if path.is_dir() and any(path.iterdir()) and is_free(path):
+            raise UserError(f"{path}: its run ended before it began; begin it again with --out {path}")
+        raise UserError(f"{path}: not a run directory: it has no {SETTINGS}")
     return Run(path)
 
 

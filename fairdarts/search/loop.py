@@ -69,24 +69,24 @@ def search(
     identity = identity_of(settings, MAY_CHANGE, space, images)
     learner = make_learner(settings, space, source, device)
     at, sums = Position(), torch.zeros(len(SUMS), device=device)
+    records: list[dict[str, Any]] = []
 
     def save() -> None:
         with distributed.together():
             if writes:
-                checkpoint.save(run.last, state_of(learner, identity, sums, at))
+                checkpoint.save(run.last, state_of(learner, identity, sums, at, records))
 
     with distributed.together():
         if writes:
             resume = resume and (run.last.is_file() or len(run.records()) > 1)
             keep_held_out(run, settings.data, source, halves[1])
     if distributed.shared(resume):
-        records = restored(learner, identity, sums, at, run, space)
+        records += restored(learner, identity, sums, at, run, space)
     else:
-        records = [gate_record(0, learner, space)]
+        records.append(gate_record(0, learner, space))
         with distributed.together():
             if writes:
-                run.forget_after(-1)  # a run that was killed before its first checkpoint begins anew
-                run.log(records[0])
+                run.rewrite(records)  # a run that was killed before its first checkpoint begins anew
         save()
 
     train, valid, looked_at = open_batches(settings, source, halves, device, at.epoch * steps + at.step, at.epoch)

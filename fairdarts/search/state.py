@@ -1,5 +1,6 @@
 """What the rest of a search depends on, and how it is put back."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -8,18 +9,22 @@ from torch import Tensor
 from fairdarts.config import UserError
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.checkpoint import BadState
-from fairdarts.runtime.position import Position, check_identity, kept_records
+from fairdarts.runtime.position import Position, check_identity
+from fairdarts.runtime.records import kept_records, state_of_records
 from fairdarts.runtime.run import Run
 from fairdarts.search.architect import Learner
 from fairdarts.search.derive import check_records
 from fairdarts.spaces.space import Space
 
 
-def state_of(learner: Learner, identity: dict[str, str], sums: Tensor, at: Position) -> dict[str, Any]:
+def state_of(
+    learner: Learner, identity: dict[str, str], sums: Tensor, at: Position, records: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
     """All that the rest of a search depends on; the loaders need no more than the position."""
     return {
         "identity": identity,
         **at.state(),
+        **state_of_records(records),
         "sums": sums,
         "supernet": learner.supernet.state_dict(),
         "alphas": {part: alpha.detach() for part, alpha in learner.alphas.items()},
@@ -59,13 +64,13 @@ def restored(
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError):
             raise BadState(f"{run.last}: does not fit the run's settings.yaml and space.yaml") from None
         if reads:
-            records = _records(run, at.epoch, space)
+            records = _records(run, state, at.epoch, space)
     return distributed.shared(records)
 
 
-def _records(run: Run, epoch: int, space: Space) -> list[dict[str, Any]]:
+def _records(run: Run, state: dict[str, Any], epoch: int, space: Space) -> list[dict[str, Any]]:
     """The records up to an epoch; later ones are dropped. Raises BadState where they are not whole."""
-    records = kept_records(run, epoch, first=0)
+    records = kept_records(run, state, epoch, first=0)
     try:
         return list(check_records(records, space, str(run.metrics)))
     except UserError as error:

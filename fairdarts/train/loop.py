@@ -54,7 +54,9 @@ def train(
     use_threads(settings.threads)
     keep_memory()
     writes, steps = distributed.rank() == 0, task.steps
-    resume = distributed.shared(resume and run.last.is_file())  # other machines may not see the run's files
+    with distributed.together():
+        begun = resume and writes and (run.last.is_file() or bool(run.records()))
+    resume = distributed.shared(begun)  # other machines may not see the run's files
     trainee = make_trainee(settings, task.build, task.measure, task.device, None if resume else initialize)
     at, sums = Position(), torch.zeros(len(SUMS), device=task.device)
     records: list[dict[str, Any]] = []
@@ -62,7 +64,9 @@ def train(
     def save() -> None:
         with distributed.together():
             if writes:
-                own = model_of(trainee, task, records[-1] if records else {}) | state_of(trainee, task, sums, at)
+                own = model_of(trainee, task, records[-1] if records else {}) | state_of(
+                    trainee, task, sums, at, records
+                )
                 checkpoint.save(run.last, own)
 
     with distributed.together():
@@ -73,7 +77,7 @@ def train(
     else:
         with distributed.together():
             if writes:
-                run.forget_after(-1)
+                run.rewrite([])  # a run that was killed before its first checkpoint begins anew
         save()
 
     batches = task.batches(at.epoch * steps + at.step)

@@ -1,6 +1,7 @@
 """What a training leaves in its checkpoints, and how the rest of it goes on from them."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from fairdarts import resources
 from fairdarts.config import UserError, check, read_yaml
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.checkpoint import BadState
-from fairdarts.runtime.position import Position, check_identity, flat, kept_records
+from fairdarts.runtime.position import Position, check_identity, flat
+from fairdarts.runtime.records import kept_records, state_of_records
 from fairdarts.runtime.run import Run, versions
 from fairdarts.train.settings import NetworkTraining
 from fairdarts.train.setup import Trainee
@@ -53,11 +55,14 @@ def changes_of(settings: NetworkTraining) -> dict[str, str]:
     return {key: value for key, value in own if value != recipe.get(key) and not key.startswith(passed_over)}
 
 
-def state_of(trainee: Trainee, task: Task, sums: Tensor, at: Position) -> dict[str, Any]:
-    """All that the rest of a training depends on besides its model and records; the loader needs the position alone."""
+def state_of(
+    trainee: Trainee, task: Task, sums: Tensor, at: Position, records: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """All that the rest of a training depends on besides its model; the loader needs the position alone."""
     return {
         "identity": task.identity,
         **at.state(),
+        **state_of_records(records),
         "sums": sums,
         "optimizer": trainee.optimizer.state_dict(),
         "averaged": trainee.average.updates if trainee.average else 0,
@@ -86,5 +91,5 @@ def restored(trainee: Trainee, task: Task, sums: Tensor, at: Position, run: Run)
             at.restore(state)
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError):
             raise BadState(f"{run.last}: does not fit the run's settings.yaml, space.yaml and genotype") from None
-        records = kept_records(run, at.epoch) if reads else None
+        records = kept_records(run, state, at.epoch) if reads else None
     return distributed.shared(records)

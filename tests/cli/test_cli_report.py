@@ -158,7 +158,7 @@ def test_a_study_runs_every_recipe_with_every_seed_and_skips_what_is_done(small_
     assert main(["study", str(small_study), "--weights.lr", "0.05"]) == 0
     out, err = capsys.readouterr()
     folder = Path("runs/small")
-    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == [
+    assert sorted(path.name for path in folder.glob("[!.]*") if path.is_dir()) == [
         "fair-seed0", "fair-seed1", "soft-seed0", "soft-seed1",
     ]  # fmt: skip
     own = [

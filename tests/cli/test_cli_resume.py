@@ -210,10 +210,49 @@ def test_a_checkpoint_that_cannot_be_used_is_named(stopped, capsys, spoil, said:
 
 
 @pytest.mark.parametrize("lines", ['{"epoch": 0}\n{"ep\n{"epoch": 2}\n', "3\n", "[]\n", '{"loss": 1}\n'])
-def test_metrics_that_cannot_be_read_are_named(stopped, capsys, lines: str):
+def test_metrics_that_cannot_be_read_are_written_again_from_the_checkpoint(stopped, capsys, lines: str):
     run = stopped()
     Run(run).metrics.write_text(lines)
+    capsys.readouterr()
+    assert main(["search", "--resume", "run"]) == 0
+    said = "run/metrics.jsonl: did not hold every epoch until 1 once; written again from what is known of them"
+    assert said in capsys.readouterr().err.splitlines()
+    assert [record["epoch"] for record in metrics(run)] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("lines", ['{"epoch": 0}\n{"ep\n{"epoch": 2}\n', "3\n", "[]\n", '{"loss": 1}\n'])
+def test_metrics_that_nothing_can_mend_are_named(stopped, capsys, lines: str):
+    run = Run(stopped())
+    state = checkpoint.load(run.last)
+    del state["records"]  # as version 0.1 wrote it
+    checkpoint.save(run.last, state)
+    run.metrics.write_text(lines)
     assert "run/metrics.jsonl" in refused(capsys, "--resume", "run")
+
+
+def test_a_run_that_another_process_is_at_is_left_alone(stopped, capsys):
+    run = stopped()
+    before = content(run)
+    with Run(run).held():
+        assert f"run: process {os.getpid()} on " in refused(capsys, "--resume", "run")
+    assert content(run) == before
+    assert main(["search", "--resume", "run"]) == 0
+
+
+def test_a_run_that_ended_before_it_began_is_begun_again(tiny_recipe: Path, capsys, monkeypatch):
+    write = checkpoint.write_atomically
+
+    def killed(path: Path, content: bytes) -> None:
+        if path.name == "settings.yaml":
+            raise SystemExit(9)
+        write(path, content)
+
+    monkeypatch.setattr("fairdarts.runtime.checkpoint.write_atomically", killed)
+    with pytest.raises(SystemExit):
+        main(["search", "--config", str(tiny_recipe), "--out", "run"])
+    monkeypatch.setattr("fairdarts.runtime.checkpoint.write_atomically", write)
+    assert "run: its run ended before it began; begin it again with --out run" in refused(capsys, "--resume", "run")
+    assert main(["search", "--config", str(tiny_recipe), "--out", "run"]) == 0
 
 
 def test_a_place_that_is_no_run_is_named(tiny_recipe: Path, capsys):

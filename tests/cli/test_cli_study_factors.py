@@ -18,6 +18,7 @@ from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.ranking.report import FIELDS, own_statistics, write_ranking
 from fairdarts.ranking.tau import MEASURES
 from fairdarts.resources import find
+from fairdarts.runtime.lock import held
 from fairdarts.runtime.run import Run, create
 from fairdarts.runtime.stop import Diverged
 from fairdarts.spaces.space import load_space
@@ -202,9 +203,7 @@ def test_a_study_that_was_stopped_goes_on(written, fake, monkeypatch):
 
 
 def test_processes_share_the_runs_and_wait_where_the_best_is_kept(written, fake, monkeypatch, capsys):
-    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
-    monkeypatch.setenv("MASTER_PORT", "1")
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    """Each takes what no other is at; here another is at the second run of the first factor, and then ends."""
 
     class Waits(Exception):
         pass
@@ -212,25 +211,28 @@ def test_processes_share_the_runs_and_wait_where_the_best_is_kept(written, fake,
     def waits(_: float) -> None:
         raise Waits
 
-    monkeypatch.setenv("RANK", "1")
     monkeypatch.setattr(study_factors.time, "sleep", waits)
-    with pytest.raises(Waits):
+    with held(Path("out/.locks/bench-rate-0.025-seed0")), pytest.raises(Waits):
         main(["study", written(), *WORDS])
-    assert trained(fake) == ["rate-0.025-seed0", "rate-0.01-seed1", "rate-0.1-seed1"]
-    assert "rate keeps the best: waiting for other processes, which have 3 runs to do" in capsys.readouterr().err
-    monkeypatch.setenv("RANK", "0")
-    with pytest.raises(Waits):  # at the end, for batch-2-seed1
-        main(["study", written(), *WORDS])
-    assert trained(fake)[3:] == ["rate-0.01-seed0", "rate-0.1-seed0", "rate-0.025-seed1", "batch-2-seed0"]
+    firsts = ["rate-0.01-seed0", "rate-0.1-seed0", "rate-0.01-seed1", "rate-0.025-seed1", "rate-0.1-seed1"]
+    assert trained(fake) == firsts
+    said = "rate keeps the best: waiting for other processes, which have 1 runs to do: rate-0.025-seed0"
+    assert said in capsys.readouterr().err
     assert not Path("out/results.json").exists()
-    monkeypatch.setenv("RANK", "1")
-    assert main(["study", written(), *WORDS]) == 0
-    assert trained(fake)[7:] == ["batch-2-seed1"]
-    assert not Path("out/results.json").exists()
-    monkeypatch.setenv("RANK", "0")
-    assert main(["study", written(), *WORDS]) == 0
-    assert len(fake) == 8
+    assert main(["study", written(), *WORDS]) == 0  # what the other left is taken over
+    assert trained(fake)[5:] == ["rate-0.025-seed0", "batch-2-seed0", "batch-2-seed1"]
     assert Path("out/results.json").exists()
+
+
+def test_the_first_process_alone_concludes(written, fake, monkeypatch):
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank, concluded in (("1", False), ("0", True)):
+        monkeypatch.setenv("RANK", rank)
+        assert main(["study", written(), *WORDS]) == 0
+        assert Path("out/results.json").exists() == concluded
+    assert len(trained(fake)) == len(set(trained(fake))) == 8
 
 
 def test_spaces_run_one_by_one_come_together(content, written, fake):

@@ -11,7 +11,7 @@ from one_shot import CHAIN, every_path
 from runs import same
 from second_stage import STRATEGIES, judge, problem_of, settings_of
 
-from fairdarts.config import UserError
+from fairdarts.config import Notice, UserError
 from fairdarts.evolve.archive import Archive
 from fairdarts.evolve.loop import Search, check_fit, evolve
 from fairdarts.evolve.problem import Problem
@@ -150,19 +150,39 @@ def test_another_supernet_is_refused(tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("damage", ["cut", "strategy", "records"])
+@pytest.mark.parametrize("damage", ["cut", "strategy"])
 def test_a_damaged_run_is_refused(damage: str, tmp_path: Path) -> None:
     settings = settings_of()
     run = run_at(tmp_path / "run", settings)
     searched(run, settings)
     if damage == "cut":
         run.last.write_bytes(run.last.read_bytes()[:1000])
-    elif damage == "strategy":
-        torch.save({**checkpoint.load(run.last), "strategy": {}}, run.last)
     else:
-        run.metrics.write_text("".join(run.metrics.read_text().splitlines(keepends=True)[1:]))
-    with pytest.raises(BadState, match=r"last.pt: |metrics.jsonl: should hold the records of generations 1 to 5"):
+        torch.save({**checkpoint.load(run.last), "strategy": {}}, run.last)
+    with pytest.raises(BadState, match=r"last.pt: "):
         searched(run, settings, resume=True)
+
+
+def test_lost_records_are_written_again_from_the_checkpoint(tmp_path: Path) -> None:
+    settings = settings_of()
+    run = run_at(tmp_path / "run", settings)
+    searched(run, settings)
+    before = run.metrics.read_text()
+    run.metrics.write_text("".join(before.splitlines(keepends=True)[1:]))
+    with pytest.warns(Notice, match=r"metrics.jsonl: did not hold every generation until 5 once"):
+        searched(run, settings, resume=True)
+    assert run.metrics.read_text() == before
+
+
+def test_a_search_whose_checkpoint_is_gone_is_refused(tmp_path: Path) -> None:
+    settings = settings_of()
+    run = run_at(tmp_path / "run", settings)
+    searched(run, settings)
+    before = run.metrics.read_text()
+    run.last.unlink()
+    with pytest.raises(BadState, match=r"last.pt: no such checkpoint"):
+        searched(run, settings, resume=True)
+    assert run.metrics.read_text() == before
 
 
 def test_limits_and_priors_are_checked_before_anything_runs() -> None:

@@ -10,7 +10,7 @@ from one_shot import CHAIN, CLASSES, IRREGULAR, settings_of
 from runs import Broken, Watch, metrics
 from trainings import EPOCHS, LAST, SAMPLERS, STEPS_AN_EPOCH, TINY, Go, Whole, assert_same_training
 
-from fairdarts.config import UserError
+from fairdarts.config import Notice, UserError
 from fairdarts.oneshot.state import load_weights
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState
@@ -154,17 +154,23 @@ def test_weights_of_another_space_are_refused(go: Go, tmp_path: Path):
         load_weights(path_supernet(IRREGULAR, CLASSES), Run(tmp_path / "run"))
 
 
-def test_lost_records_cannot_be_continued_and_those_behind_the_checkpoint_are_written_again(
-    go: Go, whole: Whole, tmp_path: Path
-):
+@pytest.mark.parametrize("damage", ["lost", "no JSON", "twice"])
+def test_records_that_are_not_whole_are_written_again(go: Go, whole: Whole, tmp_path: Path, damage: str):
+    with pytest.raises(Interrupted):
+        go("run", Watch(step=6))
+    lines = Run(tmp_path / "run").metrics
+    lines.write_text({"lost": "", "no JSON": "no JSON\n", "twice": 2 * lines.read_text()}[damage])
+    with pytest.warns(Notice, match=r"metrics\.jsonl: did not hold every epoch until 1 once"):
+        go("run", resume=True)
+    assert_same_training(tmp_path / "run", whole(sampler="strict_fair"))
+
+
+@pytest.mark.filterwarnings("error")
+def test_records_behind_the_checkpoint_are_dropped_without_a_word(go: Go, whole: Whole, tmp_path: Path):
     with pytest.raises(Interrupted):
         go("run", Watch(step=6))
     lines = Run(tmp_path / "run").metrics
     written = lines.read_text()
-    for broken in ("", "no JSON\n"):
-        lines.write_text(broken)
-        with pytest.raises(BadState, match=r"metrics\.jsonl"):
-            go("run", resume=True)
     lines.write_text(written + written.replace('"epoch": 1', '"epoch": 2') + '{"epoch": 3, "tor')
     go("run", resume=True)
     assert_same_training(tmp_path / "run", whole(sampler="strict_fair"))

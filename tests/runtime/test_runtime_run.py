@@ -7,6 +7,8 @@ import pytest
 
 from fairdarts.config import Settings, UserError, read_yaml
 from fairdarts.genotype import CellGenotype, read
+from fairdarts.runtime import checkpoint
+from fairdarts.runtime.lock import InUse
 from fairdarts.runtime.run import Run, changed_versions, create, open_run
 
 
@@ -46,6 +48,76 @@ def test_a_place_that_is_taken_is_refused_and_left_alone(tmp_path: Path):
     assert (tmp_path / "file").read_text() == "chapter 2"
 
 
+@pytest.mark.parametrize("written", range(4))
+def test_what_a_killed_process_left_is_taken_over(tmp_path: Path, monkeypatch, written: int):
+    path, write, left = tmp_path / "run", checkpoint.write_atomically, iter(range(written))
+
+    def killed(path: Path, content: bytes) -> None:
+        if next(left, None) is None:
+            path.with_name(".settings.yaml.0.tmp").touch()
+            raise SystemExit(9)
+        write(path, content)
+
+    monkeypatch.setattr(checkpoint, "write_atomically", killed)
+    with pytest.raises(SystemExit):
+        create(path, Seed(seed=1), Seed(seed=1), {"genotypes/final.yaml": "old"})
+    monkeypatch.setattr(checkpoint, "write_atomically", write)
+    with pytest.raises(UserError, match=f"{path}: its run ended before it began; begin it again with --out {path}"):
+        open_run(path)
+    run = create(path, Seed(seed=2), Seed(seed=2), {"genotypes/final.yaml": "new"})
+    assert read_yaml(path / "settings.yaml")["seed"] == 2
+    assert (run.path / "genotypes" / "final.yaml").read_text() == "new"
+
+
+def test_a_settings_file_that_a_power_cut_emptied_is_no_run(run: Run):
+    (run.path / "settings.yaml").write_bytes(b"")
+    assert create(run.path, Seed(seed=5), Seed(seed=5)) == run
+    assert read_yaml(run.path / "settings.yaml")["seed"] == 5
+
+
+@pytest.mark.parametrize("name", ["checkpoints/last.pt", "thesis.txt", "metrics.jsonl", "genotypes/best.yaml"])
+def test_a_run_that_has_begun_is_never_taken_over(run: Run, name: str):
+    (run.path / "settings.yaml").unlink()
+    (run.path / name).write_text("work of days")
+    with pytest.raises(UserError, match="already exists"):
+        create(run.path, Seed(seed=5), Seed(seed=5))
+    assert (run.path / name).read_text() == "work of days"
+
+
+def test_a_folder_of_one_s_own_space_is_no_run(tmp_path: Path):
+    (tmp_path / "space.yaml").write_text("mine")
+    with pytest.raises(UserError, match="already exists"):
+        create(tmp_path, Seed(seed=5), Seed(seed=5))
+    assert (tmp_path / "space.yaml").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["space.yaml", "settings.yaml"])
+def test_a_full_disk_leaves_no_half_made_run(tmp_path: Path, monkeypatch, name: str):
+    write = checkpoint.write_atomically
+
+    def full(path: Path, content: bytes) -> None:
+        if path.name == name:
+            raise UserError(f"{path}: cannot be written: No space left on device")
+        write(path, content)
+
+    monkeypatch.setattr(checkpoint, "write_atomically", full)
+    with pytest.raises(UserError, match=f"{name}: cannot be written: No space left on device"):
+        create(tmp_path / "runs" / "run", Seed(seed=5), Seed(seed=5))
+    assert not (tmp_path / "runs" / "run").exists()
+
+
+def test_who_holds_a_run_clears_away_what_a_killed_process_was_writing(run: Run):
+    left = [run.path / name for name in ("checkpoints/.last.pt.1f.tmp", "genotypes/.final.yaml.2e.tmp")]
+    for path in left:
+        path.touch()
+    run.last.touch()
+    with run.held():
+        assert not any(path.exists() for path in left)
+        assert run.last.exists()
+        with pytest.raises(InUse), run.held():
+            pass
+
+
 def test_a_folder_that_is_no_run_is_named(tmp_path: Path):
     with pytest.raises(UserError, match=f"{tmp_path}: not a run directory"):
         open_run(tmp_path)
@@ -78,24 +150,14 @@ def test_a_line_that_is_no_record_is_named(run: Run, line: str):
         run.records()
 
 
-def test_later_records_are_forgotten_and_written_again(run: Run):
+def test_records_are_put_in_the_place_of_all_there_was(run: Run):
     for epoch in range(5):
         run.log({"epoch": epoch, "loss": 0.1 + epoch})
-    before = run.metrics.read_text().splitlines()
-    run.forget_after(2)
-    assert run.metrics.read_text().splitlines() == before[:3]
+    run.metrics.write_text(run.metrics.read_text() + '{"epoch": 5, "lo')  # torn by a crash
+    assert run.logged() == 5
+    run.rewrite(run.records()[:3])
     run.log({"epoch": 3})
     assert [record["epoch"] for record in run.records()] == [0, 1, 2, 3]
-    run.forget_after(7)
-    assert [record["epoch"] for record in run.records()] == [0, 1, 2, 3]
-
-
-def test_a_line_torn_by_a_crash_does_not_spoil_the_next(run: Run):
-    run.log({"epoch": 0})
-    run.metrics.write_text(run.metrics.read_text() + '{"epoch": 1, "lo')
-    run.forget_after(0)
-    run.log({"epoch": 1})
-    assert run.records() == [{"epoch": 0}, {"epoch": 1}]
 
 
 def test_a_genotype_is_written_where_it_can_be_read(run: Run):

@@ -67,13 +67,25 @@ def test_a_training_that_ended_before_its_results_were_written_still_gives_them(
     assert_same_training(tmp_path / "run", whole)
 
 
+def test_a_training_whose_checkpoint_is_gone_is_refused(tmp_path: Path):
+    with pytest.raises(Interrupted):
+        trained(tmp_path / "run", Watch(epoch=2), ema=0.9)
+    run = Run(tmp_path / "run")
+    before = run.metrics.read_text()
+    run.last.unlink()
+    with pytest.raises(checkpoint.BadState, match=r"last\.pt: no such checkpoint"):
+        trained(tmp_path / "run", resume=True, ema=0.9)
+    assert run.metrics.read_text() == before
+
+
 def test_a_best_epoch_that_somebody_took_away_costs_its_result_alone(whole: Path, tmp_path: Path):
     with pytest.raises(Interrupted):
         trained(tmp_path / "run", Watch(epoch=2), ema=0.9)
     run = Run(tmp_path / "run")
     run.best.unlink()
     records = [record | {"valid_top1": 2.0} for record in run.records()]  # better than what is to come
-    run.metrics.write_text("".join(json.dumps(record) + "\n" for record in records))
+    run.rewrite(records)
+    checkpoint.save(run.last, checkpoint.load(run.last) | {"records": json.dumps(records)})
     results = trained(tmp_path / "run", resume=True, ema=0.9)
     assert "best" not in results
     assert results["last"] == json.loads((whole / "results.json").read_text())["last"]

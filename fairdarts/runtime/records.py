@@ -1,0 +1,61 @@
+"""How a run's log stays whole: it holds what the checkpoint says, whatever a crash or a power cut left of it."""
+
+import json
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from fairdarts.config import Notice, UserError
+from fairdarts.runtime.checkpoint import BadState
+from fairdarts.runtime.run import Run
+
+Record = dict[str, Any]
+
+
+def state_of_records(records: Sequence[Record]) -> dict[str, str]:
+    """What a checkpoint holds of the records until then."""
+    return {"records": json.dumps(list(records))}
+
+
+def kept_records(run: Run, state: dict[str, Any], last: int, first: int = 1) -> list[Record]:
+    """The records of a run from unit `first` to unit `last`, that of its checkpoint `state`, each once.
+
+    They are those that the checkpoint holds; a checkpoint of version 0.1 holds none, and then they are those of the
+    log. From now on the log has these alone: later ones are dropped, to be written again. Where it lacked some of them,
+    had some twice or was damaged, a Notice says so. Raises BadState where they cannot be told.
+    """
+    try:
+        logged: list[Record] | None = run.records()
+    except UserError as error:
+        if "records" not in state:
+            raise BadState(str(error)) from None
+        logged = None
+    known = _each_once(logged or [], run.unit)
+    records = _stored(state, run) if "records" in state else [known[unit] for unit in sorted(known) if unit <= last]
+    if [record.get(run.unit) for record in records] != list(range(first, last + 1)):
+        then = f"should hold the records of {run.unit}s {first} to {last}, as the checkpoint is of then"
+        raise BadState(f"{run.metrics}: {then}")
+    before = None if logged is None else [record for record in logged if record[run.unit] <= last]
+    if json.dumps(before) != json.dumps(records):
+        problem = f"did not hold every {run.unit} until {last} once"
+        warnings.warn(f"{run.metrics}: {problem}; written again from what is known of them", Notice, stacklevel=2)
+    run.rewrite(records)
+    return records
+
+
+def _each_once(records: Sequence[Record], unit: str) -> dict[int, Record]:
+    """The first record of every unit."""
+    found: dict[int, Record] = {}
+    for record in records:
+        found.setdefault(record[unit], record)
+    return found
+
+
+def _stored(state: dict[str, Any], run: Run) -> list[Record]:
+    try:
+        records = json.loads(state["records"])
+        if not all(isinstance(record, dict) for record in records):
+            raise ValueError("not records")
+        return records
+    except (ValueError, TypeError, RecursionError):
+        raise BadState(f"{run.last}: does not hold the records of its run") from None
