@@ -31,7 +31,7 @@ from fairdarts.data.serve import server
 from fairdarts.data.sources import CIFAR10_STATISTICS, IMAGENET_STATISTICS, Source
 from fairdarts.networks.blueprint import Blueprint, assemble
 from fairdarts.networks.zoo import load_genotype
-from fairdarts.runtime.device import keep_memory, pick
+from fairdarts.runtime.device import LAYOUTS, keep_memory, pick
 from fairdarts.train.classify import blueprint_of, build_classifier
 from fairdarts.train.settings import TrainSettings
 from fairdarts.train.setup import make_trainee
@@ -71,7 +71,7 @@ def stepper(args: argparse.Namespace, compute: dict[str, str]) -> tuple[Callable
     trainee = make_trainee(settings, build, partial(measured, settings=settings.loss), device)
     if settings.drop_path:
         trainee.network.drop_probability.fill_(settings.drop_path / 2)
-    serve = server(source, settings.data, device, (0, 1))
+    serve = server(source, settings.data, device, LAYOUTS[settings.compute.layout])
     batches = serve(indices=list(range(len(images))), seed=0, start=0)
     trainee.network.train()
     return lambda: train_step(trainee, next(batches)), blueprint

@@ -16,7 +16,7 @@ from fairdarts.plot.lemma import draw_lemma
 from fairdarts.plot.similarity import draw_similarity
 from fairdarts.plot.supernet import draw_trainings
 from fairdarts.ranking.report import open_training, recipes_told_apart
-from fairdarts.runtime.device import pick, use_threads
+from fairdarts.runtime.device import LAYOUTS, pick, use_threads
 from fairdarts.runtime.run import Run, open_run
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.paths import random_path
@@ -57,7 +57,8 @@ def compared(run: Run, layer: int, seed: int, root: str | None, folder: Path) ->
     learner = make_learner(settings, space, source, device)
     load_weights(learner.supernet, run)
     held_out = held_out_images(settings, halves(data, source, settings.seed)[1], IMAGES)
-    batches = [images for images, _ in still_batches(source, data, held_out, device)]
+    layout = LAYOUTS[settings.compute.layout]
+    batches = [images for images, _ in still_batches(source, data, held_out, device, layout)]
     path, found = random_path(space, Random(seed).randrange), []
     for number in range(len(space.choices)):
         maps = (feature_maps(learner.supernet, number, path, images) for images in batches)

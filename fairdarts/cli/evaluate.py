@@ -22,6 +22,7 @@ from fairdarts.networks.blueprint import Blueprint
 from fairdarts.networks.published import Model, open_model
 from fairdarts.plot.confusion import draw_confusion
 from fairdarts.runtime.device import LAYOUTS, pick, use_threads
+from fairdarts.runtime.settings import Compute
 from fairdarts.train.score import Score, score
 
 
@@ -67,11 +68,12 @@ def run_evaluation(args: Namespace, rest: Sequence[str]) -> int:
     images = chosen_images(args.split, data, source, seed)
     facts = {"mean": model.blueprint.mean, "std": model.blueprint.std, "image": model.blueprint.image}
     images = images._replace(source=images.source._replace(**facts))  # as the network was trained, not as these are
-    network = model.network.to(device, memory_format=LAYOUTS["channels_last"])
+    compute = Compute(precision="float32")
+    network = model.network.to(device, memory_format=LAYOUTS[compute.layout])
     console = Console(stderr=True)
     bar = partial(track, description="judging", console=console, transient=True)
     shown = {"shown": lambda batches, count: bar(batches, total=count)} if console.is_terminal else {}
-    found = score(network, images, data, device, "float32", **shown)
+    found = score(network, images, data, device, compute, **shown)
     folder = args.out or (args.model / "figures" if args.model.is_dir() else Path("figures"))
     drawn = draw_confusion(source.classes, found.confusion.numpy(), folder)
     numbers = numbers_of(model, images, found)

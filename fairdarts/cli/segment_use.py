@@ -21,6 +21,7 @@ from fairdarts.data.masks import write_mask
 from fairdarts.data.sources import read_image
 from fairdarts.plot.overlay import draw_overlay
 from fairdarts.runtime.device import LAYOUTS, pick, use_threads
+from fairdarts.runtime.settings import Compute
 from fairdarts.segment.images import Pairs, StillTransform, open_pairs
 from fairdarts.segment.model import Model, open_segmenter
 from fairdarts.segment.score import score
@@ -62,8 +63,9 @@ def judge(argv: Sequence[str]) -> int:
     pairs, console = open_pairs(settings.data, split, "val"), Console(stderr=True)
     bar = partial(track, description="judging", console=console, transient=True)
     shown = {"shown": lambda batches, count: bar(batches, total=count)} if console.is_terminal else {}
-    network = model.network.to(device, memory_format=LAYOUTS["channels_last"])
-    numbers = numbers_of(score(network, pairs, settings.data.workers, device, "float32", **shown), pairs)
+    compute = Compute(precision="float32")
+    network = model.network.to(device, memory_format=LAYOUTS[compute.layout])
+    numbers = numbers_of(score(network, pairs, settings.data.workers, device, compute, **shown), pairs)
     if args.json:
         told = {"genotype": model.blueprint.genotype.name, "epoch": model.about.get("epoch"), "images": len(pairs)}
         print(json.dumps(told | {"on": pairs.name} | numbers, indent=1, ensure_ascii=False))

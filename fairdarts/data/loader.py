@@ -78,17 +78,22 @@ def batches(
     workers: int,
     device: torch.device,
     shard: tuple[int, int] = (0, 1),
+    layout: torch.memory_format = torch.channels_last,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless (images [B, C, H, W] in channels_last, labels [B]) on the device, from batch number `start`.
+    """Endless (images [B, C, H, W] in the layout, labels [B]) on the device, from batch number `start`.
 
     B is `batch_size`, or the part of it that is this process's `shard` (see EndlessBatches). Raises UserError where an
     image cannot be decoded, naming its file.
     """
-    return loaded(dataset, EndlessBatches(indices, batch_size, seed, start, shard), workers, device)
+    return loaded(dataset, EndlessBatches(indices, batch_size, seed, start, shard), workers, device, layout)
 
 
 def loaded(
-    dataset: Dataset, parts: Iterable[list[tuple[int, int]]], workers: int, device: torch.device
+    dataset: Dataset,
+    parts: Iterable[list[tuple[int, int]]],
+    workers: int,
+    device: torch.device,
+    layout: torch.memory_format = torch.channels_last,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The batches of (index, seed) that `parts` lists, from an Augmented data set. Raises UserError as `batches`."""
     loader = DataLoader(
@@ -106,7 +111,7 @@ def loaded(
             del iterator  # ends the workers, which the error on its way would hold on to
             raise UserError(str(batch))  # raised itself, `batch` would be part of its own traceback
         images, labels = batch
-        images = images.to(device, non_blocking=True, memory_format=torch.channels_last)
+        images = images.to(device, non_blocking=True, memory_format=layout)
         yield images, labels.to(device, non_blocking=True)
 
 

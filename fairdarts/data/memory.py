@@ -30,8 +30,9 @@ def kept_batches(
     seed: int,
     start: int,
     shard: tuple[int, int] = (0, 1),
+    layout: torch.memory_format = torch.channels_last,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless (images [B, C, H, W] in channels_last, labels [B]) of a source `on_device`, from batch number `start`.
+    """Endless (images [B, C, H, W] in the layout, labels [B]) of a source `on_device`, from batch number `start`.
 
     B is `batch_size`, or the part of it that is this process's `shard` (see EndlessBatches). The host never waits for
     the device.
@@ -42,7 +43,8 @@ def kept_batches(
     for batch in EndlessBatches(indices, batch_size, seed, start, shard):
         drawn = torch.tensor(batch, pin_memory=device.type == "cuda").to(device, non_blocking=True)
         chosen, seeds = drawn.unbind(1)
-        yield transform(pixels.index_select(0, chosen), seeds), labels.index_select(0, chosen)
+        augmented = transform(pixels.index_select(0, chosen), seeds)
+        yield augmented.contiguous(memory_format=layout), labels.index_select(0, chosen)
 
 
 def batch_transform(source: Source, cutout: int, device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:

@@ -23,14 +23,21 @@ Serve = Callable[..., Iterator[tuple[Tensor, Tensor]]]
 """(indices, seed, start) → endless (images [B, C, H, W], labels [B]) on the device, from batch number `start`"""
 
 
-def server(source: Source, settings: DataSettings, device: torch.device, shard: tuple[int, int]) -> Serve:
-    """What serves training batches of a source: of each, this process's shard. They are to be closed."""
+def server(
+    source: Source,
+    settings: DataSettings,
+    device: torch.device,
+    layout: torch.memory_format,
+    shard: tuple[int, int] = (0, 1),
+) -> Serve:
+    """What serves training batches of a source: of each, this process's shard, its images in the layout. They are to be
+    closed."""
     if kept_in_memory(source, settings):
         serve = partial(kept_batches, on_device(source, device), settings.cutout)
     else:
         dataset = Augmented(source.dataset, training_transform(source, settings))
         serve = partial(batches, dataset, workers=settings.workers, device=device)
-    return partial(serve, batch_size=settings.batch_size, shard=shard)
+    return partial(serve, batch_size=settings.batch_size, shard=shard, layout=layout)
 
 
 def kept_in_memory(source: Source, settings: DataSettings) -> bool:
@@ -39,9 +46,13 @@ def kept_in_memory(source: Source, settings: DataSettings) -> bool:
 
 
 def still_batches(
-    source: Source, settings: DataSettings, indices: Sequence[int], device: torch.device
+    source: Source,
+    settings: DataSettings,
+    indices: Sequence[int],
+    device: torch.device,
+    layout: torch.memory_format,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """(images [B, C, H, W], labels [B]) on the device, as they are: each of the indices once, in their order.
+    """(images [B, C, H, W] in the layout, labels [B]) on the device, as they are: each of the indices once, in order.
 
     The last batch may be smaller, but for a single image, which joins the batch before: BatchNorm may be asked for a
     batch's statistics. Raises UserError where an image cannot be decoded, naming its file.
@@ -53,12 +64,12 @@ def still_batches(
         parts[-2:] = [parts[-2] + parts[-1]]
     if not isinstance(source.dataset, TensorDataset):
         items = [[(index, 0) for index in part] for part in parts]  # nothing is random, so any seed will do
-        yield from loaded(Augmented(source.dataset, transform), items, settings.workers, device)
+        yield from loaded(Augmented(source.dataset, transform), items, settings.workers, device, layout)
         return
     images, labels = source.dataset.tensors
     for part in parts:  # a batch at a time on the device: image by image would take longer than a small network does
         batch = transform(images[part].to(device, memory_format=torch.channels_last))
-        yield batch.contiguous(memory_format=torch.channels_last), labels[part].to(device)
+        yield batch.contiguous(memory_format=layout), labels[part].to(device)
 
 
 def check_alike(data: Settings, images: str) -> None:

@@ -104,7 +104,7 @@ def train(
 
     whole = settings.compute.parallel == "path"
     shard = (0, 1) if whole else (distributed.rank(), distributed.ranks())
-    serve = server(source, settings.data, device, shard)
+    serve = server(source, settings.data, device, LAYOUTS[settings.compute.layout], shard)
     batches = serve(indices=trained, seed=fold(settings.seed, TRAIN), start=at.epoch * steps + at.step)
     watched = watch(settings, space, source, held_out, device)
     pace = Pace(settings.save_minutes, at, stop, save)
@@ -215,5 +215,5 @@ def watch(
     random = Random(fold(settings.seed, WATCHED))
     paths = [random_path(space, random.randrange) for _ in range(settings.watch.paths)]
     images = held_out_images(settings, held_out, settings.watch.images)
-    batches = partial(still_batches, source, settings.data, images, device)
+    batches = partial(still_batches, source, settings.data, images, device, LAYOUTS[settings.compute.layout])
     return lambda learner: Evaluator(learner.supernet, batches, precision=settings.compute.precision)(paths)

@@ -27,7 +27,7 @@ from fairdarts.ranking.cells import read_cells
 from fairdarts.ranking.tau import MEASURES, Measured, measure
 from fairdarts.resources import names
 from fairdarts.runtime.checkpoint import write_atomically
-from fairdarts.runtime.device import pick
+from fairdarts.runtime.device import LAYOUTS, pick
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.seed import CALIBRATION, fold
 from fairdarts.spaces.paths import Path, path_of, random_path, size
@@ -98,8 +98,9 @@ def judge(
     if not held_out:
         raise UserError(f"{run.path}: data.train_portion 1.0: no images are held out to judge paths by")
     chosen = held_out_images(settings, held_out, images)
-    batches = partial(still_batches, source, settings.data, chosen, device)
-    serve = server(source, settings.data, device, (0, 1))
+    layout = LAYOUTS[settings.compute.layout]
+    batches = partial(still_batches, source, settings.data, chosen, device, layout)
+    serve = server(source, settings.data, device, layout)
     calibration = partial(serve, indices=trained, seed=fold(settings.seed, CALIBRATION), start=0)
     evaluator = Evaluator(learner.supernet, batches, statistics, calibration, settings.compute.precision)
 

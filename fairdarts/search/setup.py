@@ -102,7 +102,8 @@ def open_batches(
 ) -> list[Iterator[Batch]]:
     """Endless batches on the device, of each this process's share, to be closed: for the weights and for α, from a step
     of the search on; for the curvature, from an epoch on."""
-    serve = server(source, settings.data, device, (distributed.rank(), distributed.ranks()))
+    shard = (distributed.rank(), distributed.ranks())
+    serve = server(source, settings.data, device, LAYOUTS[settings.compute.layout], shard)
     train, valid = halves
     return [
         serve(indices=half, seed=fold(settings.seed, stream), start=start)

@@ -153,10 +153,15 @@ def _normalize() -> list[v2.Transform]:
 
 
 def still_pairs(
-    pairs: Pairs, indices: Sequence[int], workers: int, device: torch.device
+    pairs: Pairs,
+    indices: Sequence[int],
+    workers: int,
+    device: torch.device,
+    layout: torch.memory_format = torch.channels_last,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """(image [1, 3, H, W], mask [1, H, W]) on the device, one after another, as large as they are.
+    """(image [1, 3, H, W] in the layout, mask [1, H, W]) on the device, one after another, as large as they are.
 
     Raises UserError where one cannot be read, naming its file.
     """
-    return loaded(AugmentedPairs(pairs, StillTransform()), [[(index, 0)] for index in indices], workers, device)
+    items = [[(index, 0)] for index in indices]
+    return loaded(AugmentedPairs(pairs, StillTransform()), items, workers, device, layout)

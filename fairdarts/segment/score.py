@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from fairdarts.config import UserError
 from fairdarts.data.masks import IGNORED
 from fairdarts.runtime import distributed
-from fairdarts.runtime.device import autocast
+from fairdarts.runtime.device import LAYOUTS, autocast
+from fairdarts.runtime.settings import Compute
 from fairdarts.segment.images import Pairs, still_pairs
 from fairdarts.train.score import Shown
 from fairdarts.train.task import Batch
@@ -57,7 +58,7 @@ def score(
     pairs: Pairs,
     workers: int,
     device: torch.device,
-    precision: str,
+    compute: Compute,
     shown: Shown = lambda batches, count: batches,
 ) -> PixelScore:
     """The score of a network in evaluation mode, in which it is left; several processes share the images out.
@@ -65,8 +66,8 @@ def score(
     Raises UserError where no pixel has a class.
     """
     indices = range(len(pairs))[distributed.rank() :: distributed.ranks()]
-    own = shown(still_pairs(pairs, indices, workers, device), len(indices))
-    confusion, loss = tally(network.eval(), own, len(pairs.classes), device, precision)
+    own = shown(still_pairs(pairs, indices, workers, device, LAYOUTS[compute.layout]), len(indices))
+    confusion, loss = tally(network.eval(), own, len(pairs.classes), device, compute.precision)
     distributed.sum_([confusion, loss])
     if not confusion.any():
         raise UserError(f"{pairs.masks[0].parent}: no pixel of the {pairs.name} images has a class to judge by")

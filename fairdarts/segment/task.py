@@ -14,7 +14,7 @@ from fairdarts.genotype import Genotype
 from fairdarts.networks.pretrained import check_same, load_backbone
 from fairdarts.networks.published import SEGMENTER
 from fairdarts.runtime import distributed
-from fairdarts.runtime.device import pick
+from fairdarts.runtime.device import LAYOUTS, pick
 from fairdarts.runtime.seed import TRAIN, fold
 from fairdarts.segment.images import MEAN, STD, AugmentedPairs, Pairs, TrainingTransform
 from fairdarts.segment.model import Segmenter, assemble_segmenter, is_segmenter, open_segmenter
@@ -40,7 +40,7 @@ def segmentation(
         check_fit(settings, blueprint, trained)
         check_alike(settings.data, trained.fingerprint())
     data, judge = settings.data, judge_of(settings, judging, device) if judging else None
-    shard = (distributed.rank(), distributed.ranks())
+    shard, layout = (distributed.rank(), distributed.ranks()), LAYOUTS[settings.compute.layout]
     dataset = AugmentedPairs(trained, TrainingTransform(data.crop, data.scale))
     stream = (dataset, list(range(len(trained))), data.batch_size, fold(settings.seed, TRAIN))
     facts = {"images": f"{Path(data.root).name}: {len(trained):,} of '{data.train}' for training"}
@@ -52,7 +52,7 @@ def segmentation(
         facts=facts | ({"judged_on": judge.name} if judge else {}),
         build=lambda: assemble_segmenter(blueprint),
         measure=measured,
-        batches=lambda start: batches(*stream, start, data.workers, device, shard),
+        batches=lambda start: batches(*stream, start, data.workers, device, shard, layout),
         steps=len(trained) // data.batch_size,
         numbers=("miou", "accuracy", "iou"),
         chooses=judge,
@@ -70,7 +70,7 @@ def judge_of(settings: SegmentSettings, pairs: Pairs, device: torch.device) -> J
     """Images as a judge."""
 
     def numbers(network: nn.Module) -> dict[str, Any]:
-        return numbers_of(score(network, pairs, settings.data.workers, device, settings.compute.precision), pairs)
+        return numbers_of(score(network, pairs, settings.data.workers, device, settings.compute), pairs)
 
     return Judge(pairs.name, len(pairs), numbers)
 

@@ -14,7 +14,7 @@ from fairdarts.data.split import fingerprint, halves
 from fairdarts.genotype import Genotype, to_yaml
 from fairdarts.networks.blueprint import Blueprint, assemble
 from fairdarts.runtime import distributed
-from fairdarts.runtime.device import pick
+from fairdarts.runtime.device import LAYOUTS, pick
 from fairdarts.runtime.position import identity_of
 from fairdarts.runtime.seed import TRAIN, fold
 from fairdarts.spaces.cell import CellSpace
@@ -46,7 +46,8 @@ def classification(settings: TrainSettings, genotype: Genotype, space: Space, so
         if settings.drop_path:
             network.drop_probability.fill_(settings.drop_path * epoch / settings.epochs)
 
-    serve = server(source, settings.data, device, (distributed.rank(), distributed.ranks()))
+    shard = (distributed.rank(), distributed.ranks())
+    serve = server(source, settings.data, device, LAYOUTS[settings.compute.layout], shard)
     facts = {"images": f"{settings.data.kind}: {len(trained):,} for training"}
     return Task(
         device=device,
@@ -92,7 +93,7 @@ def judge_of(settings: TrainSettings, images: Images | None, device: torch.devic
         return None
 
     def numbers(network: nn.Module) -> dict[str, float]:
-        seen = score(network, images, settings.data, device, settings.compute.precision)
+        seen = score(network, images, settings.data, device, settings.compute)
         return {"loss": seen.loss, "top1": seen.top1, "top5": seen.top5}
 
     return Judge(images.name, len(images.indices), numbers)

@@ -11,7 +11,8 @@ from fairdarts.data.judging import Images
 from fairdarts.data.serve import still_batches
 from fairdarts.data.settings import DataSettings
 from fairdarts.runtime import distributed
-from fairdarts.runtime.device import autocast
+from fairdarts.runtime.device import LAYOUTS, autocast
+from fairdarts.runtime.settings import Compute
 
 Batch = tuple[Tensor, Tensor]
 """images [B, C, H, W], labels [B]"""
@@ -48,15 +49,16 @@ def score(
     images: Images,
     data: DataSettings,
     device: torch.device,
-    precision: str,
+    compute: Compute,
     shown: Shown = lambda batches, count: batches,
 ) -> Score:
     """The score of a network in evaluation mode, in which it is left; several processes share the images out."""
     indices = images.indices[distributed.rank() :: distributed.ranks()]
     classes = len(images.source.classes)
     share = data.model_copy(update={"batch_size": max(2, data.batch_size // distributed.ranks())})
-    own = shown(still_batches(images.source, share, indices, device), -(-len(indices) // share.batch_size))
-    confusion, sums = tally(network.eval(), own, classes, device, precision)
+    served = still_batches(images.source, share, indices, device, LAYOUTS[compute.layout])
+    own = shown(served, -(-len(indices) // share.batch_size))
+    confusion, sums = tally(network.eval(), own, classes, device, compute.precision)
     distributed.sum_([confusion, sums])
     count = confusion.sum()
     loss, top5 = (sums / count).tolist()

@@ -20,6 +20,7 @@ from fairdarts.data.transforms import evaluation_transform
 SERVED = {"batch_size": 4, "workers": 0}
 PORTIONED = {**SERVED, "train_portion": 0.5, "cutout": 0}
 CPU = torch.device("cpu")
+LAST = torch.channels_last
 
 
 def folder(root: Path, memory: bool = False, size: int = 16) -> Folder:
@@ -39,7 +40,7 @@ def write(root: Path, sizes: list[tuple[int, int]]) -> Path:
 
 def served(settings: Folder | Digits | ImageNet, indices: list[int]) -> tuple[list[int], Tensor, Tensor]:
     """Sizes of the batches, and all images and labels."""
-    batches = list(still_batches(open_source(settings), settings, indices, CPU))
+    batches = list(still_batches(open_source(settings), settings, indices, CPU, LAST))
     images, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
     return [len(labels) for _, labels in batches], images, labels
 
@@ -104,7 +105,7 @@ def test_a_broken_file_is_named_when_images_are_read(tmp_path: Path, content: by
     for read in (
         lambda: open_source(folder(tmp_path, memory=True)),
         lambda: in_memory(source),
-        lambda: list(still_batches(source, folder(tmp_path), [0, 1, 4], CPU)),
+        lambda: list(still_batches(source, folder(tmp_path), [0, 1, 4], CPU, LAST)),
     ):
         with pytest.raises(UserError) as error:
             read()
@@ -117,7 +118,7 @@ def test_training_batches_come_from_memory(tmp_path: Path):
     labels = []
     for memory in (False, True):
         settings = folder(root, memory)
-        stream = server(open_source(settings), settings, CPU, (0, 1))(indices=list(range(16)), seed=3, start=5)
+        stream = server(open_source(settings), settings, CPU, LAST)(indices=list(range(16)), seed=3, start=5)
         labels.append([next(stream)[1].tolist() for _ in range(6)])
         stream.close()
     assert labels[0] == labels[1]
@@ -133,7 +134,7 @@ def test_every_index_is_served_once_in_order():
         pixels, expected = source.dataset[index]
         torch.testing.assert_close(image, (pixels / 255 - source.mean[0]) / source.std[0])
         assert label == expected
-    assert list(still_batches(source, settings, [], CPU)) == []
+    assert list(still_batches(source, settings, [], CPU, LAST)) == []
 
 
 IMAGENET = Source(None, (), 224, *IMAGENET_STATISTICS)
@@ -194,7 +195,7 @@ def small_cifar(size: int = 32, count: int = 12, policy: str = "none", workers: 
 def test_what_is_augmented_image_by_image_is_not_served_from_memory(size: int, policy: str, kept: bool):
     source, settings = small_cifar(size, policy=policy)
     assert kept_in_memory(source, settings) is kept
-    assert server(source, settings, CPU, (0, 1)).func.__name__ == ("kept_batches" if kept else "batches")
+    assert server(source, settings, CPU, LAST).func.__name__ == ("kept_batches" if kept else "batches")
 
 
 @pytest.mark.parametrize(("size", "policy"), [(32, "none"), (32, "cifar10"), (48, "none"), (48, "imagenet")])
@@ -203,7 +204,7 @@ def test_training_batches_are_those_of_their_seed_and_number(size: int, policy: 
     source, settings = small_cifar(size, policy=policy)
 
     def some(seed: int, start: int, count: int) -> list[Tensor]:
-        stream = server(source, settings, CPU, (0, 1))(indices=list(range(12)), seed=seed, start=start)
+        stream = server(source, settings, CPU, LAST)(indices=list(range(12)), seed=seed, start=start)
         found = [next(stream)[0] for _ in range(count)]
         stream.close()
         return found
@@ -219,7 +220,7 @@ def test_auto_augment_and_memory_serve_the_same_images_in_the_same_order():
     labels = []
     for policy in ("none", "cifar10"):
         source, settings = small_cifar(policy=policy)
-        stream = server(source, settings, CPU, (0, 1))(indices=list(range(12)), seed=3, start=1)
+        stream = server(source, settings, CPU, LAST)(indices=list(range(12)), seed=3, start=1)
         labels.append([next(stream)[1].tolist() for _ in range(5)])
         stream.close()
     assert labels[0] == labels[1]
@@ -228,7 +229,7 @@ def test_auto_augment_and_memory_serve_the_same_images_in_the_same_order():
 def test_enlarged_cifar_is_judged_at_its_centre():
     """Resized to 256, of which the middle 224 are seen, with ImageNet's statistics."""
     source, settings = small_cifar(224, count=2)
-    ((images, _),) = still_batches(source, settings, [0, 1], CPU)
+    ((images, _),) = still_batches(source, settings, [0, 1], CPU, LAST)
     assert images.shape == (2, 3, 224, 224)
     whole = resize(source.dataset.tensors[0], [256, 256], antialias=True)
     for own, expected in zip(images, whole[:, :, 16:240, 16:240], strict=True):
@@ -239,7 +240,7 @@ def test_enlarged_cifar_is_judged_at_its_centre():
 def test_images_in_memory_are_judged_a_batch_at_a_time_as_one_by_one(size: int):
     source, settings = small_cifar(size)
     transform, order = evaluation_transform(source, settings), [7, 3, 11, 0, 5, 2]
-    batches = list(still_batches(source, settings, order, CPU))
+    batches = list(still_batches(source, settings, order, CPU, LAST))
     assert [len(labels) for _, labels in batches] == [4, 2]
     assert all(images.is_contiguous(memory_format=torch.channels_last) for images, _ in batches)
     expected = torch.stack([transform(source.dataset[index][0]) for index in order])

@@ -127,7 +127,9 @@ def test_what_is_watched_are_paths_of_the_seed_on_held_out_images_with_the_weigh
     assert not set(images) & set(trained)
     random = Random(fold(settings.seed, WATCHED))
     paths = [random_path(CHAIN, random.randrange) for _ in range(3)]
-    judge = Evaluator(supernet, lambda: still_batches(source, settings.data, images, torch.device("cpu")))
+    judge = Evaluator(
+        supernet, lambda: still_batches(source, settings.data, images, torch.device("cpu"), torch.channels_last)
+    )
     assert metrics(tmp_path / "run")[-1]["watched"] == judge(paths)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from fairdarts.config import UserError
 from fairdarts.data.masks import IGNORED, write_mask
+from fairdarts.runtime.settings import Compute
 from fairdarts.segment.images import open_pairs, still_pairs
 from fairdarts.segment.score import PixelScore, measured, score, tally
 from fairdarts.segment.settings import Photographs
@@ -99,7 +100,7 @@ def test_the_loss_is_not_computed_in_half_precision():
 
 def test_images_of_any_size_are_judged_whole(tmp_path: Path):
     pairs = open_pairs(Photographs(**recipe(voc_folder(tmp_path / "voc"))["data"]), "train", "train")
-    seen = score(Reds(), pairs, 0, torch.device("cpu"), "float32")
+    seen = score(Reds(), pairs, 0, torch.device("cpu"), Compute(precision="float32"))
     known = sum(int((mask != IGNORED).sum()) for _, mask in pairs)
     assert int(seen.confusion.sum()) == known
     losses = [
@@ -118,4 +119,4 @@ def test_images_without_any_class_judge_nothing(tmp_path: Path):
         write_mask(path, np.full(size[::-1], IGNORED))
     pairs = open_pairs(Photographs(**recipe(root)["data"]), "val", "val")
     with pytest.raises(UserError, match="SegmentationClass: no pixel of the val images has a class to judge by"):
-        score(Reds(), pairs, 0, torch.device("cpu"), "float32")
+        score(Reds(), pairs, 0, torch.device("cpu"), Compute(precision="float32"))

@@ -16,6 +16,7 @@ from fairdarts.networks.published import Model, save_model
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.run import Run
+from fairdarts.runtime.settings import Compute
 from fairdarts.runtime.stop import Interrupted
 from fairdarts.segment.images import open_pairs
 from fairdarts.segment.model import assemble_segmenter, open_segmenter
@@ -79,7 +80,9 @@ def test_other_images_or_settings_make_another_training(voc: Path, tmp_path: Pat
 
 def test_the_model_of_a_run_gives_what_its_last_record_says(voc: Path, whole: Path):
     model, settings = open_segmenter(whole), settings_of(voc)
-    seen = score(model.network, open_pairs(settings.data, "val", "val"), 0, torch.device("cpu"), "float32")
+    seen = score(
+        model.network, open_pairs(settings.data, "val", "val"), 0, torch.device("cpu"), Compute(precision="float32")
+    )
     assert seen.miou == Run(whole).records()[-1]["valid_miou"]
     assert model.blueprint.classes == CLASSES
     assert (model.about["recipe"], model.about["epoch"], model.about["judged_on"]) == ("tiny", 3, "val")

@@ -19,6 +19,7 @@ from fairdarts.networks.zoo import load_genotype
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.run import Run, create
+from fairdarts.runtime.settings import Compute
 from fairdarts.runtime.stop import Diverged, Interrupted
 from fairdarts.train.classify import blueprint_of, build_classifier, classification, judging_images
 from fairdarts.train.loop import train
@@ -104,7 +105,7 @@ def test_a_checkpoint_is_a_model_that_gives_the_recorded_accuracy(whole: Path):
         network.load_state_dict(state["ema"])
         record = Run(whole).records()[about["epoch"] - 1]
         assert about["metrics"]["valid_top1"] == record["valid_top1"]
-        found = score(network, images, settings.data, torch.device("cpu"), "float32")
+        found = score(network, images, settings.data, torch.device("cpu"), Compute(precision="float32"))
         assert (found.top1, found.loss) == (record["valid_top1"], record["valid_loss"])
 
 

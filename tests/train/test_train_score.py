@@ -14,6 +14,7 @@ from fairdarts.data.judging import Images
 from fairdarts.data.settings import DataSettings
 from fairdarts.data.sources import Source
 from fairdarts.runtime import distributed
+from fairdarts.runtime.settings import Compute
 from fairdarts.train.score import Score, score, tally
 
 CPU = torch.device("cpu")
@@ -55,7 +56,9 @@ def images(logits: Tensor, labels: Tensor, classes: int | None = None) -> Images
 
 
 def judge(logits: Tensor, labels: Tensor, batch_size: int = 4) -> Score:
-    return score(Reader(logits.shape[1]), images(logits, labels), settings(batch_size), CPU, "float32")
+    return score(
+        Reader(logits.shape[1]), images(logits, labels), settings(batch_size), CPU, Compute(precision="float32")
+    )
 
 
 def drawn(count: int, classes: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -116,7 +119,7 @@ def test_a_network_judges_without_learning_and_stays_in_evaluation_mode():
     built = Reader(3).train()
     before = {name: value.clone() for name, value in built.state_dict().items()}
     logits, labels = drawn(9, 3)
-    score(built, images(logits, labels), settings(4), CPU, "float32")
+    score(built, images(logits, labels), settings(4), CPU, Compute(precision="float32"))
     assert built.modes == [False, False]  # 4 + 5 images: a single one joins the batch before
     assert not built.training
     assert all(torch.equal(value, before[name]) for name, value in built.state_dict().items())
@@ -126,7 +129,7 @@ def test_only_the_images_asked_for_are_judged():
     logits, labels = drawn(20, 4)
     chosen = [7, 3, 19, 4, 0]
     part = images(logits, labels)._replace(indices=chosen)
-    found = score(Reader(4), part, settings(4), CPU, "float32")
+    found = score(Reader(4), part, settings(4), CPU, Compute(precision="float32"))
     assert torch.equal(found.confusion, judge(logits[chosen], labels[chosen]).confusion)
 
 
