@@ -2,11 +2,16 @@
 
 import csv
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import yaml
+from torch import nn
+
+from fairdarts.runtime.device import LAYOUTS
 
 torch.set_num_threads(1)  # two threads on a busy machine can be ten times slower than one
 
@@ -35,6 +40,21 @@ def macro() -> dict[str, dict]:
     if not path.is_file():
         pytest.skip(f"needs the benchmark's file {path}")
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def layouts() -> Iterator[set[str]]:
+    """The layouts of all the colour images that modules are given from here on."""
+    seen: set[str] = set()
+
+    def note(_: nn.Module, given: tuple[Any, ...]) -> None:
+        x = given[0] if given else None
+        if isinstance(x, torch.Tensor) and not x.is_meta and x.ndim == 4 and x.shape[1] == 3:
+            seen.update(name for name, layout in LAYOUTS.items() if x.is_contiguous(memory_format=layout))
+
+    hook = nn.modules.module.register_module_forward_pre_hook(note)
+    yield seen
+    hook.remove()
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from fairdarts.cli import main
 from fairdarts.config import dump_yaml
 from fairdarts.ranking.report import recipes_told_apart
 from fairdarts.runtime import checkpoint
+from fairdarts.runtime.device import LAYOUTS
 from fairdarts.runtime.run import Run
 
 WORDS = ("--data.images", "96", "--data.image_size", "8", "--data.batch_size", "8", "--watch.paths", "0")
@@ -77,6 +78,15 @@ def test_statistics_of_batches_make_another_ranking(here: Path):
         for name in ("tracked", "batch", "2")
     }
     assert scores["tracked"] != scores["batch"]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_images_have_the_layout_of_the_run_s_settings(here: Path, layouts: set[str], layout: str):
+    settings = here / "fair-seed0" / "settings.yaml"
+    settings.write_text(settings.read_text().replace("layout: channels_last", f"layout: {layout}"))
+    assert main(["rank", "fair-seed0", "--statistics", "2", "--paths", "2"]) == 0
+    assert main(["rank", "fair-seed0", "--analyse"]) == 0
+    assert layouts == {layout}
 
 
 def test_seeds_of_one_experiment_are_averaged_and_budgets_are_not(here: Path, capsys):

@@ -16,6 +16,7 @@ from fairdarts.data.settings import Cifar10, Digits, Folder, ImageNet
 from fairdarts.data.sources import CIFAR10_STATISTICS, IMAGENET_STATISTICS, Source, in_memory, open_source
 from fairdarts.data.split import fingerprint, halves
 from fairdarts.data.transforms import evaluation_transform
+from fairdarts.runtime.device import LAYOUTS
 
 SERVED = {"batch_size": 4, "workers": 0}
 PORTIONED = {**SERVED, "train_portion": 0.5, "cutout": 0}
@@ -135,6 +136,20 @@ def test_every_index_is_served_once_in_order():
         torch.testing.assert_close(image, (pixels / 255 - source.mean[0]) / source.std[0])
         assert label == expected
     assert list(still_batches(source, settings, [], CPU, LAST)) == []
+
+
+@pytest.mark.parametrize("memory", [False, True])
+def test_a_layout_changes_no_number(tmp_path: Path, memory: bool):
+    settings = folder(write(tmp_path, [(16, 16)] * 8), memory)
+    source, found = open_source(settings), []
+    for layout in LAYOUTS.values():
+        stream = server(source, settings, CPU, layout)(indices=list(range(16)), seed=3, start=0)
+        found.append(
+            [next(stream)[0], *(images for images, _ in still_batches(source, settings, [1, 4, 9], CPU, layout))]
+        )
+        stream.close()
+        assert all(images.is_contiguous(memory_format=layout) for images in found[-1])
+    assert all(map(torch.equal, *found))
 
 
 IMAGENET = Source(None, (), 224, *IMAGENET_STATISTICS)

@@ -30,6 +30,7 @@ from fairdarts.oneshot.evaluate import Evaluator
 from fairdarts.oneshot.state import load_weights
 from fairdarts.oneshot.train import check_fit, held_out_images, learning_rate, make_learner, train
 from fairdarts.runtime import checkpoint, distributed
+from fairdarts.runtime.device import LAYOUTS
 from fairdarts.runtime.position import TIMES
 from fairdarts.runtime.run import Run, create
 from fairdarts.runtime.seed import WATCHED, fold
@@ -131,6 +132,12 @@ def test_what_is_watched_are_paths_of_the_seed_on_held_out_images_with_the_weigh
         supernet, lambda: still_batches(source, settings.data, images, torch.device("cpu"), torch.channels_last)
     )
     assert metrics(tmp_path / "run")[-1]["watched"] == judge(paths)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_images_have_the_layout_of_the_settings(go: Go, layouts: set[str], layout: str):
+    go("run", epochs=1, **{"compute.layout": layout})
+    assert layouts == {layout}
 
 
 def test_a_loss_that_is_no_longer_finite_ends_the_training(go: Go, tmp_path: Path):

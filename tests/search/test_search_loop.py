@@ -14,6 +14,7 @@ from fairdarts.config import Notice, UserError, check, read_yaml
 from fairdarts.data.sources import open_source
 from fairdarts.genotype import CellGenotype, read
 from fairdarts.runtime import checkpoint
+from fairdarts.runtime.device import LAYOUTS
 from fairdarts.runtime.position import TIMES
 from fairdarts.runtime.run import Run, create, open_run
 from fairdarts.runtime.stop import Interrupted
@@ -99,6 +100,12 @@ def test_a_seed_decides_every_number(go: Go, tmp_path: Path):
     go("other", seed="1")
     assert_same_search(tmp_path / "one", tmp_path / "two")
     assert metrics(tmp_path / "one")[1:] != metrics(tmp_path / "other")[1:]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_images_have_the_layout_of_the_settings(go: Go, layouts: set[str], layout: str):
+    go("run", epochs="1", curvature="true", **{"compute.layout": layout})
+    assert layouts == {layout}
 
 
 def test_the_loss_of_a_single_level_search_has_no_held_out_part(go: Go, tmp_path: Path):

@@ -15,6 +15,7 @@ from fairdarts.networks.blueprint import Blueprint, build
 from fairdarts.networks.published import Model, save_model
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState
+from fairdarts.runtime.device import LAYOUTS
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.settings import Compute
 from fairdarts.runtime.stop import Interrupted
@@ -98,6 +99,12 @@ def test_not_every_epoch_need_be_judged_but_the_last_is(voc: Path, tmp_path: Pat
     results = segmented(voc, tmp_path / "run", judge_every=2)
     assert ["valid_miou" in record for record in Run(tmp_path / "run").records()] == [False, True, True]
     assert results["last"]["epoch"] == 3
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_images_have_the_layout_of_the_settings(voc: Path, tmp_path: Path, layouts: set[str], layout: str):
+    segmented(voc, tmp_path / "run", epochs=1, compute__layout=layout)
+    assert layouts == {layout}
 
 
 def test_no_images_to_judge_by_is_no_error(voc: Path, tmp_path: Path):

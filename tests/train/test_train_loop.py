@@ -18,6 +18,7 @@ from fairdarts.networks.blueprint import Blueprint, assemble
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState
+from fairdarts.runtime.device import LAYOUTS
 from fairdarts.runtime.run import Run, create
 from fairdarts.runtime.settings import Compute
 from fairdarts.runtime.stop import Diverged, Interrupted
@@ -127,6 +128,12 @@ def test_what_is_random_in_a_step_depends_on_the_step_alone(tmp_path: Path):
     assert metrics(tmp_path / "one") == metrics(tmp_path / "two")
     trained(tmp_path / "other", epochs=2, seed=1)
     assert metrics(tmp_path / "one") != metrics(tmp_path / "other")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_images_have_the_layout_of_the_settings(tmp_path: Path, layouts: set[str], layout: str):
+    trained(tmp_path / "run", epochs=1, compute__layout=layout)
+    assert layouts == {layout}
 
 
 def test_no_images_to_judge_by_is_no_error(tmp_path: Path):
