@@ -2,12 +2,15 @@
 
 import csv
 import difflib
+import errno
 import io
+import os
 import re
+import stat
 import types
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, BinaryIO, Literal, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -40,9 +43,29 @@ class Settings(BaseModel):
 
 S = TypeVar("S", bound=Settings)
 
+LARGEST_YAML = 2**20
+"""characters of a YAML file, at most: thousands of times what any of ours has, and seconds of reading"""
+
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, refusing a key that is written twice: YAML would silently take the last."""
+    """The safe loader for what JSON can hold: texts, numbers, booleans, null, lists, and maps of words.
+
+    It refuses a key that is written twice, of which YAML would silently take the last; tags; and anchors, with which a
+    few lines make a value that never ends.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
+        event = self.peek_event()
+        for sign, named in (("anchors and aliases (&a, *a)", "anchor"), ("tags (!a)", "tag")):
+            if getattr(event, named, None) is not None:
+                problem = f"{sign} are not read; should be the value itself"
+                raise yaml.composer.ComposerError(None, None, problem, event.start_mark)
+        return super().compose_node(parent, index)
+
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
+        if kind is yaml.ScalarNode and ":" in value:
+            return self.DEFAULT_SCALAR_TAG  # a text: to YAML, 1:30 would be the number 90
+        return super().resolve(kind, value, implicit)
 
     def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict:
         seen = set()
@@ -59,16 +82,38 @@ class _Loader(yaml.SafeLoader):
 
 _BOOL = "tag:yaml.org,2002:bool"
 _Loader.yaml_implicit_resolvers = {  # `on` is a key, and no boolean; where one is wanted, pydantic reads `yes` too
-    first: [(tag, form) for tag, form in forms if tag != _BOOL]
+    first: [(tag, form) for tag, form in forms if tag.rpartition(":")[2] in ("null", "int", "float")]
     for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
+}  # so a date is the text that is written there, and `<<` a key like others
 _Loader.add_implicit_resolver(_BOOL, re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
 
-def read_text(path: Path) -> str:
-    """A text file's content. Raises UserError where it is missing or not UTF-8 text."""
+def check_regular(path: str | Path, pipes: bool = False) -> None:
+    """Raises OSError where a path leads to a device, a socket or a pipe: to open or to read one may never end.
+
+    With `pipes`, those that the shell has opened for a command are fine: /dev/stdin and <(…).
+    """
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    opened = pipes and stat.S_ISFIFO(mode) and os.path.abspath(path).startswith(("/dev/fd/", "/dev/stdin", "/proc/"))
+    if not (stat.S_ISREG(mode) or opened):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
+def open_regular(path: str | Path) -> BinaryIO:
+    """A file to read bytes from. Raises OSError where it is missing, or no regular file."""
+    check_regular(path)
+    return open(path, "rb")
+
+
+def read_text(path: Path, most: int = -1) -> str:
+    """A text file's content, or the first `most` characters of it. Raises UserError where it is missing, no file, or
+    not UTF-8 text."""
     try:
-        return path.read_text(encoding="utf-8")
+        check_regular(path, pipes=True)
+        with open(path, encoding="utf-8") as file:
+            return file.read(most)
     except UnicodeDecodeError:
         raise UserError(f"{path}: not a text file") from None
     except OSError as error:
@@ -88,14 +133,23 @@ def csv_records(path: Path, text: str) -> Iterator[tuple[str, list[str]]]:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping a YAML file holds. Raises UserError with the line where it is not YAML or not a mapping."""
+    return parse_yaml(path, read_text(path, LARGEST_YAML + 1))
+
+
+def parse_yaml(path: Path, text: str) -> dict[str, Any]:
+    """The mapping that a file's YAML text holds. Raises UserError as `read_yaml`."""
+    if len(text) > LARGEST_YAML:
+        raise UserError(f"{path}: is too large for YAML: should have at most {LARGEST_YAML:,} characters")
     try:
-        content = yaml.load(read_text(path), Loader=_Loader)
+        content = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise UserError(f"{path}{where}: not valid YAML: {problem}") from None
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:  # a date such as 2020-13-45
+    except RecursionError:
+        raise UserError(f"{path}: not valid YAML: nested too deep") from None
+    except (ValueError, TypeError, AttributeError, KeyError) as error:  # a number of thousands of digits
         raise UserError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: should hold keys and values, not {type(content).__name__}")
@@ -201,9 +255,10 @@ def _set(content: dict[str, Any], key: str, text: str) -> None:
         if not isinstance(content, dict):
             raise UserError(f"command line: --{key}: '{part}' has no keys of its own")
     try:  # a list or a null needs YAML; plain words stay words, which the model turns into what it wants
-        content[last] = yaml.safe_load(text) if text[:1] in ("[", "{") or text == "null" else text
-    except yaml.YAMLError:
-        raise UserError(f"command line: --{key}: {text}: not valid YAML") from None
+        content[last] = yaml.load(text, Loader=_Loader) if text[:1] in ("[", "{") or text == "null" else text
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+        short, problem = text if len(text) <= 60 else f"{text[:60]}…", getattr(error, "problem", None)
+        raise UserError(f"command line: --{key}: {short}: not valid YAML{f': {problem}' if problem else ''}") from None
 
 
 def _members(annotation: Any) -> dict[str, type[Settings]]:

@@ -8,12 +8,15 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from fairdarts.config import Settings, UserError, check, read_text, read_yaml
+from fairdarts.config import Settings, UserError, check, parse_yaml, read_text, read_yaml
 
 Edge = tuple[str, int, int]
 """(operation, node, input): nodes 0 and 1 are the outputs of the two cells before, intermediate nodes follow."""
 
 CELLS = ("normal", "reduce")
+
+LONGEST = 20_000
+"""characters of a printed Genotype(...), at most"""
 
 
 class _Architecture(Settings):
@@ -152,10 +155,12 @@ def from_darts_text(text: str, name: str, space: str = "s1", source: str = "", n
 
 def read(path: Path) -> Genotype:
     """A genotype from a YAML file, or from a text file with a printed `Genotype(...)`."""
+    if path.suffix in (".yaml", ".yml"):
+        return from_content(read_yaml(path), path)
     text = read_text(path)
-    if path.suffix == ".txt" or (path.suffix not in (".yaml", ".yml") and "Genotype(" in text):
+    if path.suffix == ".txt" or "Genotype(" in text:
         return from_darts_text(text, path.stem, source=str(path))
-    return from_content(read_yaml(path), path)
+    return from_content(parse_yaml(path, text), path)
 
 
 def from_content(content: dict[str, Any], place: str | Path) -> Genotype:
@@ -166,10 +171,12 @@ def from_content(content: dict[str, Any], place: str | Path) -> Genotype:
 
 def _closing(text: str, opening: int, place: str) -> int:
     depth = 0
-    for position in range(opening, len(text)):
+    for position in range(opening, min(len(text), opening + LONGEST)):
         depth += {"(": 1, ")": -1}.get(text[position], 0)
         if depth == 0:
             return position + 1
+    if len(text) > opening + LONGEST:
+        raise UserError(f"{place}: the Genotype(...) is longer than {LONGEST:,} characters, or has no closing bracket")
     raise UserError(f"{place}: the Genotype(...) is cut off: a closing bracket is missing")
 
 

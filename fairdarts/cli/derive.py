@@ -8,8 +8,9 @@ import numpy as np
 
 from fairdarts.cli.recipe import verb_of
 from fairdarts.cli.words import Parser, say
-from fairdarts.config import UserError, check, read_yaml
+from fairdarts.config import UserError, check, open_regular, read_yaml
 from fairdarts.genotype import ChainGenotype, Genotype, live, to_darts_text, to_yaml
+from fairdarts.runtime.checkpoint import verified
 from fairdarts.runtime.run import open_run
 from fairdarts.search.derive import METHODS, Matrices, as_matrices, check_kind, check_records, check_rule, derive
 from fairdarts.search.settings import DeriveSettings, SearchSettings
@@ -102,10 +103,12 @@ def from_run(path: Path) -> tuple[dict, Space, DeriveSettings, str, str]:
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an .npz file; nothing in it is executed. Raises UserError where it is not one."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
+        file = open_regular(path)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+    try:
+        with file, np.load(verified(file), allow_pickle=False) as arrays:
+            return {key: arrays[key] for key in arrays.files}
     except Exception:  # a damaged file shows as one of many: ValueError, BadZipFile, zlib.error, EOFError, …
         raise UserError(f"{path}: not an .npz file of plain numbers") from None

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -14,7 +12,8 @@ from fairdarts.genotype import Genotype
 from fairdarts.networks.backbone import Backbone
 from fairdarts.networks.blueprint import NetworkSettings
 from fairdarts.networks.published import open_model
-from fairdarts.networks.released import LAYOUTS, NUMPY, read_tensors
+from fairdarts.networks.released import LAYOUTS, NUMPY, tensors_in
+from fairdarts.networks.tensors import read_tensors
 from fairdarts.runtime import checkpoint
 
 
@@ -72,8 +71,8 @@ def _says_what_it_is(path: Path) -> bool:
     if path.is_dir():
         return True
     if path.suffix == ".safetensors":
-        with suppress(safetensors.SafetensorError, OSError), safetensors.safe_open(path, "pt") as file:
-            return "fairdarts" in (file.metadata() or {})
+        with suppress(UserError):
+            return "fairdarts" in read_tensors(path)[1]
         return True
     with torch.serialization.safe_globals([*NUMPY, *MMENGINE]):
         return "blueprint" in checkpoint.load(path)
@@ -81,9 +80,9 @@ def _says_what_it_is(path: Path) -> bool:
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
-        return safetensors.torch.load_file(path)
+        return read_tensors(path)[0]
     with torch.serialization.safe_globals(MMENGINE):
-        tensors = read_tensors(path)
+        tensors = tensors_in(path)
     if not tensors:
         should = "should be a state dict, bare, or under state_dict, model_state or model"
         raise UserError(f"{path}: holds no tensors by name; {should}")

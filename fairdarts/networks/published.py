@@ -6,8 +6,6 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import safetensors
-import safetensors.torch
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
@@ -17,6 +15,7 @@ from fairdarts.networks import models
 from fairdarts.networks.backbone import Backbone
 from fairdarts.networks.blueprint import Blueprint, NetworkSettings, assemble, sizes
 from fairdarts.networks.models import STATISTICS, find
+from fairdarts.networks.tensors import read_tensors, write_tensors
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.spaces.space import check_genotype
@@ -104,7 +103,7 @@ def save_model(path: Path, model: Model) -> None:
         "fairdarts": model.blueprint.model_dump_json(by_alias=True),
         "about": json.dumps(model.about, ensure_ascii=False),
     }
-    checkpoint.write_atomically(path, safetensors.torch.save(tensors, metadata))
+    write_tensors(path, tensors, metadata)
 
 
 def random_model(
@@ -154,9 +153,9 @@ def blueprint_of(
 
 def _of_authors(path: Path, name: str, network: NetworkSettings, classes: int | None) -> Model:
     # The only one to need what these import.
-    from fairdarts.networks.released import classes_in, read_released, read_tensors
+    from fairdarts.networks.released import classes_in, read_released, tensors_in
 
-    blueprint = blueprint_of(name, network, classes or classes_in(read_tensors(path)))
+    blueprint = blueprint_of(name, network, classes or classes_in(tensors_in(path)))
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay what they were
         built = assemble(blueprint)
     layout = read_released(path, built, name)
@@ -165,14 +164,7 @@ def _of_authors(path: Path, name: str, network: NetworkSettings, classes: int | 
 
 
 def _read_published(path: Path, weights: Weights) -> Model:
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    try:
-        with safetensors.safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
-    except (safetensors.SafetensorError, OSError, ValueError):
-        raise UserError(f"{path}: not a whole .safetensors file: truncated, damaged, or another kind of file") from None
+    tensors, metadata = read_tensors(path)
     if "fairdarts" not in metadata:
         raise UserError(f"{path}: fairdarts: is missing in its metadata: not a model that fairdarts wrote")
     blueprint, about = _read_blueprint(metadata["fairdarts"], path), _read_about(metadata.get("about"), path)

@@ -88,7 +88,7 @@ def read_released(path: Path, network: nn.Module, name: str) -> str:
     none. Raises UserError, and leaves the network as it was, where the file is of no known layout, or a tensor is
     missing, misshapen or of no use.
     """
-    tensors = read_tensors(path)
+    tensors = tensors_in(path)
     kind = next((kind for kind, layout in LAYOUTS.items() if layout.told(tensors)), None)
     if kind is None:
         known = ", ".join(f"{kind} ({layout.sample})" for kind, layout in LAYOUTS.items())
@@ -106,7 +106,7 @@ def read_released(path: Path, network: nn.Module, name: str) -> str:
     return kind
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
+def tensors_in(path: Path) -> dict[str, Tensor]:
     """The tensors of a released file by name, without what DataParallel and thop added. Raises UserError where it
     cannot be read."""
     with torch.serialization.safe_globals(NUMPY):

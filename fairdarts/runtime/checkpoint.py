@@ -2,14 +2,19 @@
 
 import io
 import os
+import struct
 import warnings
+import zipfile
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
-from fairdarts.config import UserError
+from fairdarts.config import UserError, open_regular
+
+ZIP = b"PK\x03\x04"
+"""what a zip begins with"""
 
 
 class BadState(UserError):
@@ -56,18 +61,48 @@ def save(path: Path, state: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """A checkpoint, on the CPU. Raises BadState where it is missing, truncated, or holds more than plain tensors."""
+    """A checkpoint, on the CPU. Raises BadState where it is missing, damaged, or holds more than plain tensors.
+
+    What torch wrote before version 1.6 is no zip, and has no checksums to see damage by.
+    """
     try:
-        with warnings.catch_warnings(action="ignore"):  # what torch has to say of a file that is none is said below
-            state = torch.load(path, map_location="cpu", weights_only=True)
+        file = open_regular(path)
+    except FileNotFoundError:
+        raise BadState(f"{path}: no such checkpoint") from None
+    except OSError as error:
+        raise BadState(f"{path}: {error.strerror}") from None
+    try:
+        with file, warnings.catch_warnings(action="ignore"):  # what torch has to say of a bad file is said below
+            state = torch.load(verified(file), map_location="cpu", weights_only=True)
         if not isinstance(state, dict):
             raise ValueError("not a state")
         return state
-    except FileNotFoundError:
-        raise BadState(f"{path}: no such checkpoint") from None
-    except PermissionError as error:
-        raise BadState(f"{path}: {error.strerror}") from None
     except Exception:  # torch raises OSError, RuntimeError, EOFError, … for a file that is not whole
         raise BadState(
             f"{path}: not a readable checkpoint: truncated, damaged, or holds more than tensors and plain values"
         ) from None
+
+
+def verified(file: BinaryIO) -> BinaryIO:
+    """A file as it is, or of a zip a copy in memory of its members, whose checksums were found right.
+
+    It is for torch, which looks at no checksum, and at parts of a zip that have none, and for numpy, which looks at
+    that of a member that it reads to its end. Raises one of zipfile's many exceptions where the file is damaged.
+    """
+    head = file.read(len(ZIP))
+    file.seek(0)
+    if head != ZIP:
+        return file
+    copy = io.BytesIO()
+    with zipfile.ZipFile(file) as archive, zipfile.ZipFile(copy, "w") as members:
+        names = archive.namelist()
+        for name in names:
+            members.writestr(name, archive.read(name))
+        file.seek(
+            -22 - len(archive.comment), os.SEEK_END
+        )  # where the number of members stands, which zipfile passes over
+        (told,) = struct.unpack("<10xH", file.read(12))
+        if told not in (len(names), 0xFFFF):  # more than that are told elsewhere
+            raise zipfile.BadZipFile(f"{len(names)} members, should be {told}")
+    copy.seek(0)
+    return copy

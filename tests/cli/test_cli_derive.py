@@ -248,7 +248,7 @@ def test_a_file_of_no_matrices_is_named(matrices: Path, space: str, capsys, spoi
         (["--alphas", "gates.npz"], "--alphas needs --space"),
         (["--alphas", "gates.npz", "--space", "tiny-space.yaml"], "method threshold needs a threshold"),
         (["--alphas", "gates.npz", "--space", "dart", "--threshold", "0.6"], "did you mean 'darts'?"),
-        (["--alphas", "gone.npz", "--space", "s1"], "gone.npz: no such file"),
+        (["--alphas", "gone.npz", "--space", "s1"], "gone.npz: No such file"),
         (["gone"], "gone: not a run directory"),
     ],
 )

@@ -153,6 +153,6 @@ def test_what_is_refused(weights: dict[str, Tensor], tmp_path: Path, capsys: pyt
     twice = own | prefixed(weights, "teacher.")
     assert_refused(network, write(path, twice), "has weights of several networks, behind 'backbone.' and 'teacher.'")
     assert_refused(network, tmp_path / "none.pth", "no such checkpoint")
-    assert_refused(network, tmp_path / "none.safetensors", "no such file")
+    assert_refused(network, tmp_path / "none.safetensors", "No such file")
     assert_refused(network, write(path, own | {"evil": Evil()}), "not a readable checkpoint")
     assert "executed" not in capsys.readouterr().out

@@ -221,7 +221,7 @@ def metadata(model: Model) -> dict[str, str]:
 
 def test_damaged_and_foreign_safetensors_are_refused(model: Model, tmp_path: Path):
     path = tmp_path / "it.safetensors"
-    refused(path, "no such file")
+    refused(path, "No such file")
     save_model(path, model)
     whole = path.read_bytes()
     for content in (b"", b"\0" * 100, whole[:100], whole[:-1], b"\xff" * 8 + whole[8:]):
