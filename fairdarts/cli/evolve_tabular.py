@@ -133,7 +133,7 @@ def begin(folder: Path, file: Path, column: str, bench: Bench, every: Sequence[E
             for name, own in before["strategies"].items():
                 now = told["strategies"][name]
                 changed += [f"{key} of {name}" for key in now if own.get(key) != now[key]]
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise UserError(f"{path}: not a comparison's; name another --out") from None
         if changed:
             raise UserError(f"{path}: holds another comparison, as to {changed[0]}; name another --out")
@@ -164,10 +164,10 @@ def run_jobs(jobs: Sequence[EvolveSettings], bench: Bench, folder: Path) -> None
 def trials(folder: Path) -> Iterator[dict[str, Any]]:
     """The trials on record; torn lines are none."""
     for path in sorted(folder.glob("trials-*.jsonl")):
-        for line in path.read_text(encoding="utf-8").split("\n"):
+        for line in read_text(path).split("\n"):
             try:
                 told = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(told, dict) and told.keys() >= {"strategy", "seed", "hypervolume", "regrets"}:
                 yield told

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from pydantic import Field
 from rich.console import Console
 from rich.progress import track
@@ -17,8 +17,8 @@ from rich.table import Table
 from fairdarts.cli.recipe import verb_of
 from fairdarts.cli.words import Parser, print_table, say
 from fairdarts.config import Settings, UserError, check, describe, parse_overrides, read_yaml
+from fairdarts.data.images import read_image, read_upright
 from fairdarts.data.masks import write_mask
-from fairdarts.data.sources import read_image
 from fairdarts.plot.overlay import draw_overlay
 from fairdarts.runtime.device import LAYOUTS, pick, use_threads
 from fairdarts.runtime.settings import Compute
@@ -117,8 +117,9 @@ def predict(argv: Sequence[str]) -> int:
     for path in args.images:  # all of them are looked at before anything is written
         read_image(path)
     args.out.mkdir(parents=True, exist_ok=True)
-    upright = (ImageOps.exif_transpose(read_image(path)) for path in args.images)  # as photographs are shown
-    for (target, name), (image, mask) in zip(targets, predictions(model, upright, device), strict=True):
+    for (target, name), (image, mask) in zip(
+        targets, predictions(model, map(read_upright, args.images), device), strict=True
+    ):
         write_mask(target, mask)
         drawn = draw_overlay([image], None, [mask], model.blueprint.classes, None, args.out, name)
         shares = np.bincount(mask.ravel(), minlength=len(model.blueprint.classes)) / mask.size

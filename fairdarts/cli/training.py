@@ -172,6 +172,6 @@ def read_results(run: Run, task: Task) -> dict[str, Any]:
         if None in told:
             raise ValueError("a number is missing")
         return found
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         again = f"remove it, and --resume {run.path} writes it again"
         raise UserError(f"{path}: not the results of a training; {again}") from None

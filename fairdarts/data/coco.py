@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from fairdarts.config import UserError, read_text
+from fairdarts.data.images import opened
 from fairdarts.data.masks import IGNORED, write_mask
 from fairdarts.runtime.checkpoint import write_atomically
 
@@ -176,13 +176,10 @@ def _inside(item: dict, scene: Scene) -> np.ndarray:
 
 def _check_picture(picture: Path, scene: Scene) -> None:
     """Raises UserError unless the picture is there, and of the scene's size."""
-    try:
-        with Image.open(picture) as image:
-            size = image.size
-    except FileNotFoundError:
-        raise UserError(f"{picture}: is missing, but {scene.place} needs it") from None
-    except UnidentifiedImageError:
-        raise UserError(f"{picture}: not an image") from None
+    if not picture.exists():
+        raise UserError(f"{picture}: is missing, but {scene.place} needs it")
+    with opened(picture) as image:
+        size = image.size
     if size != scene.size:
         raise UserError(f"{picture}: has {size[0]}×{size[1]} pixels, but {scene.place} {scene.size[0]}×{scene.size[1]}")
 

@@ -2,20 +2,18 @@
 
 import hashlib
 import os
-import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.error import URLError
 
-import numpy as np
 import torch
-from PIL import Image
 from torch.utils.data import Dataset, TensorDataset
 from torchvision import datasets
 from torchvision.transforms import v2
 
 from fairdarts.config import UserError
+from fairdarts.data.images import read_image
 from fairdarts.data.settings import Cifar10, Cifar100, DataSettings, Digits, Fake, Folder, ImageNet
 
 # Per-channel mean and standard deviation of the training images, in [0, 1].
@@ -137,20 +135,3 @@ def in_memory(source: Source) -> Source:
     for own, (image, _) in zip(images, source.dataset, strict=True):
         own.copy_(square(image))
     return source._replace(dataset=TensorDataset(images, torch.tensor(source.dataset.targets)))
-
-
-def read_image(path: str | Path) -> Image.Image:
-    """Any image as RGB: what is transparent shows the colour that is stored there, as torchvision's loader has it.
-
-    Raises UserError naming the file where it cannot be decoded.
-    """
-    try:
-        # ImageNet has files whose EXIF data is broken, and PIL would warn of every one in every epoch.
-        with warnings.catch_warnings(action="ignore"), open(path, "rb") as file, Image.open(file) as image:
-            if image.mode.startswith("I"):  # 16-bit gray: PIL would make all from 255 on white
-                image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
-            return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        missing = getattr(error, "errno", None)  # that of a file, not of what is in it
-        problem = error.strerror if missing else "cannot be decoded as an image"
-        raise UserError(f"{path}: {problem}") from None

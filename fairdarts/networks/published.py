@@ -10,7 +10,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from fairdarts.config import UserError, nearest
+from fairdarts.config import UserError, nearest, read_text
 from fairdarts.networks import models
 from fairdarts.networks.backbone import Backbone
 from fairdarts.networks.blueprint import Blueprint, NetworkSettings, assemble, sizes
@@ -193,8 +193,8 @@ def _untrained(run: Path) -> UserError:
 
 def _results(run: Path, which: str, about: dict[str, Any]) -> dict[str, Any]:
     """What a finished training says of these weights in its results.json, as {"results": …}."""
-    with suppress(OSError, ValueError, TypeError, AttributeError, KeyError):
-        found = json.loads((run / "results.json").read_text(encoding="utf-8"))
+    with suppress(UserError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        found = json.loads(read_text(run / "results.json"))
         if found[which]["epoch"] == about["epoch"]:
             chosen = {"best_by": found["best_by"]} if which == "best" else {}
             return {"results": {key: found[key] for key in ("on", "images")} | chosen | found[which]}

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fairdarts.config import UserError, csv_records, nearest, read_text
+from fairdarts.config import UserError, csv_records, nearest, open_regular, read_text
 from fairdarts.spaces.nasbench201 import names_of_arch
 
 ARCHITECTURES = ("arch", "architecture", "path")
@@ -247,7 +247,7 @@ def _api_numbers(path: Path, module: Any, column: str) -> Iterator[Row]:
 
 
 def _head(path: Path) -> bytes:
-    with suppress(OSError), path.open("rb") as file:  # read_text tells what is wrong
+    with suppress(OSError), open_regular(path) as file:  # read_text tells what is wrong
         return file.read(4)
     return b""
 

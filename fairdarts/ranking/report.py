@@ -140,11 +140,11 @@ def write_ranking(run: Run, ranking: dict[str, Any]) -> None:
 def read_ranking(run: Run, statistics: Statistics) -> dict[str, Any]:
     """What `write_ranking` wrote. Raises UserError where there is none, or a damaged one."""
     path = ranking_path(run, statistics)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; leave --again out to make it")
     try:
         ranking = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; leave --again out to make it") from None
-    except (ValueError, OSError):
+    except (ValueError, OSError, RecursionError):
         raise UserError(f"{path}: not a ranking; leave --again out to make it anew") from None
     if not isinstance(ranking, dict) or not ranking.keys() >= FIELDS or not _whole(ranking):
         raise UserError(f"{path}: not a ranking; leave --again out to make it anew")

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from fairdarts.config import UserError
+from fairdarts.config import UserError, open_regular
 
 ACCURACIES = {"validation_accuracy": 4, "test_accuracy": 5}
 """name of an accuracy → its field in EvaluationData"""
@@ -69,7 +69,7 @@ def trainings(path: Path, column: str, epochs: int) -> Iterator[Training]:
 def is_tfrecord(path: Path) -> bool:
     """Whether a file begins as one of TFRecords does: with a length of less than 4 GB, which no text does."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(8)
     except OSError:
         return False
@@ -79,7 +79,7 @@ def is_tfrecord(path: Path) -> bool:
 def records(path: Path) -> Iterator[tuple[str, bytes]]:
     """Place and data of every record. Raises UserError where the file is cut off, or cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             number = 0
             while file.tell() < size:

@@ -15,9 +15,10 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from fairdarts.config import UserError, nearest, read_text
+from fairdarts.data.images import opened, read_image
 from fairdarts.data.loader import Augmented, loaded
 from fairdarts.data.masks import IGNORED
-from fairdarts.data.sources import IMAGENET_STATISTICS, read_image
+from fairdarts.data.sources import IMAGENET_STATISTICS
 from fairdarts.segment.settings import Photographs
 
 MEAN, STD = IMAGENET_STATISTICS
@@ -51,15 +52,12 @@ class Pairs(Dataset):
 
     def read_mask(self, path: Path) -> np.ndarray:
         """The mask of a file. Raises UserError where it is none, or has a value that is no class."""
-        try:
-            with Image.open(path) as image:
-                if image.mode not in NUMBERED:
-                    raise UserError(
-                        f"{path}: its pixels are no class numbers ({image.mode}); should be a palette or gray PNG"
-                    )
-                values = np.asarray(image).astype(np.int64)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-            raise UserError(f"{path}: cannot be decoded as an image") from None
+        with opened(path) as image:
+            if image.mode not in NUMBERED:
+                raise UserError(
+                    f"{path}: its pixels are no class numbers ({image.mode}); should be a palette or gray PNG"
+                )
+            values = np.asarray(image).astype(np.int64)
         labels = np.where(values < 0, -1, self.labels[values.clip(0, len(self.labels) - 1)])
         if (labels < 0).any():
             raise UserError(f"{path}: holds the value {values[labels < 0].max()}; should be {self.told}")

@@ -68,7 +68,7 @@ def open_segmenter(path: str | Path) -> Model:
         first = error.errors()[0]
         key = ".".join([SEGMENTER, *map(str, first["loc"])])
         raise UserError(f"{file}: {key}: {first['msg']}") from None
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise UserError(f"{file}: about: should be a JSON object") from None
     check_genotype(blueprint.genotype, blueprint.space, f"{file}: {SEGMENTER}.genotype")
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay what they were

@@ -187,7 +187,7 @@ class TestConvert:
         picture = pictures / "001.jpg"
         cases = [
             (lambda: picture.unlink(), f"{picture}: is missing, but {annotations}: image 1 needs it"),
-            (lambda: picture.write_text("no image"), f"{picture}: not an image"),
+            (lambda: picture.write_text("no image"), f"{picture}: cannot be decoded as an image"),
             (
                 lambda: Image.new("RGB", (HEIGHT, WIDTH)).save(picture),
                 f"{picture}: has 50×60 pixels, but {annotations}: image 1 60×50",
