@@ -4,7 +4,7 @@ import hashlib
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -16,22 +16,26 @@ from fairdarts.cli.recipe import help_text, open_images, open_settings
 from fairdarts.cli.words import Parser, command, say
 from fairdarts.config import UserError
 from fairdarts.cost.latency import latency_csv, measure_latency, read_latency
+from fairdarts.cost.parts import stated_shape
 from fairdarts.cost.table import Table, count_tables
+from fairdarts.data.sources import Source
 from fairdarts.data.split import fingerprint
 from fairdarts.evolve.archive import Archive
 from fairdarts.evolve.loop import Judge, check_fit, evolve
 from fairdarts.evolve.problem import Problem
 from fairdarts.evolve.settings import MAY_CHANGE, EvolveSettings
-from fairdarts.oneshot.evaluate import read_statistics
+from fairdarts.oneshot.evaluate import Evaluator, read_statistics
+from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.plot.tensorboard import log_generation
 from fairdarts.ranking.report import judge, open_benchmark, open_training, own_statistics
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import pick
 from fairdarts.runtime.position import identity_of
 from fairdarts.runtime.run import Run, create, open_run
+from fairdarts.runtime.shape import Shape, file_of, shape_of
 from fairdarts.runtime.stop import Interrupted, Stop
 from fairdarts.spaces.paths import FixedSpace, fixed_topology
-from fairdarts.spaces.space import load_space
+from fairdarts.spaces.space import Space, load_space
 
 EVOLVE = Kind("evolve", "search", EvolveSettings, MAY_CHANGE)
 DEFAULT = "moremnas"
@@ -80,18 +84,26 @@ def search(args: Namespace, rest: Sequence[str]) -> int:
     space = fixed_topology(space, "space")
     with distributed.together():
         truth = open_benchmark(args.benchmark, space, args.column) if args.benchmark and first else None
-        latency = latency_of(settings, space, args.resume) if first else None
+    trained = supernet_of(settings, space)
+    with distributed.together():
+        shape = counted_shape(settings, space, trained.source, args.resume) if first else None
+    shape = Shape(*distributed.shared(shape))
+    say(f"costs      counted for {shape} of {shape.classes} classes")
+    with distributed.together():
+        latency = latency_of(settings, space, shape, args.resume) if first else None
     latency = distributed.shared(latency)
-    tables = count_tables(space) | ({"latency": Table(*latency)} if latency else {})
+    tables = count_tables(space, shape) | ({"latency": Table(*latency)} if latency else {})
     problem = Problem(space, settings.wanted, settings.limits, tables)
     with distributed.together():
         check_fit(settings, problem)
-    evaluator, images, make = supernet_judge(settings, space)
+    evaluator, make = supernet_judge(settings, trained)
     with distributed.together():
-        measured = {LATENCY: latency_csv(tables["latency"], space)} if latency else {}
-        made = args.resume or create(args.out or free_path(settings), settings, space, measured).path if first else ""
-    run = Run(Path(distributed.shared(str(made))), "generation")
-    identity = identity_of(settings, MAY_CHANGE, space, images)
+        path = args.resume or args.out or free_path(settings)
+        if first and not resume:
+            measured = {LATENCY: latency_csv(tables["latency"], space)} if latency else {}
+            create(path, settings, space, measured | file_of(shape))
+    run = Run(Path(distributed.shared(str(path))), "generation")
+    identity = identity_of(settings, MAY_CHANGE, space, fingerprint(trained.source))
     identity |= {"supernet: weights": weights_of(evaluator.supernet)}
     identity |= {LATENCY: str(tables["latency"])} if latency else {}
     planned = f"{settings.generations} generations of {settings.population} models"
@@ -120,8 +132,17 @@ def read(args: Namespace, rest: Sequence[str]) -> tuple[EvolveSettings, Any]:
     return settings, load_space(settings.space, f"{path}: space") if settings.space else own
 
 
-def supernet_judge(settings: EvolveSettings, space: FixedSpace) -> tuple[Any, str, Callable[[Stop], Judge]]:
-    """The evaluator of the supernet's run, what its images are, and what makes a judge that a signal can stop."""
+class Trained(NamedTuple):
+    """The supernet that judges."""
+
+    run: Run
+    training: TrainingSettings
+    space: Space
+    source: Source
+
+
+def supernet_of(settings: EvolveSettings, space: FixedSpace) -> Trained:
+    """The run of the supernet, and its images. Raises UserError where its space has other choices."""
     with distributed.together():
         run = open_run(Path(settings.supernet))
         training, own = open_training(run)
@@ -129,12 +150,23 @@ def supernet_judge(settings: EvolveSettings, space: FixedSpace) -> tuple[Any, st
             raise UserError(f"space: {space.name}: has other choices than {own.name}, which {run.path} was trained in")
     data = training.data.model_copy(update={"root": settings.root}) if settings.root else training.data
     training = training.model_copy(update={"data": data, "device": settings.device})
-    source = open_images(data)
+    return Trained(run, training, own, open_images(data))
+
+
+def counted_shape(settings: EvolveSettings, space: FixedSpace, source: Source, resumed: Path | None) -> Shape:
+    """The images that models are counted for: those of the supernet's run, or where the models are of another space,
+    those that it was made for. A run keeps those that it began with, and one of version 0.1 those of the space."""
+    own = shape_of(resumed) if resumed else None if settings.space else source.shape
+    return own or stated_shape(space)
+
+
+def supernet_judge(settings: EvolveSettings, trained: Trained) -> tuple[Evaluator, Callable[[Stop], Judge]]:
+    """The evaluator of the supernet, and what makes a judge of it that a signal can stop."""
     asked = settings.judge.statistics
-    statistics = own_statistics(training) if asked is None else read_statistics(asked)
+    statistics = own_statistics(trained.training) if asked is None else read_statistics(asked)
     with distributed.together():
-        evaluator, facts = judge(run, training, own, source, statistics, settings.judge.images)
-    say(f"judge {run.path}: {facts['epochs']} epochs, {facts['images']:,} held-out images")
+        evaluator, facts = judge(*trained, statistics, settings.judge.images)
+    say(f"judge      {trained.run.path}: {facts['epochs']} epochs, {facts['images']:,} held-out images")
     watch(evaluator, facts)
     inner = evaluator.held_out
 
@@ -142,7 +174,7 @@ def supernet_judge(settings: EvolveSettings, space: FixedSpace) -> tuple[Any, st
         evaluator.held_out = lambda: stopping(inner(), stop)
         return evaluator
 
-    return evaluator, fingerprint(source), make
+    return evaluator, make
 
 
 def stopping(batches: Iterable[Any], stop: Stop) -> Iterator[Any]:
@@ -162,7 +194,7 @@ def weights_of(supernet: torch.nn.Module) -> str:
     return total.hexdigest()
 
 
-def latency_of(settings: EvolveSettings, space: FixedSpace, resumed: Path | None) -> Table | None:
+def latency_of(settings: EvolveSettings, space: FixedSpace, shape: Shape, resumed: Path | None) -> Table | None:
     """The table of latencies, where one is needed: the user's, or measured here once; a run keeps the one it began
     with."""
     if "latency" not in settings.quantities:
@@ -173,7 +205,7 @@ def latency_of(settings: EvolveSettings, space: FixedSpace, resumed: Path | None
         return read_latency(Path(settings.latency), space)
     device = pick(settings.device)
     say(f"measuring latency per choice on {device}")
-    return measure_latency(space, device)
+    return measure_latency(space, device, shape=shape)
 
 
 def watched(

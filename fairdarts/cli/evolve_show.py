@@ -27,6 +27,7 @@ from fairdarts.ranking.benchmarks import Benchmark
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState, write_atomically
 from fairdarts.runtime.run import Run
+from fairdarts.runtime.shape import shape_of
 from fairdarts.spaces.paths import fixed_topology, genotype_of
 from fairdarts.spaces.space import load_space
 
@@ -87,9 +88,10 @@ def finish(run: Run, settings: EvolveSettings, archive: Archive, benchmark: Benc
 def write_genotypes(run: Run, settings: EvolveSettings, archive: Archive, models: Sequence[Model]) -> None:
     """Every model's, and the most accurate one's as final.yaml, in place of those of an earlier end."""
     best = max(models, key=lambda model: model.values[ACCURACY])
+    at = f" ({shape})" if (shape := shape_of(run.path)) else ""
     every = {**{model.name: model for model in models}, "final": best}
     for name, model in every.items():
-        numbers = ", ".join(f"{quantity} {value:g}" for quantity, value in model.values.items())
+        numbers = ", ".join(f"{quantity} {value:g}" for quantity, value in model.values.items()) + at
         source = f"fairdarts evolve, {settings.name}, seed {settings.seed}, by {settings.supernet}: {numbers}"
         called = f"{run.path.resolve().name}-{name}"
         run.write_genotype(genotype_of(model.path, archive.problem.space, called, source), name)
@@ -178,7 +180,7 @@ def reopened_search(run: Run) -> tuple[EvolveSettings, Archive]:
     path = run.path / "settings.yaml"
     settings = check(EvolveSettings, read_yaml(path), path)
     space = fixed_topology(load_space(str(run.path / "space.yaml")), f"{run.path / 'space.yaml'}: name")
-    tables = dict(count_tables(space))
+    tables = dict(count_tables(space, shape_of(run.path)))
     if "latency" in settings.quantities:
         tables["latency"] = read_latency(run.path / LATENCY, space)
     archive = Archive(Problem(space, settings.wanted, settings.limits, tables))

@@ -18,6 +18,7 @@ from fairdarts.plot.drawing import NO_DOT, graphs_of
 from fairdarts.plot.report import Found, page
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.run import open_run
+from fairdarts.runtime.shape import Shape, shape_of
 from fairdarts.search.derive import check_records
 from fairdarts.search.settings import SearchSettings
 from fairdarts.search.stopping import kept_record, verdict
@@ -93,10 +94,12 @@ def gathered(path: Path, name: str) -> Found:
     genotype, cost, drawings = None, "no genotype yet", {}
     if done:
         genotype, _ = load_genotype(str(path))
+        size = getattr(space.networks, sizes(space)[0])
+        shape = shape_of(path) or Shape(size.image, 3, size.classes)  # a run of version 0.1 does not say
         try:
             with torch.device("meta"):
-                network = build(genotype, space)
-            cost = cost_text(count(network, image=getattr(space.networks, sizes(space)[0]).image))
+                network = build(genotype, space, classes=shape.classes, in_channels=shape.channels)
+            cost = cost_text(count(network, shape.channels, shape.image), shape.image)
         except UserError as error:
             cost = f"no network: {error}"
         if shutil.which("dot"):

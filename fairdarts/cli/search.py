@@ -18,6 +18,7 @@ from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.tensorboard import log_epoch
 from fairdarts.runtime import distributed
 from fairdarts.runtime.run import Run, create
+from fairdarts.runtime.shape import file_of
 from fairdarts.runtime.stop import Stop
 from fairdarts.search.loop import search
 from fairdarts.search.settings import MAY_CHANGE, SearchSettings
@@ -43,7 +44,9 @@ def run_search(args: Namespace, rest: Sequence[str]) -> int:
     source = open_images(settings.data)
     with distributed.together():
         check_fit(settings, space, source)
-        path = (args.resume or create(args.out or free_path(settings), settings, space).path) if first else ""
+        path = args.resume or args.out or free_path(settings)
+        if first and not resume:
+            create(path, settings, space, file_of(source.shape))
     run = Run(Path(distributed.shared(str(path))))
 
     if settings.relaxation == "softmax" and settings.zero_one.weight > 0:

@@ -98,7 +98,7 @@ def told_cost(blueprint: Segmenter, crop: int) -> str:
     """What the network costs for one image of so many pixels a side."""
     with torch.device("meta"):
         cost = count(assemble_segmenter(blueprint), len(blueprint.mean), crop)
-    return f"{cost_text(cost)} ({crop}×{crop} pixels, {len(blueprint.classes)} classes)"
+    return f"{cost_text(cost, crop)}, {len(blueprint.classes)} classes"
 
 
 def summarize(settings: SegmentSettings, judging: Pairs | None, results: dict[str, Any], run: Run) -> None:

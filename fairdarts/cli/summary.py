@@ -26,13 +26,12 @@ def summarize(genotype: Genotype, space: Space, source: Source, settings: Search
     try:
         with torch.device("meta"):
             if isinstance(space, ChainSpace):
-                shape = ""
+                built = ""
             else:
                 size = space.networks.cifar
-                shape = f"{size.channels} channels, {size.cells} cells, "
+                built = f" ({size.channels} channels, {size.cells} cells)"
             network = build(genotype, space, classes=len(source.classes), in_channels=len(source.mean))
-        cost = cost_text(count(network, len(source.mean), source.image))
-        say(f"network    {cost} ({shape}{source.image}×{source.image} images)")
+        say(f"network    {cost_text(count(network, len(source.mean), source.image), source.image)}{built}")
     except UserError as error:
         gates = run.records()[-1]["gates"]
         strongest = ", ".join(f"{part} {max(map(max, gates[part])):.3f}" for part in space.parts)

@@ -19,6 +19,7 @@ from fairdarts.plot.tensorboard import log_training
 from fairdarts.ranking.lemma import uniform_variance
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.run import Run, create
+from fairdarts.runtime.shape import file_of
 from fairdarts.runtime.stop import Stop
 from fairdarts.spaces.paths import size
 from fairdarts.spaces.space import Space
@@ -42,7 +43,9 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
     source = open_images(settings.data)
     with distributed.together():
         check_fit(settings, space, source)
-        path = (args.resume or create(args.out or free_path(settings), settings, space).path) if first else ""
+        path = args.resume or args.out or free_path(settings)
+        if first and not resume:
+            create(path, settings, space, file_of(source.shape))
     run = Run(Path(distributed.shared(str(path))))
 
     several = f", {distributed.ranks()} processes share {settings.compute.parallel}" if distributed.ranks() > 1 else ""

@@ -114,7 +114,7 @@ def summarize(blueprint: Blueprint, results: dict[str, Any], run: Run) -> None:
     """Says what the training has come to, and how to go on."""
     with torch.device("meta"):
         cost = count(assemble(blueprint), len(blueprint.mean), blueprint.image)
-    say(f"network    {cost_text(cost)} ({blueprint.image}×{blueprint.image} images, {len(blueprint.classes)} classes)")
+    say(f"network    {cost_text(cost, blueprint.image)}, {len(blueprint.classes)} classes")
     tell_results(results, "top-1 {top1:.2%}, top-5 {top5:.2%}")
     if not results:
         say("           there are no images to judge it by: data.train_portion below 1 holds some out")

@@ -57,6 +57,7 @@ def print_table(table: Table) -> None:
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240, highlight=False, markup=False).print(table)
 
 
-def cost_text(cost: Cost) -> str:
-    """'2.36 M parameters, 371.5 M multiply-adds'."""
-    return f"{cost.params / 1e6:.2f} M parameters, {cost.madds / 1e6:.1f} M multiply-adds"
+def cost_text(cost: Cost, image: int) -> str:
+    """'2.36 M parameters, 371.5 M multiply-adds for 32×32 images', the images being those that it was counted for."""
+    size = f"{image}×{image}"
+    return f"{cost.params / 1e6:.2f} M parameters, {cost.madds / 1e6:.1f} M multiply-adds for {size} images"

@@ -120,11 +120,17 @@ def show(rows: list[dict[str, object]], as_json: bool) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("name", "space", "source"):
         table.add_column(title, no_wrap=title != "source")
-    for title in ("parameters", "with auxiliary", "multiply-adds"):
+    for title in ("parameters", "with auxiliary", "multiply-adds", "for images"):
         table.add_column(title, justify="right", no_wrap=True)
     for entry in rows:
         numbers = (entry["params"], entry["params_with_auxiliary"], entry["madds"])
-        table.add_row(entry["name"], entry["space"], entry["source"], *(f"{number / 1e6:.2f} M" for number in numbers))
+        table.add_row(
+            entry["name"],
+            entry["space"],
+            entry["source"],
+            *(f"{number / 1e6:.2f} M" for number in numbers),
+            f"{entry['image']}×{entry['image']}",
+        )
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
@@ -137,11 +143,13 @@ def entry(
     """A genotype's name, space, source, network, and its Cost; networks of cells have an auxiliary head."""
     with torch.device("meta"):
         built = build(genotype, space, settings.model_copy(update={"size": network}), auxiliary=True)
-    cost = count(built, image=getattr(space.networks, network).image)
+    image = getattr(space.networks, network).image
+    cost = count(built, image=image)
     return {
         "name": genotype.name,
         "space": genotype.space,
         "source": genotype.source,
         "network": network,
+        "image": image,
         **cost._asdict(),
     }

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from fairdarts.config import UserError, csv_records, nearest, read_text
 from fairdarts.cost.parts import parts_of
 from fairdarts.cost.table import Table, tabulate
+from fairdarts.runtime.shape import Shape
 from fairdarts.spaces.paths import FixedSpace
 
 WARM_UP, ROUNDS = 3, 30
@@ -24,14 +25,15 @@ HEADER = ["point", "choice", "milliseconds"]
 REST = "rest"
 
 
-def measure_latency(space: FixedSpace, device: torch.device, batch: int = 1) -> Table:
-    """Milliseconds for a batch of images in float32: of every part the median of ROUNDS rounds.
+def measure_latency(space: FixedSpace, device: torch.device, batch: int = 1, shape: Shape | None = None) -> Table:
+    """Milliseconds for a batch of such images in float32, None being those that the space was made for: of every part
+    the median of ROUNDS rounds.
 
     A round runs all distinct parts, one after another as a network runs its layers: a part that ran many times in a row
     would find its weights in the cache, and seem quicker than it is in a network. How well it
     tells which network is fast: benchmarks/latency.py.
     """
-    parts = parts_of(space)
+    parts = parts_of(space, shape)
     distinct = parts.distinct
     layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
     inputs = {(part.channels, part.size) for part in distinct}

@@ -9,12 +9,10 @@ from fairdarts.networks import chain, nasbench201
 from fairdarts.ops.cell import SKIP
 from fairdarts.ops.mbconv import choice
 from fairdarts.ops.nasbench201 import OPS, Reduction
+from fairdarts.runtime.shape import Shape
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.nasbench201 import Bench201Space
 from fairdarts.spaces.paths import FixedSpace
-
-IN_CHANNELS = 3
-"""of the images that a network is built for"""
 
 
 class Part(NamedTuple):
@@ -41,21 +39,29 @@ class Parts(NamedTuple):
         return tuple(dict.fromkeys((*self.fixed, *added)))
 
 
-def parts_of(space: FixedSpace) -> Parts:
-    """The parts of the networks that `networks.zoo.build` makes, for the images that the space was made for."""
-    return _bench_parts(space) if isinstance(space, Bench201Space) else _chain_parts(space)
+def stated_shape(space: FixedSpace) -> Shape:
+    """The images that a space was made for."""
+    size = space.networks.cifar if isinstance(space, Bench201Space) else space.network
+    return Shape(size.image, 3, size.classes)
 
 
-def _chain_parts(space: ChainSpace) -> Parts:
-    size = space.network.image
-    stem = Part(chain.stem, (space.stem, IN_CHANNELS), IN_CHANNELS, size)
+def parts_of(space: FixedSpace, shape: Shape | None = None) -> Parts:
+    """The parts of the networks that `networks.blueprint.build` makes for such images; None: those that the space was
+    made for."""
+    shape = shape or stated_shape(space)
+    return _bench_parts(space, shape) if isinstance(space, Bench201Space) else _chain_parts(space, shape)
+
+
+def _chain_parts(space: ChainSpace, shape: Shape) -> Parts:
+    size = shape.image
+    stem = Part(chain.stem, (space.stem, shape.channels), shape.channels, size)
     size = -(-size // space.stem.stride)  # convolutions round up
     points = []
     for names, layer in zip(space.choices, space.layers, strict=True):
         points.append(tuple((Part(choice, (name, *layer, True), layer.c_in, size),) for name in names))
         size = -(-size // layer.stride)
     last = layer.c_out
-    return Parts((stem, Part(_tail, (last, space.head, space.network.classes), last, size)), tuple(points))
+    return Parts((stem, Part(_tail, (last, space.head, shape.classes), last, size)), tuple(points))
 
 
 def _tail(channels: int, head: int, classes: int) -> nn.Sequential:
@@ -64,17 +70,16 @@ def _tail(channels: int, head: int, classes: int) -> nn.Sequential:
     return nn.Sequential(chain.conv_bn(channels, head, 1, 1, "relu6"), *mean, nn.Linear(head, classes))
 
 
-def _bench_parts(space: Bench201Space) -> Parts:
-    image, classes = space.networks.cifar.image, space.networks.cifar.classes
-    stages = [(width, -(-image // 2**number)) for number, width in enumerate(space.widths)]
+def _bench_parts(space: Bench201Space, shape: Shape) -> Parts:
+    stages = [(width, -(-shape.image // 2**number)) for number, width in enumerate(space.widths)]
 
     def added(name: str) -> tuple[Part, ...]:
         return tuple(Part(OPS[name], (width, True), width, size) for width, size in stages) * space.cells
 
-    stem = Part(nasbench201.stem, (space, IN_CHANNELS), IN_CHANNELS, image)
+    stem = Part(nasbench201.stem, (space, shape.channels), shape.channels, shape.image)
     reductions = (Part(Reduction, (width,), width, size) for width, size in stages[:-1])
     # A cell of skips is what all cells have in common: the sums of its nodes.
     skips = (SKIP,) * len(space.edges)
     sums = [Part(nasbench201.Cell, (skips, space.edges, width), width, size) for width, size in stages] * space.cells
-    tail = Part(nasbench201.tail, (space, classes), *stages[-1])
+    tail = Part(nasbench201.tail, (space, shape.classes), *stages[-1])
     return Parts((stem, *reductions, *sums, tail), tuple(tuple(map(added, names)) for names in space.choices))

@@ -8,6 +8,7 @@ import torch
 
 from fairdarts.cost.count import count
 from fairdarts.cost.parts import Part, Parts, parts_of
+from fairdarts.runtime.shape import Shape
 from fairdarts.spaces.paths import FixedSpace, Path
 
 
@@ -51,9 +52,10 @@ def tabulate(parts: Parts, costs: Mapping[Part, int | float]) -> Table:
     return Table(total(parts.fixed), tuple(tuple(map(total, point)) for point in parts.choices))
 
 
-def count_tables(space: FixedSpace) -> dict[str, Table]:
-    """`madds` and `params` of paths, exactly those that `count` finds in their networks."""
-    parts = parts_of(space)
+def count_tables(space: FixedSpace, shape: Shape | None = None) -> dict[str, Table]:
+    """`madds` and `params` of paths, exactly those that `count` finds in their networks for such images; None: for
+    those that the space was made for."""
+    parts = parts_of(space, shape)
     madds, params = {}, {}
     for part in parts.distinct:
         madds[part], params[part] = _count(part)

@@ -15,6 +15,7 @@ from torchvision.transforms import v2
 from fairdarts.config import UserError
 from fairdarts.data.images import read_image
 from fairdarts.data.settings import Cifar10, Cifar100, DataSettings, Digits, Fake, Folder, ImageNet
+from fairdarts.runtime.shape import Shape
 
 # Per-channel mean and standard deviation of the training images, in [0, 1].
 CIFAR10_STATISTICS = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
@@ -42,6 +43,11 @@ class Source(NamedTuple):
     """whether a mirrored image keeps its label"""
     listing: str = ""
     """of class folders, a hash of the classes' and files' names"""
+
+    @property
+    def shape(self) -> Shape:
+        """The images, as far as a network's size depends on them."""
+        return Shape(self.image, len(self.mean), len(self.classes))
 
 
 def open_source(settings: DataSettings) -> Source:

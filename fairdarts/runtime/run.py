@@ -18,6 +18,7 @@ from fairdarts.config import Settings, UserError, dump_yaml
 from fairdarts.genotype import Genotype, to_yaml
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.lock import InUse, held
+from fairdarts.runtime.shape import FILE
 
 
 def versions() -> dict[str, Any]:
@@ -35,7 +36,7 @@ def versions() -> dict[str, Any]:
 
 SETTINGS, LOCK = "settings.yaml", "lock"
 FOLDERS = ("checkpoints", "genotypes", "figures")
-MADE = {LOCK, "space.yaml", "versions.json", SETTINGS, "final.yaml", "latency.csv"}
+MADE = {LOCK, "space.yaml", "versions.json", SETTINGS, "final.yaml", "latency.csv", FILE}
 """files that a run may have before it has begun"""
 
 

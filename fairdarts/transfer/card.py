@@ -22,7 +22,7 @@ def card(model: Model, file: str) -> str:
     cost = count(model.network, channels, size)
     facts = [
         ("Parameters", f"{cost.params:,}"),
-        ("Multiply-adds", f"{cost.madds / 1e6:,.1f} M for an image"),
+        ("Multiply-adds", f"{cost.madds / 1e6:,.1f} M for an image of {size}×{size} pixels"),
         ("Images", f"{channels}×{size}×{size}, values from 0 to 1, normalized: (x − mean) / std"),
         ("Mean", _numbers(blueprint.mean)),
         ("Std", _numbers(blueprint.std)),

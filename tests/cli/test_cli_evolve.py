@@ -78,7 +78,7 @@ def test_a_search_ends_with_genotypes_whose_numbers_are_true(here: Path, capsys:
     for model in told["models"]:
         path = here / "found" / "genotypes" / f"{model['name']}.yaml"
         genotype, _ = read(path), None
-        cost = count(build(genotype, CHAIN), image=8)
+        cost = count(build(genotype, CHAIN, classes=10), image=8)  # the classes of the images, not of the space
         assert (cost.params, cost.madds) == (model["params"], model["madds"])
         assert path_of(genotype, CHAIN) == tuple(model["path"])
         assert model["true_accuracy"] == pytest.approx(accuracy_of(tuple(model["path"])))
@@ -91,13 +91,39 @@ def test_a_search_ends_with_genotypes_whose_numbers_are_true(here: Path, capsys:
     assert len(rows) == 25
 
 
+def test_costs_and_constraints_are_of_the_images_that_the_supernet_was_trained_on(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    training = here / "large.yaml"
+    content = yaml.safe_load((here / "recipe.yaml").read_text())
+    training.write_text(yaml.safe_dump(content | {"data": content["data"] | {"classes": 5}}))
+    words = ("--data.images", "96", "--data.image_size", "16", "--data.batch_size", "8", "--watch.paths", "0")
+    assert main(["supernet", "--config", str(training), "--out", "large", *words]) == 0
+    capsys.readouterr()
+    evolve = ["evolve", "large", "--config", "nsga2.yaml", *SMALL, "--constraints", "madds <= 250000", "--json"]
+    assert main([*evolve, "--out", "found"]) == 0
+    out, err = capsys.readouterr()
+    assert "costs      counted for 16×16 images of 5 classes" in err
+    for model in json.loads(out)["models"]:
+        genotype = read(here / "found" / "genotypes" / f"{model['name']}.yaml")
+        cost = count(build(genotype, CHAIN, classes=5), image=16)
+        assert (cost.params, cost.madds) == (model["params"], model["madds"])
+        assert cost.madds <= 250_000
+        assert genotype.source.endswith("(16×16 images)")
+    (here / "found" / "images.json").unlink()  # as version 0.1 left a run: its costs stay what they were
+    assert main(["evolve", "--resume", "found", "--json"]) == 0
+    model = json.loads(capsys.readouterr().out)["models"][0]
+    genotype = read(here / "found" / "genotypes" / f"{model['name']}.yaml")
+    assert count(build(genotype, CHAIN), image=8).params == model["params"]
+
+
 def test_the_table_says_what_was_found_and_what_the_truth_says(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     evolves("--out", "found", "--benchmark", "tiny.csv")
     out, err = capsys.readouterr()
     assert out.split()[:8] == ["model", "accuracy,", "%", "madds,", "M", "params,", "M", "true,"]
     assert "tiny, accuracy: the front dominates" in out
     assert "regret of the best: " in out
-    assert "judge net: 1 epochs, 32 held-out images" in err
+    assert "judge      net: 1 epochs, 32 held-out images" in err
     assert "generation 4/4  24 models  front" in err
 
 
@@ -296,7 +322,7 @@ def test_a_limit_that_nothing_found_keeps_is_said(here: Path, capsys: pytest.Cap
 
 
 def test_a_search_says_when_no_more_models_are_found(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    evolves("--constraints", "madds <= 8088", "--out", "found", "--evolve.controller.kind", "reinforce")
+    evolves("--constraints", "madds <= 8144", "--out", "found", "--evolve.controller.kind", "reinforce")
     assert "1 model, and no more are found within the constraints" in capsys.readouterr().err
 
 

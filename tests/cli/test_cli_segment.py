@@ -69,7 +69,8 @@ def test_its_cost_is_told_without_any_images(user: Path, capsys: pytest.CaptureF
     assert "3.26 M parameters, 13575.4 M multiply-adds" in capsys.readouterr().out  # a finer map costs more
     assert main(["segment", "fairnas-a", "--count", "--data.root", "nowhere"]) == 0
     assert (
-        capsys.readouterr().out == "fairnas-a: 3.26 M parameters, 4030.3 M multiply-adds (513×513 pixels, 21 classes)\n"
+        capsys.readouterr().out
+        == "fairnas-a: 3.26 M parameters, 4030.3 M multiply-adds for 513×513 images, 21 classes\n"
     )
 
 

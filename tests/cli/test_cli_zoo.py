@@ -14,7 +14,7 @@ from fairdarts.genotype import ChainGenotype, EdgeGenotype, to_yaml
 from fairdarts.networks.cell import cifar_network, imagenet_network
 from fairdarts.networks.zoo import load_genotype
 
-KEYS = ["name", "space", "source", "network", "params", "params_with_auxiliary", "madds"]
+KEYS = ["name", "space", "source", "network", "image", "params", "params_with_auxiliary", "madds"]
 
 
 def ship_only(monkeypatch: pytest.MonkeyPatch, *genotypes: str) -> None:

@@ -12,6 +12,7 @@ from one_shot import CHAIN, IRREGULAR, every_path
 from fairdarts.cost.count import Cost, count
 from fairdarts.cost.table import Table, count_tables
 from fairdarts.networks.blueprint import build
+from fairdarts.runtime.shape import Shape
 from fairdarts.spaces.nasbench201 import Bench201Space, path_of_arch
 from fairdarts.spaces.paths import FixedSpace, Path, genotype_of, random_path
 from fairdarts.spaces.space import load_space
@@ -52,6 +53,16 @@ def assert_counted(paths: list[Path], space: FixedSpace) -> None:
 def test_a_path_costs_what_its_network_does(name: str):
     space, random = load_space(name), Random(0)
     assert_counted([random_path(space, random.randrange) for _ in range(6)], space)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_images_and_classes_of_a_run(name: str):
+    space, shape = load_space(name), Shape(44, 1, 7)
+    path = random_path(space, Random(2).randrange)
+    with torch.device("meta"):
+        network = build(genotype_of(path, space, "n", ""), space, classes=7, in_channels=1)
+    cost, tables = count(network, 1, 44), count_tables(space, shape)
+    assert (cost.madds, cost.params) == (tables["madds"].cost(path), tables["params"].cost(path))
 
 
 @pytest.mark.parametrize("name", NAMES)
