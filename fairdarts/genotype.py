@@ -82,6 +82,12 @@ def live(edges: tuple[Edge, ...], inputs: int = 2) -> tuple[tuple[Edge, ...], tu
     return tuple(kept), tuple(sorted(fed - set(range(inputs))))
 
 
+def empty_cells(genotype: Genotype) -> list[str]:
+    """The cells in which no operation takes part: they make no network."""
+    cells = CELLS if isinstance(genotype, CellGenotype) else ()
+    return [cell for cell in cells if not live(getattr(genotype, cell))[0]]
+
+
 def _quoted(text: str) -> str:
     """Text in YAML's double quotes, with what YAML may not hold plainly escaped."""
     quoted = json.dumps(text, ensure_ascii=False)

@@ -9,7 +9,7 @@ import numpy as np
 from fairdarts.cli.recipe import verb_of
 from fairdarts.cli.words import Parser, say
 from fairdarts.config import UserError, check, open_regular, read_yaml
-from fairdarts.genotype import ChainGenotype, Genotype, live, to_darts_text, to_yaml
+from fairdarts.genotype import ChainGenotype, Genotype, empty_cells, to_darts_text, to_yaml
 from fairdarts.runtime.checkpoint import verified
 from fairdarts.runtime.run import open_run
 from fairdarts.search.derive import METHODS, Matrices, as_matrices, check_kind, check_records, check_rule, derive
@@ -81,9 +81,8 @@ def notes_on(genotype: Genotype, matrices: Matrices) -> list[str]:
     if isinstance(genotype, ChainGenotype):
         return list(genotype.notes)
     return [
-        f"{cell}: no operation takes part; the strongest gate is {matrix.max():.3f}"
-        for cell, matrix in matrices.items()
-        if not live(getattr(genotype, cell))[0]
+        f"{cell}: no operation takes part; the strongest gate is {matrices[cell].max():.3f}"
+        for cell in empty_cells(genotype)
     ]
 
 

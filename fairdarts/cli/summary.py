@@ -1,5 +1,7 @@
 """What `fairdarts search` says at its end: what was found, what it costs, where it lies, and how to go on."""
 
+import shlex
+
 import torch
 
 from fairdarts.cli.words import command, cost_text, say
@@ -32,15 +34,22 @@ def summarize(genotype: Genotype, space: Space, source: Source, settings: Search
                 built = f" ({size.channels} channels, {size.cells} cells)"
             network = build(genotype, space, classes=len(source.classes), in_channels=len(source.mean))
         say(f"network    {cost_text(count(network, len(source.mean), source.image), source.image)}{built}")
+        again = ("argmax",) if rule.method != "argmax" else ("threshold", "--threshold", 0.2)
+        then = [command("train", run.path), command("derive", run.path, "--method", *again)]
     except UserError as error:
+        file = run.path / "genotypes" / "argmax.yaml"
+        then = [
+            f"{command('derive', run.path, '--method', 'argmax')} > {shlex.quote(str(file))}",
+            command("train", file),
+        ]
         gates = run.records()[-1]["gates"]
         strongest = ", ".join(f"{part} {max(map(max, gates[part])):.3f}" for part in space.parts)
         say(f"network    none, as {error}; strongest gates: {strongest}")
     say(f"run        {run.path}")
     say(f"figures    {run.figures}")
     say(f"curves     tensorboard --logdir {run.path}")
-    again = ("argmax",) if rule.method != "argmax" else ("threshold", "--threshold", 0.2)
-    say(f"continue   {command('derive', run.path, '--method', *again)}")
+    for number, line in enumerate(then):
+        say(f"{'' if number else 'continue':<10} {line}")
 
 
 def operations_text(genotype: Genotype) -> str:

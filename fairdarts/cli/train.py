@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from fairdarts import resources
 from fairdarts.cli.begin import Kind
 from fairdarts.cli.progress import network_progress
 from fairdarts.cli.recipe import help_text, open_images, open_settings, verb_of
@@ -21,10 +22,10 @@ from fairdarts.cli.training import (
     words_of,
 )
 from fairdarts.cli.words import Parser, command, cost_text, say
-from fairdarts.config import UserError, read_yaml
+from fairdarts.config import UserError, parse_overrides, read_yaml
 from fairdarts.cost.count import count
 from fairdarts.genotype import Genotype
-from fairdarts.networks.blueprint import Blueprint, assemble
+from fairdarts.networks.blueprint import Blueprint, assemble, build
 from fairdarts.networks.models import find
 from fairdarts.networks.published import open_model
 from fairdarts.plot.training import draw_network_training
@@ -45,6 +46,10 @@ DEFAULTS = {
     ("nasbench201", "cifar"): "train-nasbench201-cifar10",
 }
 """(kind of space, whose size the network has) → the recipe where none is named"""
+
+
+WHICH = ("kind", "root", "image_size", "in_memory", "images", "classes")
+"""the settings that say which images there are, where a kind of data has them"""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -86,8 +91,37 @@ def begun(args: Namespace, rest: Sequence[str]) -> tuple[TrainSettings, Genotype
     genotype, space = model.genotype, model.space
     excited = "train-mnasnet-se-imagenet" if model.network.se_ratio else None
     recipe = args.config or excited or DEFAULTS.get((space.kind, model.size))
-    settings, _ = open_settings("train", TrainSettings, recipe, words_of(model, args, rest))
+    words = words_of(model, args, rest)
+    inherited = data_words(args, recipe, words) if recipe else []
+    settings, _ = open_settings("train", TrainSettings, recipe, [*inherited, *words])
+    if inherited:
+        say(f"images     those of {args.genotype}: {' '.join(inherited)}")
+    with torch.device("meta"):
+        build(genotype, space, settings.network)  # that it makes no network should show before images are looked for
     return settings, genotype, space
+
+
+def data_words(args: Namespace, recipe: str, words: Sequence[str]) -> list[str]:
+    """The settings that say which images the run of the genotype saw: a recipe that none was named beside takes them,
+    and a recipe that was named does if it is for images of that kind. What the command line says comes after them."""
+    found = data_of(Path(args.genotype))
+    told = parse_overrides(words)
+    kind = told.get("data.kind") or (read_yaml(resources.find("recipes", recipe)).get("data") or {}).get("kind")
+    if not found or ((args.config or "data.kind" in told) and kind != found["kind"]):
+        return []
+    return [f"--data.{key}={found[key]}" for key in WHICH if found.get(key) is not None and f"data.{key}" not in told]
+
+
+def data_of(genotype: Path) -> dict[str, Any]:
+    """What the run that a genotype is of, or lies in, says of its images; nothing where there is no such run."""
+    run = genotype if genotype.is_dir() else genotype.parent.parent if genotype.parent.name == "genotypes" else None
+    settings = run and run / "settings.yaml"
+    if not settings or not settings.is_file():
+        return {}
+    content = read_yaml(settings)
+    if content.get("supernet") and verb_of(content) == "evolve":
+        return data_of(Path(content["supernet"])) | ({"root": content["root"]} if content.get("root") else {})
+    return content.get("data") or {}
 
 
 def initializer(init_from: str, blueprint: Blueprint) -> Initialize:

@@ -152,7 +152,8 @@ class CellNetwork(Backbone):
             reduction_prev = before.stride < last.stride
             cell = Cell(getattr(genotype, kind), before.channels, last.channels, channels, reduction, reduction_prev)
             if not cell.concat:
-                raise UserError(f"{genotype.name}: the {kind} cell has no operation, so it makes no network")
+                advice = "derive another by --method argmax or a lower threshold"
+                raise UserError(f"{genotype.name}: the {kind} cell has no operation, so it makes no network; {advice}")
             self.cells.append(cell)
             points.append(Point(f"cells.{index}", cell.channels, last.stride * (2 if reduction else 1)))
         self.auxiliary: nn.Module | None = None
