@@ -2,8 +2,10 @@
 
 import csv
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -55,6 +57,19 @@ def layouts() -> Iterator[set[str]]:
     hook = nn.modules.module.register_module_forward_pre_hook(note)
     yield seen
     hook.remove()
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Iterator[Path]:
+    """A named pipe. Who opens it all the same reads nothing, rather than waiting for ever."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = Thread(target=lambda: open(path, "wb").close(), daemon=True)
+    writer.start()
+    yield path
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    writer.join()
+    os.close(reader)
 
 
 @pytest.fixture

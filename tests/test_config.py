@@ -1,5 +1,7 @@
 """Settings: what is read, what is refused, and what the one line of a refusal says."""
 
+import os
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -10,7 +12,7 @@ from pydantic import ValidationError
 
 from fairdarts import resources
 from fairdarts.cli.recipe import MARKS, verb_of
-from fairdarts.config import UserError, check, describe, dump_yaml, parse_overrides, read_yaml
+from fairdarts.config import LARGEST_YAML, UserError, check, describe, dump_yaml, parse_overrides, read_text, read_yaml
 from fairdarts.data.settings import DataSettings
 from fairdarts.disturbance import DropoutSettings, NoiseSettings
 from fairdarts.search.settings import ArchitectSettings, ComputeSettings, DeriveSettings, SearchSettings
@@ -46,7 +48,17 @@ def accepted(content: dict, **overrides: str) -> SearchSettings:
         (b"- 1\n- 2\n", ": should hold keys and values, not list"),
         (b"", ": should hold keys and values, not NoneType"),
         (b"\xff\xfe\x00\x80", ": not a text file"),
-        (b"a: !!python/object/apply:os.getcwd []", ", line 1: not valid YAML: could not determine a constructor"),
+        (b"a: !!python/object/apply:os.getcwd []", ", line 1: not valid YAML: tags (!a) are not read"),
+        (b"a: !!binary aGk=\n", ", line 1: not valid YAML: tags (!a) are not read"),
+        (
+            b"a: 1\nb: &b 1\n",
+            ", line 2: not valid YAML: anchors and aliases (&a, *a) are not read; should be the value",
+        ),
+        (b"a: &a {b: *a}\n", ", line 1: not valid YAML: anchors and aliases (&a, *a) are not read"),
+        (b"a: 1\n\nb: [*c]\n", ", line 3: not valid YAML: anchors and aliases (&a, *a) are not read"),
+        (b"? !!merge x\n: {a: 1}\n", ", line 1: not valid YAML: tags (!a) are not read"),
+        pytest.param(b"a: " + b"[" * 2000, ": not valid YAML: nested too deep", id="deep"),
+        pytest.param(b"#" * (LARGEST_YAML + 1), ": is too large for YAML: should have at most 1,048,576", id="large"),
     ],
 )
 def test_read_yaml_names_file_and_line(tmp_path, text, message):
@@ -64,12 +76,40 @@ def test_read_yaml_of_no_file(tmp_path):
         read_yaml(tmp_path)
 
 
+def test_maps_within_shared_maps_are_refused_before_they_are_made(tmp_path):
+    """26 lines that are a map of 67 million entries."""
+    lines = ["a0: &a0 {x: 1}", *(f"a{n}: &a{n} {{x: *a{n - 1}, y: *a{n - 1}}}" for n in range(1, 27))]
+    (tmp_path / "x.yaml").write_text("\n".join(lines))
+    with pytest.raises(UserError, match=r"x\.yaml, line 1: not valid YAML: anchors and aliases"):
+        read_yaml(tmp_path / "x.yaml")
+
+
+def test_what_only_yaml_takes_for_something_else_is_text(tmp_path):
+    written = {"a": "2024-01-31", "b": "1:30", "c": "on", "<<": "=", "d": "1:2.5"}
+    (tmp_path / "x.yaml").write_text("".join(f"{key}: {value}\n" for key, value in written.items()))
+    assert read_yaml(tmp_path / "x.yaml") == written
+    (tmp_path / "x.yaml").write_text("<<: {a: 1}\nb: 2\n")
+    assert read_yaml(tmp_path / "x.yaml") == {"<<": {"a": 1}, "b": 2}
+
+
+def test_a_text_is_read_from_a_file_or_an_open_pipe(tmp_path, pipe):
+    with pytest.raises(UserError, match=r"pipe: not a regular file$"):
+        read_text(pipe)
+    with pytest.raises(UserError, match=r"^/dev/zero: not a regular file$"):
+        read_text(Path("/dev/zero"))
+    reader, writer = os.pipe()
+    os.write(writer, b"a: 1\r\nb: 2\n")
+    os.close(writer)
+    assert read_yaml(Path(f"/dev/fd/{reader}")) == {"a": 1, "b": 2}
+    os.close(reader)
+
+
 @given(
     st.text()
     | st.lists(st.sampled_from(["a", ": ", "\n", "  ", "- ", "[", "]", "{", "}", "? ", "!!map "])).map("".join)
 )
 @example("a: 1\x00")
-@example("a: 2020-13-45")  # YAML takes it for a date
+@example("a: 2020-13-45")
 @example("a: !!int x")
 @example("a: !!timestamp x")
 @example("a: !!bool x")
@@ -132,6 +172,12 @@ def test_the_command_line_is_blamed_for_what_it_says(recipe):
     assert refusal(recipe, epochs="many").startswith("command line: --epochs: 'many': should be a valid integer")
     assert refusal(recipe, weights__lr="nan") == "command line: --weights.lr: 'nan': should be a finite number"
     assert refusal(recipe, deviations="[1").startswith("command line: --deviations: [1: not valid YAML")
+    assert refusal(recipe, deviations="[&a 1, *a]").endswith(
+        "not valid YAML: anchors and aliases (&a, *a) are not read; should be the value itself"
+    )
+    deep = refusal(recipe, deviations="[" * 9000)
+    assert deep == f"command line: --deviations: {'[' * 60}…: not valid YAML"
+    assert accepted(recipe, deviations="[2024-01-31]").deviations == ("2024-01-31",)
     assert refusal(recipe, name__x="1") == "command line: --name.x: 'name' has no keys of its own"
     assert refusal(recipe, derive__method="argmx").startswith("command line: --derive.method: 'argmx': should be")
 

@@ -174,6 +174,7 @@ def test_truncated_text_is_refused_wherever_it_ends():
     start = len("Genotype(")
     for end in range(start, len(DARTS_V2)):
         assert "cut off" in refusal(DARTS_V2[:end])
+    assert "longer than 20,000 characters" in refusal(f"Genotype(normal={[1] * 20_000})")
     assert "no 'Genotype('" in refusal(DARTS_V2[: start - 1])
 
 

@@ -1,9 +1,8 @@
 """The records of NAS-Bench-101's own files (arXiv:1902.09635), read as data, without TensorFlow or protobuf.
 
 A file is TFRecords: the length of the data as a little-endian uint64, a uint32 checksum of the length, the data, a
-uint32 checksum of the data; checksums are not looked at. The data of a record is a JSON list: hash of the cell, epochs
-of its training, adjacency matrix as a text of 0 and 1, row by row, operations between commas, and metrics, in base64 a
-protobuf message:
+uint32 checksum of the data. The data of a record is a JSON list: hash of the cell, epochs of its training, adjacency
+matrix as a text of 0 and 1, row by row, operations between commas, and metrics, in base64 a protobuf message:
 
     ModelMetrics    1 repeated EvaluationData, 2 trainable parameters, 3 time of the training
     EvaluationData  1 epoch, 2 time, 3 train, 4 validation and 5 test accuracy (doubles, as shares), 6 checkpoint
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from fairdarts.config import UserError, open_regular
+from fairdarts.ranking.crc32c import masked
 
 ACCURACIES = {"validation_accuracy": 4, "test_accuracy": 5}
 """name of an accuracy → its field in EvaluationData"""
@@ -77,7 +77,7 @@ def is_tfrecord(path: Path) -> bool:
 
 
 def records(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Place and data of every record. Raises UserError where the file is cut off, or cannot be read."""
+    """Place and data of every record. Raises UserError where the file is cut off, damaged, or cannot be read."""
     try:
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
@@ -85,8 +85,8 @@ def records(path: Path) -> Iterator[tuple[str, bytes]]:
             while file.tell() < size:
                 number += 1
                 place = f"{path}, record {number}"
-                (length,) = struct.unpack("<Q4x", _taken(file, 12, size, place))
-                yield place, _taken(file, length + 4, size, place)[:-4]
+                (length,) = struct.unpack("<Q", _checked(_taken(file, 12, size, place), place))
+                yield place, _checked(_taken(file, length + 4, size, place), place)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
 
@@ -96,6 +96,14 @@ def _taken(file: BinaryIO, length: int, size: int, place: str) -> bytes:
     if length > left:
         raise UserError(f"{place}: is cut off: {left} bytes are left, should be {length}")
     return file.read(length)
+
+
+def _checked(data: bytes, place: str) -> bytes:
+    """The data before its checksum."""
+    content, (told,) = data[:-4], struct.unpack("<I", data[-4:])
+    if masked(content) != told:
+        raise UserError(f"{place}: is damaged: its checksum is that of other data")
+    return content
 
 
 def _matrix(text: str, vertices: int, place: str) -> tuple[tuple[int, ...], ...]:

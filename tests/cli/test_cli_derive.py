@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from damage import flipped, outcome
 
 from fairdarts.cli import main
+from fairdarts.cli.derive import read_npz
 from fairdarts.config import check, read_yaml
 from fairdarts.genotype import CellGenotype, ChainGenotype, from_darts_text
 from fairdarts.runtime.run import create
@@ -261,3 +263,25 @@ def test_a_mistake_is_named(run: Path, matrices: Path, monkeypatch, capsys, word
 def test_records_without_gates_are_named(run: Path, capsys, lines: str):
     (run / "metrics.jsonl").write_text(lines)
     refused(capsys, run)
+
+
+@pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
+def test_a_flipped_bit_of_an_npz_file_is_refused_or_changes_nothing(tmp_path: Path, write):
+    path, arrays = tmp_path / "gates.npz", {"normal": np.array(NORMAL), "reduce": np.array(REDUCE)}
+    write(path, **arrays)
+    whole, refused = path.read_bytes(), 0
+    hidden = whole.index(b"PK\x01\x02") + 33  # that a comment takes what follows it in, is a flip of few bits
+    for content in (*flipped(whole, 500), whole[:hidden] + b"\x01" + whole[hidden + 1 :]):
+        path.write_bytes(content)
+        found = outcome(lambda: read_npz(path))
+        if isinstance(found, str):
+            assert found == f"{path}: not an .npz file of plain numbers"
+            refused += 1
+        else:
+            assert found.keys() == arrays.keys()
+            assert all(np.array_equal(found[name], arrays[name]) for name in arrays)
+    assert 300 < refused < 501
+
+
+def test_an_npz_file_is_no_pipe(pipe: Path):
+    assert outcome(lambda: read_npz(pipe)) == f"{pipe}: not a regular file"

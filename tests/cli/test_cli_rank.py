@@ -135,7 +135,9 @@ def test_what_cannot_be_ranked(here: Path, capsys, words: tuple[str, ...], messa
     assert message in fails(capsys, *words)
 
 
-@pytest.mark.parametrize("damage", ["{", "[]", "{}", '{"score": []}', '{"measured": {"kendall": {}}}'])
+@pytest.mark.parametrize(
+    "damage", ["{", "[]", "{}", "[" * 9999, '{"score": []}', '{"measured": {"kendall": {}}}'], ids=range(6)
+)
 def test_a_damaged_ranking_is_named(here: Path, capsys, damage: str):
     main(["rank", "fair-seed0", "--paths", "5", "--benchmark", "bench.csv"])
     path = here / "fair-seed0" / "ranking-tracked.json"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from damage import flipped, outcome
 from torch import nn
 
 import fairdarts
@@ -213,6 +214,24 @@ def test_tensors_that_are_not_the_network_s_are_named(model: Model, tmp_path: Pa
     model_of_few = safetensors.torch.save(few, metadata(model))
     (tmp_path / "it.safetensors").write_bytes(model_of_few)
     refused(tmp_path / "it.safetensors", f"{key}: is missing")
+
+
+def test_a_flipped_bit_in_a_model_s_file_is_refused_or_changes_nothing(model: Model, tmp_path: Path):
+    path, refusals = tmp_path / "it.safetensors", 0
+    save_model(path, model)
+    whole = path.read_bytes()
+    texts = 8 + int.from_bytes(whole[:8], "little")  # where the weights begin
+    for content in (*flipped(whole[:texts], 60), *(whole[:texts] + part for part in flipped(whole[texts:], 20))):
+        path.write_bytes(content + whole[len(content) :])
+        found = outcome(lambda: open_model(path))
+        if isinstance(found, str):
+            refusals += 1
+            continue
+        assert found.blueprint == model.blueprint
+        assert found.about == model.about
+        state = model.network.state_dict()
+        assert all(torch.equal(tensor, state[name]) for name, tensor in found.network.state_dict().items())
+    assert refusals >= 75
 
 
 def metadata(model: Model) -> dict[str, str]:

@@ -5,6 +5,8 @@ import json
 import struct
 from collections.abc import Iterable
 
+from fairdarts.ranking.crc32c import masked
+
 Field = tuple[int, int | float | bytes]
 """number and value: an integer is a varint, a float a double, bytes are those of a text or a message"""
 
@@ -40,7 +42,7 @@ def metrics(evaluations: Iterable[tuple[float, float]]) -> bytes:
 
 def record(content: object) -> bytes:
     data = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return struct.pack("<QI", len(data), 0xC0FFEE) + data + b"\x01\x02\x03\x04"
+    return b"".join(part + struct.pack("<I", masked(part)) for part in (struct.pack("<Q", len(data)), data))
 
 
 def training(cell: str, epochs: int, adjacency: str, operations: str, evaluations: Iterable) -> bytes:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 from bench101_records import message, metrics, record, training, varint
+from damage import flipped, outcome
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairdarts.config import UserError
+from fairdarts.ranking.crc32c import masked
 from fairdarts.ranking.tfrecord import Training, fields, is_tfrecord, records, trainings
 
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=50)
@@ -138,7 +140,10 @@ FORM = "should be a list [hash, epochs, adjacency, operations, metrics], one num
     [
         (changed()[:-1], f"1: is cut off: {len(changed()) - 13} bytes are left, should be {len(changed()) - 12}"),
         (changed() + changed()[:5], "2: is cut off: 5 bytes are left, should be 12"),
-        (changed() + struct.pack("<QI", 2**60, 0), f"2: is cut off: 0 bytes are left, should be {2**60 + 4}"),
+        (
+            changed() + struct.pack("<QI", 2**60, masked(struct.pack("<Q", 2**60))),
+            f"2: is cut off: 0 bytes are left, should be {2**60 + 4}",
+        ),
         (record(b"\xff"), "1: should be JSON"),
         (record(b"["), "1: should be JSON"),
         (record(b"[" * 100_000), "1: should be JSON"),
@@ -160,6 +165,18 @@ FORM = "should be a list [hash, epochs, adjacency, operations, metrics], one num
 )
 def test_a_mistake_is_one_line(tmp_path, content: bytes, message: str):
     assert refusal(tmp_path, content).startswith(f"n.tfrecord, record {message}")
+
+
+def test_a_flipped_bit_is_refused(tmp_path):
+    whole = record(["h", 108, "0100", "input,output", "x"]) + record(["g", 4, "0100", "input,output", "y"])
+    for content in flipped(whole, 8 * len(whole)):
+        path = written(tmp_path, content)
+        assert str(outcome(lambda path=path: list(records(path)))).startswith(f"{path}, record ")
+
+
+def test_what_is_no_file_is_not_opened(pipe: Path):
+    assert not is_tfrecord(pipe)
+    assert outcome(lambda: list(records(pipe))) == f"{pipe}: not a regular file"
 
 
 def test_a_missing_file(tmp_path):

@@ -3,13 +3,17 @@
 import errno
 import os
 import pickle
+import zipfile
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
+from damage import flipped, outcome
 
 from fairdarts.config import UserError
 from fairdarts.runtime import checkpoint
+from fairdarts.runtime.checkpoint import BadState
 
 STATE = {"epoch": 3, "alphas": {"normal": torch.arange(12.0).view(3, 4)}, "nested": [{"step": torch.tensor(7)}, None]}
 
@@ -93,6 +97,64 @@ def test_random_bytes_are_refused(tmp_path: Path, length: int):
     with pytest.raises(UserError) as error:
         checkpoint.load(path)
     assert message(error).startswith(f"{path}: not a readable checkpoint")
+
+
+def refused(path: Path, content: bytes) -> bool:
+    """Whether a damaged checkpoint is refused in one line; else it has to be the state that was saved."""
+    path.write_bytes(content)
+    state = outcome(lambda: checkpoint.load(path))
+    if isinstance(state, str):
+        assert state.startswith(f"{path}: not a readable checkpoint")
+        return True
+    assert state.keys() == STATE.keys()
+    assert torch.equal(state["alphas"]["normal"], STATE["alphas"]["normal"])
+    assert (state["epoch"], state["nested"]) == (3, STATE["nested"])
+    return False
+
+
+def test_a_flipped_bit_is_refused_or_changes_nothing(saved: Path):
+    outcomes = [refused(saved, content) for content in flipped(saved.read_bytes(), 500)]
+    assert 100 < sum(outcomes) < 500  # there are bits that nobody reads, too
+
+
+def test_a_lost_block_is_refused(saved: Path):
+    whole = saved.read_bytes()
+    for begin in range(0, len(whole), 512):
+        assert refused(saved, whole[:begin] + bytes(512) + whole[begin + 512 :])
+
+
+def test_what_is_said_of_a_member_is_not_taken_on_trust(saved: Path):
+    """torch takes a member that is said to be a folder for one, and gives memory that nobody wrote as its tensors."""
+    whole = saved.read_bytes()
+    with zipfile.ZipFile(saved) as archive:
+        place, members = archive.start_dir, archive.infolist()
+    for member in members:
+        assert whole[place : place + 4] == b"PK\x01\x02"
+        assert not refused(saved, whole[: place + 38] + b"\x10" + whole[place + 39 :])
+        place += 46 + len(member.filename)
+
+
+def test_a_member_may_not_hide_another(saved: Path):
+    """The comment of a member is as long as the file says, and so may take the next one in."""
+    whole = saved.read_bytes()
+    with zipfile.ZipFile(saved) as archive:
+        place, members = archive.start_dir, archive.infolist()
+    for member, hidden in pairwise(members):
+        comment = (46 + len(hidden.filename)).to_bytes(2, "little")
+        assert refused(saved, whole[: place + 32] + comment + whole[place + 34 :])
+        place += 46 + len(member.filename)
+
+
+def test_files_from_before_torch_wrote_zips_are_read(tmp_path: Path):
+    torch.save(STATE, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    assert torch.equal(checkpoint.load(tmp_path / "old.pt")["alphas"]["normal"], STATE["alphas"]["normal"])
+
+
+def test_what_is_no_file_is_not_opened(tmp_path: Path, pipe: Path):
+    for path, problem in ((pipe, "not a regular file"), (tmp_path, "Is a directory")):
+        with pytest.raises(BadState) as error:
+            checkpoint.load(path)
+        assert message(error) == f"{path}: {problem}"
 
 
 class Evil:

@@ -100,6 +100,10 @@ def test_a_mask_in_colours_of_another_size_or_no_image_is_named(voc: Path):
     Image.fromarray(np.full((24, 36), -5, np.int32)).save(path, "TIFF")
     with pytest.raises(UserError, match=r"p0\.png: holds the value -5; should be from 0 to 2, or 255"):
         pairs[0]
+    for form in ("ICO", "TGA"):
+        Image.fromarray(np.zeros((24, 36), np.uint8)).save(path, form)
+        with pytest.raises(UserError, match=r"p0\.png: cannot be decoded as an image"):
+            pairs[0]
     path.write_bytes(b"no image")
     with pytest.raises(UserError, match=r"p0\.png: cannot be decoded as an image"):
         pairs[0]

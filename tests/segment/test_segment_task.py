@@ -210,6 +210,7 @@ def test_what_is_no_segmentation_network_is_named(whole: Path, tmp_path: Path):
         ({"network": {}}, "its weights are not the network's"),
         ({"about": None}, "about: should be a JSON object"),
         ({"about": "[1]"}, "about: should be a JSON object"),
+        ({"about": "[" * 100_000}, "about: should be a JSON object"),
     ):
         torch.save(state | change, tmp_path / "damaged.pt")
         with pytest.raises(UserError, match=message):
