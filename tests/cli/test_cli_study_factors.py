@@ -64,7 +64,8 @@ def written(content: dict[str, Any]) -> Callable[[], str]:
     """Writes the study, as a test has changed it, and gives its path."""
 
     def write() -> str:
-        Path("study.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+        apart = json.loads(json.dumps(content))  # what stands twice in it would be written as an alias
+        Path("study.yaml").write_text(yaml.safe_dump(apart, sort_keys=False))
         return "study.yaml"
 
     return write
