@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from fairdarts.cli.recipe import names_of, open_recipe, verb_of
 from fairdarts.cli.words import Parser, say
 from fairdarts.config import Settings, UserError, check, nearest, parse_overrides, read_yaml
+from fairdarts.data.settings import DataSettings
 from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.device import memory_advice, use_threads
@@ -98,6 +99,18 @@ def value_of(settings: Settings, key: str) -> Any:
     for part in key.split("."):
         value = getattr(value, part, None)
     return value
+
+
+def tell_images(data: DataSettings, trained: int, every: int) -> None:
+    """Says how many of the images train the weights; loudly where most of them do not."""
+    if trained * 2 >= every:
+        say(f"images     {trained:,} of {every:,} train the weights, {every - trained:,} are held out")
+        return
+    key = "train_portion" if hasattr(data, "train_portion") else "held_out"
+    say(
+        f"images     ONLY {trained:,} of {every:,} train the weights, as data.{key} is {getattr(data, key)}; "
+        f"--data.{key} takes another share"
+    )
 
 
 def free_path(settings: Any) -> Path:

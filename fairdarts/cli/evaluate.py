@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.progress import track
@@ -15,13 +15,17 @@ from fairdarts import resources
 from fairdarts.cli.recipe import open_images, verb_of
 from fairdarts.cli.words import Parser, print_table, say
 from fairdarts.config import Settings, UserError, check, describe, parse_overrides, read_yaml
-from fairdarts.data.judging import Images, held_out_images, images_of_test_set
+from fairdarts.data.judging import Images, held_out_images, images_of_test_set, other_images
 from fairdarts.data.settings import DataSettings
 from fairdarts.data.sources import Source
+from fairdarts.data.split import fingerprint
 from fairdarts.networks.blueprint import Blueprint
 from fairdarts.networks.published import Model, open_model
 from fairdarts.plot.confusion import draw_confusion
+from fairdarts.runtime import checkpoint
 from fairdarts.runtime.device import LAYOUTS, pick, use_threads
+from fairdarts.runtime.position import IMAGES
+from fairdarts.runtime.run import Run, open_run
 from fairdarts.runtime.settings import Compute
 from fairdarts.train.score import Score, score
 
@@ -61,11 +65,10 @@ def main(argv: Sequence[str]) -> int:
 def run_evaluation(args: Namespace, rest: Sequence[str]) -> int:
     """The evaluation that the words ask for; gives the exit status."""
     use_threads(args.threads)
-    data, seed = read_data(args, rest)
+    data, began = read_data(args, rest)
     device, source = pick(args.device), open_images(data)
     model = open_model(args.model, args.weights, args.genotype)
-    check_classes(model.blueprint, source, str(args.model))
-    images = chosen_images(args.split, data, source, seed)
+    images = judged_images(args, data, source, began, model.blueprint)
     facts = {"mean": model.blueprint.mean, "std": model.blueprint.std, "image": model.blueprint.image}
     images = images._replace(source=images.source._replace(**facts))  # as the network was trained, not as these are
     compute = Compute(precision="float32")
@@ -75,7 +78,7 @@ def run_evaluation(args: Namespace, rest: Sequence[str]) -> int:
     shown = {"shown": lambda batches, count: bar(batches, total=count)} if console.is_terminal else {}
     found = score(network, images, data, device, compute, **shown)
     folder = args.out or (args.model / "figures" if args.model.is_dir() else Path("figures"))
-    drawn = draw_confusion(source.classes, found.confusion.numpy(), folder)
+    drawn = draw_confusion(images.source.classes, found.confusion.numpy(), folder)
     numbers = numbers_of(model, images, found)
     if args.json:
         print(json.dumps(numbers, indent=1, ensure_ascii=False))
@@ -87,8 +90,26 @@ def run_evaluation(args: Namespace, rest: Sequence[str]) -> int:
     return 0
 
 
-def read_data(args: Namespace, rest: Sequence[str]) -> tuple[DataSettings, int]:
-    """Settings of the images, and the seed that decides which of them are held out."""
+class Began(NamedTuple):
+    """What the run of a model began with."""
+
+    seed: int
+    """decides which images are held out"""
+    data: dict[str, Any]
+    """its settings of the images"""
+    run: Run | None
+    """the run itself; None where a recipe says the images"""
+
+    def has(self, source: Source, data: DataSettings) -> bool:
+        """Whether its images were these, by their number and names; those of a recipe are taken at their word."""
+        if self.run is None or all(self.data.get(key) == getattr(data, key, None) for key in ("kind", "root")):
+            return True
+        identity = checkpoint.load(self.run.last).get("identity", {}) if self.run.last.is_file() else {}
+        return identity.get(IMAGES) == fingerprint(source)
+
+
+def read_data(args: Namespace, rest: Sequence[str]) -> tuple[DataSettings, Began]:
+    """Settings of the images, and what the model's run began with."""
     own = args.model / "settings.yaml" if args.model.is_dir() else args.model.parent.parent / "settings.yaml"
     path = resources.find("recipes", args.config) if args.config else own
     if not path.is_file():
@@ -99,23 +120,48 @@ def read_data(args: Namespace, rest: Sequence[str]) -> tuple[DataSettings, int]:
     if "data" not in content:
         raise UserError(f"{path}: data: is missing: it should say the images")
     data = check(EvaluateSettings, {"data": content["data"]}, path, parse_overrides(rest)).data
-    for key in ("train_portion", "held_out") if path == own else ():
-        if (trained := content["data"].get(key)) is not None and getattr(data, key, trained) != trained:
+    run = open_run(own.parent) if path == own else None
+    return data, Began(int(content.get("seed", 0)), content["data"], run)
+
+
+def check_held_out(data: DataSettings, began: Began) -> None:
+    """Raises UserError where others than the run held out of training would be taken for held-out."""
+    for key in ("train_portion", "held_out") if began.run else ():
+        if (trained := began.data.get(key)) is not None and getattr(data, key, trained) != trained:
             held = "so others than it held out of training would be taken for held-out"
             raise UserError(f"data.{key}: {getattr(data, key)}: the run has {trained}, {held}")
-    return data, int(content.get("seed", 0))
+
+
+def check_channels(blueprint: Blueprint, source: Source, place: str) -> None:
+    """Raises UserError where the images have other channels than the network sees."""
+    if len(blueprint.mean) != len(source.mean):
+        raise UserError(f"{place}: is for images of {len(blueprint.mean)} channels, but these have {len(source.mean)}")
 
 
 def check_classes(blueprint: Blueprint, source: Source, place: str) -> None:
     """Raises UserError where the images are of other classes than the network tells apart."""
     own, theirs = blueprint.classes, source.classes
-    if len(blueprint.mean) != len(source.mean):
-        raise UserError(f"{place}: is for images of {len(blueprint.mean)} channels, but these have {len(source.mean)}")
+    check_channels(blueprint, source, place)
     if len(own) != len(theirs):
         raise UserError(f"{place}: tells {len(own)} classes apart, but the images are of {len(theirs)}")
     if own != theirs and own != tuple(map(str, range(len(own)))):  # a released file knows numbers only
         first, other = next(pair for pair in zip(own, theirs, strict=True) if pair[0] != pair[1])
         raise UserError(f"{place}: has the class '{first}' where the images have '{other}'")
+
+
+def judged_images(args: Namespace, data: DataSettings, source: Source, began: Began, blueprint: Blueprint) -> Images:
+    """The images that are judged: some of those that the run began with, or other ones, which are a test set."""
+    place = str(args.model)
+    if began.has(source, data):
+        check_held_out(data, began)
+        check_classes(blueprint, source, place)
+        return chosen_images(args.split, data, source, began.seed)
+    if args.split not in (None, "test"):
+        other = f"{getattr(data, 'root', data.kind)} has other images than the run began with"
+        raise UserError(f"evaluate: --split {args.split}: {other}: all of them are a test set")
+    check_channels(blueprint, source, place)
+    say(f"images     other ones than {began.run.path} began with: a test set, judged whole")
+    return other_images(data, source, blueprint.classes)
 
 
 def chosen_images(split: str | None, data: DataSettings, source: Source, seed: int) -> Images:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from fairdarts.cli.begin import Kind, add_options, carry_out, free_path, read_words
+from fairdarts.cli.begin import Kind, add_options, carry_out, free_path, read_words, tell_images
 from fairdarts.cli.draw import figures_of
 from fairdarts.cli.progress import Silence, Watcher, search_progress
 from fairdarts.cli.recipe import help_text, open_images
@@ -43,7 +43,7 @@ def run_search(args: Namespace, rest: Sequence[str]) -> int:
     settings, space = read_words(SEARCH, args, rest)
     source = open_images(settings.data)
     with distributed.together():
-        check_fit(settings, space, source)
+        trained, _ = check_fit(settings, space, source)
         path = args.resume or args.out or free_path(settings)
         if first and not resume:
             create(path, settings, space, file_of(source.shape))
@@ -53,6 +53,7 @@ def run_search(args: Namespace, rest: Sequence[str]) -> int:
         say("zero_one: under softmax the zero-one loss is of little use (FairDARTS, supplementary 4.2)")
     several = f", {distributed.ranks()} processes" if distributed.ranks() > 1 else ""
     say(f"run {run.path}: {settings.name}, seed {settings.seed}, epochs {settings.epochs}{several}")
+    tell_images(settings.data, len(trained), len(source.dataset))
     if distributed.shared(resume and (run.path / "genotypes" / "final.yaml").is_file()):
         say("this search has already finished")
         genotype = load_genotype(str(run.path))[0] if first else None

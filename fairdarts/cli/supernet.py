@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from statistics import fmean
 
-from fairdarts.cli.begin import Kind, add_options, carry_out, free_path, read_words
+from fairdarts.cli.begin import Kind, add_options, carry_out, free_path, read_words, tell_images
 from fairdarts.cli.progress import Silence, Watcher, training_progress
 from fairdarts.cli.recipe import help_text, open_images
 from fairdarts.cli.words import Parser, command, say
@@ -42,7 +42,7 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
     settings, space = read_words(SUPERNET, args, rest)
     source = open_images(settings.data)
     with distributed.together():
-        check_fit(settings, space, source)
+        trained, _ = check_fit(settings, space, source)
         path = args.resume or args.out or free_path(settings)
         if first and not resume:
             create(path, settings, space, file_of(source.shape))
@@ -50,6 +50,7 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
 
     several = f", {distributed.ranks()} processes share {settings.compute.parallel}" if distributed.ranks() > 1 else ""
     say(f"run {run.path}: {settings.name}, seed {settings.seed}, epochs {settings.epochs}{several}")
+    tell_images(settings.data, len(trained), len(source.dataset))
     with distributed.together():
         done = first and finished(run)
     if distributed.shared(done):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from fairdarts import resources
-from fairdarts.cli.begin import Kind
+from fairdarts.cli.begin import Kind, tell_images
 from fairdarts.cli.progress import network_progress
 from fairdarts.cli.recipe import help_text, open_images, open_settings, verb_of
 from fairdarts.cli.training import (
@@ -24,6 +24,7 @@ from fairdarts.cli.training import (
 from fairdarts.cli.words import Parser, command, cost_text, say
 from fairdarts.config import UserError, parse_overrides, read_yaml
 from fairdarts.cost.count import count
+from fairdarts.data.split import halves
 from fairdarts.genotype import Genotype
 from fairdarts.networks.blueprint import Blueprint, assemble, build
 from fairdarts.networks.models import find
@@ -69,6 +70,7 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
     with distributed.together():
         judges = judging_images(settings, source)
     task = classification(settings, genotype, space, source, judges)
+    tell_images(settings.data, len(halves(settings.data, source, settings.seed)[0]), len(source.dataset))
     ended = carry_out_training(
         TRAIN,
         args,

@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+from torch.utils.data import TensorDataset
+
 from fairdarts.config import UserError, nearest
 from fairdarts.data.settings import Cifar10, Cifar100, DataSettings, Folder, ImageNet
 from fairdarts.data.sources import Source, cifar, folder, in_memory
@@ -34,7 +37,7 @@ def images_of_test_set(settings: DataSettings, source: Source) -> Images | None:
             root = next((root for root in roots if root.is_dir()), None)
             if root is None:
                 return None
-            found = _renumbered(folder(root, settings.image_size), source, root)
+            found = numbered_as(folder(root, settings.image_size), source.classes, f"data.root: {root}")
             found = in_memory(found) if getattr(settings, "in_memory", False) else found
         case _:
             return None
@@ -47,13 +50,28 @@ def held_out_images(settings: DataSettings, source: Source, seed: int) -> Images
     return Images(source, indices, "held-out") if indices else None
 
 
-def _renumbered(found: Source, source: Source, root: Path) -> Source:
-    """A test set whose labels are those of the training set, of which it may lack classes."""
-    for name in found.classes:
-        if name not in source.classes:
-            raise UserError(f"data.root: {root / name}: no class of the training set{nearest(name, source.classes)}")
-    labels = [source.classes.index(name) for name in found.classes]
-    dataset = found.dataset
+def other_images(settings: DataSettings, source: Source, classes: tuple[str, ...]) -> Images:
+    """The images of a set that a network has nothing to do with: its test set, or where there is none all of them.
+
+    They are numbered as the network's classes, of which they may lack some. Raises UserError naming one that the
+    network does not know.
+    """
+    images = images_of_test_set(settings, source) or Images(source, list(range(len(source.dataset))), "other")
+    place = f"data.root: {getattr(settings, 'root', settings.kind)}"
+    return images._replace(source=numbered_as(images.source, classes, place), name="other")
+
+
+def numbered_as(source: Source, classes: tuple[str, ...], place: str) -> Source:
+    """Images whose labels are the numbers of these classes, of which they may lack some. Raises UserError naming a
+    class that is none of them."""
+    for name in source.classes:
+        if name not in classes:
+            raise UserError(f"{place}: {name}: is none of the {len(classes)} classes known{nearest(name, classes)}")
+    labels = [classes.index(name) for name in source.classes]
+    if isinstance(source.dataset, TensorDataset):
+        images, own = source.dataset.tensors
+        return source._replace(dataset=TensorDataset(images, torch.tensor(labels)[own]), classes=classes)
+    dataset = source.dataset
     dataset.samples = [(path, labels[label]) for path, label in dataset.samples]
     dataset.targets = [label for _, label in dataset.samples]
-    return found._replace(classes=source.classes)
+    return source._replace(classes=classes)

@@ -14,6 +14,10 @@ TIMES = ("seconds", "images_per_second", "loading_seconds")
 long it waited for images"""
 
 
+IMAGES = "data: images (number, names)"
+"""key of a run's identity: what tells its images from others"""
+
+
 @dataclass
 class Position:
     """Where a run is."""
@@ -53,7 +57,7 @@ def identity_of(settings: Settings, may_change: Collection[str], space: Settings
     """What makes a run this one, as dotted keys and values: resumed under others, it would be another."""
     identity = {f"settings.yaml: {key}": value for key, value in flat(settings).items() if key not in may_change}
     identity |= {f"space.yaml: {key}": value for key, value in flat(space).items()}
-    return {**identity, "data: images (number, names)": images}
+    return {**identity, IMAGES: images}
 
 
 def flat(settings: Settings, prefix: str = "") -> dict[str, str]:

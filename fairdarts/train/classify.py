@@ -1,6 +1,7 @@
 """The training of a classifier: which network, on which images, and whether all of it fits together."""
 
 import hashlib
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -100,17 +101,46 @@ def judge_of(settings: TrainSettings, images: Images | None, device: torch.devic
 
 
 def check_fit(settings: TrainSettings, blueprint: Blueprint, source: Source) -> list[int]:
-    """The indices of the training images. Raises UserError where settings, machine, genotype and data do not fit."""
+    """The indices of the training images. Raises UserError, with all that is wrong, where settings, machine, genotype
+    and data do not fit."""
+    trained, _ = halves(settings.data, source, settings.seed)
+    checks = (
+        lambda: check_cells(settings, blueprint),
+        lambda: check_cutout(settings, source),
+        lambda: check_images(settings, blueprint),
+        lambda: check_step(settings, settings.data.batch_size, len(trained)),
+    )
+    if problems := list(filter(None, map(problem_of, checks))):
+        raise UserError("; ".join(problems))
+    return trained
+
+
+def problem_of(check: Callable[[], None]) -> str:
+    """What a check has to say; nothing where all is well."""
+    try:
+        check()
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def check_cells(settings: TrainSettings, blueprint: Blueprint) -> None:
+    """Raises UserError where settings are for networks of cells, and this is none."""
     if not isinstance(blueprint.space, CellSpace):
         for key, value in (("drop_path", settings.drop_path), ("loss.auxiliary", settings.loss.auxiliary)):
             if value:
                 raise UserError(f"{key}: {value}: is for cells; for {blueprint.genotype.name} it should be 0")
-    cutout = getattr(settings.data, "cutout", 0)
-    if cutout >= source.image:
-        size = f"{source.image}×{source.image}"
-        raise UserError(
-            f"data.cutout: {cutout}: blanks images of {size} pixels whole; should be {source.image // 2} or 0"
-        )
+
+
+def check_cutout(settings: TrainSettings, source: Source) -> None:
+    """Raises UserError where cutout could blank a whole image."""
+    if (cutout := getattr(settings.data, "cutout", 0)) >= source.image:
+        size, half = f"{source.image}×{source.image}", source.image // 2
+        raise UserError(f"data.cutout: {cutout}: blanks images of {size} pixels whole; should be {half} or 0")
+
+
+def check_images(settings: TrainSettings, blueprint: Blueprint) -> None:
+    """Raises UserError where the network, or its auxiliary head, is not made for images of this size."""
     with torch.device("meta"):
         network = assemble(blueprint, auxiliary=settings.loss.auxiliary > 0)
         images = torch.empty(2, len(blueprint.mean), blueprint.image, blueprint.image)
@@ -123,9 +153,6 @@ def check_fit(settings: TrainSettings, blueprint: Blueprint, source: Source) -> 
         here = f"{len(network.cells)} cells and images of {blueprint.image}×{blueprint.image}"
         why = f"its head is made for 3 cells or more and images of {made} pixels, not for {here}"
         raise UserError(f"loss.auxiliary: {settings.loss.auxiliary}: {why}; should be 0") from None
-    trained, _ = halves(settings.data, source, settings.seed)
-    check_step(settings, settings.data.batch_size, len(trained))
-    return trained
 
 
 def judging_images(settings: TrainSettings, source: Source) -> Judges:

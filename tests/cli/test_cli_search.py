@@ -36,9 +36,16 @@ def fails(capsys: pytest.CaptureFixture, *words: object, begun: bool = False) ->
     out, err = capsys.readouterr()
     assert out == ""
     lines = err.splitlines()
-    assert len(lines) == (2 if begun else 1), err
+    assert len(lines) == (3 if begun else 1), err
     assert lines[-1].startswith("fairdarts")
     return lines[-1]
+
+
+def failed(capsys: pytest.CaptureFixture, *words: str) -> str:
+    """What a command of these words says last, which ends with status 2."""
+    capsys.readouterr()
+    assert main(list(words)) == 2
+    return capsys.readouterr().err.splitlines()[-1]
 
 
 def edited(path: Path, **changes: object) -> Path:
@@ -56,9 +63,12 @@ def test_a_search_prints_its_genotype_and_says_where_all_lies(tiny_recipe: Path,
     assert check(CellGenotype, yaml.safe_load(out), "stdout") == read(run / "genotypes" / "final.yaml")
     lines = err.splitlines()
     assert lines[0] == "run found: tiny, seed 0, epochs 2"
-    assert [line.split()[:2] for line in lines[1:3]] == [["epoch", "1/2"], ["epoch", "2/2"]]
-    said = dict(line.split(maxsplit=1) for line in lines[3:])
+    assert lines[1] == "images     16 of 32 train the weights, 16 are held out"
+    assert [line.split()[:2] for line in lines[2:4]] == [["epoch", "1/2"], ["epoch", "2/2"]]
+    assert shlex.split(lines.pop())[-4:] == ["derive", "found", "--method", "argmax"]
+    said = dict(line.split(maxsplit=1) for line in lines[4:])
     assert list(said) == ["genotype", "network", "run", "figures", "curves", "continue"]
+    assert shlex.split(said["continue"])[-2:] == ["train", "found"]
     genotype = read(run / "genotypes" / "final.yaml")
     counts = f"{len(genotype.normal)} normal, {len(genotype.reduce)} reduce operations"
     assert said["genotype"] == f"found: {counts} (threshold 0.6)"
@@ -67,8 +77,7 @@ def test_a_search_prints_its_genotype_and_says_where_all_lies(tiny_recipe: Path,
     assert list(Path(shlex.split(said["curves"])[-1]).glob("tensorboard/events*"))
     settings = check(SearchSettings, read_yaml(run / "settings.yaml"), "settings.yaml")
     assert (settings.epochs, settings.weights.lr) == (2, 0.1)
-    words = shlex.split(said["continue"])
-    assert main(words[words.index("derive") :]) == 0
+    assert main(["derive", "found", "--method", "argmax"]) == 0
     assert check(CellGenotype, yaml.safe_load(capsys.readouterr().out), "stdout").source.endswith("argmax")
 
 
@@ -80,6 +89,23 @@ def test_a_search_without_a_network_says_so(tiny_recipe: Path, capsys):
     (line,) = (line for line in err.splitlines() if line.startswith("network"))
     assert "tiny-seed0: the normal cell has no operation" in line
     assert "strongest gates: normal 0." in line
+    for cell in ("normal", "reduce"):
+        nothing = f"runs/tiny-seed0: no gate of the {cell} cell reached 1.0 (the strongest is 0."
+        assert any(line.startswith(nothing) for line in err.splitlines())
+    derive, train = (shlex.split(line) for line in err.splitlines()[-2:])
+    assert derive[-6:] == ["derive", "runs/tiny-seed0", "--method", "argmax", ">", train[-1]]
+    assert main(derive[-6:-2]) == 0
+    Path(train[-1]).write_text(capsys.readouterr().out)
+    assert main(["zoo", train[-1]]) == 0
+    assert "--method argmax" in failed(capsys, "zoo", "runs/tiny-seed0")
+    assert "--method argmax" in failed(capsys, "train", "runs/tiny-seed0")
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_small_share_of_the_images_is_said_loudly(tiny_recipe: Path, capsys):
+    assert main(["search", "--config", str(tiny_recipe), "--epochs", "1", "--data.train_portion", "0.25"]) == 0
+    said = "images     ONLY 8 of 32 train the weights, as data.train_portion is 0.25; "
+    assert any(line.startswith(said) for line in capsys.readouterr().err.splitlines())
 
 
 @pytest.mark.usefixtures("plain")

@@ -4,16 +4,18 @@ import json
 import os
 import shutil
 import signal
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from fairdarts import resources
 from fairdarts.cli import main
 from fairdarts.cli.progress import RunProgress
-from fairdarts.cli.train import DEFAULTS
+from fairdarts.cli.train import DEFAULTS, data_words
 from fairdarts.config import check, read_yaml
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.runtime import checkpoint
@@ -110,6 +112,79 @@ def test_an_evaluation_says_what_the_training_said(user: Path, capsys):
     right = sum(found["confusion"][row][row] for row in range(10))
     assert right / found["images"] == pytest.approx(found["top1"])
     assert Path("run/figures/confusion.png").is_file()
+
+
+def pictures(root: Path, *classes: str, images: int = 10) -> Path:
+    """Class folders of images, each class of a colour."""
+    for number, name in enumerate(classes):
+        (root / name).mkdir(parents=True)
+        for image in range(images):
+            Image.new("RGB", (12, 12), (80 * number, 10 * image, 200)).save(root / name / f"{image}.png")
+    return root
+
+
+@pytest.fixture
+def photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with images of three classes, and `run`, a training on them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("fairdarts.cli.train.draw_network_training", lambda *_: [])
+    data = {"kind": "folder", "root": "photos", "image_size": 8, "batch_size": 4, "train_portion": 0.8}
+    Path("recipe.yaml").write_text(yaml.safe_dump(RECIPE | {"data": {**data, "cutout": 0, "workers": 0}}))
+    pictures(Path("photos"), "ant", "bee", "cat")
+    assert main(["train", "fairdarts-a", "--config", "recipe.yaml", "--epochs", "1", "--out", "run"]) == 0
+    return tmp_path
+
+
+def test_other_images_are_judged_whole_and_may_lack_classes(photographs: Path, capsys):
+    pictures(Path("others"), "cat", "ant", images=7)
+    capsys.readouterr()
+    assert main(["evaluate", "run", "--data.root", "others", "--json"]) == 0
+    out, err = capsys.readouterr()
+    numbers = json.loads(out)
+    assert (numbers["images"], numbers["on"]) == (14, "other")
+    assert [sum(row) for row in numbers["confusion"]] == [7, 0, 7]
+    assert "other ones than run began with: a test set, judged whole" in err
+    assert "chose this epoch" not in err
+    pictures(Path("strange"), "ant", "bees")
+    assert "bees: is none of the 3 classes known (did you mean 'bee'?)" in fails(
+        capsys, "evaluate", "run", "--data.root", "strange"
+    )
+    split = fails(capsys, "evaluate", "run", "--data.root", "others", "--split", "held-out")
+    assert "others has other images than the run began with: all of them are a test set" in split
+
+
+def test_images_that_have_moved_are_still_the_run_s(photographs: Path, capsys):
+    Path("photos").rename("moved")
+    capsys.readouterr()
+    assert main(["evaluate", "run", "--data.root", "moved", "--json"]) == 0
+    numbers = json.loads(capsys.readouterr().out)
+    assert (numbers["images"], numbers["on"]) == (6, "held-out")
+
+
+def test_a_training_takes_the_images_of_the_run_that_its_genotype_is_of(photographs: Path, capsys):
+    recipe = {"name": "r", "source": "tests", "epochs": 1, "data": {"kind": "folder", "root": "mine", "image_size": 9}}
+    Path("search").mkdir()
+    Path("search/settings.yaml").write_text(yaml.safe_dump(recipe))
+    for given, config, words, expected in (
+        ("search", None, [], ["kind=folder", "root=mine", "image_size=9"]),
+        ("search/genotypes/argmax.yaml", None, [], ["kind=folder", "root=mine", "image_size=9"]),
+        ("search", None, ["--data.root", "yours"], ["kind=folder", "image_size=9"]),
+        ("search", None, ["--data.kind", "digits"], []),
+        ("search", "train-darts-cifar10", [], []),
+        ("search", "recipe.yaml", [], ["kind=folder", "root=mine", "image_size=9"]),
+        ("fairdarts-a", None, [], []),
+    ):
+        args = Namespace(genotype=given, config=config)
+        found = data_words(args, config or "train-darts-cifar10", words)
+        assert found == [f"--data.{word}" for word in expected], (given, config, words)
+
+
+def test_all_that_does_not_fit_is_said_at_once(user: Path, capsys):
+    words = ("--data.cutout", "8", "--loss.auxiliary", "0.4", "--data.batch_size", "50")
+    said = fails(capsys, "train", "fairdarts-a", "--config", "tiny.yaml", *words, "--out", "new")
+    for key in ("data.cutout: 8: blanks", "loss.auxiliary: 0.4: its head", "data.batch_size: 50: should be at most 32"):
+        assert key in said
+    assert not Path("new").exists()
 
 
 def test_an_evaluation_reads_well(user: Path, capsys):

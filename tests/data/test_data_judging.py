@@ -103,7 +103,22 @@ def test_a_folder_of_no_known_class_is_named(tmp_path: Path, name: str, hint: st
     write(tmp_path / "test", "ant", name)
     with pytest.raises(UserError) as error:
         judged_by(settings("folder", root=str(tmp_path)))
-    assert str(error.value) == f"data.root: {tmp_path / 'test' / name}: no class of the training set{hint}"
+    assert str(error.value) == f"data.root: {tmp_path / 'test'}: {name}: is none of the 2 classes known{hint}"
+
+
+@pytest.mark.parametrize("memory", [False, True])
+@pytest.mark.parametrize("part", ["test", ""])
+def test_other_images_are_a_test_set_numbered_as_the_network_s_classes(tmp_path: Path, part: str, memory: bool):
+    write(tmp_path / part, "ant", "dog", images=3)
+    if part:
+        write(tmp_path / "train", "ant", "dog")
+    data = settings("folder", root=str(tmp_path), image_size=16, in_memory=memory, train_portion=0.8)
+    found = judging.other_images(data, open_source(data), ("ant", "bee", "cat", "dog"))
+    assert (found.name, found.indices) == ("other", list(range(6)))
+    assert [int(label) for _, label in found.source.dataset] == [0, 0, 0, 3, 3, 3]
+    assert found.source.classes == ("ant", "bee", "cat", "dog")
+    with pytest.raises(UserError, match="dog: is none of the 2 classes known"):
+        judging.other_images(data, open_source(data), ("ant", "bee"))
 
 
 def test_without_a_test_set_there_is_none(tmp_path: Path):
