@@ -15,7 +15,6 @@ from fairdarts.networks.backbone import Backbone
 from fairdarts.networks.cell import CellNetwork
 from fairdarts.networks.chain import Summed
 from fairdarts.ops.cell import FactorizedReduce
-from fairdarts.ops.depthwise import depthwise
 from fairdarts.ops.mbconv import Projection, Residual
 
 
@@ -38,9 +37,14 @@ class DilatedAvgPool(nn.Module):
         self.dilation = dilation
 
     def forward(self, x: Tensor) -> Tensor:
-        kernel = torch.ones(1, 1, 3, 3, dtype=x.dtype, device=x.device)
-        counts = depthwise(torch.ones_like(x[:1, :1]), kernel, 1, self.dilation)
-        return depthwise(x, kernel.expand(x.shape[1], 1, 3, 3), 1, self.dilation) / counts
+        return self.sum(x) / self.sum(torch.ones_like(x[:1, :1]))
+
+    def sum(self, x: Tensor) -> Tensor:
+        """Of the nine pixels around every one: of three rows, then of three columns."""
+        gap, (height, width) = self.dilation, x.shape[2:]
+        x = F.pad(x, [gap] * 4)
+        x = x[:, :, :height] + x[:, :, gap : gap + height] + x[:, :, 2 * gap :]
+        return x[..., :width] + x[..., gap : gap + width] + x[..., 2 * gap :]
 
 
 def set_output_stride(network: Backbone, output_stride: int) -> None:

@@ -19,7 +19,7 @@ from fairdarts.networks.atrous import set_output_stride
 from fairdarts.networks.blueprint import NetworkSettings, build_backbone, for_large_images
 from fairdarts.networks.chain import conv_bn
 from fairdarts.networks.features import Features
-from fairdarts.ops.depthwise import DepthwiseConv2d
+from fairdarts.ops.depthwise import depthwise_conv
 from fairdarts.spaces.space import Space
 
 WIDTH, LOW_WIDTH, LOW_STRIDE = 256, 48, 4
@@ -48,7 +48,7 @@ class DeepLabSettings(Settings):
 
 def separable(c_in: int, c_out: int, dilation: int = 1) -> nn.Sequential:
     """Depthwise 3×3 and 1×1 convolution, BatchNorm and ReLU behind each (DeepLabv3+, section 3.2)."""
-    depthwise = (DepthwiseConv2d(c_in, 3, 1, dilation), nn.BatchNorm2d(c_in), nn.ReLU(inplace=True))
+    depthwise = (depthwise_conv(c_in, 3, 1, dilation), nn.BatchNorm2d(c_in), nn.ReLU(inplace=True))
     return nn.Sequential(*depthwise, *conv_bn(c_in, c_out, 1, 1, "relu"))
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from fairdarts.genotype import GraphGenotype
-from fairdarts.ops.nasbench101 import OPS, ConvBnRelu, Downsample
+from fairdarts.ops.nasbench101 import OPS, ConvBnRelu, downsample
 from fairdarts.spaces.graph import Graph, inputs_of, prune
 from fairdarts.spaces.nasbench101 import Bench101Space, vertex_channels
 
@@ -68,7 +68,7 @@ class Bench101Network(nn.Module):
         self.stages, channels = nn.Sequential(), space.channels
         for number, width in enumerate(space.widths):
             if number:
-                self.stages.append(Downsample())
+                self.stages.append(downsample())
             for _ in range(space.cells):
                 self.stages.append(Cell(graph, channels, width))
                 channels = width

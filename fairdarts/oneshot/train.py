@@ -20,6 +20,7 @@ from fairdarts.oneshot.samplers import make_sampler, tally
 from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
 from fairdarts.oneshot.state import restored, state_of
 from fairdarts.oneshot.step import SUMS, Learner, supernet_step
+from fairdarts.ops.depthwise import with_fast_gradients
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.device import LAYOUTS, keep_memory, pick, use_threads
 from fairdarts.runtime.pace import Pace
@@ -188,7 +189,7 @@ def make_learner(settings: TrainingSettings, space: Space, source: Source, devic
     """A fresh supernet and its optimizer, decided by the seed alone."""
     torch.manual_seed(fold(settings.seed, WEIGHTS))
     supernet = path_supernet(space, len(source.classes), len(source.mean), settings.supernet)
-    supernet = supernet.to(device, memory_format=LAYOUTS[settings.compute.layout])
+    supernet = with_fast_gradients(supernet.to(device, memory_format=LAYOUTS[settings.compute.layout]))
     if settings.compute.compile != "none":
         torch._dynamo.config.recompile_limit = 4 * len(supernet.blocks)  # two graphs a choice; eager beyond the limit
         for block in supernet.blocks:

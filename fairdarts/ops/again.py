@@ -9,8 +9,8 @@ from torch.utils.checkpoint import checkpoint
 
 
 def again(block: nn.Module, *arguments: Any) -> Any:
-    """block(*arguments), whose inner tensors are made once more in the backward pass."""
-    if not torch.is_grad_enabled():
+    """block(*arguments), whose inner tensors are made once more in the backward pass; a trace has no such pass."""
+    if not torch.is_grad_enabled() or torch.jit.is_tracing():
         return block(*arguments)
     contexts = nullcontext(), FrozenStatistics(block)
     return checkpoint(block, *arguments, use_reentrant=False, context_fn=lambda: contexts)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fairdarts.ops.depthwise import DepthwiseConv2d
+from fairdarts.ops.depthwise import depthwise_conv
 
 SKIP = "skip_connect"
 """the operation whose unfair advantage DARTS suffers from (FairDARTS, arXiv:1911.12126, section 3.2)"""
@@ -78,7 +78,7 @@ def unit(channels: int, kernel: int, stride: int, dilation: int, affine: bool) -
     """ReLU, depthwise convolution, pointwise convolution, BatchNorm."""
     return [
         nn.ReLU(),
-        DepthwiseConv2d(channels, kernel, stride, dilation),
+        depthwise_conv(channels, kernel, stride, dilation),
         nn.Conv2d(channels, channels, 1, bias=False),
         nn.BatchNorm2d(channels, affine=affine),
     ]

@@ -1,9 +1,13 @@
 """Depthwise convolution: the one place that decides by which kernels it and its gradients run."""
 
+from types import MethodType
+from typing import TypeVar
+
 import torch
-import torch.fx
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def depthwise(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
@@ -12,15 +16,11 @@ def depthwise(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
     On the CPU its gradients are the same sums through other kernels: those of torch run up to 40 times slower than the
     forward pass where a kernel is wider than 3 or dilated.
     """
-    if not torch.jit.is_scripting():  # noqa: SIM102 (a script has torch's gradients, and leaves this out whole)
-        if x.device.type == "cpu" and torch.is_grad_enabled():
-            if torch.is_autocast_enabled("cpu"):
-                x, weight = (tensor.to(torch.get_autocast_dtype("cpu")) for tensor in (x, weight))
-            return _Depthwise.apply(x, weight, stride, dilation)
+    if x.device.type == "cpu" and torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
+        if torch.is_autocast_enabled("cpu"):
+            x, weight = (tensor.to(torch.get_autocast_dtype("cpu")) for tensor in (x, weight))
+        return _Depthwise.apply(x, weight, stride, dilation)
     return convolve(x, weight, stride, dilation)
-
-
-torch.fx.wrap("depthwise")  # a symbolic trace takes it whole, as it cannot ask for a device
 
 
 def convolve(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
@@ -97,12 +97,34 @@ def _correlated(pull: Tensor, x: Tensor, kernel: int, dilation: int) -> Tensor:
     return taps.view(batch, channels, 1, kernel, kernel).sum(0)
 
 
-class DepthwiseConv2d(nn.Conv2d):
-    """nn.Conv2d with one filter a channel, "same" padding and no bias, run by `depthwise`."""
+def depthwise_conv(channels: int, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
+    """A convolution with one filter a channel, "same" padding and no bias: torch's module, which tools know."""
+    padding = dilation * (kernel - 1) // 2
+    return nn.Conv2d(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False)
 
-    def __init__(self, channels: int, kernel: int, stride: int = 1, dilation: int = 1):
-        padding = dilation * (kernel - 1) // 2
-        super().__init__(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return depthwise(x, self.weight, self.stride[0], self.dilation[0])
+def is_depthwise(module: nn.Module | None) -> bool:
+    """Whether a module is one that `depthwise_conv` makes; a 1×1 kernel of a single channel is a pointwise one."""
+    if type(module) is not nn.Conv2d or module.bias is not None or module.padding_mode != "zeros":
+        return False
+    (kernel, *_), (dilation, *_) = sizes = module.kernel_size, module.dilation
+    square = all(len({*size}) == 1 for size in (*sizes, module.stride)) and kernel % 2 == 1
+    same = module.padding == (dilation * (kernel // 2),) * 2
+    single = module.groups == module.in_channels == module.out_channels
+    return square and same and single and module.weight.numel() > 1
+
+
+def with_fast_gradients(network: Network) -> Network:
+    """The network itself, whose depthwise convolutions on the CPU run by `depthwise` from now on.
+
+    For a network that is trained here. Anywhere else it stays plain: what counts, traces or exports networks does not
+    know a function that brings its own gradient.
+    """
+    for module in network.modules():
+        if is_depthwise(module) and module.weight.device.type == "cpu":
+            module.forward = MethodType(_forward, module)
+    return network
+
+
+def _forward(self: nn.Conv2d, x: Tensor) -> Tensor:
+    return depthwise(x, self.weight, self.stride[0], self.dilation[0])

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from fairdarts.ops.cell import SKIP
-from fairdarts.ops.depthwise import DepthwiseConv2d
+from fairdarts.ops.depthwise import depthwise_conv
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu6": lambda: nn.ReLU6(inplace=True),
@@ -66,7 +66,7 @@ def bottleneck(
     parts: list[nn.Module] = []
     if expansion > 1:
         parts += [nn.Conv2d(c_in, wide, 1, bias=False), nn.BatchNorm2d(wide, affine=affine), ACTIVATIONS[activation]()]
-    parts += [DepthwiseConv2d(wide, kernel, stride), nn.BatchNorm2d(wide, affine=affine), ACTIVATIONS[activation]()]
+    parts += [depthwise_conv(wide, kernel, stride), nn.BatchNorm2d(wide, affine=affine), ACTIVATIONS[activation]()]
     if se_ratio:
         parts.append(SqueezeExcite(wide, max(1, int(se_ratio * c_in)), activation))
     return Bottleneck(*parts, nn.Conv2d(wide, c_out, 1, bias=False), nn.BatchNorm2d(c_out, affine=affine))

@@ -31,23 +31,19 @@ class ConvBnRelu(nn.Module):
         return self.relu(self.bn(self.conv(x)))
 
 
-class MaxPool(nn.MaxPool2d):
+def max_pool() -> nn.MaxPool2d:
     """Max pooling 3×3 of stride 1."""
-
-    def __init__(self) -> None:
-        super().__init__(3, stride=1, padding=1)
+    return nn.MaxPool2d(3, stride=1, padding=1)
 
 
 OPS: dict[str, Callable[[int, bool], nn.Module]] = {
     "conv3x3-bn-relu": lambda channels, affine: ConvBnRelu(channels, channels, 3, affine),
     "conv1x1-bn-relu": lambda channels, affine: ConvBnRelu(channels, channels, 1, affine),
-    "maxpool3x3": lambda channels, affine: MaxPool(),
+    "maxpool3x3": lambda channels, affine: max_pool(),
 }
 """name → builder(channels, affine), in the benchmark's order"""
 
 
-class Downsample(nn.MaxPool2d):
+def downsample() -> nn.MaxPool2d:
     """What stands between stacks, max pooling 2×2: x [B, C, H, W] → [B, C, ⌈H/2⌉, ⌈W/2⌉]."""
-
-    def __init__(self) -> None:
-        super().__init__(2, stride=2, ceil_mode=True)  # TensorFlow's "same" padding rounds up
+    return nn.MaxPool2d(2, stride=2, ceil_mode=True)  # TensorFlow's "same" padding rounds up

@@ -27,11 +27,9 @@ class ReluConvBn(nn.Module):
         return self.bn(self.conv(x))
 
 
-class AvgPool(nn.AvgPool2d):
+def avg_pool() -> nn.AvgPool2d:
     """Average pooling 3×3 that does not count the padding."""
-
-    def __init__(self) -> None:
-        super().__init__(3, stride=1, padding=1, count_include_pad=False)
+    return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
 
 
 OPS: dict[str, Callable[[int, bool], nn.Module]] = {
@@ -39,7 +37,7 @@ OPS: dict[str, Callable[[int, bool], nn.Module]] = {
     SKIP: lambda channels, affine: nn.Identity(),
     "nor_conv_1x1": lambda channels, affine: ReluConvBn(channels, channels, 1, affine=affine),
     "nor_conv_3x3": lambda channels, affine: ReluConvBn(channels, channels, 3, affine=affine),
-    "avg_pool_3x3": lambda channels, affine: AvgPool(),
+    "avg_pool_3x3": lambda channels, affine: avg_pool(),
 }
 """name → builder(channels, affine)"""
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fairdarts.ops.depthwise import DepthwiseConv2d, depthwise
+from fairdarts.ops.depthwise import depthwise, is_depthwise
 
 
 def cropped(weight: Tensor, projection: Tensor) -> Tensor:
@@ -30,7 +30,7 @@ class CroppedConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         weight, whole = cropped(self.whole.weight, self.projection), self.whole
-        if isinstance(whole, DepthwiseConv2d):
+        if is_depthwise(whole):
             return depthwise(x, weight, whole.stride[0], whole.dilation[0])
         padding = [dilation * (weight.shape[-1] // 2) for dilation in whole.dilation]
         return F.conv2d(x, weight, whole.bias, whole.stride, padding, whole.dilation, whole.groups)

@@ -10,6 +10,7 @@ from fairdarts.data.serve import server
 from fairdarts.data.sources import Source
 from fairdarts.data.split import halves as halves_of
 from fairdarts.ops.cell import SKIP
+from fairdarts.ops.depthwise import with_fast_gradients
 from fairdarts.relaxation import initial_alphas
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import LAYOUTS, pick
@@ -25,14 +26,15 @@ from fairdarts.supernet.supernet import make_supernet
 def make_learner(settings: SearchSettings, space: Space, source: Source, device: torch.device) -> Learner:
     """A fresh supernet, α and both optimizers, decided by the seed alone."""
     torch.manual_seed(fold(settings.seed, WEIGHTS))
-    supernet = make_supernet(
+    made = make_supernet(
         space,
         settings.supernet.cells,
         settings.supernet.channels,
         classes=len(source.classes),
         in_channels=len(source.mean),
         memory=settings.compute.memory,
-    ).to(device, memory_format=LAYOUTS[settings.compute.layout])
+    )
+    supernet = with_fast_gradients(made.to(device, memory_format=LAYOUTS[settings.compute.layout]))
     if settings.compute.batch_norm == "synchronized":
         supernet = nn.SyncBatchNorm.convert_sync_batchnorm(supernet)
     generator = torch.Generator().manual_seed(fold(settings.seed, ALPHAS))

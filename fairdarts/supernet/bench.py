@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from fairdarts.networks.nasbench201 import stem, tail
 from fairdarts.ops.cell import Zero
 from fairdarts.ops.drop_path import drop_path
-from fairdarts.ops.nasbench201 import OPS, AvgPool, Reduction, ReluConvBn
+from fairdarts.ops.nasbench201 import OPS, Reduction, ReluConvBn
 from fairdarts.ops.ofa import share_kernels
 from fairdarts.ops.share import with_own_norms
 from fairdarts.spaces.nasbench201 import Bench201Space
@@ -44,7 +44,7 @@ class Node:
             return None
         if isinstance(op, ReluConvBn):
             return op.rectified(self.rectified)
-        if not isinstance(op, AvgPool):
+        if not isinstance(op, nn.AvgPool2d):
             return op(self.value)
         if self.pooled is None:
             self.pooled = op(self.value)

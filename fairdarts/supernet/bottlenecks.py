@@ -19,16 +19,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fairdarts.ops.depthwise import DepthwiseConv2d, convolve, depthwise, input_gradient, weight_gradient
+from fairdarts.ops.depthwise import convolve, depthwise, input_gradient, is_depthwise, weight_gradient
 from fairdarts.ops.mbconv import Bottleneck
 from fairdarts.supernet.rows import images_of, rows_of
 
-FORM = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU6, DepthwiseConv2d, nn.BatchNorm2d, nn.ReLU6, nn.Conv2d, nn.BatchNorm2d)
+FORM = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU6, nn.Conv2d, nn.BatchNorm2d, nn.ReLU6, nn.Conv2d, nn.BatchNorm2d)
 
 
 def fits(module: nn.Module) -> bool:
     """Whether a module is a bottleneck for `gated_bottlenecks`: with an expansion, its BatchNorms without weights."""
-    known = type(module) is Bottleneck and tuple(map(type, module)) == FORM
+    known = type(module) is Bottleneck and tuple(map(type, module)) == FORM and is_depthwise(module[3])
     return known and not any(norm.affine or norm.momentum is None for norm in (module[1], module[4], module[7]))
 
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairdarts.ops.cell import FactorizedReduce, Separable
-from fairdarts.ops.depthwise import DepthwiseConv2d, depthwise
+from fairdarts.ops.depthwise import depthwise, is_depthwise
 
 
 class Unit(NamedTuple):
@@ -56,7 +56,7 @@ def chain_of(operation: nn.Module) -> tuple[Unit, ...] | None:
     units, modules = [], iter(operation)
     for rectify in modules:
         spread, point = None, next(modules, None)
-        if type(point) is DepthwiseConv2d:
+        if is_depthwise(point):
             spread, point = point, next(modules, None)
         norm = next(modules, None)
         if type(rectify) is not nn.ReLU or not _is_pointwise(point) or not _follows_batches(norm):

@@ -15,7 +15,7 @@ from torch.nn.functional import relu
 
 from fairdarts.ops.drop_path import drop_path
 from fairdarts.ops.dynamic import CroppedDynamicConv2d, DynamicBatchNorm2d, DynamicConv2d
-from fairdarts.ops.nasbench101 import Downsample, MaxPool
+from fairdarts.ops.nasbench101 import downsample, max_pool
 from fairdarts.spaces.graph import bits, kept, matrix_of
 from fairdarts.spaces.nasbench101 import Bench101Space, vertex_channels
 from fairdarts.supernet.bench import Chosen, Fixed, sized, total
@@ -98,7 +98,7 @@ class Choices(nn.ModuleList):
             largest = max(kernels, key=kernels.get)
             convs |= {n: CroppedDynamicConv2d(convs[largest], k) for n, k in kernels.items() if n != largest}
         for name in space.candidates:
-            op = ConvBnRelu(convs[name], channels, factors.affine, norms) if name in convs else MaxPool()
+            op = ConvBnRelu(convs[name], channels, factors.affine, norms) if name in convs else max_pool()
             self.append(op)
 
     def run(self, choice: int, x: Tensor, mask: int) -> Tensor:
@@ -192,7 +192,7 @@ def graph_stages(space: Bench101Space, factors: Factors) -> list[nn.Module]:
     channels = space.channels
     for number, width in enumerate(space.widths):
         if number:
-            stages.append(Fixed(Downsample()))
+            stages.append(Fixed(downsample()))
         for _ in range(space.cells):
             stages.append(GraphCell(space, channels, width, factors))
             channels = stages[-1].channels

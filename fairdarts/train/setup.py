@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from fairdarts.config import UserError
+from fairdarts.ops.depthwise import with_fast_gradients
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import LAYOUTS, pick
 from fairdarts.runtime.seed import WEIGHTS, fold
@@ -52,7 +53,7 @@ def make_trainee(
             module.momentum = settings.batch_norm_momentum
     if initialize:
         initialize(network)
-    network = network.to(device, memory_format=LAYOUTS[settings.compute.layout])
+    network = with_fast_gradients(network.to(device, memory_format=LAYOUTS[settings.compute.layout]))
     if settings.compute.compile != "none":
         compile_blocks(network, settings.compute.compile)
     forward: nn.Module = network

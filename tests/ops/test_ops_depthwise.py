@@ -1,13 +1,14 @@
 """Depthwise convolution: whichever way it runs, it is F.conv2d."""
 
+import copy
 from itertools import product
 
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from fairdarts.ops.depthwise import DepthwiseConv2d, depthwise
+from fairdarts.ops.depthwise import depthwise, depthwise_conv, is_depthwise, with_fast_gradients
 
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 SMALL = list(product([1, 2, 3, 4, 7, 8], repeat=2))
@@ -90,14 +91,65 @@ def test_under_autocast_gradients_are_near_those_of_float32(kernel: int, stride:
         assert (one - other).norm() < 0.02 * other.norm()
 
 
-def test_the_module_is_a_conv2d():
+def network() -> nn.Sequential:
     torch.manual_seed(0)
-    module = DepthwiseConv2d(4, 5, stride=2, dilation=2).double()
-    plain = torch.nn.Conv2d(4, 4, 5, 2, padding=4, dilation=2, groups=4, bias=False).double()
-    plain.load_state_dict(module.state_dict())
-    x = torch.randn(2, 4, 9, 8, dtype=torch.float64)
-    assert_close(module(x), plain(x), "module")
-    assert_close(torch.nn.Conv2d.forward(module, x), plain(x), "its attributes")
+    return nn.Sequential(nn.Conv2d(3, 4, 1), depthwise_conv(4, 5, stride=2, dilation=2), depthwise_conv(4, 3)).double()
+
+
+def functions(out: Tensor) -> list[str]:
+    """What made a tensor, from the last function on."""
+    names, node = [], out.grad_fn
+    while node is not None:
+        names.append(node.name())
+        node = next((before for before, _ in node.next_functions if before is not None), None)
+    return names
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_with_fast_gradients_the_numbers_are_the_same(copied: bool):
+    plain, fast = network(), with_fast_gradients(network())
+    if copied:
+        original, fast = fast, copy.deepcopy(fast)
+        for weight in original.parameters():
+            weight.data.zero_()  # a copy runs with its own weights
+    x = random(2, 3, 9, 8)
+    assert functions(plain(x))[:2] == ["ConvolutionBackward0"] * 2
+    assert functions(fast(x))[:3] == ["_DepthwiseBackward"] * 2 + ["ConvolutionBackward0"]
+    assert fast.state_dict().keys() == plain.state_dict().keys()
+    for one in (plain, fast):
+        one(x).square().sum().backward()
+    for own, expected in zip(fast.parameters(), plain.parameters(), strict=True):
+        assert_close(own.grad, expected.grad, "weight")
+
+
+def test_without_a_gradient_it_is_torch_s_own():
+    x, weight = random(2, 3, 6, 5), random(3, 1, 3, 3)
+    assert depthwise(x, weight, 1, 1).grad_fn is None
+    fast = with_fast_gradients(network()).requires_grad_(False)
+    assert fast(x).grad_fn is None
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        (depthwise_conv(4, 5, 2, 2), True),
+        (depthwise_conv(1, 3), True),
+        (depthwise_conv(4, 1), True),
+        (nn.Conv2d(1, 1, 1, bias=False), False),
+        (nn.Conv2d(4, 4, 3, padding=1, groups=4), False),
+        (nn.Conv2d(4, 4, 3, padding=0, groups=4, bias=False), False),
+        (nn.Conv2d(4, 4, 3, padding=1, groups=2, bias=False), False),
+        (nn.Conv2d(4, 8, 3, padding=1, groups=4, bias=False), False),
+        (nn.Conv2d(4, 4, (3, 5), padding=1, groups=4, bias=False), False),
+        (nn.Conv2d(4, 4, 3, (1, 2), padding=1, groups=4, bias=False), False),
+        (nn.Conv2d(4, 4, 3, padding="same", groups=4, bias=False), False),
+        (nn.Conv2d(4, 4, 3, padding=1, groups=4, bias=False, padding_mode="reflect"), False),
+        (nn.BatchNorm2d(4), False),
+        (None, False),
+    ],
+)
+def test_only_what_it_can_run_counts_as_depthwise(module: nn.Module | None, expected: bool):
+    assert is_depthwise(module) is expected
 
 
 def test_taps_beyond_the_image_get_a_zero_gradient_not_none():

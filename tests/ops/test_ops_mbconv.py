@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from fairdarts.ops.depthwise import is_depthwise
 from fairdarts.ops.mbconv import Bottleneck, SqueezeExcite, bottleneck, choice, is_choice
 
 
@@ -41,7 +42,8 @@ def test_a_bottleneck_is_expand_spread_project_with_a_norm_behind_each():
 
 def test_without_expansion_there_is_no_first_convolution():
     module = bottleneck(3, 4, expansion=1, kernel=3, stride=1, affine=True)
-    assert [type(part).__name__ for part in module][:2] == ["DepthwiseConv2d", "BatchNorm2d"]
+    assert [type(part) for part in module][:2] == [nn.Conv2d, nn.BatchNorm2d]
+    assert is_depthwise(module[0])
     assert type(module) is Bottleneck
 
 

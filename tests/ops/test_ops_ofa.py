@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairdarts.ops import cell, nasbench201
-from fairdarts.ops.depthwise import DepthwiseConv2d
+from fairdarts.ops.depthwise import depthwise_conv
 from fairdarts.ops.ofa import CroppedConv2d, cropped, share_kernels
 
 
@@ -34,7 +34,7 @@ def test_a_kernel_is_the_centre_of_the_larger_one_times_the_projection(whole: in
 def test_it_runs_as_the_larger_convolution_would_with_a_smaller_kernel(stride: int, dilation: int, depthwise: bool):
     padding = 2 * dilation
     whole = (
-        DepthwiseConv2d(4, 5, stride, dilation)
+        depthwise_conv(4, 5, stride, dilation)
         if depthwise
         else nn.Conv2d(4, 6, 5, stride, padding, dilation, bias=False)
     ).double()

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from fairdarts.disturbance import Disturbance, DropoutSettings, NoiseSettings
 from fairdarts.ops.again import FrozenStatistics
-from fairdarts.ops.depthwise import DepthwiseConv2d
 from fairdarts.relaxation import RELAXATIONS
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet.chain import ChainSupernet, MixedLayer
@@ -37,19 +36,6 @@ class Plain(nn.Module):
     def __init__(self, supernet: ChainSupernet):
         super().__init__()
         self.own = copy.deepcopy(supernet)
-        for module in list(self.own.modules()):
-            for name, child in list(module.named_children()):
-                if type(child) is DepthwiseConv2d:
-                    conv = nn.Conv2d(
-                        *(child.in_channels,) * 2,
-                        child.kernel_size,
-                        child.stride,
-                        child.padding,
-                        groups=child.groups,
-                        bias=False,
-                    )
-                    conv.weight = child.weight
-                    setattr(module, name, conv)
 
     def forward(self, x: Tensor, gates: dict[str, Tensor]) -> Tensor:
         x = self.own.stem(x)

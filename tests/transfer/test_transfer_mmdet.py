@@ -50,6 +50,14 @@ def test_the_maps_are_those_of_the_network(name: str):
     assert all(torch.equal(*pair) for pair in zip(backbone(x), expected, strict=True))
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.(trace|save|load)")
+def test_a_trace_of_the_maps_can_be_saved(tmp_path: Path):
+    backbone = FairDARTSBackbone("fairdarts-b", network=SMALL, frozen_stages=1).eval()
+    torch.jit.trace(backbone, torch.randn(1, 3, 64, 64)).save(tmp_path / "trace.pt")
+    x = torch.randn(2, 3, 64, 64)
+    assert all(torch.equal(*pair) for pair in zip(torch.jit.load(tmp_path / "trace.pt")(x), backbone(x), strict=True))
+
+
 def test_a_genotype_may_be_given_whole():
     model = find("fairdarts-b")
     genotype = model.genotype.model_dump(mode="json", by_alias=True) | {"space": "of my own"}
