@@ -4,17 +4,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from fairdarts.config import UserError
 from fairdarts.genotype import Genotype
 from fairdarts.networks.backbone import Backbone
 from fairdarts.networks.blueprint import NetworkSettings
+from fairdarts.networks.foreign import first_names, read_file, tensors_in
 from fairdarts.networks.published import open_model
-from fairdarts.networks.released import LAYOUTS, NUMPY, tensors_in
+from fairdarts.networks.released import LAYOUTS
 from fairdarts.networks.tensors import read_tensors
-from fairdarts.runtime import checkpoint
 
 
 class _Ignored:
@@ -30,7 +29,7 @@ class _Ignored:
 _IN_LOGS = ("mmengine.logging.history_buffer.HistoryBuffer", "builtins.getattr", "builtins.slice", "numpy.ndarray")
 _ARRAYS = ("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct")  # before numpy 2, and since
 MMENGINE = [(_Ignored, name) for name in (*_IN_LOGS, *_ARRAYS)]
-"""what a checkpoint of mmengine's Runner holds beside tensors, plain values and NUMPY: the history of its losses"""
+"""what a checkpoint of mmengine's Runner holds beside what other files hold: the history of its losses"""
 
 
 def load_backbone(
@@ -43,7 +42,7 @@ def load_backbone(
     """Puts the weights of a file into a network of `genotype` that may be cut off, in place.
 
     The file is one that `open_model` reads, a training run's directory included, and an authors' file where `name` says
-    which model it is of; or a state dict, bare or under `state_dict`, whose keys may have any prefix, such as a
+    which model it is of; or a state dict as `foreign.tensors_in` finds it, whose names may have any prefix, such as a
     detector's `backbone.features.model.`. What the network lacks is left out: a classifier, or the layers behind the
     cut. Nothing that a file holds is executed.
     Raises UserError, and leaves the network as it was, where the file is of another genotype or activation, or a tensor
@@ -74,19 +73,13 @@ def _says_what_it_is(path: Path) -> bool:
         with suppress(UserError):
             return "fairdarts" in read_tensors(path)[1]
         return True
-    with torch.serialization.safe_globals([*NUMPY, *MMENGINE]):
-        return "blueprint" in checkpoint.load(path)
+    return "blueprint" in read_file(path, MMENGINE)
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         return read_tensors(path)[0]
-    with torch.serialization.safe_globals(MMENGINE):
-        tensors = tensors_in(path)
-    if not tensors:
-        should = "should be a state dict, bare, or under state_dict, model_state or model"
-        raise UserError(f"{path}: holds no tensors by name; {should}")
-    return tensors
+    return tensors_in(path, allowed=MMENGINE)[0]
 
 
 def _architecture(genotype: Genotype) -> dict:
@@ -112,8 +105,7 @@ def _fill(network: Backbone, tensors: Mapping[str, Tensor], name: str, path: Pat
     first = next(iter(own))
     prefixes = [key.removesuffix(first) for key in tensors if f".{key}".endswith(f".{first}")]
     if not prefixes:
-        shown = next(iter(tensors), "nothing")
-        holds = f"but its tensors are called {shown} and so on"
+        holds = f"but its tensors are called {first_names(tensors)}"
         raise UserError(f"{path}: has no weights of {name}: looked for {first} behind any prefix, {holds}")
     if len(prefixes) > 1:
         raise UserError(f"{path}: has weights of several networks, behind {' and '.join(map(repr, prefixes))}")

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from pydantic import ValidationError
@@ -14,10 +14,10 @@ from fairdarts.config import UserError, nearest, read_text
 from fairdarts.networks import models
 from fairdarts.networks.backbone import Backbone
 from fairdarts.networks.blueprint import Blueprint, NetworkSettings, assemble, sizes
+from fairdarts.networks.foreign import Weights, read_file, tensors_in
 from fairdarts.networks.models import STATISTICS, find
 from fairdarts.networks.tensors import read_tensors, write_tensors
 from fairdarts.runtime import checkpoint
-from fairdarts.runtime.checkpoint import BadState
 from fairdarts.spaces.space import check_genotype
 
 AUXILIARY = "auxiliary."
@@ -28,8 +28,6 @@ SEGMENTER = "segmenter"
 
 BATCH = 16
 """random images from which a network with random weights gets its BatchNorm statistics"""
-
-Weights = Literal["auto", "ema", "raw"]
 
 
 class Model(NamedTuple):
@@ -63,27 +61,25 @@ def open_model(
 ) -> Model:
     """The model of a training run (the epoch that held-out images chose, else the last), a checkpoint, or .safetensors.
 
-    `auto` takes the averaged weights where there are any. A file of the papers' authors does not say how its network is
-    built: there, and only there, `genotype` is asked, and `network` and `classes` say the rest. Nothing that a file
-    holds is executed.
+    `auto` takes the averaged weights where there are any. A file of others, such as the papers' authors, does not say
+    how its network is built: there, and only there, `genotype` is asked, and `network` and `classes` say the rest.
+    Nothing that a file holds is executed.
     Raises UserError naming the file and the key where it is damaged, foreign, or its tensors are not the network's.
     """
     path = Path(path)
     if path.suffix == ".safetensors" and not path.is_dir():
         return _read_published(path, weights)
     file = _checkpoint_of(path) if path.is_dir() else path
-    state: dict[str, Any] = {}
-    with suppress(BadState) if genotype else nullcontext():  # files of others are read by other rules
-        state = checkpoint.load(file)
+    state = read_file(file)
     if SEGMENTER in state:
         raise UserError(f"{file}: is a segmentation network, for `fairdarts segment` to judge and to use")
     if "blueprint" not in state:
         if path.is_dir():
             raise _untrained(path)
         if genotype is None:
-            why = "if the papers' authors wrote it, say which genotype it is of (--genotype NAME)"
+            why = "if others wrote it, say which genotype it is of (--genotype NAME)"
             raise UserError(f"{file}: not a trained network of fairdarts; {why}")
-        return _of_authors(file, genotype, network, classes)
+        return _of_others(file, weights, genotype, network, classes)
     blueprint, about = _read_blueprint(state["blueprint"], file), _read_about(state.get("about"), file)
     kind = weights if weights != "auto" else "raw" if state.get("ema") is None else "ema"
     tensors = state.get("ema" if kind == "ema" else "network")
@@ -151,15 +147,16 @@ def blueprint_of(
     return Blueprint(**found._asdict(), classes=names, image=image or size.image, mean=mean, std=std)
 
 
-def _of_authors(path: Path, name: str, network: NetworkSettings, classes: int | None) -> Model:
+def _of_others(path: Path, weights: Weights, name: str, network: NetworkSettings, classes: int | None) -> Model:
     # The only one to need what these import.
-    from fairdarts.networks.released import classes_in, read_released, tensors_in
+    from fairdarts.networks.released import classes_in, fill_released
 
-    blueprint = blueprint_of(name, network, classes or classes_in(tensors_in(path)))
+    tensors, kind = tensors_in(path, weights)
+    blueprint = blueprint_of(name, network, classes or classes_in(tensors))
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay what they were
         built = assemble(blueprint)
-    layout = read_released(path, built, name)
-    about = {"source": f"released by the paper's authors, in the layout of {layout}", "file": path.name}
+    layout = fill_released(built, tensors, name, path)
+    about = {"source": f"a file in the layout of {layout}", "file": path.name, "weights": kind}
     return Model(_described(built.eval(), blueprint), blueprint, about)
 
 

@@ -1,7 +1,6 @@
 """Weights that the authors released, read from their files into our networks.
 
-A file is a state dict, bare or under `state_dict` or `model_state`. Which names its tensors have, its layout, is told
-by one of them:
+Which names the tensors of a file have (see `foreign.tensors_in`), its layout, is told by one of them:
 
 =========  ==========================================  ==============================================================
 layout     what tells it                               files
@@ -17,16 +16,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
 from fairdarts.config import UserError
 from fairdarts.networks.cell import CellNetwork
 from fairdarts.networks.chain import ChainNetwork
+from fairdarts.networks.foreign import first_names
 from fairdarts.networks.released_cells import advice_on_cells, cell_names, of_fairdarts, spare_in_cells
 from fairdarts.networks.released_chains import advice_on_chains, fairnas_names, timm_names
-from fairdarts.runtime import checkpoint
 
 
 class Layout(NamedTuple):
@@ -69,31 +66,31 @@ LOGITS = ("classifier.", "auxiliary.9.")
 
 HOLDS = {CellNetwork: "cells", ChainNetwork: "a chain of layers"}
 
-_SCALAR = np.float64().__reduce__()[0]
-NUMPY = [
-    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),  # its name before numpy 2, and since
-    np.dtype,
-    *(type(np.dtype(letter)) for letter in "fdil"),
-]
-"""what a number of numpy is made of, such as a best accuracy that was saved beside the weights"""
+OWN = Layout(
+    "",
+    lambda tensors: False,
+    nn.Module,
+    lambda network, tensors: {key: key for key in network.state_dict()},
+    lambda network, tensors: "is it another genotype or size?",
+    lambda network, name: name.startswith("auxiliary."),
+)
+"""that of our networks, told by a name that a file shares with the network"""
 
-COUNTED = ("total_ops", "total_params")
-"""what thop leaves in a model whose multiply-adds it counted"""
 
-
-def read_released(path: Path, network: nn.Module, name: str) -> str:
-    """Puts the weights of a released file into our network, in place, and gives the file's layout.
+def fill_released(network: nn.Module, tensors: Mapping[str, Tensor], name: str, path: Path) -> str:
+    """Puts the tensors of a released file into our network, in place, and gives the file's layout.
 
     `name` is what errors call the network, that of its genotype. A file's auxiliary head is left out where ours has
     none. Raises UserError, and leaves the network as it was, where the file is of no known layout, or a tensor is
     missing, misshapen or of no use.
     """
-    tensors = tensors_in(path)
     kind = next((kind for kind, layout in LAYOUTS.items() if layout.told(tensors)), None)
-    if kind is None:
+    ours = not kind and any(name in tensors for name in network.state_dict())
+    if kind is None and not ours:
         known = ", ".join(f"{kind} ({layout.sample})" for kind, layout in LAYOUTS.items())
-        raise UserError(f"{path}: its tensors have the names of no layout that is known: {known}")
-    layout = LAYOUTS[kind]
+        shown = first_names(tensors)
+        raise UserError(f"{path}: its tensors are called {shown}, as in no layout that is known: {known}")
+    layout = OWN if kind is None else LAYOUTS[kind]
     if not isinstance(network, layout.network):
         raise UserError(f"{path}: holds {HOLDS[layout.network]} in the layout of {kind}, which {name} is not")
     try:
@@ -103,21 +100,7 @@ def read_released(path: Path, network: nn.Module, name: str) -> str:
     _check(path, name, layout, network, tensors, names)
     found = {key: tensors[there] for key, there in names.items() if there in tensors}
     network.load_state_dict(network.state_dict() | found)
-    return kind
-
-
-def tensors_in(path: Path) -> dict[str, Tensor]:
-    """The tensors of a released file by name, without what DataParallel and thop added. Raises UserError where it
-    cannot be read."""
-    with torch.serialization.safe_globals(NUMPY):
-        content = checkpoint.load(path)
-    held = next((content[key] for key in ("state_dict", "model_state", "model") if key in content), content)
-    named = held.items() if isinstance(held, dict) else ()
-    return {
-        str(key).removeprefix("module."): value
-        for key, value in named
-        if isinstance(value, Tensor) and not str(key).endswith(COUNTED)
-    }
+    return kind or "fairdarts"
 
 
 def classes_in(tensors: Mapping[str, Tensor]) -> int | None:

@@ -11,6 +11,7 @@ from fairdarts.config import Settings, UserError
 from fairdarts.genotype import Genotype
 from fairdarts.networks.blueprint import NetworkSettings
 from fairdarts.networks.deeplab import DeepLab, DeepLabSettings, build_deeplab
+from fairdarts.networks.foreign import read_file
 from fairdarts.networks.published import SEGMENTER
 from fairdarts.runtime import checkpoint
 from fairdarts.spaces.space import Space, check_genotype
@@ -83,4 +84,4 @@ def open_segmenter(path: str | Path) -> Model:
 def is_segmenter(path: Path) -> bool:
     """Whether a run or checkpoint is of a segmentation network. Raises BadState where a checkpoint cannot be read."""
     file = path / "checkpoints" / "last.pt" if path.is_dir() else path
-    return file.is_file() and file.suffix == ".pt" and SEGMENTER in checkpoint.load(file)
+    return file.is_file() and file.suffix == ".pt" and SEGMENTER in read_file(file)

@@ -282,14 +282,14 @@ def test_an_authors_file_needs_the_name_of_its_genotype(monkeypatch: pytest.Monk
     checkpoint.save(path, {"state_dict": {"weight": torch.ones(2)}})
     seen = []
 
-    def read(path: Path, network: nn.Module, name: str) -> str:
-        seen.append((path, name, network.classifier.out_features))
+    def fill(network: nn.Module, tensors: dict[str, torch.Tensor], name: str, path: Path) -> str:
+        seen.append((path, name, network.classifier.out_features, [*tensors]))
         nn.init.ones_(network.classifier.bias)
         return "theirs"
 
-    monkeypatch.setattr("fairdarts.networks.released.read_released", read)
+    monkeypatch.setattr("fairdarts.networks.released.fill_released", fill)
     network, blueprint, about = open_model(path, genotype="fairdarts-a", network=SMALL, classes=7)
-    assert seen == [(path, "fairdarts-a", 7)]
+    assert seen == [(path, "fairdarts-a", 7, ["weight"])]
     assert torch.equal(network.classifier.bias, torch.ones(7))
     assert not network.training
     assert blueprint == blueprint_of("fairdarts-a", SMALL, classes=7)

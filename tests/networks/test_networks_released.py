@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from fairdarts.config import UserError, check
 from fairdarts.genotype import CellGenotype, ChainGenotype
 from fairdarts.networks.blueprint import NetworkSettings, build
-from fairdarts.networks.released import read_released
+from fairdarts.networks.foreign import tensors_in
+from fairdarts.networks.released import fill_released
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.space import load_space
@@ -80,6 +81,10 @@ def timm_model(ratio: float, stages: list[list[str]] | None = None, classes: int
     blocks = builder.decode_arch_def(stages or [["ds_r1_k3_s1_e1_c8"], [first, second], [third]])
     model = models.EfficientNet(blocks, num_classes=classes, num_features=32, stem_size=16, act_layer=nn.ReLU)
     return randomized(model)
+
+
+def read_released(path: Path, network: nn.Module, name: str) -> str:
+    return fill_released(network, tensors_in(path)[0], name, path)
 
 
 def write(path: Path, content: Any) -> Path:
@@ -301,10 +306,12 @@ def test_another_number_of_blocks_is_named(tmp_path: Path):
 def test_a_file_of_no_known_layout_is_named(tmp_path: Path):
     path = write(tmp_path / "a.tar", {"state_dict": {"features.0.weight": torch.zeros(2)}})
     text = refusal(path, ours(SEVERAL))
-    assert text.startswith("its tensors have the names of no layout that is known: FairDARTS (cells.0._ops.2.0.0.")
+    called = "its tensors are called features.0.weight, as in no layout that is known: "
+    assert text.startswith(f"{called}FairDARTS (cells.0._ops.2.0.0.")
     for kind in ("DARTS", "FairNAS", "timm"):
         assert f", {kind} (" in text
-    assert "no layout" in refusal(write(tmp_path / "b.tar", {"state_dict": 3}), ours(SEVERAL))
+    path = write(tmp_path / "b.tar", {name: torch.zeros(1) for name in "abcd"})
+    assert refusal(path, ours(SEVERAL)).startswith("its tensors are called a, b, c and so on, as in no layout")
 
 
 def test_a_file_of_another_kind_of_network_is_named(tmp_path: Path):
@@ -314,4 +321,20 @@ def test_a_file_of_another_kind_of_network_is_named(tmp_path: Path):
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path):
     assert "no such checkpoint" in refusal(tmp_path / "none.tar", ours(SEVERAL))
-    assert "not a readable checkpoint" in refusal(write(tmp_path / "a.tar", nn.Linear(2, 2)), ours(SEVERAL))
+    (tmp_path / "a.tar").write_bytes(write(tmp_path / "b.tar", as_saved(fairnas())).read_bytes()[:-400])
+    assert "not a readable checkpoint" in refusal(tmp_path / "a.tar", ours(SEVERAL))
+
+
+@pytest.mark.parametrize("genotype", [SEVERAL, chain_genotype(("MBE3K7",), (), ("E6K5", "skip_connect"))])
+@pytest.mark.parametrize("auxiliary", [False, True])
+def test_a_state_dict_of_our_own_network_is_read(genotype: Any, auxiliary: bool, tmp_path: Path):
+    space = S1 if genotype is SEVERAL else CHAIN
+    network = NetworkSettings(cells=3, channels=4) if genotype is SEVERAL else NetworkSettings()
+    trained = randomized(ours(genotype, space, network, auxiliary=auxiliary))
+    path = write(tmp_path / "own.pt", {"net": as_saved(trained, "_orig_mod.")})
+    own = ours(genotype, space, network)
+    assert read_released(path, own, "n") == "fairdarts"
+    assert_same(own, trained)
+    other = SEVERAL.model_copy(update={"normal": SEVERAL.normal[1:]}) if genotype is SEVERAL else genotype
+    text = refusal(path, ours(other, space, network, classes=11))
+    assert text.endswith("it another genotype or size?" if genotype is SEVERAL else "as many, not 11")
