@@ -1,6 +1,5 @@
 """What a discrete architecture is, and how it is read and written: plain data that knows nothing of supernets."""
 
-import ast
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,15 +7,12 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from fairdarts.config import Settings, UserError, check, parse_yaml, read_text, read_yaml
+from fairdarts.config import Settings, check, read_yaml
 
 Edge = tuple[str, int, int]
 """(operation, node, input): nodes 0 and 1 are the outputs of the two cells before, intermediate nodes follow."""
 
 CELLS = ("normal", "reduce")
-
-LONGEST = 20_000
-"""characters of a printed Genotype(...), at most"""
 
 
 class _Architecture(Settings):
@@ -134,81 +130,12 @@ def to_darts_text(genotype: CellGenotype, nodes: int = 4, inputs: int = 2) -> st
     return f"Genotype({', '.join(parts)})"
 
 
-def from_darts_text(text: str, name: str, space: str = "s1", source: str = "", nodes: int = 4) -> CellGenotype:
-    """The last `Genotype(...)` in a text: pairs (operation, input) or triples (operation, node, input).
-
-    Nothing is executed: the text is parsed, and its lists are read as literals. Raises UserError naming the part.
-    """
-    place = source or name
-    start = text.rfind("Genotype(")
-    if start < 0:
-        raise UserError(f"{place}: no 'Genotype(' in this text")
-    try:
-        call = ast.parse(text[start : _closing(text, start + len("Genotype"), place)], mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise UserError(f"{place}: not a printed Genotype(...): {getattr(error, 'msg', 'nested too deep')}") from None
-    given = {keyword.arg: keyword.value for keyword in call.keywords}
-    cells = {}
-    for cell in CELLS:
-        if cell not in given:
-            raise UserError(f"{place}: the Genotype(...) has no {cell}=")
-        concat = _literal(given.get(f"{cell}_concat"), f"{place}: {cell}_concat")
-        if concat is not None and concat not in (range(2, 2 + nodes), [*range(2, 2 + nodes)]):
-            raise UserError(f"{place}: {cell}_concat: should be range(2, {2 + nodes}), every intermediate node")
-        cells[cell] = _triples(_literal(given[cell], f"{place}: {cell}"), f"{place}: {cell}", nodes)
-    return check(CellGenotype, {"name": name, "space": space, "source": source, **cells}, place)
-
-
 def read(path: Path) -> Genotype:
-    """A genotype from a YAML file, or from a text file with a printed `Genotype(...)`."""
-    if path.suffix in (".yaml", ".yml"):
-        return from_content(read_yaml(path), path)
-    text = read_text(path)
-    if path.suffix == ".txt" or "Genotype(" in text:
-        return from_darts_text(text, path.stem, source=str(path))
-    return from_content(parse_yaml(path, text), path)
+    """A genotype from a YAML file. What other code prints is read by networks/printed.py."""
+    return from_content(read_yaml(path), path)
 
 
 def from_content(content: dict[str, Any], place: str | Path) -> Genotype:
     """A genotype from keys and values. Raises UserError naming the place, which is what they were read from."""
     kinds = {"layers": ChainGenotype, "edges": EdgeGenotype, "matrix": GraphGenotype, "operations": GraphGenotype}
     return check(next((kinds[key] for key in kinds if key in content), CellGenotype), content, place)
-
-
-def _closing(text: str, opening: int, place: str) -> int:
-    depth = 0
-    for position in range(opening, min(len(text), opening + LONGEST)):
-        depth += {"(": 1, ")": -1}.get(text[position], 0)
-        if depth == 0:
-            return position + 1
-    if len(text) > opening + LONGEST:
-        raise UserError(f"{place}: the Genotype(...) is longer than {LONGEST:,} characters, or has no closing bracket")
-    raise UserError(f"{place}: the Genotype(...) is cut off: a closing bracket is missing")
-
-
-def _literal(node: ast.expr | None, place: str) -> list | range | None:
-    """A list or tuple of literals, or range(a, b) of two numbers."""
-    if node is None:
-        return None
-    try:
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range":
-            return range(*(int(ast.literal_eval(argument)) for argument in node.args))
-        value = ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, OverflowError):
-        raise UserError(f"{place}: should be a list of literals") from None
-    if not isinstance(value, list | tuple):
-        raise UserError(f"{place}: should be a list, not {type(value).__name__}")
-    return list(value)
-
-
-def _triples(edges: list | range | None, place: str, nodes: int) -> list:
-    if not isinstance(edges, list) or not all(isinstance(edge, list | tuple) for edge in edges):
-        raise UserError(f"{place}: should be a list of (operation, input) or (operation, node, input)")
-    widths = {len(edge) for edge in edges}
-    if widths == {2}:
-        if len(edges) != 2 * nodes:
-            raise UserError(f"{place}: {len(edges)} pairs, should be {2 * nodes}: two for each of {nodes} nodes")
-        return [(op, 2 + position // 2, source) for position, (op, source) in enumerate(edges)]
-    if widths <= {3}:
-        return edges
-    raise UserError(f"{place}: should be pairs (operation, input) or triples (operation, node, input), not mixed")

@@ -24,7 +24,7 @@ from fairdarts.transfer.card import card
 from fairdarts.transfer.formats import FORMATS, ROUNDS, Made, export, latencies
 from fairdarts.transfer.onnx import image_shape
 
-GENOTYPES, WEIGHTS = (".yaml", ".yml", ".txt"), (".pt", ".safetensors", ".pth", ".tar")
+GENOTYPES, WEIGHTS = (".yaml", ".yml", ".txt", ".py"), (".pt", ".safetensors", ".pth", ".tar")
 """what names of such files end with"""
 DEFAULT = "onnx,safetensors"
 

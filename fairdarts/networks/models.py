@@ -16,7 +16,7 @@ from fairdarts.networks.atrous import set_output_stride
 from fairdarts.networks.backbone import Backbone
 from fairdarts.networks.blueprint import NetworkSettings, build_backbone, sizes
 from fairdarts.networks.features import Features
-from fairdarts.networks.zoo import load_genotype
+from fairdarts.networks.zoo import file_and_name, load_genotype
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.space import Space
 
@@ -99,7 +99,7 @@ def find(name: str) -> Model:
             return models()[spelling]
     if name.endswith((".pt", ".safetensors", ".tar", ".pth")) and os.path.isfile(name):
         raise UserError(f"{name}: is a file of weights, which fairdarts.load reads; should be a genotype or a run")
-    if os.path.exists(name):
+    if os.path.exists(file_and_name(name)[0]):
         return Model(*load_genotype(name), NetworkSettings())
     raise UserError(f"{name}: neither a model, a file nor a run{nearest(name.replace('_', '-'), models())}")
 

@@ -17,9 +17,10 @@ STAGES = 3
 
 T = TypeVar("T")
 
-_EDGE = "[^|~+]+~[0-9]+"
+_EDGE = r"[^|~+\s]+~[0-9]+"
 _NODE = rf"\|(?:{_EDGE}\|)+"
-_ARCH = re.compile(rf"{_NODE}(?:\+{_NODE})*")
+ARCH = re.compile(rf"{_NODE}(?:\+{_NODE})*")
+"""what the benchmark's architecture strings look like, those of other numbers of nodes among them"""
 
 
 class Bench201Size(Settings):
@@ -117,7 +118,7 @@ def names_of_arch(text: str) -> list[str]:
     Of every node from 1 on, each edge into it as operation~input. Raises UserError naming what is wrong in it.
     """
     form = "+".join(f"|{'|'.join(into)}|" for into in _by_node([f"op~{source}" for _, source in EDGES]))
-    if not _ARCH.fullmatch(text):
+    if not ARCH.fullmatch(text):
         raise UserError(f"{text!r}: not an architecture of NAS-Bench-201: should be {form}")
     nodes = [[edge.split("~") for edge in re.findall(_EDGE, node)] for node in text.split("+")]
     found = [(str(node), source) for node, into in enumerate(nodes, start=1) for _, source in into]

@@ -11,7 +11,8 @@ from damage import flipped, outcome
 from fairdarts.cli import main
 from fairdarts.cli.derive import read_npz
 from fairdarts.config import check, read_yaml
-from fairdarts.genotype import CellGenotype, ChainGenotype, from_darts_text
+from fairdarts.genotype import CellGenotype, ChainGenotype
+from fairdarts.networks.printed import from_darts_text
 from fairdarts.runtime.run import create
 from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.space import load_space
@@ -108,12 +109,12 @@ def test_a_cell_without_operations_is_told(run: Path, capsys):
 
 
 @pytest.mark.parametrize("rule", METHODS)
-def test_the_line_of_darts_code_reads_back(run: Path, capsys, rule: tuple[str, float | None]):
+def test_the_line_of_darts_code_reads_back(run: Path, space: str, capsys, rule: tuple[str, float | None]):
     genotype = derived(capsys, run, *rule_words(*rule))
     assert main(["derive", str(run), *rule_words(*rule), "--format", "darts"]) == 0
     out = capsys.readouterr().out
     assert out.count("\n") == 1
-    back = from_darts_text(out, "back", nodes=2)
+    back = from_darts_text(out, "back", load_space(space))
     assert (back.normal, back.reduce) == (genotype.normal, genotype.reduce)
 
 

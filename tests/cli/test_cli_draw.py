@@ -133,7 +133,7 @@ def test_without_dot_the_sources_are_written_and_the_way_to_get_it_is_told(monke
     [
         ("found.txt", "Genotype(normal=[('sep_conv_3x3', 0)", "cut off"),
         ("found.txt", "Genotype(normal=__import__('os').mkdir('made'))", "should be a list of literals"),
-        ("found.txt", "", "no 'Genotype(' in this text"),
+        ("found.txt", "", "no 'Genotype(' and no architecture of NAS-Bench-201 in this text"),
         ("found.yaml", "nothing of the kind", "should hold keys and values"),
         ("found.yaml", "schema: 1\nname: x\n", "space: is missing"),
         ("found.yaml", "{[a, b]: 1}\n", "not valid YAML"),
