@@ -1,17 +1,16 @@
-"""`fairdarts derive`: a genotype from a run's gates, or from matrices in an .npz file."""
+"""`fairdarts derive`: a genotype from a run's gates, or from matrices of gates or α in a file."""
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from fairdarts.cli.recipe import verb_of
 from fairdarts.cli.words import Parser, say
-from fairdarts.config import UserError, check, open_regular, read_yaml
+from fairdarts.config import UserError, check, read_yaml
 from fairdarts.genotype import ChainGenotype, Genotype, empty_cells, to_darts_text, to_yaml
-from fairdarts.runtime.checkpoint import verified
+from fairdarts.relaxation import RELAXATIONS
 from fairdarts.runtime.run import open_run
+from fairdarts.search.alphas import read_gates
 from fairdarts.search.derive import METHODS, Matrices, as_matrices, check_kind, check_records, check_rule, derive
 from fairdarts.search.settings import DeriveSettings, SearchSettings
 from fairdarts.search.stopping import kept_record
@@ -28,13 +27,16 @@ methods for a chain of layers (S2):
               if it keeps the shape, else it keeps its strongest choice
 
 An .npz file holds gates (softmax or sigmoid of α) from 0 to 1: normal and reduce, [edges, candidates], or
-layers, [layers, candidates]. In S1 that is [14, 7], in S2 [19, 7]."""
+layers, [layers, candidates]. In S1 that is [14, 7], in S2 [19, 7]. With --relaxation it holds α themselves, and may
+be an .npy or a .pt file as well: matrices of these shapes whose names tell which is which, or normal and reduce in a
+list (what DARTS' arch_parameters() gives) or in one array."""
 
 
 def main(argv: Sequence[str]) -> int:
     parser = Parser("derive", "Derive a genotype and print it as YAML.", EPILOG)
     parser.add_argument("run", nargs="?", type=Path, help="a run directory; its last whole epoch is used")
-    parser.add_argument("--alphas", type=Path, metavar="FILE.npz", help="matrices of gates instead of a run")
+    parser.add_argument("--alphas", type=Path, metavar="FILE", help="matrices of gates, or of α, instead of a run")
+    parser.add_argument("--relaxation", choices=sorted(RELAXATIONS), help="what makes gates of α (default: they are)")
     parser.add_argument("--space", help="search space of the matrices, such as s1")
     parser.add_argument("--method", choices=METHODS, help="default: as the run's settings say; threshold for matrices")
     parser.add_argument("--threshold", type=float, help="gate that an operation must reach")
@@ -46,17 +48,21 @@ def main(argv: Sequence[str]) -> int:
     args = parser.parse_args(argv)
 
     if (args.run is None) == (args.alphas is None):
-        raise UserError("derive: give either a run directory or --alphas FILE.npz")
+        raise UserError("derive: give either a run directory or --alphas FILE")
     if args.run is not None:
         if args.space:
             raise UserError("derive: --space goes with --alphas; a run knows its own space")
+        if args.relaxation:
+            raise UserError("derive: --relaxation goes with --alphas; a run knows its own gates")
         gates, space, rule, source, name = from_run(args.run)
+        matrices = as_matrices(gates, space, source)
     else:
         if not args.space:
             raise UserError("derive: --alphas needs --space, such as --space s1")
         space = load_space(args.space)
         check_kind(space, f"derive: --space {args.space}")
-        gates, rule, source, name = read_npz(args.alphas), None, str(args.alphas), args.alphas.stem
+        rule, source, name = None, str(args.alphas), args.alphas.stem
+        matrices = read_gates(args.alphas, space, args.relaxation)
     method = args.method or (rule.method if rule else "threshold")
     threshold = args.threshold if args.threshold is not None else rule.threshold if rule else None
     if args.threshold is not None and method == "argmax":
@@ -66,8 +72,8 @@ def main(argv: Sequence[str]) -> int:
     check_rule(rule, space, "command line: ")
     if args.format == "darts" and isinstance(space, ChainSpace):
         raise UserError(f"derive: --format darts is for cells; {space.name} has layers, which are printed as yaml")
-    matrices = as_matrices(gates, space, source)
-    origin = f"{source}, {method}" + ("" if method == "argmax" else f" {threshold}")
+    origin = source + (f", {args.relaxation} of α" if args.relaxation else "")
+    origin += f", {method}" + ("" if method == "argmax" else f" {threshold}")
     origin += "" if max_skips is None else f", at most {max_skips} skip connections a cell"
     genotype = derive(matrices, space, method, threshold, args.name or name, origin, max_skips)
     for note in notes_on(genotype, matrices):
@@ -98,16 +104,3 @@ def from_run(path: Path) -> tuple[dict, Space, DeriveSettings, str, str]:
     kept = kept_record(list(records), settings.stopping)
     source = f"search {settings.name}, seed {settings.seed}, epoch {kept['epoch']}"
     return kept["gates"], space, settings.derive, source, path.resolve().name
-
-
-def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file; nothing in it is executed. Raises UserError where it is not one."""
-    try:
-        file = open_regular(path)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from None
-    try:
-        with file, np.load(verified(file), allow_pickle=False) as arrays:
-            return {key: arrays[key] for key in arrays.files}
-    except Exception:  # a damaged file shows as one of many: ValueError, BadZipFile, zlib.error, EOFError, …
-        raise UserError(f"{path}: not an .npz file of plain numbers") from None

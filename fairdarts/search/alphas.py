@@ -1,0 +1,94 @@
+"""Matrices of gates, or of α, from files that other code saved. Nothing in a file is executed."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fairdarts.config import UserError, open_regular
+from fairdarts.relaxation import gate_matrices
+from fairdarts.runtime.checkpoint import verified
+from fairdarts.search.derive import Matrices, as_matrices
+from fairdarts.spaces.space import Space
+
+SHOWN = 4
+"""tensors of a file that an error names"""
+
+
+def read_gates(path: Path, space: Space, relaxation: str | None) -> Matrices:
+    """The gates of an .npz file; or those that a relaxation makes of α in an .npz, .npy or .pt file.
+
+    Raises UserError naming the file: where it is none, where it cannot be told which of its tensors are α, where no
+    relaxation is named and there are no gates.
+    """
+    tensors = dict(_flat(_read(path)))
+    if path.suffix == ".npz" and relaxation is None:
+        return as_matrices(tensors, space, str(path))
+    alphas = _alphas(tensors, space, path)
+    if relaxation is None:
+        raise UserError(f"{path}: --relaxation: is missing; should say what makes gates of these α: softmax or sigmoid")
+    return as_matrices(gate_matrices(alphas, relaxation), space, str(path))
+
+
+def _read(path: Path) -> Any:
+    kinds = {".npz": "an .npz file of plain numbers", ".npy": "an .npy file of plain numbers"}
+    try:
+        file = open_regular(path)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+    try:
+        with file:
+            content = verified(file)
+            if path.suffix not in kinds:
+                with warnings.catch_warnings(action="ignore"):  # what torch has to say of a bad file is said below
+                    return torch.load(content, map_location="cpu", weights_only=True)
+            found = np.load(content, allow_pickle=False)
+            if isinstance(found, np.ndarray) != (path.suffix == ".npy"):
+                raise ValueError("the other kind of the two")
+            return found if isinstance(found, np.ndarray) else {key: found[key] for key in found.files}
+    except Exception:  # a damaged file shows as one of many: ValueError, BadZipFile, zlib.error, EOFError, …
+        kind = kinds.get(path.suffix, "a file of tensors and plain values")
+        raise UserError(f"{path}: not {kind}: truncated, damaged, or another kind of file") from None
+
+
+def _flat(held: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """The tensors in dicts and lists, by the way to them."""
+    if isinstance(held, Tensor | np.ndarray):
+        yield name, held
+    elif isinstance(held, Mapping | list | tuple):
+        items = held.items() if isinstance(held, Mapping) else enumerate(held)
+        for key, value in items:
+            yield from _flat(value, f"{name}.{key}" if name else str(key))
+
+
+def _alphas(tensors: Mapping[str, Any], space: Space, path: Path) -> dict[str, Tensor]:
+    """Those of the tensors that are α, by what they are called or, of cells, as a pair: normal before reduce."""
+    shape, parts = tuple(space.shape), space.parts
+    numbers = {name: _tensor(value) for name, value in tensors.items() if _is_numeric(value)}
+    fits = {name: value for name, value in numbers.items() if value.shape == shape}
+    named = [[name for name in fits if part[:5] in name.lower()] for part in parts]  # reduce, reduction
+    if len(parts) == 1 and len(fits) == 1:
+        return {parts[0]: next(iter(fits.values()))}
+    if all(len(names) == 1 for names in named):
+        return {part: fits[name] for part, (name,) in zip(parts, named, strict=True)}
+    if [*numbers] == ["0", "1"] == [*fits] and len(parts) == 2:  # what DARTS' arch_parameters() gives
+        return dict(zip(parts, fits.values(), strict=True))
+    if len(numbers) == 1 and next(iter(numbers.values())).shape == (len(parts), *shape):
+        return dict(zip(parts, next(iter(numbers.values())), strict=True))
+    some = [f"{name or 'one array'} {list(value.shape)}" for name, value in [*tensors.items()][:SHOWN]]
+    holds = ", ".join(some) + (" and so on" if len(tensors) > SHOWN else "")
+    should = f"should be {' and '.join(parts)} {list(shape)} (choice points, candidates) for space {space.name}"
+    raise UserError(f"{path}: which are α cannot be told from {holds or 'no tensors'}; {should}")
+
+
+def _is_numeric(value: Tensor | np.ndarray) -> bool:
+    return not value.is_complex() if isinstance(value, Tensor) else value.dtype.kind in "fiu"
+
+
+def _tensor(value: Tensor | np.ndarray) -> Tensor:
+    tensor = torch.as_tensor(value)
+    return tensor if tensor.is_floating_point() else tensor.double()
