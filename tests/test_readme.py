@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from photographs import voc_folder
 from PIL import Image
 from torchvision import datasets
@@ -78,6 +79,7 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     lines = [f"{arch},{90 + number / 10}" for number, arch in enumerate(edges)]
     (tmp_path / "tables" / "nasbench201.csv").write_text("\n".join(["arch,cifar10_test200", *lines]) + "\n")
     np.savez(tmp_path / "gates.npz", normal=rng.random((14, 7)), reduce=rng.random((14, 7)))
+    torch.save([torch.randn(14, 7) for _ in range(2)], tmp_path / "alphas.pt")
     small = sources.Source(datasets.FakeData(16, (3, 32, 32), 10), tuple("0123456789"), 32, *sources.FAKE_STATISTICS)
     for module in (sources, judging):
         monkeypatch.setattr(module, "cifar", lambda *_: small)

@@ -9,7 +9,6 @@ import yaml
 from damage import flipped, outcome
 
 from fairdarts.cli import main
-from fairdarts.cli.derive import read_npz
 from fairdarts.config import check, read_yaml
 from fairdarts.genotype import CellGenotype, ChainGenotype
 from fairdarts.networks.printed import from_darts_text
@@ -205,7 +204,7 @@ class Evil:
 def test_an_object_array_is_refused_and_not_executed(tmp_path: Path, space: str, capsys):
     np.savez(tmp_path / "evil.npz", normal=np.array([Evil(tmp_path / "made")], dtype=object), reduce=NORMAL)
     err = refused(capsys, "--alphas", tmp_path / "evil.npz", "--space", space, "--threshold", 0.6)
-    assert f"{tmp_path}/evil.npz: not an .npz file of plain numbers" in err
+    assert f"{tmp_path}/evil.npz: not an .npz file of plain numbers: truncated, damaged, or another kind of file" in err
     assert not (tmp_path / "made").exists()
 
 
@@ -237,7 +236,7 @@ def spoiled(path: Path) -> None:
 def test_a_file_of_no_matrices_is_named(matrices: Path, space: str, capsys, spoil):
     spoil(matrices)
     err = refused(capsys, "--alphas", matrices, "--space", space, "--threshold", 0.6)
-    assert f"{matrices}: not an .npz file of plain numbers" in err
+    assert f"{matrices}: not an .npz file of plain numbers: truncated, damaged, or another kind of file" in err
 
 
 @pytest.mark.parametrize(
@@ -264,25 +263,3 @@ def test_a_mistake_is_named(run: Path, matrices: Path, monkeypatch, capsys, word
 def test_records_without_gates_are_named(run: Path, capsys, lines: str):
     (run / "metrics.jsonl").write_text(lines)
     refused(capsys, run)
-
-
-@pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
-def test_a_flipped_bit_of_an_npz_file_is_refused_or_changes_nothing(tmp_path: Path, write):
-    path, arrays = tmp_path / "gates.npz", {"normal": np.array(NORMAL), "reduce": np.array(REDUCE)}
-    write(path, **arrays)
-    whole, refused = path.read_bytes(), 0
-    hidden = whole.index(b"PK\x01\x02") + 33  # that a comment takes what follows it in, is a flip of few bits
-    for content in (*flipped(whole, 500), whole[:hidden] + b"\x01" + whole[hidden + 1 :]):
-        path.write_bytes(content)
-        found = outcome(lambda: read_npz(path))
-        if isinstance(found, str):
-            assert found == f"{path}: not an .npz file of plain numbers"
-            refused += 1
-        else:
-            assert found.keys() == arrays.keys()
-            assert all(np.array_equal(found[name], arrays[name]) for name in arrays)
-    assert 300 < refused < 501
-
-
-def test_an_npz_file_is_no_pipe(pipe: Path):
-    assert outcome(lambda: read_npz(pipe)) == f"{pipe}: not a regular file"

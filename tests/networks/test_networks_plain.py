@@ -89,6 +89,7 @@ def test_its_modules_are_exactly_those_that_counters_know(network: nn.Module):
     assert {kind for kind in leaves if not kind.__module__.startswith("torch.nn.modules.")} <= OURS
     convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
     assert {type(module) for module in convolutions} == {nn.Conv2d}
+    assert not any("forward" in vars(module) for module in network.modules())
 
 
 @pytest.mark.filterwarnings("error::torch.jit.TracerWarning")

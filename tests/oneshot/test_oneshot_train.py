@@ -29,6 +29,7 @@ from fairdarts.data.sources import Source, open_source
 from fairdarts.oneshot.evaluate import Evaluator
 from fairdarts.oneshot.state import load_weights
 from fairdarts.oneshot.train import check_fit, held_out_images, learning_rate, make_learner, train
+from fairdarts.ops.depthwise import is_depthwise
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.device import LAYOUTS
 from fairdarts.runtime.position import TIMES
@@ -249,5 +250,7 @@ def test_a_learner_s_weights_are_those_of_its_optimizer_and_decided_by_the_seed(
     learners = [make_learner(settings, CHAIN, source, torch.device("cpu")) for _ in range(2)]
     assert [id(weight) for weight in learners[0].weights] == [id(w) for w in learners[0].supernet.parameters()]
     assert same(*(learner.supernet.state_dict() for learner in learners))
+    depthwise = [module for module in learners[0].supernet.modules() if is_depthwise(module)]
+    assert all("forward" in vars(module) for module in depthwise)  # with fast gradients
     other = make_learner(settings_of(**TINY, seed=1), CHAIN, source, torch.device("cpu"))
     assert not same(other.supernet.state_dict(), learners[0].supernet.state_dict())

@@ -127,3 +127,25 @@ def test_values_that_are_none_are_named(tmp_path: Path):
         read_gates(write(tmp_path / "a.pt", [spoiled, REDUCE]), S1, "softmax")
     with pytest.raises(UserError, match=r"gone\.npy: no such file"):
         read_gates(tmp_path / "gone.npy", S1, "softmax")
+
+
+@pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
+def test_a_flipped_bit_of_an_npz_file_is_refused_or_changes_nothing(tmp_path: Path, write):
+    path, arrays = tmp_path / "gates.npz", {"normal": np.array(NORMAL), "reduce": np.array(REDUCE)}
+    write(path, **arrays)
+    whole, refused = path.read_bytes(), 0
+    hidden = whole.index(b"PK\x01\x02") + 33  # that a comment takes what follows it in, is a flip of few bits
+    for content in (*flipped(whole, 500), whole[:hidden] + b"\x01" + whole[hidden + 1 :]):
+        path.write_bytes(content)
+        found = outcome(lambda: read_gates(path, S1, None))
+        if isinstance(found, str):
+            assert found.startswith(f"{path}: ")
+            refused += 1
+        else:
+            assert found.keys() == arrays.keys()
+            assert all(np.array_equal(found[name], arrays[name]) for name in arrays)
+    assert 300 < refused < 501
+
+
+def test_an_npz_file_is_no_pipe(pipe: Path):
+    assert outcome(lambda: read_gates(pipe, S1, None)) == f"{pipe}: not a regular file"

@@ -11,6 +11,7 @@ from fairdarts.config import UserError, check, read_yaml
 from fairdarts.data.serve import check_alike, keep_held_out
 from fairdarts.data.sources import open_source
 from fairdarts.data.split import fingerprint
+from fairdarts.ops.depthwise import is_depthwise
 from fairdarts.runtime import distributed
 from fairdarts.runtime.run import Run
 from fairdarts.search.settings import SearchSettings
@@ -96,6 +97,8 @@ def test_a_chain_space_makes_a_chain_supernet_with_one_matrix_of_alpha():
     source, space = open_source(settings.data), load_space(settings.space)
     learner = make_learner(settings, space, source, torch.device("cpu"))
     assert isinstance(learner.supernet, ChainSupernet)
+    depthwise = [module for module in learner.supernet.modules() if is_depthwise(module)]
+    assert all("forward" in vars(module) for module in depthwise)  # with fast gradients
     assert {part: alpha.shape for part, alpha in learner.alphas.items()} == {"layers": (19, 7)}
     assert not learner.alphas["layers"].any()  # the fair start
     assert learner.supernet.classifier.out_features == len(source.classes)

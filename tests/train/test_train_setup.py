@@ -12,6 +12,7 @@ from fairdarts.config import check, read_yaml
 from fairdarts.data.sources import open_source
 from fairdarts.genotype import Genotype
 from fairdarts.networks.zoo import load_genotype
+from fairdarts.ops.depthwise import is_depthwise
 from fairdarts.spaces.paths import genotype_of
 from fairdarts.spaces.space import Space, load_space
 from fairdarts.train.classify import blueprint_of, build_classifier, check_fit
@@ -47,6 +48,8 @@ def test_every_recipe_steps_a_tiny_model(name: str):
     cpu = torch.device("cpu")
     build, measure = partial(build_classifier, settings, blueprint, cpu), partial(measured, settings=settings.loss)
     trainee = make_trainee(settings, build, measure, cpu)
+    depthwise = [module for module in trainee.network.modules() if is_depthwise(module)]
+    assert all("forward" in vars(module) for module in depthwise)  # with fast gradients
     before = [weight.detach().clone() for weight in trainee.network.parameters()]
     images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     trainee.network.train()
