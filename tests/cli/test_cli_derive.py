@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from damage import flipped, outcome
 
 from fairdarts.cli import main
 from fairdarts.config import check, read_yaml

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from damage import flipped, outcome
 from torch import Tensor
 
 from fairdarts.cli import main
@@ -125,13 +126,16 @@ def test_values_that_are_none_are_named(tmp_path: Path):
     spoiled: Tensor = NORMAL.detach() / 0 * 0
     with pytest.raises(UserError, match=r"a\.pt: normal: should hold gates from 0 to 1"):
         read_gates(write(tmp_path / "a.pt", [spoiled, REDUCE]), S1, "softmax")
-    with pytest.raises(UserError, match=r"gone\.npy: no such file"):
+    with pytest.raises(UserError, match=r"gone\.npy: No such file"):
         read_gates(tmp_path / "gone.npy", S1, "softmax")
 
 
 @pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
 def test_a_flipped_bit_of_an_npz_file_is_refused_or_changes_nothing(tmp_path: Path, write):
-    path, arrays = tmp_path / "gates.npz", {"normal": np.array(NORMAL), "reduce": np.array(REDUCE)}
+    path, arrays = (
+        tmp_path / "gates.npz",
+        {"normal": NORMAL.detach().sigmoid().double().numpy(), "reduce": REDUCE.sigmoid().double().numpy()},
+    )
     write(path, **arrays)
     whole, refused = path.read_bytes(), 0
     hidden = whole.index(b"PK\x01\x02") + 33  # that a comment takes what follows it in, is a flip of few bits
