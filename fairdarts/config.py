@@ -10,10 +10,11 @@ import stat
 import types
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, BinaryIO, Literal, NoReturn, Self, TypeVar, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 
 class UserError(Exception):
@@ -28,8 +29,22 @@ class SaidElsewhere(Exception):
     """The run ends for a reason that another of its processes reports."""
 
 
+LARGEST = 2**31 - 1
+"""of whole numbers, in settings and on the command line"""
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def plain(text: str) -> str:
+    """A text that can be shown and written: control characters but tab and newline, and lone surrogates, escaped."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 class Settings(BaseModel):
-    """Base of every checked YAML section: frozen, no unknown keys, the docstring under a field is its help."""
+    """Base of every checked YAML section: frozen, no unknown keys, the docstring under a field is its help.
+
+    `true` is no number, a whole number is at most LARGEST, and a text is `plain`.
+    """
 
     model_config = ConfigDict(
         frozen=True,
@@ -39,6 +54,29 @@ class Settings(BaseModel):
         coerce_numbers_to_str=True,
         validate_default=True,  # a default is what it will be when it is read again from YAML: 0 becomes 0.0
     )
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _holdable(cls, content: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        for name, field in cls.model_fields.items() if isinstance(content, dict) else ():
+            key, types = field.alias or name, _leaves(field.annotation)
+            if types & {int, float} and not types & {bool, Any}:  # pydantic would take true for 1
+                for place, value in _items(content.get(key), key):
+                    if isinstance(value, bool):
+                        cls._refuse(place, value, "should be a number")
+        settings = handler(content)
+        for name, field in cls.model_fields.items():
+            for place, value in _items(getattr(settings, name), field.alias or name):
+                if isinstance(value, int) and abs(value) > LARGEST:
+                    cls._refuse(place, value, f"should be within ±{LARGEST}")
+                if isinstance(value, str) and plain(value) != value:
+                    cls._refuse(place, value, "should hold no control characters")
+        return settings
+
+    @classmethod
+    def _refuse(cls, place: tuple[str | int, ...], value: Any, message: str) -> NoReturn:
+        problem = {"type": PydanticCustomError("unholdable", message), "loc": place, "input": value}
+        raise ValidationError.from_exception_data(cls.__name__, [problem])
 
 
 S = TypeVar("S", bound=Settings)
@@ -269,6 +307,21 @@ def _members(annotation: Any) -> dict[str, type[Settings]]:
     return {get_args(option.model_fields["kind"].annotation)[0]: option for option in models}
 
 
+def _leaves(annotation: Any) -> set[Any]:
+    """The types that a value, or what is in it, may have."""
+    inner = get_args(annotation) if get_origin(annotation) is not Literal else {*map(type, get_args(annotation))}
+    return {annotation}.union(*map(_leaves, inner))
+
+
+def _items(value: Any, *place: str | int) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """A value, or what is in lists and mappings of them, each with its place."""
+    if isinstance(value, list | tuple | dict):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _items(item, *place, key)
+    else:
+        yield place, value
+
+
 def _options(annotation: Any) -> list[Any]:
     """What an annotation allows, unions within it taken apart."""
     if get_origin(annotation) is Annotated:
@@ -317,8 +370,17 @@ def _explain(model: type[Settings], problem: dict, source: str, overrides: dict[
         given = str(problem["ctx"]["tag"])
         return f"{place}: '{given}' is not known{nearest(given, _members_at(model, problem['loc']))}"
     if kind in ("model_type", "model_attributes_type", "dict_type"):
-        return f"{place}: {problem['input']!r}: should hold keys and values"
+        return f"{place}: {_shown(problem['input'])}: should hold keys and values"
     message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
     if kind == "value_error":
         return f"{place}: {message}"
-    return f"{place}: {problem['input']!r}: {message}"
+    return f"{place}: {_shown(problem['input'])}: {message}"
+
+
+def _shown(value: Any) -> str:
+    """A value as a message tells it, without the middle of a long one."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # of integers with thousands of digits, Python gives none
+        return f"this {type(value).__name__}"
+    return text if len(text) <= 200 else f"{text[:80]}…{text[-20:]}"

@@ -12,7 +12,19 @@ from pydantic import ValidationError
 
 from fairdarts import resources
 from fairdarts.cli.recipe import MARKS, verb_of
-from fairdarts.config import LARGEST_YAML, UserError, check, describe, dump_yaml, parse_overrides, read_text, read_yaml
+from fairdarts.cli.study import StudySettings
+from fairdarts.config import (
+    LARGEST,
+    LARGEST_YAML,
+    UserError,
+    check,
+    describe,
+    dump_yaml,
+    parse_overrides,
+    plain,
+    read_text,
+    read_yaml,
+)
 from fairdarts.data.settings import DataSettings
 from fairdarts.disturbance import DropoutSettings, NoiseSettings
 from fairdarts.search.settings import ArchitectSettings, ComputeSettings, DeriveSettings, SearchSettings
@@ -211,6 +223,58 @@ def test_values_out_of_range_and_missing_keys(recipe):
     assert refusal({**recipe, "derive": {"method": "edge"}}).startswith("r.yaml: derive: method edge needs a threshold")
 
 
+@pytest.mark.parametrize("place", ["epochs", "weights.lr", "data.batch_size", "architect.betas.1", "seed"])
+def test_true_is_no_number(recipe, place):
+    *sections, last = place.removesuffix(".1").split(".")
+    inner = recipe
+    for section in sections:
+        inner = inner[section]
+    inner[last] = [0.5, True] if last == "betas" else True
+    assert refusal(recipe) == f"r.yaml: {place}: True: should be a number"
+
+
+def test_true_is_a_word_where_words_are_meant(recipe):
+    study = {"name": "s", "source": "me", "seeds": [0], "runs": [{"name": "r", "config": "c", "changes": {"x": True}}]}
+    assert check(StudySettings, study, "s.yaml").runs[0].changes == {"x": True}
+    study["seeds"] = [True]
+    with pytest.raises(UserError, match=r"^s\.yaml: seeds\.0: True: should be a number$"):
+        check(StudySettings, study, "s.yaml")
+
+
+def test_a_number_that_no_machine_holds_is_refused_by_name(recipe):
+    assert accepted(recipe, epochs=str(LARGEST)).epochs == LARGEST
+    assert (
+        refusal(recipe, epochs=str(LARGEST + 1)) == "command line: --epochs: 2147483648: should be within ±2147483647"
+    )
+    assert refusal({**recipe, "seed": 10**12}) == "r.yaml: seed: 1000000000000: should be within ±2147483647"
+    for digits in (400, 4000, 6000):
+        message = refusal(recipe, epochs="9" * digits)
+        assert message.startswith("command line: --epochs: ")
+        assert len(message) < 300  # the number's middle is left out
+    assert refusal({**recipe, "epochs": 16**6000}) == "r.yaml: epochs: this int: should be within ±2147483647"
+    assert refusal({**recipe, "epochs": 1e20}).startswith("r.yaml: epochs: 1e+20: ")
+
+
+def test_text_without_control_characters(recipe):
+    for text in ("a\0b", "a\x1b[31m", "a\ud800", "a\x9f"):
+        assert refusal({**recipe, "name": text}) == f"r.yaml: name: {text!r}: should hold no control characters"
+    assert accepted({**recipe, "source": "two\n\tlines α"}).source == "two\n\tlines α"
+
+
+@given(st.text())
+@PROPERTY
+def test_what_is_plain_stays_so_and_can_be_written(text):
+    assert plain(plain(text)) == plain(text)
+    assert plain(text).encode("utf-8").decode("utf-8") == plain(text)  # no lone surrogate is left
+    assert {own for own in plain(text) if not own.isprintable()} <= {own for own in text if not own.isprintable()}
+
+
+def test_dates_and_loops_in_a_list_on_the_command_line(recipe):
+    assert refusal(recipe, deviations="[2020-13-45]") == "command line: --deviations: [2020-13-45]: not valid YAML"
+    assert refusal(recipe, deviations="[2020-01-01]").startswith("command line: --deviations.0: datetime.date(2020, 1")
+    assert refusal(recipe, deviations="[&a [*a]]").startswith("command line: --deviations")
+
+
 def test_unknown_and_missing_kinds(recipe):
     wrong = {**recipe["data"], "kind": "cifr10"}
     assert refusal({**recipe, "data": wrong}) == "r.yaml: data.kind: 'cifr10' is not known (did you mean 'cifar10'?)"
@@ -264,7 +328,7 @@ def test_every_recipe_survives_being_written(tmp_path, name):
 
 
 @PROPERTY
-@given(name=PLAIN_TEXT, lr=st.floats(min_value=0, exclude_min=True, allow_infinity=False), seed=st.integers(0, 10**18))
+@given(name=PLAIN_TEXT, lr=st.floats(min_value=0, exclude_min=True, allow_infinity=False), seed=st.integers(0, LARGEST))
 def test_any_value_survives_being_written(name, lr, seed):
     content = read_yaml(resources.find("recipes", "fairdarts-s1-digits"))
     weights = {**content["weights"], "lr": lr}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fairdarts.config import UserError
+from fairdarts.config import LARGEST, UserError, plain
 from fairdarts.genotype import (
     CellGenotype,
     ChainGenotype,
@@ -18,6 +18,7 @@ from fairdarts.genotype import (
 from fairdarts.spaces.space import check_genotype, load_space
 
 PROPERTY = settings(derandomize=True, deadline=None)
+PLAIN = st.text().map(plain)
 S1 = load_space("s1")
 OPERATION = st.sampled_from(S1.candidates)
 EDGE = st.integers(2, 5).flatmap(lambda node: st.tuples(OPERATION, st.just(node), st.integers(0, node - 1)))
@@ -40,7 +41,7 @@ def test_yaml_round_trip(tmp_path_factory, normal, reduce):
 @PROPERTY
 @given(
     layers=st.lists(st.lists(st.sampled_from(["E3K3", "E6K7", "skip_connect"]), max_size=2, unique=True), min_size=1),
-    notes=st.lists(st.text(), max_size=3),
+    notes=st.lists(PLAIN, max_size=3),
 )
 def test_chains_survive_yaml(tmp_path_factory, layers, notes):
     path = tmp_path_factory.getbasetemp() / "chain.yaml"
@@ -50,7 +51,7 @@ def test_chains_survive_yaml(tmp_path_factory, layers, notes):
 
 
 @PROPERTY
-@given(edges=st.lists(st.sampled_from(load_space("nasbench201").candidates) | st.text()))
+@given(edges=st.lists(st.sampled_from(load_space("nasbench201").candidates) | PLAIN))
 def test_edges_survive_yaml(tmp_path_factory, edges):
     path = tmp_path_factory.getbasetemp() / "edges.yaml"
     written = EdgeGenotype(schema=1, name="n", space="nasbench201", source="a test", edges=edges)
@@ -68,7 +69,10 @@ def test_edges_are_read_as_words(tmp_path):
 
 
 @PROPERTY
-@given(operations=st.lists(st.text(), max_size=4), matrix=st.lists(st.lists(st.integers(), max_size=4), max_size=4))
+@given(
+    operations=st.lists(PLAIN, max_size=4),
+    matrix=st.lists(st.lists(st.integers(-LARGEST, LARGEST), max_size=4), max_size=4),
+)
 def test_graphs_survive_yaml(tmp_path_factory, operations, matrix):
     path = tmp_path_factory.getbasetemp() / "graph.yaml"
     written = GraphGenotype(
@@ -87,15 +91,24 @@ def test_half_a_graph_is_none(tmp_path):
 
 
 @PROPERTY
-@given(name=st.text())
+@given(name=PLAIN)
 @example('a: "b" \\ # c')
-@example("a\x7fb")
-@example("a\x85b")  # a line break to YAML
+@example("a\tb\n")
 @example("\u2028\ufeff\ufffe")
 def test_any_name_survives_yaml(tmp_path_factory, name):
     path = tmp_path_factory.getbasetemp() / "name.yaml"
     path.write_text(to_yaml(genotype((), (), name)), encoding="utf-8")
     assert read(path).name == name
+
+
+@pytest.mark.parametrize("escape", ["\\0", "\\e[31m", "\\x7f", "\\x85", "\\uD800"])
+def test_a_name_that_cannot_be_shown_is_refused_where_it_is_read(tmp_path, escape):
+    path = tmp_path / "name.yaml"
+    path.write_text(to_yaml(genotype((), (), "NAME")).replace("NAME", f"a{escape}"), encoding="utf-8")
+    with pytest.raises(UserError) as error:
+        read(path)
+    assert str(error.value).startswith(f"{path}: name: 'a\\")
+    assert str(error.value).endswith(": should hold no control characters")
 
 
 def test_triples_where_a_node_has_other_than_two_inputs():

@@ -1,13 +1,15 @@
 """The command line: one file a verb. A user's mistake ends in one line on stderr and exit status 2."""
 
+import io
 import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib import import_module
 
 from fairdarts import __version__
-from fairdarts.config import Notice, SaidElsewhere, UserError, nearest
+from fairdarts.config import Notice, SaidElsewhere, UserError, nearest, plain
 
 VERBS = {
     "search": "search an architecture by gradient descent",
@@ -38,8 +40,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def guarded(program: Callable[[list[str]], int], words: list[str]) -> int:
     """What a program gives, its exit status; 2 and one line on stderr where a user's mistake ends it."""
+    _open_streams()
     try:
         try:
+            for word in words:
+                if plain(word) != word:
+                    raise UserError(f"command line: '{word}': should hold no control characters, nor what is no text")
             with warnings.catch_warnings():
                 warnings.simplefilter("always", Notice)
                 warnings.showwarning = _show(warnings.showwarning)
@@ -49,14 +55,19 @@ def guarded(program: Callable[[list[str]], int], words: list[str]) -> int:
     except SaidElsewhere:
         return 2
     except UserError as error:
-        print(f"fairdarts: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return _refuse(str(error))
     except BrokenPipeError:  # the reader of our output went away, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
-    except OSError as error:
-        print(f"fairdarts: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
-        return 2
+    except OSError as error:  # whatever writes a file names it
+        if error.filename is None:
+            _drop_output()
+        return _refuse(f"{error.filename or 'standard output'}: {error.strerror or error}")
+    except (MemoryError, RuntimeError) as error:
+        signs = "can't allocate memory", "out of memory"  # torch's, on the CPU and on CUDA
+        if not isinstance(error, MemoryError) and not any(sign in str(error) for sign in signs):
+            raise
+        return _refuse("out of memory: take a smaller network, smaller images or batches")
     except KeyboardInterrupt:
         return 130
 
@@ -71,6 +82,31 @@ def _show(otherwise: Callable[..., None]) -> Callable[..., None]:
             otherwise(message, category, *place)
 
     return show
+
+
+def _refuse(problem: str) -> int:
+    with suppress(OSError):
+        print(f"fairdarts: {plain(' '.join(problem.split()))}", file=sys.stderr)
+    return 2
+
+
+def _drop_output() -> None:
+    """What is left to be written on stdout would fail once more when Python ends."""
+    with suppress(io.UnsupportedOperation):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _open_streams() -> None:
+    """Makes standard streams that any text can be written to: letters that the terminal's encoding lacks are escaped,
+    and what goes to a closed stream is dropped."""
+    while (number := os.open(os.devnull, os.O_RDWR)) < 3:  # else the next file would get the number of a closed one
+        pass
+    os.close(number)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (it stays open)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def dispatch(words: list[str]) -> int:

@@ -1,6 +1,5 @@
 """`fairdarts bench`: what a search would take on this machine, measured by its first steps."""
 
-import json
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -12,7 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from fairdarts.cli.recipe import help_text, open_images, open_recipe
-from fairdarts.cli.words import Parser, say
+from fairdarts.cli.words import Parser, say, to_json
 from fairdarts.config import UserError
 from fairdarts.data.sources import Source
 from fairdarts.runtime import distributed
@@ -39,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
         found = measure(settings, space, open_images(settings.data), args.steps)
         first = distributed.rank() == 0
     if first:
-        sys.stdout.write(json.dumps(found, indent=1) + "\n" if args.json else text(found))
+        sys.stdout.write(to_json(found) if args.json else text(found))
     return 0
 
 

@@ -1,6 +1,6 @@
 """`fairdarts evaluate`: what a trained network is worth on a data set, class by class."""
 
-import json
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from functools import partial
@@ -13,7 +13,7 @@ from rich.table import Table
 
 from fairdarts import resources
 from fairdarts.cli.recipe import open_images, verb_of
-from fairdarts.cli.words import Parser, print_table, say
+from fairdarts.cli.words import Parser, print_table, say, to_json
 from fairdarts.config import Settings, UserError, check, describe, parse_overrides, read_yaml
 from fairdarts.data.judging import Images, held_out_images, images_of_test_set, other_images
 from fairdarts.data.settings import DataSettings
@@ -81,7 +81,7 @@ def run_evaluation(args: Namespace, rest: Sequence[str]) -> int:
     drawn = draw_confusion(images.source.classes, found.confusion.numpy(), folder)
     numbers = numbers_of(model, images, found)
     if args.json:
-        print(json.dumps(numbers, indent=1, ensure_ascii=False))
+        sys.stdout.write(to_json(numbers))
     else:
         show(numbers)
     if model.about.get("file") == "best.pt" and model.about.get("judged_on") == images.name:

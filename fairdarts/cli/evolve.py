@@ -11,6 +11,7 @@ import torch
 from fairdarts.cli.begin import Kind, add_options, carry_out, free_path, in_all, reopened
 from fairdarts.cli.evolve_show import LATENCY, finish, line_of
 from fairdarts.cli.evolve_tabular import compare
+from fairdarts.cli.progress import tensorboard
 from fairdarts.cli.rank import watch
 from fairdarts.cli.recipe import help_text, open_images, open_settings
 from fairdarts.cli.words import Parser, command, say
@@ -220,11 +221,9 @@ def watched(
     """The search, with its progress shown by the first process."""
     if distributed.rank() > 0:
         return evolve(settings, problem, judge, run, identity, lambda _: None, stop, resume)
-    from torch.utils.tensorboard import SummaryWriter  # takes a second to import, and only a run needs it
-
     records = run.records()
     purge = records[-1]["evaluations"] + 1 if resume and records else None
-    with SummaryWriter(run.path / "tensorboard", purge_step=purge) as writer:
+    with tensorboard(run, purge) as writer:
 
         def observe(record: dict[str, Any]) -> None:
             say(line_of(record, settings))

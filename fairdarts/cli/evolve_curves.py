@@ -1,6 +1,5 @@
 """How a comparison of strategies is shown: regret and hypervolume as table, figure and JSON."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from fairdarts.cli.words import print_table
+from fairdarts.cli.words import print_table, to_json
 from fairdarts.evolve.tabular import Bench, interval
 from fairdarts.plot.regret import draw_regret
 from fairdarts.runtime.checkpoint import write_atomically
@@ -21,14 +20,14 @@ ENDS = ("mean", "low", "high")
 def show(chosen: dict[str, list[dict[str, Any]]], bench: Bench, folder: Path, truth: str, as_json: bool) -> None:
     """Table and figures of the searches of every strategy; the same numbers in comparison.json."""
     summary = summarized(chosen, bench)
-    write_atomically(folder / "comparison.json", (json.dumps(summary, indent=1) + "\n").encode())
+    write_atomically(folder / "comparison.json", to_json(summary).encode())
     figures = []
     for number, limit in enumerate(bench.budgets):
         curves = {name: np.array([told["regrets"][number] for told in own]) for name, own in chosen.items()}
         stem = f"regret-{number + 1}" if len(bench.budgets) > 1 else "regret"
         figures += draw_regret(curves, folder, f"{truth}{f' with {limit}' if limit else ''}", name=stem)
     if as_json:
-        sys.stdout.write(json.dumps(summary, indent=1) + "\n")
+        sys.stdout.write(to_json(summary))
         return
     print_table(table(summary))
     for figure in figures:

@@ -1,6 +1,5 @@
 """How `fairdarts evolve` shows a search: a line a generation, and what it came to as genotypes, table and figures."""
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from fairdarts.cli.words import command, print_table, say
+from fairdarts.cli.words import command, print_table, say, to_json
 from fairdarts.config import UserError, check, read_yaml
 from fairdarts.cost.latency import read_latency
 from fairdarts.cost.table import count_tables
@@ -74,7 +73,7 @@ def finish(run: Run, settings: EvolveSettings, archive: Archive, benchmark: Benc
     if as_json:
         found = {"run": name, "recipe": settings.name, "seed": settings.seed, "supernet": settings.supernet}
         found |= {"judge": settings.judge.model_dump(), **_plain(models, archive, benchmark, truth)}
-        sys.stdout.write(json.dumps(found, indent=1) + "\n")
+        sys.stdout.write(to_json(found))
         return
     print_table(table(models, archive, benchmark))
     if truth:

@@ -1,6 +1,5 @@
 """`fairdarts export`: a model as files that other programs run, each of them compared with the model."""
 
-import json
 import platform
 import re
 import sys
@@ -13,7 +12,7 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from fairdarts.cli.words import Parser, print_table, say
+from fairdarts.cli.words import Parser, print_table, say, to_json
 from fairdarts.config import Settings, UserError, check, describe, nearest, parse_overrides
 from fairdarts.networks.blueprint import NetworkSettings
 from fairdarts.networks.models import find, model_names
@@ -147,7 +146,7 @@ def show(made: Sequence[Made], described: Path | None, times: dict[str, Any] | N
     if as_json:
         files = [one._asdict() | {"path": str(one.path)} for one in made]
         found = {"files": files, "card": described and str(described)} | ({"benchmark": times} if times else {})
-        print(json.dumps(found, indent=1, ensure_ascii=False))
+        sys.stdout.write(to_json(found))
         return
     width = max(len(str(one.path)) for one in made)
     for one in made:

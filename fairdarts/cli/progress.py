@@ -1,7 +1,9 @@
 """How a run shows its progress: a live bar on a terminal, one line an epoch elsewhere; always on stderr."""
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -9,8 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from fairdarts.config import UserError
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.relaxation import Gates, gate_matrices
+from fairdarts.runtime.run import Run
 from fairdarts.search.architect import SUMS
 from fairdarts.search.derive import dominant
 from fairdarts.search.settings import SearchSettings
@@ -68,11 +72,9 @@ class RunProgress:
     def epoch(self, record: dict[str, Any]) -> None:
         waited = record["loading_seconds"] / max(record["seconds"], 1e-9)
         speed = f"  {record['images_per_second']:,.0f} images/s" + (f", {waited:.0%} waiting" if waited >= 0.1 else "")
-        self.console.print(
-            f"epoch {record['epoch']:>3}/{self.epochs}  {self.line(record)}  {record['seconds']:.1f} s{speed}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        line = f"epoch {record['epoch']:>3}/{self.epochs}  {self.line(record)}  {record['seconds']:.1f} s{speed}"
+        with suppress(OSError):  # a run does not end because nobody can hear it
+            self.console.print(line, highlight=False, soft_wrap=True)
 
 
 class Watcher:
@@ -85,6 +87,32 @@ class Watcher:
         self.progress.epoch(record)
         self.log(self.writer, record)
         self.writer.flush()
+
+
+@contextmanager
+def tensorboard(run: Run, purge: int | None) -> Iterator[Any]:
+    """A `SummaryWriter` of a run; what an interrupted one wrote from step `purge` on is hidden.
+
+    Raises UserError naming the folder where it cannot write.
+    """
+    from torch.utils.tensorboard import SummaryWriter  # takes a second to import, and only a run needs it
+
+    folder, told = run.path / "tensorboard", threading.excepthook
+
+    def tell(problem: Any) -> None:  # that of its thread it raises once more here
+        if not type(problem.thread).__module__.startswith("tensorboard."):
+            told(problem)
+
+    threading.excepthook = tell
+    try:
+        with SummaryWriter(folder, purge_step=purge) as writer:
+            yield writer
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise UserError(f"{folder}: cannot be written: {error.strerror}") from None
+    finally:
+        threading.excepthook = told
 
 
 class Silence:

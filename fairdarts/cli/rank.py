@@ -1,6 +1,5 @@
 """`fairdarts rank`: does the supernet of a run rank as stand-alone training does?"""
 
-import json
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from rich.progress import track
 from fairdarts.cli.analyse import analyse
 from fairdarts.cli.rank_table import about, brief, show
 from fairdarts.cli.recipe import open_images
-from fairdarts.cli.words import Parser, say
+from fairdarts.cli.words import Parser, say, to_json
 from fairdarts.config import UserError
 from fairdarts.oneshot.evaluate import Evaluator, Statistics, read_statistics
 from fairdarts.plot.ranking import draw_rankings
@@ -86,7 +85,7 @@ def main(argv: Sequence[str]) -> int:
         check_alike(rankings)
         figures = draw_rankings(rankings, folder)
         if args.json:
-            sys.stdout.write(json.dumps(list(map(brief, rankings)), indent=1) + "\n")
+            sys.stdout.write(to_json(list(map(brief, rankings))))
             return 0
         print(about(rankings))
         show(rankings)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fairdarts.cli.begin import Kind, add_options, carry_out, free_path, read_words, tell_images
 from fairdarts.cli.draw import figures_of
-from fairdarts.cli.progress import Silence, Watcher, search_progress
+from fairdarts.cli.progress import Silence, Watcher, search_progress, tensorboard
 from fairdarts.cli.recipe import help_text, open_images
 from fairdarts.cli.summary import summarize
 from fairdarts.cli.words import Parser, command, say
@@ -82,11 +82,9 @@ def watched_search(
     """The search, with its progress shown by the first process."""
     if distributed.rank() > 0:
         return search(settings, space, source, run, Silence(), stop, resume)
-    from torch.utils.tensorboard import SummaryWriter  # takes a second to import, and only a search needs it
-
     purge = run.logged() if resume else None
     with (
-        SummaryWriter(run.path / "tensorboard", purge_step=purge) as writer,
+        tensorboard(run, purge) as writer,
         search_progress(settings, space) as progress,
     ):
         watcher = Watcher(progress, writer, lambda writer, record: log_epoch(writer, record, space))

@@ -1,6 +1,6 @@
 """What `fairdarts segment` does with a trained network: judge it on a data set, segment photographs."""
 
-import json
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from rich.progress import track
 from rich.table import Table
 
 from fairdarts.cli.recipe import verb_of
-from fairdarts.cli.words import Parser, print_table, say
+from fairdarts.cli.words import Parser, print_table, say, to_json
 from fairdarts.config import Settings, UserError, check, describe, parse_overrides, read_yaml
 from fairdarts.data.images import read_image, read_upright
 from fairdarts.data.masks import write_mask
@@ -68,7 +68,7 @@ def judge(argv: Sequence[str]) -> int:
     numbers = numbers_of(score(network, pairs, settings.data.workers, device, compute, **shown), pairs)
     if args.json:
         told = {"genotype": model.blueprint.genotype.name, "epoch": model.about.get("epoch"), "images": len(pairs)}
-        print(json.dumps(told | {"on": pairs.name} | numbers, indent=1, ensure_ascii=False))
+        sys.stdout.write(to_json(told | {"on": pairs.name} | numbers))
     else:
         say(f"network    {model.blueprint.genotype.name}, epoch {model.about.get('epoch')}")
         say(f"images     {len(pairs):,} {pairs.name} images of {len(pairs.classes)} classes")

@@ -1,7 +1,5 @@
 """What came of a study of factors? Its tables, results.json, figures and page, from the files of its runs alone."""
 
-import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +7,7 @@ from rich.table import Table
 
 from fairdarts.cli.study_form import FactorStudy, SpaceStudy, texts
 from fairdarts.cli.study_plan import Row, Step, kept_of, outcome, planned, recipe_of
-from fairdarts.cli.words import print_table, say
+from fairdarts.cli.words import print_table, say, to_json
 from fairdarts.config import UserError, check, dump_yaml, read_yaml
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.plot.factors_page import COLUMNS, Facts, draw_factors, measured_text, page, table_rows
@@ -42,7 +40,7 @@ def conclude(folder: Path, out: Path | None = None) -> None:
     recipes = {space.name: _recipe(study, space, folder) for space in study.spaces}
     facts = Facts(study.name, study.source, study.deviations, study.seeds, recipes)
     results = {"name": study.name, "seeds": study.seeds, "spaces": [_plain(own) for own in found]}
-    write_atomically(folder / "results.json", (json.dumps(results, indent=1) + "\n").encode())
+    write_atomically(folder / "results.json", to_json(results).encode())
     draw_factors(found, folder / "figures")
     out = out or folder / "report.html"
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +118,7 @@ def _recipe(study: FactorStudy, space: SpaceStudy, folder: Path) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A result as JSON can hold it: null where a number is none."""
+    """A result as JSON can hold it."""
     if isinstance(value, Spread):
         return {"values": _plain(value.values), "mean": _plain(value.mean), "deviation": _plain(value.deviation)}
     if hasattr(value, "_asdict"):
@@ -129,4 +127,4 @@ def _plain(value: Any) -> Any:
         return {key: _plain(own) for key, own in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(own) for own in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return value

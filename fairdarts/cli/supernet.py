@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean
 
 from fairdarts.cli.begin import Kind, add_options, carry_out, free_path, read_words, tell_images
-from fairdarts.cli.progress import Silence, Watcher, training_progress
+from fairdarts.cli.progress import Silence, Watcher, tensorboard, training_progress
 from fairdarts.cli.recipe import help_text, open_images
 from fairdarts.cli.words import Parser, command, say
 from fairdarts.config import read_yaml
@@ -100,11 +100,9 @@ def watched(settings: TrainingSettings, space: Space, source: Source, run: Run, 
     """The training, with its progress shown by the first process."""
     if distributed.rank() > 0:
         return train(settings, space, source, run, Silence(), stop, resume)
-    from torch.utils.tensorboard import SummaryWriter  # takes a second to import, and only a run needs it
-
     purge = run.logged() + 1 if resume else None
     with (
-        SummaryWriter(run.path / "tensorboard", purge_step=purge) as writer,
+        tensorboard(run, purge) as writer,
         training_progress(settings) as progress,
     ):
         return train(settings, space, source, run, Watcher(progress, writer, log_training), stop, resume)

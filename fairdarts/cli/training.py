@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from fairdarts.cli.begin import Kind, add_options, carry_out, free_path, in_all, reopened
-from fairdarts.cli.progress import RunProgress, Silence, Watcher
+from fairdarts.cli.progress import RunProgress, Silence, Watcher, tensorboard
 from fairdarts.cli.words import Parser, command, say
 from fairdarts.config import UserError, check
 from fairdarts.genotype import Genotype, to_yaml
@@ -150,10 +150,8 @@ def watched(progress: RunProgress, run: Run, resume: bool, go: Callable[[Observe
     """What a training gives that is told who watches it: in the first process the terminal and TensorBoard."""
     if distributed.rank() > 0:
         return go(Silence())
-    from torch.utils.tensorboard import SummaryWriter  # takes a second to import, and only a run needs it
-
     purge = run.logged() + 1 if resume else None
-    with SummaryWriter(run.path / "tensorboard", purge_step=purge) as writer, progress:
+    with tensorboard(run, purge) as writer, progress:
         return go(Watcher(progress, writer, log_network))
 
 

@@ -1,16 +1,19 @@
 """How verbs read their words and speak: arguments, messages on stderr, commands to copy."""
 
 import argparse
+import json
+import math
 import shlex
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.table import Table
 
-from fairdarts.config import UserError
+from fairdarts.config import LARGEST, UserError, plain
 from fairdarts.cost.count import Cost
 from fairdarts.runtime import distributed
 
@@ -26,15 +29,40 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        self.register("type", int, _whole)
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{self.prog.removeprefix('fairdarts ')}: {message}")
 
 
+def _whole(text: str) -> int:
+    number = int(text)
+    if abs(number) > LARGEST:
+        raise argparse.ArgumentTypeError(f"'{text}': should be within ±{LARGEST}")
+    return number
+
+
 def say(message: str) -> None:
-    """A message: to stderr, since stdout is for results. Of several processes the first one speaks."""
+    """A message: to stderr, since stdout is for results. Of several processes the first one speaks.
+
+    A run does not end because nobody can hear it.
+    """
     if distributed.rank() == 0:
-        print(message, file=sys.stderr, flush=True)
+        with suppress(OSError):
+            print(plain(message), file=sys.stderr, flush=True)
+
+
+def to_json(found: Any) -> str:
+    """A result as JSON that any terminal can show and any program read: in ASCII, null for what is no finite number."""
+    return json.dumps(_finite(found), indent=1, allow_nan=False) + "\n"
+
+
+def _finite(found: Any) -> Any:
+    if isinstance(found, dict):
+        return {key: _finite(value) for key, value in found.items()}
+    if isinstance(found, list | tuple):
+        return [_finite(value) for value in found]
+    return None if isinstance(found, float) and not math.isfinite(found) else found
 
 
 def command(*words: object) -> str:

@@ -1,6 +1,5 @@
 """`fairdarts zoo`: genotypes, shipped, found or random, and what their networks cost."""
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from rich.progress import track
 from rich.table import Table
 
 from fairdarts import resources
-from fairdarts.cli.words import Parser
+from fairdarts.cli.words import Parser, to_json
 from fairdarts.config import UserError
 from fairdarts.cost.count import count
 from fairdarts.genotype import Genotype, to_yaml
@@ -21,6 +20,7 @@ from fairdarts.networks.cell import NETWORKS
 from fairdarts.networks.models import Model, models
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.ops.cell import SKIP
+from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.sample import EDGES_PER_NODE, random_genotype
 from fairdarts.spaces.space import Space, load_space
@@ -106,7 +106,7 @@ def sample(argv: Sequence[str]) -> int:
         else:
             raise UserError(f"zoo sample: --madds {args.madds:g}: none of {TRIES} genotypes has so many multiply-adds")
         args.out.mkdir(parents=True, exist_ok=True)
-        path.write_text(to_yaml(genotype), encoding="utf-8")
+        write_atomically(path, to_yaml(genotype).encode())
         rows.append(found)
     show(rows, args.json)
     return 0
@@ -115,7 +115,7 @@ def sample(argv: Sequence[str]) -> int:
 def show(rows: list[dict[str, object]], as_json: bool) -> None:
     """The entries on stdout, as JSON or as a table."""
     if as_json:
-        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        sys.stdout.write(to_json(rows))
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("name", "space", "source"):

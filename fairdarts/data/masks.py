@@ -1,10 +1,12 @@
 """How are classes of pixels stored? As PASCAL VOC has them: PNG files of a palette, whose indices are the classes."""
 
-import os
+import io
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from fairdarts.runtime.checkpoint import write_atomically
 
 IGNORED = 255
 """of pixels that neither train nor judge: borders, what has no class"""
@@ -28,6 +30,6 @@ def write_mask(path: Path, mask: np.ndarray) -> None:
     """Writes classes [H, W] as a PNG of a palette. A file of this name is a whole one at any moment."""
     image = Image.fromarray(mask.astype(np.uint8))
     image.putpalette(PALETTE.tobytes())
-    part = path.with_name(path.name + ".tmp")
-    image.save(part, "PNG")
-    os.replace(part, path)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    write_atomically(path, buffer.getvalue())

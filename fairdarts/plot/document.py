@@ -2,11 +2,11 @@
 
 import base64
 import html
-import io
 from collections.abc import Iterable
 
-import matplotlib
 from matplotlib.figure import Figure
+
+from fairdarts.plot import style
 
 STYLE = """
 :root { color-scheme: light; --line: #d9dde3; --faint: #5c6670; --link: #1657a8; }
@@ -65,11 +65,8 @@ def folded(title: str, content: str) -> str:
 
 
 def image(figure: Figure, alt: str) -> str:
-    """A figure; the same numbers give the same bytes, as in `style.save`."""
-    buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "fairdarts"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return f'<div class="wide figure">{svg_image(buffer.getvalue(), alt)}</div>'
+    """A figure; the same numbers give the same bytes."""
+    return f'<div class="wide figure">{svg_image(style.rendered(figure, "svg").decode(), alt)}</div>'
 
 
 def svg_image(svg: str, alt: str) -> str:

@@ -12,6 +12,7 @@ from fairdarts.plot.chain import chain_graph
 from fairdarts.plot.nasbench101 import vertex_graph
 from fairdarts.plot.nasbench201 import bench_graph
 from fairdarts.plot.points import part_title
+from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.nasbench101 import Bench101Space
 from fairdarts.spaces.nasbench201 import Bench201Space
@@ -55,5 +56,5 @@ def graphs_of(genotype: Genotype, space: Space, start: str = "") -> dict[str, gr
 
 def _write(base: Path, suffix: str, content: bytes) -> Path:
     path = base.with_name(base.name + suffix)  # with_suffix would cut a name at its dot
-    path.write_bytes(content)
+    write_atomically(path, content)
     return path

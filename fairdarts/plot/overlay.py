@@ -11,6 +11,7 @@ from matplotlib.patches import Patch
 
 from fairdarts.data.masks import IGNORED, PALETTE
 from fairdarts.plot import style
+from fairdarts.runtime.checkpoint import write_atomically
 
 PLAIN = np.round(255 * np.asarray(matplotlib.colormaps["tab20"].colors)).astype(np.uint8)
 """colours [20, 3] of classes that are not VOC's, from its first one on and over again"""
@@ -105,5 +106,5 @@ def draw_overlay(
     figure = overlay_figure(overlay_info(images, truths, predictions, classes, ious))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.png"
-    figure.savefig(path, dpi=150)
+    write_atomically(path, style.rendered(figure, "png"))
     return [path]

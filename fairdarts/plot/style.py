@@ -2,6 +2,7 @@
 
 import colorsys
 import html
+import io
 import re
 import zlib
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ import matplotlib
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from fairdarts.runtime.checkpoint import write_atomically
 
 # Chosen for the largest least distance (CIELAB) between any two of a space under normal vision and under simulated
 # protanopia, deuteranopia and tritanopia, each dark enough for a line on white. Blues are separable and plain
@@ -134,11 +137,18 @@ def box(op: str) -> dict[str, str]:
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Writes `folder`/`name`.svg and .png and gives their paths. The same numbers give the same bytes."""
+    """Writes `folder`/`name`.svg and .png, whole ones at any moment, and gives their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    svg, png = folder / f"{name}.svg", folder / f"{name}.png"
+    paths = [folder / f"{name}.svg", folder / f"{name}.png"]
+    for path in paths:
+        write_atomically(path, rendered(figure, path.suffix[1:]))
+    return paths
+
+
+def rendered(figure: Figure, kind: str) -> bytes:
+    """A figure as what a file of it holds, `svg` or `png`. The same numbers give the same bytes."""
+    buffer = io.BytesIO()
     # Without a fixed salt the ids in an SVG are random; the salt has no other way in than the settings.
     with matplotlib.rc_context({"svg.hashsalt": "fairdarts"}):
-        figure.savefig(svg, metadata={"Date": None})
-    figure.savefig(png, dpi=150)
-    return [svg, png]
+        figure.savefig(buffer, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
+    return buffer.getvalue()

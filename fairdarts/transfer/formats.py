@@ -1,5 +1,6 @@
 """A model as files that other programs run, each of which is read again and compared before it is handed out."""
 
+import io
 import math
 import os
 import statistics
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from fairdarts.config import UserError
 from fairdarts.networks.published import Model, load, save_model
+from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.transfer.onnx import check_installed, image_shape, open_onnx, write_onnx
 
 Runs = Callable[[Tensor], Tensor]
@@ -59,7 +61,9 @@ def write_torchscript(path: Path, model: Model) -> None:
     """A traced TorchScript file; `fairdarts` among its extra files is the blueprint."""
     with warnings.catch_warnings(action="ignore"), torch.no_grad():
         traced = torch.jit.trace(model.network, torch.zeros(2, *image_shape(model)), check_trace=False)
-        torch.jit.save(traced, path, _extra_files={"fairdarts": model.blueprint.model_dump_json(by_alias=True)})
+        buffer = io.BytesIO()  # torch itself ends the process where it writes to a full disk
+        torch.jit.save(traced, buffer, _extra_files={"fairdarts": model.blueprint.model_dump_json(by_alias=True)})
+    write_atomically(path, buffer.getvalue())
 
 
 def open_torchscript(path: Path) -> Runs:
@@ -74,7 +78,9 @@ def write_torch_export(path: Path, model: Model) -> None:
     with warnings.catch_warnings(action="ignore"), torch.no_grad():
         program = torch.export.export(model.network, (images,), dynamic_shapes=shapes)
         extra = {"fairdarts": model.blueprint.model_dump_json(by_alias=True)}
-        torch.export.save(program, path, extra_files=extra)
+        buffer = io.BytesIO()  # as above
+        torch.export.save(program, buffer, extra_files=extra)
+    write_atomically(path, buffer.getvalue())
 
 
 def open_torch_export(path: Path) -> Runs:

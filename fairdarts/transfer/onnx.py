@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fairdarts.config import UserError
 from fairdarts.networks.published import Model
+from fairdarts.runtime.checkpoint import write_atomically
 
 NEEDS = ("onnx", "onnxruntime", "onnxscript")
 
@@ -48,7 +49,7 @@ def write_onnx(path: Path, model: Model) -> None:
     for node in proto.graph.node:  # they tell where on this machine the code lies that they stem from
         del node.metadata_props[:]
     onnx.checker.check_model(proto, full_check=True)
-    onnx.save(proto, path)
+    write_atomically(path, proto.SerializeToString())
 
 
 def open_onnx(path: Path) -> Callable[[Tensor], Tensor]:
