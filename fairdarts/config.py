@@ -29,8 +29,8 @@ class SaidElsewhere(Exception):
     """The run ends for a reason that another of its processes reports."""
 
 
-LARGEST = 2**31 - 1
-"""of whole numbers, in settings and on the command line"""
+LARGEST, LARGEST_FLOAT = 2**31 - 1, 1e20
+"""of whole numbers, in settings and on the command line, and of other numbers, which torch computes with in float32"""
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -43,7 +43,7 @@ def plain(text: str) -> str:
 class Settings(BaseModel):
     """Base of every checked YAML section: frozen, no unknown keys, the docstring under a field is its help.
 
-    `true` is no number, a whole number is at most LARGEST, and a text is `plain`.
+    `true` is no number, a number is at most LARGEST or LARGEST_FLOAT, and a text is `plain`.
     """
 
     model_config = ConfigDict(
@@ -67,8 +67,9 @@ class Settings(BaseModel):
         settings = handler(content)
         for name, field in cls.model_fields.items():
             for place, value in _items(getattr(settings, name), field.alias or name):
-                if isinstance(value, int) and abs(value) > LARGEST:
-                    cls._refuse(place, value, f"should be within ±{LARGEST}")
+                most = LARGEST_FLOAT if isinstance(value, float) else LARGEST
+                if isinstance(value, int | float) and abs(value) > most:
+                    cls._refuse(place, value, f"should be within ±{most}")
                 if isinstance(value, str) and plain(value) != value:
                     cls._refuse(place, value, "should hold no control characters")
         return settings

@@ -15,6 +15,7 @@ from fairdarts.cli.recipe import MARKS, verb_of
 from fairdarts.cli.study import StudySettings
 from fairdarts.config import (
     LARGEST,
+    LARGEST_FLOAT,
     LARGEST_YAML,
     UserError,
     check,
@@ -328,7 +329,9 @@ def test_every_recipe_survives_being_written(tmp_path, name):
 
 
 @PROPERTY
-@given(name=PLAIN_TEXT, lr=st.floats(min_value=0, exclude_min=True, allow_infinity=False), seed=st.integers(0, LARGEST))
+@given(
+    name=PLAIN_TEXT, lr=st.floats(min_value=0, exclude_min=True, max_value=LARGEST_FLOAT), seed=st.integers(0, LARGEST)
+)
 def test_any_value_survives_being_written(name, lr, seed):
     content = read_yaml(resources.find("recipes", "fairdarts-s1-digits"))
     weights = {**content["weights"], "lr": lr}

@@ -44,8 +44,8 @@ DEAF = {
 
 def compare(args: Namespace, rest: Sequence[str], kind: Kind) -> int:
     """Every strategy with every seed, those that are done skipped; several processes share them out."""
-    if args.seeds is not None and args.seeds < 1:
-        raise UserError(f"evolve: --seeds {args.seeds}: should be at least 1")
+    if args.seeds is not None and not 1 <= args.seeds <= 100_000:
+        raise UserError(f"evolve: --seeds {args.seeds}: should be at least 1, at most 100000")
     for key in parse_overrides(rest):
         if why := DEAF.get(key.partition(".")[0]):
             raise UserError(f"evolve: --{key}: is of no use in a comparison on a table: {why}")

@@ -69,7 +69,7 @@ def main(argv: Sequence[str]) -> int:
     args, rest = parser.parse_known_args(argv)
 
     formats = read_formats(args.format or [DEFAULT])
-    for option, value, least in (("image", args.image, 1), ("classes", args.classes, 2), ("threads", args.threads, 1)):
+    for option, value, least in (("image", args.image, 1), ("classes", args.classes, 2)):
         if value is not None and value < least:
             raise UserError(f"export: --{option} {value}: should be {least} or more")
     network = check(_Network, {}, "command line", parse_overrides(rest)).network

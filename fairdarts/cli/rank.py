@@ -33,6 +33,8 @@ from fairdarts.runtime.run import Run, open_run
 
 PATHS = 200
 """architectures that "How to Train Your Super-Net" ranks (arXiv:2003.04276, section 3)"""
+MOST = 1_000_000
+"""of architectures and images that one may ask for"""
 
 EPILOG = """measures, each with a 95% bootstrap interval over the architectures:
   τ, ρ             Kendall's and Spearman's rank correlation of one-shot accuracy and truth
@@ -64,8 +66,8 @@ def main(argv: Sequence[str]) -> int:
     args = parser.parse_args(argv)
     statistics = statistics_of(args.statistics) if args.statistics is not None else None
     for name in ("paths", "images"):
-        if (value := getattr(args, name)) is not None and value < 2:
-            raise UserError(f"rank: --{name} {value}: should be at least 2")
+        if (value := getattr(args, name)) is not None and not 2 <= value <= MOST:
+            raise UserError(f"rank: --{name} {value}: should be at least 2, at most {MOST}")
     check_words(args)
     runs = list(dict.fromkeys(path.resolve() for path in args.runs))
     args.runs = [next(path for path in args.runs if path.resolve() == run) for run in runs]

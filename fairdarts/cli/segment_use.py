@@ -39,7 +39,7 @@ class JudgeSettings(Settings):
     """the images"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where to run"""
-    threads: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1, le=1024)
     """CPU threads"""
 
 
@@ -104,8 +104,6 @@ def predict(argv: Sequence[str]) -> int:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to run")
     parser.add_argument("--threads", type=int, help="CPU threads")
     args = parser.parse_args(argv)
-    if args.threads is not None and args.threads < 1:
-        raise UserError(f"segment: --threads: {args.threads}: should be 1 or more")
     use_threads(args.threads)
     model, device = open_segmenter(args.predict), pick(args.device)
     targets = [(args.out / f"{path.stem}.png", f"{path.stem}-overlay") for path in args.images]

@@ -103,7 +103,7 @@ class FactorStudy(Settings):
     """where it departs from its source"""
     seeds: tuple[int, ...] = Field(min_length=1)
     """every setting runs with each of them"""
-    architectures: int = Field(default=200, ge=2)
+    architectures: int = Field(default=200, ge=2, le=1_000_000)
     """architectures that every supernet ranks, at most; the same ones for all runs of a space"""
     images: int | None = Field(default=None, ge=2)
     """held-out images to judge by; all where it is null"""

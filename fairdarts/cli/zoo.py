@@ -78,11 +78,9 @@ def sample(argv: Sequence[str]) -> int:
     if not isinstance(space, CellSpace):
         raise UserError(f"zoo sample: --space {args.space}: is a {space.kind} space; only cells are drawn at random")
     most = space.nodes * EDGES_PER_NODE
-    for option, value, low, high in (("count", args.count, 1, None), ("skips", args.skips, 0, most)):
-        if value is not None and not low <= value <= (high or value):
-            raise UserError(
-                f"zoo sample: --{option} {value}: should be {low} or more{f', at most {high}' if high else ''}"
-            )
+    for option, value, low, high in (("count", args.count, 1, 1_000_000), ("skips", args.skips, 0, most)):
+        if value is not None and not low <= value <= high:
+            raise UserError(f"zoo sample: --{option} {value}: should be {low} or more, at most {high}")
     if not args.madds >= 0:
         raise UserError(f"zoo sample: --madds {args.madds:g}: should be 0 or more")
     if args.skips is not None and not {SKIP} < set(space.candidates) - {"none"}:

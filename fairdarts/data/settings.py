@@ -10,7 +10,7 @@ from fairdarts.config import Settings
 class _Data(Settings):
     batch_size: int = Field(ge=2)
     """images a batch"""
-    workers: int = Field(ge=0)
+    workers: int = Field(ge=0, le=1024)
     """processes that load images; 0 loads in the main process. Digits and CIFAR are kept in memory and need none, but
     for AutoAugment and for enlarged images"""
     auto_augment: Literal["none", "cifar10", "imagenet"] = "none"
@@ -39,7 +39,7 @@ class Digits(_Portioned):
 class _Cifar(_Portioned):
     root: str
     """folder of the data set"""
-    image_size: int = Field(default=32, ge=32)
+    image_size: int = Field(default=32, ge=32, le=8192)
     """height and width; above 32 images are cropped, enlarged and normalized as ImageNet's are, for its networks"""
 
     @field_validator("image_size")
@@ -71,7 +71,7 @@ class Folder(_Portioned):
     """digits | cifar10 | cifar100 | folder | imagenet | fake"""
     root: str
     """folder of the data set"""
-    image_size: int = Field(default=32, ge=4)
+    image_size: int = Field(default=32, ge=4, le=8192)
     """height and width of the images, in pixels"""
     in_memory: bool = False
     """read all images once and serve them from memory: for many passes over small images; they are cut to squares"""
@@ -84,7 +84,7 @@ class ImageNet(_Data):
     """digits | cifar10 | cifar100 | folder | imagenet | fake"""
     root: str
     """folder of the data set"""
-    image_size: int = Field(default=224, ge=4)
+    image_size: int = Field(default=224, ge=4, le=8192)
     """height and width of the images, in pixels"""
     held_out: int = Field(default=50, ge=0)
     """images of every class that train the architecture, judge paths or choose the best epoch; the rest trains"""
@@ -118,11 +118,11 @@ class Fake(_Portioned):
 
     kind: Literal["fake"]
     """digits | cifar10 | cifar100 | folder | imagenet | fake"""
-    images: int = Field(default=256, ge=4)
+    images: int = Field(default=256, ge=4, le=10_000_000)
     """number of images"""
-    image_size: int = Field(default=32, ge=4)
+    image_size: int = Field(default=32, ge=4, le=8192)
     """height and width of the images, in pixels"""
-    classes: int = Field(default=10, ge=2)
+    classes: int = Field(default=10, ge=2, le=1_000_000)
     """number of classes"""
 
 

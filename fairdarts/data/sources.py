@@ -12,7 +12,7 @@ from torch.utils.data import Dataset, TensorDataset
 from torchvision import datasets
 from torchvision.transforms import v2
 
-from fairdarts.config import UserError
+from fairdarts.config import UserError, plain
 from fairdarts.data.images import read_image
 from fairdarts.data.settings import Cifar10, Cifar100, DataSettings, Digits, Fake, Folder, ImageNet
 from fairdarts.runtime.shape import Shape
@@ -122,6 +122,9 @@ def folder(root: Path, image_size: int) -> Source:
     classes = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
     if len(classes) < 2:
         raise UserError(f"data.root: {root}: class folders (root/CLASS/IMAGE): {len(classes)}, should be at least 2")
+    for name in classes:  # a network is told of them
+        if plain(name) != name:
+            raise UserError(f"data.root: {root / name}: should be a name in UTF-8 without control characters")
     found = datasets.ImageFolder(root, loader=read_image, allow_empty=True)
     for index in sorted(set(range(len(classes))) - set(found.targets)):
         raise UserError(f"data.root: {root / classes[index]}: no image in this class folder")

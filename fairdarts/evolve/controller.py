@@ -31,7 +31,7 @@ class Reinforce(Settings):
 
     kind: Literal["reinforce"]
     """ppo | reinforce"""
-    hidden: int = Field(ge=1)
+    hidden: int = Field(ge=1, le=65536)
     """width of the LSTM and of its input"""
     lr: float = Field(gt=0)
     """Adam's learning rate"""

@@ -135,7 +135,7 @@ class EvolveSettings(RecipeSettings):
     """limits that every model should keep: 'madds <= 400e6'. Models beyond those of cost are never judged"""
     budgets: Words = ()
     """limits, for each of which the most accurate model that keeps it, and the constraints, is told"""
-    population: int = Field(ge=2)
+    population: int = Field(ge=2, le=1_000_000)
     """N: models of a generation"""
     generations: int = Field(ge=1)
     """G: generations"""

@@ -23,9 +23,9 @@ class NetworkSettings(Settings):
 
     size: Literal["cifar", "imagenet"] | None = None
     """whose size, of those that the space states, and for cells whose stem; the space's first where it is null"""
-    cells: int | None = Field(default=None, ge=1)
+    cells: int | None = Field(default=None, ge=1, le=1000)
     """number of cells; that of the size where it is null"""
-    channels: int | None = Field(default=None, ge=2)
+    channels: int | None = Field(default=None, ge=2, le=4096)
     """channels of the first cell; those of the size where it is null"""
     dropout: float | None = Field(default=None, ge=0, lt=1)
     """dropout before the classifier; the space's where it is null, and none in networks of cells"""
@@ -48,7 +48,7 @@ class Blueprint(Settings):
     """how it is built"""
     classes: tuple[str, ...] = Field(min_length=2)
     """names of the classes, in the order of the logits"""
-    image: int = Field(ge=1)
+    image: int = Field(ge=1, le=8192)
     """height and width of the images that it is for"""
     mean: tuple[float, ...]
     """of the images, per channel, in [0, 1]"""

@@ -18,6 +18,7 @@ from fairdarts.networks.foreign import Weights, read_file, tensors_in
 from fairdarts.networks.models import STATISTICS, find
 from fairdarts.networks.tensors import read_tensors, write_tensors
 from fairdarts.runtime import checkpoint
+from fairdarts.runtime.finite import check_finite
 from fairdarts.spaces.space import check_genotype
 
 AUXILIARY = "auxiliary."
@@ -156,6 +157,7 @@ def _of_others(path: Path, weights: Weights, name: str, network: NetworkSettings
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay what they were
         built = assemble(blueprint)
     layout = fill_released(built, tensors, name, path)
+    check_finite(built.state_dict(), path)
     about = {"source": f"a file in the layout of {layout}", "file": path.name, "weights": kind}
     return Model(_described(built.eval(), blueprint), blueprint, about)
 
@@ -231,6 +233,7 @@ def _filled(blueprint: Blueprint, tensors: Mapping[str, Any], place: Path) -> nn
         if not isinstance(tensor, Tensor) or _form(tensor) != _form(own[name]):
             given = _form(tensor) if isinstance(tensor, Tensor) else type(tensor).__name__
             raise UserError(f"{place}: {name}: is {given}, should be {_form(own[name])}")
+    check_finite(tensors, place)
     # Copies: those of a .safetensors file lie in the file itself, and strides of channels_last choose other kernels.
     copies = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
     network.load_state_dict(copies, assign=True)

@@ -88,7 +88,7 @@ class SgdSettings(Settings):
 class WatchSettings(Settings):
     """What is measured after every epoch: the accuracy of some paths on held-out images."""
 
-    paths: int = Field(default=10, ge=0)
+    paths: int = Field(default=10, ge=0, le=1_000_000)
     """number of paths, the same after every epoch; 0 for none"""
     images: int = Field(default=1000, ge=1)
     """held-out images, at most"""

@@ -9,6 +9,7 @@ from fairdarts.oneshot.samplers import Sampler
 from fairdarts.oneshot.step import Learner
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.checkpoint import BadState
+from fairdarts.runtime.finite import check_finite
 from fairdarts.runtime.position import Position, check_identity
 from fairdarts.runtime.records import kept_records, state_of_records
 from fairdarts.runtime.run import Run
@@ -74,11 +75,14 @@ def load_weights(supernet: PathSupernet, run: Run) -> tuple[int, int]:
     """Puts the weights of a run's last checkpoint into a supernet of its space; gives the epochs that they have seen,
     and the steps of the next one.
 
-    Raises BadState where the checkpoint is not whole, or that of something else.
+    Raises BadState where the checkpoint is not whole, or that of something else; UserError where a weight is not
+    finite.
     """
     state = checkpoint.load(run.last)
     try:
         supernet.load_state_dict(state["supernet"])
-        return int(state["epoch"]), int(state["step"])
+        found = int(state["epoch"]), int(state["step"])
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError):
         raise BadState(f"{run.last}: not the checkpoint of a supernet of the run's space.yaml") from None
+    check_finite(state["supernet"], run.path)
+    return found

@@ -23,6 +23,7 @@ from fairdarts.oneshot.step import SUMS, Learner, supernet_step
 from fairdarts.ops.depthwise import with_fast_gradients
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.device import LAYOUTS, keep_memory, pick, use_threads
+from fairdarts.runtime.finite import all_finite
 from fairdarts.runtime.pace import Pace
 from fairdarts.runtime.position import Position, identity_of
 from fairdarts.runtime.run import Run
@@ -69,7 +70,7 @@ def train(
 
     Several processes take every step together, and the first one writes. Raises Interrupted once a signal stopped it,
     the state saved; UserError where data or disk fail, the state of the last step or at least of the last checkpoint
-    saved; Diverged where the loss is no longer finite.
+    saved; Diverged where loss or weights are no longer finite.
     """
     use_threads(settings.threads)
     keep_memory()
@@ -127,9 +128,11 @@ def train(
 
             means = dict(zip(SUMS, (sums / steps).tolist(), strict=True))
             with distributed.together():
-                if not math.isfinite(means["train_loss"]):
+                sound = math.isfinite(means["train_loss"])
+                if not sound or not all_finite(learner.supernet.state_dict().values()):
+                    what = "the weights are" if sound else "the loss is"
                     advice = f"lower weights.lr ({settings.weights.lr})"
-                    raise Diverged(f"{run.path}: the loss is no longer finite in epoch {at.epoch + 1}; {advice}")
+                    raise Diverged(f"{run.path}: {what} no longer finite in epoch {at.epoch + 1}; {advice}")
             alike = distributed.agree_on(learner.weights)
             with distributed.together():
                 if not alike:

@@ -15,9 +15,12 @@ LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_
 
 
 def use_threads(threads: int | None) -> None:
-    """Run on that many CPU threads, or leave torch's default."""
-    if threads:
-        torch.set_num_threads(threads)
+    """Run on that many CPU threads, or leave torch's default. UserError where no machine has so many."""
+    if threads is None:
+        return
+    if not 1 <= threads <= 1024:
+        raise UserError(f"threads: {threads}: should be from 1 to 1024")
+    torch.set_num_threads(threads)
 
 
 def keep_memory() -> None:

@@ -32,7 +32,7 @@ class RecipeSettings(Settings):
     """decides all that is drawn: initial weights, α, paths, the order of images and their augmentation"""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where to run"""
-    threads: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1, le=1024)
     """CPU threads, which decide the last bits of a result; torch's default where it is null"""
 
 

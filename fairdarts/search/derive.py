@@ -40,6 +40,8 @@ def as_matrices(gates: dict[str, Any], space: Space, place: str) -> Matrices:
                 f"{place}: {part}: shape {list(matrix.shape)}, should be {list(space.shape)} "
                 f"(choice points, candidates) for space {space.name}"
             )
+        if not np.isfinite(matrix).all():
+            raise UserError(f"{place}: {part}: holds gates that are not finite: they are of a search that has diverged")
         if not np.all((matrix >= 0) & (matrix <= 1)):
             raise UserError(f"{place}: {part}: should hold gates from 0 to 1 (softmax or sigmoid of α), not α itself")
         matrices[part] = matrix

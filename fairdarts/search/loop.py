@@ -16,6 +16,7 @@ from fairdarts.genotype import Genotype, empty_cells
 from fairdarts.relaxation import Gates, gate_matrices
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.device import pick, use_threads
+from fairdarts.runtime.finite import all_finite
 from fairdarts.runtime.pace import Pace
 from fairdarts.runtime.position import Position, identity_of
 from fairdarts.runtime.run import Run
@@ -58,7 +59,7 @@ def search(
 
     Several processes take every step together, and the first one writes.
     Raises Interrupted once a signal stopped it, the state saved; UserError where data or disk fail, the state of the
-    last step or at least of the last checkpoint saved; Diverged where the loss is no longer finite.
+    last step or at least of the last checkpoint saved; Diverged where loss, weights or α are no longer finite.
     """
     use_threads(settings.threads)
     device, writes = pick(settings.device), distributed.rank() == 0
@@ -71,6 +72,7 @@ def search(
     learner = make_learner(settings, space, source, device)
     at, sums = Position(), torch.zeros(len(SUMS), device=device)
     records: list[dict[str, Any]] = []
+    lost = torch.zeros_like(sums)  # of the present epoch, how often each was not finite
 
     def save() -> None:
         with distributed.together():
@@ -101,15 +103,17 @@ def search(
                 group["lr"] = lr
             while at.step < steps:
                 batches = pace.fetch(lambda: (next(train), next(valid) if held_out else None))
-                sums += take_step(learner, *batches, Moment(at.epoch, at.epoch * steps + at.step))
+                seen = take_step(learner, *batches, Moment(at.epoch, at.epoch * steps + at.step))
+                sums += seen
+                lost += ~seen.isfinite()
                 at.step += 1
                 observer.step(at.epoch + 1, at.step, steps, sums, learner.alphas)
 
             means = dict(zip(SUMS, (sums / steps).tolist(), strict=True))
             with distributed.together():
-                if not math.isfinite(means["train_loss"]):
-                    advice = f"lower weights.lr ({settings.weights.lr})"
-                    raise Diverged(f"{run.path}: the loss is no longer finite in epoch {at.epoch + 1}; {advice}")
+                sound = math.isfinite(means["train_loss"])
+                if not sound or not all_finite([*learner.alphas.values(), *learner.supernet.state_dict().values()]):
+                    raise Diverged(f"{run.path}: {diverged(learner, lost, at.epoch + 1)}")
             alike = distributed.agree_on([*learner.alphas.values(), *learner.weights])
             with distributed.together():
                 if not alike:
@@ -123,6 +127,7 @@ def search(
                     batch = next(looked_at)
                 record["eigenvalue"] = held_out_curvature(learner, batch)
             sums.zero_()
+            lost.zero_()
             records.append(record)
             with distributed.together():
                 if writes:
@@ -144,6 +149,21 @@ def search(
                 nothing = f"no gate of the {part} cell reached {strongest}, so it makes no network"
                 warnings.warn(f"{run.path}: {nothing}; {advice}", Notice, stacklevel=2)
     return genotype
+
+
+def diverged(learner: Learner, lost: Tensor, epoch: int) -> str:
+    """What went wrong, and which learning rate to lower; `lost` are the steps of which each of SUMS was not finite.
+
+    Of a bi-level step the held-out loss is the first to see new weights, and the training loss the first to see new α.
+    """
+    settings, (train, _, valid, *_) = learner.settings, lost.tolist()
+    of_alphas, of_weights = f"architect.lr ({settings.architect.lr})", f"weights.lr ({settings.weights.lr})"
+    if settings.architect.kind == "single_level" and not all_finite(learner.alphas.values()):
+        return f"the loss and α are no longer finite in epoch {epoch}; lower {of_weights} or {of_alphas}"
+    if settings.architect.kind != "single_level" and train > valid:
+        return f"α is no longer finite in epoch {epoch}; lower {of_alphas}"
+    what = "the loss is" if train or valid else "the weights are"
+    return f"{what} no longer finite in epoch {epoch}; lower {of_weights}"
 
 
 def gate_record(epoch: int, learner: Learner, space: Space) -> dict[str, Any]:

@@ -18,9 +18,9 @@ number of processes, `accumulate` decides which images BatchNorm sees together, 
 class SupernetSettings(Settings):
     """The supernet's size in a space of cells, where it is not the space's own."""
 
-    cells: int | None = Field(default=None, ge=1)
+    cells: int | None = Field(default=None, ge=1, le=1000)
     """number of cells; the space's own where it is null; not for chains"""
-    channels: int | None = Field(default=None, ge=2)
+    channels: int | None = Field(default=None, ge=2, le=4096)
     """channels of the first cell; the space's own where it is null; not for chains"""
 
 

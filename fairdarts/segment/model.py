@@ -14,6 +14,7 @@ from fairdarts.networks.deeplab import DeepLab, DeepLabSettings, build_deeplab
 from fairdarts.networks.foreign import read_file
 from fairdarts.networks.published import SEGMENTER
 from fairdarts.runtime import checkpoint
+from fairdarts.runtime.finite import check_finite
 from fairdarts.spaces.space import Space, check_genotype
 
 
@@ -75,9 +76,11 @@ def open_segmenter(path: str | Path) -> Model:
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay what they were
         network = assemble_segmenter(blueprint)
     try:
-        network.load_state_dict(state.get("ema") or state["network"])
+        weights = state.get("ema") or state["network"]
+        network.load_state_dict(weights)
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise UserError(f"{file}: its weights are not the network's: {str(error).splitlines()[-1].strip()}") from None
+    check_finite(weights, file)
     return Model(network.eval(), blueprint, about)
 
 

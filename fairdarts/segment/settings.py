@@ -28,13 +28,13 @@ class Photographs(Settings):
     """their names; pixel values of a mask are their places from 0 on"""
     void: tuple[int, ...] = (IGNORED,)
     """pixel values of no class, which count for nothing"""
-    crop: int = Field(ge=16)
+    crop: int = Field(ge=16, le=8192)
     """height and width of what is cut from a training image"""
     scale: tuple[float, float]
     """smallest and largest factor by which a training image is resized first"""
     batch_size: int = Field(ge=2)
     """images a batch, of all processes together"""
-    workers: int = Field(ge=0)
+    workers: int = Field(ge=0, le=1024)
     """processes that load images; 0 loads in the main process"""
 
     @model_validator(mode="after")

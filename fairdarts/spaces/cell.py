@@ -14,18 +14,18 @@ from fairdarts.ops.cell import OPS
 class Size(Settings):
     """How deep and wide the cells are stacked."""
 
-    cells: int = Field(ge=1)
+    cells: int = Field(ge=1, le=1000)
     """number of cells"""
-    channels: int = Field(ge=2)
+    channels: int = Field(ge=2, le=4096)
     """channels of the first cell's nodes; doubled at every reduction"""
 
 
 class NetworkSize(Size):
     """A stand-alone network of the literature, and the images it is counted on."""
 
-    image: int = Field(ge=1)
+    image: int = Field(ge=1, le=8192)
     """height and width of its images"""
-    classes: int = Field(ge=2)
+    classes: int = Field(ge=2, le=1_000_000)
     """number of classes"""
 
 
@@ -55,9 +55,9 @@ class CellSpace(Settings):
     """intermediate nodes; each has an edge from every node before it"""
     candidates: Annotated[tuple[str, ...], Field(min_length=1)]
     """the operations of every edge, in the order of the columns of α"""
-    reductions: tuple[str, ...]
+    reductions: Annotated[tuple[str, ...], Field(max_length=8)]
     """where the cells that halve the resolution stand, as shares of the depth"""
-    stem_multiplier: int = Field(ge=1)
+    stem_multiplier: int = Field(ge=1, le=64)
     """channels of the stem, in units of the first cell's"""
     supernet: Size
     """the supernet's size"""

@@ -27,9 +27,9 @@ Candidates = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_kno
 class Stage(Settings):
     """Layers of one width; the first of them carries the stride."""
 
-    channels: int = Field(ge=1)
+    channels: int = Field(ge=1, le=4096)
     """output channels"""
-    layers: int = Field(ge=1)
+    layers: int = Field(ge=1, le=1000)
     """number of layers"""
     stride: Literal[1, 2]
     """stride of the first layer"""
@@ -40,20 +40,20 @@ class Stage(Settings):
 class Stem(Settings):
     """What stands before the layers."""
 
-    channels: int = Field(ge=1)
+    channels: int = Field(ge=1, le=4096)
     """output channels of the 3×3 convolution"""
     stride: Literal[1, 2]
     """its stride"""
-    separable: int | None = Field(default=None, ge=1)
+    separable: int | None = Field(default=None, ge=1, le=4096)
     """output channels of the depthwise-separable convolution behind it; none where it is null"""
 
 
 class ChainSize(Settings):
     """A stand-alone network of the literature, and the images it is counted on."""
 
-    image: int = Field(ge=1)
+    image: int = Field(ge=1, le=8192)
     """height and width of its images"""
-    classes: int = Field(ge=2)
+    classes: int = Field(ge=2, le=1_000_000)
     """number of classes"""
     dropout: float = Field(ge=0, lt=1)
     """dropout before the classifier"""
@@ -98,7 +98,7 @@ class ChainSpace(Settings):
     """what stands before the layers"""
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
     """the layers"""
-    head: int = Field(ge=1)
+    head: int = Field(ge=1, le=65536)
     """output channels of the 1×1 convolution behind the layers"""
     networks: ChainNetworks
     """the sizes of derived networks"""

@@ -45,11 +45,11 @@ class Bench101Space(Settings):
     """at most so many, the cell's input and output among them"""
     edges: int = Field(ge=1)
     """at most so many, counted in the pruned cell"""
-    channels: int = Field(ge=1)
+    channels: int = Field(ge=1, le=4096)
     """channels of the first stack's cells; doubled from stack to stack"""
-    stacks: int = Field(ge=1)
+    stacks: int = Field(ge=1, le=8)
     """of cells of equal width and resolution; between them the resolution halves"""
-    cells: int = Field(ge=1)
+    cells: int = Field(ge=1, le=1000)
     """cells of a stack"""
     output_edges: int | None = Field(default=None, ge=1)
     """how many intermediate vertices of the pruned cell lead into the output; any number where it is null"""

@@ -26,9 +26,9 @@ ARCH = re.compile(rf"{_NODE}(?:\+{_NODE})*")
 class Bench201Size(Settings):
     """The images that the stand-alone network is made for."""
 
-    image: int = Field(ge=1)
+    image: int = Field(ge=1, le=8192)
     """height and width of its images"""
-    classes: int = Field(ge=2)
+    classes: int = Field(ge=2, le=1_000_000)
     """number of classes"""
 
 
@@ -52,9 +52,9 @@ class Bench201Space(Settings):
     """where it comes from"""
     candidates: Annotated[tuple[str, ...], Field(min_length=1)]
     """the operations of every edge; a path holds indices into them"""
-    channels: int = Field(ge=1)
+    channels: int = Field(ge=1, le=4096)
     """channels of the first stage's cells; doubled from stage to stage"""
-    cells: int = Field(ge=1)
+    cells: int = Field(ge=1, le=1000)
     """cells of a stage"""
     networks: Bench201Networks
     """the sizes of stand-alone networks"""

@@ -16,9 +16,9 @@ from fairdarts.spaces.space import Space
 class Factors(Settings):
     """The supernet, where it is not as its space says."""
 
-    cells: int | None = Field(default=None, ge=1)
+    cells: int | None = Field(default=None, ge=1, le=1000)
     """number of cells, of a stage where the space has stages; the space's own where it is null; not for chains"""
-    channels: int | None = Field(default=None, ge=2)
+    channels: int | None = Field(default=None, ge=2, le=4096)
     """channels of the first cells; the space's own where it is null; not for chains"""
     track: bool = True
     """whether BatchNorms remember statistics of the training; else they always take those of the batch"""

@@ -18,6 +18,7 @@ from fairdarts.networks.cell import CellNetwork, CifarStem
 from fairdarts.networks.chain import ChainNetwork
 from fairdarts.ops.mbconv import SqueezeExcite
 from fairdarts.runtime import checkpoint
+from fairdarts.runtime.finite import check_finite
 from fairdarts.runtime.run import open_run
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace
@@ -32,7 +33,8 @@ Weights = Mapping[str, Tensor]
 def weights_of(path: Path) -> tuple[dict[str, Tensor], Space, str]:
     """The supernet's weights in the last checkpoint of a run, its space, and the verb that trained it.
 
-    Raises UserError where it is no run, has no checkpoint yet, or one without a supernet's weights.
+    Raises UserError where it is no run, has no checkpoint yet, or one without a supernet's weights, or with weights
+    that are not finite.
     """
     run = open_run(path)
     if not run.last.is_file():
@@ -42,6 +44,7 @@ def weights_of(path: Path) -> tuple[dict[str, Tensor], Space, str]:
     if not isinstance(weights, dict) or not all(isinstance(tensor, Tensor) for tensor in weights.values()):
         should = "should be a run of `fairdarts search` or `fairdarts supernet`"
         raise UserError(f"{path}: its checkpoint has no weights of a supernet: {should}")
+    check_finite(weights, path)
     return weights, load_space(str(path / "space.yaml")), "search" if "alphas" in state else "supernet"
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.device import keep_memory, use_threads
+from fairdarts.runtime.finite import all_finite
 from fairdarts.runtime.pace import Pace
 from fairdarts.runtime.position import Position
 from fairdarts.runtime.run import Run
@@ -49,7 +50,7 @@ def train(
     A fresh network begins with the weights that `initialize` puts into it, in every process. Several processes take
     every step together, and the first one writes. Raises Interrupted once a signal stopped it, the state saved;
     UserError where data or disk fail, the state of the last step or at least of the last checkpoint saved; Diverged
-    where the loss is no longer finite.
+    where loss or weights are no longer finite.
     """
     use_threads(settings.threads)
     keep_memory()
@@ -99,9 +100,11 @@ def train(
 
             means = dict(zip(SUMS, (sums / steps).tolist(), strict=True))
             with distributed.together():
-                if not math.isfinite(means["train_loss"]):
+                sound = math.isfinite(means["train_loss"])
+                if not sound or not all_finite(trainee.network.state_dict().values()):
+                    what = "the weights are" if sound else "the loss is"
                     advice = f"lower optimizer.lr ({settings.optimizer.lr})"
-                    raise Diverged(f"{run.path}: the loss is no longer finite in epoch {at.epoch + 1}; {advice}")
+                    raise Diverged(f"{run.path}: {what} no longer finite in epoch {at.epoch + 1}; {advice}")
             times = at.finish_epoch(steps * settings.data.batch_size)
             record = {"epoch": at.epoch, **means, "lr": trainee.optimizer.param_groups[0]["lr"], **times}
             follow_first(trainee)

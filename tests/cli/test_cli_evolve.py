@@ -172,6 +172,25 @@ def test_another_supernet_cannot_judge_the_rest(here: Path, capsys: pytest.Captu
     assert "supernet: weights:" in fails(capsys, "--resume", "found")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("evolve", "net", "--config", "random.yaml", *SMALL),
+        ("rank", "net"),
+        ("rank", "net", "--analyse", "--out", "figures"),
+    ],
+    ids=" ".join,
+)
+def test_a_supernet_that_has_diverged_is_of_no_use(here: Path, capsys, words: tuple[str, ...]) -> None:
+    state = checkpoint.load(Run(Path("net")).last)
+    name = next(name for name in state["supernet"] if name.endswith("weight"))
+    state["supernet"][name].fill_(float("nan"))
+    checkpoint.save(Run(Path("net")).last, state)
+    assert main([*words]) == 2
+    assert f"net: {name}: holds numbers that are not finite: its training has diverged\n" in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
 def test_latency_is_measured_once_and_kept(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     evolves("--objectives", "accuracy,latency", "--out", "found")
     text = (here / "found" / "latency.csv").read_text()

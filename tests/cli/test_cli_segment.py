@@ -150,7 +150,7 @@ def test_nothing_is_written_where_an_image_is_missing(user: Path, tmp_path: Path
     words = [str(tmp_path / "a.png"), str(tmp_path / "b.png"), "--out", str(tmp_path / "masks")]
     assert "b.png: No such file" in fails(capsys, "--predict", "run", *words)
     assert not (tmp_path / "masks").exists()
-    assert "--threads: 0: should be 1 or more" in fails(capsys, "--predict", "run", words[0], "--threads", "0")
+    assert "threads: 0: should be from 1 to 1024" in fails(capsys, "--predict", "run", words[0], "--threads", "0")
 
 
 def test_a_photograph_is_seen_as_it_is_shown(user: Path, tmp_path: Path):

@@ -238,6 +238,17 @@ def metadata(model: Model) -> dict[str, str]:
     return {"fairdarts": model.blueprint.model_dump_json(by_alias=True), "about": "{}"}
 
 
+def test_weights_that_are_not_finite_are_refused(model: Model, tmp_path: Path):
+    spoiled = model.network.state_dict() | {"classifier.bias": torch.full((10,), float("nan"))}
+    message = r": classifier\.bias: holds numbers that are not finite: its training has diverged$"
+    with pytest.raises(UserError, match=f"^{tmp_path / 'last.pt'}{message}"):
+        load(trained(model, tmp_path / "last.pt", network=spoiled))
+    file = trained(model, tmp_path / "both.pt", ema=spoiled)
+    assert load(file, weights="raw") is not None
+    with pytest.raises(UserError, match=message):
+        load(file)
+
+
 def test_damaged_and_foreign_safetensors_are_refused(model: Model, tmp_path: Path):
     path = tmp_path / "it.safetensors"
     refused(path, "No such file")

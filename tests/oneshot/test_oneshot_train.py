@@ -143,9 +143,15 @@ def test_images_have_the_layout_of_the_settings(go: Go, layouts: set[str], layou
 
 def test_a_loss_that_is_no_longer_finite_ends_the_training(go: Go, tmp_path: Path):
     with pytest.raises(Diverged, match=r"the loss is no longer finite in epoch 1; lower weights\.lr") as error:
-        go("run", **{"weights.lr": "1.0e+38"})
+        go("run", **{"weights.lr": "1.0e+20"})
     assert "\n" not in str(error.value)
     assert metrics(tmp_path / "run") == []
+
+
+def test_weights_that_the_last_step_of_an_epoch_spoils_end_the_training(go: Go):
+    huge = {"weights.lr": "1.0e+20", "weights.weight_decay": "1.0e+20", "data.batch_size": "16"}
+    with pytest.raises(Diverged, match=r"the weights are no longer finite in epoch 1; lower weights\.lr"):
+        go("run", **huge)
 
 
 def rates(steps: int, **overrides: Any) -> list[float]:

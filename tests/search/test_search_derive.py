@@ -175,7 +175,7 @@ def test_as_matrices_takes_lists():
         (GATES[None], "reduce: shape [1, 5, 3], should be [5, 3]"),
         ([[1.0], [1.0, 2.0]], "reduce: should be a matrix of numbers"),
         ([["a", "b", "c"]] * 5, "reduce: should be a matrix of numbers"),
-        (np.where(GATES > 0.9, np.nan, GATES), "reduce: should hold gates from 0 to 1"),
+        (np.where(GATES > 0.9, np.nan, GATES), "reduce: holds gates that are not finite"),
         (GATES + 0.06, "reduce: should hold gates from 0 to 1"),
         (GATES - 0.11, "reduce: should hold gates from 0 to 1"),
     ],

@@ -17,7 +17,7 @@ from fairdarts.runtime import checkpoint
 from fairdarts.runtime.device import LAYOUTS
 from fairdarts.runtime.position import TIMES
 from fairdarts.runtime.run import Run, create, open_run
-from fairdarts.runtime.stop import Interrupted
+from fairdarts.runtime.stop import Diverged, Interrupted
 from fairdarts.search.loop import learning_rate, search
 from fairdarts.search.settings import SearchSettings
 from fairdarts.search.setup import make_learner
@@ -270,8 +270,33 @@ def test_lost_records_are_written_again_from_the_checkpoint(go: Go, tmp_path: Pa
 
 def test_a_loss_that_is_no_longer_finite_ends_the_search(go: Go):
     with pytest.raises(UserError, match=r"the loss is no longer finite in epoch 1; lower weights\.lr") as error:
-        go("run", **{"weights.lr": "1.0e+38"})
+        go("run", **{"weights.lr": "1.0e+20"})
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["first_order", "second_order", "single_level"])
+def test_what_went_wrong_first_decides_which_learning_rate_is_to_be_lowered(go: Go, kind: str):
+    huge = {"architect.lr": "1.0e+20", "architect.weight_decay": "1.0e+19"}
+    with pytest.raises(Diverged) as of_alphas:
+        go("alphas", **{"architect.kind": kind}, **huge)
+    with pytest.raises(Diverged) as of_weights:
+        go("weights", **{"architect.kind": kind, "weights.lr": "1.0e+20"})
+    if kind == "single_level":  # one loss, from which both learn
+        assert str(of_alphas.value).endswith(
+            "are no longer finite in epoch 1; lower weights.lr (0.1) or architect.lr (1e+20)"
+        )
+    else:
+        assert str(of_alphas.value).endswith(": α is no longer finite in epoch 1; lower architect.lr (1e+20)")
+        assert str(of_weights.value).endswith(": the loss is no longer finite in epoch 1; lower weights.lr (1e+20)")
+    assert "lower weights.lr (1e+20)" in str(of_weights.value)
+
+
+def test_weights_that_the_last_step_of_an_epoch_spoils_are_not_derived_from(go: Go, tmp_path: Path):
+    huge = {"weights.lr": "1.0e+20", "weights.weight_decay": "1.0e+20", "data.batch_size": "16"}
+    with pytest.raises(Diverged, match=r"the weights are no longer finite in epoch 1; lower weights\.lr \(1e\+20\)"):
+        go("run", **huge)
+    assert list((tmp_path / "run" / "genotypes").iterdir()) == []
+    assert len(metrics(tmp_path / "run")) == 1
 
 
 @pytest.mark.parametrize(("kind", "limit"), [("first_order", 8), ("single_level", 24)])

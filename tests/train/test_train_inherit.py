@@ -275,6 +275,10 @@ def test_runs_without_weights_are_named(run: Path, tmp_path: Path):
     checkpoint.save(run / "checkpoints" / "last.pt", {"archive": {}, "generation": 3})  # of an evolution
     with pytest.raises(UserError, match="its checkpoint has no weights of a supernet: should be a run of `fairdarts s"):
         weights_of(run)
+    spoiled = {"stem.0.weight": torch.tensor([float("inf")])}
+    checkpoint.save(run / "checkpoints" / "last.pt", {"supernet": spoiled})
+    with pytest.raises(UserError, match=r"run: stem\.0\.weight: holds numbers that are not finite"):
+        weights_of(run)
     (run / "checkpoints" / "last.pt").write_bytes(b"torn")
     with pytest.raises(UserError, match="not a readable checkpoint"):
         weights_of(run)

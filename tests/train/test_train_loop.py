@@ -144,7 +144,13 @@ def test_no_images_to_judge_by_is_no_error(tmp_path: Path):
 
 def test_a_loss_that_is_no_number_ends_it(tmp_path: Path):
     with pytest.raises(Diverged, match=r"no longer finite in epoch 1; lower optimizer\.lr"):
-        trained(tmp_path / "run", optimizer__lr=1e30, optimizer__clip="null", epochs=1)
+        trained(tmp_path / "run", optimizer__lr=1e20, optimizer__clip="null", epochs=1)
+
+
+def test_weights_that_the_last_step_of_an_epoch_spoils_end_it(tmp_path: Path):
+    huge = {"optimizer__lr": 1e20, "optimizer__weight_decay": 1e20, "data__batch_size": 12}
+    with pytest.raises(Diverged, match=r"the weights are no longer finite in epoch 1; lower optimizer\.lr"):
+        trained(tmp_path / "run", **huge, epochs=1)
 
 
 def test_a_resumed_training_keeps_its_settings_and_its_genotype(tmp_path: Path):
