@@ -378,6 +378,13 @@ def _explain(model: type[Settings], problem: dict, source: str, overrides: dict[
     return f"{place}: {_shown(problem['input'])}: {message}"
 
 
+def first_problem(error: ValidationError, key: str) -> str:
+    """What is wrong with content that is no file of settings, behind its place within this key."""
+    problem = error.errors()[0]
+    keys = [part for part in map(str, problem["loc"]) if part.isdecimal() or (part.isidentifier() and part.islower())]
+    return f"{'.'.join([key, *keys])}: {problem['msg'].replace('Input should be', 'should be')}"
+
+
 def _shown(value: Any) -> str:
     """A value as a message tells it, without the middle of a long one."""
     try:

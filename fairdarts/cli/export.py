@@ -16,7 +16,7 @@ from fairdarts.cli.words import Parser, print_table, say, to_json
 from fairdarts.config import Settings, UserError, check, describe, nearest, parse_overrides
 from fairdarts.networks.blueprint import NetworkSettings
 from fairdarts.networks.models import find, model_names
-from fairdarts.networks.published import Model, open_model, random_model
+from fairdarts.networks.published import Model, check_size, open_model, random_model
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.device import use_threads
 from fairdarts.transfer.card import card
@@ -26,6 +26,8 @@ from fairdarts.transfer.onnx import image_shape
 GENOTYPES, WEIGHTS = (".yaml", ".yml", ".txt", ".py"), (".pt", ".safetensors", ".pth", ".tar")
 """what names of such files end with"""
 DEFAULT = "onnx,safetensors"
+LONGEST = 100
+"""of a genotype's name in that of a file, in letters"""
 
 
 class _Network(Settings):
@@ -69,9 +71,7 @@ def main(argv: Sequence[str]) -> int:
     args, rest = parser.parse_known_args(argv)
 
     formats = read_formats(args.format or [DEFAULT])
-    for option, value, least in (("image", args.image, 1), ("classes", args.classes, 2)):
-        if value is not None and value < least:
-            raise UserError(f"export: --{option} {value}: should be {least} or more")
+    check_size(args.classes, args.image, "export: --")
     network = check(_Network, {}, "command line", parse_overrides(rest)).network
     use_threads(args.threads)
     model = read_model(args, network)
@@ -123,7 +123,7 @@ def read_model(args: Namespace, network: NetworkSettings) -> Model:
 
 def file_name(name: str) -> str:
     """A genotype's name as that of a file, in the folder that was asked for and no other."""
-    return re.sub(r"[^\w.+-]", "-", name).lstrip(".-") or "model"
+    return re.sub(r"[^\w.+-]", "-", name).lstrip(".-")[:LONGEST] or "model"
 
 
 def benchmark(model: Model, made: Sequence[Made]) -> dict[str, Any]:

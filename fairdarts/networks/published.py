@@ -10,7 +10,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from fairdarts.config import UserError, nearest, read_text
+from fairdarts.config import UserError, first_problem, nearest, read_text
 from fairdarts.networks import models
 from fairdarts.networks.backbone import Backbone
 from fairdarts.networks.blueprint import Blueprint, NetworkSettings, assemble, sizes
@@ -134,9 +134,7 @@ def blueprint_of(
 
     Settings other than the default ones take the place of those that the name says.
     """
-    for key, value, least in (("classes", classes, 2), ("image", image, 1)):
-        if value is not None and value < least:
-            raise UserError(f"{key}: {value}: should be {least} or more")
+    check_size(classes, image)
     found = find(name)
     if network != NetworkSettings():
         found = found._replace(network=network)
@@ -146,6 +144,13 @@ def blueprint_of(
     size, (mean, std) = getattr(found.space.networks, found.size), STATISTICS[found.size]
     names = tuple(map(str, range(classes or size.classes)))
     return Blueprint(**found._asdict(), classes=names, image=image or size.image, mean=mean, std=std)
+
+
+def check_size(classes: int | None, image: int | None, place: str = "") -> None:
+    """Raises UserError where no network has so many classes, or no image is of this size."""
+    for key, value, least, most in (("classes", classes, 2, 1_000_000), ("image", image, 1, 8192)):
+        if value is not None and not least <= value <= most:
+            raise UserError(f"{place}{key}: {value}: should be {least} or more, at most {most}")
 
 
 def _of_others(path: Path, weights: Weights, name: str, network: NetworkSettings, classes: int | None) -> Model:
@@ -204,9 +209,7 @@ def _read_blueprint(text: Any, place: Path) -> Blueprint:
     try:
         blueprint = Blueprint.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(["blueprint", *map(str, first["loc"])])
-        raise UserError(f"{place}: {key}: {first['msg']}") from None
+        raise UserError(f"{place}: {first_problem(error, 'blueprint')}") from None
     check_genotype(blueprint.genotype, blueprint.space, f"{place}: blueprint.genotype")
     return blueprint
 

@@ -18,6 +18,8 @@ from fairdarts.spaces.nasbench101 import Bench101Space
 from fairdarts.spaces.nasbench201 import Bench201Space
 from fairdarts.spaces.space import Space
 
+LONGEST = 100
+"""of a genotype's name in that of a file, in letters"""
 NO_DOT = "dot not found: only .gv sources were written; install it with: apt-get install graphviz"
 
 
@@ -27,7 +29,7 @@ def draw_genotype(genotype: Genotype, space: Space, folder: Path) -> tuple[list[
     Gives the paths written, and where `dot` is missing and so only .gv was written, a line that says so.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    stem = re.sub(r"[^\w.-]+", "-", genotype.name)  # a name may hold what a file's may not
+    stem = re.sub(r"[^\w.-]+", "-", genotype.name)[:LONGEST]  # a name may hold what a file's may not
     dot = shutil.which("dot") is not None
     paths = []
     for part, graph in graphs_of(genotype, space, f"{genotype.name}: ").items():

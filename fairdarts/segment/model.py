@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from pydantic import Field, ValidationError
 
-from fairdarts.config import Settings, UserError
+from fairdarts.config import Settings, UserError, first_problem
 from fairdarts.genotype import Genotype
 from fairdarts.networks.blueprint import NetworkSettings
 from fairdarts.networks.deeplab import DeepLab, DeepLabSettings, build_deeplab
@@ -67,9 +67,7 @@ def open_segmenter(path: str | Path) -> Model:
         blueprint = Segmenter.model_validate_json(state[SEGMENTER])
         about = dict(json.loads(state["about"]))
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join([SEGMENTER, *map(str, first["loc"])])
-        raise UserError(f"{file}: {key}: {first['msg']}") from None
+        raise UserError(f"{file}: {first_problem(error, SEGMENTER)}") from None
     except (KeyError, TypeError, ValueError, RecursionError):
         raise UserError(f"{file}: about: should be a JSON object") from None
     check_genotype(blueprint.genotype, blueprint.space, f"{file}: {SEGMENTER}.genotype")

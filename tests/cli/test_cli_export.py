@@ -96,8 +96,9 @@ def test_a_file_of_one_s_own_genotype(tmp_path: Path, monkeypatch: pytest.Monkey
         ("", "the following arguments are required: WHAT"),
         ("run --format onnxx", "--format: 'onnxx' is not a format (did you mean 'onnx'?)"),
         ("run --format onnx,", "--format: '' is not a format (known: onnx, safetensors, torchscript, torch-export)"),
-        ("run --image 0", "--image 0: should be 1 or more"),
-        ("run --classes 1", "--classes 1: should be 2 or more"),
+        ("run --image 0", "--image: 0: should be 1 or more, at most 8192"),
+        ("fairdarts-a --image 99999999", "export: --image: 99999999: should be 1 or more, at most 8192"),
+        ("run --classes 1", "--classes: 1: should be 2 or more"),
         ("run --threads 99999", "threads: 99999: should be from 1 to 1024"),
         ("run --threads 99999999999", "argument --threads: '99999999999': should be within"),
         (
@@ -145,3 +146,29 @@ def test_a_name_stays_within_the_folder(model: Model, tmp_path: Path, monkeypatc
     )
     assert main(["it.safetensors", "--format", "safetensors"]) == 0
     assert Path("exported/out.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        (("network", "cells"), 10**9, "blueprint.network.cells: should be less than or equal to 1000"),
+        (("network", "cells"), True, "blueprint.network.cells: should be a number"),
+        (("network", "channels"), 1e20, "blueprint.network.channels: Unable to parse input string as an integer"),
+        (("space", "networks", "cifar", "cells"), 10**9, "blueprint.space.networks.cifar.cells: should be less than"),
+        (("genotype", "name"), "a\x1b[31m", "blueprint.genotype.name: should hold no control characters"),
+        (("classes", 0), "a\0", "blueprint.classes.0: should hold no control characters"),
+        (("image",), 10**8, "blueprint.image: should be less than or equal to 8192"),
+    ],
+    ids=str,
+)
+def test_a_blueprint_that_no_machine_holds_is_refused(key: tuple, value: object, said: str, run: str):
+    state = checkpoint.load(Path("run/checkpoints/best.pt"))
+    inner = blueprint = json.loads(state["blueprint"])
+    for part in key[:-1]:
+        inner = inner[part]
+    inner[key[-1]] = value
+    checkpoint.save(Path("run/checkpoints/best.pt"), {**state, "blueprint": json.dumps(blueprint)})
+    with pytest.raises(UserError) as error:
+        main(["run/checkpoints/best.pt", "--format", "safetensors"])
+    assert str(error.value).startswith(f"run/checkpoints/best.pt: {said}")
+    assert not Path("exported").exists()
