@@ -227,7 +227,7 @@ def check(model: type[S], content: dict[str, Any], source: str | Path, overrides
     """Checked settings from YAML content, with `{"dotted.key": "text"}` from the command line laid over it.
 
     Where an override changes a section's `kind`, the keys of the file that only the old kind knows fall away.
-    Raises UserError naming the source, the key, the value and what would be right.
+    Raises UserError naming the source, and of all that is wrong the key, the value and what would be right.
     """
     overrides = overrides or {}
     content = _copy(content)
@@ -237,9 +237,7 @@ def check(model: type[S], content: dict[str, Any], source: str | Path, overrides
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        # A misspelt key is the reason, where the key that it should have been is reported missing as well.
-        problem = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-        raise UserError(_explain(model, problem, str(source), overrides)) from None
+        raise UserError(_explain_all(model, error, str(source), overrides)) from None
 
 
 def describe(model: type[Settings], prefix: str = "") -> str:
@@ -352,6 +350,25 @@ def _members_at(model: type[Settings], loc: tuple) -> list[str]:
     """The kinds that the union at an error's place knows."""
     owner = _locate(model, loc)[1]
     return list(_members(owner.model_fields[loc[-1]].annotation)) if owner else []
+
+
+TOLD = 5
+"""problems of settings that one answer tells"""
+
+
+def _explain_all(model: type[Settings], error: ValidationError, source: str, overrides: dict[str, str]) -> str:
+    """All that is wrong, once for every key."""
+    # A misspelt key is the reason, where the key that it should have been is reported missing as well.
+    problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+    misspelt = {problem["loc"][:-1] for problem in problems if problem["type"] == "extra_forbidden"}
+    told: dict[tuple[str, ...], str] = {}
+    for problem in problems:
+        if problem["type"] != "missing" or problem["loc"][:-1] not in misspelt:
+            told.setdefault((*_locate(model, problem["loc"])[0],), _explain(model, problem, source, overrides))
+    first, *others = list(told.values())[:TOLD]
+    same = next((prefix for prefix in (f"{source}: ", "command line: ") if first.startswith(prefix)), "")
+    more = [f"and {len(told) - TOLD} more"] if len(told) > TOLD else []
+    return "; ".join([first, *(text.removeprefix(same) for text in others), *more])
 
 
 def _explain(model: type[Settings], problem: dict, source: str, overrides: dict[str, str]) -> str:
