@@ -12,7 +12,7 @@ SHIPPED = {"fairdarts.search_spaces": "search_spaces", "fairdarts.genotypes": "g
 
 setup(
     name="fairdarts",
-    version="0.1.0",
+    version="0.2.0.dev0",
     description="Differentiable and fair one-shot neural architecture search in PyTorch",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",

@@ -4,7 +4,7 @@ from importlib import import_module
 
 from fairdarts.hook import install
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 _LAZY = {
     "create_model": "fairdarts.networks.models",
