@@ -1,6 +1,7 @@
 """Training sets: what they hold, and what is said where they are missing or broken."""
 
 import io
+import os
 import warnings
 from multiprocessing import active_children
 from pathlib import Path
@@ -276,3 +277,12 @@ def test_cifar_that_is_neither_there_nor_to_be_had(tmp_path: Path, monkeypatch, 
         open_source(settings(kind=kind.__name__.lower(), root=str(root), **SERVED))
     assert message(error).startswith(f"data.root: no {kind.__name__} ({kind.base_folder}) in {root}, ")
     assert ("no route to host" if isinstance(reason, URLError) else "No space left") in message(error)
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31m", os.fsdecode(b"a\xff")])
+def test_a_class_whose_name_cannot_be_shown_is_refused(tmp_path: Path, name: str):
+    for folder in ("plain", name):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (8, 8)).save(tmp_path / folder / "1.png")
+    with pytest.raises(UserError, match="should be a name in UTF-8 without control characters"):
+        open_folder(tmp_path)
