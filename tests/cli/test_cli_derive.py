@@ -180,7 +180,7 @@ def test_a_missing_matrix_is_named(tmp_path: Path, space: str, capsys, cell: str
         (np.zeros(15), "reduce: shape [15], should be [5, 3]"),
         (np.full((5, 3), 1.5), "reduce: should hold gates from 0 to 1"),
         (np.full((5, 3), -0.1), "reduce: should hold gates from 0 to 1"),
-        (np.full((5, 3), np.nan), "reduce: should hold gates from 0 to 1"),
+        (np.full((5, 3), np.nan), "reduce: holds gates that are not finite"),
         (np.full((5, 3), "high"), "reduce: should be a matrix of numbers"),
         (np.full((5, 3), 0.5j), "reduce: should"),
     ],
