@@ -14,6 +14,7 @@ from fairdarts.networks.foreign import first_names, read_file, tensors_in
 from fairdarts.networks.published import open_model
 from fairdarts.networks.released import LAYOUTS
 from fairdarts.networks.tensors import read_tensors
+from fairdarts.runtime.finite import check_finite
 
 
 class _Ignored:
@@ -62,6 +63,7 @@ def load_backbone(
             raise UserError(f"{path}: is an authors' file, in the layout of {layout}, {known}; else rewrite it: {way}")
         if layout:
             tensors = open_model(path, genotype=name, network=settings).network.state_dict()
+    check_finite(tensors, path)
     _fill(network, tensors, genotype.name, path)
 
 

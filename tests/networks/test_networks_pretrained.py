@@ -150,6 +150,8 @@ def test_what_is_refused(weights: dict[str, Tensor], tmp_path: Path, capsys: pyt
     shaped = own | {f"backbone.{FIRST}": torch.zeros(2, 1, 3, 3)}
     said = f"backbone.{FIRST}: shape [2, 1, 3, 3], but fairdarts-b needs [2, 3, 3, 3]"
     assert_refused(network, write(path, shaped), said)
+    spoiled = own | {f"backbone.{FIRST}": torch.full((2, 3, 3, 3), torch.nan)}
+    assert_refused(network, write(path, spoiled), f"backbone.{FIRST}: holds numbers that are not finite")
     more = own | {"backbone.cells.0.ops.40.weight": torch.zeros(1)}
     assert_refused(network, write(path, more), "backbone.cells.0.ops.40.weight: has no place in fairdarts-b")
     twice = own | prefixed(weights, "teacher.")
