@@ -9,12 +9,12 @@ from typing import Any, NamedTuple, TypeVar
 
 from fairdarts.cli.recipe import names_of, open_recipe, verb_of
 from fairdarts.cli.words import Parser, say
-from fairdarts.config import Settings, UserError, check, nearest, parse_overrides, read_yaml
+from fairdarts.config import Settings, UserError, check, nearest, parse_overrides
 from fairdarts.data.settings import DataSettings
 from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.device import memory_advice, use_threads
-from fairdarts.runtime.run import Run, changed_versions, is_free, open_run
+from fairdarts.runtime.run import Run, changed_versions, is_free, open_run, read_settings
 from fairdarts.runtime.stop import Diverged, Interrupted, Stop, catch_signals
 from fairdarts.spaces.space import KINDS, Space, load_space
 
@@ -78,11 +78,12 @@ def reopened(kind: Kind, run: Run, rest: Sequence[str]) -> tuple[Settings, Space
 def resumed_settings(kind: Kind, run: Run, overrides: dict[str, str]) -> Any:
     """The run's own settings. Raises UserError where the command line would change what it computes."""
     path = run.path / "settings.yaml"
-    verb = verb_of(read_yaml(path))
+    content = read_settings(path)
+    verb = verb_of(content)
     if verb != kind.verb:
         raise UserError(f"{run.path}: is a run of `fairdarts {verb}`, which resumes it")
-    own = check(kind.model, read_yaml(path), path)
-    asked = check(kind.model, read_yaml(path), path, overrides)
+    own = check(kind.model, content, path)
+    asked = check(kind.model, content, path, overrides)
     for key in overrides:
         before, after = value_of(own, key), value_of(asked, key)
         if before != after and key not in kind.may_change:

@@ -12,7 +12,7 @@ from rich.progress import track
 from rich.table import Table
 
 from fairdarts import resources
-from fairdarts.cli.recipe import open_images, verb_of
+from fairdarts.cli.recipe import examine_images, open_images, verb_of
 from fairdarts.cli.words import Parser, print_table, say, to_json
 from fairdarts.config import Settings, UserError, check, describe, parse_overrides, read_yaml
 from fairdarts.data.judging import Images, held_out_images, images_of_test_set, other_images
@@ -25,7 +25,7 @@ from fairdarts.plot.confusion import draw_confusion
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.device import LAYOUTS, pick, use_threads
 from fairdarts.runtime.position import IMAGES
-from fairdarts.runtime.run import Run, open_run
+from fairdarts.runtime.run import Run, open_run, read_settings
 from fairdarts.runtime.settings import Compute
 from fairdarts.train.score import Score, score
 
@@ -69,6 +69,7 @@ def run_evaluation(args: Namespace, rest: Sequence[str]) -> int:
     device, source = pick(args.device), open_images(data)
     model = open_model(args.model, args.weights, args.genotype)
     images = judged_images(args, data, source, began, model.blueprint)
+    examine_images(data, images.source, images.indices)
     facts = {"mean": model.blueprint.mean, "std": model.blueprint.std, "image": model.blueprint.image}
     images = images._replace(source=images.source._replace(**facts))  # as the network was trained, not as these are
     compute = Compute(precision="float32")
@@ -114,7 +115,7 @@ def read_data(args: Namespace, rest: Sequence[str]) -> tuple[DataSettings, Began
     path = resources.find("recipes", args.config) if args.config else own
     if not path.is_file():
         raise UserError(f"evaluate: {args.model}: says no images: name them with --config RECIPE --data.root FOLDER")
-    content = read_yaml(path)
+    content = read_settings(path) if path == own else read_yaml(path)
     if path == own and (verb := verb_of(content)) == "segment":
         raise UserError(f"{args.model}: is a run of `fairdarts {verb}`: fairdarts segment --judge measures it")
     if "data" not in content:
@@ -126,7 +127,7 @@ def read_data(args: Namespace, rest: Sequence[str]) -> tuple[DataSettings, Began
 
 def check_held_out(data: DataSettings, began: Began) -> None:
     """Raises UserError where others than the run held out of training would be taken for held-out."""
-    for key in ("train_portion", "held_out") if began.run else ():
+    for key in ("train_portion", "split", "held_out") if began.run else ():
         if (trained := began.data.get(key)) is not None and getattr(data, key, trained) != trained:
             held = "so others than it held out of training would be taken for held-out"
             raise UserError(f"data.{key}: {getattr(data, key)}: the run has {trained}, {held}")

@@ -1,13 +1,19 @@
 """What a run reads: what `--config` names, with the settings of the command line laid over it, and the images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.progress import track
+
 from fairdarts import resources
 from fairdarts.config import Settings, UserError, check, describe, nearest, parse_overrides, read_text, read_yaml
+from fairdarts.data.examine import examine
 from fairdarts.data.settings import DataSettings
-from fairdarts.data.sources import Source, open_source
+from fairdarts.data.sources import ClassFolders, Source, open_source, seen_of
+from fairdarts.data.split import tell_split
 from fairdarts.evolve.settings import EvolveSettings
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.runtime import distributed
@@ -76,10 +82,32 @@ def open_settings(verb: str, model: type[Settings], name: str | None, words: Seq
     return settings, path
 
 
-def open_images(data: DataSettings) -> Source:
-    """The images; where they are downloaded first, one process of a machine does it."""
+def open_images(data: DataSettings, new: bool = False) -> Source:
+    """The images; where they are downloaded first, one process of a machine does it. Of a new run they are examined."""
     for turn in (True, False):
         with distributed.together():
             if distributed.leads_machine() == turn:
                 source = open_source(data)
+    if new:
+        examine_images(data, source)
+        with distributed.together():
+            tell_split(data, source)
     return source
+
+
+def examine_images(data: DataSettings, source: Source, indices: Sequence[int] | None = None) -> None:
+    """Examines the files of a source, or those of some indices; one process of a machine does it, with a bar on a
+    terminal. Raises UserError as `examine` does, in all processes."""
+    if not isinstance(source.dataset, ClassFolders):
+        return
+    samples = source.dataset.samples
+    paths = [samples[index][0] for index in (range(len(samples)) if indices is None else indices)]
+    console = Console(stderr=True)
+    shown = {"shown": partial(bar, console=console)} if console.is_terminal and distributed.rank() == 0 else {}
+    look = partial(examine, paths, data.white, f"data.root: {source.dataset.root}", seen_of(data), **shown)
+    distributed.wait_for(look if distributed.leads_machine() else None)
+
+
+def bar(parts: Iterator[Any], count: int, console: Console) -> Iterable[Any]:
+    """The parts of files whose heads are read, under a bar."""
+    return track(parts, "looking at the images", total=count, console=console, transient=True)

@@ -41,7 +41,7 @@ def run_search(args: Namespace, rest: Sequence[str]) -> int:
     """The search that the words ask for, alone or in all processes that share it; gives the exit status."""
     first, resume = distributed.rank() == 0, bool(args.resume)
     settings, space = read_words(SEARCH, args, rest)
-    source = open_images(settings.data)
+    source = open_images(settings.data, new=not resume)
     with distributed.together():
         trained, _ = check_fit(settings, space, source)
         path = args.resume or args.out or free_path(settings)

@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from fairdarts.cli.training import (
 )
 from fairdarts.cli.words import Parser, command, cost_text, say
 from fairdarts.cost.count import count
+from fairdarts.data.examine import examine, read_heads
 from fairdarts.genotype import Genotype
 from fairdarts.networks.models import find, models
 from fairdarts.plot.training import draw_network_training
@@ -71,6 +73,9 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
     with distributed.together():
         trained = open_pairs(settings.data, settings.data.train, "train")
         judging = open_pairs(settings.data, settings.data.val, "val") if settings.data.val else None
+    if not args.resume:
+        for pairs in filter(None, (trained, judging)):
+            distributed.wait_for(partial(look_at, pairs, settings) if distributed.leads_machine() else None)
     task = segmentation(settings, genotype, space, trained, judging)
 
     def initializer() -> Initialize:
@@ -84,6 +89,12 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
         say(f"network    {told_cost(blueprint, crop)}")
         summarize(settings, judging, ended.results, ended.run)
     return ended.status
+
+
+def look_at(pairs: Pairs, settings: SegmentSettings) -> None:
+    """Examines images and masks. Raises UserError naming those that are broken."""
+    examine([str(path) for path in pairs.images], settings.data.white, f"data.root: {settings.data.root}")
+    read_heads([str(path) for path in pairs.masks])
 
 
 def begun(args: Namespace, rest: Sequence[str]) -> tuple[SegmentSettings, Genotype, Space]:

@@ -17,7 +17,8 @@ from rich.table import Table
 from fairdarts.cli.recipe import verb_of
 from fairdarts.cli.words import Parser, print_table, say, to_json
 from fairdarts.config import Settings, UserError, check, describe, parse_overrides, read_yaml
-from fairdarts.data.images import read_image, read_upright
+from fairdarts.data.examine import examine
+from fairdarts.data.images import read_image
 from fairdarts.data.masks import write_mask
 from fairdarts.plot.overlay import draw_overlay
 from fairdarts.runtime.device import LAYOUTS, pick, use_threads
@@ -106,6 +107,8 @@ def predict(argv: Sequence[str]) -> int:
     args = parser.parse_args(argv)
     use_threads(args.threads)
     model, device = open_segmenter(args.predict), pick(args.device)
+    run = args.predict.resolve().parent.parent if args.predict.is_file() else args.predict
+    white = settings_of(run, [])[0].white
     targets = [(args.out / f"{path.stem}.png", f"{path.stem}-overlay") for path in args.images]
     files = [path for mask, name in targets for path in (mask, args.out / f"{name}.png")]
     for path in files:
@@ -113,10 +116,11 @@ def predict(argv: Sequence[str]) -> int:
             problem = "already exists" if path.exists() else "would be written of two images"
             raise UserError(f"{path}: {problem}; name another --out, or fewer images")
     for path in args.images:  # all of them are looked at before anything is written
-        read_image(path)
+        read_image(path, white)
+    examine(list(map(str, args.images)), white, "IMAGE")
     args.out.mkdir(parents=True, exist_ok=True)
     for (target, name), (image, mask) in zip(
-        targets, predictions(model, map(read_upright, args.images), device), strict=True
+        targets, predictions(model, (read_image(path, white) for path in args.images), device), strict=True
     ):
         write_mask(target, mask)
         drawn = draw_overlay([image], None, [mask], model.blueprint.classes, None, args.out, name)

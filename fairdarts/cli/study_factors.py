@@ -27,7 +27,7 @@ from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.device import use_threads
 from fairdarts.runtime.lock import InUse, held
-from fairdarts.runtime.run import open_run
+from fairdarts.runtime.run import open_run, read_settings
 from fairdarts.runtime.stop import Diverged
 from fairdarts.spaces.paths import Path as Architecture
 from fairdarts.spaces.space import Space, load_space
@@ -263,7 +263,7 @@ def carry_out(study: FactorStudy, space: SpaceStudy, row: Row, run: Path, truths
             return 0
         if status:
             return status
-    settings = check(TrainingSettings, read_yaml(run / "settings.yaml"), run / "settings.yaml")
+    settings = check(TrainingSettings, read_settings(run / "settings.yaml"), run / "settings.yaml")
     score(run, settings, truths(settings), study.images)
     return 0
 

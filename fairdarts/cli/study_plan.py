@@ -12,7 +12,7 @@ from fairdarts.config import Settings, UserError, check, read_yaml
 from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
 from fairdarts.ranking.factors import DIVERGED, final_performance
 from fairdarts.ranking.report import own_statistics, read_ranking
-from fairdarts.runtime.run import Run
+from fairdarts.runtime.run import Run, read_settings
 
 
 class Row(NamedTuple):
@@ -107,7 +107,7 @@ def check_same(run: Path, settings: TrainingSettings) -> None:
     """Raises UserError where a run that has begun follows other settings than the study says."""
     if not (file := run / "settings.yaml").is_file():
         return
-    before, now = (_flat(own) for own in (check(TrainingSettings, read_yaml(file), file), settings))
+    before, now = (_flat(own) for own in (check(TrainingSettings, read_settings(file), file), settings))
     for key in before | now:
         free = key in MAY_CHANGE or key.partition(".")[0] in ("seed", "name", "source", "deviations")
         if before.get(key) != now.get(key) and not free:

@@ -40,7 +40,7 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
     """The training that the words ask for, in all processes that share it; gives the exit status."""
     first, resume = distributed.rank() == 0, bool(args.resume)
     settings, space = read_words(SUPERNET, args, rest)
-    source = open_images(settings.data)
+    source = open_images(settings.data, new=not resume)
     with distributed.together():
         trained, _ = check_fit(settings, space, source)
         path = args.resume or args.out or free_path(settings)

@@ -11,7 +11,7 @@ from torch import nn
 from fairdarts import resources
 from fairdarts.cli.begin import Kind, tell_images
 from fairdarts.cli.progress import network_progress
-from fairdarts.cli.recipe import help_text, open_images, open_settings, verb_of
+from fairdarts.cli.recipe import examine_images, help_text, open_images, open_settings, verb_of
 from fairdarts.cli.training import (
     Initialize,
     carry_out_training,
@@ -66,9 +66,14 @@ def main(argv: Sequence[str]) -> int:
 def run_training(args: Namespace, rest: Sequence[str]) -> int:
     """The training that the words ask for, in all processes that share it; gives the exit status."""
     settings, genotype, space = read_words(TRAIN, args, rest, lambda: begun(args, rest))
-    source = open_images(settings.data)
+    source = open_images(settings.data, new=not args.resume)
     with distributed.together():
         judges = judging_images(settings, source)
+    if not args.resume:
+        for images in judges:
+            if images and images.source is not source:
+                examine_images(settings.data, images.source)
+                break  # where there is but one test set, it stands in for both
     task = classification(settings, genotype, space, source, judges)
     tell_images(settings.data, len(halves(settings.data, source, settings.seed)[0]), len(source.dataset))
     ended = carry_out_training(

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from fairdarts.config import UserError, read_text
-from fairdarts.data.images import opened
+from fairdarts.data.images import opened, orientation, turned
 from fairdarts.data.masks import IGNORED, write_mask
 from fairdarts.runtime.checkpoint import write_atomically
 
@@ -82,8 +83,8 @@ def convert(
         folder.mkdir(parents=True, exist_ok=True)
     for done, scene in enumerate(scenes, 1):
         picture = images / scene.file
-        _check_picture(picture, scene)
-        if np.isin(mask := draw(scene), (0, IGNORED), invert=True).sum() > LEAST:
+        mask = as_shown(draw(scene), picture, scene)
+        if np.isin(mask, (0, IGNORED), invert=True).sum() > LEAST:
             link = links / f"{picture.stem}.jpg"
             if not link.exists():
                 link.unlink(missing_ok=True)  # it led to where the pictures were before
@@ -174,14 +175,21 @@ def _inside(item: dict, scene: Scene) -> np.ndarray:
     return inside
 
 
-def _check_picture(picture: Path, scene: Scene) -> None:
-    """Raises UserError unless the picture is there, and of the scene's size."""
+def as_shown(mask: np.ndarray, picture: Path, scene: Scene) -> np.ndarray:
+    """The scene's mask, turned as its picture is shown: COCO annotates pixels as they are stored, which EXIF may turn.
+
+    Where the scene has the size of the turned picture alone, its annotations are those of what is shown. Raises
+    UserError unless the picture is there, and of the scene's size.
+    """
     if not picture.exists():
         raise UserError(f"{picture}: is missing, but {scene.place} needs it")
     with opened(picture) as image:
-        size = image.size
-    if size != scene.size:
+        size, how = image.size, orientation(image)
+    if scene.size == size:
+        return np.asarray(turned(Image.fromarray(mask), how))
+    if how < 5 or scene.size != size[::-1]:
         raise UserError(f"{picture}: has {size[0]}×{size[1]} pixels, but {scene.place} {scene.size[0]}×{scene.size[1]}")
+    return mask
 
 
 def _get(entry: Any, key: str, place: str, kind: type | tuple[type, ...]) -> Any:

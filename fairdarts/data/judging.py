@@ -8,7 +8,7 @@ from torch.utils.data import TensorDataset
 
 from fairdarts.config import UserError, nearest
 from fairdarts.data.settings import Cifar10, Cifar100, DataSettings, Folder, ImageNet
-from fairdarts.data.sources import Source, cifar, folder, in_memory
+from fairdarts.data.sources import Source, cifar, folder, kept
 from fairdarts.data.split import halves
 
 
@@ -37,8 +37,9 @@ def images_of_test_set(settings: DataSettings, source: Source) -> Images | None:
             root = next((root for root in roots if root.is_dir()), None)
             if root is None:
                 return None
-            found = numbered_as(folder(root, settings.image_size), source.classes, f"data.root: {root}")
-            found = in_memory(found) if getattr(settings, "in_memory", False) else found
+            found = folder(root, settings.image_size, settings.white)
+            found = numbered_as(found, source.classes, f"data.root: {root}")
+            found = kept(found, settings) if isinstance(settings, Folder) else found
         case _:
             return None
     return Images(found, list(range(len(found.dataset))), "test")

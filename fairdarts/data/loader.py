@@ -16,6 +16,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 from fairdarts.config import UserError
 from fairdarts.runtime.seed import fold
 
+ADVICE = "put a whole image of that name in its place (a run without it is another one)"
+"""what to do about a file that cannot be read: the names of all are part of what makes a run"""
+
 
 class EndlessBatches(Sampler):
     """Batches of (index, seed of its augmentation), from batch `start`: shuffled passes cut into full batches.
@@ -54,10 +57,13 @@ class Augmented(Dataset):
         try:
             image, label = self.dataset[index]
         except UserError as error:  # handed on as a value: raised in a worker, it would arrive with a traceback in it
+            return UserError(f"{error}; {ADVICE}")
+        try:
+            with torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(seed)
+                return self.augment(image, label)
+        except UserError as error:
             return error
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            return self.augment(image, label)
 
     def augment(self, image: Any, label: Any) -> tuple[Tensor, Any]:
         """An image and its label as they are served."""

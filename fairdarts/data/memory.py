@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torch.utils.data import TensorDataset
 
+from fairdarts.config import UserError
 from fairdarts.data.loader import EndlessBatches
 from fairdarts.data.sources import Source
 
@@ -20,6 +21,15 @@ def on_device(source: Source, device: torch.device) -> Source:
     images, labels = source.dataset.tensors
     images = images.to(device, memory_format=torch.channels_last)
     return source._replace(dataset=TensorDataset(images, labels.to(device)))
+
+
+def check_square(source: Source) -> None:
+    """Raises UserError where images in memory have another size than the source says: they are served as they are."""
+    height, width = source.dataset.tensors[0].shape[-2:]
+    if (height, width) != (source.image, source.image):
+        raise UserError(
+            f"images: of {width}×{height} pixels; should be {source.image}×{source.image}, the source's image"
+        )
 
 
 def kept_batches(

@@ -10,9 +10,9 @@ from torch.utils.data import TensorDataset
 
 from fairdarts.config import Settings, UserError
 from fairdarts.data.loader import Augmented, batches, loaded
-from fairdarts.data.memory import kept_batches, on_device
+from fairdarts.data.memory import check_square, kept_batches, on_device
 from fairdarts.data.settings import DataSettings, ImageNet
-from fairdarts.data.sources import Source, as_imagenet
+from fairdarts.data.sources import Source, as_imagenet, check_tensors
 from fairdarts.data.split import held_out_names
 from fairdarts.data.transforms import evaluation_transform, training_transform
 from fairdarts.runtime import distributed
@@ -32,7 +32,9 @@ def server(
 ) -> Serve:
     """What serves training batches of a source: of each, this process's shard, its images in the layout. They are to be
     closed."""
+    check_tensors(source)
     if kept_in_memory(source, settings):
+        check_square(source)
         serve = partial(kept_batches, on_device(source, device), settings.cutout)
     else:
         dataset = Augmented(source.dataset, training_transform(source, settings))
@@ -57,6 +59,7 @@ def still_batches(
     The last batch may be smaller, but for a single image, which joins the batch before: BatchNorm may be asked for a
     batch's statistics. Raises UserError where an image cannot be decoded, naming its file.
     """
+    check_tensors(source)
     transform = evaluation_transform(source, settings)
     size = settings.batch_size
     parts = [list(indices[begin : begin + size]) for begin in range(0, len(indices), size)]

@@ -17,9 +17,19 @@ class _Data(Settings):
     """policy of AutoAugment (arXiv:1805.09501) that training images go through; it costs time, so use workers"""
 
 
+class _Files(_Data):
+    root: str
+    """folder of the data set"""
+    white: float | None = Field(default=None, gt=0)
+    """the value that is white in gray images of more than 8 bits, such as 4095; 65535 of integers and 1 of floats where
+    it is null"""
+
+
 class _Portioned(_Data):
     train_portion: float = Field(gt=0, le=1)
     """share of the training set that trains the weights; the rest trains the architecture, or judges paths"""
+    split: Literal["shuffled", "stratified"] = "shuffled"
+    """which images train: a random part of all (default, but of class folders), or of every class its share"""
     cutout: int = Field(ge=0)
     """side of the square that cutout blanks, in pixels; 0 for none"""
 
@@ -64,26 +74,25 @@ class Cifar100(_Cifar):
     """digits | cifar10 | cifar100 | folder | imagenet | fake"""
 
 
-class Folder(_Portioned):
+class Folder(_Files, _Portioned):
     """Any images in class folders: root/CLASS/IMAGE, or root/train/CLASS/IMAGE."""
 
     kind: Literal["folder"]
     """digits | cifar10 | cifar100 | folder | imagenet | fake"""
-    root: str
-    """folder of the data set"""
+    split: Literal["shuffled", "stratified"] = "stratified"
+    """which images train: a random part of all (default, but of class folders), or of every class its share"""
     image_size: int = Field(default=32, ge=4, le=8192)
-    """height and width of the images, in pixels"""
+    """height and width of the images, in pixels: the shorter side is resized, and a square cut out"""
     in_memory: bool = False
-    """read all images once and serve them from memory: for many passes over small images; they are cut to squares"""
+    """read all images once and serve them from memory: for many passes over small images; of images that are not square
+    only the centre is ever seen"""
 
 
-class ImageNet(_Data):
+class ImageNet(_Files):
     """ImageNet and sets of its form: root/train/CLASS/IMAGE, or root/CLASS/IMAGE. root/val is left for testing."""
 
     kind: Literal["imagenet"]
     """digits | cifar10 | cifar100 | folder | imagenet | fake"""
-    root: str
-    """folder of the data set"""
     image_size: int = Field(default=224, ge=4, le=8192)
     """height and width of the images, in pixels"""
     held_out: int = Field(default=50, ge=0)

@@ -3,17 +3,21 @@
 import hashlib
 import os
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from urllib.error import URLError
 
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 from torchvision import datasets
+from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms import v2
 
 from fairdarts.config import UserError, plain
-from fairdarts.data.images import read_image
+from fairdarts.data.examine import examine
+from fairdarts.data.images import is_hidden, read_image
 from fairdarts.data.settings import Cifar10, Cifar100, DataSettings, Digits, Fake, Folder, ImageNet
 from fairdarts.runtime.shape import Shape
 
@@ -32,7 +36,8 @@ class Source(NamedTuple):
     """A training set and the facts that a network and the transforms need of it."""
 
     dataset: Dataset
-    """items are (image, label): a PIL image, or uint8 [C, H, W]; a TensorDataset is served from memory"""
+    """items are (image, label): a PIL image, or uint8 [C, H, W] with values from 0 to 255, as it is stored (not yet
+    normalized); a TensorDataset of uint8 [N, C, H, W] and int64 [N] is served from memory"""
     classes: tuple[str, ...]
     image: int
     """height and width that the transforms bring images to"""
@@ -58,15 +63,46 @@ def open_source(settings: DataSettings) -> Source:
         case Cifar10() | Cifar100():
             return cifar(settings)
         case Folder():
-            found = folder(Path(settings.root), settings.image_size)
-            return in_memory(found) if settings.in_memory else found
+            return kept(folder(Path(settings.root), settings.image_size, settings.white), settings)
         case ImageNet():
-            return imagenet(Path(settings.root), settings.image_size)
+            return imagenet(Path(settings.root), settings.image_size, settings.white)
         case Fake():
             size = (3, settings.image_size, settings.image_size)
             names = tuple(map(str, range(settings.classes)))
             fake = datasets.FakeData(settings.images, size, settings.classes)
             return Source(fake, names, settings.image_size, *FAKE_STATISTICS)
+
+
+def check_pixels(images: Tensor, channels: int) -> Tensor:
+    """The images [..., C, H, W] themselves. Raises UserError unless they are uint8, of so many channels."""
+    if images.dtype != torch.uint8:
+        has = f"{str(images.dtype).removeprefix('torch.')} from {images.min():.4g} to {images.max():.4g}"
+        advice = "of values in [0, 1] that is (255 * images).round().to(torch.uint8)"
+        raise UserError(f"images: {has}; should be uint8 from 0 to 255, as normalizing comes later: {advice}")
+    if images.ndim < 3 or images.shape[-3] != channels:
+        shape = f"[{', '.join(map(str, images.shape))}]"
+        raise UserError(f"images: of shape {shape}; should be [C, H, W] with C = {channels}, the means' number")
+    return images
+
+
+def check_tensors(source: Source) -> None:
+    """Raises UserError where a source in memory does not hold what a TensorDataset of a Source should."""
+    images, labels, *more = source.dataset.tensors if isinstance(source.dataset, TensorDataset) else (None, None)
+    if images is None:
+        return
+    if more or images.ndim != 4:
+        raise UserError(
+            f"images: {len(more) + 2} tensors, the first of {images.ndim} dimensions; should be [N, C, H, W], [N]"
+        )
+    check_pixels(images, len(source.mean))
+    if labels.dtype != torch.int64 or labels.ndim != 1:
+        has = f"{str(labels.dtype).removeprefix('torch.')} of {labels.ndim} dimensions"
+        raise UserError(f"labels: {has}; should be int64 [N], numbers of classes")
+    if len(labels) and not (labels.min() >= 0 and labels.max() < len(source.classes)):
+        has = f"from {labels.min()} to {labels.max()}"
+        raise UserError(
+            f"labels: {has}; should be from 0 to {len(source.classes) - 1}, of {len(source.classes)} classes"
+        )
 
 
 def digits() -> Source:
@@ -108,29 +144,79 @@ def cifar(settings: Cifar10 | Cifar100, train: bool = True) -> Source:
     return Source(TensorDataset(images, labels), tuple(dataset.classes), settings.image_size, *statistics)
 
 
-def imagenet(root: Path, image_size: int) -> Source:
+def imagenet(root: Path, image_size: int, white: float | None = None) -> Source:
     """Class folders of images, in root/train or in root; what lies in root/val is a test set, and never read."""
-    return folder(root / "train" if (root / "val").is_dir() else root, image_size)
+    return folder(root / "train" if (root / "val").is_dir() else root, image_size, white)
 
 
-def folder(root: Path, image_size: int) -> Source:
+class ClassFolders(datasets.ImageFolder):
+    """Images in class folders; `white` is that of `read_image`. Hidden folders and files are no data."""
+
+    def __init__(self, root: Path, white: float | None):
+        super().__init__(
+            str(root), loader=partial(read_image, white=white), is_valid_file=self.is_image, allow_empty=True
+        )
+
+    def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
+        names = class_names(Path(directory))
+        return names, {name: number for number, name in enumerate(names)}
+
+    def is_image(self, path: str) -> bool:
+        """Whether a file of a class folder is an image, by its name."""
+        hidden = any(map(is_hidden, path[len(self.root) :].split(os.sep)))
+        return not hidden and path.lower().endswith(IMG_EXTENSIONS)
+
+
+def folder(root: Path, image_size: int, white: float | None = None) -> Source:
     """Class folders of images, in root or in root/train; no image is opened."""
     if not root.is_dir():
         raise UserError(f"data.root: {root}: no such folder")
     inner = root / "train"
-    root = inner if inner.is_dir() and any(entry.is_dir() for entry in inner.iterdir()) else root
-    classes = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
+    root = inner if inner.is_dir() and class_names(inner) else root
+    classes = class_names(root)
     if len(classes) < 2:
         raise UserError(f"data.root: {root}: class folders (root/CLASS/IMAGE): {len(classes)}, should be at least 2")
     for name in classes:  # a network is told of them
         if plain(name) != name:
             raise UserError(f"data.root: {root / name}: should be a name in UTF-8 without control characters")
-    found = datasets.ImageFolder(root, loader=read_image, allow_empty=True)
+    found = ClassFolders(root, white)
     for index in sorted(set(range(len(classes))) - set(found.targets)):
-        raise UserError(f"data.root: {root / classes[index]}: no image in this class folder")
+        raise UserError(
+            f"data.root: {root / classes[index]}: no image in this class folder{_endings(root / classes[index])}"
+        )
     names = "\n".join(path[len(str(root)) :] for path, _ in found.samples)
     listing = hashlib.sha256(os.fsencode(names)).hexdigest()[:16]
     return Source(found, tuple(classes), image_size, *IMAGENET_STATISTICS, listing=listing)
+
+
+def class_names(root: Path) -> list[str]:
+    """The class folders in a folder, sorted."""
+    return sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not is_hidden(entry.name))
+
+
+def _endings(folder: Path) -> str:
+    """What is said of a folder that has files, but no image."""
+    found = {path.suffix or path.name for path in folder.rglob("*") if path.is_file() and not is_hidden(path.name)}
+    has = f" (it has {', '.join(sorted(found)[:5])}; images end with {', '.join(IMG_EXTENSIONS)})"
+    return has if found else ""
+
+
+def kept(source: Source, settings: Folder) -> Source:
+    """Class folders as the settings have them served: from files, or from memory, for which all are examined first."""
+    if not settings.in_memory:
+        return source
+    paths = [path for path, _ in source.dataset.samples]
+    examine(paths, settings.white, f"data.root: {source.dataset.root}", seen_of(settings))
+    return in_memory(source)
+
+
+def seen_of(settings: Folder | ImageNet) -> str:
+    """What a network sees of images that are not square."""
+    if isinstance(settings, ImageNet):
+        return "parts of them train, the centre square judges"
+    if settings.in_memory:
+        return "with in_memory only the centre square is ever seen"
+    return "a random square of the shorter side trains, that at the centre judges"
 
 
 def in_memory(source: Source) -> Source:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch.utils.data import TensorDataset
 
 from fairdarts.config import UserError
-from fairdarts.data.settings import DataSettings, ImageNet
+from fairdarts.data.examine import NAMED, notice
+from fairdarts.data.settings import DataSettings, Fake, ImageNet
 from fairdarts.data.sources import Source
 from fairdarts.runtime.seed import fold
 
@@ -19,10 +21,13 @@ def halves(settings: DataSettings, source: Source, seed: int) -> tuple[list[int]
     """Indices of training and of held-out images: disjoint, and all of them together.
 
     Of ImageNet, so many of every class are held out as the settings say; which ones is decided by the seed, the class's
-    name and the names of its files, whatever other classes there are. Of other sets it is a portion, the same for all
-    seeds. Raises UserError naming the folder of a class that would have no image left to train with.
+    name and the names of its files, whatever other classes there are. Of other sets it is a portion, of all images or
+    of every class, the same for all seeds. Raises UserError naming the folder of a class that would have no image left
+    to train with.
     """
     if not isinstance(settings, ImageNet):
+        if settings.split == "stratified":
+            return stratified(labels_of(source), settings.train_portion)
         return split(len(source.dataset), settings.train_portion)
     samples = source.dataset.samples
     of_class: list[list[int]] = [[] for _ in source.classes]
@@ -57,3 +62,43 @@ def split(size: int, portion: float) -> tuple[list[int], list[int]]:
     order = torch.randperm(size, generator=torch.Generator().manual_seed(SPLIT_SEED)).tolist()
     cut = int(size * portion)
     return order[:cut], order[cut:]
+
+
+def stratified(labels: Sequence[int], portion: float) -> tuple[list[int], list[int]]:
+    """Shuffled indices of two disjoint parts of images with these labels, the first with that portion of every class.
+
+    It has of every class an image; so has the second, but of a class with one image, and where the portion is all. All
+    other shares are whole numbers next to the portion's, so that those of all classes together make it.
+    """
+    order, _ = split(len(labels), 1)
+    of_class: dict[int, list[int]] = {label: [] for label in sorted(set(labels))}
+    for index in order:
+        of_class[labels[index]].append(index)
+    before, first = 0, set()
+    for own in of_class.values():
+        count = int((before + len(own)) * portion) - int(before * portion)
+        before += len(own)
+        most = max(1, len(own) - 1) if portion < 1 else len(own)
+        first.update(own[: min(max(count, 1), most)])
+    return [index for index in order if index in first], [index for index in order if index not in first]
+
+
+def labels_of(source: Source) -> list[int]:
+    """The number of every image's class."""
+    dataset = source.dataset
+    if isinstance(dataset, TensorDataset):
+        return dataset.tensors[1].tolist()
+    return dataset.targets if hasattr(dataset, "targets") else [int(label) for _, label in dataset]
+
+
+def tell_split(settings: DataSettings, source: Source) -> None:
+    """A Notice of classes that have no image in one of the halves."""
+    if isinstance(settings, ImageNet | Fake) or settings.train_portion == 1:
+        return
+    labels, place = labels_of(source), f"data.train_portion: {settings.train_portion:g} ({settings.split})"
+    for part, what in zip(halves(settings, source, 0), ("trains", "is held out"), strict=True):
+        there = {labels[index] for index in part}
+        missing = [name for label, name in enumerate(source.classes) if label not in there]
+        if missing:
+            which = ", ".join(missing[:NAMED]) + (f", … ({len(missing)} classes)" if len(missing) > NAMED else "")
+            notice(f"{place}: no image {what} of {which}")

@@ -1,13 +1,14 @@
 """What happens to an image before a network sees it."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from fairdarts.data.settings import DataSettings, ImageNet
-from fairdarts.data.sources import Source, as_imagenet
+from fairdarts.data.sources import Source, as_imagenet, check_pixels
 
 GREY = 128
 """what AutoAugment shows where it moves an image away, as its usual code does; torchvision's default is black"""
@@ -55,14 +56,12 @@ def training_transform(source: Source, settings: DataSettings) -> v2.Compose:
 def evaluation_transform(source: Source, settings: DataSettings) -> v2.Compose:
     """The same image every time: (PIL image or uint8 [C, H, W]) → float32 [C, size, size], normalized.
 
-    Of ImageNet's images the shorter side becomes 8/7 of the size (224: 256), and the centre is taken.
+    The shorter side is resized, and the centre is taken, so that things have the shape that they have in training. Of
+    ImageNet's images the shorter side becomes 8/7 of the size (224: 256).
     """
-    steps = [v2.ToImage()]
-    if isinstance(settings, ImageNet) or as_imagenet(settings):
-        steps += [v2.Resize(source.image * 8 // 7, antialias=True), v2.CenterCrop(source.image)]
-    else:
-        steps.append(v2.Resize((source.image, source.image), antialias=True))
-    return v2.Compose([*steps, *_normalize(source)])
+    large = isinstance(settings, ImageNet) or as_imagenet(settings)
+    resize = v2.Resize(source.image * 8 // 7 if large else source.image, antialias=True)
+    return v2.Compose([v2.ToImage(), resize, v2.CenterCrop(source.image), *_normalize(source)])
 
 
 def padded_crop(source: Source, cutout: int, augment: Sequence[nn.Module] = ()) -> v2.Compose:
@@ -96,4 +95,5 @@ def _flip(source: Source) -> list[nn.Module]:
 
 
 def _normalize(source: Source) -> list[nn.Module]:
-    return [v2.ToDtype(torch.float32, scale=True), v2.Normalize(source.mean, source.std), v2.ToPureTensor()]
+    check = v2.Lambda(partial(check_pixels, channels=len(source.mean)))
+    return [check, v2.ToDtype(torch.float32, scale=True), v2.Normalize(source.mean, source.std), v2.ToPureTensor()]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from fairdarts.config import UserError, check, read_yaml
+from fairdarts.config import UserError, check
 from fairdarts.data.serve import server, still_batches
 from fairdarts.data.sources import Source
 from fairdarts.data.split import halves
@@ -28,7 +28,7 @@ from fairdarts.ranking.tau import MEASURES, Measured, measure
 from fairdarts.resources import names
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.device import LAYOUTS, pick
-from fairdarts.runtime.run import Run
+from fairdarts.runtime.run import Run, read_settings
 from fairdarts.runtime.seed import CALIBRATION, fold
 from fairdarts.spaces.paths import Path, path_of, random_path, size
 from fairdarts.spaces.space import Space, load_space
@@ -40,7 +40,7 @@ FIELDS = {"run", "recipe", "sampler", "seed", "passes", "batch_size", "images", 
 def open_training(run: Run) -> tuple[TrainingSettings, Space]:
     """Settings and space of a run. Raises UserError where it is not the training of a supernet."""
     path = run.path / "settings.yaml"
-    content = read_yaml(path)
+    content = read_settings(path)
     if "sampler" not in content:
         raise UserError(f"{run.path}: not the training of a supernet: its settings.yaml has no sampler")
     return check(TrainingSettings, content, path), load_space(str(run.path / "space.yaml"))

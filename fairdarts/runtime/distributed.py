@@ -6,7 +6,8 @@ Without torchrun there is one process, and all of this does nothing.
 import io
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -158,6 +159,23 @@ def agree(problem: UserError | None) -> None:
         raise problem
     if first < ranks():
         raise SaidElsewhere
+
+
+def wait_for(work: Callable[[], None] | None) -> None:
+    """Does the work of this process, if it has some, while the others wait, for longer than PATIENCE if need be.
+
+    A UserError of any of them ends all, as in `together`.
+    """
+    with together():
+        if ranks() == 1 and work:
+            work()
+        elif ranks() > 1:
+            with ThreadPoolExecutor(1) as pool:
+                doing = [pool.submit(work)] if work else []
+                while highest(sum(not own.done() for own in doing)):
+                    wait(doing, timeout=1)
+            for done in doing:
+                done.result()
 
 
 def shared(content: Any) -> Any:

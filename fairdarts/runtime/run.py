@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from fairdarts import __version__
-from fairdarts.config import Settings, UserError, dump_yaml
+from fairdarts.config import Settings, UserError, dump_yaml, read_yaml
 from fairdarts.genotype import Genotype, to_yaml
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.lock import InUse, held
@@ -147,6 +147,16 @@ def create(path: Path, settings: Settings, space: Settings, others: Mapping[str,
             raise UserError(f"{error.filename or path}: cannot be made: {error.strerror}") from None
         raise
     return Run(path)
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """What the settings.yaml of a run holds. A setting that the version which wrote it did not have is as it was then,
+    where that is no longer the default."""
+    content = read_yaml(path)
+    data = content.get("data")
+    if isinstance(data, dict) and "train_portion" in data:
+        data.setdefault("split", "shuffled")
+    return content
 
 
 def is_free(path: Path) -> bool:

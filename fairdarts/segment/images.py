@@ -15,7 +15,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from fairdarts.config import UserError, nearest, read_text
-from fairdarts.data.images import opened, read_image
+from fairdarts.data.images import is_hidden, opened, read_image
 from fairdarts.data.loader import Augmented, loaded
 from fairdarts.data.masks import IGNORED
 from fairdarts.data.sources import IMAGENET_STATISTICS
@@ -32,6 +32,7 @@ class Pairs(Dataset):
 
     def __init__(self, name: str, images: Sequence[Path], masks: Sequence[Path], settings: Photographs):
         self.name, self.images, self.masks, self.classes = name, images, masks, settings.classes
+        self.white = settings.white
         self.labels = np.full(65536, -1)  # what a pixel value means
         self.labels[: len(self.classes)] = range(len(self.classes))
         self.labels[list(settings.void)] = IGNORED
@@ -42,11 +43,12 @@ class Pairs(Dataset):
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[Image.Image, np.ndarray]:
-        image, mask = read_image(self.images[index]), self.read_mask(self.masks[index])
+        image, mask = read_image(self.images[index], self.white), self.read_mask(self.masks[index])
         if image.size[::-1] != mask.shape:
             width, height = image.size
             raise UserError(
-                f"{self.masks[index]}: is of {mask.shape[1]}×{mask.shape[0]} pixels; should be {width}×{height}"
+                f"{self.masks[index]}: is of {mask.shape[1]}×{mask.shape[0]} pixels; should be {width}×{height}, "
+                f"as {self.images[index].name} is shown"
             )
         return image, mask
 
@@ -89,7 +91,7 @@ def open_pairs(settings: Photographs, split: str, key: str) -> Pairs:
         for folder in (root / split, root / f"{split}annot"):
             if not folder.is_dir():
                 raise UserError(f"data.{key}: {split}: there is no folder {folder}")
-        images = sorted(path for path in (root / split).iterdir() if path.suffix == ".png")
+        images = sorted(path for path in (root / split).iterdir() if path.suffix == ".png" and not is_hidden(path.name))
         masks = [root / f"{split}annot" / path.name for path in images]
     if not images:
         raise UserError(f"data.{key}: {split}: has no images in {root}")
@@ -102,7 +104,7 @@ def open_pairs(settings: Photographs, split: str, key: str) -> Pairs:
 def _listed(folder: Path, split: str, key: str) -> list[str]:
     path = folder / f"{split}.txt"
     if not path.is_file():
-        there = sorted(found.stem for found in folder.glob("*.txt"))
+        there = sorted(found.stem for found in folder.glob("*.txt") if not is_hidden(found.name))
         raise UserError(f"data.{key}: {split}: there is no file {path}{nearest(split, there)}")
     return [line.strip() for line in read_text(path).removeprefix("\ufeff").splitlines() if line.strip()]
 

@@ -28,6 +28,9 @@ class Photographs(Settings):
     """their names; pixel values of a mask are their places from 0 on"""
     void: tuple[int, ...] = (IGNORED,)
     """pixel values of no class, which count for nothing"""
+    white: float | None = Field(default=None, gt=0)
+    """the value that is white in gray images of more than 8 bits, such as 4095; 65535 of integers and 1 of floats where
+    it is null"""
     crop: int = Field(ge=16, le=8192)
     """height and width of what is cut from a training image"""
     scale: tuple[float, float]

@@ -4,7 +4,6 @@ import shlex
 from multiprocessing import active_children
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import yaml
@@ -12,6 +11,7 @@ from PIL import Image
 
 from fairdarts.cli import main
 from fairdarts.config import check, read_yaml
+from fairdarts.data.loader import ADVICE
 from fairdarts.genotype import CellGenotype, read
 from fairdarts.search.architect import STEPS
 from fairdarts.search.settings import SearchSettings
@@ -186,14 +186,35 @@ def test_a_mistake_is_named_and_nothing_is_left_behind(
 def test_an_image_that_cannot_be_read_ends_in_one_line(tiny_recipe: Path, tmp_path: Path, capsys, workers: int):
     for name in ("cat", "dog"):
         (tmp_path / "photos" / name).mkdir(parents=True)
-        for number in range(8):
-            Image.fromarray(np.zeros((8, 8, 3), dtype=np.uint8)).save(tmp_path / "photos" / name / f"{number}.png")
-    broken = tmp_path / "photos" / "dog" / "5.png"
-    broken.write_bytes(broken.read_bytes()[:40])
+        for number in range(10, 30):
+            Image.effect_noise((8, 8), 90).save(tmp_path / "photos" / name / f"{number}.png")
+    broken = tmp_path / "photos" / "dog" / "15.png"
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:60])  # its head is whole
     data = ["--data.kind", "folder", "--data.root", tmp_path / "photos", "--data.workers", workers]
-    line = fails(capsys, "--config", tiny_recipe, *data, begun=True)
-    assert line.startswith(f"fairdarts: {broken}: cannot be decoded as an image")
+    line = fails(capsys, "--config", tiny_recipe, *data, "--save_minutes", 0, "--out", "run", begun=True)
+    assert line.startswith(f"fairdarts: {broken}: cannot be decoded as an image; {ADVICE}; then continue with: ")
     assert not active_children()  # workers left behind speak of their death when the process ends
+    broken.write_bytes(whole)
+    assert main(["search", "--resume", "run"]) == 0  # the advice can be followed
+
+
+@pytest.mark.usefixtures("plain")
+def test_files_that_are_no_images_are_named_before_a_run_begins(tiny_recipe: Path, tmp_path: Path, capsys):
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(10, 30):
+            Image.effect_noise((8, 8), 90).save(tmp_path / "photos" / name / f"{number}.png")
+    words = ["--config", tiny_recipe, "--data.kind", "folder", "--data.root", "photos", "--out", "run"]
+    Path("photos/cat/15.png").write_bytes(b"")
+    line = fails(capsys, *words)
+    assert line == "fairdarts: photos/cat/15.png: cannot be decoded as an image; mend or remove it"
+    Path("photos/dog/21.png").unlink()
+    Path("photos/dog/21.png").symlink_to("gone.png")
+    line = fails(capsys, *words)
+    both = "photos/cat/15.png: cannot be decoded as an image; photos/dog/21.png: No such file or directory"
+    assert line == f"fairdarts: 2 of 40 files are no whole images: {both}; mend or remove them"
+    assert not Path("run").exists()
 
 
 @pytest.mark.usefixtures("plain")

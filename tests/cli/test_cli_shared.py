@@ -13,6 +13,7 @@ import yaml
 from PIL import Image
 
 from fairdarts.cli import main
+from fairdarts.data.loader import ADVICE
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.position import TIMES
 from fairdarts.runtime.run import Run
@@ -119,13 +120,14 @@ def test_an_image_that_one_process_cannot_read_ends_all_of_them_with_one_message
         for number in range(16):
             Image.new("RGB", (8, 8), (8 * number, 0, 0)).save(tmp_path / "images" / label / f"{number:02d}.png")
     broken = tmp_path / "images" / "a" / "03.png"
-    broken.write_bytes(broken.read_bytes()[:40])
+    Image.effect_noise((8, 8), 90).save(broken)
+    broken.write_bytes(broken.read_bytes()[:60])  # its head is whole
     folder = ["--data.kind", "folder", "--data.root", "images", "--data.image_size", "8"]
     failed = launch("--config", tiny_recipe, "--out", "run", *folder)
     assert failed.returncode != 0
     said = [line for line in failed.stderr.splitlines() if line.startswith("fairdarts: ")]
     assert len(said) == 1, failed.stderr
-    assert "images/a/03.png: cannot be decoded as an image; then continue with:" in said[0]
+    assert f"images/a/03.png: cannot be decoded as an image; {ADVICE}; then continue with:" in said[0]
     Image.new("RGB", (8, 8)).save(broken)
     assert launch("--resume", "run").returncode == 0
 

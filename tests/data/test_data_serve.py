@@ -8,14 +8,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import TensorDataset
-from torchvision.transforms.v2.functional import resize
+from torchvision.transforms.v2.functional import normalize, resize, to_dtype
 
 from fairdarts.config import UserError
+from fairdarts.data.loader import ADVICE
 from fairdarts.data.serve import kept_in_memory, server, still_batches
 from fairdarts.data.settings import Cifar10, Digits, Folder, ImageNet
 from fairdarts.data.sources import CIFAR10_STATISTICS, IMAGENET_STATISTICS, Source, in_memory, open_source
 from fairdarts.data.split import fingerprint, halves
-from fairdarts.data.transforms import evaluation_transform
+from fairdarts.data.transforms import evaluation_transform, training_transform
 from fairdarts.runtime.device import LAYOUTS
 
 SERVED = {"batch_size": 4, "workers": 0}
@@ -103,14 +104,14 @@ def test_a_broken_file_is_named_when_images_are_read(tmp_path: Path, content: by
     broken = write(tmp_path, [(16, 16)] * 3) / "b" / "1.png"
     broken.write_bytes(content)
     source = open_source(folder(tmp_path))  # whose images are not opened yet
-    for read in (
-        lambda: open_source(folder(tmp_path, memory=True)),
-        lambda: in_memory(source),
-        lambda: list(still_batches(source, folder(tmp_path), [0, 1, 4], CPU, LAST)),
+    for read, advice in (
+        (lambda: open_source(folder(tmp_path, memory=True)), "; mend or remove it"),
+        (lambda: in_memory(source), ""),
+        (lambda: list(still_batches(source, folder(tmp_path), [0, 1, 4], CPU, LAST)), f"; {ADVICE}"),
     ):
         with pytest.raises(UserError) as error:
             read()
-        assert str(error.value) == f"{broken}: cannot be decoded as an image"
+        assert str(error.value) == f"{broken}: cannot be decoded as an image{advice}"
 
 
 def test_training_batches_come_from_memory(tmp_path: Path):
@@ -186,15 +187,32 @@ def test_the_share_that_the_centre_has_is_the_same_at_other_sizes(size: int, res
     assert [float(out[0, 0, 0]), float(out[0, 0, -1])] == pytest.approx(seen, abs=slack + 1)
 
 
-@pytest.mark.parametrize(("width", "height"), [(16, 16), (30, 20), (7, 9)])
-def test_other_images_are_seen_whole(width: int, height: int):
-    source = IMAGENET._replace(image=16)
-    half = np.zeros((height, width, 3), dtype=np.uint8)
-    half[:, (width + 1) // 2 :] = 255
-    out = levels(evaluation_transform(source, folder(Path("images")))(Image.fromarray(half)))
-    assert out.shape == (3, 16, 16)
-    assert float(out[:, :, :4].max()) < 1
-    assert float(out[:, :, -4:].min()) > 254
+@pytest.mark.parametrize(("width", "height"), [(16, 16), (32, 16), (20, 32), (7, 9)])
+def test_training_and_judging_see_things_in_one_shape(width: int, height: int):
+    """A disc at the centre is round for both, whatever the image around it, and is the whole of what is judged."""
+    rows, columns = np.indices((height, width))
+    side = min(width, height)
+    disc = np.hypot(rows - (height - 1) / 2, columns - (width - 1) / 2) < side / 4
+    picture = Image.fromarray(np.where(disc, 255, 0).astype(np.uint8)).convert("RGB")
+    source, settings = IMAGENET._replace(image=16, flip=False), folder(Path("images"))
+    judged = levels(evaluation_transform(source, settings)(picture))[0]
+    assert judged.shape == (16, 16)
+    spans = [float(judged.amax(axis).sum()) / 255 for axis in (0, 1)]  # how wide and how high it is seen
+    assert spans == pytest.approx([8, 8], abs=2.5)
+    assert spans[0] == pytest.approx(spans[1], abs=1.5)
+    torch.manual_seed(0)
+    crop = training_transform(source, settings)
+    assert any(torch.equal(judged, levels(crop(picture))[0]) for _ in range(600))  # one of the squares is the centre
+
+
+def test_square_images_are_judged_by_the_numbers_that_they_had_before():
+    """Resized to the square itself, when images that are not square were squashed."""
+    source, settings = IMAGENET._replace(image=16), folder(Path("images"))
+    for side in (16, 9, 40):
+        pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+        seen = evaluation_transform(source, settings)(Image.fromarray(pixels))
+        squashed = resize(torch.from_numpy(pixels).permute(2, 0, 1), [16, 16], antialias=True)
+        assert torch.equal(seen, normalize(to_dtype(squashed, torch.float32, scale=True), *IMAGENET_STATISTICS))
 
 
 def small_cifar(size: int = 32, count: int = 12, policy: str = "none", workers: int = 0) -> tuple[Source, Cifar10]:

@@ -14,7 +14,7 @@ from PIL import Image
 from torchvision import datasets
 
 from fairdarts.config import UserError
-from fairdarts.data.loader import Augmented, batches
+from fairdarts.data.loader import ADVICE, Augmented, batches
 from fairdarts.data.settings import Cifar10, Cifar100, Digits, Fake, Folder, ImageNet
 from fairdarts.data.sources import CIFAR, IMAGENET_STATISTICS, Source, cifar, open_source
 from fairdarts.data.transforms import padded_crop
@@ -102,10 +102,15 @@ def test_one_class_is_not_enough(photos: Path):
 
 def test_an_empty_class_is_named(photos: Path):
     (photos / "bird").mkdir()
-    (photos / "bird" / "notes.txt").write_text("no image")
     with pytest.raises(UserError) as error:
         open_folder(photos)
     assert message(error) == f"data.root: {photos}/bird: no image in this class folder"
+    (photos / "bird" / "notes.txt").write_text("no image")
+    Image.new("RGB", (9, 9)).save(photos / "bird" / "moving.gif")
+    with pytest.raises(UserError) as error:
+        open_folder(photos)
+    said = f"data.root: {photos}/bird: no image in this class folder (it has .gif, .txt; images end with .jpg, .jpeg"
+    assert message(error).startswith(said)
 
 
 @pytest.mark.parametrize("inside", [".", "train"])
@@ -219,7 +224,7 @@ def test_an_image_that_cannot_be_read_is_named(photos: Path, spoil, workers: int
     stream = batches(dataset, list(range(6)), 6, 0, 0, workers, torch.device("cpu"))
     with pytest.raises(UserError) as error:
         next(stream)
-    assert message(error) == f"{broken}: cannot be decoded as an image"
+    assert message(error) == f"{broken}: cannot be decoded as an image; {ADVICE}"
     assert not active_children()  # a worker left behind speaks of its death when the process ends
 
 
