@@ -134,13 +134,11 @@ def check_white(paths: Sequence[str], white: float | None, place: str) -> None:
     for kind, highest in brightest.items():
         top = 1 if kind == "floats" else WHITE
         if 0 < highest <= top / 4 or highest > top:
-            advice = "--data.white says what is white"
-            advice += f": {next((own for own in (1, 255, 1023, 4095, 16383) if highest <= own), 65535)}?"
-            if kind == "16-bit colour images":
-                advice = "make them 8-bit images"
-            dark = f"{top} if they are so dark" if highest <= top else ""
+            fits = next((own for own in (1, 255, 1023, 4095, 16383) if highest <= own), WHITE)
+            right = "they should be 8-bit images" if kind == "16-bit colour images" else f"data.white should be {fits}"
+            dark = f", or data.white {top} if they are so dark" if highest <= top else ""
             told = f"the brightest value of its {kind} is {highest:g}, where {top} is white"
-            raise UserError(f"{place}: {told}; {advice}{f' ({dark})' if dark else ''}")
+            raise UserError(f"{place}: {told}: {right}{dark}")
 
 
 def extremes(path: str, white: float | None) -> tuple[int, int]:

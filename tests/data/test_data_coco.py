@@ -12,6 +12,7 @@ from PIL import Image
 from fairdarts.config import UserError
 from fairdarts.data import coco
 from fairdarts.data.coco import CLASSES, Scene, convert, draw, read
+from fairdarts.data.images import read_image
 from fairdarts.data.masks import IGNORED
 
 TOOL = Path(__file__).parents[2] / "tools" / "coco_to_voc.py"
@@ -181,6 +182,24 @@ class TestConvert:
         annotations, pictures = annotated(tmp_path, {1: [(SIGN, box(0, 0, 40, 30))]})
         with pytest.raises(UserError, match="no image has more than 1,000 pixels of VOC's classes"):
             convert(annotations, pictures, tmp_path / "voc", "train")
+
+    @pytest.mark.parametrize("how", range(1, 9))
+    @pytest.mark.parametrize("sized", ["as stored", "as shown"])
+    def test_masks_are_turned_as_their_pictures_are_shown(self, tmp_path: Path, how: int, sized: str):
+        """The person is where the picture is white: in the stored pixels, or in those shown where they have the size."""
+        white = np.zeros((HEIGHT, WIDTH), np.uint8)
+        white[:30, :45] = 255
+        stored, exif = Image.fromarray(white), Image.Exif()
+        if turned_shape := sized == "as shown" and how >= 5:  # annotated on what is shown
+            stored = stored.transpose({5: 5, 6: 2, 7: 6, 8: 4}[how])  # what the turn undoes
+        exif[0x0112] = how
+        annotations, pictures = annotated(tmp_path, {1: [(PERSON, box(0, 0, 45, 30))]})
+        stored.save(pictures / "001.jpg", exif=exif, quality=95)
+        assert (stored.size == (WIDTH, HEIGHT)) != turned_shape
+        convert(annotations, pictures, tmp_path / "voc", "train")
+        shown = np.asarray(read_image(tmp_path / "voc/JPEGImages/001.jpg"))[:, :, 0] > 127
+        with Image.open(tmp_path / "voc/SegmentationClass/001.png") as mask:
+            assert np.array_equal(np.asarray(mask) == CLASSES.index("person"), shown)
 
     def test_pictures_are_looked_at(self, tmp_path: Path):
         annotations, pictures = annotated(tmp_path, {1: [(PERSON, box(0, 0, 40, 30))]})

@@ -278,3 +278,61 @@ def test_images_in_memory_are_judged_a_batch_at_a_time_as_one_by_one(size: int):
     assert all(images.is_contiguous(memory_format=torch.channels_last) for images, _ in batches)
     expected = torch.stack([transform(source.dataset[index][0]) for index in order])
     torch.testing.assert_close(torch.cat([images for images, _ in batches]), expected, rtol=0, atol=0)
+
+
+def wrong(images: Tensor, labels: Tensor, size: int = 32) -> str:
+    """What is said of a source of these tensors, whether they train or judge."""
+    source, settings = small_cifar()
+    source = source._replace(dataset=TensorDataset(images, labels), image=size)
+    with pytest.raises(UserError) as trained:
+        next(server(source, settings, CPU, LAST)(indices=list(range(8)), seed=0, start=0))
+    said = str(trained.value)
+    assert "\n" not in said
+    if "the source's image" not in said:
+        with pytest.raises(UserError) as judged:
+            list(still_batches(source, settings, [0, 1], CPU, LAST))
+        assert str(judged.value) == said
+    return said
+
+
+PIXELS, LABELS = torch.zeros(12, 3, 32, 32, dtype=torch.uint8), torch.arange(12) % 10
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "said"),
+    [
+        (torch.rand(12, 3, 32, 32), LABELS, "images: float32 from 0.00"),
+        (PIXELS.long(), LABELS, "images: int64 from 0 to 0; should be uint8 from 0 to 255"),
+        (PIXELS[:, :1], LABELS, "images: of shape [12, 1, 32, 32]; should be [C, H, W] with C = 3"),
+        (PIXELS.permute(0, 2, 3, 1), LABELS, "images: of shape [12, 32, 32, 3]; should be [C, H, W] with C = 3"),
+        (PIXELS[:, 0], LABELS, "images: 2 tensors, the first of 3 dimensions; should be [N, C, H, W], [N]"),
+        (PIXELS[..., :24], LABELS, "images: of 24×32 pixels; should be 32×32, the source's image"),
+        (PIXELS, LABELS.float(), "labels: float32 of 1 dimensions; should be int64 [N], numbers of classes"),
+        (PIXELS, LABELS[:, None], "labels: int64 of 2 dimensions; should be int64 [N], numbers of classes"),
+        (PIXELS, LABELS + 1, "labels: from 1 to 10; should be from 0 to 9, of 10 classes"),
+        (PIXELS, LABELS - 1, "labels: from -1 to 8; should be from 0 to 9, of 10 classes"),
+    ],
+)  # fmt: skip
+def test_tensors_of_another_form_are_refused(images: Tensor, labels: Tensor, said: str):
+    assert wrong(images, labels).startswith(said)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (torch.ones(3, 32, 32), "images: float32 from "),
+        (torch.zeros(1, 32, 32, dtype=torch.uint8), "images: of shape [1, 32, 32]; should be [C, H, W] with C = 3"),
+        (Image.new("L", (32, 32)), "images: of shape [1, 32, 32]; should be [C, H, W] with C = 3"),
+    ],
+)
+def test_a_data_set_s_images_are_uint8_of_the_means_channels(image: Tensor | Image.Image, said: str, workers: int):
+    """One channel would be normalized into three without a word."""
+    source, settings = small_cifar(workers=workers)
+    source = source._replace(dataset=[(image, 0)] * 12)
+    with pytest.raises(UserError) as error:
+        next(server(source, settings, CPU, LAST)(indices=list(range(8)), seed=0, start=0))
+    assert str(error.value).startswith(said)
+    with pytest.raises(UserError) as error:
+        list(still_batches(source, settings, [0, 1], CPU, LAST))
+    assert str(error.value).startswith(said)

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import warnings
 from multiprocessing import active_children
 from pathlib import Path
@@ -14,6 +15,7 @@ from PIL import Image
 from torchvision import datasets
 
 from fairdarts.config import UserError
+from fairdarts.data.judging import images_of_test_set
 from fairdarts.data.loader import ADVICE, Augmented, batches
 from fairdarts.data.settings import Cifar10, Cifar100, Digits, Fake, Folder, ImageNet
 from fairdarts.data.sources import CIFAR, IMAGENET_STATISTICS, Source, cifar, open_source
@@ -111,6 +113,39 @@ def test_an_empty_class_is_named(photos: Path):
         open_folder(photos)
     said = f"data.root: {photos}/bird: no image in this class folder (it has .gif, .txt; images end with .jpg, .jpeg"
     assert message(error).startswith(said)
+
+
+@pytest.mark.parametrize("opened", [open_folder, open_imagenet])
+@pytest.mark.parametrize("inside", [".", "train", "val"])
+def test_hidden_folders_and_files_are_neither_classes_nor_images(photos: Path, tmp_path: Path, inside: str, opened):
+    """As Jupyter, macOS, its archives and Synology leave them: with whole images in them, and with others."""
+    root = tmp_path / ".cache" / "root"  # what stands above the data set may be hidden
+    (root / inside).parent.mkdir(parents=True, exist_ok=True)
+    if inside == "val":  # as a test set
+        shutil.copytree(photos, root / "train")
+    photos.rename(root / inside)
+    plain = opened(root) if inside != "val" else None
+    for name in (".ipynb_checkpoints", "__MACOSX", "cat/.ipynb_checkpoints", "dog/@eaDir/0.png"):
+        (root / inside / name).mkdir(parents=True)
+        Image.new("RGB", (20, 20)).save(root / inside / name / "0.png")
+    (root / inside / "cat" / "._0.png").write_bytes(b"no image")
+    (root / inside / "cat" / ".DS_Store").write_bytes(b"no image")
+    source = opened(root)
+    if inside == "val":
+        settings = Folder(kind="folder", root=str(root), image_size=16, **SERVED)
+        source = images_of_test_set(settings, source).source
+    else:
+        assert source.listing == plain.listing
+    assert source.classes == ("cat", "dog")
+    assert [Path(path).name for path, _ in source.dataset.samples] == ["0.png", "1.png", "2.png"] * 2
+
+
+def test_a_class_of_hidden_files_alone_is_empty(photos: Path):
+    (photos / "bird").mkdir()
+    (photos / "bird" / "._0.png").write_bytes(b"no image")
+    with pytest.raises(UserError) as error:
+        open_folder(photos)
+    assert message(error) == f"data.root: {photos}/bird: no image in this class folder"
 
 
 @pytest.mark.parametrize("inside", [".", "train"])

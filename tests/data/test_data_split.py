@@ -1,7 +1,9 @@
 """Halves: every image in one of them, of every class so many held out, decided by seed and names alone."""
 
+import math
+import warnings
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -9,10 +11,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from fairdarts.config import UserError
-from fairdarts.data.settings import Fake, ImageNet
+from fairdarts.config import Notice, UserError
+from fairdarts.data.settings import Digits, Fake, Folder, ImageNet
 from fairdarts.data.sources import IMAGENET_STATISTICS, Source, open_source
-from fairdarts.data.split import halves, held_out_names, split
+from fairdarts.data.split import halves, held_out_names, split, stratified, tell_split
 
 SEEDS = st.integers(0, 2**62)
 
@@ -150,3 +152,102 @@ def test_a_split_is_shuffled_and_the_same_for_all_seeds():
     torch.manual_seed(2)
     assert split(100, 0.5) == first
     assert sorted(first[0]) != list(range(50))
+
+
+LABELS = st.lists(st.integers(0, 5), min_size=1, max_size=120)
+PORTIONS = st.floats(0, 1, exclude_min=True)
+
+
+@given(LABELS, PORTIONS)
+def test_a_stratified_split_has_of_every_class_its_share(labels: list[int], portion: float):
+    first, second = stratified(labels, portion)
+    assert sorted(first + second) == list(range(len(labels)))
+    assert stratified(labels, portion) == (first, second)
+    for label in set(labels):
+        size, trained = labels.count(label), sum(labels[index] == label for index in first)
+        share = size * portion
+        assert trained >= 1
+        if portion == 1 or size == 1:
+            assert trained == size
+        else:
+            assert min(max(1, math.floor(share)), size - 1) <= trained <= max(1, min(math.ceil(share), size - 1))
+
+
+@given(st.integers(2, 8), st.integers(4, 40), st.floats(0.3, 0.7))
+def test_of_all_classes_together_the_portion_trains(classes: int, images: int, portion: float):
+    first, _ = stratified([number % classes for number in range(classes * images)], portion)
+    assert len(first) == int(classes * images * portion)
+
+
+def test_a_stratified_split_is_shuffled():
+    """BatchNorm would see batches of one class, where images are judged in the order of their classes."""
+    for part in stratified([0] * 50 + [1] * 50, 0.5):
+        labels = [index // 50 for index in part]
+        assert 0 < sum(labels[:10]) < 10
+        assert part != sorted(part)
+
+
+@pytest.fixture
+def rare(tmp_path: Path) -> Path:
+    """Class folders of 8 cats, 2 dogs and one emu."""
+    for name, count in (("cat", 8), ("dog", 2), ("emu", 1)):
+        (tmp_path / name).mkdir()
+        for number in range(count):
+            Image.new("RGB", (6, 6)).save(tmp_path / name / f"{number}.png")
+    return tmp_path
+
+
+def folder(root: Path, **changes: Any) -> Folder:
+    served = {"batch_size": 2, "workers": 0, "cutout": 0, "train_portion": 0.5, "image_size": 6}
+    return Folder(kind="folder", root=str(root), **{**served, **changes})
+
+
+@pytest.mark.parametrize("memory", [False, True])
+@pytest.mark.filterwarnings("ignore::fairdarts.config.Notice")
+def test_class_folders_are_split_class_by_class_unless_told_otherwise(rare: Path, memory: bool):
+    settings = folder(rare, in_memory=memory)
+    source = open_source(settings)
+    labels = [0] * 8 + [1] * 2 + [2]
+    trained, held_out = halves(settings, source, 0)
+    assert sorted(labels[index] for index in trained) == [0, 0, 0, 0, 1, 2]
+    assert sorted(labels[index] for index in held_out) == [0, 0, 0, 0, 1]
+    old = folder(rare, in_memory=memory, split="shuffled")
+    assert halves(old, source, 0) == split(11, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, ["data.train_portion: 0.5 (stratified): no image is held out of emu"]),
+        (
+            {"split": "shuffled", "train_portion": 0.1},
+            ["data.train_portion: 0.1 (shuffled): no image trains of dog, emu"],
+        ),
+        ({"train_portion": 1}, []),
+    ],
+)
+def test_classes_that_a_half_lacks_are_said(rare: Path, changes: dict[str, Any], said: list[str]):
+    settings = folder(rare, **changes)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        tell_split(settings, open_source(settings))
+    assert [str(own.message) for own in caught] == said
+
+
+def test_of_many_classes_the_first_are_named(tmp_path: Path):
+    for name in "abcdef":
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (6, 6)).save(tmp_path / name / "0.png")
+    settings = folder(tmp_path)
+    with pytest.warns(Notice, match=r"no image is held out of a, b, c, … \(6 classes\)$"):
+        tell_split(settings, open_source(settings))
+
+
+def test_other_sets_are_split_as_before_unless_told_otherwise():
+    for kind in (Digits, Fake):
+        told = {"kind": kind.__name__.lower(), "batch_size": 2, "workers": 0, "cutout": 0, "train_portion": 0.5}
+        source = open_source(kind(**told))
+        size = len(source.dataset)
+        assert halves(kind(**told), source, 0) == split(size, 0.5)
+        labels = [int(label) for _, label in source.dataset]
+        assert halves(kind(**told, split="stratified"), source, 0) == stratified(labels, 0.5)

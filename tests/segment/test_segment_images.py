@@ -89,6 +89,34 @@ def test_what_is_missing_or_wrong_is_named(voc: Path, changes: dict, message: st
     assert message in f"{error.value}\n"
 
 
+def test_an_image_is_trained_with_as_it_is_shown(voc: Path):
+    turned = Image.Exif()
+    turned[0x0112] = 6  # the camera was held upright
+    pixels, mask = picture(0, (24, 36))
+    Image.fromarray(np.rot90(pixels)).save(voc / "JPEGImages" / "p0.jpg", "PNG", exif=turned)
+    image, labels = open_pairs(photographs(voc), "train", "train")[0]
+    assert np.array_equal(image, pixels)
+    assert np.array_equal(labels, mask)
+    Image.fromarray(pixels).save(voc / "JPEGImages" / "p0.jpg", exif=turned)
+    with pytest.raises(UserError, match=r"p0\.png: is of 36×24 pixels; should be 24×36, as p0\.jpg is shown$"):
+        open_pairs(photographs(voc), "train", "train")[0]
+
+
+def test_hidden_files_are_no_frames(camvid: Path):
+    plain = open_pairs(photographs(camvid, layout="camvid", void=[11]), "train", "train")
+    (camvid / "train" / "._0001.png").write_bytes(b"no image")
+    seen = open_pairs(photographs(camvid, layout="camvid", void=[11]), "train", "train")
+    assert seen.images == plain.images
+
+
+def test_white_is_that_of_the_settings(voc: Path):
+    values = np.full((24, 36), 1023, np.uint16)
+    Image.fromarray(values).save(voc / "JPEGImages" / "p0.jpg", "PNG")
+    for white, level in ((None, 3), (1023, 255)):
+        image, _ = open_pairs(photographs(voc, white=white), "train", "train")[0]
+        assert np.asarray(image).max() == level
+
+
 def test_a_mask_in_colours_of_another_size_or_no_image_is_named(voc: Path):
     pairs, path = open_pairs(photographs(voc), "train", "train"), voc / "SegmentationClass" / "p0.png"
     Image.open(path).convert("RGB").save(path)
