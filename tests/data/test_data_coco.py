@@ -186,7 +186,7 @@ class TestConvert:
     @pytest.mark.parametrize("how", range(1, 9))
     @pytest.mark.parametrize("sized", ["as stored", "as shown"])
     def test_masks_are_turned_as_their_pictures_are_shown(self, tmp_path: Path, how: int, sized: str):
-        """The person is where the picture is white: in the stored pixels, or in those shown where they have the size."""
+        """The person is where the picture is white, in stored pixels; or in those shown where they have the size."""
         white = np.zeros((HEIGHT, WIDTH), np.uint8)
         white[:30, :45] = 255
         stored, exif = Image.fromarray(white), Image.Exif()

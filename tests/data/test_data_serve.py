@@ -301,7 +301,7 @@ PIXELS, LABELS = torch.zeros(12, 3, 32, 32, dtype=torch.uint8), torch.arange(12)
 @pytest.mark.parametrize(
     ("images", "labels", "said"),
     [
-        (torch.rand(12, 3, 32, 32), LABELS, "images: float32 from 0.00"),
+        (torch.rand(12, 3, 32, 32), LABELS, "images: float32 from "),
         (PIXELS.long(), LABELS, "images: int64 from 0 to 0; should be uint8 from 0 to 255"),
         (PIXELS[:, :1], LABELS, "images: of shape [12, 1, 32, 32]; should be [C, H, W] with C = 3"),
         (PIXELS.permute(0, 2, 3, 1), LABELS, "images: of shape [12, 32, 32, 3]; should be [C, H, W] with C = 3"),
