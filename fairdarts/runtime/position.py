@@ -13,6 +13,9 @@ TIMES = ("seconds", "images_per_second", "loading_seconds")
 """What an epoch's record says that two equal runs need not share: its time, the images of its batches by that, and how
 long it waited for images"""
 
+IMAGES = "data: images (number, names)"
+"""The key of what tells a run's images from others"""
+
 
 IMAGES = "data: images (number, names)"
 """key of a run's identity: what tells its images from others"""
@@ -78,4 +81,5 @@ def check_identity(state: dict[str, Any], identity: dict[str, str], run: Run) ->
             continue  # a setting that the version which began the run did not have
         if began.get(key) != identity.get(key):
             change = f"{began.get(key)} when the run began, {identity.get(key)} now"
-            raise BadState(f"{run.path}: {key}: {change}; a resumed run keeps what decides its result")
+            advice = "; its files should be the same by name" if key == IMAGES else ""
+            raise BadState(f"{run.path}: {key}: {change}; a resumed run keeps what decides its result{advice}")

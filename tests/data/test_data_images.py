@@ -1,4 +1,4 @@
-"""How a picture is opened: which are, turned as it is shown, its values from black to white, and what is said of others."""
+"""How a picture is opened: turned as it is shown, its values from black to white; and what is none."""
 
 import io
 import os

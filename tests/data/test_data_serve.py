@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import TensorDataset
 from torchvision.transforms.v2.functional import normalize, resize, to_dtype
 
 from fairdarts.config import UserError
+from fairdarts.data.images import read_image
 from fairdarts.data.loader import ADVICE
 from fairdarts.data.serve import kept_in_memory, server, still_batches
 from fairdarts.data.settings import Cifar10, Digits, Folder, ImageNet
@@ -336,3 +337,22 @@ def test_a_data_set_s_images_are_uint8_of_the_means_channels(image: Tensor | Ima
     with pytest.raises(UserError) as error:
         list(still_batches(source, settings, [0, 1], CPU, LAST))
     assert str(error.value).startswith(said)
+
+
+@pytest.mark.parametrize(("width", "height"), [(32, 32), (128, 32), (48, 90), (20, 24)])
+@pytest.mark.parametrize("how", [1, 6])
+def test_the_code_in_the_docs_shows_a_network_what_judges_it(tmp_path: Path, width: int, height: int, how: int):
+    """That of docs/train.md, which prepares images without this package."""
+    text = (Path(__file__).parents[2] / "docs" / "train.md").read_text(encoding="utf-8")
+    code = [line.strip() for line in text.splitlines() if line.startswith("    image = ")]
+    columns, rows = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
+    pixels = np.stack([columns, rows, 255 - columns], -1).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = how
+    Image.fromarray(pixels).save(path := tmp_path / "a.png", exif=exif)
+    mean, std = (list(values) for values in IMAGENET_STATISTICS)
+    known = {"np": np, "Image": Image, "ImageOps": ImageOps, "path": path, "facts": {"mean": mean, "std": std}}
+    exec("\n".join(code), known)
+    judged = evaluation_transform(IMAGENET._replace(image=32), folder(Path("images")))(read_image(path))
+    shown = levels(torch.from_numpy(known["image"]).permute(2, 0, 1))
+    assert float((shown - levels(judged)).abs().max()) < (0.01 if width == height else 6)
