@@ -66,7 +66,7 @@ def run_evaluation(args: Namespace, rest: Sequence[str]) -> int:
     """The evaluation that the words ask for; gives the exit status."""
     use_threads(args.threads)
     data, began = read_data(args, rest)
-    device, source = pick(args.device), open_images(data)
+    device, source = pick(args.device), open_images(data, least=1)
     model = open_model(args.model, args.weights, args.genotype)
     images = judged_images(args, data, source, began, model.blueprint)
     examine_images(data, images.source, images.indices)

@@ -82,12 +82,13 @@ def open_settings(verb: str, model: type[Settings], name: str | None, words: Seq
     return settings, path
 
 
-def open_images(data: DataSettings, new: bool = False) -> Source:
-    """The images; where they are downloaded first, one process of a machine does it. Of a new run they are examined."""
+def open_images(data: DataSettings, new: bool = False, least: int = 2) -> Source:
+    """The images, of at least so many classes; where they are downloaded first, one process of a machine does it. Of a
+    new run they are examined."""
     for turn in (True, False):
         with distributed.together():
             if distributed.leads_machine() == turn:
-                source = open_source(data)
+                source = open_source(data, least)
     if new:
         examine_images(data, source)
         with distributed.together():

@@ -49,7 +49,7 @@ DEFAULTS = {
 """(kind of space, whose size the network has) → the recipe where none is named"""
 
 
-WHICH = ("kind", "root", "image_size", "in_memory", "images", "classes")
+WHICH = ("kind", "root", "white", "image_size", "in_memory", "images", "classes")
 """the settings that say which images there are, where a kind of data has them"""
 
 

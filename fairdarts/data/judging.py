@@ -37,7 +37,7 @@ def images_of_test_set(settings: DataSettings, source: Source) -> Images | None:
             root = next((root for root in roots if root.is_dir()), None)
             if root is None:
                 return None
-            found = folder(root, settings.image_size, settings.white)
+            found = folder(root, settings.image_size, settings.white, least=1)
             found = numbered_as(found, source.classes, f"data.root: {root}")
             found = kept(found, settings) if isinstance(settings, Folder) else found
         case _:

@@ -55,17 +55,18 @@ class Source(NamedTuple):
         return Shape(self.image, len(self.mean), len(self.classes))
 
 
-def open_source(settings: DataSettings) -> Source:
-    """The training set that settings name. Raises UserError naming the folder or file that is missing or broken."""
+def open_source(settings: DataSettings, least: int = 2) -> Source:
+    """The training set that settings name, of at least so many classes. Raises UserError naming the folder or file that
+    is missing or broken."""
     match settings:
         case Digits():
             return digits()
         case Cifar10() | Cifar100():
             return cifar(settings)
         case Folder():
-            return kept(folder(Path(settings.root), settings.image_size, settings.white), settings)
+            return kept(folder(Path(settings.root), settings.image_size, settings.white, least), settings)
         case ImageNet():
-            return imagenet(Path(settings.root), settings.image_size, settings.white)
+            return imagenet(Path(settings.root), settings.image_size, settings.white, least)
         case Fake():
             size = (3, settings.image_size, settings.image_size)
             names = tuple(map(str, range(settings.classes)))
@@ -144,9 +145,9 @@ def cifar(settings: Cifar10 | Cifar100, train: bool = True) -> Source:
     return Source(TensorDataset(images, labels), tuple(dataset.classes), settings.image_size, *statistics)
 
 
-def imagenet(root: Path, image_size: int, white: float | None = None) -> Source:
+def imagenet(root: Path, image_size: int, white: float | None = None, least: int = 2) -> Source:
     """Class folders of images, in root/train or in root; what lies in root/val is a test set, and never read."""
-    return folder(root / "train" if (root / "val").is_dir() else root, image_size, white)
+    return folder(root / "train" if (root / "val").is_dir() else root, image_size, white, least)
 
 
 class ClassFolders(datasets.ImageFolder):
@@ -167,15 +168,16 @@ class ClassFolders(datasets.ImageFolder):
         return not hidden and path.lower().endswith(IMG_EXTENSIONS)
 
 
-def folder(root: Path, image_size: int, white: float | None = None) -> Source:
-    """Class folders of images, in root or in root/train; no image is opened."""
+def folder(root: Path, image_size: int, white: float | None = None, least: int = 2) -> Source:
+    """Class folders of images, at least so many, in root or in root/train; no image is opened."""
     if not root.is_dir():
         raise UserError(f"data.root: {root}: no such folder")
     inner = root / "train"
     root = inner if inner.is_dir() and class_names(inner) else root
     classes = class_names(root)
-    if len(classes) < 2:
-        raise UserError(f"data.root: {root}: class folders (root/CLASS/IMAGE): {len(classes)}, should be at least 2")
+    if len(classes) < least:
+        wrong = f"class folders (root/CLASS/IMAGE): {len(classes)}, should be at least {least}"
+        raise UserError(f"data.root: {root}: {wrong}")
     for name in classes:  # a network is told of them
         if plain(name) != name:
             raise UserError(f"data.root: {root / name}: should be a name in UTF-8 without control characters")

@@ -145,6 +145,9 @@ def test_other_images_are_judged_whole_and_may_lack_classes(photographs: Path, c
     assert [sum(row) for row in numbers["confusion"]] == [7, 0, 7]
     assert "other ones than run began with: a test set, judged whole" in err
     assert "chose this epoch" not in err
+    pictures(Path("one"), "bee", images=3)
+    assert main(["evaluate", "run", "--data.root", "one", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["images"] == 3
     pictures(Path("strange"), "ant", "bees")
     assert "bees: is none of the 3 classes known (did you mean 'bee'?)" in fails(
         capsys, "evaluate", "run", "--data.root", "strange"
