@@ -36,9 +36,9 @@ PATHS = 200
 MOST = 1_000_000
 """of architectures and images that one may ask for"""
 
-EPILOG = """measures, each with a 95% bootstrap interval over the architectures:
+EPILOG = """measures, each with a 95% bootstrap interval over the architectures, where it can be told:
   τ, ρ             Kendall's and Spearman's rank correlation of one-shot accuracy and truth
-  sparse τ         τ of the truth rounded to 0.1%
+  sparse τ         τ of the truth rounded to 0.1%, half-way to the even step
   τ of top         τ of the 20 best by truth
   P > R            probability that the best of the 10 highest ranked surpasses 10 random ones
   truth of 3 best  mean truth of the 3 highest ranked

@@ -77,9 +77,11 @@ def _mean(values: Sequence[float | None]) -> str:
 
 
 def _cells(number: dict[str, Any]) -> tuple[str, str]:
-    """Value and interval of a measure, or why there is none."""
+    """Value and interval of a measure, or why there is none; no interval where it cannot be told."""
     if number["value"] is None:
         return "–", number["reason"]
+    if number["low"] is None:
+        return f"{number['value']:.3f}", "–"
     return f"{number['value']:.3f}", f"{number['low']:.3f} to {number['high']:.3f}"
 
 

@@ -10,7 +10,8 @@ from fairdarts.cli.study_plan import Row, Step, kept_of, outcome, planned, recip
 from fairdarts.cli.words import print_table, say, to_json
 from fairdarts.config import UserError, check, dump_yaml, read_yaml
 from fairdarts.oneshot.settings import TrainingSettings
-from fairdarts.plot.factors_page import COLUMNS, Facts, draw_factors, measured_text, page, table_rows
+from fairdarts.plot.factors_page import COLUMNS, Facts, draw_factors, page, table_rows
+from fairdarts.plot.measured import measured_text
 from fairdarts.ranking.factors import (
     METRICS,
     FactorResult,

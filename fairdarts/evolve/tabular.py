@@ -92,9 +92,9 @@ def regret(seen: Archive, table: Archive, limit: Limit | None) -> np.ndarray:
 
 
 def interval(values: np.ndarray) -> tuple[float, float | None, float | None]:
-    """Mean and 95% interval of the mean over seeds (Student's t); of one seed no interval."""
+    """Mean and 95% interval of the mean over seeds (Student's t); none of one seed, or of seeds that all agree."""
     mean = float(np.mean(values))
-    if len(values) < 2:
+    if len(values) < 2 or np.ptp(values) == 0:
         return mean, None, None
     half = float(student.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
     return mean, mean - half, mean + half

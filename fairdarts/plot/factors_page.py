@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from fairdarts.plot import style
 from fairdarts.plot.document import document, folded, image, listed, table
 from fairdarts.plot.factors import influence_figure, influence_info, settings_figure, settings_info
+from fairdarts.plot.measured import measured_text
 from fairdarts.plot.relations import relations_figure, relations_info
 from fairdarts.ranking.factors import METRICS, FactorResult, SettingResult, SpaceResult, Spread
-from fairdarts.ranking.tau import Measured
 
 COLUMNS = (
     "supernet accuracy, %",
@@ -38,6 +38,7 @@ NOTES = (
     "Δ: less that of the factor's baseline. Of sparse τ with a 95% interval: a bootstrap over the architectures, the "
     "same for both, and over the seeds' supernets (of one seed each: over the architectures alone); only where both "
     "ranked the same architectures. Of final performance ± one standard error over the seeds, √(s₁²/n₁ + s₂²/n₂).",
+    "An interval stands where it can be told: not where all resamples agree, as those of few runs or seeds may do.",
     "N/A: all runs diverged. A setting of which one run diverged is never the best; its numbers are those of the rest.",
 )
 """below the tables"""
@@ -143,13 +144,6 @@ def spread_text(own: Spread, digits: int) -> str:
     if not own.known:
         return "–"
     return f"{own.mean:.{digits}f}" + ("" if math.isnan(own.deviation) else f" ± {own.deviation:.{digits}f}")
-
-
-def measured_text(own: Measured, sign: str = "") -> str:
-    """'0.71 [0.66, 0.75]', or why there is no such number."""
-    if math.isnan(own.value):
-        return f"– ({own.reason})" if own.reason else "–"
-    return f"{own.value:{sign}.2f} [{own.low:{sign}.2f}, {own.high:{sign}.2f}]"
 
 
 def _kept(factor: FactorResult) -> str:

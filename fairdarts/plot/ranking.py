@@ -20,7 +20,9 @@ from matplotlib.lines import Line2D
 
 from fairdarts.plot import style
 from fairdarts.plot.budget import budget_figure, budget_info
+from fairdarts.plot.measured import measured_text
 from fairdarts.plot.scores import scores_figure, scores_info
+from fairdarts.ranking.tau import Measured
 
 PANELS = 15
 """rankings that are shown at most, a panel each"""
@@ -39,7 +41,7 @@ class RankingInfo(NamedTuple):
     score: np.ndarray
     """percent [n]"""
     tau: str
-    """'τ = 0.71 [0.63, 0.78]', or why there is none"""
+    """'τ = 0.71 [0.63, 0.78]', without an interval that cannot be told, or why there is none"""
 
 
 class RankingsInfo(NamedTuple):
@@ -154,7 +156,7 @@ def _tau(ranking: dict) -> str:
     found = (ranking["measured"] or {}).get("kendall") or {}
     value, low, high = (np.nan if found.get(key) is None else found[key] for key in ("value", "low", "high"))
     if np.isfinite(value):
-        return f"τ = {value:.2f} [{low:.2f}, {high:.2f}]"
+        return f"τ = {measured_text(Measured(value, low, high, found['n']))}"
     return f"no τ: {found.get('reason') or 'not measured'}"
 
 

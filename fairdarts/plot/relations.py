@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 
 from fairdarts.plot import style
 from fairdarts.plot.factors import GROUPS
+from fairdarts.plot.measured import measured_text
 from fairdarts.ranking.factors import METRICS, SpaceResult
 from fairdarts.ranking.tau import Measured
 
@@ -41,7 +42,7 @@ def relations_figure(info: RelationsInfo) -> Figure:
             own = np.asarray([name == group for name in info.groups])
             look = style.series(GROUPS.index(group)) | {"linestyle": "none"}
             ax.plot(info.values[one][own], info.values[other][own], **look, markersize=4.5, alpha=0.75)
-        rho = f"ρ = {found.value:.2f} [{found.low:.2f}, {found.high:.2f}], n = {found.n}"
+        rho = f"ρ = {measured_text(found)}, n = {found.n}"
         ax.set_xlabel(f"{_axis(one)}\n\n{rho if math.isfinite(found.value) else 'no ρ: too few runs'}", fontsize=9.5)
         ax.set_ylabel(_axis(other), fontsize=9.5)
         style.tidy(ax)

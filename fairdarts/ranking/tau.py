@@ -4,6 +4,7 @@ Everywhere: `truth` [n] are accuracies of stand-alone training, `score` [n] one-
 architectures, float arrays, in percent, higher is better; `weights` [1 + resamples, n] come from `resampled`.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ TOP = 20
 """architectures that are the top: a tenth of the 200 of the same paper (appendix B.6 speaks of the top 10%)"""
 RESAMPLES = 1000
 """bootstrap resamples"""
+DIGITS = 6
+"""of a step that are told from one another: what binary fractions miss lies far behind them"""
 BLOCK = 512
 """rows of the matrix of pairs that are held at once"""
 
@@ -40,7 +43,8 @@ MEASURES = {
 class Measured(NamedTuple):
     """A number with its 95% interval: percentiles of a bootstrap, over architectures where nothing else is said.
 
-    Where the number makes no sense, value and interval are nan, and the reason says why.
+    Where the number makes no sense, value and interval are nan, and the reason says why. The interval alone is nan
+    where it cannot be told: no resample tells anything, or all the same, as those of few architectures in one order.
     """
 
     value: float
@@ -55,6 +59,15 @@ def resampled(n: int, random: np.random.Generator, resamples: int = RESAMPLES) -
     """How often each of n architectures is drawn, weights [1 + resamples, n]: first the sample itself, once each."""
     drawn = random.multinomial(n, np.full(n, 1 / n), size=resamples) if n else np.empty((resamples, 0))
     return np.concatenate([np.ones((1, n)), drawn])
+
+
+def steps_of(truth: np.ndarray, threshold: float) -> np.ndarray:
+    """The step of every truth [n]: its nearest multiple of the threshold, and half-way the even one.
+
+    The truth is meant as it is written: 90.25 is half-way, and so is 90.35, though its quotient by 0.1 is a little less
+    than 903.5. So steps of 0.1 are those of `numpy.round(truth, 1)`.
+    """
+    return np.round(np.round(truth / threshold, DIGITS))
 
 
 def kendall(truth: np.ndarray, score: np.ndarray, weights: np.ndarray) -> Measured:
@@ -74,11 +87,11 @@ def sparse_kendall(truth: np.ndarray, score: np.ndarray, weights: np.ndarray, th
 
     "How to Train Your Super-Net" lets architectures share a rank "if their stand-alone accuracies differ by less
     than a threshold" (section 3), which is not transitive, and so no ranking; its appendix B.2 rounds the truth to a
-    precision of 0.1%, ranks truth and score, and takes their Kendall-Tau. This is appendix B.2, to the nearest step.
+    precision of 0.1%, ranks truth and score, and takes their Kendall-Tau. This is appendix B.2, rounded by `steps_of`.
     Ties of the truth alone keep τ_b of a perfect score below 1. The paper's released code differs: it takes the floor
     (by default of 0.01%), and correlates the sorted steps with the steps in the order of the score.
     """
-    steps = np.round(truth / threshold)
+    steps = steps_of(truth, threshold)
     reason = _unfit(truth, score) or _tied_score(score) or _tied(steps, score, f" to steps of {threshold:g}")
     return _measured(reason, len(truth), lambda: _tau(steps, score, weights))
 
@@ -99,7 +112,7 @@ def sparse_kendall_gain(
     over a supernet drawn twice ranks worse than that over two. So that this cancels, both sides have as many that are
     drawn so often, where they are equally many; else the interval lies to the favour of the side with fewer.
     """
-    steps = np.round(truth / threshold)
+    steps = steps_of(truth, threshold)
     reasons = [sparse_kendall(truth, own.mean(axis=0), weights[:1], threshold).reason for own in (scores, baselines)]
 
     def tau_of_means(own: np.ndarray, drawn: np.ndarray) -> np.ndarray:
@@ -211,6 +224,8 @@ def _measured(reason: str, n: int, statistic: Callable[[], np.ndarray]) -> Measu
     value, *others = statistic().tolist()
     others = [other for other in others if other == other]
     low, high = np.percentile(others, (2.5, 97.5)).tolist() if others else (np.nan, np.nan)
+    if math.isclose(low, high, abs_tol=1e-9):
+        low = high = np.nan
     return Measured(value, low, high, n)
 
 

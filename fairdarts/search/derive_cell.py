@@ -14,7 +14,7 @@ OPERATIONS_PER_EDGE = 2
 
 
 def strongest(values: Sequence[float], allowed: Sequence[int], count: int) -> list[int]:
-    """The `count` allowed positions with the largest values, strongest first; ties go to the earlier one."""
+    """The `count` allowed positions with the largest values, strongest first; ties go to the one allowed first."""
     return sorted(allowed, key=lambda position: -values[position])[:count]
 
 
@@ -25,14 +25,16 @@ def derive_cell(gates: np.ndarray, space: CellSpace, method: str, threshold: flo
     - threshold (FairDARTS, section 5.1): of these, the candidates that reach the threshold;
     - edge (FairDARTS' released experiments): on every edge, up to two candidates that reach the threshold.
 
-    Ties go to the edge and the candidate that stand first in the space. Nodes may be left without operations.
+    Ties go to the edge and the candidate that stand first in the space, but under `edge` to the candidate that stands
+    last, as in the released experiments. Nodes may be left without operations.
     """
     allowed = [column for column, name in enumerate(space.candidates) if name != "none"]
     chosen: list[tuple[int, int]] = []  # (row, column)
     for node in range(space.inputs, space.inputs + space.nodes):
         rows = [row for row, edge in enumerate(space.edges) if edge[0] == node]
         if method == "edge":
-            chosen += [(row, column) for row in rows for column in strongest(gates[row], allowed, OPERATIONS_PER_EDGE)]
+            later = allowed[::-1]
+            chosen += [(row, column) for row in rows for column in strongest(gates[row], later, OPERATIONS_PER_EDGE)]
         else:
             best = {row: strongest(gates[row], allowed, 1)[0] for row in rows}
             rows = sorted(rows, key=lambda row: -gates[row][best[row]])[:EDGES_PER_NODE]

@@ -10,6 +10,7 @@ from one_shot import CHAIN, every_path, settings_of
 from scipy.stats import kendalltau
 
 from fairdarts.cli import main
+from fairdarts.cli.rank_table import _cells
 from fairdarts.config import dump_yaml
 from fairdarts.ranking.report import recipes_told_apart
 from fairdarts.runtime import checkpoint
@@ -166,3 +167,10 @@ def test_runs_of_different_spaces_are_told_before_any_is_judged(here: Path, caps
     monkeypatch.setattr("fairdarts.cli.rank.ranked", lambda *_: pytest.fail("it judges"))
     said = fails(capsys, "fair-seed0", "fair-seed1", "--benchmark", "bench.csv")
     assert "rank: fair-seed1 is of space other, fair-seed0 of tiny: rank them one by one" in said
+
+
+def test_an_interval_that_cannot_be_told_is_a_dash():
+    number = {"value": 1.0, "low": None, "high": None, "n": 4, "reason": ""}
+    assert _cells(number) == ("1.000", "–")
+    assert _cells(number | {"low": 0.5, "high": 1.0}) == ("1.000", "0.500 to 1.000")
+    assert _cells(number | {"value": None, "reason": "too few"}) == ("–", "too few")

@@ -51,6 +51,7 @@ def test_the_interval_is_that_of_a_t_test() -> None:
     own = ttest_1samp(values, 0).confidence_interval(0.95)
     assert interval(values) == pytest.approx((values.mean(), own.low, own.high))
     assert interval(values[:1]) == (values[0], None, None)
+    assert interval(np.full(5, 0.25)) == (0.25, None, None)  # seeds that agree tell of no scatter
 
 
 def test_a_table_with_holes_is_refused() -> None:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from fairdarts.plot.factors import influence_figure, influence_info, settings_figure, settings_info
 from fairdarts.plot.factors_page import COLUMNS, Facts, draw_factors, page, table_rows
+from fairdarts.plot.measured import measured_text
 from fairdarts.plot.relations import relations_figure, relations_info
 from fairdarts.ranking.factors import (
     FactorResult,
@@ -109,6 +110,14 @@ def test_influence_is_that_on_each_factors_baseline():
     assert bars["learning rate", "0.2"].note == "diverged"
     assert bars["other", "OFA kernel"].group == "implementation"
     apart(influence_figure(info))
+
+
+def test_of_a_handful_of_runs_in_one_order_no_interval_is_written():
+    few = tuple(Point(f"run{number}", "protocol", 30.0 + number, number / 9, 91.0 + number) for number in range(4))
+    result = space()._replace(points=few, correlations=correlations_of(few))
+    figure = relations_figure(relations_info(result))
+    assert all(ax.get_xlabel().endswith("ρ = 1.00, n = 4") for ax in figure.axes)
+    assert measured_text(next(iter(result.correlations.values()))) == "1.00"
 
 
 def test_metrics_over_runs_with_their_correlations():

@@ -53,6 +53,12 @@ def test_rankings_with_a_truth_are_shown():
     assert ranking.rankings_info([made(), made(column="other")]).source == ""
 
 
+def test_an_interval_that_cannot_be_told_is_not_written():
+    kendall = {"value": 1.0, "low": None, "high": None, "n": 4, "reason": ""}
+    rankings = ranking.rankings_info([made(), made(measured={"kendall": kendall})]).rankings
+    assert [own.tau for own in rankings] == ["τ = 0.50 [0.25, 0.75]", "τ = 1.00"]
+
+
 def test_the_scatter_has_truth_across_and_score_up():
     figure = ranking.scatter_figure(ranking.rankings_info([made(), made("spos")]))
     (line,) = figure.axes[1].lines

@@ -55,11 +55,17 @@ def test_edge_keeps_up_to_two_candidates_of_every_edge():
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
-def test_ties_go_to_what_stands_first(value):
+def test_ties_go_to_what_stands_first_and_under_edge_to_what_stands_last(value):
     gates = np.full((5, 3), value)
     assert derived(gates, "argmax") == [(MAX, 2, 0), (MAX, 2, 1), (MAX, 3, 0), (MAX, 3, 1)]
-    both = [(op, *edge) for edge in SMALL.edges for op in (MAX, SKIP)]
+    both = [(op, *edge) for edge in SMALL.edges for op in (SEP, SKIP)]  # as the released experiments sort them
     assert derived(gates, "edge", 0.5) == (both if value >= 0.5 else [])
+
+
+def test_of_three_tied_behind_a_stronger_one_edge_keeps_the_last():
+    space = SMALL.model_copy(update={"candidates": ("none", MAX, SKIP, SEP)})
+    gates = np.tile([0.9, 0.7, 0.6, 0.6], (5, 1))
+    assert derived(gates, "edge", 0.5, space) == [(op, *edge) for edge in SMALL.edges for op in (MAX, SEP)]
 
 
 def test_a_gate_at_the_threshold_counts():
@@ -119,7 +125,8 @@ def test_invariants(gates, threshold):
         assert first[1] != second[1]
         assert first[0] == max(value for edge, value in at.items() if edge[1] == node)
     assert kept == [edge for edge in argmax if at[edge] >= threshold]
-    assert set(kept) <= set(by_edge)
+    weakest = {edge[1:]: at[edge] for edge in by_edge}  # the last of its edge
+    assert all(edge in by_edge or at[edge] == weakest[edge[1:]] for edge in kept)  # ties go another way
     assert all(at[edge] >= threshold for edge in by_edge)
 
 
