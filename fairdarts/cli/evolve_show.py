@@ -16,7 +16,17 @@ from fairdarts.cost.table import count_tables
 from fairdarts.evolve.archive import Archive
 from fairdarts.evolve.objectives import ACCURACY
 from fairdarts.evolve.problem import Problem
-from fairdarts.evolve.result import Model, Truth, against, front_by, models_csv, models_of, table_of
+from fairdarts.evolve.result import (
+    Model,
+    Truth,
+    against,
+    best_of,
+    front_by,
+    judged_alike,
+    models_csv,
+    models_of,
+    table_of,
+)
 from fairdarts.evolve.settings import EvolveSettings
 from fairdarts.plot.evolved import draw_evolved
 from fairdarts.plot.found import draw_found
@@ -66,6 +76,8 @@ def finish(run: Run, settings: EvolveSettings, archive: Archive, benchmark: Benc
         limits = ", ".join(map(str, settings.limits))
         raise UserError(f"{run.path}: none of {len(archive):,} models keeps {limits}; all are in its models.csv")
     write_genotypes(run, settings, archive, models)
+    for line in judged_alike(archive, settings.classes):
+        say(f"judge      {line}")
     truth = against(archive, benchmark.truth, settings.classes) if benchmark else None
     name = run.path.resolve().name
     figures = draw_search(name, settings, archive, run.figures)
@@ -85,10 +97,9 @@ def finish(run: Run, settings: EvolveSettings, archive: Archive, benchmark: Benc
 
 
 def write_genotypes(run: Run, settings: EvolveSettings, archive: Archive, models: Sequence[Model]) -> None:
-    """Every model's, and the most accurate one's as final.yaml, in place of those of an earlier end."""
-    best = max(models, key=lambda model: model.values[ACCURACY])
+    """Every model's, and as final.yaml the best one's of all evaluated, in place of those of an earlier end."""
     at = f" ({shape})" if (shape := shape_of(run.path)) else ""
-    every = {**{model.name: model for model in models}, "final": best}
+    every = {**{model.name: model for model in models}, "final": best_of(archive)}
     for name, model in every.items():
         numbers = ", ".join(f"{quantity} {value:g}" for quantity, value in model.values.items()) + at
         source = f"fairdarts evolve, {settings.name}, seed {settings.seed}, by {settings.supernet}: {numbers}"
@@ -145,6 +156,7 @@ def _plain(
         row |= model.values
         rows.append(row | ({"true_accuracy": benchmark.truth.get(model.path)} if benchmark else {}))
     found = {"evaluations": len(archive), "hypervolume": archive.hypervolume(), "front": len(archive.front())}
+    found |= {"as_accurate_as_best": archive.as_accurate(None)}
     return found | {"models": rows, "truth": truth and truth._asdict()}
 
 

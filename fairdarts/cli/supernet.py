@@ -90,7 +90,8 @@ def summarize(settings: TrainingSettings, space: Space, run: Run) -> None:
     )
     if "watched" in last:
         mean, deviation = last["watched_mean"], last["watched_std"]
-        say(f"accuracy   {mean:.1f} ± {deviation:.1f} % over {len(last['watched'])} paths, on held-out images")
+        alike = ": it tells none from another" * (deviation == 0 and len(last["watched"]) > 1)
+        say(f"accuracy   {mean:.1f} ± {deviation:.1f} % over {len(last['watched'])} paths, on held-out images{alike}")
     say(f"run        {run.path}")
     say(f"figures    {run.figures}")
     say(f"continue   {command('rank', run.path, '--benchmark', 'FILE')}")

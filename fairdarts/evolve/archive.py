@@ -58,12 +58,30 @@ class Archive:
         return hypervolume(self.problem.losses(self.of(self.front())), *self.problem.box)
 
     def best_within(self, limit: Limit | None) -> int | None:
-        """The number of the most accurate path that keeps the constraints and a limit; None where none does."""
+        """The number of the most accurate path that keeps the constraints and a limit; None where none does.
+
+        Of equally accurate ones it is the best by the objectives, one after another, then the one of fewest
+        multiply-adds, then of fewest parameters: none that the search wants more is behind it.
+        """
+        kept = self._kept(limit)
+        if not len(kept):
+            return None
+        values = self.of(kept)
+        costs = [own for name, own in values.items() if name != ACCURACY]
+        keys = [-values[ACCURACY], *self.problem.losses(values).T, *costs]
+        return int(kept[np.lexsort(keys[::-1])[0]])
+
+    def as_accurate(self, limit: Limit | None) -> int:
+        """How many paths are as accurate as the best within a limit, itself included."""
+        accuracy = self.values[ACCURACY][self._kept(limit)]
+        return int((accuracy == accuracy.max()).sum()) if len(accuracy) else 0
+
+    def _kept(self, limit: Limit | None) -> np.ndarray:
+        """The numbers of the paths that keep the constraints and a limit."""
         kept = self.problem.excess(self.values) == 0
         if limit:
             kept &= limit.kept(self.values[limit.quantity])
-        accuracy = np.where(kept, self.values[ACCURACY], -np.inf)
-        return int(accuracy.argmax()) if kept.any() else None
+        return np.flatnonzero(kept)
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds of it: costs are known of the paths."""

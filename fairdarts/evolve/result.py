@@ -41,11 +41,33 @@ def models_of(archive: Archive, count: int, budgets: Sequence[Limit]) -> list[Mo
         place = archive.best_within(limit)
         if place is not None:
             chosen.append((f"best-{number}" if budgets else "best", str(limit or ""), place))
-    paths = archive.paths
-    return [
-        Model(name, budget, paths[place], {key: own[place].item() for key, own in archive.values.items()})
-        for name, budget, place in chosen
-    ]
+    return [_model(name, budget, archive, place) for name, budget, place in chosen]
+
+
+def best_of(archive: Archive) -> Model:
+    """The best of all that was evaluated, where anything keeps the constraints."""
+    return _model("best", "", archive, archive.best_within(None))
+
+
+def _model(name: str, budget: str, archive: Archive, place: int) -> Model:
+    values = {key: own[place].item() for key, own in archive.values.items()}
+    return Model(name, budget, archive.paths[place], values)
+
+
+def judged_alike(archive: Archive, budgets: Sequence[Limit]) -> list[str]:
+    """What to say where the judge did not decide which model is the best, of all and within each budget."""
+    lines = []
+    for limit in dict.fromkeys((None, *budgets)):
+        best, many = archive.best_within(limit), archive.as_accurate(limit)
+        if best is None or many < 2:
+            continue
+        accuracy, whole = archive.values[ACCURACY][best], len(archive)
+        if np.ptp(archive.values[ACCURACY]) == 0:
+            alike = f"all {whole:,} models are judged alike, at {accuracy:.2f} %"
+            return [f"{alike}: the supernet tells none from another, and cost alone decides which is the best"]
+        within = f" with {limit}" if limit else ""
+        lines.append(f"{many:,} of {whole:,} models share the highest accuracy{within}, {accuracy:.2f} %: cost decides")
+    return lines
 
 
 class Truth(NamedTuple):

@@ -127,6 +127,23 @@ def test_the_table_says_what_was_found_and_what_the_truth_says(here: Path, capsy
     assert "generation 4/4  24 models  front" in err
 
 
+def test_a_judge_that_tells_no_models_apart_is_told_of_and_the_cheapest_is_final(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fairdarts.oneshot.evaluate.Evaluator.__call__", lambda _, paths: [25.0] * len(paths))
+    evolves("--out", "found", "--json")
+    out, err = capsys.readouterr()
+    told = json.loads(out)
+    assert "judge      all 24 models are judged alike, at 25.00 %" in err
+    assert told["as_accurate_as_best"] == told["evaluations"] == 24
+    rows = [row.split(",") for row in (here / "found" / "models.csv").read_text().splitlines()[1:]]
+    cheapest = min(rows, key=lambda row: (float(row[2]), float(row[3])))
+    final, best = (read(here / "found" / "genotypes" / f"{name}.yaml") for name in ("final", "best"))
+    assert final.layers == best.layers
+    cost = count(build(final, CHAIN), image=8)
+    assert (cost.madds, cost.params) == (float(cheapest[2]), float(cheapest[3]))
+
+
 def test_a_finished_search_says_the_same_again_and_can_be_judged_later(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,16 @@ from second_stage import accuracy_of, judge, problem_of, truth_of
 
 from fairdarts.evolve.archive import Archive
 from fairdarts.evolve.objectives import read_limit
-from fairdarts.evolve.result import against, arch, front_by, models_csv, models_of, table_of
+from fairdarts.evolve.result import (
+    against,
+    arch,
+    best_of,
+    front_by,
+    judged_alike,
+    models_csv,
+    models_of,
+    table_of,
+)
 from fairdarts.ranking.benchmarks import read_benchmark
 
 
@@ -35,6 +44,42 @@ def test_models_are_of_the_front_and_the_best_within_budgets() -> None:
     assert models["best-1"].values["accuracy"] == values["accuracy"][values["madds"] <= middle].max()
     assert models["best-1"].budget == f"madds <= {middle:g}"
     assert [model.name for model in models_of(archive, 2, ())] == ["front-1", "front-2", "best"]
+
+
+def test_of_equally_accurate_models_the_best_is_the_cheapest() -> None:
+    archive = Archive(problem_of())
+    paths = archive.problem.fresh(20, (), np.random.default_rng(3))
+    archive.add(paths, [25.0] * 20, 1)
+    madds, params = archive.values["madds"], archive.values["params"]
+    cheapest = min(range(20), key=lambda place: (madds[place], params[place]))
+    assert archive.best_within(None) == cheapest != 0
+    models = {model.name: model for model in models_of(archive, 3, ())}
+    assert models["best"].path == models["front-1"].path == best_of(archive).path == paths[cheapest]
+    bounded = read_limit(f"madds >= {np.median(madds)}")
+    assert madds[archive.best_within(bounded)] == madds[madds >= np.median(madds)].min()
+
+
+def test_of_equally_accurate_models_the_best_is_that_which_the_objectives_prefer() -> None:
+    archive = Archive(problem_of(objectives=("accuracy", "params:max")))
+    archive.add(archive.problem.fresh(20, (), np.random.default_rng(3)), [25.0] * 20, 1)
+    assert archive.values["params"][archive.best_within(None)] == archive.values["params"].max()
+    assert archive.best_within(None) in archive.front()
+
+
+def test_a_judge_that_does_not_decide_is_told_of() -> None:
+    archive = Archive(problem_of())
+    paths = archive.problem.fresh(20, (), np.random.default_rng(3))
+    archive.add(paths, [100 * 7 / 24] * 20, 1)
+    (said,) = judged_alike(archive, [read_limit("madds <= 1e9")])
+    assert said.startswith("all 20 models are judged alike, at 29.17 %: the supernet tells none from another")
+    some = Archive(problem_of())
+    some.add(paths, [30.0, 50.0, 50.0, *[20.0] * 17], 1)
+    within = read_limit(f"params <= {np.sort(some.values['params'])[2]}")
+    lines = judged_alike(some, [within])
+    assert lines[0] == "2 of 20 models share the highest accuracy, 50.00 %: cost decides"
+    alone = Archive(problem_of())
+    alone.add(paths, [30.0, *np.arange(19.0)], 1)
+    assert judged_alike(alone, ()) == []
 
 
 def test_a_limit_on_accuracy_holds_for_what_is_found() -> None:
