@@ -14,13 +14,12 @@ _OUTPUT = {"fillcolor": "#F7E9C3", "color": "#C2A14A"}
 def cell_graph(edges: tuple[Edge, ...], title: str, inputs: int = 2, nodes: int = 4) -> graphviz.Digraph:
     """The graph of one cell from left to right: its inputs, the nodes that are fed, its output.
 
-    Nodes are numbered as the papers do, without the inputs: node 2 of a genotype is node 0 here. An operation is a box
-    that its edge runs through, as labels beside crossing edges do not tell which is whose.
+    Nodes have the numbers of genotypes, the inputs first: 0 and 1 are the outputs of the two cells before. An operation
+    is a box that its edge runs through, as labels beside crossing edges do not tell which is whose.
     """
     kept, fed = live(edges, inputs)
-    names = {source: f"c_{{k-{inputs - source}}}" for source in range(inputs)}
-    names |= {node: str(node - inputs) for node in fed}
-    absent = [str(node) for node in range(nodes) if fed and node + inputs not in fed]  # a gap is then no riddle
+    names = {node: str(node) for node in (*range(inputs), *fed)}
+    absent = [str(node) for node in range(inputs, inputs + nodes) if fed and node not in fed]  # a gap is then no riddle
     note = f"no input: node{'s' if len(absent) > 1 else ''} {', '.join(absent)}" if absent else ""
     graph = style.drawing(title, note, rankdir="LR", nodesep="0.2", ranksep="0.45")
     graph.attr("node", width="0.6", height="0.45")
@@ -28,7 +27,7 @@ def cell_graph(edges: tuple[Edge, ...], title: str, inputs: int = 2, nodes: int 
     with graph.subgraph() as first:
         first.attr(rank="min")
         for source in range(inputs):
-            label = f"<c<sub>k−{inputs - source}</sub>>"
+            label = f"<{source}: c<sub>k−{inputs - source}</sub>>"
             first.node(names[source], label, **(_INPUT if source in read else _UNREAD))
         for source in range(1, inputs):  # keeps them in order from top to bottom
             first.edge(names[source - 1], names[source], style="invis")

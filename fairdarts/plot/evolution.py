@@ -37,7 +37,8 @@ def evolution_info(records: list[dict], space: Space, part: str) -> EvolutionInf
 
 
 def evolution_figure(info: EvolutionInfo) -> Figure:
-    """A panel a choice point, a line a candidate. Row j and column k of the panels hold edge (j, k); layers run on."""
+    """A panel a choice point, a line a candidate. A row holds the edges of a node, a column those of an input; layers
+    run on."""
     places = info.points.places
     rows, columns = (max(place[side] for place in places) + 1 for side in (0, 1))
     # Above the panels of three nodes or more, and behind the last layer, there may be room for the legend.

@@ -16,7 +16,7 @@ _TEXTS = {"conv3x3-bn-relu": "conv 3×3", "conv1x1-bn-relu": "conv 1×1", "maxpo
 
 
 def vertex_graph(genotype: GraphGenotype, title: str) -> graphviz.Digraph:
-    """The graph of the cell from left to right, every operation with the number of its vertex.
+    """The graph of the cell from left to right, all with the numbers of their vertices.
 
     What is on no way from the input to the output is no part of the network: it is grey, and a note counts it.
     """
@@ -26,11 +26,11 @@ def vertex_graph(genotype: GraphGenotype, title: str) -> graphviz.Digraph:
     which = f"vert{'ices' if len(unused) > 1 else 'ex'} {', '.join(unused)}"
     note = f"on no way from input to output: {which}" if unused else ""
     graph = style.drawing(title, note, rankdir="LR", nodesep="0.25", ranksep="0.5")
-    graph.node("0", "input", **_INPUT)
+    graph.node("0", "0: input", **_INPUT)
     for vertex, name in enumerate(genotype.operations, start=1):
         look = style.box(_KNOWN[name]) if keep >> vertex & 1 else _UNUSED
         graph.node(str(vertex), f"{vertex}: {_TEXTS[name]}", height="0.3", **look)
-    graph.node(str(last), "output", **_OUTPUT)
+    graph.node(str(last), f"{last}: output", **_OUTPUT)
     for target, sources in enumerate(inputs, start=1):
         for source in bits(sources):
             used = keep >> source & keep >> target & 1

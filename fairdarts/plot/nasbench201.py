@@ -32,7 +32,7 @@ def bench_graph(genotype: EdgeGenotype, space: Bench201Space, title: str) -> gra
     last, fed = space.edges[-1][0], {node for (node, _), name in chosen.items() if name != "none"}
     for node in range(last + 1):
         look = _INPUT if node == 0 else _UNFED if node not in fed else _OUTPUT if node == last else _NODE
-        text = {0: "input", last: "output"}.get(node, str(node))
+        text = {0: "0: input", last: f"{last}: output"}.get(node, str(node))
         graph.node(str(node), text, width=str(_WIDTH), height=str(_HEIGHT), **_at(_STEP * node, 0), **look)
     for edge, name in chosen.items():
         if name != "none":

@@ -19,9 +19,9 @@ class Points(NamedTuple):
     axis: str
     """what they are"""
     labels: tuple[str, ...]
-    """of each, on an axis: '(0, 1)' or '3'"""
+    """of each, on an axis: '(2, 1)' or '3'"""
     titles: tuple[str, ...]
-    """of each, on its own: '(0, 1)' or 'layer 3'"""
+    """of each, on its own: '(2, 1)' or 'layer 3'"""
     places: tuple[tuple[int, int], ...]
     """of each, row and column of its panel"""
     groups: tuple[range, ...]
@@ -33,8 +33,8 @@ class Points(NamedTuple):
 def choice_points(space: Space) -> Points:
     """The edges of a cell, or the layers of a chain.
 
-    In an edge (j, k), j counts intermediate nodes only and k the cell's inputs too, as FairDARTS (arXiv:1911.12126),
-    supplementary, Table 2. In NAS-Bench-201 both count all nodes. Layers count from 0, as in genotypes.
+    All have the numbers of genotypes. In an edge (node, input) both count all nodes, a cell's inputs first: the edge
+    (j, k) of FairDARTS (arXiv:1911.12126), supplementary, Table 2, is (j + 2, k). Layers count from 0.
     """
     if isinstance(space, ChainSpace):
         return _layers(space)
@@ -53,10 +53,10 @@ def resolutions(space: ChainSpace) -> tuple[int, ...]:
 
 
 def _edges(space: CellSpace) -> Points:
-    pairs = tuple((node - space.inputs, source) for node, source in space.edges)
-    labels = tuple(f"({node}, {source})" for node, source in pairs)
+    labels = tuple(f"({node}, {source})" for node, source in space.edges)
+    places = tuple((node - space.inputs, source) for node, source in space.edges)
     groups = _groups([node + space.inputs for node in range(space.nodes)])
-    return Points("edge (node, input)", labels, labels, pairs, groups, ("",) * space.nodes)
+    return Points("edge (node, input)", labels, labels, places, groups, ("",) * space.nodes)
 
 
 def _bench_edges(space: Bench201Space) -> Points:

@@ -97,7 +97,7 @@ class CellSpace(Settings):
     def edges(self) -> tuple[tuple[int, int], ...]:
         """(node, input) of every edge, in the order of the rows of α (FairDARTS, supplementary, Table 2).
 
-        Nodes are numbered as genotypes do: the table's (j, k) is (j + inputs, k) here.
+        Nodes have the numbers of genotypes: the table's (j, k) is (j + inputs, k) here.
         """
         nodes = range(self.inputs, self.inputs + self.nodes)
         return tuple((node, source) for node in nodes for source in range(node))

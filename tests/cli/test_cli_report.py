@@ -78,7 +78,7 @@ def test_a_page_of_one_run_stands_alone(tiny_recipe: Path, capsys):
     assert "Comparison" not in page.texts
     assert page.rows[1][:2] == ["one <b>", "2"]
     assert "eigenvalue" in next(row for row in page.rows if row[0] == "epoch" and "train loss" in row)
-    gates = [row for row in page.rows if row[0] == "(0, 1) skip connect"]
+    gates = [row for row in page.rows if row[0] == "(2, 1) skip connect"]
     assert [(len(row), row[1]) for row in gates] == [(4, "0.500")] * 2
 
 

@@ -25,32 +25,35 @@ def cell(*edges: tuple[str, int, int]) -> str:
 def test_fairdarts_a_normal_leaves_out_the_node_that_nothing_feeds():
     source = cell(*load_genotype("fairdarts-a")[0].normal)
     nodes, operations, outputs = parse(source)
-    assert nodes == {"c_{k-2}", "c_{k-1}", "0", "2", "3", "c_{k}"}
+    assert nodes == {"0", "1", "2", "4", "5", "c_{k}"}
     assert sorted(operations) == [
-        ("c_{k-1}", "sep conv 5×5", "0"),
-        ("c_{k-2}", "max pool 3×3", "2"),
-        ("c_{k-2}", "sep conv 3×3", "0"),
-        ("c_{k-2}", "sep conv 3×3", "3"),
+        ("0", "max pool 3×3", "4"),
+        ("0", "sep conv 3×3", "2"),
+        ("0", "sep conv 3×3", "5"),
+        ("1", "sep conv 5×5", "2"),
     ]
-    assert outputs == ["0", "2", "3"]
-    assert "no input: node 1<" in source
+    assert outputs == ["2", "4", "5"]
+    assert "no input: node 3<" in source
 
 
 def test_fairdarts_a_reduce_has_all_nodes():
     nodes, operations, outputs = parse(cell(*load_genotype("fairdarts-a")[0].reduce))
-    assert nodes == {"c_{k-2}", "c_{k-1}", "0", "1", "2", "3", "c_{k}"}
+    assert nodes == {"0", "1", "2", "3", "4", "5", "c_{k}"}
     assert len(operations) == 8
-    assert ("c_{k-1}", "dil conv 5×5", "1") in operations
-    assert outputs == ["0", "1", "2", "3"]
+    assert ("1", "dil conv 5×5", "3") in operations
+    assert outputs == ["2", "3", "4", "5"]
 
 
 def test_no_note_on_inputs_where_all_nodes_are_fed():
     assert "no input" not in cell(*load_genotype("darts-v2")[0].normal)
 
 
-def test_a_chain_of_nodes_is_numbered_without_the_inputs():
-    _, operations, _ = parse(cell(("skip_connect", 2, 1), ("dil_conv_3x3", 5, 2)))
-    assert operations == [("c_{k-1}", "skip connect", "0"), ("0", "dil conv 3×3", "3")]
+def test_nodes_have_the_numbers_of_the_genotype_inputs_first():
+    source = cell(("skip_connect", 2, 1), ("dil_conv_3x3", 5, 2))
+    _, operations, _ = parse(source)
+    assert operations == [("1", "skip connect", "2"), ("2", "dil conv 3×3", "5")]
+    assert "<0: c<sub>k−2</sub>>" in source
+    assert "<1: c<sub>k−1</sub>>" in source
 
 
 def test_operations_have_the_colour_of_every_figure():
@@ -60,27 +63,27 @@ def test_operations_have_the_colour_of_every_figure():
 
 def test_operations_that_read_an_unfed_node_are_left_out():
     nodes, operations, outputs = parse(cell(("skip_connect", 2, 0), ("sep_conv_3x3", 4, 3), ("sep_conv_3x3", 5, 4)))
-    assert operations == [("c_{k-2}", "skip connect", "0")]
-    assert outputs == ["0"]
-    assert not nodes & {"1", "2", "3"}
+    assert operations == [("0", "skip connect", "2")]
+    assert outputs == ["2"]
+    assert not nodes & {"3", "4", "5"}
 
 
 def test_an_unread_input_is_shown_in_grey():
     source = cell(("skip_connect", 2, 0))
-    unread, read = (re.search(rf'"c_{{k-{back}}}" \[(.*)\]', source).group(1) for back in (1, 2))
+    unread, read = (re.search(rf"^\t+{number} \[(.*)\]", source, re.M).group(1) for number in (1, 0))
     assert style.FAINT in unread
     assert style.FAINT not in read
 
 
 def test_several_operations_may_share_an_edge():
     _, operations, _ = parse(cell(("skip_connect", 2, 0), ("sep_conv_3x3", 2, 0)))
-    assert operations == [("c_{k-2}", "skip connect", "0"), ("c_{k-2}", "sep conv 3×3", "0")]
+    assert operations == [("0", "skip connect", "2"), ("0", "sep conv 3×3", "2")]
 
 
 def test_an_empty_cell_says_why():
     source = cell()
     nodes, operations, outputs = parse(source)
-    assert nodes == {"c_{k-2}", "c_{k-1}", "c_{k}", "note"}
+    assert nodes == {"0", "1", "c_{k}", "note"}
     assert (operations, outputs) == ([], [])
     assert "no operation reaches the threshold" in source
 

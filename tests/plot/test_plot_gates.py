@@ -51,7 +51,7 @@ def test_heatmap_writes_every_gate_at_its_edge_and_candidate():
     written = {text.get_position(): text.get_text() for text in normal.texts}
     assert len(written) == 5 * 7
     assert written[2, 1] == "0.31"  # x is the candidate, y the edge
-    assert [text.get_text() for text in normal.get_yticklabels()] == ["(0, 0)", "(0, 1)", "(1, 0)", "(1, 1)", "(1, 2)"]
+    assert [text.get_text() for text in normal.get_yticklabels()] == ["(2, 0)", "(2, 1)", "(3, 0)", "(3, 1)", "(3, 2)"]
     assert normal.get_xticklabels()[3].get_text() == "sep\nconv\n3×3"
     assert normal.get_ylim() == (4.5, -0.5)  # the first edge on top
     assert normal.collections[0].get_clim() == (0, 1)
@@ -91,8 +91,8 @@ def test_evolution_has_the_gates_of_one_cell_in_the_order_of_epochs():
 def test_evolution_draws_each_edge_in_its_panel_and_each_candidate_in_its_colour():
     figure = evolution_figure(evolution_info([record(SMALL, epoch) for epoch in range(3)], SMALL, "normal"))
     panels = {ax.get_title(): ax for ax in figure.axes if ax.get_visible()}
-    assert list(panels) == ["(0, 0)", "(0, 1)", "(1, 0)", "(1, 1)", "(1, 2)"]
-    line = panels["(1, 0)"].lines[3]
+    assert list(panels) == ["(2, 0)", "(2, 1)", "(3, 0)", "(3, 1)", "(3, 2)"]
+    line = panels["(3, 0)"].lines[3]
     np.testing.assert_allclose(line.get_xydata(), [[0, 0.017], [1, 0.117], [2, 0.217]])
     assert line.get_color() == style.COLOURS["sep_conv_3x3"]
     legend = [text.get_text() for text in figure.legends[0].get_texts()]

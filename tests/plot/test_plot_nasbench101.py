@@ -34,7 +34,7 @@ def arrows(source: str) -> dict[str, str]:
 
 def test_every_vertex_and_every_edge_is_drawn():
     source = drawn(CELL)
-    texts = {"0": "input", "1": "1: conv 3×3", "2": "2: conv 1×1", "3": "3: max pool 3×3", "4": "output"}
+    texts = {"0": "0: input", "1": "1: conv 3×3", "2": "2: conv 1×1", "3": "3: max pool 3×3", "4": "4: output"}
     assert {vertex: text for vertex, (text, _) in nodes(source).items()} == texts
     assert set(arrows(source)) == {"01", "02", "12", "13", "24", "34", "04"}
     assert "dashed" not in source

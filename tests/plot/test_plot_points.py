@@ -1,19 +1,30 @@
 """How choice points are called and arranged."""
 
+from fairdarts.plot.cell import cell_graph
 from fairdarts.plot.points import choice_points, part_title, resolutions
 from fairdarts.spaces.space import load_space
 
 S1, S2, BENCH = load_space("s1"), load_space("s2"), load_space("nasbench201")
 
 
-def test_edges_are_numbered_and_ordered_as_in_table_2_of_the_paper():
+def test_edges_stand_as_in_table_2_of_the_paper_with_the_numbers_of_genotypes():
     points = choice_points(S1)
     table = "00 01 10 11 12 20 21 22 23 30 31 32 33 34"
     pairs = tuple((int(pair[0]), int(pair[1])) for pair in table.split())
     assert points.places == pairs
-    assert points.labels == points.titles == tuple(f"({node}, {source})" for node, source in pairs)
+    assert points.labels == points.titles == tuple(f"({node + 2}, {source})" for node, source in pairs)
     assert points.groups == (range(2), range(2, 5), range(5, 9), range(9, 14))
     assert set(points.notes) == {""}
+
+
+def test_an_edge_has_one_number_in_genotype_drawing_and_axis():
+    for at, (node, source) in enumerate(S1.edges):
+        graph = cell_graph((("skip_connect", node, source), ("skip_connect", source, 0)), "").source
+        assert choice_points(S1).labels[at] == f"({node}, {source})"
+        assert f"{source} -> op" in graph
+        assert f"e -> {node} " in graph
+        if source < 2:
+            assert f"<{source}: c<sub>" in graph
 
 
 def test_layers_count_from_0_and_are_grouped_by_stage():
