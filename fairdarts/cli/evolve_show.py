@@ -29,6 +29,7 @@ from fairdarts.evolve.result import (
 )
 from fairdarts.evolve.settings import EvolveSettings
 from fairdarts.plot.evolved import draw_evolved
+from fairdarts.plot.found import Model as Drawn
 from fairdarts.plot.found import draw_found
 from fairdarts.plot.fronts import draw_fronts
 from fairdarts.plot.projection import Evolved, counted
@@ -112,21 +113,29 @@ def write_genotypes(run: Run, settings: EvolveSettings, archive: Archive, models
 
 def table(models: Sequence[Model], archive: Archive, benchmark: Benchmark | None) -> Table:
     """A model a row."""
+    titles, rows = cells_of(models, archive, benchmark)
     shown = Table(box=None, pad_edge=False, header_style="bold")
-    shown.add_column("model")
-    for quantity in archive.values:
-        shown.add_column(f"{quantity}, {UNITS[quantity][0]}", justify="right")
-    if benchmark:
-        shown.add_column("true, %", justify="right")
-    budgets = any(model.budget for model in models)
-    if budgets:
-        shown.add_column("within")
-    for model in models:
-        cells = [_number(*own) for own in model.values.items()]
-        if benchmark:
-            cells.append(f"{benchmark.truth[model.path]:.2f}" if model.path in benchmark.truth else "–")
-        shown.add_row(model.name, *cells, *([model.budget] if budgets else []))
+    for title in titles:
+        shown.add_column(title, justify="left" if title in ("model", "within") else "right")
+    for row in rows:
+        shown.add_row(*row)
     return shown
+
+
+def cells_of(
+    models: Sequence[Model], archive: Archive, benchmark: Benchmark | None
+) -> tuple[list[str], list[list[str]]]:
+    """Titles and rows of a table of models."""
+    budgets = any(model.budget for model in models)
+    titles = ["model", *(f"{quantity}, {UNITS[quantity][0]}" for quantity in archive.values)]
+    titles += ["true, %"] * bool(benchmark) + ["within"] * budgets
+    rows = []
+    for model in models:
+        row = [model.name, *(_number(*own) for own in model.values.items())]
+        if benchmark:
+            row.append(f"{benchmark.truth[model.path]:.2f}" if model.path in benchmark.truth else "–")
+        rows.append(row + [model.budget] * budgets)
+    return titles, rows
 
 
 def _number(quantity: str, value: float) -> str:
@@ -162,14 +171,25 @@ def _plain(
 
 def draw_search(name: str, settings: EvolveSettings, archive: Archive, folder: Path) -> list[Path]:
     """The figures of a search: all it evaluated, and the models it ends with."""
-    budgets = [(limit.quantity, limit.bound) for limit in (*settings.limits, *settings.classes) if limit.sign == "<="]
-    paths, space, rows = draw_evolved(evolved(name, archive), folder, budgets), archive.problem.space, []
-    for model in models_of(archive, settings.models, settings.classes):
+    models = models_of(archive, settings.models, settings.classes)
+    paths = draw_evolved(evolved(name, archive), folder, bounds_of(settings))
+    return paths + draw_found(drawn(models, archive), archive.problem.space, folder)
+
+
+def bounds_of(settings: EvolveSettings) -> list[tuple[str, float]]:
+    """Quantity and bound of every limit that is a most."""
+    return [(limit.quantity, limit.bound) for limit in (*settings.limits, *settings.classes) if limit.sign == "<="]
+
+
+def drawn(models: Sequence[Model], archive: Archive) -> list[Drawn]:
+    """Models as a figure takes them: name, choices, numbers."""
+    space, rows = archive.problem.space, []
+    for model in models:
         names = tuple(names[index] for names, index in zip(space.choices, model.path, strict=True))
         numbers = [f"{_number(key, value)} {UNITS[key][0]} {WORDS[key]}".strip() for key, value in model.values.items()]
         called = f"{model.name} ({model.budget})" if model.budget else model.name
         rows.append((called, names, ", ".join(numbers)))
-    return paths + draw_found(rows, space, folder)
+    return rows
 
 
 def draw_truth(name: str, archive: Archive, truth: Mapping[Path, float], folder: Path) -> list[Path]:

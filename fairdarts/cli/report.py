@@ -1,28 +1,19 @@
-"""`fairdarts report`: one self-contained HTML page of one or several runs."""
+"""`fairdarts report`: one self-contained HTML page of one or several runs, whatever made them."""
 
-import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import torch
-
+from fairdarts.cli.gather import TOLD
 from fairdarts.cli.recipe import verb_of
 from fairdarts.cli.study_results import STUDY, conclude
-from fairdarts.cli.words import Parser, cost_text, say
-from fairdarts.config import UserError, check, read_text, read_yaml
-from fairdarts.cost.count import count
-from fairdarts.networks.blueprint import build, sizes
-from fairdarts.networks.zoo import load_genotype
-from fairdarts.plot.drawing import NO_DOT, graphs_of
-from fairdarts.plot.report import Found, page
+from fairdarts.cli.words import Parser, say
+from fairdarts.config import UserError, read_yaml
+from fairdarts.plot.document import document
+from fairdarts.plot.drawing import NO_DOT
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.run import open_run
-from fairdarts.runtime.shape import Shape, shape_of
-from fairdarts.search.derive import check_records
-from fairdarts.search.settings import SearchSettings
-from fairdarts.search.stopping import kept_record, verdict
-from fairdarts.spaces.space import load_space
 
 
 def main(argv: Sequence[str]) -> int:
@@ -40,26 +31,45 @@ def main(argv: Sequence[str]) -> int:
 
     paths = list(dict.fromkeys(path for given in args.runs for path in runs_of(given)))
     names = [path.resolve().name for path in paths]
-    found = []
+    found: dict[str, list[Any]] = {verb: [] for verb in TOLD}
     for path, name in zip(paths, names, strict=True):
         try:
-            found.append(gathered(path, str(path) if names.count(name) > 1 else name))
+            verb = verb_of(read_yaml(path / "settings.yaml"))
+            if verb not in TOLD:
+                raise UserError(f"{path}: is a folder of `fairdarts {verb}`, of which there is no report")
+            found[verb].append(TOLD[verb].gather(path, str(path) if names.count(name) > 1 else name))
         except UserError as error:
             if path in args.runs:
                 raise
             say(f"left out: {error}")  # one damaged run in a folder hides no others
+    found = {verb: runs for verb, runs in found.items() if runs}
     if not found:
         raise UserError(f"{args.runs[0]}: none of its runs can be read")
     out = args.out or args.runs[0] / "report.html"
-    title = found[0].name if len(found) == 1 else f"{len(found)} searches"
-    if len(args.runs) == 1 and len(found) > 1:
+    title = titled(found)
+    if len(args.runs) == 1 and sum(map(len, found.values())) > 1:
         title = f"{args.runs[0].resolve().name}: {title}"
-    if not shutil.which("dot"):
+    if not shutil.which("dot") and found.keys() & {"search", "train", "segment"}:
         say(NO_DOT.replace("only .gv sources were written", "drawings are left out"))
+    parts: list[str] = []
+    for verb, runs in found.items():  # a kind of run after another, as their numbers do not compare
+        parts += [f"<h1>{counted(verb, runs)}</h1>"] if len(found) > 1 else []
+        parts += TOLD[verb].parts(runs)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(out, page(found, title).encode())
+    write_atomically(out, document(title, parts).encode())
     print(out)
     return 0
+
+
+def titled(found: dict[str, list[Any]]) -> str:
+    """The name of a single run, or how many there are of what."""
+    runs = [run for own in found.values() for run in own]
+    return runs[0].name if len(runs) == 1 else ", ".join(counted(verb, own) for verb, own in found.items())
+
+
+def counted(verb: str, runs: Sequence[Any]) -> str:
+    """'3 supernets'."""
+    return f"{len(runs)} {TOLD[verb].one if len(runs) == 1 else TOLD[verb].several}"
 
 
 def runs_of(path: Path) -> list[Path]:
@@ -78,45 +88,3 @@ def has_begun(path: Path) -> bool:
         return bool(open_run(path).records())
     except UserError:
         return True
-
-
-def gathered(path: Path, name: str) -> Found:
-    """All that a report says of a run."""
-    run = open_run(path)
-    content = read_yaml(path / "settings.yaml")
-    if (verb := verb_of(content)) != "search":
-        raise UserError(f"{path}: is a run of `fairdarts {verb}`, and no gradient search; see `fairdarts draw`")
-    settings = check(SearchSettings, content, path / "settings.yaml")
-    space = load_space(str(path / "space.yaml"))
-    records = list(check_records(run.records(), space, str(run.metrics)))
-    ended = verdict(records, settings.stopping)
-    done = (path / "genotypes" / "final.yaml").is_file()
-    genotype, cost, drawings = None, "no genotype yet", {}
-    if done:
-        genotype, _ = load_genotype(str(path))
-        size = getattr(space.networks, sizes(space)[0])
-        shape = shape_of(path) or Shape(size.image, 3, size.classes)  # a run of version 0.1 does not say
-        try:
-            with torch.device("meta"):
-                network = build(genotype, space, classes=shape.classes, in_channels=shape.channels)
-            cost = cost_text(count(network, shape.channels, shape.image), shape.image)
-        except UserError as error:
-            cost = f"no network: {error}"
-        if shutil.which("dot"):
-            drawings = {part: graph.pipe("svg").decode() for part, graph in graphs_of(genotype, space).items()}
-    unfinished = "" if done else f"the search is at epoch {records[-1]['epoch']} of {settings.epochs}"
-    by_eq_7 = settings.relaxation == "sigmoid" and settings.zero_one.form == "squared"
-    by_eq_7 = by_eq_7 and settings.architect.kind != "single_level"
-    return Found(
-        name=name,
-        method=re.sub(r"-seed\d+$", "", name),
-        recipe=settings.name,
-        weight=settings.zero_one.weight if by_eq_7 else None,
-        settings=read_text(path / "settings.yaml"),
-        space=space,
-        records=records[: records.index(kept_record(records, settings.stopping)) + 1],
-        ended=f"stopped: {ended.reason}" if ended else unfinished,
-        genotype=genotype,
-        cost=cost,
-        drawings=drawings,
-    )

@@ -59,6 +59,11 @@ def listed(texts: Iterable[str]) -> str:
     return "<ul>" + "".join(f"<li>{html.escape(text)}</li>" for text in texts) + "</ul>"
 
 
+def faint(note: str) -> str:
+    """A remark."""
+    return f'<p class="faint">{html.escape(note)}</p>'
+
+
 def folded(title: str, content: str) -> str:
     """Content that a click on its title shows."""
     return f"<details><summary>{html.escape(title)}</summary>{content}</details>"

@@ -1,4 +1,4 @@
-"""What did searches find? A page of one run, or of several and of what sets them apart."""
+"""What did searches find? The part of a report that tells of gradient searches, and of what sets them apart."""
 
 import html
 from collections.abc import Callable, Iterable, Sequence
@@ -9,7 +9,7 @@ from fairdarts.networks.blueprint import sizes
 from fairdarts.ops.cell import SKIP
 from fairdarts.plot import compare, style
 from fairdarts.plot.curves import PANELS, curves_figure, curves_info
-from fairdarts.plot.document import document, folded, image, listed, svg_image, table
+from fairdarts.plot.document import faint, folded, image, listed, svg_image, table
 from fairdarts.plot.dominant import dominant_by_run_figure, dominant_figure, dominant_info
 from fairdarts.plot.evolution import evolution_figure, evolution_info
 from fairdarts.plot.heatmap import heatmap_figure, heatmap_info
@@ -44,14 +44,14 @@ class Found(NamedTuple):
     """part of the space → SVG of what was found; empty without graphviz"""
 
 
-def page(runs: Sequence[Found], title: str) -> str:
-    """The whole page."""
+def searches(runs: Sequence[Found]) -> list[str]:
+    """A table of all, what compares them, and every one by itself."""
     parts = _summary(runs)
     if len(runs) > 1:
         parts += _comparison(runs)
     for run in runs:
         parts += _run(run, detailed=len(runs) <= DETAILED)
-    return document(title, parts)
+    return parts
 
 
 def _summary(runs: Sequence[Found]) -> list[str]:
@@ -70,7 +70,7 @@ def _summary(runs: Sequence[Found]) -> list[str]:
     note = "Gap: the mean of min(z, 1 − z) over all gates z, before the first and after the last epoch; 0 where every "
     note += "gate is zero or one. Dominant operations: FairDARTS (arXiv:1911.12126), section 3.2 and footnote 5. "
     note += f"Networks: {'; '.join(dict.fromkeys(_network(run.space) for run in runs))}."
-    return [table(titles, rows), _faint(note)]
+    return [table(titles, rows), faint(note)]
 
 
 def _comparison(runs: Sequence[Found]) -> list[str]:
@@ -107,7 +107,7 @@ def _methods(methods: Iterable[tuple[str, list[Found]]], parts: tuple[str, ...])
     titles = ["method", "runs", *_of_parts("skip connections", parts)]
     titles += ["dominant operations", "gap after", "held-out accuracy, %", "agreement"]
     note = "Means, and ranges in brackets. Agreement: of the operations of two seeds' genotypes, the share that both "
-    return [table(titles, rows), _faint(note + "have.")]
+    return [table(titles, rows), faint(note + "have.")]
 
 
 def _figures(runs: Sequence[Found], part: str) -> list[str]:
@@ -219,7 +219,3 @@ def _spread(values: Sequence[float], digits: int = 1) -> str:
     if not values:
         return "–"
     return f"{sum(values) / len(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
-
-
-def _faint(note: str) -> str:
-    return f'<p class="faint">{html.escape(note)}</p>'

@@ -5,13 +5,18 @@ import re
 import pytest
 
 from fairdarts.genotype import CellGenotype, ChainGenotype
-from fairdarts.plot.report import BESIDE, Found, page
+from fairdarts.plot.document import document
+from fairdarts.plot.report_searched import BESIDE, Found, searches
 from fairdarts.spaces.chain import Stage
 from fairdarts.spaces.space import Space, load_space
 
 CELLS = load_space("s1").model_copy(update={"nodes": 1})
 CHAIN = load_space("s2").model_copy(update={"stages": (Stage(channels=16, layers=3, stride=1),)})
 NOTE = "no choice of layer 4 reaches 0.75 <so>, so it is removed"
+
+
+def page(runs: list[Found], title: str) -> str:
+    return document(title, searches(runs))
 
 
 def found(name: str, space: Space, skips: int = 2, weight: float | None = None) -> Found:

@@ -1,0 +1,178 @@
+"""What does a report tell of a run? Read from its directory alone, by the verb that made it."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from fairdarts.cli.evolve_show import bounds_of, cells_of, drawn, evolved, reopened_search
+from fairdarts.cli.words import cost_text
+from fairdarts.config import UserError, check, read_text, read_yaml
+from fairdarts.cost.count import count
+from fairdarts.evolve.result import judged_alike, models_of
+from fairdarts.genotype import Genotype
+from fairdarts.networks.blueprint import build, sizes
+from fairdarts.networks.zoo import load_genotype
+from fairdarts.plot.drawing import graphs_of
+from fairdarts.plot.report_evolved import Evolution, evolutions
+from fairdarts.plot.report_searched import Found, searches
+from fairdarts.plot.report_supernets import Supernet, supernets
+from fairdarts.plot.report_trained import Training, trainings
+from fairdarts.ranking.report import open_training, read_ranking
+from fairdarts.runtime.run import Run, open_run
+from fairdarts.runtime.shape import Shape, shape_of
+from fairdarts.search.derive import check_records
+from fairdarts.search.settings import SearchSettings
+from fairdarts.search.stopping import kept_record, verdict
+from fairdarts.spaces.space import Space, load_space
+
+
+class Told(NamedTuple):
+    """How runs of a verb are told of."""
+
+    one: str
+    """what one is called"""
+    several: str
+    gather: Callable[[Path, str], Any]
+    """path and name of a run → what a report tells of it"""
+    parts: Callable[[Sequence[Any]], list[str]]
+    """of all such runs → their part of the page"""
+
+
+def searched(path: Path, name: str) -> Found:
+    """A gradient search."""
+    run = open_run(path)
+    settings = check(SearchSettings, read_yaml(path / "settings.yaml"), path / "settings.yaml")
+    space = load_space(str(path / "space.yaml"))
+    records = list(check_records(run.records(), space, str(run.metrics)))
+    ended = verdict(records, settings.stopping)
+    done = (path / "genotypes" / "final.yaml").is_file()
+    genotype, cost, drawings = None, "no genotype yet", {}
+    if done:
+        genotype, _ = load_genotype(str(path))
+        size = getattr(space.networks, sizes(space)[0])
+        shape = shape_of(path) or Shape(size.image, 3, size.classes)  # a run of version 0.1 does not say
+        try:
+            with torch.device("meta"):
+                network = build(genotype, space, classes=shape.classes, in_channels=shape.channels)
+            cost = cost_text(count(network, shape.channels, shape.image), shape.image)
+        except UserError as error:
+            cost = f"no network: {error}"
+        drawings = drawings_of(genotype, space)
+    unfinished = "" if done else f"the search is at epoch {records[-1]['epoch']} of {settings.epochs}"
+    by_eq_7 = settings.relaxation == "sigmoid" and settings.zero_one.form == "squared"
+    by_eq_7 = by_eq_7 and settings.architect.kind != "single_level"
+    return Found(
+        name=name,
+        method=re.sub(r"-seed\d+$", "", name),
+        recipe=settings.name,
+        weight=settings.zero_one.weight if by_eq_7 else None,
+        settings=read_text(path / "settings.yaml"),
+        space=space,
+        records=records[: records.index(kept_record(records, settings.stopping)) + 1],
+        ended=f"stopped: {ended.reason}" if ended else unfinished,
+        genotype=genotype,
+        cost=cost,
+        drawings=drawings,
+    )
+
+
+def trained_supernet(path: Path, name: str) -> Supernet:
+    """The training of a supernet, with the rankings that `fairdarts rank` left in it."""
+    run = open_run(path)
+    settings, space = open_training(run)
+    rankings = []
+    for file in sorted(path.glob("ranking-*.json")):
+        statistics = file.stem.removeprefix("ranking-")
+        rankings.append(read_ranking(run, statistics) | {"run": f"{name}, {statistics}"})
+    records = begun(run)
+    return Supernet(
+        name=name,
+        recipe=settings.name,
+        sampler=settings.sampler.kind.replace("_", " "),
+        space=space.name,
+        settings=read_text(path / "settings.yaml"),
+        records=records,
+        ended=how_far(records, "epoch", settings.epochs),
+        rankings=rankings,
+    )
+
+
+def evolution(path: Path, name: str) -> Evolution:
+    """An evolutionary search."""
+    run = Run(open_run(path).path, "generation")
+    settings, archive = reopened_search(run)
+    models, records = models_of(archive, settings.models, settings.classes), begun(run)
+    titles, rows = cells_of(models, archive, None)
+    return Evolution(
+        name=name,
+        recipe=settings.name,
+        supernet=settings.supernet,
+        space=archive.problem.space,
+        settings=read_text(path / "settings.yaml"),
+        records=records,
+        ended=how_far(records, "generation", settings.generations),
+        evolved=evolved(name, archive),
+        budgets=bounds_of(settings),
+        models=drawn(models, archive),
+        titles=titles,
+        rows=rows,
+        notes=judged_alike(archive, settings.classes),
+    )
+
+
+def trained(path: Path, name: str) -> Training:
+    """The training of a network that stands alone, for classification or segmentation."""
+    run, content = open_run(path), read_yaml(path / "settings.yaml")
+    genotype, space = load_genotype(str(path))
+    records, file, results = begun(run), path / "results.json", {}
+    if file.is_file():
+        try:
+            results = json.loads(read_text(file))
+        except ValueError:
+            raise UserError(f"{file}: not JSON") from None
+    return Training(
+        name=name,
+        recipe=content["name"],
+        genotype=genotype.name,
+        settings=read_text(path / "settings.yaml"),
+        records=records,
+        ended=how_far(records, "epoch", content["epochs"]),
+        results=results,
+        drawings=drawings_of(genotype, space),
+    )
+
+
+TOLD = {
+    "search": Told("search", "searches", searched, searches),
+    "supernet": Told("supernet", "supernets", trained_supernet, supernets),
+    "evolve": Told("evolutionary search", "evolutionary searches", evolution, evolutions),
+    "train": Told("training", "trainings", trained, trainings),
+    "segment": Told("training for segmentation", "trainings for segmentation", trained, trainings),
+}
+"""verb → how its runs are told of, in the order of a page"""
+
+
+def begun(run: Run) -> list[dict[str, Any]]:
+    """The records of a run. Raises UserError where it has none yet."""
+    records = run.records()
+    if not records:
+        raise UserError(f"{run.metrics}: no {run.unit} is done yet, so there is nothing to tell of")
+    return records
+
+
+def how_far(records: Sequence[dict[str, Any]], unit: str, planned: int) -> str:
+    """'it is at epoch 3 of 10'; nothing of a run that has come to its end."""
+    last = records[-1][unit]
+    return f"it is at {unit} {last} of {planned}" if last < planned else ""
+
+
+def drawings_of(genotype: Genotype, space: Space) -> dict[str, str]:
+    """An SVG of every part of a genotype; none where graphviz is missing."""
+    if not shutil.which("dot"):
+        return {}
+    return {part: graph.pipe("svg").decode() for part, graph in graphs_of(genotype, space).items()}

@@ -1,0 +1,115 @@
+"""Which models did evolutionary searches find? The part of a report that tells of them."""
+
+import html
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fairdarts.plot.document import faint, folded, image, listed, table
+from fairdarts.plot.evolved import evolved_figure, evolved_info
+from fairdarts.plot.found import Model, found_figure, found_info
+from fairdarts.plot.fronts import fronts_figure, fronts_info
+from fairdarts.plot.projection import Evolved
+from fairdarts.plot.regret import regret_figure, regret_info
+from fairdarts.spaces.paths import FixedSpace
+
+
+class Evolution(NamedTuple):
+    """One evolutionary search."""
+
+    name: str
+    recipe: str
+    supernet: str
+    """the run that judged"""
+    space: FixedSpace
+    settings: str
+    """its settings.yaml"""
+    records: list[dict[str, Any]]
+    """a generation each"""
+    ended: str
+    """how far it is; empty where it took all its generations"""
+    evolved: Evolved
+    """all that was evaluated"""
+    budgets: list[tuple[str, float]]
+    """quantity and bound of every limit that is a most"""
+    models: list[Model]
+    """those that it ends with, as drawn"""
+    titles: list[str]
+    """of the table of these"""
+    rows: list[list[str]]
+    notes: list[str]
+    """where the judge did not decide which model is the best"""
+
+
+NOTE = (
+    "Hypervolume: the share of all that is possible, by the search's objectives, that its front dominates. Accuracies "
+    "are those by the supernet, and only as good as it ranks."
+)
+
+
+def evolutions(runs: Sequence[Evolution]) -> list[str]:
+    """A table of all, what compares them, and every one by itself."""
+    titles = ("run", "judge", "objectives", "generations", "models", "front", "hypervolume", "highest accuracy")
+    parts = [table(titles, [_row(run) for run in runs]), faint(NOTE)]
+    spaces: dict[str, list[Evolution]] = {}
+    for run in runs:
+        spaces.setdefault(run.space.name, []).append(run)
+    for space, own in spaces.items():
+        parts += _comparison(own, space) if len(own) > 1 else []
+    for run in runs:
+        parts += _run(run)
+    return parts
+
+
+def _row(run: Evolution) -> list[object]:
+    last, objectives = run.records[-1], ", ".join(run.evolved.maximized)
+    best = f"{np.max(run.evolved.values['accuracy']):.2f} %"
+    counts = (last["generation"], f"{last['evaluations']:,}", last["front"], f"{last['hypervolume']:.4f}")
+    return [run.name, run.supernet, objectives, *counts, best]
+
+
+def _comparison(runs: Sequence[Evolution], space: str) -> list[str]:
+    """Of searches in one space."""
+    blocks = [f"<h2>Comparison in {html.escape(space)}</h2>", "<h3>Fronts</h3>"]
+    blocks.append(image(fronts_figure(fronts_info([run.evolved for run in runs])), "fronts of the searches"))
+    same = {tuple(run.evolved.maximized.items()) for run in runs}
+    if len(same) == 1:  # hypervolumes of other objectives are of other boxes
+        blocks += ["<h3>Hypervolume</h3>", _volumes(runs)]
+    return blocks
+
+
+def _run(run: Evolution) -> list[str]:
+    judged = (
+        f"Recipe {html.escape(run.recipe)}, judged by {html.escape(run.supernet)}, in {html.escape(run.space.name)}."
+    )
+    blocks = [f"<h2>{html.escape(run.name)}</h2>", f"<p>{judged}</p>"]
+    if run.ended:
+        blocks.append(f"<p><b>{html.escape(run.ended[:1].upper() + run.ended[1:])}.</b></p>")
+    blocks += [listed(run.notes)] if run.notes else []
+    blocks += ["<h3>Models found</h3>", table(run.titles, run.rows)]
+    blocks.append(image(found_figure(found_info(run.models, run.space)), "the models found, choice by choice"))
+    info = evolved_info(run.evolved, run.budgets)
+    blocks += ["<h3>All that was evaluated</h3>", image(evolved_figure(info), "every model by its generation")]
+    blocks += ["<h3>Hypervolume</h3>", _volumes([run])]
+    keys = ("generation", "evaluations", "front")
+    rows = [[*(own[key] for key in keys), f"{own['hypervolume']:.4f}", _best(own)] for own in run.records]
+    titles = ("generation", "models", "front", "hypervolume", "highest accuracy")
+    blocks.append(folded("numbers, by generation", table(titles, rows)))
+    return [*blocks, folded("settings", f"<pre>{html.escape(run.settings)}</pre>")]
+
+
+def _best(record: dict[str, Any]) -> str:
+    """The best accuracy within every budget."""
+    told = [(limit, "none" if own is None else f"{own:.2f} %") for limit, own in record["best"].items()]
+    return ", ".join(f"{own} ({limit})" if limit else own for limit, own in told)
+
+
+def _volumes(runs: Sequence[Evolution]) -> str:
+    """The hypervolume after every model, as it is known after every generation."""
+    curves = {}
+    for run in runs:
+        new = np.diff([own["evaluations"] for own in run.records], prepend=0)
+        curves[run.name] = np.repeat([[own["hypervolume"] for own in run.records]], new, axis=1)
+    figure = regret_figure(regret_info(curves), ylabel="hypervolume of the front", log=False)
+    return image(figure, "hypervolume over the models evaluated")

@@ -1,0 +1,124 @@
+"""How did supernets train, and how do they rank? The part of a report that tells of one-shot trainings."""
+
+import html
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from fairdarts.plot.document import faint, folded, image, table
+from fairdarts.plot.measured import measured_text
+from fairdarts.plot.ranking import lines_figure, rankings_info, scatter_figure
+from fairdarts.plot.scores import scores_figure, scores_info
+from fairdarts.plot.supernet import training_figure, training_info, trainings_figure, trainings_info
+from fairdarts.plot.updates import updates_figure, updates_info
+from fairdarts.ranking.tau import MEASURES, Measured
+
+
+class Supernet(NamedTuple):
+    """The training of one supernet."""
+
+    name: str
+    recipe: str
+    sampler: str
+    space: str
+    settings: str
+    """its settings.yaml"""
+    records: list[dict[str, Any]]
+    ended: str
+    """how far it is; empty where it took all its epochs"""
+    rankings: list[dict[str, Any]]
+    """what `fairdarts rank` left in the run, one a kind of BatchNorm's statistics"""
+
+
+TITLES = ("run", "space", "sampler", "epochs", "passes", "updates of a choice", "their variance", "accuracy, training")
+NOTE = (
+    "Passes: batches that went forward and backward. Updates of a choice: mean over the choices of a choice point, and "
+    "variance between them, a mean over the points; 0 is strict fairness (FairNAS, arXiv:1907.01845). Watched paths: "
+    "one-shot accuracy of a few paths on held-out images, mean ± standard deviation between them."
+)
+
+
+def supernets(runs: Sequence[Supernet]) -> list[str]:
+    """A table of all, what compares them, and every one by itself."""
+    parts = [table((*TITLES, "watched paths, held out"), [_row(run) for run in runs]), faint(NOTE)]
+    if len(runs) > 1:
+        parts += _comparison(runs)
+    for run in runs:
+        parts += _run(run)
+    return parts
+
+
+def _row(run: Supernet) -> list[object]:
+    last = run.records[-1]
+    means = last.get("updates_mean", [])
+    updates = "–" if not means else f"{min(means):,.0f}" + (f"–{max(means):,.0f}" if min(means) < max(means) else "")
+    variances = last.get("updates_variance", [])
+    variance = f"{sum(variances) / len(variances):,.1f}" if variances else "–"
+    watched = f"{last['watched_mean']:.1f} ± {last['watched_std']:.1f} %" if "watched_mean" in last else "–"
+    trained = f"{100 * last['train_accuracy']:.1f} %" if "train_accuracy" in last else "–"
+    return [run.name, run.space, run.sampler, last["epoch"], f"{last['passes']:,}", updates, variance, trained, watched]
+
+
+def _comparison(runs: Sequence[Supernet]) -> list[str]:
+    blocks = ["<h2>Comparison</h2>"]
+    lines = trainings_info([(run.name, run.records) for run in runs])
+    if lines.seeds:
+        blocks.append(image(trainings_figure(lines), "accuracy of watched paths over the epochs"))
+    ranked = [own for run in runs for own in run.rankings]
+    if len(ranked) > 1:
+        blocks += ["<h3>Rankings</h3>", _measures(ranked)]
+        blocks.append(image(scores_figure(scores_info(ranked)), "histograms of one-shot accuracies"))
+    return blocks
+
+
+def _run(run: Supernet) -> list[str]:
+    blocks = [f"<h2>{html.escape(run.name)}</h2>", f"<p>Recipe {html.escape(run.recipe)}.</p>"]
+    if run.ended:
+        blocks.append(f"<p><b>{html.escape(run.ended[:1].upper() + run.ended[1:])}.</b></p>")
+    blocks.append("<h3>Training</h3>")
+    blocks.append(image(training_figure(training_info(run.records)), "accuracy, loss and learning rate"))
+    keys = ("train_loss", "train_accuracy", "watched_mean", "watched_std", "lr")
+    known = [key for key in keys if any(key in record for record in run.records)]
+    rows = [[own["epoch"], *(f"{own[key]:.4g}" if key in own else "" for key in known)] for own in run.records]
+    blocks.append(folded("numbers, by epoch", table(["epoch", *(key.replace("_", " ") for key in known)], rows)))
+    if "updates" in run.records[-1]:
+        blocks.append("<h3>Updates of every choice</h3>")
+        blocks.append(image(updates_figure(updates_info(run.records[-1])), "updates of every choice"))
+        counts = run.records[-1]["updates"]
+        titles = ["choice point", *(f"choice {number}" for number in range(max(map(len, counts))))]
+        rows = [[point, *own, *[""] * (len(titles) - 1 - len(own))] for point, own in enumerate(counts)]
+        blocks.append(folded("numbers", table(titles, rows)))
+    return [*blocks, *_ranking(run), folded("settings", f"<pre>{html.escape(run.settings)}</pre>")]
+
+
+def _ranking(run: Supernet) -> list[str]:
+    """What is known of how it ranks; where nothing is, how one finds out."""
+    if not run.rankings:
+        return [faint("No ranking: `fairdarts rank RUN --benchmark FILE` makes one, and a later report shows it.")]
+    blocks = ["<h3>Ranking</h3>", _measures(run.rankings)]
+    info = rankings_info(run.rankings)
+    if info.rankings:
+        blocks.append(image(scatter_figure(info), "stand-alone and one-shot accuracy"))
+        blocks.append(image(lines_figure(info), "ranks by truth and by one-shot accuracy"))
+    return [*blocks, image(scores_figure(scores_info(run.rankings)), "histogram of one-shot accuracies")]
+
+
+def _measures(rankings: Sequence[dict[str, Any]]) -> str:
+    """A measure a row, a ranking a column."""
+    rows = [[title, *(_measured(own, name) for own in rankings)] for name, title in MEASURES.items()]
+    rows = [row for row in rows if any(cell != "–" for cell in row[1:])]
+    rows.append(["mean one-shot, %", *(f"{sum(own['score']) / len(own['score']):.2f}" for own in rankings)])
+    rows.append(["architectures", *(len(own["score"]) for own in rankings)])
+    rows.append(["held-out images", *(f"{own['images']:,}" for own in rankings)])
+    rows.append(
+        ["truth", *(f"{own['benchmark']}, {own['column']}" if own["benchmark"] else "none" for own in rankings)]
+    )
+    return table(["measure [95% interval]", *(own["run"] for own in rankings)], rows)
+
+
+def _measured(ranking: dict[str, Any], name: str) -> str:
+    if not ranking["measured"]:
+        return "–"
+    own = ranking["measured"][name]
+    numbers = (math.nan if own[key] is None else own[key] for key in ("value", "low", "high"))
+    return measured_text(Measured(*numbers, own["n"], own["reason"]))
