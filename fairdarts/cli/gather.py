@@ -88,7 +88,10 @@ def trained_supernet(path: Path, name: str) -> Supernet:
     rankings = []
     for file in sorted(path.glob("ranking-*.json")):
         statistics = file.stem.removeprefix("ranking-")
-        rankings.append(read_ranking(run, statistics) | {"run": f"{name}, {statistics}"})
+        ranking = read_ranking(run, statistics)
+        # Other statistics are another ranking, and no other seed of the recipe.
+        recipe = f"{ranking['recipe']}, BatchNorm {statistics}"
+        rankings.append(ranking | {"run": f"{name}, {statistics}", "recipe": recipe})
     records = begun(run)
     return Supernet(
         name=name,

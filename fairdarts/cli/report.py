@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
         say(NO_DOT.replace("only .gv sources were written", "drawings are left out"))
     parts: list[str] = []
     for verb, runs in found.items():  # a kind of run after another, as their numbers do not compare
-        parts += [f"<h1>{counted(verb, runs)}</h1>"] if len(found) > 1 else []
+        parts += [f'<h1 class="kind">{counted(verb, runs)}</h1>'] if len(found) > 1 else []
         parts += TOLD[verb].parts(runs)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(out, document(title, parts).encode())

@@ -12,6 +12,7 @@ STYLE = """
 :root { color-scheme: light; --line: #d9dde3; --faint: #5c6670; --link: #1657a8; }
 body { font: 15px/1.5 system-ui, sans-serif; color: #1d2329; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; margin: 0 0 .3rem; }
+h1.kind { font-size: 1.4rem; margin: 3rem 0 .6rem; }
 h2 { font-size: 1.2rem; margin: 2.4rem 0 .6rem; border-top: 1px solid var(--line); padding-top: 1.2rem; }
 h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; }
 p { margin: .4rem 0; max-width: 75ch; }

@@ -71,14 +71,15 @@ def regret_figure(
     """A line a strategy, its interval a band; a regret of zero leaves a logarithmic axis at its floor."""
     figure = Figure(figsize=(6.8, 4.1), layout="constrained")
     ax = figure.subplots()
+    several = any(own.seeds > 1 for own in info.curves.values())
     for number, (strategy, own) in enumerate(info.curves.items()):
         look = style.series(number)
         steps = _steps(own)
-        seeds = f"{own.seeds} seed" + "s" * (own.seeds != 1)
+        seeds = f" ({own.seeds} seed" + "s" * (own.seeds != 1) + ")"
         line = {"color": look["color"], "linestyle": look["linestyle"], "linewidth": 1.8, "drawstyle": "steps-post"}
         line["marker"] = "o" if len(steps) == 1 else None
         ax.fill_between(steps + 1, own.low[steps], own.high[steps], step="post", color=look["color"], alpha=0.14, lw=0)
-        ax.plot(steps + 1, own.mean[steps], **line, label=f"{strategy} ({seeds})")
+        ax.plot(steps + 1, own.mean[steps], **line, label=strategy + seeds * several)
     if log and info.lowest is not None:
         ax.set_yscale("log", nonpositive="clip")
         ax.set_ylim(bottom=info.lowest / 1.3)
@@ -94,10 +95,8 @@ def regret_figure(
         ax.xaxis.set_minor_formatter(NullFormatter())
     else:
         ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
-    several = any(own.seeds > 1 for own in info.curves.values())
-    note = "Line: mean of the seeds" + f"; band: {LEVEL:.0%} interval of the mean (Student's t)" * several
-    note = note.replace("%", " %")
-    ax.set_title(f"{title}\n{note}" if title else note, fontsize=9.5, loc="left")
+    note = f"Line: mean of the seeds; band: {LEVEL:.0%} interval of the mean (Student's t)".replace("%", " %")
+    ax.set_title("\n".join(filter(None, (title, note * several))), fontsize=9.5, loc="left")
     ax.set_xlabel("models evaluated", fontsize=9.5)
     ax.set_ylabel(ylabel, fontsize=9.5)
     style.tidy(ax)

@@ -86,7 +86,6 @@ def test_runs_and_recipes_of_the_other_verb_are_refused(recipe: Path, tiny_recip
     assert "searched: is a run of `fairdarts search`" in fails(capsys, "supernet", "--resume", "searched")
     assert "is a recipe of `fairdarts supernet`" in fails(capsys, "search", "--config", "fairnas-macro")
     assert "is a recipe of `fairdarts search`" in fails(capsys, "supernet", "--config", "fairdarts-s1-digits")
-    assert "is a run of `fairdarts supernet`, and no gradient search" in fails(capsys, "report", "run")
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,8 @@ def test_a_linear_axis_is_cut_below_where_the_first_evaluations_would_squeeze_it
     ax = regret_figure(info, "title", "hypervolume, %", log=False).axes[0]
     assert ax.get_ylim()[0] == info.bottom > 90
     assert ax.get_ylabel() == "hypervolume, %"
-    assert ax.get_title(loc="left") == "title\nLine: mean of the seeds"
+    assert ax.get_title(loc="left") == "title"  # one seed has no mean
+    assert [text.get_text() for text in ax.figure.legends[0].get_texts()] == ["a"]
 
 
 def test_steps_are_drawn_only_where_something_changes():
