@@ -370,7 +370,6 @@ def test_other_verbs_know_a_search(here: Path, capsys: pytest.CaptureFixture[str
     for words, message in [
         (["search", "--resume", "found"], "found: is a run of `fairdarts evolve`, which resumes it"),
         (["rank", "found"], "found: not the training of a supernet"),
-        (["report", "found"], "found: is a run of `fairdarts evolve`, and no gradient search"),
         (
             ["draw", "found", "net"],
             "net: is a run of `fairdarts supernet`: several runs can be drawn of `evolve` alone",
