@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from fairdarts.config import UserError, csv_records, nearest, read_text
+from fairdarts.config import UserError, check, csv_records, nearest, read_text
 from fairdarts.genotype import CELLS, CellGenotype
 from fairdarts.ranking.benchmarks import ARCHITECTURES, finite, json_of, listed, mean_of, shown, to_number
 from fairdarts.ranking.tfrecord import ACCURACIES, is_tfrecord, trainings
@@ -189,7 +189,7 @@ def _take(
     if any(len({(node, source) for _, node, source in half}) < len(half) for half in edges.values()):
         left_out["of a node that reads one input twice"] += 1
         return
-    genotype = CellGenotype(schema=1, name=place, space=space.name, source=place, **edges)
+    genotype = check(CellGenotype, {"name": place, "space": space.name, "source": place, **edges}, place)
     rows.append((place, path_of_cells(genotype, space), value))
 
 

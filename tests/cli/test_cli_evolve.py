@@ -140,7 +140,7 @@ def test_a_judge_that_tells_no_models_apart_is_told_of_and_the_cheapest_is_final
     cheapest = min(rows, key=lambda row: (float(row[2]), float(row[3])))
     final, best = (read(here / "found" / "genotypes" / f"{name}.yaml") for name in ("final", "best"))
     assert final.layers == best.layers
-    cost = count(build(final, CHAIN), image=8)
+    cost = count(build(final, CHAIN, classes=10), image=8)
     assert (cost.madds, cost.params) == (float(cheapest[2]), float(cheapest[3]))
 
 

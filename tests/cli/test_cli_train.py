@@ -277,7 +277,6 @@ def test_a_finished_run_is_still_looked_at(user: Path, capsys):
         (["train", "fairdarts-b", "--config", "tiny.yaml", "--init-from", "run"], "is it another genotype or size?"),
         (["search", "--resume", "run"], "is a run of `fairdarts train`, which resumes it"),
         (["derive", "run"], "is a run of `fairdarts train`: genotypes are derived from"),
-        (["report", "run"], "is a run of `fairdarts train`, and no gradient search"),
         (["evaluate"], "evaluate: the first word should be a MODEL"),
         (["evaluate", "nowhere"], "nowhere"),
         (["evaluate", "run", "--split", "test"], "data: there are no test images"),

@@ -236,7 +236,7 @@ def cell(normal: object, accuracy: object = 94) -> str:
         (cell("5"), ", line 2: normal: 5: should be 2 of (operation, input), two for each node"),
         (
             cell(f"[('skip_connect', 0x{'f' * 1900}), ('skip_connect', 1)]"),
-            ", line 2: normal: node 2 reads node 67292559356",
+            ", line 2: normal.0.2: 67292559356",
         ),
         (cell(SKIPS * 2), ", line 2: normal: [('skip_connect', 0), ('max_pool_3x3', 1), ('skip_connect', 0), "),
         (cell([("skip_connect",), SKIPS[1]]), ", line 2: normal[0]: ('skip_connect',): should be (operation, input)"),

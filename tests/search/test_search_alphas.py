@@ -124,7 +124,7 @@ def test_nothing_in_a_file_is_executed(tmp_path: Path):
 
 def test_values_that_are_none_are_named(tmp_path: Path):
     spoiled: Tensor = NORMAL.detach() / 0 * 0
-    with pytest.raises(UserError, match=r"a\.pt: normal: should hold gates from 0 to 1"):
+    with pytest.raises(UserError, match=r"a\.pt: normal: holds gates that are not finite"):
         read_gates(write(tmp_path / "a.pt", [spoiled, REDUCE]), S1, "softmax")
     with pytest.raises(UserError, match=r"gone\.npy: No such file"):
         read_gates(tmp_path / "gone.npy", S1, "softmax")
