@@ -189,7 +189,8 @@ def parse_yaml(path: Path, text: str) -> dict[str, Any]:
     except RecursionError:
         raise UserError(f"{path}: not valid YAML: nested too deep") from None
     except (ValueError, TypeError, AttributeError, KeyError) as error:  # a number of thousands of digits
-        raise UserError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
+        digits = "a number of too many digits" if "set_int_max_str_digits" in str(error) else str(error).splitlines()[0]
+        raise UserError(f"{path}: not valid YAML: {digits}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: should hold keys and values, not {type(content).__name__}")
     return content
@@ -389,6 +390,8 @@ def _explain(model: type[Settings], problem: dict, source: str, overrides: dict[
         return f"{place}: '{given}' is not known{nearest(given, _members_at(model, problem['loc']))}"
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return f"{place}: {_shown(problem['input'])}: should hold keys and values"
+    if kind == "int_parsing_size":
+        return f"{place}: {_shown(problem['input'])}: should be within ±{LARGEST}"
     message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
     if kind == "value_error":
         return f"{place}: {message}"

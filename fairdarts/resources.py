@@ -32,6 +32,9 @@ def find(kind: Kind, name: str, place: str = "") -> Path:
         with suppress(OSError):  # a name too long for a file
             if path.is_file():
                 return path
+    with suppress(OSError):
+        if Path(name).exists() and not Path(name).is_dir():
+            raise UserError(f"{place}{': ' if place else ''}{name}: not a regular file")
     words = {"recipes": "recipe", "studies": "study", "search_spaces": "search space", "genotypes": "genotype"}
     what = words[kind]
     raise UserError(

@@ -14,6 +14,7 @@ from fairdarts.data.settings import DataSettings
 from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.device import memory_advice, use_threads
+from fairdarts.runtime.records import mend
 from fairdarts.runtime.run import Run, changed_versions, is_free, open_run, read_settings
 from fairdarts.runtime.stop import Diverged, Interrupted, Stop, catch_signals
 from fairdarts.spaces.space import KINDS, Space, load_space
@@ -72,6 +73,8 @@ def reopened(kind: Kind, run: Run, rest: Sequence[str]) -> tuple[Settings, Space
     use_threads(settings.threads)
     if differences := changed_versions(run):
         say(f"the run was begun elsewhere, so its last digits may differ: {differences}")
+    with run.held():
+        mend(run)
     return settings, load_space(str(run.path / "space.yaml"))
 
 

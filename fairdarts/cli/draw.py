@@ -14,6 +14,7 @@ from fairdarts.plot.fronts import draw_fronts
 from fairdarts.plot.gates import draw_run
 from fairdarts.plot.supernet import draw_training
 from fairdarts.plot.training import draw_network_training
+from fairdarts.runtime.checkpoint import folder_for
 from fairdarts.runtime.run import Run, open_run
 from fairdarts.search.derive import check_records
 from fairdarts.spaces.space import Space, load_space
@@ -58,8 +59,8 @@ def figures_of(run: Run, folder: Path) -> list[Path]:
         return (draw_training if verb == "supernet" else draw_network_training)(run.records(), folder)
     space = load_space(str(run.path / "space.yaml"))
     records = check_records(run.records(), space, str(run.metrics))
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = draw_run(records, space, folder)
+    with folder_for(folder):
+        paths = draw_run(records, space, folder)
     if (run.path / "genotypes" / "final.yaml").is_file():
         return paths + parts_of(load_genotype(str(run.path))[0], space, folder)
     say(f"{run.path}: the search has not finished, so there is no final genotype to draw")

@@ -221,8 +221,8 @@ def watched(
     """The search, with its progress shown by the first process."""
     if distributed.rank() > 0:
         return evolve(settings, problem, judge, run, identity, lambda _: None, stop, resume)
-    records = run.records()
-    purge = records[-1]["evaluations"] + 1 if resume and records else None
+    records = run.records() if resume else []
+    purge = records[-1].get("evaluations", 0) + 1 if records else None
     with tensorboard(run, purge) as writer:
 
         def observe(record: dict[str, Any]) -> None:

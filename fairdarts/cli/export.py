@@ -17,7 +17,7 @@ from fairdarts.config import Settings, UserError, check, describe, nearest, pars
 from fairdarts.networks.blueprint import NetworkSettings
 from fairdarts.networks.models import find, model_names
 from fairdarts.networks.published import Model, check_size, open_model, random_model
-from fairdarts.runtime.checkpoint import write_atomically
+from fairdarts.runtime.checkpoint import folder_for, write_atomically
 from fairdarts.runtime.device import use_threads
 from fairdarts.transfer.card import card
 from fairdarts.transfer.formats import FORMATS, ROUNDS, Made, export, latencies
@@ -80,8 +80,8 @@ def main(argv: Sequence[str]) -> int:
     described = stem.with_name(f"{stem.name}.md") if "safetensors" in formats else None
     if described and described.exists():
         raise UserError(f"{described}: already exists; name another --out")
-    args.out.mkdir(parents=True, exist_ok=True)
-    made = export(model, stem, formats)
+    with folder_for(args.out):
+        made = export(model, stem, formats)
     if described:
         text = card(model, f"{stem.name}{FORMATS['safetensors'].suffix}")
         write_atomically(described, text.encode())

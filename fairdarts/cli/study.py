@@ -122,7 +122,7 @@ def main(argv: Sequence[str]) -> int:
         if number % ranks != rank % ranks or job.done:
             continue
         try:
-            with held(folder / LOCKS / job.path.name):
+            with held(folder / LOCKS / job.path.name, job.path):
                 if job.done:  # by another process, while this one looked
                     continue
                 say(f"{study.name}: run {number} of {len(jobs)}: {job.path.name}")
@@ -138,6 +138,7 @@ def main(argv: Sequence[str]) -> int:
         if status:
             return status
     left = [job.path.name for job in jobs if not job.done]
+    elsewhere = [name for name in elsewhere if name in left]
     others = f"; other processes are at {len(elsewhere)} of them" if elsewhere else ""
     say(f"{study.name}: {len(jobs) - len(left)} of {len(jobs)} runs are done, in {folder}{others}")
     if set(left) <= set(failed) and len(left) < len(jobs) and (ran or rank == 0):

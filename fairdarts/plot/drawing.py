@@ -12,7 +12,7 @@ from fairdarts.plot.chain import chain_graph
 from fairdarts.plot.nasbench101 import vertex_graph
 from fairdarts.plot.nasbench201 import bench_graph
 from fairdarts.plot.points import part_title
-from fairdarts.runtime.checkpoint import write_atomically
+from fairdarts.runtime.checkpoint import folder_for, write_atomically
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.nasbench101 import Bench101Space
 from fairdarts.spaces.nasbench201 import Bench201Space
@@ -28,17 +28,17 @@ def draw_genotype(genotype: Genotype, space: Space, folder: Path) -> tuple[list[
 
     Gives the paths written, and where `dot` is missing and so only .gv was written, a line that says so.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     stem = re.sub(r"[^\w.-]+", "-", genotype.name)[:LONGEST]  # a name may hold what a file's may not
     dot = shutil.which("dot") is not None
     paths = []
-    for part, graph in graphs_of(genotype, space, f"{genotype.name}: ").items():
-        base = folder / f"{stem}-{part}"
-        paths.append(_write(base, ".gv", graph.source.encode()))
-        if dot:
-            paths.append(_write(base, ".svg", graph.pipe("svg")))
-            graph.attr(dpi="150")  # only now: in an SVG it would scale the drawing
-            paths.append(_write(base, ".png", graph.pipe("png")))
+    with folder_for(folder):
+        for part, graph in graphs_of(genotype, space, f"{genotype.name}: ").items():
+            base = folder / f"{stem}-{part}"
+            paths.append(_write(base, ".gv", graph.source.encode()))
+            if dot:
+                paths.append(_write(base, ".svg", graph.pipe("svg")))
+                graph.attr(dpi="150")  # only now: in an SVG it would scale the drawing
+                paths.append(_write(base, ".png", graph.pipe("png")))
     return paths, None if dot else NO_DOT
 
 

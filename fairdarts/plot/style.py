@@ -14,7 +14,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fairdarts.runtime.checkpoint import write_atomically
+from fairdarts.runtime.checkpoint import folder_for, write_atomically
 
 # Chosen for the largest least distance (CIELAB) between any two of a space under normal vision and under simulated
 # protanopia, deuteranopia and tritanopia, each dark enough for a line on white. Blues are separable and plain
@@ -138,10 +138,10 @@ def box(op: str) -> dict[str, str]:
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Writes `folder`/`name`.svg and .png, whole ones at any moment, and gives their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.svg", folder / f"{name}.png"]
-    for path in paths:
-        write_atomically(path, rendered(figure, path.suffix[1:]))
+    with folder_for(folder):
+        for path in paths:
+            write_atomically(path, rendered(figure, path.suffix[1:]))
     return paths
 
 

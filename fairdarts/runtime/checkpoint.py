@@ -5,6 +5,8 @@ import os
 import struct
 import warnings
 import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, BinaryIO
@@ -42,6 +44,25 @@ def write_atomically(path: Path, content: bytes) -> None:
         kept = "; what it held before is still whole" if path.exists() else ""
         raise UserError(f"{path}: cannot be written: {error.strerror}{kept}") from None
     sync_folder(path.parent)
+
+
+@contextmanager
+def folder_for(path: Path) -> Iterator[None]:
+    """A folder for what is written within; where that fails, no empty folder is left that was not there before."""
+    new = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        remove_empty(new)
+        raise
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Removes those of the folders, inner ones first, that are there and empty."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def sync_folder(path: Path) -> None:

@@ -30,10 +30,11 @@ os.register_at_fork(after_in_child=_forget)
 
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
+def held(path: Path, what: Path | None = None) -> Iterator[None]:
     """Within it this process alone holds the lock of that file, which is made, and stays.
 
-    A lock ends with its process, however that ends. Raises InUse naming the process that holds it.
+    A lock ends with its process, however that ends. Raises InUse naming the process that holds it, and `what` it is at:
+    where it is None, the folder that the file is in.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +47,9 @@ def held(path: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(descriptor, 1000, 0).decode("utf-8", "replace").strip() or "another process"
-            raise InUse(f"{path.parent}: {holder} is at work on it; wait until it has ended, or stop it") from None
+            raise InUse(
+                f"{what or path.parent}: {holder} is at work on it; wait until it has ended, or stop it"
+            ) from None
         except OSError:  # a file system without locks
             pass
         began = datetime.now().astimezone().isoformat(" ", "seconds")

@@ -17,10 +17,6 @@ IMAGES = "data: images (number, names)"
 """The key of what tells a run's images from others"""
 
 
-IMAGES = "data: images (number, names)"
-"""key of a run's identity: what tells its images from others"""
-
-
 @dataclass
 class Position:
     """Where a run is."""

@@ -3,13 +3,16 @@
 import json
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from fairdarts.config import Notice, UserError
+from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.run import Run
 
 Record = dict[str, Any]
+LOST = "; a checkpoint of version 0.1 has no copy of them: put the log back as it was, or begin a new run"
 
 
 def state_of_records(records: Sequence[Record]) -> dict[str, str]:
@@ -24,23 +27,41 @@ def kept_records(run: Run, state: dict[str, Any], last: int, first: int = 1) -> 
     log. From now on the log has these alone: later ones are dropped, to be written again. Where it lacked some of them,
     had some twice or was damaged, a Notice says so. Raises BadState where they cannot be told.
     """
-    try:
-        logged: list[Record] | None = run.records()
-    except UserError as error:
-        if "records" not in state:
-            raise BadState(str(error)) from None
-        logged = None
-    known = _each_once(logged or [], run.unit)
-    records = _stored(state, run) if "records" in state else [known[unit] for unit in sorted(known) if unit <= last]
+    records = _stored(state, run) if "records" in state else _of_log(run, last)
     if [record.get(run.unit) for record in records] != list(range(first, last + 1)):
         then = f"should hold the records of {run.unit}s {first} to {last}, as the checkpoint is of then"
-        raise BadState(f"{run.metrics}: {then}")
-    before = None if logged is None else [record for record in logged if record[run.unit] <= last]
+        raise BadState(f"{run.metrics}: {then}{LOST if 'records' not in state else ''}")
+    _settle(run, records)
+    return records
+
+
+def mend(run: Run) -> None:
+    """Makes the log of a run that is to go on, or has ended, hold what its checkpoint says of it, if that says it."""
+    with suppress(BadState):  # who needs the checkpoint will say so
+        if run.last.is_file() and "records" in (state := checkpoint.load(run.last)):
+            _settle(run, _stored(state, run))
+
+
+def _settle(run: Run, records: Sequence[Record]) -> None:
+    """Puts the records in the place of all that the log holds; a Notice says where it was not whole."""
+    last = records[-1][run.unit] if records else 0
+    try:
+        before = [record for record in run.records() if record[run.unit] <= last]
+    except UserError:
+        before = None
     if json.dumps(before) != json.dumps(records):
         problem = f"did not hold every {run.unit} until {last} once"
-        warnings.warn(f"{run.metrics}: {problem}; written again from what is known of them", Notice, stacklevel=2)
+        warnings.warn(f"{run.metrics}: {problem}; written again from what is known of them", Notice, stacklevel=3)
     run.rewrite(records)
-    return records
+
+
+def _of_log(run: Run, last: int) -> list[Record]:
+    """The records of the log until unit `last`, each once."""
+    try:
+        known = _each_once(run.records(), run.unit)
+    except UserError as error:
+        raise BadState(f"{error}{LOST}") from None
+    return [known[unit] for unit in sorted(known) if unit <= last]
 
 
 def _each_once(records: Sequence[Record], unit: str) -> dict[int, Record]:

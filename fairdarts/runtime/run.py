@@ -5,7 +5,7 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -132,6 +132,8 @@ def create(path: Path, settings: Settings, space: Settings, others: Mapping[str,
         with held(path / LOCK):
             if not is_free(path):
                 raise UserError(f"{path}: another process has just made it; name another --out")
+            for left in path.glob(checkpoint.TEMPORARY):
+                left.unlink()
             for name in FOLDERS:
                 (path / name).mkdir(exist_ok=True)
             for name, text in texts.items():
@@ -141,8 +143,10 @@ def create(path: Path, settings: Settings, space: Settings, others: Mapping[str,
     except InUse:
         raise
     except (UserError, OSError) as error:
-        if new and is_free(path):
-            shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError, UserError):  # a name too long for a file
+            if path in new and path.is_dir() and is_free(path):
+                shutil.rmtree(path, ignore_errors=True)
+        checkpoint.remove_empty(new)
         if isinstance(error, OSError):
             raise UserError(f"{error.filename or path}: cannot be made: {error.strerror}") from None
         raise
@@ -163,24 +167,33 @@ def is_free(path: Path) -> bool:
     """Whether a run may be made there: nothing is there, an empty folder, or what is left of a run that never began."""
     try:
         if not path.is_dir():
+            if path.is_symlink():
+                raise UserError(f"{path}: is a link that leads nowhere; name another --out")
             return not path.exists()
         if not any(path.iterdir()):
             return True
-        settings = path / SETTINGS
-        if settings.is_file() and settings.stat().st_size:
-            return False
-        made = all((path / name).is_dir() for name in FOLDERS) or [entry.name for entry in path.iterdir()] == [LOCK]
         files = [own for own in path.rglob("*") if not own.is_dir()]
+        names = {own.name for own in path.iterdir()}
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
-    return made and all(own.name in MADE or own.match(checkpoint.TEMPORARY) for own in files)
+    made = LOCK in names or names & set(FOLDERS)  # else it is somebody's folder, with a space.yaml in it
+    ours = all(own.name in MADE or own.match(checkpoint.TEMPORARY) for own in files)
+    return bool(made and ours and not _is_whole(path / SETTINGS))
+
+
+def _is_whole(settings: Path) -> bool:
+    """Whether a settings.yaml is there, and was not cut off by a power cut."""
+    try:
+        return bool(read_yaml(settings))
+    except UserError:
+        return False
 
 
 def open_run(path: Path) -> Run:
     """An existing run directory. Raises UserError where there is none."""
+    if path.is_dir() and any(path.iterdir()) and is_free(path):
+        raise UserError(f"{path}: its run ended before it began; begin it again with --out {path}")
     if not (path / SETTINGS).is_file():
-        if path.is_dir() and any(path.iterdir()) and is_free(path):
-            raise UserError(f"{path}: its run ended before it began; begin it again with --out {path}")
         raise UserError(f"{path}: not a run directory: it has no {SETTINGS}")
     return Run(path)
 

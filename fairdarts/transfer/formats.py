@@ -112,7 +112,10 @@ def export(model: Model, stem: Path, formats: Sequence[str]) -> list[Made]:
     with tempfile.TemporaryDirectory(dir=stem.parent, prefix=".export-") as folder:
         parts = {name: Path(folder) / path.name for name, path in paths.items()}
         for name, part in parts.items():
-            FORMATS[name].write(part, model)
+            try:
+                FORMATS[name].write(part, model)
+            except UserError as error:  # of a file that nobody has named
+                raise UserError(str(error).replace(str(part), str(paths[name]))) from None
             difference, largest = compare(FORMATS[name].open(part), model)
             if not difference <= TOLERANCE * largest:
                 by = f"differ from the model's by {difference:.2g}, where the largest is {largest:.2g}"

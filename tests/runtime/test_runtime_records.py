@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fairdarts.config import Notice
+from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState
-from fairdarts.runtime.records import kept_records, state_of_records
+from fairdarts.runtime.records import kept_records, mend, state_of_records
 from fairdarts.runtime.run import Run
 
 RECORDS = [{"epoch": epoch, "loss": epoch / 3} for epoch in range(1, 6)]
@@ -42,6 +43,29 @@ def test_a_log_is_mended_from_the_checkpoint_whatever_it_holds(run: Run, lines: 
     assert run.metrics.read_text() == "\n".join(LINES[:3]) + "\n"
     whole = [line for line in lines if line not in LINES[3:]] == LINES[:3]
     assert [warning.category for warning in told] == ([] if whole else [Notice])
+
+
+@pytest.mark.parametrize("text", ["", "{\n", LINES[0] + "\n", "\n".join(LINES) + "\n", None])
+def test_the_log_of_a_run_that_has_ended_is_mended(run: Run, text: str | None):
+    run.last.parent.mkdir()
+    checkpoint.save(run.last, STATE)
+    if text is not None:
+        run.metrics.write_text(text)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        mend(run)
+    assert run.records() == RECORDS[:3]
+    assert len(told) == (text != "\n".join(LINES) + "\n")
+
+
+def test_without_a_checkpoint_that_tells_nothing_is_mended(run: Run):
+    run.metrics.write_text("{\n")
+    mend(run)
+    run.last.parent.mkdir()
+    for state in ({"epoch": 3}, {"records": "{"}):
+        checkpoint.save(run.last, state)
+        mend(run)
+    assert run.metrics.read_text() == "{\n"
 
 
 def test_records_that_stand_twice_are_kept_once_where_the_checkpoint_is_of_version_0_1(run: Run):

@@ -69,8 +69,30 @@ def test_what_a_killed_process_left_is_taken_over(tmp_path: Path, monkeypatch, w
     assert (run.path / "genotypes" / "final.yaml").read_text() == "new"
 
 
-def test_a_settings_file_that_a_power_cut_emptied_is_no_run(run: Run):
-    (run.path / "settings.yaml").write_bytes(b"")
+@pytest.mark.parametrize("made", [["lock"], ["lock", "checkpoints"], ["checkpoints", "genotypes"], ["figures"]])
+def test_whatever_there_is_of_a_run_s_folders_is_taken_over(tmp_path: Path, made: list[str]):
+    path = tmp_path / "run"
+    path.mkdir()
+    for name in made:
+        (path / name).touch() if name == "lock" else (path / name).mkdir()
+    (path / ".versions.json.1a.tmp").touch()
+    with pytest.raises(UserError, match="its run ended before it began"):
+        open_run(path)
+    create(path, Seed(seed=5), Seed(seed=5))
+    assert not list(path.glob(".*.tmp"))
+
+
+def test_a_link_that_leads_nowhere_is_named(tmp_path: Path):
+    (tmp_path / "run").symlink_to(tmp_path / "gone")
+    with pytest.raises(UserError, match="run: is a link that leads nowhere; name another --out"):
+        create(tmp_path / "run", Seed(seed=5), Seed(seed=5))
+
+
+@pytest.mark.parametrize("content", [b"", b"seed: [3\n", b"\x00\x00\x00"])
+def test_a_settings_file_that_a_power_cut_cut_off_is_no_run(run: Run, content: bytes):
+    (run.path / "settings.yaml").write_bytes(content)
+    with pytest.raises(UserError, match="its run ended before it began"):
+        open_run(run.path)
     assert create(run.path, Seed(seed=5), Seed(seed=5)) == run
     assert read_yaml(run.path / "settings.yaml")["seed"] == 5
 
@@ -103,7 +125,13 @@ def test_a_full_disk_leaves_no_half_made_run(tmp_path: Path, monkeypatch, name: 
     monkeypatch.setattr(checkpoint, "write_atomically", full)
     with pytest.raises(UserError, match=f"{name}: cannot be written: No space left on device"):
         create(tmp_path / "runs" / "run", Seed(seed=5), Seed(seed=5))
-    assert not (tmp_path / "runs" / "run").exists()
+    assert not (tmp_path / "runs").exists()
+
+
+def test_folders_that_cannot_be_made_leave_nothing(tmp_path: Path):
+    with pytest.raises(UserError, match="File name too long"):
+        create(tmp_path / "a" / "b" / ("n" * 300), Seed(seed=5), Seed(seed=5))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_who_holds_a_run_clears_away_what_a_killed_process_was_writing(run: Run):
