@@ -10,7 +10,7 @@ from fairdarts.config import UserError, check, read_yaml
 from fairdarts.genotype import ChainGenotype, Genotype, empty_cells, to_darts_text, to_yaml
 from fairdarts.relaxation import RELAXATIONS
 from fairdarts.runtime.run import open_run
-from fairdarts.search.alphas import read_gates
+from fairdarts.search.alphas import GATES, read_gates
 from fairdarts.search.derive import METHODS, Matrices, as_matrices, check_kind, check_records, check_rule, derive
 from fairdarts.search.settings import DeriveSettings, SearchSettings
 from fairdarts.search.stopping import kept_record
@@ -36,7 +36,9 @@ def main(argv: Sequence[str]) -> int:
     parser = Parser("derive", "Derive a genotype and print it as YAML.", EPILOG)
     parser.add_argument("run", nargs="?", type=Path, help="a run directory; its last whole epoch is used")
     parser.add_argument("--alphas", type=Path, metavar="FILE", help="matrices of gates, or of α, instead of a run")
-    parser.add_argument("--relaxation", choices=sorted(RELAXATIONS), help="what makes gates of α (default: they are)")
+    parser.add_argument(
+        "--relaxation", choices=[*sorted(RELAXATIONS), GATES], help="what makes gates of α (default for .npz: none)"
+    )
     parser.add_argument("--space", help="search space of the matrices, such as s1")
     parser.add_argument("--method", choices=METHODS, help="default: as the run's settings say; threshold for matrices")
     parser.add_argument("--threshold", type=float, help="gate that an operation must reach")
@@ -72,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
     check_rule(rule, space, "command line: ")
     if args.format == "darts" and isinstance(space, ChainSpace):
         raise UserError(f"derive: --format darts is for cells; {space.name} has layers, which are printed as yaml")
-    origin = source + (f", {args.relaxation} of α" if args.relaxation else "")
+    origin = source + (f", {args.relaxation} of α" if args.relaxation not in (None, GATES) else "")
     origin += f", {method}" + ("" if method == "argmax" else f" {threshold}")
     origin += "" if max_skips is None else f", at most {max_skips} skip connections a cell"
     genotype = derive(matrices, space, method, threshold, args.name or name, origin, max_skips)

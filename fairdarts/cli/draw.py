@@ -8,7 +8,7 @@ from fairdarts.cli.recipe import verb_of
 from fairdarts.cli.words import Parser, say
 from fairdarts.config import UserError, read_yaml
 from fairdarts.genotype import Genotype
-from fairdarts.networks.zoo import load_genotype
+from fairdarts.networks.zoo import load_genotype, run_of
 from fairdarts.plot.drawing import draw_genotype
 from fairdarts.plot.fronts import draw_fronts
 from fairdarts.plot.gates import draw_run
@@ -16,8 +16,9 @@ from fairdarts.plot.supernet import draw_training
 from fairdarts.plot.training import draw_network_training
 from fairdarts.runtime.checkpoint import folder_for
 from fairdarts.runtime.run import Run, open_run
+from fairdarts.runtime.shape import shape_of
 from fairdarts.search.derive import check_records
-from fairdarts.spaces.space import Space, load_space
+from fairdarts.spaces.space import Space, load_space, sized
 
 
 def main(argv: Sequence[str]) -> int:
@@ -40,7 +41,8 @@ def main(argv: Sequence[str]) -> int:
         paths = figures_of(run, args.out or run.figures)
     else:
         genotype, space = load_genotype(name)
-        paths = parts_of(genotype, space, args.out or Path("figures"))
+        run = run_of(name)
+        paths = parts_of(genotype, sized(space, run and shape_of(run)), args.out or Path("figures"))
     for path in paths:
         print(path)
     return 0
@@ -62,7 +64,7 @@ def figures_of(run: Run, folder: Path) -> list[Path]:
     with folder_for(folder):
         paths = draw_run(records, space, folder)
     if (run.path / "genotypes" / "final.yaml").is_file():
-        return paths + parts_of(load_genotype(str(run.path))[0], space, folder)
+        return paths + parts_of(load_genotype(str(run.path))[0], sized(space, shape_of(run.path)), folder)
     say(f"{run.path}: the search has not finished, so there is no final genotype to draw")
     return paths
 

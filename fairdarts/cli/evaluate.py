@@ -17,7 +17,7 @@ from fairdarts.cli.words import Parser, print_table, say, to_json
 from fairdarts.config import Settings, UserError, check, describe, parse_overrides, read_yaml
 from fairdarts.data.judging import Images, held_out_images, images_of_test_set, other_images
 from fairdarts.data.settings import DataSettings
-from fairdarts.data.sources import Source
+from fairdarts.data.sources import Source, open_source
 from fairdarts.data.split import fingerprint
 from fairdarts.networks.blueprint import Blueprint
 from fairdarts.networks.published import Model, open_model
@@ -101,12 +101,30 @@ class Began(NamedTuple):
     run: Run | None
     """the run itself; None where a recipe says the images"""
 
-    def has(self, source: Source, data: DataSettings) -> bool:
-        """Whether its images were these, by their number and names; those of a recipe are taken at their word."""
-        if self.run is None or all(self.data.get(key) == getattr(data, key, None) for key in ("kind", "root")):
-            return True
-        identity = checkpoint.load(self.run.last).get("identity", {}) if self.run.last.is_file() else {}
-        return identity.get(IMAGES) == fingerprint(source)
+    def names(self, data: DataSettings) -> bool:
+        """Whether these settings name its images; those of a recipe are taken at their word."""
+        return self.run is None or all(self.data.get(key) == getattr(data, key, None) for key in ("kind", "root"))
+
+    def shared(self, source: Source) -> int:
+        """How many of these images lie among its own, as class folders tell: of the same name and size in bytes."""
+        try:
+            own = open_source(check(EvaluateSettings, {"data": self.data}, "settings.yaml").data)
+        except UserError:  # they are no longer there
+            return 0
+        return len(_files(own) & _files(source))
+
+    def changed(self, source: Source) -> str:
+        """How these images differ from those that it began with, by their number and names; empty where they do not."""
+        if self.run is None or not self.run.last.is_file():
+            return ""
+        then, now = checkpoint.load(self.run.last).get("identity", {}).get(IMAGES), fingerprint(source)
+        return "" if then == now else f"{then} when the run began, {now} now"
+
+
+def _files(source: Source) -> set[tuple[str, str, int]]:
+    """Class folder, name and size of every image of class folders."""
+    paths = [Path(path) for path, _ in getattr(source.dataset, "samples", ())]
+    return {(path.parent.name, path.name, path.stat().st_size) for path in paths}
 
 
 def read_data(args: Namespace, rest: Sequence[str]) -> tuple[DataSettings, Began]:
@@ -152,17 +170,24 @@ def check_classes(blueprint: Blueprint, source: Source, place: str) -> None:
 
 def judged_images(args: Namespace, data: DataSettings, source: Source, began: Began, blueprint: Blueprint) -> Images:
     """The images that are judged: some of those that the run began with, or other ones, which are a test set."""
-    place = str(args.model)
-    if began.has(source, data):
+    place, change = str(args.model), began.changed(source)
+    if began.names(data) or not change:
         check_held_out(data, began)
         check_classes(blueprint, source, place)
-        return chosen_images(args.split, data, source, began.seed)
+        images = chosen_images(args.split, data, source, began.seed)
+        if change and images.name == "held-out":
+            held = "others than it held out of training would be taken for held-out"
+            raise UserError(f"data: images (number, names): {change}: {held}; put them back as they were")
+        return images
     if args.split not in (None, "test"):
         other = f"{getattr(data, 'root', data.kind)} has other images than the run began with"
         raise UserError(f"evaluate: --split {args.split}: {other}: all of them are a test set")
     check_channels(blueprint, source, place)
+    images = other_images(data, source, blueprint.classes)
     say(f"images     other ones than {began.run.path} began with: a test set, judged whole")
-    return other_images(data, source, blueprint.classes)
+    if same := began.shared(images.source):
+        say(f"           BUT {same} of {len(images.indices)} are files of the run, of which most trained the network")
+    return images
 
 
 def chosen_images(split: str | None, data: DataSettings, source: Source, seed: int) -> Images:

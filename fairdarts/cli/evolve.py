@@ -36,7 +36,7 @@ from fairdarts.runtime.run import Run, create, open_run
 from fairdarts.runtime.shape import Shape, file_of, shape_of
 from fairdarts.runtime.stop import Interrupted, Stop
 from fairdarts.spaces.paths import FixedSpace, fixed_topology
-from fairdarts.spaces.space import Space, load_space
+from fairdarts.spaces.space import Space, load_space, sized
 
 EVOLVE = Kind("evolve", "search", EvolveSettings, MAY_CHANGE)
 DEFAULT = "moremnas"
@@ -94,7 +94,7 @@ def search(args: Namespace, rest: Sequence[str]) -> int:
         latency = latency_of(settings, space, shape, args.resume) if first else None
     latency = distributed.shared(latency)
     tables = count_tables(space, shape) | ({"latency": Table(*latency)} if latency else {})
-    problem = Problem(space, settings.wanted, settings.limits, tables)
+    problem = Problem(sized(space, shape), settings.wanted, settings.limits, tables)
     with distributed.together():
         check_fit(settings, problem)
     evaluator, make = supernet_judge(settings, trained)

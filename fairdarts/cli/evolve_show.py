@@ -39,7 +39,7 @@ from fairdarts.runtime.checkpoint import BadState, write_atomically
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.shape import shape_of
 from fairdarts.spaces.paths import fixed_topology, genotype_of
-from fairdarts.spaces.space import load_space
+from fairdarts.spaces.space import load_space, sized
 
 LATENCY = "latency.csv"
 """in a run: the latency of every choice"""
@@ -214,7 +214,7 @@ def reopened_search(run: Run) -> tuple[EvolveSettings, Archive]:
     tables = dict(count_tables(space, shape_of(run.path)))
     if "latency" in settings.quantities:
         tables["latency"] = read_latency(run.path / LATENCY, space)
-    archive = Archive(Problem(space, settings.wanted, settings.limits, tables))
+    archive = Archive(Problem(sized(space, shape_of(run.path)), settings.wanted, settings.limits, tables))
     try:
         archive.restore(checkpoint.load(run.last)["archive"])
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):

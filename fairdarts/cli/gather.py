@@ -24,11 +24,11 @@ from fairdarts.plot.report_supernets import Supernet, supernets
 from fairdarts.plot.report_trained import Training, trainings
 from fairdarts.ranking.report import open_training, read_ranking
 from fairdarts.runtime.run import Run, open_run
-from fairdarts.runtime.shape import Shape, shape_of
+from fairdarts.runtime.shape import shape_of
 from fairdarts.search.derive import check_records
 from fairdarts.search.settings import SearchSettings
 from fairdarts.search.stopping import kept_record, verdict
-from fairdarts.spaces.space import Space, load_space
+from fairdarts.spaces.space import Space, load_space, sized
 
 
 class Told(NamedTuple):
@@ -47,19 +47,19 @@ def searched(path: Path, name: str) -> Found:
     """A gradient search."""
     run = open_run(path)
     settings = check(SearchSettings, read_yaml(path / "settings.yaml"), path / "settings.yaml")
-    space = load_space(str(path / "space.yaml"))
+    shape = shape_of(path)
+    space = sized(load_space(str(path / "space.yaml")), shape)
     records = list(check_records(run.records(), space, str(run.metrics)))
     ended = verdict(records, settings.stopping)
     done = (path / "genotypes" / "final.yaml").is_file()
     genotype, cost, drawings = None, "no genotype yet", {}
     if done:
         genotype, _ = load_genotype(str(path))
-        size = getattr(space.networks, sizes(space)[0])
-        shape = shape_of(path) or Shape(size.image, 3, size.classes)  # a run of version 0.1 does not say
+        image, channels = getattr(space.networks, sizes(space)[0]).image, shape.channels if shape else 3
         try:
             with torch.device("meta"):
-                network = build(genotype, space, classes=shape.classes, in_channels=shape.channels)
-            cost = cost_text(count(network, shape.channels, shape.image), shape.image)
+                network = build(genotype, space, in_channels=channels)
+            cost = cost_text(count(network, channels, image), image)
         except UserError as error:
             cost = f"no network: {error}"
         drawings = drawings_of(genotype, space)
@@ -132,6 +132,7 @@ def trained(path: Path, name: str) -> Training:
     """The training of a network that stands alone, for classification or segmentation."""
     run, content = open_run(path), read_yaml(path / "settings.yaml")
     genotype, space = load_genotype(str(path))
+    space = sized(space, shape_of(path))
     records, file, results = begun(run), path / "results.json", {}
     if file.is_file():
         try:

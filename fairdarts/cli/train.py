@@ -29,9 +29,11 @@ from fairdarts.genotype import Genotype
 from fairdarts.networks.blueprint import Blueprint, assemble, build
 from fairdarts.networks.models import find
 from fairdarts.networks.published import open_model
+from fairdarts.networks.zoo import run_of
 from fairdarts.plot.training import draw_network_training
 from fairdarts.runtime import distributed
 from fairdarts.runtime.run import Run
+from fairdarts.runtime.shape import Shape, shape_of
 from fairdarts.spaces.space import Space
 from fairdarts.train.classify import classification, judging_images
 from fairdarts.train.finetune import finetune
@@ -51,6 +53,10 @@ DEFAULTS = {
 
 WHICH = ("kind", "root", "white", "image_size", "in_memory", "images", "classes")
 """the settings that say which images there are, where a kind of data has them"""
+
+
+CIFAR = 32
+"""height and width of CIFAR's images"""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -116,16 +122,29 @@ def data_words(args: Namespace, recipe: str, words: Sequence[str]) -> list[str]:
     kind = told.get("data.kind") or (read_yaml(resources.find("recipes", recipe)).get("data") or {}).get("kind")
     if not found or ((args.config or "data.kind" in told) and kind != found["kind"]):
         return []
-    return [f"--data.{key}={found[key]}" for key in WHICH if found.get(key) is not None and f"data.{key}" not in told]
+    which = {f"data.{key}": found[key] for key in WHICH if found.get(key) is not None}
+    run = run_of(args.genotype)
+    if run and (shape := shape_of(run)):
+        which |= fitting(read_yaml(resources.find("recipes", recipe)), shape)
+    return [f"--{key}={value}" for key, value in which.items() if key not in told]
+
+
+def fitting(recipe: dict[str, Any], shape: Shape) -> dict[str, Any]:
+    """What of a recipe for CIFAR-10 is otherwise for images of another size: no auxiliary head, as that is made for
+    32×32 pixels, and cutout in proportion."""
+    data, loss = recipe.get("data") or {}, recipe.get("loss") or {}
+    if shape.image == CIFAR or "cifar" not in str(data.get("kind")):
+        return {}
+    cutout = {"data.cutout": data["cutout"] * shape.image // CIFAR} if data.get("cutout") else {}
+    return cutout | ({"loss.auxiliary": 0} if loss.get("auxiliary") else {})
 
 
 def data_of(genotype: Path) -> dict[str, Any]:
     """What the run that a genotype is of, or lies in, says of its images; nothing where there is no such run."""
-    run = genotype if genotype.is_dir() else genotype.parent.parent if genotype.parent.name == "genotypes" else None
-    settings = run and run / "settings.yaml"
-    if not settings or not settings.is_file():
+    run = run_of(str(genotype))
+    if run is None:
         return {}
-    content = read_yaml(settings)
+    content = read_yaml(run / "settings.yaml")
     if content.get("supernet") and verb_of(content) == "evolve":
         return data_of(Path(content["supernet"])) | ({"root": content["root"]} if content.get("root") else {})
     return content.get("data") or {}

@@ -19,6 +19,7 @@ from fairdarts.plot.tensorboard import log_network
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.position import check_identity
 from fairdarts.runtime.run import Run, create, open_run
+from fairdarts.runtime.shape import Shape, file_of
 from fairdarts.runtime.stop import Stop
 from fairdarts.spaces.space import FORMS, Space
 from fairdarts.train.loop import Observer, train
@@ -97,7 +98,7 @@ def carry_out_training(
             initialize = initializer()
             notes = initialize(task.build())
             say("\n           ".join([f"weights    from {settings.init_from}", *notes]))
-        path = (args.resume or begin(args, settings, genotype, space).path) if first else ""
+        path = (args.resume or begin(args, settings, genotype, space, task.shape).path) if first else ""
     run = Run(Path(distributed.shared(str(path))))
     several = f", {distributed.ranks()} processes" if distributed.ranks() > 1 else ""
     say(f"run {run.path}: {genotype.name} by {settings.name}, seed {settings.seed}, epochs {settings.epochs}{several}")
@@ -115,11 +116,12 @@ def carry_out_training(
     return Ended(run, *carry_out(work, run, command(kind.verb, "--resume", run.path)))
 
 
-def begin(args: Namespace, settings: NetworkTraining, genotype: Genotype, space: Space) -> Run:
+def begin(args: Namespace, settings: NetworkTraining, genotype: Genotype, space: Space, shape: Shape) -> Run:
     """A new run directory, with the genotype in it."""
     model = args.genotype if args.genotype in models() else genotype.name
     named = settings.model_copy(update={"name": f"{model}-{settings.name}"})
-    return create(args.out or free_path(named), settings, space, {"genotypes/final.yaml": to_yaml(genotype)})
+    others = {"genotypes/final.yaml": to_yaml(genotype)} | file_of(shape)
+    return create(args.out or free_path(named), settings, space, others)
 
 
 def words_of(model: Model, args: Namespace, rest: Sequence[str]) -> list[str]:

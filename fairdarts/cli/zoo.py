@@ -18,18 +18,19 @@ from fairdarts.genotype import Genotype, to_yaml
 from fairdarts.networks.blueprint import NetworkSettings, build, sizes
 from fairdarts.networks.cell import NETWORKS
 from fairdarts.networks.models import Model, models
-from fairdarts.networks.zoo import load_genotype
+from fairdarts.networks.zoo import load_genotype, run_of
 from fairdarts.ops.cell import SKIP
 from fairdarts.runtime.checkpoint import write_atomically
+from fairdarts.runtime.shape import shape_of
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.sample import EDGES_PER_NODE, random_genotype
-from fairdarts.spaces.space import Space, load_space
+from fairdarts.spaces.space import Space, load_space, sized
 
 EPILOG = "Counts are those of the paper's networks: parameters without and with the auxiliary head, multiply-adds of\n"
 EPILOG += (
     "convolutions and linear layers for one image. `cifar` is 20 cells of 36 channels on 32×32, `imagenet` 14 of 48\n"
 )
-EPILOG += "on 224×224."
+EPILOG += "on 224×224. The genotype of a run is counted for the run's images."
 
 
 def main(argv: Sequence[str]) -> int:
@@ -48,9 +49,11 @@ def main(argv: Sequence[str]) -> int:
     rows = []
     for name in shown:
         model = models().get(name) or Model(*load_genotype(name), NetworkSettings())
+        run = run_of(name) if name not in models() else None
+        shape = shape_of(run) if run and not args.network else None
         if args.genotypes or args.network in (None, *sizes(model.space)):
             size = args.network or model.size
-            own = entry(model.genotype, model.space, size, model.network)
+            own = entry(model.genotype, sized(model.space, shape), size, model.network, shape.channels if shape else 3)
             rows.append(own | ({"name": name} if name in models() else {}))
     show(rows, args.json)
     return 0
@@ -137,12 +140,13 @@ def entry(
     space: Space,
     network: str,
     settings: NetworkSettings = NetworkSettings(),  # noqa: B008 (it is frozen)
+    channels: int = 3,
 ) -> dict[str, object]:
     """A genotype's name, space, source, network, and its Cost; networks of cells have an auxiliary head."""
     with torch.device("meta"):
-        built = build(genotype, space, settings.model_copy(update={"size": network}), auxiliary=True)
+        built = build(genotype, space, settings.model_copy(update={"size": network}), None, channels, auxiliary=True)
     image = getattr(space.networks, network).image
-    cost = count(built, image=image)
+    cost = count(built, channels, image)
     return {
         "name": genotype.name,
         "space": genotype.space,

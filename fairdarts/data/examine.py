@@ -120,6 +120,12 @@ def check_white(paths: Sequence[str], white: float | None, place: str) -> None:
     All of them are read: a file alone does not say whether it is dark, or of 12 bits.
     """
     if white is not None:
+        for path in paths:
+            with opened(path) as image:
+                if not is_numeric(image) and white != WHITE:
+                    raise UserError(
+                        f"{path}: data.white {white:g}: is for gray images; of 16-bit colour PIL keeps 8 bits"
+                    )
         return
     brightest = dict.fromkeys(("16-bit gray images", "floats", "16-bit colour images"), 0.0)
     for path in paths:
@@ -133,10 +139,15 @@ def check_white(paths: Sequence[str], white: float | None, place: str) -> None:
         brightest[kind] = max(brightest[kind], highest)
     for kind, highest in brightest.items():
         top = 1 if kind == "floats" else WHITE
+        if highest > WHITE:
+            raise UserError(
+                f"{place}: its {kind} have values up to {highest:g}; should be at most {WHITE}: convert them"
+            )
         if 0 < highest <= top / 4 or highest > top:
             fits = next((own for own in (1, 255, 1023, 4095, 16383) if highest <= own), WHITE)
+            dark = f"data.white {top} if they are so dark" if highest <= top else ""
             right = "they should be 8-bit images" if kind == "16-bit colour images" else f"data.white should be {fits}"
-            dark = f", or data.white {top} if they are so dark" if highest <= top else ""
+            dark = "" if not dark else " if they are so dark" if fits == top else f", or {dark}"
             told = f"the brightest value of its {kind} is {highest:g}, where {top} is white"
             raise UserError(f"{place}: {told}: {right}{dark}")
 

@@ -74,7 +74,9 @@ def read_printed(text: str, path: Path, chosen: str | None = None) -> tuple[Geno
         _tell_others(path, found, [*names])
     name = chosen or (own.name if path.suffix == ".py" else None) or path.stem
     source = f"{path}:{chosen}" if chosen else str(path)
-    space = load_space(said[1] if said else "nasbench201" if own.arch else "s1", f"{path}: space")
+    named = said[1] if said else "nasbench201" if own.arch else "s1"
+    beside = path.parent / named  # a file is named as it lies beside the text
+    space = load_space(str(beside) if beside.is_file() else named, f"{path}: space")
     try:
         return check_genotype(_genotype(own, name, space, source), space, source), space
     except UserError as error:

@@ -48,6 +48,13 @@ def _space_of(genotype: Genotype, path: Path) -> Space:
     return load_space(genotype.space, f"{path}: space")
 
 
+def run_of(name: str) -> Path | None:
+    """The run directory that a genotype's name is, or that its file lies in; None where there is none."""
+    path = Path(name)
+    run = path if path.is_dir() else path.parent.parent if path.parent.name == "genotypes" else None
+    return run if run and (run / "settings.yaml").is_file() else None
+
+
 def file_and_name(word: str) -> tuple[str, str | None]:
     """What stands before the colon of `FILE:NAME` and behind it; the whole, and None, where there is no such file."""
     file, colon, chosen = word.rpartition(":")

@@ -15,6 +15,8 @@ from fairdarts.runtime.checkpoint import verified
 from fairdarts.search.derive import Matrices, as_matrices
 from fairdarts.spaces.space import Space
 
+GATES = "none"
+"""the relaxation of what holds gates already"""
 SHOWN = 4
 """tensors of a file that an error names"""
 
@@ -30,7 +32,13 @@ def read_gates(path: Path, space: Space, relaxation: str | None) -> Matrices:
         return as_matrices(tensors, space, str(path))
     alphas = _alphas(tensors, space, path)
     if relaxation is None:
-        raise UserError(f"{path}: --relaxation: is missing; should say what makes gates of these α: softmax or sigmoid")
+        right = f"should say what makes gates of these α: softmax, sigmoid, or {GATES} where they are gates"
+        raise UserError(f"{path}: --relaxation: is missing; {right}")
+    if relaxation == GATES:
+        return as_matrices(alphas, space, str(path))
+    if all(bool((alpha >= 0).all() and (alpha <= 1).all()) for alpha in alphas.values()):
+        what = "are from 0 to 1, as gates are and α hardly ever"
+        raise UserError(f"{path}: --relaxation {relaxation}: its numbers {what}; should be --relaxation {GATES}")
     return as_matrices(gate_matrices(alphas, relaxation), space, str(path))
 
 

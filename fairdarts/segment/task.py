@@ -16,6 +16,7 @@ from fairdarts.networks.published import SEGMENTER
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import LAYOUTS, pick
 from fairdarts.runtime.seed import TRAIN, fold
+from fairdarts.runtime.shape import Shape
 from fairdarts.segment.images import MEAN, STD, AugmentedPairs, Pairs, TrainingTransform
 from fairdarts.segment.model import Segmenter, assemble_segmenter, is_segmenter, open_segmenter
 from fairdarts.segment.score import PixelScore, measured, score
@@ -48,6 +49,7 @@ def segmentation(
         device=device,
         blueprint=blueprint,
         form=SEGMENTER,
+        shape=Shape(data.crop, 3, len(blueprint.classes)),
         identity=training_identity(settings, genotype, space, trained.fingerprint()),
         facts=facts | ({"judged_on": judge.name} if judge else {}),
         build=lambda: assemble_segmenter(blueprint),

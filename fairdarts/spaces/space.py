@@ -10,6 +10,7 @@ from typing import Any
 from fairdarts.config import UserError, check, nearest, read_yaml
 from fairdarts.genotype import CellGenotype, ChainGenotype, EdgeGenotype, Genotype, GraphGenotype
 from fairdarts.resources import find
+from fairdarts.runtime.shape import Shape
 from fairdarts.spaces.cell import CellSpace, check_cells
 from fairdarts.spaces.chain import ChainSpace, check_layers
 from fairdarts.spaces.nasbench101 import Bench101Space, check_graph
@@ -47,6 +48,15 @@ def space_from(content: dict[str, Any], place: str | Path) -> Space:
         problem = f"'{kind}' is not a kind of space" if "kind" in content else "is missing"
         raise UserError(f"{place}: kind: {problem}{nearest(str(kind), KINDS)}")
     return check(KINDS[kind], content, place)
+
+
+def sized(space: Space, shape: Shape | None) -> Space:
+    """The space, whose networks are for such images; None: for those that it was made for."""
+    if shape is None:
+        return space
+    images = {"image": shape.image, "classes": shape.classes}
+    sizes = {name: size and size.model_copy(update=images) for name, size in space.networks}
+    return space.model_copy(update={"networks": space.networks.model_copy(update=sizes)})
 
 
 def check_genotype(genotype: Genotype, space: Space, place: str) -> Genotype:

@@ -54,6 +54,7 @@ def classification(settings: TrainSettings, genotype: Genotype, space: Space, so
         device=device,
         blueprint=blueprint,
         form="blueprint",
+        shape=source.shape,
         identity=training_identity(settings, genotype, space, fingerprint(source)),
         facts=facts | ({"judged_on": chooses.name} if chooses else {}),
         build=lambda: build_classifier(settings, blueprint, device),

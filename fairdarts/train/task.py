@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from fairdarts.config import Settings
 from fairdarts.runtime.run import Run
+from fairdarts.runtime.shape import Shape
 
 Batch = tuple[Tensor, Tensor]
 """images [B, C, H, W]; what is to be said of them: labels [B], or a label for every pixel [B, H, W]"""
@@ -33,6 +34,8 @@ class Task:
     """What is trained, on what."""
 
     device: torch.device
+    shape: Shape
+    """the images, as far as a network's size depends on them"""
     blueprint: Settings
     """all of the network but its weights"""
     form: str

@@ -15,10 +15,13 @@ from PIL import Image
 from fairdarts import resources
 from fairdarts.cli import main
 from fairdarts.cli.progress import RunProgress
-from fairdarts.cli.train import DEFAULTS, data_words
+from fairdarts.cli.train import DEFAULTS, data_words, fitting
 from fairdarts.config import check, read_yaml
+from fairdarts.cost.count import count
+from fairdarts.networks.blueprint import build
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.runtime import checkpoint
+from fairdarts.runtime.shape import Shape
 from fairdarts.train.settings import TrainSettings
 
 RECIPE = {
@@ -154,6 +157,41 @@ def test_other_images_are_judged_whole_and_may_lack_classes(photographs: Path, c
     )
     split = fails(capsys, "evaluate", "run", "--data.root", "others", "--split", "held-out")
     assert "others has other images than the run began with: all of them are a test set" in split
+
+
+def test_images_that_trained_the_network_are_no_test_set_in_silence(photographs: Path, capsys):
+    shutil.copytree("photos", "more")
+    shutil.copy("more/ant/0.png", "more/ant/new.png")
+    capsys.readouterr()
+    assert main(["evaluate", "run", "--data.root", "more", "--json"]) == 0
+    assert "BUT 30 of 31 are files of the run, of which most trained the network" in capsys.readouterr().err
+
+
+def test_held_out_images_are_not_drawn_anew(photographs: Path, capsys):
+    shutil.copy("photos/ant/0.png", "photos/ant/new.png")
+    said = fails(capsys, "evaluate", "run")
+    assert "others than it held out of training would be taken for held-out; put them back as they were" in said
+    assert "data: images (number, names): 30, " in said
+    assert main(["evaluate", "run", "--split", "train", "--json"]) == 0
+
+
+def test_costs_and_drawings_of_a_run_are_for_its_images(photographs: Path, capsys):
+    capsys.readouterr()
+    assert main(["zoo", "run", "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)
+    genotype, space = load_genotype("run")
+    with torch.device("meta"):
+        cost = count(build(genotype, space, classes=3), image=8)
+    assert (entry["image"], entry["madds"], entry["params"]) == (8, cost.madds, cost.params)
+    assert main(["zoo", "run", "--json", "--network", "cifar"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["image"] == 32
+
+
+def test_images_of_another_size_need_no_words_of_their_own(tmp_path: Path):
+    recipe = read_yaml(resources.find("recipes", "train-darts-cifar10"))
+    assert fitting(recipe, Shape(8, 1, 10)) == {"data.cutout": 4, "loss.auxiliary": 0}
+    assert fitting(recipe, Shape(32, 3, 10)) == {}
+    assert fitting(read_yaml(resources.find("recipes", "train-mnasnet-imagenet")), Shape(64, 3, 10)) == {}
 
 
 def test_images_that_have_moved_are_still_the_run_s(photographs: Path, capsys):

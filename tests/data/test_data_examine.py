@@ -110,13 +110,19 @@ def test_a_bright_image_says_that_the_others_are_dark(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("top", "advice"),
-    [(0.2, "1, or data.white 1 if they are so dark"), (255, "255"), (4000, "4095"), (50000, "65535")],
+    [(0.2, "1 if they are so dark"), (255, "255"), (4000, "4095"), (50000, "65535")],
 )
 def test_floats_that_are_not_from_0_to_1_are_refused(tmp_path: Path, top: float, advice: str):
     paths = write(tmp_path, *[noise(8, 8, top, np.float32)] * 2, form="tif")
     told = f"the brightest value of its floats is {np.float32(top):g}, where 1 is white"
     assert refusal(paths) == f"photos: {told}: data.white should be {advice}"
     assert said(paths, top) == []
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_values_that_no_white_holds_are_refused(tmp_path: Path, kind: type):
+    paths = write(tmp_path, noise(8, 8, 70000, kind), form="tif")
+    assert "should be at most 65535" in refusal(paths)
 
 
 def test_floats_from_0_to_1_are_fine(tmp_path: Path):

@@ -289,6 +289,14 @@ def test_the_last_of_a_log_is_told_where_they_differ(tmp_path: Path, recwarn: py
     assert told == [f"{path}: the last of 2 genotypes in it is taken, genotype"]
 
 
+def test_a_space_is_named_as_it_lies_beside_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "own.yaml").write_text(dump_yaml(load_space("s1").model_copy(update={"name": "own"})))
+    (tmp_path / "mine" / "log.txt").write_text(f"# space: own.yaml\n{DARTS_V2}")
+    monkeypatch.chdir(tmp_path)
+    assert load_genotype("mine/log.txt")[1].name == "own"
+
+
 def test_a_genotype_that_never_ends_is_refused(tmp_path: Path):
     path = tmp_path / "log.txt"
     path.write_text(f"Genotype(normal={[1] * 20_000})")

@@ -122,6 +122,19 @@ def test_nothing_in_a_file_is_executed(tmp_path: Path):
     assert not (tmp_path / "made").exists()
 
 
+@pytest.mark.parametrize("file", ["a.pt", "a.npy", "a.npz"])
+@pytest.mark.parametrize("relaxation", RELAXATIONS)
+def test_gates_are_not_made_gates_again(tmp_path: Path, file: str, relaxation: str):
+    gates = RELAXATIONS[relaxation](torch.stack([NORMAL, REDUCE]).detach())
+    content = {"normal": gates[0], "reduce": gates[1]} if file == "a.npz" else gates
+    path = write(tmp_path / file, content)
+    with pytest.raises(UserError, match=rf"--relaxation {relaxation}: its numbers are from 0 to 1, .*none"):
+        read_gates(path, S1, relaxation)
+    found = read_gates(path, S1, "none")
+    assert np.allclose(found["normal"], gates[0].numpy())
+    assert np.allclose(found["reduce"], gates[1].numpy())
+
+
 def test_values_that_are_none_are_named(tmp_path: Path):
     spoiled: Tensor = NORMAL.detach() / 0 * 0
     with pytest.raises(UserError, match=r"a\.pt: normal: holds gates that are not finite"):
