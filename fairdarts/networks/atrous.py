@@ -40,7 +40,7 @@ class DilatedAvgPool(nn.Module):
         return self.sum(x) / self.sum(torch.ones_like(x[:1, :1]))
 
     def sum(self, x: Tensor) -> Tensor:
-        """Of the nine pixels around every one: of three rows, then of three columns."""
+        """The sums over the nine pixels around every one: over three rows, then over three columns."""
         gap, (height, width) = self.dilation, x.shape[2:]
         x = F.pad(x, [gap] * 4)
         x = x[:, :, :height] + x[:, :, gap : gap + height] + x[:, :, 2 * gap :]

@@ -70,7 +70,7 @@ def _row(run: Evolution) -> list[object]:
 
 
 def _comparison(runs: Sequence[Evolution], space: str) -> list[str]:
-    """Of searches in one space."""
+    """The part of a page that compares searches in one space."""
     blocks = [f"<h2>Comparison in {html.escape(space)}</h2>", "<h3>Fronts</h3>"]
     blocks.append(image(fronts_figure(fronts_info([run.evolved for run in runs])), "fronts of the searches"))
     same = {tuple(run.evolved.maximized.items()) for run in runs}
