@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from fairdarts.runtime.lock import held
 with held(Path(sys.argv[1])):
-    if len(sys.argv) == 2 or os.fork():  # a loading process outlives its parent
+    if len(sys.argv) == 2 or not os.fork():  # a loading process, which outlives its parent
         print("held", flush=True)
     sys.stdin.read()
 """
