@@ -22,9 +22,8 @@ from fairdarts.data.split import fingerprint
 from fairdarts.networks.blueprint import Blueprint
 from fairdarts.networks.published import Model, open_model
 from fairdarts.plot.confusion import draw_confusion
-from fairdarts.runtime import checkpoint
 from fairdarts.runtime.device import LAYOUTS, pick, use_threads
-from fairdarts.runtime.position import IMAGES
+from fairdarts.runtime.position import IMAGES, changed_images
 from fairdarts.runtime.run import Run, open_run, read_settings
 from fairdarts.runtime.settings import Compute
 from fairdarts.train.score import Score, score
@@ -115,10 +114,7 @@ class Began(NamedTuple):
 
     def changed(self, source: Source) -> str:
         """How these images differ from those that it began with, by their number and names; empty where they do not."""
-        if self.run is None or not self.run.last.is_file():
-            return ""
-        then, now = checkpoint.load(self.run.last).get("identity", {}).get(IMAGES), fingerprint(source)
-        return "" if then == now else f"{then} when the run began, {now} now"
+        return changed_images(self.run, fingerprint(source)) if self.run else ""
 
 
 def _files(source: Source) -> set[tuple[str, str, int]]:
@@ -177,7 +173,7 @@ def judged_images(args: Namespace, data: DataSettings, source: Source, began: Be
         images = chosen_images(args.split, data, source, began.seed)
         if change and images.name == "held-out":
             held = "others than it held out of training would be taken for held-out"
-            raise UserError(f"data: images (number, names): {change}: {held}; put them back as they were")
+            raise UserError(f"{IMAGES}: {change}: {held}; put them back as they were")
         return images
     if args.split not in (None, "test"):
         other = f"{getattr(data, 'root', data.kind)} has other images than the run began with"

@@ -109,6 +109,9 @@ def begun(args: Namespace, rest: Sequence[str]) -> tuple[TrainSettings, Genotype
     settings, _ = open_settings("train", TrainSettings, recipe, [*inherited, *words])
     if inherited:
         say(f"images     those of {args.genotype}: {' '.join(inherited)}")
+    elif found := data_of(Path(args.genotype)):
+        others = f"{args.genotype} is of a run on {found['kind']}"
+        say(f"images     of {settings.data.kind}, as {settings.name} says; {others}")
     with torch.device("meta"):
         build(genotype, space, settings.network)  # that it makes no network should show before images are looked for
     return settings, genotype, space

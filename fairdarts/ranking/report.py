@@ -15,7 +15,7 @@ import torch
 from fairdarts.config import UserError, check
 from fairdarts.data.serve import server, still_batches
 from fairdarts.data.sources import Source
-from fairdarts.data.split import halves
+from fairdarts.data.split import fingerprint, halves
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.oneshot.evaluate import Evaluator, Statistics
 from fairdarts.oneshot.samplers import make_sampler
@@ -28,6 +28,7 @@ from fairdarts.ranking.tau import MEASURES, Measured, measure
 from fairdarts.resources import names
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.device import LAYOUTS, pick
+from fairdarts.runtime.position import IMAGES, changed_images
 from fairdarts.runtime.run import Run, read_settings
 from fairdarts.runtime.seed import CALIBRATION, fold
 from fairdarts.spaces.paths import Path, path_of, random_path, size
@@ -91,6 +92,9 @@ def judge(
     if isinstance(statistics, int) and settings.supernet.operations == "node" and not settings.supernet.wsbn:
         shared = "edges share BatchNorms (supernet.operations node), so no edge has statistics of its own"
         raise UserError(f"{run.path}: {shared}: statistics {statistics} should be tracked or batch")
+    if change := changed_images(run, fingerprint(source)):
+        others = "others than it held out of training would be taken for held-out; put them back as they were"
+        raise UserError(f"{run.path}: {IMAGES}: {change}: {others}")
     device = pick(settings.device)
     learner = make_learner(settings, space, source, device)
     epochs, steps = load_weights(learner.supernet, run)

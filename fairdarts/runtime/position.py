@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fairdarts.config import Settings
+from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.run import Run
 
@@ -57,6 +58,15 @@ def identity_of(settings: Settings, may_change: Collection[str], space: Settings
     identity = {f"settings.yaml: {key}": value for key, value in flat(settings).items() if key not in may_change}
     identity |= {f"space.yaml: {key}": value for key, value in flat(space).items()}
     return {**identity, IMAGES: images}
+
+
+def changed_images(run: Run, images: str) -> str:
+    """How images differ from those that a run began with, by their number and names; empty where they do not, or its
+    checkpoint does not say."""
+    if not run.last.is_file():
+        return ""
+    began = (checkpoint.load(run.last).get("identity") or {}).get(IMAGES)
+    return "" if began in (None, images) else f"{began} when the run began, {images} now"
 
 
 def flat(settings: Settings, prefix: str = "") -> dict[str, str]:

@@ -187,6 +187,16 @@ def test_costs_and_drawings_of_a_run_are_for_its_images(photographs: Path, capsy
     assert json.loads(capsys.readouterr().out)[0]["image"] == 32
 
 
+def test_a_supernet_does_not_judge_by_images_that_would_be_drawn_anew(photographs: Path, capsys):
+    data = {"data.kind": "folder", "data.root": "photos", "data.image_size": "32", "data.batch_size": "4"}
+    words = [f"--{key}={value}" for key, value in (data | {"data.train_portion": "0.8", "watch.paths": "0"}).items()]
+    assert main(["supernet", "--config", "fairnas-macro-small", "--epochs", "1", "--out", "net", *words]) == 0
+    shutil.copy("photos/ant/0.png", "photos/ant/new.png")
+    said = fails(capsys, "evolve", "net", "--population", "2", "--generations", "1", "--out", "found")
+    assert "net: data: images (number, names): 30, " in said
+    assert not Path("found").exists()
+
+
 def test_images_of_another_size_need_no_words_of_their_own(tmp_path: Path):
     recipe = read_yaml(resources.find("recipes", "train-darts-cifar10"))
     assert fitting(recipe, Shape(8, 1, 10)) == {"data.cutout": 4, "loss.auxiliary": 0}
