@@ -77,7 +77,8 @@ def _show(otherwise: Callable[..., None]) -> Callable[..., None]:
 
     def show(message: Warning | str, category: type[Warning], *place: object) -> None:
         if issubclass(category, Notice):
-            print(message, file=sys.stderr, flush=True)
+            with suppress(OSError):  # as `say`: a run does not end because nobody can hear it
+                print(plain(str(message)), file=sys.stderr, flush=True)
         else:
             otherwise(message, category, *place)
 

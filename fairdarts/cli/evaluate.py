@@ -112,9 +112,9 @@ class Began(NamedTuple):
             return 0
         return len(_files(own) & _files(source))
 
-    def changed(self, source: Source) -> str:
-        """How these images differ from those that it began with, by their number and names; empty where they do not."""
-        return changed_images(self.run, fingerprint(source)) if self.run else ""
+    def changed(self, source: Source) -> str | None:
+        """How these images differ from those that it began with, as `changed_images` tells it."""
+        return changed_images(self.run, fingerprint(source)) if self.run else None
 
 
 def _files(source: Source) -> set[tuple[str, str, int]]:
@@ -167,7 +167,7 @@ def check_classes(blueprint: Blueprint, source: Source, place: str) -> None:
 def judged_images(args: Namespace, data: DataSettings, source: Source, began: Began, blueprint: Blueprint) -> Images:
     """The images that are judged: some of those that the run began with, or other ones, which are a test set."""
     place, change = str(args.model), began.changed(source)
-    if began.names(data) or not change:
+    if began.names(data) or change == "":
         check_held_out(data, began)
         check_classes(blueprint, source, place)
         images = chosen_images(args.split, data, source, began.seed)

@@ -119,9 +119,8 @@ def verified(file: BinaryIO) -> BinaryIO:
         names = archive.namelist()
         for name in names:
             members.writestr(name, archive.read(name))
-        file.seek(
-            -22 - len(archive.comment), os.SEEK_END
-        )  # where the number of members stands, which zipfile passes over
+        # The number of members stands in the last record, and zipfile passes over it.
+        file.seek(-22 - len(archive.comment), os.SEEK_END)
         (told,) = struct.unpack("<10xH", file.read(12))
         if told not in (len(names), 0xFFFF):  # more than that are told elsewhere
             raise zipfile.BadZipFile(f"{len(names)} members, should be {told}")

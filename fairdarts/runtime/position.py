@@ -60,13 +60,14 @@ def identity_of(settings: Settings, may_change: Collection[str], space: Settings
     return {**identity, IMAGES: images}
 
 
-def changed_images(run: Run, images: str) -> str:
-    """How images differ from those that a run began with, by their number and names; empty where they do not, or its
-    checkpoint does not say."""
-    if not run.last.is_file():
-        return ""
-    began = (checkpoint.load(run.last).get("identity") or {}).get(IMAGES)
-    return "" if began in (None, images) else f"{began} when the run began, {images} now"
+def changed_images(run: Run, images: str) -> str | None:
+    """How images differ from those that a run began with, by their number and names; empty where they do not, None
+    where it has no checkpoint that says so."""
+    identity = checkpoint.load(run.last).get("identity") if run.last.is_file() else None
+    began = (identity or {}).get(IMAGES)
+    if began is None:
+        return None
+    return "" if began == images else f"{began} when the run began, {images} now"
 
 
 def flat(settings: Settings, prefix: str = "") -> dict[str, str]:

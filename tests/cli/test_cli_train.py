@@ -148,6 +148,10 @@ def test_other_images_are_judged_whole_and_may_lack_classes(photographs: Path, c
     assert [sum(row) for row in numbers["confusion"]] == [7, 0, 7]
     assert "other ones than run began with: a test set, judged whole" in err
     assert "chose this epoch" not in err
+    Path("run/checkpoints/last.pt").rename("kept.pt")  # then nothing tells that they are the run's
+    assert main(["evaluate", "run/checkpoints/best.pt", "--data.root", "others", "--out", "f", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["images"] == 14
+    Path("kept.pt").rename("run/checkpoints/last.pt")
     pictures(Path("one"), "bee", images=3)
     assert main(["evaluate", "run", "--data.root", "one", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["images"] == 3
