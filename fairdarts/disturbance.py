@@ -6,7 +6,7 @@ sees the same noise, and the undisturbed part of a search draws as it does witho
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Literal, NamedTuple
 
 import torch
@@ -14,8 +14,9 @@ from pydantic import BeforeValidator, Field
 from torch import Tensor
 
 from fairdarts.config import Settings
-from fairdarts.relaxation import Gates
+from fairdarts.relaxation import Matrices
 from fairdarts.runtime.seed import fold
+from fairdarts.spaces.gates import Part
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda done: 1.0,
@@ -72,13 +73,14 @@ class Disturbance(NamedTuple):
     shard: int = 0
     """which part of the batch this is; noise on α is the same for all of them"""
 
-    def of_alphas(self, alphas: Gates, candidates: tuple[str, ...]) -> Gates:
+    def of_alphas(self, alphas: Matrices, parts: Mapping[str, Part]) -> Matrices:
         """α [choice points, candidates] of every part of the space, with its noise added."""
         if self.noise is None or self.noise.on != "gate":
             return alphas
-        columns = [candidates.index(name) for name in self.noise.operations]
         disturbed = {}
         for number, (part, alpha) in enumerate(alphas.items()):
+            known = parts[part].candidates
+            columns = [known.index(name) for name in self.noise.operations if name in known]
             noise = torch.zeros_like(alpha)
             noise[:, columns] = self._drawn(alpha.new_empty(len(alpha), len(columns)), number)
             disturbed[part] = alpha + noise

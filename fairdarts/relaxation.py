@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fairdarts.spaces.gates import Gate, Gates
 from fairdarts.spaces.space import Space
 
-Gates = dict[str, Tensor]
-"""part of the space ("normal" and "reduce", or "layers") → [choice points, candidates]"""
+Matrices = dict[str, Tensor]
+"""part of the space → α, or gates, of its choice points [points, candidates]"""
 
 RELAXATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "softmax": lambda alpha: alpha.softmax(-1),
@@ -19,16 +20,25 @@ RELAXATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 FairDARTS' independent switches (eq. 6)."""
 
 
-def relax(alphas: Gates, kind: str) -> Gates:
+def relax(alphas: Matrices, kind: str) -> Matrices:
     """The gates of every part."""
     return {part: RELAXATIONS[kind](alpha) for part, alpha in alphas.items()}
 
 
-def gate_matrices(alphas: Gates, kind: str) -> dict[str, np.ndarray]:
+def dense(matrices: Matrices, space: Space) -> Gates:
+    """Gates under which all candidates run, each with its weight in the matrices."""
+    found: dict[int, Gate] = {}
+    for name, part in space.parts.items():
+        every = tuple(range(len(part.candidates)))
+        found |= zip(part.points, (Gate(every, row) for row in matrices[name].unbind()), strict=True)
+    return tuple(found[point] for point in range(len(found)))
+
+
+def gate_matrices(alphas: Matrices, kind: str) -> dict[str, np.ndarray]:
     """The gates of every part as float64 arrays, on the CPU: what is derived from, shown, recorded."""
     return {part: gate.detach().double().cpu().numpy() for part, gate in relax(alphas, kind).items()}
 
 
-def initial_alphas(space: Space, std: float, generator: torch.Generator) -> Gates:
+def initial_alphas(space: Space, std: float, generator: torch.Generator) -> Matrices:
     """α drawn from N(0, std²), on the CPU; std 0 is the fair start where every gate of a relaxation is equal."""
-    return {part: std * torch.randn(space.shape, generator=generator) for part in space.parts}
+    return {name: std * torch.randn(part.shape, generator=generator) for name, part in space.parts.items()}

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from fairdarts.config import UserError
 from fairdarts.genotype import ChainGenotype
 from fairdarts.networks.backbone import Backbone, Point
-from fairdarts.ops.again import again
+from fairdarts.ops.recompute import again
 from fairdarts.ops.mbconv import ACTIVATIONS, bottleneck, choice
 from fairdarts.spaces.chain import ChainSpace, Stem
 

@@ -7,23 +7,24 @@ once and forgotten before the next, so that no more than the activations of one 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from fairdarts.oneshot.memory import remembered
+from fairdarts.oneshot.running_stats import running_stats
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import autocast
 from fairdarts.spaces.paths import Path
-from fairdarts.supernet.path import PathSupernet, at, norms, remembering, subnet
+from fairdarts.spaces.gates import Gates, subnet
+from fairdarts.supernet.supernet import Supernet, at, norms, tracked_norms
 
 Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 """Gives (images [B, C, H, W], labels [B]) on the device, the same ones every time."""
 
 Statistics = Literal["tracked", "batch"] | int
-"""What a BatchNorm takes: what it remembers of the training, the statistics of the batch that it sees, or the mean of
-those of so many training batches on this very path."""
+"""What a BatchNorm takes: its running statistics of the training, the statistics of the batch that it sees, or the mean
+of those of so many training batches on this very path."""
 
 
 def read_statistics(word: str) -> Statistics:
@@ -35,19 +36,19 @@ def read_statistics(word: str) -> Statistics:
     raise ValueError(f"{word}: should be tracked, batch, or a number of batches such as 8")
 
 
-Run = Callable[[Hashable, Iterable[nn.Module], Callable[[], Tensor]], Tensor]
+Branch = Callable[[Hashable, Iterable[nn.Module], Callable[[], Tensor]], Tensor]
 """Computes a branch of the tree, of which it is told a name and the modules that run."""
 
 
 class Evaluator:
-    """Judges paths, and remembers what it has judged; it leaves the supernet as it was.
+    """Judges paths, each once; it leaves the supernet as it was.
 
     `held_out` are the images to judge by, `calibration` the training batches where `statistics` is a number of them.
     """
 
     def __init__(
         self,
-        supernet: PathSupernet,
+        supernet: Supernet,
         held_out: Batches,
         statistics: Statistics = "tracked",
         calibration: Batches | None = None,
@@ -90,11 +91,11 @@ class Evaluator:
             hits, images_seen = hits + right, images_seen + len(images)
         return 100 * hits.cpu().double() / images_seen
 
-    def _prepared(self, paths: Sequence[Path]) -> Run:
+    def _prepared(self, paths: Sequence[Path]) -> Branch:
         """Makes the BatchNorms ready, and gives what computes a branch with them."""
         every = norms([self.supernet])
         self.supernet.eval()  # nothing is dropped
-        for norm in every:  # what it remembers of a pass: all, or nothing
+        for norm in every:  # what its running statistics take of a pass: all, or nothing
             norm.train(self.statistics != "tracked")
             norm.momentum = 0.0 if self.statistics == "batch" else 1.0
         if not isinstance(self.statistics, int):
@@ -113,23 +114,24 @@ class Evaluator:
         return _recalling(kept)
 
 
-def leaves(supernet: PathSupernet, images: Tensor, paths: Sequence[Path], run: Run) -> Iterator[tuple[Path, Tensor]]:
+def leaves(supernet: Supernet, images: Tensor, paths: Sequence[Path], run: Branch) -> Iterator[tuple[Path, Tensor]]:
     """Every path with its logits [B, classes] for a batch, in the order of the tree."""
     depths = range(len(supernet.stages))
     read = [sorted({point for stage in supernet.stages[: depth + 1] for point in stage.points}) for depth in depths]
+    gates = {path: supernet.space.gates(subnet(path)) for path in paths}
 
-    def walk(depth: int, x: Tensor, group: Sequence[Path]) -> Iterator[tuple[Path, Tensor]]:
+    def walk(depth: int, x: Any, group: Sequence[Path]) -> Iterator[tuple[Path, Tensor]]:
         if depth == len(supernet.stages):
-            yield group[0], run(("tail", group[0]), [supernet.tail], lambda: supernet.tail(x))
+            logits = run(("tail", gates[group[0]]), [supernet.tail], lambda: supernet.tail(x))
+            yield from ((path, logits) for path in group)  # several where they are the same network
             return
         stage = supernet.stages[depth]
-        branches: dict[Path, list[Path]] = {}
+        branches: dict[Gates, list[Path]] = {}
         for path in group:
-            branches.setdefault(tuple(path[point] for point in stage.points), []).append(path)
-        for branch in branches.values():
-            chosen = at(stage, subnet(branch[0]))
-            name = depth, tuple(branch[0][point] for point in read[depth])
-            grown = run(name, stage.active(chosen), lambda chosen=chosen: stage(x, chosen))
+            branches.setdefault(at(stage, gates[path]), []).append(path)
+        for own, branch in branches.items():
+            name = depth, tuple(gates[branch[0]][point] for point in read[depth])
+            grown = run(name, stage.active(own), lambda own=own: stage(x, own))
             yield from walk(depth + 1, grown, branch)
 
     yield from walk(0, run("stem", [supernet.stem], lambda: supernet.stem(images)), paths)
@@ -139,12 +141,12 @@ def _plain(_name: Hashable, _modules: Iterable[nn.Module], compute: Callable[[],
     return compute()
 
 
-def _noting(kept: dict[Hashable, list[Tensor]]) -> Run:
-    """Adds up what the BatchNorms of a branch remember."""
+def _noting(kept: dict[Hashable, list[Tensor]]) -> Branch:
+    """Adds up the running statistics of a branch's BatchNorms."""
 
     def run(name: Hashable, modules: Iterable[nn.Module], compute: Callable[[], Tensor]) -> Tensor:
         out = compute()
-        own = [buffer for norm in remembering(modules) for buffer in remembered(norm)]
+        own = [buffer for norm in tracked_norms(modules) for buffer in running_stats(norm)]
         if name not in kept:
             kept[name] = [buffer.clone() for buffer in own]
         elif own:
@@ -154,11 +156,11 @@ def _noting(kept: dict[Hashable, list[Tensor]]) -> Run:
     return run
 
 
-def _recalling(kept: dict[Hashable, list[Tensor]]) -> Run:
-    """Puts back what the BatchNorms of a branch should remember."""
+def _recalling(kept: dict[Hashable, list[Tensor]]) -> Branch:
+    """Puts back the running statistics that a branch's BatchNorms should have."""
 
     def run(name: Hashable, modules: Iterable[nn.Module], compute: Callable[[], Tensor]) -> Tensor:
-        own = [buffer for norm in remembering(modules) for buffer in remembered(norm)]
+        own = [buffer for norm in tracked_norms(modules) for buffer in running_stats(norm)]
         for buffer, known in zip(own, kept[name], strict=True):
             buffer.copy_(known)
         return compute()
@@ -167,7 +169,7 @@ def _recalling(kept: dict[Hashable, list[Tensor]]) -> Run:
 
 
 @contextmanager
-def _untouched(supernet: PathSupernet) -> Iterator[None]:
+def _untouched(supernet: Supernet) -> Iterator[None]:
     """Within it, modes and BatchNorms may be changed; afterwards they are as before."""
     training = supernet.training
     before = [(norm, norm.momentum, [buffer.clone() for buffer in norm.buffers()]) for norm in norms([supernet])]

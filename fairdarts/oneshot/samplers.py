@@ -20,7 +20,7 @@ from fairdarts.oneshot.settings import (
 )
 from fairdarts.spaces.paths import Path, operation_points, random_distinct, random_path
 from fairdarts.spaces.space import Space
-from fairdarts.supernet.path import Subnet, subnet
+from fairdarts.spaces.gates import Subnet, subnet
 
 Step = list[list[Subnet]]
 

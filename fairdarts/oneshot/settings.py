@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from fairdarts.config import Settings
 from fairdarts.data.settings import DataSettings
 from fairdarts.runtime.settings import Compute, RunSettings
-from fairdarts.supernet.factors import Factors
+from fairdarts.supernet.settings import SupernetSettings
 
 MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.accumulate", "compute.parallel")
 """What a resumed training may be told anew: where its images lie and how the work is shared out, not what it computes.
@@ -101,7 +101,7 @@ class TrainingSettings(RunSettings):
     """the images"""
     compute: SharedCompute = SharedCompute()
     """precision, layout, what processes share"""
-    supernet: Factors = Factors()
+    supernet: SupernetSettings = SupernetSettings()
     """how architectures become networks of shared weights"""
     sampler: SamplerSettings
     """which paths a step trains"""

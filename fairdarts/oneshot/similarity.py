@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from fairdarts.spaces.paths import Path
-from fairdarts.supernet.path import PathSupernet, at, subnet
+from fairdarts.spaces.gates import subnet
+from fairdarts.supernet.supernet import Supernet, at
 
 
 class Similarity(NamedTuple):
@@ -25,17 +26,17 @@ class Similarity(NamedTuple):
     """[m, C, C]: of a channel of the first choice and one of each choice (Fig. 14)"""
 
 
-def feature_maps(supernet: PathSupernet, layer: int, path: Path, images: Tensor) -> Tensor:
+def feature_maps(supernet: Supernet, layer: int, path: Path, images: Tensor) -> Tensor:
     """What every choice of a layer makes of the output of the layers of a path before it: [m, B, C, H, W].
 
-    BatchNorms take what they remember.
+    BatchNorms take their running statistics.
     """
-    training, chosen = supernet.training, subnet(path)
+    training, gates = supernet.training, supernet.space.gates(subnet(path))
     supernet.eval()
     with torch.no_grad():
         x = supernet.stem(images)
         for stage in supernet.stages[:layer]:
-            x = stage(x, at(stage, chosen))
+            x = stage(x, at(stage, gates))
         found = torch.stack([candidate(x) for candidate in supernet.stages[layer].candidates])
     supernet.train(training)
     return found

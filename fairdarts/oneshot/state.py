@@ -13,7 +13,7 @@ from fairdarts.runtime.finite import check_finite
 from fairdarts.runtime.position import Position, check_identity
 from fairdarts.runtime.records import kept_records, state_of_records
 from fairdarts.runtime.run import Run
-from fairdarts.supernet.path import PathSupernet
+from fairdarts.supernet.supernet import Supernet
 
 
 def state_of(
@@ -71,7 +71,7 @@ def restored(
         return kept_records(run, state, at.epoch) if reads else []
 
 
-def load_weights(supernet: PathSupernet, run: Run) -> tuple[int, int]:
+def load_weights(supernet: Supernet, run: Run) -> tuple[int, int]:
     """Puts the weights of a run's last checkpoint into a supernet of its space; gives the epochs that they have seen,
     and the steps of the next one.
 

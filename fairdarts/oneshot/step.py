@@ -13,12 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fairdarts.oneshot.memory import SharedMemory, remembered, repeated
+from fairdarts.oneshot.running_stats import SharedStats, repeated, running_stats
 from fairdarts.oneshot.samplers import Step
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import autocast
-from fairdarts.supernet.path import PathSupernet, Subnet, remembering
+from fairdarts.spaces.gates import Gates
+from fairdarts.supernet.supernet import Supernet, tracked_norms
 
 Batch = tuple[Tensor, Tensor]
 """images [B, C, H, W] and labels [B]"""
@@ -32,7 +33,7 @@ class Learner:
     """All that a step updates."""
 
     settings: TrainingSettings
-    supernet: PathSupernet
+    supernet: Supernet
     optimizer: torch.optim.Optimizer
 
     @property
@@ -48,7 +49,8 @@ def supernet_step(learner: Learner, step: Step, batch: Batch) -> Tensor:
     Gives SUMS [2].
     """
     seen = torch.zeros(len(SUMS), dtype=learner.weights[0].dtype, device=batch[0].device)
-    for subnets in step:
+    for update in step:
+        subnets = [learner.supernet.space.gates(chosen) for chosen in update]
         if learner.settings.compute.parallel == "path" and distributed.ranks() > 1:
             seen += path_parallel(learner, subnets, batch)
         else:
@@ -59,7 +61,7 @@ def supernet_step(learner: Learner, step: Step, batch: Batch) -> Tensor:
     return seen / sum(map(len, step))
 
 
-def data_parallel(learner: Learner, subnets: Sequence[Subnet], batch: Batch) -> Tensor:
+def data_parallel(learner: Learner, subnets: Sequence[Gates], batch: Batch) -> Tensor:
     """Leaves the gradient of all subnets in the weights: the mean over the processes. Gives SUMS over the subnets."""
     count, order = learner.settings.compute.accumulate, range(len(subnets))
     images, labels = batch
@@ -67,36 +69,36 @@ def data_parallel(learner: Learner, subnets: Sequence[Subnet], batch: Batch) -> 
     for part in zip(images.chunk(count), labels.chunk(count), strict=True):
         seen += add_gradients(learner, subnets, order, part, 1 / count)
     if distributed.ranks() > 1:
-        ran = (module for chosen in subnets for module in learner.supernet.active(chosen))
-        moved = [buffer for norm in remembering([learner.supernet.stem, *ran]) for buffer in remembered(norm)]
+        ran = (module for gates in subnets for module in learner.supernet.active(gates))
+        moved = [buffer for norm in tracked_norms([learner.supernet.stem, *ran]) for buffer in running_stats(norm)]
         distributed.average_([*_found(learner), *moved, seen])
     return seen
 
 
-def path_parallel(learner: Learner, subnets: Sequence[Subnet], batch: Batch) -> Tensor:
+def path_parallel(learner: Learner, subnets: Sequence[Gates], batch: Batch) -> Tensor:
     """As `data_parallel`, where each process has the whole batch and goes through every n-th subnet (Algorithm 2).
 
     The gradient of a choice is made by one process, that of stem and tail by all of them, a part each. Everything is
     summed over the processes, choices too, as the next step gives a choice to another process.
     """
     supernet, own = learner.supernet, range(distributed.rank(), len(subnets), distributed.ranks())
-    memory = SharedMemory([remembering(supernet.active(chosen)) for chosen in subnets])
-    seen = add_gradients(learner, subnets, own, batch, 1.0, memory.take)
-    ran = [supernet.stem, *(module for chosen in subnets for module in supernet.active(chosen))]
+    stats = SharedStats([tracked_norms(supernet.active(gates)) for gates in subnets])
+    seen = add_gradients(learner, subnets, own, batch, 1.0, stats.take)
+    ran = [supernet.stem, *(module for gates in subnets for module in supernet.active(gates))]
     weights = list({id(weight): weight for module in ran for weight in module.parameters()}.values())
     given = torch.tensor([float(weight.grad is not None) for weight in weights])
     distributed.sum_([given])  # on the CPU, which waits for no device
     for weight, processes in zip(weights, given.tolist(), strict=True):
         if weight.grad is None and processes:  # what no process has, as its result reaches no logits, stays without
             weight.grad = torch.zeros_like(weight)
-    distributed.sum_([*_found(learner), *memory.taken, seen])
-    memory.put_back()
+    distributed.sum_([*_found(learner), *stats.taken, seen])
+    stats.put_back()
     return seen
 
 
 def add_gradients(
     learner: Learner,
-    subnets: Sequence[Subnet],
+    subnets: Sequence[Gates],
     own: Sequence[int],
     batch: Batch,
     share: float,
@@ -128,13 +130,13 @@ def add_gradients(
     return seen
 
 
-def average_shared(learner: Learner, subnets: Sequence[Subnet]) -> None:
+def average_shared(learner: Learner, subnets: Sequence[Gates]) -> None:
     """Divides the gradient of every weight by the number of the subnets that run it, if the settings say so."""
     if len(subnets) == 1 or learner.settings.weights.shared_gradient != "mean":
         return
     supernet, uses = learner.supernet, Counter()
-    for chosen in subnets:
-        ran = chain([supernet.stem], supernet.active(chosen))
+    for gates in subnets:
+        ran = chain([supernet.stem], supernet.active(gates))
         uses.update({weight for module in ran for weight in module.parameters()})
     for weight, count in uses.items():
         if count > 1 and weight.grad is not None:

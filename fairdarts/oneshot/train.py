@@ -33,8 +33,9 @@ from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.nasbench101 import Bench101Space
 from fairdarts.spaces.paths import random_path
 from fairdarts.spaces.space import Space
-from fairdarts.supernet.factors import check_factors
-from fairdarts.supernet.path import path_supernet
+from fairdarts.supernet.chain import ChoiceLayer
+from fairdarts.supernet.settings import check_supernet
+from fairdarts.supernet.supernet import make_supernet
 
 
 class Observer(Protocol):
@@ -158,7 +159,7 @@ def train(
 def check_fit(settings: TrainingSettings, space: Space, source: Source) -> tuple[list[int], list[int]]:
     """The indices of training and held-out images. Raises UserError where settings, machine and data do not fit."""
     size, parts = settings.data.batch_size, settings.compute.accumulate
-    check_factors(settings.supernet, space)
+    check_supernet(settings.supernet, space)
     check_sampler(settings.sampler.kind, space)
     if settings.compute.compile != "none" and pick(settings.device).type == "cpu":
         raise UserError(f"compute.compile: {settings.compute.compile}: is for CUDA; on the CPU it should be none")
@@ -191,11 +192,13 @@ def check_sampler(kind: str, space: Space) -> None:
 def make_learner(settings: TrainingSettings, space: Space, source: Source, device: torch.device) -> Learner:
     """A fresh supernet and its optimizer, decided by the seed alone."""
     torch.manual_seed(fold(settings.seed, WEIGHTS))
-    supernet = path_supernet(space, len(source.classes), len(source.mean), settings.supernet)
+    supernet = make_supernet(space, len(source.classes), len(source.mean), settings.supernet)
     supernet = with_fast_gradients(supernet.to(device, memory_format=LAYOUTS[settings.compute.layout]))
     if settings.compute.compile != "none":
-        torch._dynamo.config.recompile_limit = 4 * len(supernet.blocks)  # two graphs a choice; eager beyond the limit
-        for block in supernet.blocks:
+        layers = [stage for stage in supernet.stages if isinstance(stage, ChoiceLayer)]
+        blocks = [supernet.stem, *(candidate for layer in layers for candidate in layer.candidates), supernet.tail]
+        torch._dynamo.config.recompile_limit = 4 * len(blocks)  # two graphs a choice; eager beyond the limit
+        for block in blocks:
             block.compile(mode=settings.compute.compile, dynamic=False)
     weights, quick = settings.weights, {"fused": True} if device.type == "cuda" else {"foreach": True}
     optimizer = torch.optim.SGD(

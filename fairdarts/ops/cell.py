@@ -5,6 +5,7 @@ supernet, True in a stand-alone network.
 """
 
 from collections.abc import Callable
+from itertools import islice
 
 import torch
 import torch.nn.functional as F
@@ -44,7 +45,11 @@ class FactorizedReduce(nn.Module):
         """where the stride is taken away (networks/atrous.py): how many pixels further on the second one reads"""
 
     def forward(self, x: Tensor) -> Tensor:
-        x, ahead = F.relu(x), self.ahead
+        return self.rectified(F.relu(x))
+
+    def rectified(self, x: Tensor) -> Tensor:
+        """What it gives where x has gone through the ReLU already."""
+        ahead = self.ahead
         here, further = (x, F.pad(x, [0, ahead, 0, ahead])[:, :, ahead:, ahead:]) if ahead else self.halves(x)
         return self.bn(torch.cat([self.conv_1(here), self.conv_2(further)], dim=1))
 
@@ -67,6 +72,12 @@ class Separable(nn.Sequential):
 
     It runs as its modules do; its name says that a supernet may run it otherwise.
     """
+
+    def rectified(self, x: Tensor) -> Tensor:
+        """What it gives where x has gone through the first ReLU already."""
+        for module in islice(self, 1, None):
+            x = module(x)
+        return x
 
 
 def relu_conv_bn(c_in: int, c_out: int, affine: bool = True) -> Separable:

@@ -9,14 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fairdarts.disturbance import Disturbance
-from fairdarts.ops.again import FrozenStatistics
-from fairdarts.relaxation import Gates, relax
+from fairdarts.ops.recompute import FrozenStatistics
+from fairdarts.relaxation import Matrices, dense, relax
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import autocast
 from fairdarts.runtime.seed import DISTURBANCE, TRAIN, VALID, fold
 from fairdarts.search.losses import zero_one
 from fairdarts.search.settings import SearchSettings
-from fairdarts.search.unrolled import CORRECTIONS, still, unrolled, weights_at
+from fairdarts.search.unrolled import CORRECTIONS, frozen, unrolled, weights_at
 from fairdarts.supernet.supernet import Supernet
 
 Batch = tuple[Tensor, Tensor]
@@ -32,7 +32,7 @@ class Learner:
 
     settings: SearchSettings
     supernet: Supernet
-    alphas: Gates
+    alphas: Matrices
     weight_optimizer: torch.optim.Optimizer
     alpha_optimizer: torch.optim.Optimizer
 
@@ -42,8 +42,8 @@ class Learner:
         return self.weight_optimizer.param_groups[0]["params"]
 
 
-class Moment(NamedTuple):
-    """When in a search a step is taken: what disturbs it depends on that."""
+class StepIndex(NamedTuple):
+    """Which step of a search: what disturbs it depends on that."""
 
     epoch: int
     """from 0"""
@@ -51,27 +51,27 @@ class Moment(NamedTuple):
     """of the whole search, from 0"""
 
 
-START = Moment(0, 0)
+START = StepIndex(0, 0)
 
 
-def _look(
-    learner: Learner, alphas: Gates, part: Batch, at: Moment, half: int, shard: int
+def _losses(
+    learner: Learner, alphas: Matrices, part: Batch, at: StepIndex, half: int, shard: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Cross-entropy, accuracy and zero-one loss of a part of a batch of one half of the images, scalars.
 
     The zero-one loss is that of the undisturbed gates.
     """
-    (images, labels), settings = part, learner.settings
+    (images, labels), settings, space = part, learner.settings, learner.supernet.space
     gates, disturbance = relax(alphas, settings.relaxation), None
     seen = gates
     if settings.noise or settings.dropout:
         seed = fold(settings.seed, DISTURBANCE, at.step, half)
         disturbance = Disturbance(settings.noise, settings.dropout, seed, at.epoch / settings.epochs, shard)
-        seen = relax(disturbance.of_alphas(alphas, learner.supernet.candidates), settings.relaxation)
+        seen = relax(disturbance.of_alphas(alphas, space.parts), settings.relaxation)
     if settings.compute.compile == "reduce-overhead":
         torch.compiler.cudagraph_mark_step_begin()  # the last pass is done with what its graphs hold
     with autocast(images.device, settings.compute.precision):
-        logits = learner.supernet(images, seen, disturbance)
+        logits = learner.supernet(images, dense(seen, space), disturbance)
     logits = logits.to(next(iter(gates.values())).dtype)
     accuracy = (logits.detach().argmax(1) == labels).float().mean()
     return F.cross_entropy(logits, labels), accuracy, zero_one(gates, settings.zero_one.form)
@@ -86,7 +86,7 @@ def parts_of(learner: Learner, batch: Batch) -> Iterator[tuple[int, Batch]]:
 
 
 def _gradients(
-    learner: Learner, alphas: Gates, batch: Batch, at: Moment, half: int, wanted: list[Tensor], pushed: bool
+    learner: Learner, alphas: Matrices, batch: Batch, at: StepIndex, half: int, wanted: list[Tensor], pushed: bool
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Gradients of a batch's loss, with the zero-one loss if `pushed`; loss, accuracy and zero-one loss.
 
@@ -94,7 +94,7 @@ def _gradients(
     """
     count, seen = learner.settings.compute.accumulate, []
     for shard, part in parts_of(learner, batch):
-        loss, accuracy, push = _look(learner, alphas, part, at, half, shard)
+        loss, accuracy, push = _losses(learner, alphas, part, at, half, shard)
         total = loss + learner.settings.zero_one.weight * push if pushed else loss
         (total / count if count > 1 else total).backward(inputs=wanted)
         seen.append(torch.stack([loss, accuracy, push]).detach())
@@ -126,7 +126,7 @@ def _statistics(learner: Learner) -> list[Tensor]:
     return [buffer for buffer in learner.supernet.buffers() if buffer.is_floating_point()]
 
 
-def _train_weights(learner: Learner, batch: Batch, at: Moment) -> list[Tensor]:
+def _train_weights(learner: Learner, batch: Batch, at: StepIndex) -> list[Tensor]:
     """One step of the weights under the present α; loss and accuracy before it."""
     fixed = {part: alpha.detach() for part, alpha in learner.alphas.items()}
     gradients, seen = _gradients(learner, fixed, batch, at, TRAIN, learner.weights, pushed=False)
@@ -135,12 +135,12 @@ def _train_weights(learner: Learner, batch: Batch, at: Moment) -> list[Tensor]:
     return seen[:2]
 
 
-def first_order(learner: Learner, train: Batch, valid: Batch, at: Moment = START) -> Tensor:
+def first_order(learner: Learner, train: Batch, valid: Batch, at: StepIndex = START) -> Tensor:
     """Bi-level: α by the held-out loss at the current weights (FairDARTS, eq. 10, first order), then the weights.
 
     Each half computes only the gradients that it uses. Gives the step's SUMS [5].
     """
-    with still(learner.weights):
+    with frozen(learner.weights):
         gradients, seen = _gradients(
             learner, learner.alphas, valid, at, VALID, list(learner.alphas.values()), pushed=True
         )
@@ -149,7 +149,7 @@ def first_order(learner: Learner, train: Batch, valid: Batch, at: Moment = START
     return torch.stack([*_train_weights(learner, train, at), *seen])
 
 
-def second_order(learner: Learner, train: Batch, valid: Batch, at: Moment = START) -> Tensor:
+def second_order(learner: Learner, train: Batch, valid: Batch, at: StepIndex = START) -> Tensor:
     """Bi-level: α by the held-out loss at the weights that the training batch would give, then the weights.
 
     See `unrolled`. BatchNorm's statistics follow the step of the weights alone. Gives the step's SUMS [5].
@@ -164,7 +164,7 @@ def second_order(learner: Learner, train: Batch, valid: Batch, at: Moment = STAR
         of_alphas, v = found[: len(alphas)], found[len(alphas) :]
         corrections = [
             CORRECTIONS[settings.architect.hessian](
-                lambda part=part, shard=shard: _look(learner, learner.alphas, part, at, TRAIN, shard)[0],
+                lambda part=part, shard=shard: _losses(learner, learner.alphas, part, at, TRAIN, shard)[0],
                 weights,
                 alphas,
                 v,
@@ -178,7 +178,7 @@ def second_order(learner: Learner, train: Batch, valid: Batch, at: Moment = STAR
     return torch.stack([*_train_weights(learner, train, at), *seen])
 
 
-def single_level(learner: Learner, train: Batch, valid: Batch | None, at: Moment = START) -> Tensor:
+def single_level(learner: Learner, train: Batch, valid: Batch | None, at: StepIndex = START) -> Tensor:
     """One loss on one training batch updates α and the weights together (FairDARTS, supplementary 3.4).
 
     Gives the step's SUMS [5]; nothing is held out, so those of `valid` are not a number.
@@ -192,11 +192,11 @@ def single_level(learner: Learner, train: Batch, valid: Batch | None, at: Moment
     return torch.stack([loss, accuracy, nothing, nothing, push])
 
 
-STEPS: dict[str, Callable[[Learner, Batch, Batch | None, Moment], Tensor]] = {
+STEPS: dict[str, Callable[[Learner, Batch, Batch | None, StepIndex], Tensor]] = {
     "first_order": first_order,
     "second_order": second_order,
     "single_level": single_level,
 }
-"""`architect.kind` → step(learner, training batch, held-out batch, moment)
+"""`architect.kind` → step(learner, training batch, held-out batch, step index)
 
 A batch is this process's share of it; every gradient is averaged over all processes, and so is all that is measured."""

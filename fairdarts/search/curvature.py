@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fairdarts.ops.again import FrozenStatistics
-from fairdarts.relaxation import relax
+from fairdarts.ops.recompute import FrozenStatistics
+from fairdarts.relaxation import dense, relax
 from fairdarts.runtime import distributed
 from fairdarts.search.architect import Batch, Learner, parts_of
-from fairdarts.search.unrolled import still
+from fairdarts.search.unrolled import frozen
 
 
 def held_out_curvature(learner: Learner, batch: Batch) -> float:
@@ -22,8 +22,8 @@ def held_out_curvature(learner: Learner, batch: Batch) -> float:
     supernet switch between the two it measures those.
     """
     alphas = list(learner.alphas.values())
-    with FrozenStatistics(learner.supernet), still(learner.weights):
-        gates = relax(learner.alphas, learner.settings.relaxation)
+    with FrozenStatistics(learner.supernet), frozen(learner.weights):
+        gates = dense(relax(learner.alphas, learner.settings.relaxation), learner.supernet.space)
         parts = parts_of(learner, batch)
         losses = [F.cross_entropy(learner.supernet(images, gates), labels) for _, (images, labels) in parts]
         return largest_eigenvalue(torch.stack(losses).mean(), alphas)

@@ -1,18 +1,19 @@
 """How gates become a genotype, and which operations count as dominant, in any space."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from fairdarts.config import UserError
-from fairdarts.genotype import CellGenotype, ChainGenotype, Genotype
+from fairdarts.genotype import CellGenotype, ChainGenotype, EdgeGenotype, Genotype
 from fairdarts.ops.cell import SKIP
 from fairdarts.search.derive_cell import derive_cell, dominant_in_cell, limited_cell
-from fairdarts.search.derive_chain import derive_layers, dominant_in_chain
+from fairdarts.search.derive_chain import derive_layers, dominant_choices
+from fairdarts.search.derive_nasbench201 import derive_edges
 from fairdarts.search.settings import DeriveSettings
+from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace
-from fairdarts.spaces.nasbench101 import Bench101Space
 from fairdarts.spaces.nasbench201 import Bench201Space
 from fairdarts.spaces.space import Space
 
@@ -25,26 +26,27 @@ Matrices = dict[str, np.ndarray]
 def as_matrices(gates: dict[str, Any], space: Space, place: str) -> Matrices:
     """Gates as checked float64 matrices. Raises UserError where a part is missing, misshapen, or not from 0 to 1."""
     matrices = {}
-    for part in space.parts:
-        if part not in gates:
-            raise UserError(f"{place}: no '{part}' in it; should hold {' and '.join(space.parts)} {list(space.shape)}")
+    for name, part in space.parts.items():
+        if name not in gates:
+            right = " and ".join(f"{own} {list(space.parts[own].shape)}" for own in space.parts)
+            raise UserError(f"{place}: no '{name}' in it; should hold {right}")
         try:
-            matrix = np.asarray(gates[part])
+            matrix = np.asarray(gates[name])
         except ValueError:  # rows of unequal length
             matrix = np.asarray("")
         if matrix.dtype.kind not in "fiu":
-            raise UserError(f"{place}: {part}: should be a matrix of numbers")
+            raise UserError(f"{place}: {name}: should be a matrix of numbers")
         matrix = matrix.astype(np.float64)
-        if matrix.shape != space.shape:
+        if matrix.shape != part.shape:
             raise UserError(
-                f"{place}: {part}: shape {list(matrix.shape)}, should be {list(space.shape)} "
+                f"{place}: {name}: shape {list(matrix.shape)}, should be {list(part.shape)} "
                 f"(choice points, candidates) for space {space.name}"
             )
         if not np.isfinite(matrix).all():
-            raise UserError(f"{place}: {part}: holds gates that are not finite: they are of a search that has diverged")
+            raise UserError(f"{place}: {name}: holds gates that are not finite: they are of a search that has diverged")
         if not np.all((matrix >= 0) & (matrix <= 1)):
-            raise UserError(f"{place}: {part}: should hold gates from 0 to 1 (softmax or sigmoid of α), not α itself")
-        matrices[part] = matrix
+            raise UserError(f"{place}: {name}: should hold gates from 0 to 1 (softmax or sigmoid of α), not α itself")
+        matrices[name] = matrix
     return matrices
 
 
@@ -69,39 +71,61 @@ def derive(
     source: str,
     max_skips: int | None = None,
 ) -> Genotype:
-    """The genotype of gates: see `derive_cell`, `derive_layers`. A cell has at most `max_skips` skip connections."""
-    said = {"name": name, "space": space.name, "source": source}
-    if isinstance(space, ChainSpace):
-        layers, notes = derive_layers(gates["layers"], space, method, threshold)
-        return ChainGenotype(schema=1, **said, notes=notes, layers=layers)
-    limited = max_skips is not None and SKIP in space.candidates
-    cells = {
-        cell: limited_cell(gates[cell], space, method, threshold, max_skips)
-        if limited
-        else derive_cell(gates[cell], space, method, threshold)
-        for cell in space.parts
-    }
-    return CellGenotype(schema=1, **said, **cells)
+    """The genotype of gates: see `derive_cell`, `derive_layers`, `derive_edges`. A cell has at most `max_skips` skip
+    connections."""
+    said = {"schema": 1, "name": name, "space": space.name, "source": source}
+    return DERIVATIONS[space.kind](said, gates, space, method, threshold, max_skips)
 
 
-def dominant(gates: np.ndarray, space: Space, method: str, threshold: float | None) -> dict[str, int]:
+def _cells(
+    said: dict[str, Any], gates: Matrices, space: CellSpace, method: str, threshold: float | None, max_skips: int | None
+) -> CellGenotype:
+    if max_skips is not None and SKIP in space.candidates:
+        cells = {cell: limited_cell(gates[cell], space, method, threshold, max_skips) for cell in space.parts}
+    else:
+        cells = {cell: derive_cell(gates[cell], space, method, threshold) for cell in space.parts}
+    return CellGenotype(**said, **cells)
+
+
+def _layers(
+    said: dict[str, Any], gates: Matrices, space: ChainSpace, method: str, threshold: float | None, _: int | None
+) -> ChainGenotype:
+    layers, notes = derive_layers(gates, space, method, threshold)
+    return ChainGenotype(**said, layers=layers, notes=notes)
+
+
+def _edges(
+    said: dict[str, Any], gates: Matrices, space: Bench201Space, method: str, threshold: float | None, _: int | None
+) -> EdgeGenotype:
+    return EdgeGenotype(**said, edges=derive_edges(gates["edges"], space, method, threshold))
+
+
+DERIVATIONS: dict[str, Callable[..., Genotype]] = {"cell": _cells, "chain": _layers, "nasbench201": _edges}
+"""kind of a space that has α → its derivation"""
+
+
+def dominant(gates: np.ndarray, space: Space, part: str, method: str, threshold: float | None) -> dict[str, int]:
     """How many dominant operations each candidate has in one part of the space."""
-    count = dominant_in_chain if isinstance(space, ChainSpace) else dominant_in_cell
-    return count(gates, space, method, threshold)
+    if space.kind == "cell":
+        return dominant_in_cell(gates, space, method, threshold)
+    return dominant_choices(gates, space.parts[part].candidates, method, threshold)
 
 
 def check_kind(space: Space, place: str) -> None:
     """Raises UserError, naming the place, where gates make no architecture of this kind of space."""
-    if isinstance(space, Bench101Space | Bench201Space):
-        raise UserError(f"{place}: is searched by paths; a gradient search needs a cell or a chain space")
+    if not space.parts:
+        own = "what a vertex reads decides its channels, so that gates cannot add up several"
+        raise UserError(f"{place}: is searched by paths, not by gradients: {own}; take `fairdarts supernet`")
 
 
 def check_rule(rule: DeriveSettings, space: Space, place: str) -> None:
     """Raises UserError where a rule is not for this kind of space."""
-    if isinstance(space, ChainSpace):
-        if rule.method == "edge":
-            raise UserError(
-                f"{place}method: edge: is for cell spaces; in {space.name} it should be argmax or threshold"
-            )
-        if rule.max_skips is not None:
-            raise UserError(f"{place}max_skips: {rule.max_skips}: is for cells; leave it out in {space.name}")
+    if space.kind == "cell":
+        return
+    if rule.method == "edge":
+        raise UserError(f"{place}method: edge: is for cell spaces; in {space.name} it should be argmax or threshold")
+    if rule.max_skips is not None:
+        raise UserError(f"{place}max_skips: {rule.max_skips}: is for cells; leave it out in {space.name}")
+    if rule.method == "threshold" and space.kind == "nasbench201" and "none" not in space.candidates:
+        left = "an edge without a candidate that reaches it would be left without an operation"
+        raise UserError(f"{place}method: threshold: space {space.name} has no none: {left}; take argmax")

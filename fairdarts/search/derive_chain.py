@@ -1,5 +1,7 @@
 """How the gates of a chain become its layers, and which choices count as dominant."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from fairdarts.search.derive_cell import strongest
@@ -10,9 +12,10 @@ CHOICES_PER_LAYER = 2
 
 
 def derive_layers(
-    gates: np.ndarray, space: ChainSpace, method: str, threshold: float | None
+    gates: Mapping[str, np.ndarray], space: ChainSpace, method: str, threshold: float | None
 ) -> tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]:
-    """The choices of every layer, strongest first, from gates [layers, candidates]; and notes on what was decided.
+    """The choices of every layer, strongest first, from the gates of every part [layers, candidates]; and notes on what
+    was decided.
 
     - argmax (DARTS): the strongest choice of every layer;
     - threshold (FairDARTS, section 5.3): those that reach the threshold, at most two.
@@ -20,30 +23,35 @@ def derive_layers(
     Where none reaches it, a layer that keeps the shape is removed, and any other keeps its strongest choice. Ties go to
     the choice that stands first in the space.
     """
+    rows = {
+        point: row for name, part in space.parts.items() for point, row in zip(part.points, gates[name], strict=True)
+    }
     layers, notes = [], []
-    for number, (row, layer) in enumerate(zip(gates, space.layers, strict=True)):
+    for number, (names, layer) in enumerate(zip(space.choices, space.layers, strict=True)):
+        row = rows[number]
         count = 1 if method == "argmax" else CHOICES_PER_LAYER
         best = strongest(row, range(len(row)), count)
         chosen = [column for column in best if method == "argmax" or row[column] >= threshold]
         if not chosen:
-            name, gate = space.candidates[best[0]], row[best[0]]
+            name, gate = names[best[0]], row[best[0]]
             found = f"no choice of layer {number} reaches {threshold:g}"
             if layer.keeps_shape:
                 notes.append(f"{found}, so it is removed; the strongest is {name} with {gate:.3f}")
             else:
                 chosen = best[:1]
                 notes.append(f"{found}, and it changes the shape, so it keeps its strongest, {name} with {gate:.3f}")
-        layers.append(tuple(space.candidates[column] for column in chosen))
+        layers.append(tuple(names[column] for column in chosen))
     return tuple(layers), tuple(notes)
 
 
-def dominant_in_chain(gates: np.ndarray, space: ChainSpace, method: str, threshold: float | None) -> dict[str, int]:
-    """How many layers each choice dominates, in the order of the space.
+def dominant_choices(gates: np.ndarray, names: Sequence[str], method: str, threshold: float | None) -> dict[str, int]:
+    """How many choice points each candidate dominates, from gates [points, candidates], in the order of the candidates.
 
-    Under argmax it is the strongest of its layer (FairDARTS, section 3.2); with a threshold, it reaches that (footnote
-    5).
+    Under argmax it is the strongest of its point (FairDARTS, section 3.2); with a threshold, it reaches that (footnote
+    5). `none` is never dominant.
     """
+    allowed = [column for column, name in enumerate(names) if name != "none"]
     if method == "argmax":
-        best = [strongest(row, range(len(row)), 1)[0] for row in gates]
-        return {name: best.count(column) for column, name in enumerate(space.candidates)}
-    return {name: int((gates[:, column] >= threshold).sum()) for column, name in enumerate(space.candidates)}
+        best = [strongest(row, allowed, 1)[0] for row in gates]
+        return {names[column]: best.count(column) for column in allowed}
+    return {names[column]: int((gates[:, column] >= threshold).sum()) for column in allowed}

@@ -13,7 +13,7 @@ from fairdarts.data.serve import check_alike, keep_held_out
 from fairdarts.data.sources import Source
 from fairdarts.data.split import fingerprint
 from fairdarts.genotype import Genotype, empty_cells
-from fairdarts.relaxation import Gates, gate_matrices
+from fairdarts.relaxation import Matrices, gate_matrices
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.device import pick, use_threads
 from fairdarts.runtime.finite import all_finite
@@ -21,7 +21,7 @@ from fairdarts.runtime.pace import Pace
 from fairdarts.runtime.position import Position, identity_of
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.stop import Diverged, Stop
-from fairdarts.search.architect import STEPS, SUMS, Learner, Moment
+from fairdarts.search.architect import STEPS, SUMS, Learner, StepIndex
 from fairdarts.search.curvature import held_out_curvature
 from fairdarts.search.derive import as_matrices, derive, dominant
 from fairdarts.search.settings import MAY_CHANGE, SearchSettings
@@ -34,7 +34,7 @@ from fairdarts.spaces.space import Space
 class Observer(Protocol):
     """Who watches a search; nothing it does changes a number."""
 
-    def step(self, epoch: int, step: int, steps: int, sums: Tensor, alphas: Gates) -> None:
+    def step(self, epoch: int, step: int, steps: int, sums: Tensor, alphas: Matrices) -> None:
         """After every step: epoch and step count from 1, `sums` are SUMS over the epoch's steps so far."""
 
     def epoch(self, record: dict[str, Any]) -> None:
@@ -103,7 +103,7 @@ def search(
                 group["lr"] = lr
             while at.step < steps:
                 batches = pace.fetch(lambda: (next(train), next(valid) if held_out else None))
-                seen = take_step(learner, *batches, Moment(at.epoch, at.epoch * steps + at.step))
+                seen = take_step(learner, *batches, StepIndex(at.epoch, at.epoch * steps + at.step))
                 sums += seen
                 lost += ~seen.isfinite()
                 at.step += 1
@@ -174,7 +174,7 @@ def gate_record(epoch: int, learner: Learner, space: Space) -> dict[str, Any]:
         "epoch": epoch,
         "gates": {part: gates[part].tolist() for part in space.parts},
         "alphas": {part: learner.alphas[part].tolist() for part in space.parts},
-        "dominant": {part: dominant(gates[part], space, rule.method, rule.threshold) for part in space.parts},
+        "dominant": {part: dominant(gates[part], space, part, rule.method, rule.threshold) for part in space.parts},
     }
 
 

@@ -1,6 +1,6 @@
 """What a search can be told: the settings of a recipe."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -9,19 +9,19 @@ from fairdarts.data.settings import DataSettings
 from fairdarts.disturbance import DropoutSettings, NoiseSettings
 from fairdarts.runtime.settings import Compute, RunSettings
 from fairdarts.search.stopping import Never, StoppingSettings
+from fairdarts.supernet.settings import SupernetSettings
 
 MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.memory", "compute.accumulate")
 """What a resumed search may be told anew: where its images lie, how it is served and kept, not what it computes. As the
 number of processes, `accumulate` decides which images BatchNorm sees together, and how its running averages move."""
 
 
-class SupernetSettings(Settings):
-    """The supernet's size in a space of cells, where it is not the space's own."""
+class DenseSupernetSettings(SupernetSettings):
+    """The supernet, where it is not as its space says."""
 
-    cells: int | None = Field(default=None, ge=1, le=1000)
-    """number of cells; the space's own where it is null; not for chains"""
-    channels: int | None = Field(default=None, ge=2, le=4096)
-    """channels of the first cell; the space's own where it is null; not for chains"""
+    tied: ClassVar[bool] = True
+    affine: bool = False
+    """whether the BatchNorms of choices, and of what stands between cells, have weights"""
 
 
 class ComputeSettings(Compute):
@@ -111,8 +111,8 @@ class SearchSettings(RunSettings):
 
     data: DataSettings
     """the images"""
-    supernet: SupernetSettings = SupernetSettings()
-    """the supernet's size"""
+    supernet: DenseSupernetSettings = DenseSupernetSettings()
+    """the supernet's size, and how its candidates run"""
     compute: ComputeSettings = ComputeSettings()
     """memory, precision, layout"""
     relaxation: Literal["softmax", "sigmoid"]

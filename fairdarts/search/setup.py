@@ -18,22 +18,17 @@ from fairdarts.runtime.seed import ALPHAS, CURVATURE, TRAIN, VALID, WEIGHTS, fol
 from fairdarts.search.architect import Batch, Learner
 from fairdarts.search.derive import check_kind, check_rule
 from fairdarts.search.settings import SearchSettings
-from fairdarts.spaces.chain import ChainSpace
+from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.space import Space
+from fairdarts.supernet.settings import check_supernet
 from fairdarts.supernet.supernet import make_supernet
 
 
 def make_learner(settings: SearchSettings, space: Space, source: Source, device: torch.device) -> Learner:
     """A fresh supernet, α and both optimizers, decided by the seed alone."""
     torch.manual_seed(fold(settings.seed, WEIGHTS))
-    made = make_supernet(
-        space,
-        settings.supernet.cells,
-        settings.supernet.channels,
-        classes=len(source.classes),
-        in_channels=len(source.mean),
-        memory=settings.compute.memory,
-    )
+    sizes = len(source.classes), len(source.mean)
+    made = make_supernet(space, *sizes, settings.supernet, settings.compute.memory)
     supernet = with_fast_gradients(made.to(device, memory_format=LAYOUTS[settings.compute.layout]))
     if settings.compute.batch_norm == "synchronized":
         supernet = nn.SyncBatchNorm.convert_sync_batchnorm(supernet)
@@ -41,9 +36,9 @@ def make_learner(settings: SearchSettings, space: Space, source: Source, device:
     drawn = initial_alphas(space, settings.architect.initial_std, generator)
     alphas = {part: alpha.to(device).requires_grad_() for part, alpha in drawn.items()}
     if settings.compute.compile != "none":
-        torch._dynamo.config.recompile_limit = 4 * len(supernet.blocks)  # two graphs a block; eager beyond the limit
-        for block in supernet.blocks:
-            block.compile(mode=settings.compute.compile, dynamic=False)
+        torch._dynamo.config.recompile_limit = 4 * len(supernet.stages)  # two graphs a stage; eager beyond the limit
+        for stage in supernet.stages:
+            stage.compile(mode=settings.compute.compile, dynamic=False)
     weights, architect = settings.weights, settings.architect
     quick = {"fused": True} if device.type == "cuda" else {"foreach": True}
     weight_optimizer = torch.optim.SGD(
@@ -65,23 +60,21 @@ def check_fit(settings: SearchSettings, space: Space, source: Source) -> tuple[l
     lower = settings.compute.precision == "bfloat16" or pick(settings.device).type != "cpu"
     if settings.compute.memory == "recompute" and lower:
         raise UserError("compute.memory: recompute: is for float32 on the CPU; elsewhere it should be checkpoint")
-    if settings.stopping.kind == "skips" and SKIP not in space.candidates:
+    names = {name for part in space.parts.values() for name in part.candidates}
+    if settings.stopping.kind == "skips" and SKIP not in names:
         raise UserError(f"stopping.kind: skips: space {space.name} has no skip connections to stop at")
     check_rule(settings.derive, space, "derive.")
-    if isinstance(space, ChainSpace):
-        if len(set(space.choices)) > 1:
-            raise UserError(f"space: {space.name}: its layers differ in their choices, but here all have one list")
-        for key, value in settings.supernet:
-            if value is not None:
-                raise UserError(f"supernet.{key}: {value}: is for cell spaces; the widths of {space.name} are its own")
-    else:
-        cells = settings.supernet.cells or space.supernet.cells
-        if len(space.reduction_cells(cells)) == cells:
-            raise UserError(f"supernet.cells: {cells}: all of them are reduction cells in {space.name}; should be more")
+    check_supernet(settings.supernet, space)
+    if settings.architect.kind == "second_order" and settings.supernet.draws:
+        drawn = "draws anew in every pass, so that differences of gradients would be those of the draws"
+        raise UserError(f"architect.kind: second_order: the supernet's dropout {drawn}; set it 0, or take first_order")
+    cells = settings.supernet.cells
+    if isinstance(space, CellSpace) and cells and len(space.reduction_cells(cells)) == cells:
+        raise UserError(f"supernet.cells: {cells}: all of them are reduction cells in {space.name}; should be more")
     for section in ("noise", "dropout"):
         for name in getattr(getattr(settings, section), "operations", ()):
-            if name not in space.candidates:
-                near = nearest(name, space.candidates)
+            if name not in names:
+                near = nearest(name, names)
                 raise UserError(f"{section}.operations: '{name}' is not an operation of space {space.name}{near}")
     size = settings.data.batch_size
     distributed.check_shares(size, settings.compute.accumulate)

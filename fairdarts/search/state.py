@@ -15,6 +15,7 @@ from fairdarts.runtime.run import Run
 from fairdarts.search.architect import Learner
 from fairdarts.search.derive import check_records
 from fairdarts.spaces.space import Space
+from fairdarts.supernet.names import current_names
 
 
 def state_of(
@@ -51,7 +52,7 @@ def restored(
     with distributed.together():
         check_identity(state, identity, run)
         try:
-            learner.supernet.load_state_dict(state["supernet"])
+            learner.supernet.load_state_dict(current_names(state["supernet"]))
             for part, alpha in learner.alphas.items():
                 alpha.data.copy_(state["alphas"][part])  # the optimizer holds these very tensors
             learner.weight_optimizer.load_state_dict(state["weight_optimizer"])

@@ -32,7 +32,7 @@ def unrolled(weights: Tensors, gradients: Tensors, optimizer: torch.optim.SGD) -
 
 
 @contextmanager
-def still(weights: Tensors) -> Iterator[None]:
+def frozen(weights: Tensors) -> Iterator[None]:
     """While entered, no gradients of the weights: a function written by hand cannot see which are asked for."""
     for weight in weights:
         weight.requires_grad_(False)
@@ -61,7 +61,7 @@ def finite_difference(loss: Callable[[], Tensor], weights: Tensors, alphas: Tens
     at = []
     for side in (epsilon, -epsilon):
         moved = torch._foreach_add([weight.detach() for weight in weights], v, alpha=side)
-        with weights_at(weights, moved), still(weights):
+        with weights_at(weights, moved), frozen(weights):
             at.append(torch.autograd.grad(loss(), alphas))
     return torch._foreach_div(torch._foreach_sub(*at), 2 * epsilon)
 

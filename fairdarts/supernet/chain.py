@@ -1,101 +1,92 @@
-"""How all choices of a chain space run under given gates."""
+"""How the layers of a chain run under gates: Σ gate · choice(x) (FairDARTS, eq. 5 and 6), or a single choice."""
 
-from functools import partial
-from typing import Literal
+from collections.abc import Iterator, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairdarts.disturbance import Disturbance
 from fairdarts.networks.chain import conv_bn, stem
-from fairdarts.ops.again import again
-from fairdarts.ops.mbconv import Projection, choice
-from fairdarts.relaxation import Gates
+from fairdarts.ops.mbconv import Bottleneck, Residual, choice
 from fairdarts.spaces.chain import ChainSpace, Layer
-from fairdarts.supernet.bottlenecks import fits, gated_bottlenecks
+from fairdarts.spaces.gates import Gate, Gates
+from fairdarts.supernet.kernels.bottlenecks import fits, gated_bottlenecks
+from fairdarts.supernet.kernels.terms import gated
+from fairdarts.supernet.settings import SupernetSettings
+from fairdarts.supernet.stage import Parts, total, weighted
 
 
-def gated(operation: nn.Module, x: Tensor, gate: Tensor) -> Tensor:
-    """gate · operation(x). Where a BatchNorm without weights ends the operation, the gate is its weight."""
-    last = operation[-1] if isinstance(operation, nn.Sequential) else None
-    if type(last) is not nn.BatchNorm2d or last.affine:
-        return gate * operation(x)
-    x = operation.taken(x) if isinstance(operation, Projection) else x
-    for module in list(operation)[:-1]:
-        x = module(x)
-    if last.training:
-        last.num_batches_tracked.add_(1)
-    scale = gate.to(last.running_mean.dtype).expand(last.num_features).contiguous()
-    return F.batch_norm(x, last.running_mean, last.running_var, scale, None, last.training, last.momentum, last.eps)
+class ChoiceLayer(nn.Module):
+    """A layer of a chain, all of whose choices are there."""
 
-
-class MixedLayer(nn.Module):
-    """A layer of which every choice runs: Σ gate · choice(x) (FairDARTS, eq. 5, and with sigmoid gates eq. 6)."""
-
-    def __init__(self, names: tuple[str, ...], layer: Layer, recompute: bool):
+    def __init__(self, point: int, names: Sequence[str], layer: Layer, affine: bool, recompute: bool):
         super().__init__()
-        self.names, self.recompute = names, recompute
-        self.candidates = nn.ModuleList(choice(name, *layer, affine=False) for name in names)
-        self.joint = [column for column, candidate in enumerate(self.candidates) if fits(candidate)]
+        self.points, self.names, self.recompute = (point,), tuple(names), recompute
+        self.candidates = nn.ModuleList(choice(name, *layer, affine=affine) for name in names)
+        self.joint = {column for column, candidate in enumerate(self.candidates) if fits(_block(candidate))}
 
-    def forward(self, x: Tensor, gates: Tensor, disturbance: Disturbance | None = None, index: int = 0) -> Tensor:
-        """x [B, C, H, W], gates [candidates] → [B, C', H', W'].
+    def active(self, gates: Gates) -> Iterator[nn.Module]:
+        """The choices that run."""
+        return (self.candidates[column] for column in gates[0].active)
 
-        `index` is the layer's own number, by which a disturbance knows its place.
-        """
-        disturbed = [self.training and disturbance is not None and disturbance.touches(name) for name in self.names]
+    def forward(self, x: Tensor, gates: Gates, disturbance: Disturbance | None = None, index: int = 0) -> Tensor:
+        """x [B, C, H, W], the gate of its one point → [B, C', H', W']."""
+        (gate,) = gates
+        disturbed = disturbance if self.training else None
+        if isinstance(gate.weights, Tensor):
+            return self.gated_sum(x, gate, gate.weights, disturbed, index)
+        return weighted([self.output(column, x, disturbed, index) for column in gate.active], gate)
+
+    def output(self, column: int, x: Tensor, disturbance: Disturbance | None, index: int) -> Tensor:
+        """What a choice gives, disturbed where it should be."""
+        name, out = self.names[column], self.candidates[column](x)
+        touched = disturbance is not None and disturbance.touches(name)
+        return disturbance.of_output(out, name, index, 0, column) if touched else out
+
+    def gated_sum(self, x: Tensor, gate: Gate, weights: Tensor, disturbance: Disturbance | None, index: int) -> Tensor:
+        """The sum under weights [active]; bottlenecks run jointly where the CPU trains."""
         eager = not (torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"))
         quick = self.training and eager and x.device.type == "cpu" and torch.is_grad_enabled()
-        joint = [column for column in self.joint if quick and not disturbed[column]]
+        disturbed = {column for column in gate.active if disturbance and disturbance.touches(self.names[column])}
+        joint = [at for at, column in enumerate(gate.active) if quick and column in self.joint - disturbed]
         terms = []
         if joint:
-            blocks = [self.candidates[column] for column in joint]
-            terms.append(gated_bottlenecks(x, gates[joint], blocks, self.recompute))
-        for column, (name, candidate) in enumerate(zip(self.names, self.candidates, strict=True)):
-            if disturbed[column]:
-                terms.append(gates[column] * disturbance.of_output(candidate(x), name, index, 0, column))
-            elif column not in joint:
-                terms.append(gated(candidate, x, gates[column]))
-        total = terms[0]
-        for term in terms[1:]:
-            total = total + term
-        return total
+            candidates = [self.candidates[gate.active[at]] for at in joint]
+            terms.append(gated_bottlenecks(x, weights[joint], [*map(_block, candidates)], self.recompute))
+            past = [at for at, candidate in zip(joint, candidates, strict=True) if isinstance(candidate, Residual)]
+            if past:
+                terms.append(weights[past].sum() * x)
+        for at, column in enumerate(gate.active):
+            if column in disturbed:
+                terms.append(weights[at] * self.output(column, x, disturbance, index))
+            elif at not in joint:
+                terms.append(gated(self.candidates[column], x, weights[at]))
+        return total(terms)
 
 
-class ChainSupernet(nn.Module):
-    """The supernet of a chain space. It holds weights only: the gates come from outside.
+def _block(candidate: nn.Module) -> nn.Module | Bottleneck:
+    """The bottleneck inside a choice with a residual; else the choice itself."""
+    return candidate.block if type(candidate) is Residual else candidate
 
-    `forward(x [B, in, H, W], gates, disturbance)` gives logits [B, classes]; in evaluation nothing is disturbed.
-    What is kept for the backward pass: with memory `none`, every tensor that would be slow to make again; with
-    `recompute`, on the CPU, no tensor inside a bottleneck; with `checkpoint`, the outputs of layers alone. The numbers
-    are the same.
-    """
 
-    def __init__(
-        self,
-        space: ChainSpace,
-        classes: int,
-        in_channels: int = 3,
-        memory: Literal["none", "recompute", "checkpoint"] = "none",
-    ):
+class ChainTail(nn.Module):
+    """What stands behind the layers: 1×1 convolution, dropout, mean over the pixels, classifier."""
+
+    def __init__(self, space: ChainSpace, classes: int, dropout: float):
         super().__init__()
-        self.memory, self.candidates = memory, space.candidates
-        self.stem = stem(space.stem, in_channels)
-        self.layers = nn.ModuleList(
-            MixedLayer(space.candidates, layer, memory == "recompute") for layer in space.layers
-        )
         self.head = conv_bn(space.layers[-1].c_out, space.head, 1, 1, "relu6")
+        self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(space.head, classes)
 
-    @property
-    def blocks(self) -> nn.ModuleList:
-        """What is compiled, and computed again, one by one."""
-        return self.layers
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.dropout(self.head(x)).mean((2, 3)))
 
-    def forward(self, x: Tensor, gates: Gates, disturbance: Disturbance | None = None) -> Tensor:
-        x = self.stem(x)
-        for index, (layer, own) in enumerate(zip(self.layers, gates["layers"].unbind(), strict=True)):
-            run = partial(again, layer) if self.memory == "checkpoint" else layer
-            x = run(x, own, disturbance, index)
-        return self.classifier(self.head(x).mean((2, 3)))
+
+def chain_parts(
+    space: ChainSpace, classes: int, in_channels: int, settings: SupernetSettings, recompute: bool
+) -> Parts:
+    """Stem, layers and tail, as in the stand-alone network."""
+    entry = stem(space.stem, in_channels)
+    layers = zip(space.choices, space.layers, strict=True)
+    stages = [ChoiceLayer(number, *layer, settings.affine, recompute) for number, layer in enumerate(layers)]
+    return Parts(entry, stages, ChainTail(space, classes, settings.global_dropout))

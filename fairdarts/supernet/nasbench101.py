@@ -1,5 +1,7 @@
-"""How the cells of NAS-Bench-101 run as a supernet: every vertex has all operations, and runs the one that is chosen.
+"""How the cells of NAS-Bench-101 run under gates: every vertex has all operations, and runs the one that is active.
 
+Paths only: what a vertex reads, and with how many channels, follows from the whole graph, so that several active
+inputs of a vertex would be networks of different widths, which no weights add up.
 A cell has weights for its largest number of channels (arXiv:2003.04276, section 4.4); a path's graph says which
 vertices run, on what, and with how many of them. BatchNorms have torch's own momentum: that of the benchmark is made
 for trainings of ten thousands of steps, all of them of one network.
@@ -13,13 +15,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from fairdarts.disturbance import Disturbance
 from fairdarts.ops.drop_path import drop_path
 from fairdarts.ops.dynamic import CroppedDynamicConv2d, DynamicBatchNorm2d, DynamicConv2d
 from fairdarts.ops.nasbench101 import downsample, max_pool
+from fairdarts.spaces.gates import Gates, Path
 from fairdarts.spaces.graph import bits, kept, matrix_of
 from fairdarts.spaces.nasbench101 import Bench101Space, vertex_channels
-from fairdarts.supernet.bench import Chosen, Fixed, sized, total
-from fairdarts.supernet.factors import Factors
+from fairdarts.supernet.settings import SupernetSettings
+from fairdarts.supernet.stage import Fixed, Parts, total
 
 KERNELS = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1}
 """of the operations that are convolutions; the other one is max pooling"""
@@ -37,7 +41,7 @@ class Vertex(NamedTuple):
     channels: int
 
 
-class Plan(NamedTuple):
+class CellPlan(NamedTuple):
     """What runs in a cell."""
 
     vertices: tuple[Vertex, ...]
@@ -46,13 +50,12 @@ class Plan(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def planned(inputs: Chosen, channels: int, equal: bool) -> Plan:
-    """What runs in a cell of so many output channels, where `inputs` are the masks of all vertices but the first.
+def planned(masks: tuple[int, ...], channels: int, equal: bool) -> CellPlan:
+    """What runs in a cell of so many output channels, where `masks` are the inputs of all vertices but the first.
 
     `equal`: all intermediate vertices have ⌊channels / n⌋ channels, for n of them that lead into the output. Raises
     ValueError where nothing does.
     """
-    masks = tuple(mask for (mask,) in inputs)
     keep = kept(masks)
     if not keep:
         raise ValueError(f"inputs {masks}: no way leads from the cell's input to its output")
@@ -64,7 +67,7 @@ def planned(inputs: Chosen, channels: int, equal: bool) -> Plan:
     else:
         widths = vertex_channels(channels, channels, matrix_of(masks, keep))[1:-1]
     inner = zip(numbers[1:-1], feeding, widths, strict=True)
-    return Plan(tuple(Vertex(number, bits(mask), mask, width) for number, mask, width in inner), into_output)
+    return CellPlan(tuple(Vertex(number, bits(mask), mask, width) for number, mask, width in inner), into_output)
 
 
 class ConvBnRelu(nn.Module):
@@ -85,20 +88,20 @@ class ConvBnRelu(nn.Module):
         yield self.norms[norm]
 
 
-class Choices(nn.ModuleList):
+class VertexOperations(nn.ModuleList):
     """All operations of a vertex, in the order of the space's candidates; every one keeps the channels."""
 
-    def __init__(self, space: Bench101Space, vertex: int, channels: int, cut: str, factors: Factors):
+    def __init__(self, space: Bench101Space, vertex: int, channels: int, cut: str, settings: SupernetSettings):
         super().__init__()
-        self.own_norms = factors.wsbn
-        norms = 2**vertex - 1 if factors.wsbn else 1
+        self.own_norms = settings.wsbn
+        norms = 2**vertex - 1 if settings.wsbn else 1
         kernels = {name: KERNELS[name] for name in space.candidates if name in KERNELS}
         convs: dict[str, nn.Module] = {n: DynamicConv2d(channels, channels, k, cut) for n, k in kernels.items()}
-        if factors.ofa_kernel and len(kernels) > 1:
+        if settings.ofa_kernel and len(kernels) > 1:
             largest = max(kernels, key=kernels.get)
             convs |= {n: CroppedDynamicConv2d(convs[largest], k) for n, k in kernels.items() if n != largest}
         for name in space.candidates:
-            op = ConvBnRelu(convs[name], channels, factors.affine, norms) if name in convs else max_pool()
+            op = ConvBnRelu(convs[name], channels, settings.affine, norms) if name in convs else max_pool()
             self.append(op)
 
     def run(self, choice: int, x: Tensor, mask: int) -> Tensor:
@@ -107,7 +110,7 @@ class Choices(nn.ModuleList):
         return op(x, x.shape[1], self.norm(mask)) if isinstance(op, ConvBnRelu) else op(x)
 
     def active(self, choice: int, mask: int) -> Iterator[nn.Module]:
-        """The parts with weights or memory that run."""
+        """The parts with weights or statistics that run."""
         if isinstance(self[choice], ConvBnRelu):
             yield from self[choice].active(self.norm(mask))
 
@@ -123,26 +126,27 @@ class GraphCell(nn.Module):
     point one choice runs.
     """
 
-    def __init__(self, space: Bench101Space, c_in: int, width: int, factors: Factors):
+    def __init__(self, space: Bench101Space, c_in: int, width: int, settings: SupernetSettings):
         super().__init__()
         self.points = tuple(range(len(space.choices)))
-        self.inner, self.width, self.drop = space.vertices - 2, width, factors.path_dropout
-        self.equal = factors.dynamic_channels == "disabled"
+        self.inner, self.width, self.drop = space.vertices - 2, width, settings.path_dropout
+        self.equal = settings.dynamic_channels == "disabled"
         self.channels = width
-        channels, cut = width, factors.dynamic_channels
+        channels, cut = width, settings.dynamic_channels
         if self.equal:
             channels, cut = width // space.output_edges, "fixed"
             self.channels = channels * space.output_edges
         self.operations = nn.ModuleList(
-            Choices(space, vertex, channels, cut, factors) for vertex in range(1, self.inner + 1)
+            VertexOperations(space, vertex, channels, cut, settings) for vertex in range(1, self.inner + 1)
         )
         self.projections = nn.ModuleList(
-            ConvBnRelu(DynamicConv2d(c_in, c_out, 1, cut), c_out, factors.affine)
+            ConvBnRelu(DynamicConv2d(c_in, c_out, 1, cut), c_out, settings.affine)
             for c_out in [channels] * self.inner + [self.channels]
         )
 
-    def forward(self, x: Tensor, chosen: Chosen) -> Tensor:
-        plan, values = self.plan(chosen), {}
+    def forward(self, x: Tensor, gates: Gates, disturbance: Disturbance | None = None, index: int = 0) -> Tensor:
+        chosen, values = chosen_of(gates), {}
+        plan = self.plan(chosen)
 
         def carried(into: int, sources: tuple[int, ...], channels: int) -> list[Tensor]:
             """What the edges into a vertex bring, at most so many channels each, dropped image by image in training."""
@@ -152,57 +156,56 @@ class GraphCell(nn.Module):
 
         for number, sources, mask, channels in plan.vertices:
             summed = total(carried(number, sources, channels))
-            values[number] = self.operations[number - 1].run(chosen[number - 1][0], summed, mask)
+            values[number] = self.operations[number - 1].run(chosen[number - 1], summed, mask)
         terms = carried(self.inner + 1, plan.sources, self.channels)
         direct = terms[: plan.sources.count(0)]
         others = terms[len(direct) :]
         joined = [torch.cat(others, 1)] if len(others) > 1 else others  # one alone need not be copied
         return total([*joined, *direct])
 
-    def active(self, chosen: Chosen) -> Iterator[nn.Module]:
-        """The parts with weights or memory that run, each once."""
+    def active(self, gates: Gates) -> Iterator[nn.Module]:
+        """The parts with weights or statistics that run, each once."""
+        chosen = chosen_of(gates)
         plan = self.plan(chosen)
         for number, sources, mask, _ in plan.vertices:
             if sources[0] == 0:
                 yield from self.projections[number - 1].active()
-            yield from self.operations[number - 1].active(chosen[number - 1][0], mask)
+            yield from self.operations[number - 1].active(chosen[number - 1], mask)
         if plan.sources[0] == 0:
             yield from self.projections[-1].active()
 
-    def plan(self, chosen: Chosen) -> Plan:
+    def plan(self, chosen: Path) -> CellPlan:
         """What runs."""
         return planned(chosen[self.inner :], self.width, self.equal)
 
 
-def graph_stem(space: Bench101Space, in_channels: int, factors: Factors) -> nn.Module:
-    """3×3 convolution, BatchNorm, ReLU: x [B, in, H, W] → [B, C, H, W]."""
-    channels = sized(space, factors).channels
-    conv = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(channels), nn.ReLU())
+def chosen_of(gates: Gates) -> Path:
+    """The path whose gates these are. Raises ValueError where a choice point has several active candidates, or weights."""
+    if any(len(gate.active) != 1 or gate.weights is not None for gate in gates):
+        raise ValueError("NAS-Bench-101 runs paths only: one active candidate at every choice point, without weights")
+    return tuple(gate.active[0] for gate in gates)
 
 
-def graph_stages(space: Bench101Space, factors: Factors) -> list[nn.Module]:
-    """Cells, and max pooling between stacks; all cells read the same choice points.
+def nasbench101_parts(
+    space: Bench101Space, classes: int, in_channels: int, settings: SupernetSettings, recompute: bool
+) -> Parts:
+    """Stem, cells, max pooling between stacks, and tail; all cells read the same choice points.
 
     A stack's first cell doubles the channels, but that of the first stack. Where no channels are dynamic, a cell gives
     n·⌊C / n⌋ of C, for n edges into its output.
     """
-    stages: list[nn.Module] = []
-    space = sized(space, factors)
+    size = {"cells": settings.cells or space.cells, "channels": settings.channels or space.channels}
+    space = space.model_copy(update=size)
     channels = space.channels
+    conv = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
+    stem = nn.Sequential(conv, nn.BatchNorm2d(channels), nn.ReLU())
+    stages: list[nn.Module] = []
     for number, width in enumerate(space.widths):
         if number:
             stages.append(Fixed(downsample()))
         for _ in range(space.cells):
-            stages.append(GraphCell(space, channels, width, factors))
+            stages.append(GraphCell(space, channels, width, settings))
             channels = stages[-1].channels
-    return stages
-
-
-def graph_tail(space: Bench101Space, classes: int, factors: Factors) -> nn.Module:
-    """x [B, C, H, W], what the last cell gives → logits [B, classes]: dropout, mean over the image, linear."""
-    width = sized(space, factors).widths[-1]
-    if factors.dynamic_channels == "disabled":
-        width -= width % space.output_edges
-    dropout = [nn.Dropout(factors.global_dropout)] if factors.global_dropout else []
-    return nn.Sequential(*dropout, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes))
+    dropout = [nn.Dropout(settings.global_dropout)] if settings.global_dropout else []
+    tail = nn.Sequential(*dropout, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
+    return Parts(stem, stages, tail)

@@ -1,25 +1,93 @@
-"""Which kinds of supernet there are, and how one is made."""
+"""A supernet: all candidates of a space's choice points, run under gates. Where these come from it does not know."""
 
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, Literal
 
-from fairdarts.spaces.chain import ChainSpace
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from fairdarts.disturbance import Disturbance
+from fairdarts.ops.recompute import recompute
+from fairdarts.spaces.gates import Gates
 from fairdarts.spaces.space import Space
-from fairdarts.supernet.cell import CellSupernet
-from fairdarts.supernet.chain import ChainSupernet
+from fairdarts.supernet.cell import cell_parts
+from fairdarts.supernet.chain import chain_parts
+from fairdarts.supernet.nasbench101 import nasbench101_parts
+from fairdarts.supernet.nasbench201 import nasbench201_parts
+from fairdarts.supernet.settings import SupernetSettings
+from fairdarts.supernet.stage import Parts, Stage
 
-Supernet = CellSupernet | ChainSupernet
+Memory = Literal["none", "recompute", "checkpoint"]
+
+PARTS: dict[str, Callable[..., Parts]] = {
+    "cell": cell_parts,
+    "chain": chain_parts,
+    "nasbench101": nasbench101_parts,
+    "nasbench201": nasbench201_parts,
+}
+"""kind of space → parts(space, classes, in_channels, settings, recompute)"""
+
+
+class Supernet(nn.Module):
+    """A stem, stages one after another, a tail. It holds weights only: the gates come from outside.
+
+    `forward(x [B, in, H, W], gates, disturbance)` gives logits [B, classes]; in evaluation nothing is disturbed. What
+    is kept for the backward pass: with memory `none`, every tensor that would be slow to make again; with `recompute`,
+    on the CPU and under gates that are tensors, no tensor inside an operation; with `checkpoint`, the outputs of stages
+    alone. The numbers are the same.
+    """
+
+    def __init__(self, space: Space, parts: Parts, memory: Memory = "none"):
+        super().__init__()
+        self.space, self.memory = space, memory
+        self.stem, self.stages, self.tail = parts.stem, nn.ModuleList(parts.stages), parts.tail
+
+    def forward(self, x: Tensor, gates: Gates, disturbance: Disturbance | None = None) -> Tensor:
+        return self.after_stem(self.stem(x), gates, disturbance)
+
+    def after_stem(self, x: Any, gates: Gates, disturbance: Disturbance | None = None) -> Tensor:
+        """Logits from what the stem gave."""
+        for index, stage in enumerate(self.stages):
+            run = partial(recompute, stage) if self.memory == "checkpoint" else stage
+            x = run(x, at(stage, gates), disturbance, index)
+        return self.tail(x)
+
+    def active(self, gates: Gates) -> Iterator[nn.Module]:
+        """The modules behind the stem that run, the tail included."""
+        for stage in self.stages:
+            yield from stage.active(at(stage, gates))
+        yield self.tail
+
+
+def at(stage: Stage, gates: Gates) -> Gates:
+    """The gates of the points of a stage."""
+    return tuple(gates[point] for point in stage.points)
 
 
 def make_supernet(
     space: Space,
-    cells: int | None,
-    channels: int | None,
     classes: int,
-    in_channels: int,
-    memory: Literal["none", "recompute", "checkpoint"],
+    in_channels: int = 3,
+    settings: SupernetSettings = SupernetSettings(),  # noqa: B008 (it is frozen)
+    memory: Memory = "none",
 ) -> Supernet:
-    """A fresh supernet; `cells` and `channels` are for cell spaces, and None takes the space's own."""
-    if isinstance(space, ChainSpace):
-        return ChainSupernet(space, classes, in_channels, memory)
-    cells, channels = cells or space.supernet.cells, channels or space.supernet.channels
-    return CellSupernet(space, cells, channels, classes, in_channels, memory)
+    """A fresh supernet of a space, as the settings say."""
+    parts = PARTS[space.kind](space, classes, in_channels, settings, memory == "recompute")
+    supernet = Supernet(space, parts, memory)
+    if not settings.track:
+        for norm in norms([supernet]):
+            norm.track_running_stats = False
+            norm.running_mean = norm.running_var = norm.num_batches_tracked = None
+    return supernet
+
+
+def norms(modules: Iterable[nn.Module]) -> list[_BatchNorm]:
+    """The BatchNorms in some modules, each once."""
+    every = dict.fromkeys(part for module in modules for part in module.modules())
+    return [part for part in every if isinstance(part, _BatchNorm)]
+
+
+def tracked_norms(modules: Iterable[nn.Module]) -> list[_BatchNorm]:
+    """The BatchNorms in some modules that track statistics, each once."""
+    return [norm for norm in norms(modules) if norm.track_running_stats]

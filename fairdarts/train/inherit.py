@@ -1,6 +1,6 @@
 """Weights that a stand-alone network takes over from a supernet, which has trained the same operations.
 
-A supernet of gates (`fairdarts search`) has BatchNorms without weights, so ours scale by 1 and shift by 0. Its cells
+A supernet of `fairdarts search` has BatchNorms without weights, so ours scale by 1 and shift by 0. Its cells
 concatenate all their nodes, where ours leave out those that nothing feeds: what reads them keeps the channels that
 there are. What it cannot give is one thing: behind a pooling it has a BatchNorm, which a stand-alone network has not
 (DARTS, arXiv:1806.09055, section 3), so with poolings in its cells a network does not compute what the supernet does.
@@ -25,6 +25,7 @@ from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.nasbench101 import Bench101Space
 from fairdarts.spaces.paths import path_of
 from fairdarts.spaces.space import Space, check_genotype, load_space
+from fairdarts.supernet.names import current_names
 
 Weights = Mapping[str, Tensor]
 """a supernet's state dict"""
@@ -45,15 +46,19 @@ def weights_of(path: Path) -> tuple[dict[str, Tensor], Space, str]:
         should = "should be a run of `fairdarts search` or `fairdarts supernet`"
         raise UserError(f"{path}: its checkpoint has no weights of a supernet: {should}")
     check_finite(weights, path)
-    return weights, load_space(str(path / "space.yaml")), "search" if "alphas" in state else "supernet"
+    verb = "search" if "alphas" in state else "supernet"
+    return current_names(weights), load_space(str(path / "space.yaml")), verb
 
 
-def inherit(network: nn.Module, genotype: Genotype, space: Space, weights: Weights, place: str) -> list[str]:
+def inherit(
+    network: nn.Module, genotype: Genotype, space: Space, weights: Weights, place: str, by_path: bool = False
+) -> list[str]:
     """Puts a supernet's weights into the network of a genotype, in place; gives notes of what differs.
 
     In evaluation the network computes what the supernet does under gates of 1 for the choices that take part in the
     genotype and 0 for all others, or on the genotype's path. A layer that a genotype removes is as a gate of 1 for its
-    skip connection. `space` is the supernet's, and `place` what errors call it. Raises UserError, and leaves the
+    skip connection. `space` is the supernet's, `place` what errors call it, and `by_path`
+    says that it has trained paths alone. Raises UserError, and leaves the
     network as it was, where the genotype is of another space, or network and supernet differ in size or kind.
     """
     check_genotype(genotype, space, f"{place}: {genotype.name}")
@@ -64,6 +69,11 @@ def inherit(network: nn.Module, genotype: Genotype, space: Space, weights: Weigh
         raise UserError(f"{place}: its BatchNorms remember nothing (supernet.track false), but a network's have to")
     if any(".whole." in key for key in weights):
         raise UserError(f"{place}: its kernels are parts of others (supernet.ofa_kernel true); a network's are not")
+    if by_path and not isinstance(space, CellSpace):
+        try:
+            path_of(genotype, space)
+        except UserError as error:
+            raise UserError(f"{place}: trains paths, but {error}") from None
     names = _names(network, genotype, space, weights, place)
     ours, found = network.state_dict(), {}
     for key, there in names.items():
@@ -82,7 +92,6 @@ def inherit(network: nn.Module, genotype: Genotype, space: Space, weights: Weigh
 def _names(network: nn.Module, genotype: Genotype, space: Space, weights: Weights, place: str) -> dict[str, str]:
     """Our name of every tensor that a supernet has → the supernet's."""
     keys = [key for key in network.state_dict() if not key.startswith("auxiliary.")]
-    by_path, path = any(key.startswith("stages.") for key in weights), ()
     if isinstance(space, CellSpace):
         _check_cells(network, space, weights, place)
         rows, columns = space.edges, space.candidates
@@ -90,15 +99,11 @@ def _names(network: nn.Module, genotype: Genotype, space: Space, weights: Weight
             [(rows.index((node, source)), columns.index(op)) for op, node, source in cell.edges]
             for cell in network.cells
         ]
-        return {key: _joined(_in_cells(key.split("."), places, by_path)) for key in keys}
-    if by_path:
-        try:
-            path = path_of(genotype, space)
-        except UserError as error:
-            raise UserError(f"{place}: trains paths, but {error}") from None
+        return {key: _joined(_in_cells(key.split("."), places)) for key in keys}
     if isinstance(space, ChainSpace):
         _check_chain(network, place)
-        return {key: _joined(_in_chain(key.split("."), space.choices, by_path)) for key in keys}
+        return {key: _joined(_in_chain(key.split("."), space.choices)) for key in keys}
+    path = path_of(genotype, space)
     return {key: _joined(_in_bench(key.split("."), path)) for key in keys}
 
 
@@ -106,29 +111,24 @@ def _joined(words: list) -> str:
     return ".".join(map(str, words))
 
 
-def _in_cells(ours: list[str], places: list[list[tuple[int, int]]], by_path: bool) -> list:
+def _in_cells(ours: list[str], places: list[list[tuple[int, int]]]) -> list:
     match ours:
         case ["stem", "conv", *rest]:
             return ["stem", *rest]
-        case ["cells", cell, "preprocess", number, *rest] if by_path:
-            return ["stages", cell, "preprocess", number, *rest]
         case ["cells", cell, "preprocess", number, *rest]:
-            return ["cells", cell, f"preprocess{number}", *rest]
+            return ["stages", cell, "preprocess", number, *rest]
         case ["cells", cell, "ops", number, *rest]:
-            row, column = places[int(cell)][int(number)]
-            edge = ["stages", cell] if by_path else ["cells", cell, "mixed", row]
-            return [*edge, "candidates", *([row] if by_path else []), column, *rest]
-        case ["classifier", *_] if by_path:
+            return ["stages", cell, "candidates", *places[int(cell)][int(number)], *rest]
+        case ["classifier", *_]:
             return ["tail", *ours]
     return ours
 
 
-def _in_chain(ours: list[str], choices: tuple[tuple[str, ...], ...], by_path: bool) -> list:
+def _in_chain(ours: list[str], choices: tuple[tuple[str, ...], ...]) -> list:
     match ours:
         case ["layers", layer, "choices", name, *rest]:
-            layers, column = "stages" if by_path else "layers", choices[int(layer)].index(name)
-            return [layers, layer, "candidates", column, *rest]
-        case ["head" | "classifier", *_] if by_path:
+            return ["stages", layer, "candidates", choices[int(layer)].index(name), *rest]
+        case ["head" | "classifier", *_]:
             return ["tail", *ours]
     return ours
 
@@ -172,7 +172,7 @@ def _check_cells(network: CellNetwork, space: CellSpace, weights: Weights, place
     """Raises UserError where the network is built otherwise than the supernet."""
     if not isinstance(network.stem, CifarStem):
         raise UserError(f"{place}: has the stem of small images, so the network should be --network.size cifar")
-    cells = len({key.split(".")[1] for key in weights if key.startswith(("cells.", "stages."))})
+    cells = len({key.split(".")[1] for key in weights if key.startswith("stages.")})
     theirs, own = (cells, len(weights.get("stem.0.weight", ()))), (len(network.cells), len(network.stem.conv[0].weight))
     if theirs != own:
         (cells, channels), (count, width) = ((number, stem // space.stem_multiplier) for number, stem in (theirs, own))

@@ -1,6 +1,6 @@
-"""What BatchNorms remember of the passes of a step, where not every pass is run, or not all by one process.
+"""The running statistics of BatchNorms after the passes of a step that are not all run, or not all by one process.
 
-A BatchNorm of momentum p that sees statistics s₁, …, sₘ one after another remembers (1 − p)ᵐ r + Σ p (1 − p)ᵐ⁻ᵏ sₖ, so
+A BatchNorm of momentum p that sees statistics s₁, …, sₘ one after another holds (1 − p)ᵐ r + Σ p (1 − p)ᵐ⁻ᵏ sₖ, so
 that a pass counts for how many passes through the same BatchNorm follow it.
 """
 
@@ -10,18 +10,18 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from fairdarts.supernet.path import remembering
+from fairdarts.supernet.supernet import tracked_norms
 
 
-def remembered(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Running mean and variance, each [C], of one that tracks them."""
+def running_stats(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Running mean and variance, each [C], of a BatchNorm that tracks them."""
     return norm.running_mean, norm.running_var
 
 
 @contextmanager
 def repeated(module: nn.Module, times: int) -> Iterator[None]:
     """Within it, one pass moves the BatchNorms of a module as `times` equal ones would."""
-    within = [(norm, norm.momentum) for norm in remembering([module])]
+    within = [(norm, norm.momentum) for norm in tracked_norms([module])]
     for norm, momentum in within:
         norm.momentum = 1 - (1 - momentum) ** times
     try:
@@ -32,8 +32,8 @@ def repeated(module: nn.Module, times: int) -> Iterator[None]:
             norm.num_batches_tracked += times - 1
 
 
-class SharedMemory:
-    """What the BatchNorms of several passes remember, of which this process runs some, and others the rest."""
+class SharedStats:
+    """The running statistics over several passes, of which this process runs some, and others the rest."""
 
     def __init__(self, passes: Sequence[Sequence[nn.BatchNorm2d]]):
         """Of every pass its BatchNorms that track statistics, each once a pass."""
@@ -42,8 +42,8 @@ class SharedMemory:
         for number, within in enumerate(passes):
             for norm in within:
                 self.uses.setdefault(norm, []).append(number)
-        self.before = {norm: [buffer.clone() for buffer in remembered(norm)] for norm in self.uses}
-        self.added = {norm: [torch.zeros_like(buffer) for buffer in remembered(norm)] for norm in self.uses}
+        self.before = {norm: [buffer.clone() for buffer in running_stats(norm)] for norm in self.uses}
+        self.added = {norm: [torch.zeros_like(buffer) for buffer in running_stats(norm)] for norm in self.uses}
         self.count = {norm: norm.num_batches_tracked.clone() for norm in self.uses}
 
     def take(self, number: int) -> None:
@@ -51,7 +51,7 @@ class SharedMemory:
         for norm in self.passes[number]:
             keep = 1 - norm.momentum
             weight = keep ** sum(use > number for use in self.uses[norm])
-            for added, buffer, before in zip(self.added[norm], remembered(norm), self.before[norm], strict=True):
+            for added, buffer, before in zip(self.added[norm], running_stats(norm), self.before[norm], strict=True):
                 added += weight * (buffer - keep * before)
                 buffer.copy_(before)
 
@@ -64,6 +64,6 @@ class SharedMemory:
         """Leaves the BatchNorms as if this process had run all passes in their order."""
         for norm, uses in self.uses.items():
             keep = (1 - norm.momentum) ** len(uses)
-            for added, buffer, before in zip(self.added[norm], remembered(norm), self.before[norm], strict=True):
+            for added, buffer, before in zip(self.added[norm], running_stats(norm), self.before[norm], strict=True):
                 buffer.copy_(keep * before + added)
             norm.num_batches_tracked.copy_(self.count[norm] + len(uses))

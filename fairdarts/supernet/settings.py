@@ -1,20 +1,23 @@
-"""How a supernet of paths maps an architecture to a network: the factors of "How to Train Your Super-Net".
+"""How a supernet maps an architecture to a network: the factors of "How to Train Your Super-Net".
 
 The paper is arXiv:2003.04276. docs/supernet-factors.md says what they are in each space, and what it leaves open.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from fairdarts.config import Settings, UserError
-from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.nasbench101 import Bench101Space
 from fairdarts.spaces.space import Space
 
 
-class Factors(Settings):
+class SupernetSettings(Settings):
     """The supernet, where it is not as its space says."""
+
+    tied: ClassVar[bool] = False
+    """whether candidates without weights are the same modules on all edges that leave a node of a cell: exact where all
+    candidates run in every pass, as their statistics are then alike"""
 
     cells: int | None = Field(default=None, ge=1, le=1000)
     """number of cells, of a stage where the space has stages; the space's own where it is null; not for chains"""
@@ -48,32 +51,43 @@ class Factors(Settings):
 
 
 OF_CELLS = ("cells", "channels", "wsbn", "path_dropout", "ofa_kernel", "operations")
-"""what chains do not have"""
+
+FOREIGN: dict[str, dict[str, tuple[str, ...]]] = {
+    "cell": {"nasbench101": ("dynamic_channels",)},
+    "chain": {"cells": OF_CELLS, "nasbench101": ("dynamic_channels",)},
+    "nasbench101": {},
+    "nasbench201": {"nasbench101": ("dynamic_channels",)},
+}
+"""kind of space → for whom settings are that it cannot follow"""
 
 
-def check_factors(factors: Factors, space: Space) -> None:
+def check_supernet(settings: SupernetSettings, space: Space) -> None:
     """Raises UserError naming the setting that a space cannot follow."""
-    foreign = OF_CELLS if isinstance(space, ChainSpace) else ()
-    bench101 = isinstance(space, Bench101Space)
-    for key in (*foreign, *(() if bench101 else ("dynamic_channels",))):
-        if (value := getattr(factors, key)) != Factors.model_fields[key].default:
-            whose, told = "nasbench101" if key == "dynamic_channels" else "cells", str(value)
-            told = told.lower() if isinstance(value, bool) else told
-            raise UserError(f"supernet.{key}: {told}: is for {whose}, but space {space.name} is of kind {space.kind}")
-    if bench101 and factors.operations == "edge":
-        raise UserError(
-            f"supernet.operations: edge: in space {space.name} an operation reads the sum of its node's edges"
-        )
-    # a vertex that leads into the output has an edge in and one out
-    most = min(space.vertices - 2, space.edges // 2) if bench101 else 0
-    if (channels := factors.channels or most) < most:
-        raise UserError(f"supernet.channels: {channels}: should be at least {most}, as so many vertices may share them")
-    if factors.wsbn and not (factors.affine or factors.track):
+    for whose, keys in FOREIGN[space.kind].items():
+        for key in keys:
+            if (value := getattr(settings, key)) != SupernetSettings.model_fields[key].default:
+                told = str(value).lower() if isinstance(value, bool) else str(value)
+                has = f"is for {whose}, but space {space.name} is of kind {space.kind}"
+                raise UserError(f"supernet.{key}: {told}: {has}")
+    if settings.wsbn and not (settings.affine or settings.track):
         nothing = "with supernet.affine false and supernet.track false there is nothing of an edge's own"
         raise UserError(f"supernet.wsbn: true: {nothing}; set one of them true")
-    if factors.wsbn and not bench101 and factors.operations != "node":
+    if isinstance(space, Bench101Space):
+        check_nasbench101(settings, space)
+    elif settings.wsbn and settings.operations != "node":
         own = "where operations are on edges, every edge has BatchNorms of its own"
         raise UserError(f"supernet.wsbn: true: {own}; set supernet.operations node")
-    if bench101 and factors.dynamic_channels == "disabled" and space.output_edges is None:
+
+
+def check_nasbench101(settings: SupernetSettings, space: Bench101Space) -> None:
+    """Raises UserError naming the setting that does not go with the space."""
+    if settings.operations == "edge":
+        own = f"in space {space.name} an operation reads the sum of its node's edges"
+        raise UserError(f"supernet.operations: edge: {own}")
+    # a vertex that leads into the output has an edge in and one out
+    most = min(space.vertices - 2, space.edges // 2)
+    if (channels := settings.channels or most) < most:
+        raise UserError(f"supernet.channels: {channels}: should be at least {most}, as so many vertices may share them")
+    if settings.dynamic_channels == "disabled" and space.output_edges is None:
         names = f"{space.name}-1 to {space.name}-4"
         raise UserError(f"supernet.dynamic_channels: disabled: needs a space of one number of output edges, as {names}")

@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 
-def again(block: nn.Module, *arguments: Any) -> Any:
+def recompute(block: nn.Module, *arguments: Any) -> Any:
     """block(*arguments), whose inner tensors are made once more in the backward pass; a trace has no such pass."""
     if not torch.is_grad_enabled() or torch.jit.is_tracing():
         return block(*arguments)

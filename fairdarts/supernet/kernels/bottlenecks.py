@@ -21,15 +21,18 @@ from torch import Tensor, nn
 
 from fairdarts.ops.depthwise import convolve, depthwise, input_gradient, is_depthwise, weight_gradient
 from fairdarts.ops.mbconv import Bottleneck
-from fairdarts.supernet.rows import images_of, rows_of
+from fairdarts.supernet.kernels.rows import images_of, rows_of
+from fairdarts.supernet.kernels.terms import takes_batches
 
 FORM = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU6, nn.Conv2d, nn.BatchNorm2d, nn.ReLU6, nn.Conv2d, nn.BatchNorm2d)
+NORMS = (1, 4, 7)
+"""the places of the BatchNorms"""
 
 
 def fits(module: nn.Module) -> bool:
     """Whether a module is a bottleneck for `gated_bottlenecks`: with an expansion, its BatchNorms without weights."""
     known = type(module) is Bottleneck and tuple(map(type, module)) == FORM and is_depthwise(module[3])
-    return known and not any(norm.affine or norm.momentum is None for norm in (module[1], module[4], module[7]))
+    return known and all(takes_batches(module[place]) for place in NORMS)
 
 
 def gated_bottlenecks(x: Tensor, gates: Tensor, blocks: Sequence[Bottleneck], recompute: bool) -> Tensor:
@@ -86,7 +89,7 @@ def _check_values(x: Tensor) -> None:
 def _normalized(x: Tensor, norm: nn.BatchNorm2d, track: bool) -> tuple[Tensor, Tensor, Tensor]:
     """x under its BatchNorm, its mean, and 1 / its deviation."""
     _check_values(x)
-    running = (norm.running_mean, norm.running_var) if track else (None, None)
+    running = (norm.running_mean, norm.running_var) if track and norm.track_running_stats else (None, None)
     return torch.native_batch_norm(x, None, None, *running, True, norm.momentum, norm.eps)
 
 
@@ -97,11 +100,11 @@ def _make(x: Tensor, moments: _Moments, block: Bottleneck, weights: Sequence[Ten
     scale = (variance + block[1].eps).rsqrt_()
     scaled = narrow * scale[:, None]
     wide = images_of(torch.addmm(-(scaled @ moments.mean), rows_of(x), scaled.t()).clamp_(0, 6), x)
-    if track:
+    if track and block[1].track_running_stats:
         count = x.numel() // x.shape[1]
         block[1].running_mean.lerp_(narrow @ moments.mean, block[1].momentum)
         block[1].running_var.lerp_(variance * (count / (count - 1)), block[1].momentum)
-        for place in (1, 4, 7):
+        for place in NORMS:
             block[place].num_batches_tracked.add_(1)
     spread = convolve(wide, kernel, block[3].stride[0], 1)
     entry, mean, inverse = _normalized(spread, block[4], track)

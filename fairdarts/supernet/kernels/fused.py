@@ -1,4 +1,4 @@
-"""The sum of chains as one function, with its gradient written out: how it trains on the CPU.
+"""The sum of terms as one function, with its gradient written out: how it trains on the CPU.
 
 Two things cost time there: to go over large tensors, and to call torch for small ones. So an image is a row of channels
 throughout, and no pointwise convolution's output is made on its own: what its BatchNorm and the gradients need to know
@@ -21,72 +21,74 @@ import torch
 from torch import Tensor
 
 from fairdarts.ops.depthwise import convolve, input_gradient, weight_gradient
-from fairdarts.supernet.chains import Term, Unit, plain_sum
-from fairdarts.supernet.rows import images_of, rows_of
+from fairdarts.supernet.kernels.terms import Term, Unit, plain_sum
+from fairdarts.supernet.kernels.rows import images_of, rows_of
 
 
 def fused_sum(terms: Sequence[Term], recompute: bool) -> Tensor:
-    """Σ gate · chain(input) [B, D, H', W'] in channels_last, in training.
+    """Σ gate · units(input) [B, D, H', W'] in channels_last, in training.
 
     With `recompute` nothing between the inputs and the sum is kept for the backward pass, but made again.
     """
     inputs = {id(term.input): term.input for term in terms}
     numbers = {key: number for number, key in enumerate(inputs)}
-    chains = [term.chain for term in terms]
-    plan = Plan([numbers[id(term.input)] for term in terms], len(inputs), chains, layers_of(chains), recompute)
-    weights = [part for layer in plan.layers for unit in layer.units for part in unit[:2] if part is not None]
+    sequences = [term.units for term in terms]
+    plan = SumPlan([numbers[id(term.input)] for term in terms], len(inputs), sequences, groups_of(sequences), recompute)
+    weights = [part for group in plan.groups for unit in group.units for part in unit[:2] if part is not None]
     total, *statistics = _FusedSum.apply(plan, torch.stack([term.gate for term in terms]), *inputs.values(), *weights)
     with torch.no_grad():
-        for layer, batch in zip(plan.layers, statistics, strict=True):
-            norms = [unit.norm for unit in layer.units]
-            running = [norm.running_mean for norm in norms] + [norm.running_var for norm in norms]
-            torch._foreach_lerp_(running, batch.flatten(0, 1).unbind(), norms[0].momentum)
-            torch._foreach_add_([norm.num_batches_tracked for norm in norms], 1)
+        for group, batch in zip(plan.groups, statistics, strict=True):
+            norms = [unit.norm for unit in group.units]
+            if norms[0].track_running_stats:
+                running = [norm.running_mean for norm in norms] + [norm.running_var for norm in norms]
+                torch._foreach_lerp_(running, batch.flatten(0, 1).unbind(), norms[0].momentum)
+                torch._foreach_add_([norm.num_batches_tracked for norm in norms], 1)
     return total
 
 
-class Layer(NamedTuple):
-    """Units of one form, equally far from the ends of their chains: what is small of them is computed at once."""
+class Group(NamedTuple):
+    """Units of one form, equally far from the ends of their sequences: what is small of them is computed at once."""
 
     terms: list[int]
     """the numbers of their terms"""
     units: list[Unit]
     first: list[bool]
-    """whether a unit begins its chain"""
+    """whether a unit begins its sequence"""
     last: bool
-    """whether the units end their chains"""
+    """whether the units end their sequences"""
 
 
-class Plan(NamedTuple):
+class SumPlan(NamedTuple):
     """What a sum is made of besides its tensors."""
 
     sources: list[int]
     """of every term, the number of its input"""
     inputs: int
-    chains: list[tuple[Unit, ...]]
-    layers: list[Layer]
+    sequences: list[tuple[Unit, ...]]
+    groups: list[Group]
     recompute: bool
 
 
-def layers_of(chains: Sequence[tuple[Unit, ...]]) -> list[Layer]:
-    """All units of all chains; what others read comes first."""
-    layers = []
-    for place in range(max(map(len, chains), default=0), 0, -1):
+def groups_of(sequences: Sequence[tuple[Unit, ...]]) -> list[Group]:
+    """All units of all sequences; what others read comes first."""
+    groups = []
+    for place in range(max(map(len, sequences), default=0), 0, -1):
         alike: dict[tuple, list[int]] = {}
-        for number, chain in enumerate(chains):
-            if len(chain) >= place:
-                unit = chain[-place]
-                alike.setdefault((unit.weight.shape, unit.norm.eps, unit.norm.momentum), []).append(number)
+        for number, sequence in enumerate(sequences):
+            if len(sequence) >= place:
+                unit = sequence[-place]
+                form = unit.weight.shape, unit.norm.eps, unit.norm.momentum, unit.norm.track_running_stats
+                alike.setdefault(form, []).append(number)
         for terms in alike.values():
-            first = [len(chains[number]) == place for number in terms]
-            layers.append(Layer(terms, [chains[number][-place] for number in terms], first, place == 1))
-    return layers
+            first = [len(sequences[number]) == place for number in terms]
+            groups.append(Group(terms, [sequences[number][-place] for number in terms], first, place == 1))
+    return groups
 
 
 class _Step(NamedTuple):
-    """A layer as the forward pass goes through it: K units of C channels in and D out."""
+    """A group as the forward pass goes through it: K units of C channels in and D out."""
 
-    layer: Layer
+    group: Group
     kernels: list[Tensor | None]
     weight: Tensor
     """of the pointwise convolutions [K, D, C]"""
@@ -119,7 +121,7 @@ def _moments(step: _Step) -> tuple[_Moments, Tensor]:
     spread = torch.stack([own.t() @ own for own in rows]).div_(count[..., None])
     spread.baddbmm_(mean[:, :, None], mean[:, None, :], alpha=-1)
     variance = (step.weight @ spread).mul_(step.weight).sum(2).clamp_(min=0)
-    moments = _Moments(count, mean, spread, (variance + step.layer.units[0].norm.eps).rsqrt_())
+    moments = _Moments(count, mean, spread, (variance + step.group.units[0].norm.eps).rsqrt_())
     return moments, torch.stack([(step.weight @ mean[..., None])[..., 0], variance * (count / (count - 1))])
 
 
@@ -130,27 +132,27 @@ def _affine(step: _Step, moments: _Moments, gates: Tensor | float = 1.0) -> tupl
 
 
 class _FusedSum(torch.autograd.Function):
-    """Gives the sum; of every layer, means and unbiased variances of its pointwise convolutions [2, K, D]."""
+    """Gives the sum; of every group, means and unbiased variances of its pointwise convolutions [2, K, D]."""
 
     @staticmethod
-    def forward(ctx, plan: Plan, gates: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx, plan: SumPlan, gates: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
         at, weights = [tensors[number] for number in plan.sources], iter(tensors[plan.inputs :])
         total, saved, kept, statistics = None, [], [], []
-        for layer in plan.layers:
-            step = _enter(layer, at, weights)
+        for group in plan.groups:
+            step = _enter(group, at, weights)
             moments, batch = _moments(step)
             saved += moments
             kept += [*step.entries, *step.reads]
             statistics.append(batch)
-            if not layer.last:
+            if not group.last:
                 _leave(step, moments, at)
                 continue
-            scaled, offset = _affine(step, moments, gates[layer.terms][:, None])
+            scaled, offset = _affine(step, moments, gates[group.terms][:, None])
             for x, product in zip(step.reads, scaled.mT.unbind(), strict=True):
                 total = rows_of(x) @ product if total is None else total.addmm_(rows_of(x), product)
             total.add_(offset.sum(0))
-        for number, chain, gate in zip(plan.sources, plan.chains, gates.tolist(), strict=True):
-            if not chain:
+        for number, sequence, gate in zip(plan.sources, plan.sequences, gates.tolist(), strict=True):
+            if not sequence:
                 x = tensors[number]
                 total = rows_of(x) * gate if total is None else total.add_(rows_of(x), alpha=gate)
         ctx.plan = plan
@@ -167,30 +169,34 @@ class _FusedSum(torch.autograd.Function):
         weights_too = any(ctx.needs_input_grad[2 + plan.inputs :])
         inputs, steps = saved[: plan.inputs], list(_again(plan, saved))
         rows = rows_of(pull)
-        arriving = dict.fromkeys(range(len(plan.chains)), rows - rows.mean(0))  # at the ends of the chains, so far
+        arriving = dict.fromkeys(
+            range(len(plan.sequences)), rows - rows.mean(0)
+        )  # at the ends of the sequences, so far
         of_gates, of_inputs, of_weights = [None] * len(gates), [None] * plan.inputs, []
         for step, moments in reversed(steps):
-            layer = step.layer
-            pulls = [arriving[number] for number in layer.terms]
+            group = step.group
+            pulls = [arriving[number] for number in group.terms]
             entries_too = [
                 not begins or inputs_too[plan.sources[number]]
-                for begins, number in zip(layer.first, layer.terms, strict=True)
+                for begins, number in zip(group.first, group.terms, strict=True)
             ]
-            factors = gates[layer.terms][:, None] if layer.last else 1.0
+            factors = gates[group.terms][:, None] if group.last else 1.0
             along, of_entries, found = _pull_back(step, moments, factors, pulls, entries_too, weights_too)
             of_weights = [*found, *of_weights]
-            for k, number in enumerate(layer.terms):
+            for k, number in enumerate(group.terms):
                 of_entry = of_entries[k]
-                if layer.last:
+                if group.last:
                     of_gates[number] = along[k]
-                if not layer.first[k]:  # through the ReLU between two units, in place
+                if not group.first[k]:  # through the ReLU between two units, in place
                     torch.ops.aten.threshold_backward.grad_input(of_entry, step.entries[k], 0, grad_input=of_entry)
                     arriving[number] = rows_of(of_entry).sub_(rows_of(of_entry).mean(0))
                 elif of_entry is not None:
                     before = of_inputs[plan.sources[number]]
                     of_inputs[plan.sources[number]] = of_entry if before is None else before.add_(of_entry)
-        for number, (source, chain, gate) in enumerate(zip(plan.sources, plan.chains, gates.tolist(), strict=True)):
-            if not chain:
+        for number, (source, sequence, gate) in enumerate(
+            zip(plan.sources, plan.sequences, gates.tolist(), strict=True)
+        ):
+            if not sequence:
                 of_gates[number] = (
                     torch.dot(rows_of(inputs[source]).reshape(-1), rows.reshape(-1)) if gates_too else None
                 )
@@ -200,39 +206,39 @@ class _FusedSum(torch.autograd.Function):
         return None, torch.stack(of_gates) if gates_too else None, *of_inputs, *of_weights
 
 
-def _enter(layer: Layer, at: list[Tensor], weights: Iterator[Tensor], kept: Iterator[Tensor] | None = None) -> _Step:
-    """What the units of a layer read, where their terms are `at`, or as it was kept."""
+def _enter(group: Group, at: list[Tensor], weights: Iterator[Tensor], kept: Iterator[Tensor] | None = None) -> _Step:
+    """What the units of a group read, where their terms are `at`, or as it was kept."""
     kernels, pointwise = [], []
-    for unit in layer.units:
+    for unit in group.units:
         kernels.append(None if unit.kernel is None else next(weights))
         pointwise.append(next(weights))
-    entries = [next(kept) if kept else at[number] for number in layer.terms]
+    entries = [next(kept) if kept else at[number] for number in group.terms]
     reads = [
         next(kept) if kept else entry if kernel is None else convolve(entry, kernel, unit.stride, unit.dilation)
-        for entry, kernel, unit in zip(entries, kernels, layer.units, strict=True)
+        for entry, kernel, unit in zip(entries, kernels, group.units, strict=True)
     ]
-    return _Step(layer, kernels, torch.stack(pointwise).flatten(2), entries, reads)
+    return _Step(group, kernels, torch.stack(pointwise).flatten(2), entries, reads)
 
 
 def _leave(step: _Step, moments: _Moments, at: list[Tensor]) -> None:
-    """Moves the terms of a layer past it and the ReLU behind it."""
+    """Moves the terms of a group past it and the ReLU behind it."""
     scaled, offset = _affine(step, moments)
     for number, x, product, shift in zip(
-        step.layer.terms, step.reads, scaled.mT.unbind(), offset.unbind(), strict=True
+        step.group.terms, step.reads, scaled.mT.unbind(), offset.unbind(), strict=True
     ):
         at[number] = images_of(torch.addmm(shift, rows_of(x), product).relu_(), x)
 
 
-def _again(plan: Plan, saved: list[Tensor]) -> Iterator[tuple[_Step, _Moments]]:
+def _again(plan: SumPlan, saved: list[Tensor]) -> Iterator[tuple[_Step, _Moments]]:
     """The forward pass as it was kept, or made again."""
-    parts = sum(1 + (unit.kernel is not None) for layer in plan.layers for unit in layer.units)
+    parts = sum(1 + (unit.kernel is not None) for group in plan.groups for unit in group.units)
     at, weights = [saved[number] for number in plan.sources], iter(saved[plan.inputs : plan.inputs + parts])
     moments = iter(saved[plan.inputs + parts :])
-    kept = None if plan.recompute else iter(saved[plan.inputs + parts + 4 * len(plan.layers) :])
-    for layer in plan.layers:
-        step, own = _enter(layer, at, weights, kept), _Moments(*(next(moments) for _ in _Moments._fields))
+    kept = None if plan.recompute else iter(saved[plan.inputs + parts + 4 * len(plan.groups) :])
+    for group in plan.groups:
+        step, own = _enter(group, at, weights, kept), _Moments(*(next(moments) for _ in _Moments._fields))
         yield step, own
-        if plan.recompute and not layer.last:
+        if plan.recompute and not group.last:
             _leave(step, own, at)
 
 
@@ -244,7 +250,7 @@ def _pull_back(
     entries_too: list[bool],
     weights_too: bool,
 ) -> tuple[Tensor, list[Tensor | None], list[Tensor | None]]:
-    """The gradients of a layer under pulls on gate · ŷ, [N, D] each and of no mean.
+    """The gradients of a group under pulls on gate · ŷ, [N, D] each and of no mean.
 
     Gives ⟨pull, ŷ⟩ [K]; the gradients of what the units read; those of their kernels and pointwise weights.
     """
@@ -258,7 +264,7 @@ def _pull_back(
     if weights_too:
         of_pointwise = (cross - turned @ spread).mul_((scale * gates)[..., None])
     for k, (unit, kernel, entry, x) in enumerate(
-        zip(step.layer.units, step.kernels, step.entries, step.reads, strict=True)
+        zip(step.group.units, step.kernels, step.entries, step.reads, strict=True)
     ):
         of_entry = of_kernel = None
         if entries_too[k] or (weights_too and kernel is not None):
@@ -279,14 +285,14 @@ def _differentiable(ctx, pull: Tensor) -> tuple[Tensor | None, ...]:
     plan, tensors = ctx.plan, ctx.saved_tensors[: len(ctx.needs_input_grad) - 1]
     tensors = [tensor.view_as(tensor) for tensor in tensors]  # one may be made of another, as ReLU(x) is of x
     weights = iter(tensors[1 + plan.inputs :])
-    chains: list[list[Unit]] = [[] for _ in plan.chains]
-    for layer in plan.layers:  # those of a chain come in its order
-        for number, unit in zip(layer.terms, layer.units, strict=True):
+    sequences: list[list[Unit]] = [[] for _ in plan.sequences]
+    for group in plan.groups:  # those of a sequence come in its order
+        for number, unit in zip(group.terms, group.units, strict=True):
             kernel = None if unit.kernel is None else next(weights)
-            chains[number].append(unit._replace(kernel=kernel, weight=next(weights)))
+            sequences[number].append(unit._replace(kernel=kernel, weight=next(weights)))
     sources = [tensors[1 + number] for number in plan.sources]
     gates = tensors[0].unbind()
-    terms = [Term(x, gate, tuple(chain)) for x, gate, chain in zip(sources, gates, chains, strict=True)]
+    terms = [Term(x, gate, tuple(sequence)) for x, gate, sequence in zip(sources, gates, sequences, strict=True)]
     total = plain_sum(terms, training=True, track=False)
     wanted = [tensor for tensor, needed in zip(tensors, ctx.needs_input_grad[1:], strict=True) if needed]
     found = iter(torch.autograd.grad(total, wanted, pull, create_graph=True))

@@ -1,0 +1,122 @@
+"""What arrives at a node: a sum of operations under their gates.
+
+Whatever ends in a pointwise convolution and a BatchNorm without weights is a sequence of *units*: a depthwise convolution
+or none, a pointwise convolution, a BatchNorm, and a ReLU between two units. The input of units is rectified already, for
+all operations that read it at once. A term without units is its input.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fairdarts.ops.cell import FactorizedReduce, Separable
+from fairdarts.ops.depthwise import depthwise, is_depthwise
+from fairdarts.ops.mbconv import Projection
+from fairdarts.ops.nasbench201 import ReluConvBn
+
+
+class Unit(NamedTuple):
+    """A depthwise convolution (or none), a pointwise convolution, a BatchNorm."""
+
+    kernel: Tensor | None
+    """of the depthwise convolution [C, 1, k, k]"""
+    weight: Tensor
+    """of the pointwise convolution [D, C] or [D, C, 1, 1]"""
+    stride: int
+    """of the depthwise convolution"""
+    dilation: int
+    """of the depthwise convolution"""
+    norm: nn.BatchNorm2d
+    """takes the statistics of the batch in training, and if it tracks them its own in evaluation"""
+
+
+class Term(NamedTuple):
+    """gate · units(input)"""
+
+    input: Tensor
+    """[B, C, H, W]"""
+    gate: Tensor | None
+    """a scalar; None: the output as it is"""
+    units: tuple[Unit, ...] = ()
+    """none: the input itself"""
+
+
+def units_of(operation: nn.Module) -> tuple[Unit, ...] | None:
+    """The operation as units, or None where it is something else.
+
+    That of a FactorizedReduce reads what its `gather` makes of the input: side by side, what its two convolutions read,
+    so that both are one.
+    """
+    if type(operation) is FactorizedReduce and takes_batches(operation.bn):
+        halves = (conv.weight.flatten(1) for conv in (operation.conv_1, operation.conv_2))
+        return (Unit(None, torch.block_diag(*halves), 1, 1, operation.bn),)
+    if type(operation) is ReluConvBn and _is_pointwise(operation.conv) and takes_batches(operation.bn):
+        return (Unit(None, operation.conv.weight, 1, 1, operation.bn),)
+    if type(operation) is not Separable:
+        return None
+    units, modules = [], iter(operation)
+    for rectify in modules:
+        spread, point = None, next(modules, None)
+        if is_depthwise(point):
+            spread, point = point, next(modules, None)
+        norm = next(modules, None)
+        if type(rectify) is not nn.ReLU or not _is_pointwise(point) or not takes_batches(norm):
+            return None
+        stretch = (1, 1) if spread is None else (spread.stride[0], spread.dilation[0])
+        units.append(Unit(None if spread is None else spread.weight, point.weight, *stretch, norm))
+    return tuple(units)
+
+
+def _is_pointwise(module: nn.Module | None) -> bool:
+    form = (module.kernel_size, module.stride, module.groups) if type(module) is nn.Conv2d else None
+    return form == ((1, 1), (1, 1), 1) and module.bias is None
+
+
+def takes_batches(module: nn.Module | None) -> bool:
+    """Whether it is a BatchNorm without weights whose statistics, if it tracks any, move by a momentum."""
+    return type(module) is nn.BatchNorm2d and not module.affine and module.momentum is not None
+
+
+def plain_sum(terms: Sequence[Term], training: bool, track: bool = True) -> Tensor:
+    """Σ gate · units(input) [B, D, H', W'] in torch's own operations.
+
+    Training takes the statistics of the batch and, with `track`, moves the norms' own towards them.
+    """
+    total = None
+    for x, gate, units in terms:
+        for position, unit in enumerate(units):
+            x = F.relu(x) if position else x
+            x = x if unit.kernel is None else depthwise(x, unit.kernel, unit.stride, unit.dilation)
+            x = F.conv2d(x, unit.weight.view(*unit.weight.shape[:2], 1, 1))
+            x = _normalized(x, unit.norm, gate if position == len(units) - 1 else None, training, track)
+        x = x if units or gate is None else gate * x
+        total = x if total is None else total + x
+    return total
+
+
+def _normalized(x: Tensor, norm: nn.BatchNorm2d, gate: Tensor | None, training: bool, track: bool = True) -> Tensor:
+    """gate · norm(x) for a BatchNorm without weights: the gate takes their place."""
+    tracked = norm.running_mean is not None
+    batch = training or not tracked
+    running = (norm.running_mean, norm.running_var) if tracked and (track or not training) else (None, None)
+    if training and tracked and track:
+        norm.num_batches_tracked.add_(1)
+    scale = None
+    if gate is not None:  # contiguous, or gradients are wrong in channels_last on the CPU
+        gate = gate.to(norm.running_mean.dtype) if tracked else gate
+        scale = gate.expand(x.shape[1]).contiguous()
+    return F.batch_norm(x, *running, scale, None, batch, norm.momentum, norm.eps)
+
+
+def gated(operation: nn.Module, x: Tensor, gate: Tensor) -> Tensor:
+    """gate · operation(x). Where a BatchNorm without weights ends the operation, the gate is its weight."""
+    last = operation[-1] if isinstance(operation, nn.Sequential) else None
+    if not takes_batches(last):
+        return gate * operation(x)
+    x = operation.taken(x) if isinstance(operation, Projection) else x
+    for module in list(operation)[:-1]:
+        x = module(x)
+    return _normalized(x, last, gate, last.training)
