@@ -31,7 +31,7 @@ from fairdarts.runtime.run import open_run, read_settings
 from fairdarts.runtime.stop import Diverged
 from fairdarts.spaces.paths import Path as Architecture
 from fairdarts.spaces.space import Space, load_space
-from fairdarts.supernet.factors import check_factors
+from fairdarts.supernet.settings import check_supernet
 
 SEED = 0
 """draws the architectures that all runs of a space rank"""
@@ -227,7 +227,7 @@ def check_step(step: Step, truths: Truths, space: str) -> None:
     """Raises UserError where a setting could not run, or be judged, or has begun as something else."""
     for row in step.rows:
         own = truths(row.settings).space
-        check_factors(row.settings.supernet, own)
+        check_supernet(row.settings.supernet, own)
         check_sampler(row.settings.sampler.kind, own)
         if not row.settings.data.holds_out:
             place = f"{space}: {step.factor.name} {row.label}: data.train_portion 1.0"

@@ -158,12 +158,12 @@ def initializer(init_from: str, blueprint: Blueprint) -> Initialize:
     path, genotype, space = Path(init_from), blueprint.genotype, blueprint.space
     settings = path / "settings.yaml"
     if settings.is_file() and verb_of(read_yaml(settings)) != "train":
-        state, own, _ = weights_of(path)
+        state, own, verb = weights_of(path)
         if own != space:
             raise UserError(f"{path}: was trained in space {own.name}, but {genotype.name} is of {space.name}")
 
         def initialize(network: nn.Module) -> list[str]:
-            return inherit(network, genotype, space, state, str(path))
+            return inherit(network, genotype, space, state, str(path), by_path=verb == "supernet")
     else:
         trained = open_model(path, genotype=genotype.name, network=blueprint.network).network.state_dict()
 

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from fairdarts.config import UserError
 from fairdarts.genotype import CellGenotype, Edge, live
 from fairdarts.networks.backbone import Backbone, Point
-from fairdarts.ops.recompute import again
 from fairdarts.ops.cell import OPS, FactorizedReduce, relu_conv_bn
 from fairdarts.ops.drop_path import drop_path
+from fairdarts.ops.recompute import again
 from fairdarts.spaces.cell import CellSpace
 
 

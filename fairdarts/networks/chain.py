@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from fairdarts.config import UserError
 from fairdarts.genotype import ChainGenotype
 from fairdarts.networks.backbone import Backbone, Point
-from fairdarts.ops.recompute import again
 from fairdarts.ops.mbconv import ACTIVATIONS, bottleneck, choice
+from fairdarts.ops.recompute import again
 from fairdarts.spaces.chain import ChainSpace, Stem
 
 

@@ -18,9 +18,9 @@ from fairdarts.oneshot.settings import (
     UniformRepeatSettings,
     UniformSettings,
 )
+from fairdarts.spaces.gates import Subnet, subnet
 from fairdarts.spaces.paths import Path, operation_points, random_distinct, random_path
 from fairdarts.spaces.space import Space
-from fairdarts.spaces.gates import Subnet, subnet
 
 Step = list[list[Subnet]]
 

@@ -180,7 +180,7 @@ class GraphCell(nn.Module):
 
 
 def chosen_of(gates: Gates) -> Path:
-    """The path whose gates these are. Raises ValueError where a choice point has several active candidates, or weights."""
+    """The path whose gates these are. Raises ValueError where a point has several active candidates, or weights."""
     if any(len(gate.active) != 1 or gate.weights is not None for gate in gates):
         raise ValueError("NAS-Bench-101 runs paths only: one active candidate at every choice point, without weights")
     return tuple(gate.active[0] for gate in gates)

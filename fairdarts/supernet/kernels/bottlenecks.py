@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from fairdarts.ops.depthwise import convolve, depthwise, input_gradient, is_depthwise, weight_gradient
 from fairdarts.ops.mbconv import Bottleneck
-from fairdarts.supernet.kernels.rows import images_of, rows_of
+from fairdarts.supernet.kernels.rows import check_values, images_of, rows_of
 from fairdarts.supernet.kernels.terms import takes_batches
 
 FORM = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU6, nn.Conv2d, nn.BatchNorm2d, nn.ReLU6, nn.Conv2d, nn.BatchNorm2d)
@@ -75,20 +75,15 @@ class _Made(NamedTuple):
 
 
 def _moments(x: Tensor) -> _Moments:
-    _check_values(x)
+    check_values(x)
     rows = rows_of(x)
     mean = rows.mean(0)
     return _Moments(mean, torch.addr((rows.t() @ rows).div_(len(rows)), mean, mean, alpha=-1))
 
 
-def _check_values(x: Tensor) -> None:
-    if x.numel() == x.shape[1]:
-        raise ValueError("BatchNorm has no statistics of a single value: more images, or larger ones, are needed")
-
-
 def _normalized(x: Tensor, norm: nn.BatchNorm2d, track: bool) -> tuple[Tensor, Tensor, Tensor]:
     """x under its BatchNorm, its mean, and 1 / its deviation."""
-    _check_values(x)
+    check_values(x)
     running = (norm.running_mean, norm.running_var) if track and norm.track_running_stats else (None, None)
     return torch.native_batch_norm(x, None, None, *running, True, norm.momentum, norm.eps)
 

@@ -21,15 +21,31 @@ import torch
 from torch import Tensor
 
 from fairdarts.ops.depthwise import convolve, input_gradient, weight_gradient
-from fairdarts.supernet.kernels.terms import Term, Unit, plain_sum
+from fairdarts.supernet.kernels.norms import gated_norms
 from fairdarts.supernet.kernels.rows import images_of, rows_of
+from fairdarts.supernet.kernels.terms import Term, Unit, plain_sum
 
 
-def fused_sum(terms: Sequence[Term], recompute: bool) -> Tensor:
-    """Σ gate · units(input) [B, D, H', W'] in channels_last, in training.
+def gated_sum(terms: Sequence[Term], training: bool, recompute: bool) -> Tensor:
+    """Σ gate · units(input) [B, D, H', W'], by this function where the CPU trains, else by torch's own.
 
     With `recompute` nothing between the inputs and the sum is kept for the backward pass, but made again.
     """
+    eager = not (torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"))
+    gated = all(term.gate is not None for term in terms)
+    if not (gated and training and eager and terms[0].input.device.type == "cpu"):
+        return plain_sum(terms, training)
+    alone = [term for term in terms if term.units and term.units[0].weight is None]
+    others = [term for term in terms if not (term.units and term.units[0].weight is None)]
+    if not alone:
+        return fused_sum(others, recompute)
+    inputs, gates, units = zip(*alone, strict=True)
+    normalized = gated_norms(inputs, gates, [unit.norm for (unit,) in units])
+    return normalized + fused_sum(others, recompute) if others else normalized
+
+
+def fused_sum(terms: Sequence[Term], recompute: bool) -> Tensor:
+    """Σ gate · units(input) [B, D, H', W'] in channels_last, in training."""
     inputs = {id(term.input): term.input for term in terms}
     numbers = {key: number for number, key in enumerate(inputs)}
     sequences = [term.units for term in terms]

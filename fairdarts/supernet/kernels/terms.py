@@ -1,8 +1,8 @@
 """What arrives at a node: a sum of operations under their gates.
 
-Whatever ends in a pointwise convolution and a BatchNorm without weights is a sequence of *units*: a depthwise convolution
-or none, a pointwise convolution, a BatchNorm, and a ReLU between two units. The input of units is rectified already, for
-all operations that read it at once. A term without units is its input.
+Whatever ends in a pointwise convolution and a BatchNorm without weights is a sequence of *units*: a depthwise
+convolution or none, a pointwise convolution, a BatchNorm, and a ReLU between two units. The input of units is
+rectified already, for all operations that read it at once. A term without units is its input.
 """
 
 from collections.abc import Sequence
@@ -23,8 +23,8 @@ class Unit(NamedTuple):
 
     kernel: Tensor | None
     """of the depthwise convolution [C, 1, k, k]"""
-    weight: Tensor
-    """of the pointwise convolution [D, C] or [D, C, 1, 1]"""
+    weight: Tensor | None
+    """of the pointwise convolution [D, C] or [D, C, 1, 1]; None where the input is its output already"""
     stride: int
     """of the depthwise convolution"""
     dilation: int
@@ -48,13 +48,13 @@ def units_of(operation: nn.Module) -> tuple[Unit, ...] | None:
     """The operation as units, or None where it is something else.
 
     That of a FactorizedReduce reads what its `gather` makes of the input: side by side, what its two convolutions read,
-    so that both are one.
+    so that both are one. A ReluConvBn of a larger kernel is its BatchNorm alone, which reads the convolution's output.
     """
     if type(operation) is FactorizedReduce and takes_batches(operation.bn):
         halves = (conv.weight.flatten(1) for conv in (operation.conv_1, operation.conv_2))
         return (Unit(None, torch.block_diag(*halves), 1, 1, operation.bn),)
-    if type(operation) is ReluConvBn and _is_pointwise(operation.conv) and takes_batches(operation.bn):
-        return (Unit(None, operation.conv.weight, 1, 1, operation.bn),)
+    if type(operation) is ReluConvBn and takes_batches(operation.bn):
+        return (Unit(None, operation.conv.weight if _is_pointwise(operation.conv) else None, 1, 1, operation.bn),)
     if type(operation) is not Separable:
         return None
     units, modules = [], iter(operation)
@@ -90,7 +90,7 @@ def plain_sum(terms: Sequence[Term], training: bool, track: bool = True) -> Tens
         for position, unit in enumerate(units):
             x = F.relu(x) if position else x
             x = x if unit.kernel is None else depthwise(x, unit.kernel, unit.stride, unit.dilation)
-            x = F.conv2d(x, unit.weight.view(*unit.weight.shape[:2], 1, 1))
+            x = x if unit.weight is None else F.conv2d(x, unit.weight.view(*unit.weight.shape[:2], 1, 1))
             x = _normalized(x, unit.norm, gate if position == len(units) - 1 else None, training, track)
         x = x if units or gate is None else gate * x
         total = x if total is None else total + x
@@ -120,3 +120,13 @@ def gated(operation: nn.Module, x: Tensor, gate: Tensor) -> Tensor:
     for module in list(operation)[:-1]:
         x = module(x)
     return _normalized(x, last, gate, last.training)
+
+
+def averaged(pool: nn.AvgPool2d, x: Tensor) -> Tensor:
+    """pool(x) for a pooling that keeps the size and does not count the padding: where the CPU trains, as a depthwise
+    convolution, whose gradient is faster."""
+    if x.device.type != "cpu" or not torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return pool(x)
+    kernel = x.new_ones(x.shape[1], 1, pool.kernel_size, pool.kernel_size)
+    ones = x.new_ones(1, 1, *x.shape[2:])
+    return depthwise(x, kernel, 1, 1) / depthwise(ones, kernel[:1], 1, 1)

@@ -1,0 +1,130 @@
+"""How a cell whose choice points are its edges runs under gates, node by node.
+
+What edges read of a node is computed once where it is the same for all of them (the ReLU, pooling, skip connections);
+all that arrives at a node under weights is one sum.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from fairdarts.disturbance import Disturbance
+from fairdarts.ops.cell import FactorizedReduce, Zero
+from fairdarts.ops.drop_path import drop_path
+from fairdarts.ops.nasbench201 import ReluConvBn
+from fairdarts.spaces.gates import Gate, Gates
+from fairdarts.supernet.kernels.fused import gated_sum
+from fairdarts.supernet.kernels.terms import Term, averaged, plain_sum, units_of
+from fairdarts.supernet.settings import SupernetSettings
+from fairdarts.supernet.stage import Node, weighted
+
+WEIGHTLESS = (nn.Sequential, nn.MaxPool2d, nn.AvgPool2d, nn.BatchNorm2d, nn.Identity, Zero)
+
+
+def is_weightless(operation: nn.Module) -> bool:
+    """Whether all edges that leave a node may read one result: it has no weights, and is known not to be random."""
+    known = all(type(module) in WEIGHTLESS for module in operation.modules())
+    return known and next(operation.parameters(), None) is None
+
+
+class Edge(NamedTuple):
+    """An edge that runs."""
+
+    row: int
+    """its number in the cell"""
+    node: int
+    source: int
+    active: tuple[tuple[int, int], ...]
+    """(position among the active candidates, candidate) of those that give something: `none` does not"""
+
+
+class EdgeCell(nn.Module):
+    """The edges of a cell with all their candidates: `candidates[edge][column]` is an operation.
+
+    `edges` are (node, input), in the order of their nodes. With `shared`, candidates without weights run once for all
+    edges that leave a node.
+    """
+
+    def set_edges(
+        self,
+        points: tuple[int, ...],
+        edges: tuple[tuple[int, int], ...],
+        names: tuple[str, ...],
+        candidates: Sequence[Sequence[nn.Module]],
+        settings: SupernetSettings,
+        shared: bool,
+        recompute: bool,
+    ) -> None:
+        """Registers the candidates, behind what a kind of cell has besides."""
+        self.points, self.edges, self.names = points, edges, names
+        self.drop, self.recompute = settings.path_dropout, recompute
+        self.candidates = nn.ModuleList(nn.ModuleList(own) for own in candidates)
+        self.shared = [{column for column, op in enumerate(own) if shared and is_weightless(op)} for own in candidates]
+
+    def running(self, gates: Gates) -> Iterator[Edge]:
+        """The edges that run, node by node; one on which only `none` is active does not."""
+        for row, ((node, source), gate) in enumerate(zip(self.edges, gates, strict=True)):
+            active = tuple(own for own in enumerate(gate.active) if self.names[own[1]] != "none")
+            if active:
+                yield Edge(row, node, source, active)
+
+    def active(self, gates: Gates) -> Iterator[nn.Module]:
+        """The candidates that run, by shared parts of them: a hook on one need not be called."""
+        for edge in self.running(gates):
+            yield from (self.candidates[edge.row][column] for _, column in edge.active)
+
+    def nodes(
+        self, read: Callable[[int], Tensor], gates: Gates, disturbance: Disturbance | None, index: int
+    ) -> dict[int, Tensor]:
+        """The nodes [B, C, H, W] that are read or arrived at; `read` gives those that nothing has arrived at."""
+        disturbance = disturbance if self.training else None
+        found: dict[int, Node] = {}
+        arriving: dict[int, list[Term]] = {}
+        for edge in self.running(gates):
+            if edge.source not in found:  # edges are in the order of their nodes, so nothing more arrives there
+                terms = arriving.pop(edge.source, None)
+                found[edge.source] = Node(self.sum(terms) if terms else read(edge.source))
+            terms = [*self.terms(edge, found[edge.source], gates[edge.row], disturbance, index)]
+            if self.drop and self.training:
+                terms = [Term(drop_path(plain_sum(terms, self.training), self.drop), None)]
+            arriving.setdefault(edge.node, []).extend(terms)
+        return {number: node.value for number, node in found.items()} | {
+            number: self.sum(terms) for number, terms in arriving.items()
+        }
+
+    def terms(self, edge: Edge, node: Node, gate: Gate, disturbance: Disturbance | None, index: int) -> Iterator[Term]:
+        """What an edge adds to its node."""
+        if not isinstance(gate.weights, Tensor):
+            outputs = [self.output(edge.row, column, node, disturbance, index) for _, column in edge.active]
+            yield Term(weighted(outputs, gate), None)
+            return
+        weights, rectified = gate.weights.unbind(), node.rectified
+        for position, column in edge.active:
+            op = self.candidates[edge.row][column]
+            touched = disturbance is not None and disturbance.touches(self.names[column])
+            units = None if touched or column in self.shared[edge.row] else units_of(op)
+            if type(op) is nn.AvgPool2d and not touched:
+                yield Term(node.once(column, lambda op=op: averaged(op, node.value)), weights[position])
+            elif units is None:
+                yield Term(self.output(edge.row, column, node, disturbance, index), weights[position])
+            elif type(op) is FactorizedReduce:
+                gathered = node.once(FactorizedReduce, lambda op=op: op.gather(rectified))
+                yield Term(gathered, weights[position], units)
+            else:
+                entry = op.conv(rectified) if units[0].weight is None else rectified
+                yield Term(entry, weights[position], units)
+
+    def output(self, row: int, column: int, node: Node, disturbance: Disturbance | None, index: int) -> Tensor:
+        """What a candidate gives, disturbed where it should be."""
+        name, op = self.names[column], self.candidates[row][column]
+        if column in self.shared[row]:
+            out = node.once(column, lambda: op(node.value))
+        else:
+            out = op.rectified(node.rectified) if isinstance(op, ReluConvBn) else op(node.value)
+        touched = disturbance is not None and disturbance.touches(name)
+        return disturbance.of_output(out, name, index, row, column) if touched else out
+
+    def sum(self, terms: Sequence[Term]) -> Tensor:
+        """What arrives at a node [B, C, H, W]."""
+        return gated_sum(terms, self.training, self.recompute)
