@@ -45,7 +45,7 @@ def weights_of(path: Path) -> tuple[dict[str, Tensor], Space, str]:
         should = "should be a run of `fairdarts search` or `fairdarts supernet`"
         raise UserError(f"{path}: its checkpoint has no weights of a supernet: {should}")
     check_finite(weights, path)
-    return weights, load_space(str(path / "space.yaml")), "search" if "alphas" in state else "supernet"
+    return weights, load_space(str(path / "space.yaml")), run.verb
 
 
 def inherit(network: nn.Module, genotype: Genotype, space: Space, weights: Weights, place: str) -> list[str]:
