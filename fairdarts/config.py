@@ -245,6 +245,8 @@ def describe(model: type[Settings], prefix: str = "") -> str:
     """One line a setting, for `--help`: dotted key and what it means."""
     lines = []
     for name, field in model.model_fields.items():
+        if name == "verb":
+            continue  # of a recipe: it is what it is, and no option
         members = _members(field.annotation)
         if members:
             keys = {}

@@ -1,12 +1,14 @@
 """Every file that is shipped can be read, and names that are not shipped are answered with the nearest."""
 
 import pytest
+from forms import FORMS
 
 from fairdarts import resources
-from fairdarts.cli.recipe import MARKS, names_of
+from fairdarts.cli.recipe import names_of
 from fairdarts.config import UserError, check, read_yaml
 from fairdarts.genotype import CellGenotype, live
 from fairdarts.networks.zoo import load_genotype
+from fairdarts.runtime.verb import SECTIONS, verb_of
 from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.space import load_space
 
@@ -14,9 +16,12 @@ from fairdarts.spaces.space import load_space
 @pytest.mark.parametrize("name", resources.names("recipes"))
 def test_recipes(name):
     path = resources.find("recipes", name)
-    model = next(model for _, model in MARKS.values() if name in names_of(model))
-    settings = check(model, read_yaml(path), path)
-    assert settings.name == name
+    content = read_yaml(path)
+    verb = content.pop("verb")
+    assert verb_of(content, path) == verb  # as a recipe of version 0.1 says it
+    assert [own for own, form in FORMS.items() if name in names_of(form)] == [verb]
+    settings = check(FORMS[verb], content, path)
+    assert (settings.name, settings.verb) == (name, verb)
     if getattr(settings, "space", None):  # an evolutionary search has that of its supernet, a training its genotype's
         assert load_space(settings.space).name == settings.space
 
@@ -34,6 +39,11 @@ def test_genotypes(name):
     if isinstance(genotype, CellGenotype):
         assert live(genotype.normal)[1]
         assert live(genotype.reduce)[1]
+
+
+def test_every_verb_has_recipes():
+    assert FORMS.keys() == SECTIONS.keys()
+    assert all(names_of(form) for form in FORMS.values())
 
 
 def test_what_is_shipped():

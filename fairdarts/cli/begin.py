@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from fairdarts.cli.recipe import names_of, open_recipe, verb_of
+from fairdarts.cli.recipe import names_of, open_recipe
 from fairdarts.cli.words import Parser, say
 from fairdarts.config import Settings, UserError, check, nearest, parse_overrides
 from fairdarts.data.settings import DataSettings
@@ -81,10 +81,9 @@ def reopened(kind: Kind, run: Run, rest: Sequence[str]) -> tuple[Settings, Space
 def resumed_settings(kind: Kind, run: Run, overrides: dict[str, str]) -> Any:
     """The run's own settings. Raises UserError where the command line would change what it computes."""
     path = run.path / "settings.yaml"
+    if run.verb != kind.verb:
+        raise UserError(f"{run.path}: is a run of `fairdarts {run.verb}`, which resumes it")
     content = read_settings(path)
-    verb = verb_of(content)
-    if verb != kind.verb:
-        raise UserError(f"{run.path}: is a run of `fairdarts {verb}`, which resumes it")
     own = check(kind.model, content, path)
     asked = check(kind.model, content, path, overrides)
     for key in overrides:

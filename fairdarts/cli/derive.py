@@ -4,7 +4,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fairdarts.cli.recipe import verb_of
 from fairdarts.cli.words import Parser, say
 from fairdarts.config import UserError, check, read_yaml
 from fairdarts.genotype import ChainGenotype, Genotype, empty_cells, to_darts_text, to_yaml
@@ -97,10 +96,10 @@ def notes_on(genotype: Genotype, matrices: Matrices) -> list[str]:
 def from_run(path: Path) -> tuple[dict, Space, DeriveSettings, str, str]:
     """Gates of the record that a run keeps, space, derivation settings, source and name of it."""
     run = open_run(path)
-    content = read_yaml(path / "settings.yaml")
-    if (verb := verb_of(content)) != "search":
-        raise UserError(f"{path}: is a run of `fairdarts {verb}`: genotypes are derived from one of `fairdarts search`")
-    settings = check(SearchSettings, content, path / "settings.yaml")
+    if run.verb != "search":
+        told = f"{path}: is a run of `fairdarts {run.verb}`"
+        raise UserError(f"{told}: genotypes are derived from one of `fairdarts search`")
+    settings = check(SearchSettings, read_yaml(path / "settings.yaml"), path / "settings.yaml")
     space = load_space(str(path / "space.yaml"))
     records = check_records(run.records(), space, str(run.metrics))
     kept = kept_record(list(records), settings.stopping)

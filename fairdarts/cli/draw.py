@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fairdarts.cli.evolve_show import draw_search, evolved, reopened_search
-from fairdarts.cli.recipe import verb_of
 from fairdarts.cli.words import Parser, say
-from fairdarts.config import UserError, read_yaml
+from fairdarts.config import UserError
 from fairdarts.genotype import Genotype
 from fairdarts.networks.zoo import load_genotype, run_of
 from fairdarts.plot.drawing import draw_genotype
@@ -51,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
 def figures_of(run: Run, folder: Path) -> list[Path]:
     """Draw the gates of a run, and its final genotype once it is finished; or the training of a supernet or a network,
     or what an evolutionary search evaluated."""
-    verb = verb_of(read_yaml(run.path / "settings.yaml"))
+    verb = run.verb
     if verb == "evolve":
         settings, archive = reopened_search(run)
         return draw_search(run.path.resolve().name, settings, archive, folder)
@@ -63,7 +62,7 @@ def figures_of(run: Run, folder: Path) -> list[Path]:
     records = check_records(run.records(), space, str(run.metrics))
     with folder_for(folder):
         paths = draw_run(records, space, folder)
-    if (run.path / "genotypes" / "final.yaml").is_file():
+    if run.state == "finished":
         return paths + parts_of(load_genotype(str(run.path))[0], sized(space, shape_of(run.path)), folder)
     say(f"{run.path}: the search has not finished, so there is no final genotype to draw")
     return paths
@@ -73,9 +72,10 @@ def fronts_of(runs: Sequence[Run], folder: Path) -> list[Path]:
     """Draw the fronts of several evolutionary searches. Raises UserError where one is another kind of run."""
     searches = []
     for run in runs:
-        verb = verb_of(read_yaml(run.path / "settings.yaml"))
-        if verb != "evolve":
-            raise UserError(f"{run.path}: is a run of `fairdarts {verb}`: several runs can be drawn of `evolve` alone")
+        if run.verb != "evolve":
+            raise UserError(
+                f"{run.path}: is a run of `fairdarts {run.verb}`: several runs can be drawn of `evolve` alone"
+            )
         searches.append(evolved(run.path.resolve().name, reopened_search(run)[1]))
     return draw_fronts(searches, folder)
 

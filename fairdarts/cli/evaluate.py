@@ -12,7 +12,7 @@ from rich.progress import track
 from rich.table import Table
 
 from fairdarts import resources
-from fairdarts.cli.recipe import examine_images, open_images, verb_of
+from fairdarts.cli.recipe import examine_images, open_images
 from fairdarts.cli.words import Parser, print_table, say, to_json
 from fairdarts.config import Settings, UserError, check, describe, parse_overrides, read_yaml
 from fairdarts.data.judging import Images, held_out_images, images_of_test_set, other_images
@@ -130,8 +130,8 @@ def read_data(args: Namespace, rest: Sequence[str]) -> tuple[DataSettings, Began
     if not path.is_file():
         raise UserError(f"evaluate: {args.model}: says no images: name them with --config RECIPE --data.root FOLDER")
     content = read_settings(path) if path == own else read_yaml(path)
-    if path == own and (verb := verb_of(content)) == "segment":
-        raise UserError(f"{args.model}: is a run of `fairdarts {verb}`: fairdarts segment --judge measures it")
+    if path == own and Run(own.parent).verb == "segment":
+        raise UserError(f"{args.model}: is a run of `fairdarts segment`: fairdarts segment --judge measures it")
     if "data" not in content:
         raise UserError(f"{path}: data: is missing: it should say the images")
     data = check(EvaluateSettings, {"data": content["data"]}, path, parse_overrides(rest)).data

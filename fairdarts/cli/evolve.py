@@ -103,7 +103,7 @@ def search(args: Namespace, rest: Sequence[str]) -> int:
         if first and not resume:
             measured = {LATENCY: latency_csv(tables["latency"], space)} if latency else {}
             create(path, settings, space, measured | file_of(shape))
-    run = Run(Path(distributed.shared(str(path))), "generation")
+    run = Run(Path(distributed.shared(str(path))))
     identity = identity_of(settings, MAY_CHANGE, space, fingerprint(trained.source))
     identity |= {"supernet: weights": weights_of(evaluator.supernet)}
     identity |= {LATENCY: str(tables["latency"])} if latency else {}
@@ -126,7 +126,7 @@ def read(args: Namespace, rest: Sequence[str]) -> tuple[EvolveSettings, Any]:
             raise UserError(
                 f"evolve: --resume {args.resume} takes its supernet, settings and place from the run itself"
             )
-        return reopened(EVOLVE, Run(open_run(args.resume).path, "generation"), rest)
+        return reopened(EVOLVE, open_run(args.resume), rest)
     words = [*rest, f"--supernet={args.run}"]
     settings, path = open_settings("evolve", EvolveSettings, args.config or DEFAULT, words)
     own = open_training(open_run(args.run))[1]

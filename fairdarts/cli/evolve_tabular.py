@@ -122,7 +122,9 @@ def begin(folder: Path, file: Path, column: str, bench: Bench, every: Sequence[E
     objectives = [own.quantity for own in bench.table.problem.objectives]
     told = {"benchmark": hashlib.sha256(file.read_bytes()).hexdigest(), "column": column, "objectives": objectives}
     told["strategies"] = {
-        own.name: own.model_dump(mode="json", exclude={"seed", "threads", "device", "models", "source", "deviations"})
+        own.name: own.model_dump(
+            mode="json", exclude={"verb", "seed", "threads", "device", "models", "source", "deviations"}
+        )
         for own in every
     }
     if path.is_file():

@@ -51,7 +51,7 @@ def searched(path: Path, name: str) -> Found:
     space = sized(load_space(str(path / "space.yaml")), shape)
     records = list(check_records(run.records(), space, str(run.metrics)))
     ended = verdict(records, settings.stopping)
-    done = (path / "genotypes" / "final.yaml").is_file()
+    done = run.state == "finished"
     genotype, cost, drawings = None, "no genotype yet", {}
     if done:
         genotype, _ = load_genotype(str(path))
@@ -63,7 +63,7 @@ def searched(path: Path, name: str) -> Found:
         except UserError as error:
             cost = f"no network: {error}"
         drawings = drawings_of(genotype, space)
-    unfinished = "" if done else f"the search is at epoch {records[-1]['epoch']} of {settings.epochs}"
+    unfinished = how_far(run, records, settings.epochs)
     by_eq_7 = settings.relaxation == "sigmoid" and settings.zero_one.form == "squared"
     by_eq_7 = by_eq_7 and settings.architect.kind != "single_level"
     return Found(
@@ -100,14 +100,14 @@ def trained_supernet(path: Path, name: str) -> Supernet:
         space=space.name,
         settings=read_text(path / "settings.yaml"),
         records=records,
-        ended=how_far(records, "epoch", settings.epochs),
+        ended=how_far(run, records, settings.epochs),
         rankings=rankings,
     )
 
 
 def evolution(path: Path, name: str) -> Evolution:
     """An evolutionary search."""
-    run = Run(open_run(path).path, "generation")
+    run = open_run(path)
     settings, archive = reopened_search(run)
     models, records = models_of(archive, settings.models, settings.classes), begun(run)
     titles, rows = cells_of(models, archive, None)
@@ -118,7 +118,7 @@ def evolution(path: Path, name: str) -> Evolution:
         space=archive.problem.space,
         settings=read_text(path / "settings.yaml"),
         records=records,
-        ended=how_far(records, "generation", settings.generations),
+        ended=how_far(run, records, settings.generations),
         evolved=evolved(name, archive),
         budgets=bounds_of(settings),
         models=drawn(models, archive),
@@ -145,7 +145,7 @@ def trained(path: Path, name: str) -> Training:
         genotype=genotype.name,
         settings=read_text(path / "settings.yaml"),
         records=records,
-        ended=how_far(records, "epoch", content["epochs"]),
+        ended=how_far(run, records, content["epochs"]),
         results=results,
         drawings=drawings_of(genotype, space),
     )
@@ -169,10 +169,12 @@ def begun(run: Run) -> list[dict[str, Any]]:
     return records
 
 
-def how_far(records: Sequence[dict[str, Any]], unit: str, planned: int) -> str:
-    """'it is at epoch 3 of 10'; nothing of a run that has come to its end."""
-    last = records[-1][unit]
-    return f"it is at {unit} {last} of {planned}" if last < planned else ""
+def how_far(run: Run, records: Sequence[dict[str, Any]], planned: int) -> str:
+    """'it is at epoch 3 of 10'; nothing of a run that is finished."""
+    if run.state == "finished":
+        return ""
+    where = "diverged after" if run.state == "diverged" else "is at"
+    return f"it {where} {run.unit} {records[-1][run.unit]} of {planned}"
 
 
 def drawings_of(genotype: Genotype, space: Space) -> dict[str, str]:

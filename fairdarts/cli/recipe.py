@@ -1,6 +1,6 @@
 """What a run reads: what `--config` names, with the settings of the command line laid over it, and the images."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,42 +14,17 @@ from fairdarts.data.examine import examine
 from fairdarts.data.settings import DataSettings
 from fairdarts.data.sources import ClassFolders, Source, open_source, seen_of
 from fairdarts.data.split import tell_split
-from fairdarts.evolve.settings import EvolveSettings
-from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import use_threads
-from fairdarts.search.settings import SearchSettings
-from fairdarts.segment.settings import SegmentSettings
+from fairdarts.runtime.verb import verb_of
 from fairdarts.spaces.space import Space, load_space
-from fairdarts.train.settings import TrainSettings
-from fairdarts.transfer.detector import DetectorSettings
-
-MARKS = {
-    "search": ("architect", SearchSettings),
-    "supernet": ("sampler", TrainingSettings),
-    "evolve": ("evolve", EvolveSettings),
-    "segment": ("deeplab", SegmentSettings),
-    "train": ("optimizer", TrainSettings),
-    "transfer": ("base", DetectorSettings),
-}
-"""verb → the section that its recipes, and none of a later verb, have, and their form"""
-
-
-def verb_of(content: dict[str, Any]) -> str:
-    """The verb whose recipe, or run's settings, a YAML file's content is; `search` where it is none's."""
-    return _marked(lambda mark: mark in content) or "search"
-
-
-def _marked(has: Callable[[str], bool]) -> str | None:
-    """The verb of which a file has the mark; None where it has none."""
-    return next((verb for verb, (mark, _) in MARKS.items() if has(mark)), None)
 
 
 def names_of(model: type[Settings]) -> list[str]:
-    """The shipped recipes of a form."""
-    verb = next(verb for verb, (_, form) in MARKS.items() if form is model)
-    texts = {name: read_text(resources.find("recipes", name)) for name in resources.names("recipes")}
-    return [name for name, text in texts.items() if _marked(lambda mark, text=text: f"\n{mark}:" in text) == verb]
+    """The shipped recipes of a form; each begins with its verb."""
+    head = f"verb: {model.model_fields['verb'].default}\n"
+    paths = {name: resources.find("recipes", name) for name in resources.names("recipes")}
+    return [name for name, path in paths.items() if read_text(path, len(head)) == head]
 
 
 def help_text(model: type[Settings]) -> str:
@@ -71,15 +46,17 @@ def open_settings(verb: str, model: type[Settings], name: str | None, words: Seq
     if not name:
         raise UserError(f"{verb}: --config is missing{nearest('', names_of(model))}")
     path = resources.find("recipes", name)
-    content = read_yaml(path)
-    other = _marked(lambda mark: mark in content)
-    if other and MARKS[other][1] is not model:
-        own = next(mark for mark, form in MARKS.values() if form is model)
-        kind = f"is a recipe of `fairdarts {other}`: it has the section {MARKS[other][0]}"
-        raise UserError(f"{path}: {kind}, and not the section {own} of `fairdarts {verb}`")
-    settings = check(model, content, path, parse_overrides(words))
+    settings = check(model, read_recipe(verb, path), path, parse_overrides(words))
     use_threads(settings.threads)
     return settings, path
+
+
+def read_recipe(verb: str, path: Path) -> dict[str, Any]:
+    """What the file of a recipe holds. Raises UserError where it is one of another verb."""
+    content = read_yaml(path)
+    if (own := verb_of(content, path)) not in (verb, None):
+        raise UserError(f"{path}: is a recipe of `fairdarts {own}`, not of `fairdarts {verb}`")
+    return content
 
 
 def open_images(data: DataSettings, new: bool = False, least: int = 2) -> Source:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from fairdarts.cli.gather import TOLD
-from fairdarts.cli.recipe import verb_of
 from fairdarts.cli.study_results import STUDY, conclude
 from fairdarts.cli.words import Parser, say
-from fairdarts.config import UserError, read_yaml
+from fairdarts.config import UserError
 from fairdarts.plot.document import document
 from fairdarts.plot.drawing import NO_DOT
 from fairdarts.runtime.checkpoint import write_atomically
@@ -34,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
     found: dict[str, list[Any]] = {verb: [] for verb in TOLD}
     for path, name in zip(paths, names, strict=True):
         try:
-            verb = verb_of(read_yaml(path / "settings.yaml"))
+            verb = open_run(path).verb
             if verb not in TOLD:
                 raise UserError(f"{path}: is a folder of `fairdarts {verb}`, of which there is no report")
             found[verb].append(TOLD[verb].gather(path, str(path) if names.count(name) > 1 else name))

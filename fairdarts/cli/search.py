@@ -54,7 +54,9 @@ def run_search(args: Namespace, rest: Sequence[str]) -> int:
     several = f", {distributed.ranks()} processes" if distributed.ranks() > 1 else ""
     say(f"run {run.path}: {settings.name}, seed {settings.seed}, epochs {settings.epochs}{several}")
     tell_images(settings.data, len(trained), len(source.dataset))
-    if distributed.shared(resume and (run.path / "genotypes" / "final.yaml").is_file()):
+    with distributed.together():
+        done = first and run.state == "finished"
+    if distributed.shared(done):
         say("this search has already finished")
         genotype = load_genotype(str(run.path))[0] if first else None
     else:

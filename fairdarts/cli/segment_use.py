@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from fairdarts.cli.recipe import verb_of
 from fairdarts.cli.words import Parser, print_table, say, to_json
 from fairdarts.config import Settings, UserError, check, describe, parse_overrides, read_yaml
 from fairdarts.data.examine import examine
@@ -22,6 +21,7 @@ from fairdarts.data.images import read_image
 from fairdarts.data.masks import write_mask
 from fairdarts.plot.overlay import draw_overlay
 from fairdarts.runtime.device import LAYOUTS, pick, use_threads
+from fairdarts.runtime.run import Run
 from fairdarts.runtime.settings import Compute
 from fairdarts.segment.images import Pairs, StillTransform, open_pairs
 from fairdarts.segment.model import Model, open_segmenter
@@ -87,9 +87,9 @@ def settings_of(run: Path, words: Sequence[str]) -> tuple[Photographs, JudgeSett
     path = run / "settings.yaml"
     if not path.is_file():
         raise UserError(f"{run}: not a run directory: it has no settings.yaml; --judge names a run, or its checkpoint")
-    content = read_yaml(path)
-    if (verb := verb_of(content)) != "segment":
+    if (verb := Run(run).verb) != "segment":
         raise UserError(f"{run}: is a run of `fairdarts {verb}`, and none of `fairdarts segment`")
+    content = read_yaml(path)
     content = {key: content[key] for key in JudgeSettings.model_fields if key in content}
     own = check(JudgeSettings, content, path).data
     return own, check(JudgeSettings, content, path, parse_overrides(words))

@@ -11,19 +11,19 @@ from pydantic import Field, model_validator
 
 from fairdarts import resources
 from fairdarts.cli.begin import resumed_settings
-from fairdarts.cli.recipe import verb_of
 from fairdarts.cli.report import main as report
 from fairdarts.cli.search import SEARCH
 from fairdarts.cli.search import main as search
 from fairdarts.cli.study_factors import LOCKS, run_study
 from fairdarts.cli.study_form import FactorStudy, Value, text_of
-from fairdarts.cli.supernet import SUPERNET, finished
+from fairdarts.cli.supernet import SUPERNET
 from fairdarts.cli.supernet import main as supernet
 from fairdarts.cli.words import Parser, say
 from fairdarts.config import Settings, UserError, check, parse_overrides, read_yaml
 from fairdarts.runtime import distributed
 from fairdarts.runtime.lock import InUse, held
-from fairdarts.runtime.run import open_run
+from fairdarts.runtime.run import SETTINGS, open_run
+from fairdarts.runtime.verb import read_verb
 from fairdarts.spaces.space import load_space
 
 
@@ -81,14 +81,12 @@ class Job(NamedTuple):
     @property
     def verb(self) -> str:
         """`search` or `supernet`, as the recipe says."""
-        return verb_of(read_yaml(resources.find("recipes", self.config)))
+        return read_verb(resources.find("recipes", self.config))
 
     @property
     def done(self) -> bool:
         """Whether the run has finished."""
-        if self.verb == "search":
-            return (self.path / "genotypes" / "final.yaml").is_file()
-        return (self.path / "settings.yaml").is_file() and finished(open_run(self.path))
+        return (self.path / SETTINGS).is_file() and open_run(self.path).state == "finished"
 
 
 def main(argv: Sequence[str]) -> int:

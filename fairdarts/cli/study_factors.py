@@ -13,14 +13,12 @@ from fairdarts.cli.recipe import open_images
 from fairdarts.cli.study_form import BEST, FactorStudy, SpaceStudy
 from fairdarts.cli.study_plan import Row, Step, check_same, identity, outcome, planned, recipe_of
 from fairdarts.cli.study_results import STUDY, conclude
-from fairdarts.cli.supernet import finished
 from fairdarts.cli.supernet import main as supernet
 from fairdarts.cli.words import say
 from fairdarts.config import UserError, check, dump_yaml, nearest, parse_overrides, read_text, read_yaml
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.oneshot.train import check_sampler
 from fairdarts.ranking.benchmarks import Benchmark
-from fairdarts.ranking.factors import DIVERGED
 from fairdarts.ranking.report import chosen_paths, judge, open_benchmark, own_statistics, ranking_of, write_ranking
 from fairdarts.resources import find
 from fairdarts.runtime import distributed
@@ -249,7 +247,7 @@ def carry_out(study: FactorStudy, space: SpaceStudy, row: Row, run: Path, truths
     """Trains a run, or the rest of it, and judges it; gives the exit status."""
     say(f"{study.name}: {space.name}: {run.name}")
     begun = (run / "settings.yaml").is_file()
-    if not (begun and finished(open_run(run))):
+    if not (begun and open_run(run).state == "finished"):
         seed = study.seeds[row.runs.index(run)]
         words = ["--config", str(recipe_of(space, run.parents[1])), "--out", str(run), f"--seed={seed}"]
         words = ["--resume", str(run)] if begun else words
@@ -259,7 +257,6 @@ def carry_out(study: FactorStudy, space: SpaceStudy, row: Row, run: Path, truths
                 status = supernet(words, alone=True)
         except Diverged as error:  # which is a result: a setting that cannot be trained with
             say(f"{run.name}: {error}")
-            write_atomically(run / f"{DIVERGED}.txt", f"{error}\n".encode())
             return 0
         if status:
             return status

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fairdarts import resources
+from fairdarts.cli.recipe import read_recipe
 from fairdarts.cli.study_form import BASELINE, BEST, Factor, FactorStudy, SpaceStudy, slug, texts
-from fairdarts.config import Settings, UserError, check, read_yaml
+from fairdarts.config import Settings, UserError, check
 from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
 from fairdarts.ranking.factors import DIVERGED, final_performance
 from fairdarts.ranking.report import own_statistics, read_ranking
@@ -46,7 +47,7 @@ def planned(study: FactorStudy, space: SpaceStudy, folder: Path) -> Iterator[Ste
     Raises UserError where a setting does not fit its recipe.
     """
     path = recipe_of(space, folder)
-    recipe = read_yaml(path)
+    recipe = read_recipe("supernet", path)
     carried = texts(study.shared) | texts(space.changes)
     names: dict[str, str] = {}
     settled = True
@@ -90,7 +91,7 @@ def kept_of(step: Step) -> Row | None:
 
 def outcome(run: Path, settings: TrainingSettings) -> dict[str, Any] | str | None:
     """What a run has come to: its ranking, DIVERGED, or None as long as there is neither."""
-    if (run / f"{DIVERGED}.txt").is_file():
+    if Run(run).divergence is not None:
         return DIVERGED
     try:
         return read_ranking(Run(run), own_statistics(settings))

@@ -10,14 +10,13 @@ from fairdarts.cli.begin import Kind, add_options, carry_out, free_path, read_wo
 from fairdarts.cli.progress import Silence, Watcher, tensorboard, training_progress
 from fairdarts.cli.recipe import help_text, open_images
 from fairdarts.cli.words import Parser, command, say
-from fairdarts.config import read_yaml
 from fairdarts.data.sources import Source
 from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
 from fairdarts.oneshot.train import check_fit, train
 from fairdarts.plot.supernet import draw_training
 from fairdarts.plot.tensorboard import log_training
 from fairdarts.ranking.lemma import uniform_variance
-from fairdarts.runtime import checkpoint, distributed
+from fairdarts.runtime import distributed
 from fairdarts.runtime.run import Run, create
 from fairdarts.runtime.shape import file_of
 from fairdarts.runtime.stop import Stop
@@ -52,7 +51,7 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
     say(f"run {run.path}: {settings.name}, seed {settings.seed}, epochs {settings.epochs}{several}")
     tell_images(settings.data, len(trained), len(source.dataset))
     with distributed.together():
-        done = first and finished(run)
+        done = first and run.state == "finished"
     if distributed.shared(done):
         say("this training has already finished")
     else:
@@ -64,13 +63,6 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
         draw_training(run.records(), run.figures)
         summarize(settings, space, run)
     return 0
-
-
-def finished(run: Run) -> bool:
-    """Whether a run's training has reached its last epoch, and saved it. Raises BadState of a damaged checkpoint."""
-    epochs, records = read_yaml(run.path / "settings.yaml").get("epochs"), run.records()
-    logged = bool(records) and records[-1]["epoch"] == epochs
-    return logged and checkpoint.load(run.last).get("epoch") == epochs
 
 
 def summarize(settings: TrainingSettings, space: Space, run: Run) -> None:

@@ -11,7 +11,7 @@ from torch import nn
 from fairdarts import resources
 from fairdarts.cli.begin import Kind, tell_images
 from fairdarts.cli.progress import network_progress
-from fairdarts.cli.recipe import examine_images, help_text, open_images, open_settings, verb_of
+from fairdarts.cli.recipe import examine_images, help_text, open_images, open_settings
 from fairdarts.cli.training import (
     Initialize,
     carry_out_training,
@@ -32,7 +32,7 @@ from fairdarts.networks.published import open_model
 from fairdarts.networks.zoo import run_of
 from fairdarts.plot.training import draw_network_training
 from fairdarts.runtime import distributed
-from fairdarts.runtime.run import Run
+from fairdarts.runtime.run import SETTINGS, Run
 from fairdarts.runtime.shape import Shape, shape_of
 from fairdarts.spaces.space import Space
 from fairdarts.train.classify import classification, judging_images
@@ -148,7 +148,7 @@ def data_of(genotype: Path) -> dict[str, Any]:
     if run is None:
         return {}
     content = read_yaml(run / "settings.yaml")
-    if content.get("supernet") and verb_of(content) == "evolve":
+    if content.get("supernet") and Run(run).verb == "evolve":
         return data_of(Path(content["supernet"])) | ({"root": content["root"]} if content.get("root") else {})
     return content.get("data") or {}
 
@@ -156,9 +156,14 @@ def data_of(genotype: Path) -> dict[str, Any]:
 def initializer(init_from: str, blueprint: Blueprint) -> Initialize:
     """What puts the weights that --init-from names into a network."""
     path, genotype, space = Path(init_from), blueprint.genotype, blueprint.space
+<<<<<<< HEAD
     settings = path / "settings.yaml"
     if settings.is_file() and verb_of(read_yaml(settings)) != "train":
         state, own, verb = weights_of(path)
+=======
+    if (path / SETTINGS).is_file() and Run(path).verb != "train":
+        state, own, _ = weights_of(path)
+>>>>>>> epochs
         if own != space:
             raise UserError(f"{path}: was trained in space {own.name}, but {genotype.name} is of {space.name}")
 

@@ -103,10 +103,11 @@ def carry_out_training(
     several = f", {distributed.ranks()} processes" if distributed.ranks() > 1 else ""
     say(f"run {run.path}: {genotype.name} by {settings.name}, seed {settings.seed}, epochs {settings.epochs}{several}")
     with distributed.together():
-        done = read_results(run, task) if first else None
+        done = first and run.state == "finished"
+        results = read_results(run, task) if done else None
     if distributed.shared(done):
         say("this training has already finished")
-        return Ended(run, done, 0)
+        return Ended(run, results, 0)
 
     def work(stop: Stop) -> dict[str, Any]:
         return watched(
@@ -158,14 +159,14 @@ def watched(progress: RunProgress, run: Run, resume: bool, go: Callable[[Observe
 
 
 def read_results(run: Run, task: Task) -> dict[str, Any]:
-    """The results of a run whose training is finished; empty before. Raises UserError where they are damaged, or the
-    run's files are no longer those of this training."""
+    """The results of a finished training; empty where no images tell them. Raises UserError where they are damaged, or
+    the run's files are no longer those of this training."""
     path = run.path / "results.json"
-    if not path.is_file():
-        return {}
     check_identity(checkpoint.load(run.last), task.identity, run)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
+        if task.tells is None and found == {}:
+            return {}
         told = [found["on"], found["best_by"], int(found["images"])]
         for own in (found["last"], *([found["best"]] if "best" in found else [])):
             told += [int(own["epoch"]), float(own[task.numbers[0]]), *(own[name] for name in task.numbers)]

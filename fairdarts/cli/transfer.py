@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fairdarts import resources
-from fairdarts.cli.recipe import names_of, verb_of
+from fairdarts.cli.recipe import names_of, read_recipe
 from fairdarts.cli.words import Parser, command, say
-from fairdarts.config import Settings, UserError, check, describe, nearest, parse_overrides, read_yaml
+from fairdarts.config import Settings, UserError, check, describe, nearest, parse_overrides
 from fairdarts.networks.blueprint import Blueprint, NetworkSettings, for_large_images
 from fairdarts.networks.models import find
 from fairdarts.networks.published import blueprint_of, open_model
+from fairdarts.runtime.run import SETTINGS, Run
 from fairdarts.transfer.detector import PREFIX, Choices, DetectorSettings, config_text
 
 
@@ -51,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
             raise UserError(f"transfer: {word}: no such option{nearest(word, known)}")
 
     path = detector_file(args.detector, detectors)
-    detector = check(DetectorSettings, read_yaml(path), path)
+    detector = check(DetectorSettings, read_recipe("transfer", path), path)
     network = check(_Network, {}, "command line", parse_overrides(rest)).network
     blueprint, weights = read_blueprint(args.genotype, network)
     weights = args.pretrained or weights
@@ -86,5 +87,4 @@ def read_blueprint(word: str, network: NetworkSettings) -> tuple[Blueprint, str 
 
 def is_trained(path: Path) -> bool:
     """Whether it is a training run or a published file."""
-    settings = path / "settings.yaml"
-    return path.suffix == ".safetensors" or (settings.is_file() and verb_of(read_yaml(settings)) == "train")
+    return path.suffix == ".safetensors" or ((path / SETTINGS).is_file() and Run(path).verb == "train")

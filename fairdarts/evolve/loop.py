@@ -15,6 +15,7 @@ from fairdarts.evolve.rivals import MnasNet, RandomSearch, Regularized
 from fairdarts.evolve.settings import EvolveSettings
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.checkpoint import BadState
+from fairdarts.runtime.epochs import resumes
 from fairdarts.runtime.position import check_identity
 from fairdarts.runtime.records import kept_records, state_of_records
 from fairdarts.runtime.run import Run
@@ -134,9 +135,11 @@ def evolve(
     def save() -> None:
         checkpoint.save(run.last, {"identity": identity, **search.state(), **state_of_records(records)})
 
+    resume = resumes(run, resume)
     with distributed.together():
-        if leads and resume and (run.last.is_file() or run.records()):
+        if leads and resume:
             records += restored(search, run, identity)
+            run.clear_divergence()
         elif leads:
             run.rewrite([])  # a run that was killed before its first checkpoint begins anew
             save()
@@ -150,7 +153,9 @@ def evolve(
         try:
             done = search.advance(lambda paths: judged_together(paths, judge, stop))
         except Diverged as error:
-            distributed.agree(error)  # the others wait for the next paths
+            with distributed.together():  # the others wait for the next paths
+                run.note_divergence(str(error))
+                raise
         if done:
             record = recorded(search, settings, done, time.monotonic() - begun)
             try:

@@ -118,6 +118,7 @@ Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 class EvolveSettings(RecipeSettings):
     """A search among the models that a trained supernet, or a benchmark's table, can judge."""
 
+    verb: Literal["evolve"] = "evolve"
     supernet: str | None = None
     """run of `fairdarts supernet` whose last checkpoint judges; the verb's RUN says it"""
     space: str | None = None

@@ -97,6 +97,7 @@ class WatchSettings(Settings):
 class TrainingSettings(RunSettings):
     """A complete training of a supernet. Shipped recipes and a run's settings.yaml are files of this form."""
 
+    verb: Literal["supernet"] = "supernet"
     data: DataSettings
     """the images"""
     compute: SharedCompute = SharedCompute()

@@ -21,14 +21,13 @@ from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
 from fairdarts.oneshot.state import restored, state_of
 from fairdarts.oneshot.step import SUMS, Learner, supernet_step
 from fairdarts.ops.depthwise import with_fast_gradients
-from fairdarts.runtime import checkpoint, distributed
+from fairdarts.runtime import distributed
 from fairdarts.runtime.device import LAYOUTS, keep_memory, pick, use_threads
-from fairdarts.runtime.finite import all_finite
-from fairdarts.runtime.pace import Pace
+from fairdarts.runtime.epochs import begin, check_converging, check_processes, epochs, means_of, resumes
 from fairdarts.runtime.position import Position, identity_of
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.seed import DROPS, PATHS, TRAIN, WATCHED, WEIGHTS, fold
-from fairdarts.runtime.stop import Diverged, Stop
+from fairdarts.runtime.stop import Stop
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.nasbench101 import Bench101Space
 from fairdarts.spaces.paths import random_path
@@ -75,8 +74,7 @@ def train(
     """
     use_threads(settings.threads)
     keep_memory()
-    device, writes = pick(settings.device), distributed.rank() == 0
-    images = fingerprint(source)
+    device, images = pick(settings.device), fingerprint(source)
     with distributed.together():
         trained, held_out = check_fit(settings, space, source)
         check_alike(settings.data, images)
@@ -87,35 +85,27 @@ def train(
     updates = [torch.zeros(count, dtype=torch.int64) for count in sampler.counts]
     at, sums = Position(), torch.zeros(len(SUMS), device=device)
     records: list[dict[str, Any]] = []
+    state = partial(state_of, learner, sampler, updates, identity, sums, at, records)
 
-    def save() -> None:
-        with distributed.together():
-            if writes:
-                checkpoint.save(run.last, state_of(learner, sampler, updates, identity, sums, at, records))
-
+    resume = resumes(run, resume)
     with distributed.together():
-        if writes:
-            resume = resume and (run.last.is_file() or len(run.records()) > 0)
+        if distributed.rank() == 0:
             keep_held_out(run, settings.data, source, held_out)
-    if distributed.shared(resume):
+    if resume:
         records += restored(learner, sampler, updates, identity, sums, at, run)
     else:
-        with distributed.together():
-            if writes:
-                run.rewrite([])  # a run that was killed before its first checkpoint begins anew
-        save()
+        begin(run, records, state)
 
     whole = settings.compute.parallel == "path"
     shard = (0, 1) if whole else (distributed.rank(), distributed.ranks())
     serve = server(source, settings.data, device, LAYOUTS[settings.compute.layout], shard)
-    batches = serve(indices=trained, seed=fold(settings.seed, TRAIN), start=at.epoch * steps + at.step)
+    served = serve(indices=trained, seed=fold(settings.seed, TRAIN), start=at.epoch * steps + at.step)
     watched = watch(settings, space, source, held_out, device)
-    pace = Pace(settings.save_minutes, at, stop, save)
+    draw = partial(next, served)
     learner.supernet.train()
-    with closing(batches):  # else loading processes would live on in an error
-        while at.epoch < settings.epochs:
-            while at.step < steps:
-                batch = pace.fetch(lambda: next(batches))
+    with closing(served):  # else loading processes would live on in an error
+        for batches in epochs(settings, run, at, records, state, steps, draw, observer, stop):
+            for batch in batches:
                 number = at.epoch * steps + at.step
                 for group in learner.optimizer.param_groups:
                     group["lr"] = learning_rate(settings, number, steps)
@@ -124,20 +114,12 @@ def train(
                     torch.manual_seed(fold(settings.seed, DROPS, distributed.rank(), number))
                 sums += supernet_step(learner, drawn, batch)
                 tally(updates, drawn)
-                at.step += 1
-                observer.step(at.epoch + 1, at.step, steps, sums)
+                observer.step(at.epoch + 1, at.step + 1, steps, sums)
 
-            means = dict(zip(SUMS, (sums / steps).tolist(), strict=True))
-            with distributed.together():
-                sound = math.isfinite(means["train_loss"])
-                if not sound or not all_finite(learner.supernet.state_dict().values()):
-                    what = "the weights are" if sound else "the loss is"
-                    advice = f"lower weights.lr ({settings.weights.lr})"
-                    raise Diverged(f"{run.path}: {what} no longer finite in epoch {at.epoch + 1}; {advice}")
-            alike = distributed.agree_on(learner.weights)
-            with distributed.together():
-                if not alike:
-                    raise UserError(f"{run.path}: after epoch {at.epoch + 1} the processes hold different weights")
+            means = means_of(sums, SUMS, steps)
+            what = f"no longer finite in epoch {at.epoch + 1}; lower weights.lr ({settings.weights.lr})"
+            check_converging(run, means["train_loss"], learner.supernet.state_dict().values(), what)
+            check_processes(run, at.epoch + 1, learner.weights, "weights")
             times = at.finish_epoch(steps * settings.data.batch_size)
             passes = at.epoch * steps * sampler.passes
             record = {"epoch": at.epoch, "passes": passes, **means, "lr": learner.optimizer.param_groups[0]["lr"]}
@@ -147,13 +129,7 @@ def train(
             if watched:
                 accuracies = watched(learner)
                 record |= {"watched": accuracies, "watched_mean": fmean(accuracies), "watched_std": pstdev(accuracies)}
-            sums.zero_()
             records.append(record)
-            with distributed.together():
-                if writes:
-                    run.log(record)
-            pace.save()
-            observer.epoch(record)
 
 
 def check_fit(settings: TrainingSettings, space: Space, source: Source) -> tuple[list[int], list[int]]:

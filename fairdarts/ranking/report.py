@@ -40,11 +40,10 @@ FIELDS = {"run", "recipe", "sampler", "seed", "passes", "batch_size", "images", 
 
 def open_training(run: Run) -> tuple[TrainingSettings, Space]:
     """Settings and space of a run. Raises UserError where it is not the training of a supernet."""
+    if run.verb != "supernet":
+        raise UserError(f"{run.path}: not the training of a supernet: it is a run of `fairdarts {run.verb}`")
     path = run.path / "settings.yaml"
-    content = read_settings(path)
-    if "sampler" not in content:
-        raise UserError(f"{run.path}: not the training of a supernet: its settings.yaml has no sampler")
-    return check(TrainingSettings, content, path), load_space(str(run.path / "space.yaml"))
+    return check(TrainingSettings, read_settings(path), path), load_space(str(run.path / "space.yaml"))
 
 
 def open_benchmark(file: File, space: Space, column: str | None) -> Benchmark:

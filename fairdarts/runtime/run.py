@@ -7,9 +7,10 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -17,8 +18,10 @@ from fairdarts import __version__
 from fairdarts.config import Settings, UserError, dump_yaml, read_yaml
 from fairdarts.genotype import Genotype, to_yaml
 from fairdarts.runtime import checkpoint
+from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.lock import InUse, held
 from fairdarts.runtime.shape import FILE
+from fairdarts.runtime.verb import read_verb
 
 
 def versions() -> dict[str, Any]:
@@ -38,6 +41,15 @@ SETTINGS, LOCK = "settings.yaml", "lock"
 FOLDERS = ("checkpoints", "genotypes", "figures")
 MADE = {LOCK, "space.yaml", "versions.json", SETTINGS, "final.yaml", "latency.csv", FILE}
 """files that a run may have before it has begun"""
+DIVERGED = "diverged.txt"
+RESULTS = {
+    "search": "genotypes/final.yaml",
+    "evolve": "genotypes/final.yaml",
+    "train": "results.json",
+    "segment": "results.json",
+}
+"""verb → what its runs write last; that of a supernet is its last checkpoint"""
+State = Literal["new", "stopped", "finished", "diverged"]
 
 
 @dataclass(frozen=True)
@@ -46,8 +58,51 @@ class Run:
     figures/."""
 
     path: Path
-    unit: str = "epoch"
-    """what a record of metrics.jsonl is of"""
+
+    @cached_property
+    def verb(self) -> str:
+        """The verb that made the run. Raises UserError where its settings.yaml does not tell it."""
+        return read_verb(self.path / SETTINGS)
+
+    @property
+    def unit(self) -> str:
+        """What a record of metrics.jsonl is of."""
+        return "generation" if self.verb == "evolve" else "epoch"
+
+    @property
+    def state(self) -> State:
+        """How far the run has come, as its files say: new before its first checkpoint, and stopped also while a process
+        is at work on it, which its lock tells."""
+        if self.divergence is not None:
+            return "diverged"
+        if self._is_finished():
+            return "finished"
+        begun = self.last.is_file() or any(record[self.unit] > 0 for record in self.records())
+        return "stopped" if begun else "new"
+
+    def _is_finished(self) -> bool:
+        if self.verb in RESULTS:
+            return (self.path / RESULTS[self.verb]).is_file()
+        epochs, records = read_yaml(self.path / SETTINGS).get("epochs"), self.records()
+        if not records or records[-1]["epoch"] != epochs or not self.last.is_file():
+            return False
+        with suppress(BadState):  # a damaged one; who resumes from it will say so
+            return bool(checkpoint.load(self.last).get("epoch") == epochs)  # it is written after the record
+        return False
+
+    @property
+    def divergence(self) -> str | None:
+        """Why the run diverged; None where it did not, or has gone on since."""
+        path = self.path / DIVERGED
+        return path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else None
+
+    def note_divergence(self, reason: str) -> None:
+        """Keeps in the run why it diverged."""
+        checkpoint.write_atomically(self.path / DIVERGED, f"{reason}\n".encode())
+
+    def clear_divergence(self) -> None:
+        """Of a run that goes on."""
+        (self.path / DIVERGED).unlink(missing_ok=True)
 
     @property
     def metrics(self) -> Path:

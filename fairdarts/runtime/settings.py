@@ -22,6 +22,8 @@ class Compute(Settings):
 class RecipeSettings(Settings):
     """What stands at the head of every recipe."""
 
+    verb: str
+    """the verb of `fairdarts` that the recipe is for"""
     name: str
     """name of the recipe"""
     source: str

@@ -3,24 +3,25 @@
 import math
 import warnings
 from contextlib import closing
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from fairdarts.config import Notice, UserError
+from fairdarts.config import Notice
 from fairdarts.data.serve import check_alike, keep_held_out
 from fairdarts.data.sources import Source
 from fairdarts.data.split import fingerprint
 from fairdarts.genotype import Genotype, empty_cells
 from fairdarts.relaxation import Matrices, gate_matrices
-from fairdarts.runtime import checkpoint, distributed
+from fairdarts.runtime import distributed
 from fairdarts.runtime.device import pick, use_threads
+from fairdarts.runtime.epochs import begin, check_converging, check_processes, epochs, means_of, resumes
 from fairdarts.runtime.finite import all_finite
-from fairdarts.runtime.pace import Pace
 from fairdarts.runtime.position import Position, identity_of
 from fairdarts.runtime.run import Run
-from fairdarts.runtime.stop import Diverged, Stop
+from fairdarts.runtime.stop import Stop
 from fairdarts.search.architect import STEPS, SUMS, Learner, StepIndex
 from fairdarts.search.curvature import held_out_curvature
 from fairdarts.search.derive import as_matrices, derive, dominant
@@ -72,52 +73,44 @@ def search(
     learner = make_learner(settings, space, source, device)
     at, sums = Position(), torch.zeros(len(SUMS), device=device)
     records: list[dict[str, Any]] = []
+    state = partial(state_of, learner, identity, sums, at, records)
     lost = torch.zeros_like(sums)  # of the present epoch, how often each was not finite
 
-    def save() -> None:
-        with distributed.together():
-            if writes:
-                checkpoint.save(run.last, state_of(learner, identity, sums, at, records))
-
+    resume = resumes(run, resume)
     with distributed.together():
         if writes:
-            resume = resume and (run.last.is_file() or len(run.records()) > 1)
             keep_held_out(run, settings.data, source, halves[1])
-    if distributed.shared(resume):
+    if resume:
         records += restored(learner, identity, sums, at, run, space)
     else:
         records.append(gate_record(0, learner, space))
-        with distributed.together():
-            if writes:
-                run.rewrite(records)  # a run that was killed before its first checkpoint begins anew
-        save()
+        begin(run, records, state)
 
     train, valid, looked_at = open_batches(settings, source, halves, device, at.epoch * steps + at.step, at.epoch)
     take_step, held_out = STEPS[settings.architect.kind], settings.architect.kind != "single_level"
-    pace = Pace(settings.save_minutes, at, stop, save)
+
+    def draw() -> tuple[Any, Any]:
+        return next(train), next(valid) if held_out else None
+
     learner.supernet.train()
     with closing(train), closing(valid), closing(looked_at):  # else loading processes would live on in an error
-        while at.epoch < settings.epochs and not verdict(records, settings.stopping):
+        for steps_left in epochs(settings, run, at, records, state, steps, draw, observer, stop):
+            if verdict(records, settings.stopping):
+                break
+            lost.zero_()
             lr = learning_rate(at.epoch, settings.epochs, settings.weights.lr, settings.weights.lr_min)
             for group in learner.weight_optimizer.param_groups:
                 group["lr"] = lr
-            while at.step < steps:
-                batches = pace.fetch(lambda: (next(train), next(valid) if held_out else None))
+            for batches in steps_left:
                 seen = take_step(learner, *batches, StepIndex(at.epoch, at.epoch * steps + at.step))
                 sums += seen
                 lost += ~seen.isfinite()
-                at.step += 1
-                observer.step(at.epoch + 1, at.step, steps, sums, learner.alphas)
+                observer.step(at.epoch + 1, at.step + 1, steps, sums, learner.alphas)
 
-            means = dict(zip(SUMS, (sums / steps).tolist(), strict=True))
-            with distributed.together():
-                sound = math.isfinite(means["train_loss"])
-                if not sound or not all_finite([*learner.alphas.values(), *learner.supernet.state_dict().values()]):
-                    raise Diverged(f"{run.path}: {diverged(learner, lost, at.epoch + 1)}")
-            alike = distributed.agree_on([*learner.alphas.values(), *learner.weights])
-            with distributed.together():
-                if not alike:
-                    raise UserError(f"{run.path}: after epoch {at.epoch + 1} the processes hold different α or weights")
+            means = means_of(sums, SUMS, steps)
+            found = [*learner.alphas.values(), *learner.supernet.state_dict().values()]
+            check_converging(run, means["train_loss"], found, partial(diverged, learner, lost, at.epoch + 1))
+            check_processes(run, at.epoch + 1, [*learner.alphas.values(), *learner.weights], "α or weights")
             times = at.finish_epoch(steps * settings.data.batch_size * (1 + held_out))
             record = gate_record(at.epoch, learner, space)
             record |= {key: mean for key, mean in means.items() if not math.isnan(mean)}
@@ -126,16 +119,11 @@ def search(
                 with distributed.together():
                     batch = next(looked_at)
                 record["eigenvalue"] = held_out_curvature(learner, batch)
-            sums.zero_()
-            lost.zero_()
             records.append(record)
             with distributed.together():
                 if writes:
-                    run.log(record)
                     genotype = derived(record["gates"], settings, space, f"{run.path.name}-epoch-{at.epoch}")
                     run.write_genotype(genotype, f"epoch-{at.epoch:03d}")
-            pace.save()
-            observer.epoch(record)
 
     ended = verdict(records, settings.stopping)
     gates = kept_record(records, settings.stopping)["gates"]

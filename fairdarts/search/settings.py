@@ -109,6 +109,7 @@ class DeriveSettings(Settings):
 class SearchSettings(RunSettings):
     """A complete search. Shipped recipes and a run's settings.yaml are files of this form."""
 
+    verb: Literal["search"] = "search"
     data: DataSettings
     """the images"""
     supernet: DenseSupernetSettings = DenseSupernetSettings()

@@ -57,6 +57,7 @@ class SegmentSettings(NetworkTraining):
     """A complete training of a segmentation network. Shipped recipes and a run's settings.yaml are files of this
     form."""
 
+    verb: Literal["segment"] = "segment"
     data: Photographs
     """the images"""
     deeplab: DeepLabSettings

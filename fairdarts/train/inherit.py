@@ -46,8 +46,7 @@ def weights_of(path: Path) -> tuple[dict[str, Tensor], Space, str]:
         should = "should be a run of `fairdarts search` or `fairdarts supernet`"
         raise UserError(f"{path}: its checkpoint has no weights of a supernet: {should}")
     check_finite(weights, path)
-    verb = "search" if "alphas" in state else "supernet"
-    return current_names(weights), load_space(str(path / "space.yaml")), verb
+    return current_names(weights), load_space(str(path / "space.yaml")), run.verb
 
 
 def inherit(

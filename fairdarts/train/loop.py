@@ -2,9 +2,9 @@
 
 import json
 import math
-import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -12,12 +12,11 @@ from torch import Tensor, nn
 
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.device import keep_memory, use_threads
-from fairdarts.runtime.finite import all_finite
-from fairdarts.runtime.pace import Pace
+from fairdarts.runtime.epochs import begin, check_converging, epochs, means_of, resumes
 from fairdarts.runtime.position import Position
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.seed import DROPS, fold
-from fairdarts.runtime.stop import Diverged, Stop
+from fairdarts.runtime.stop import Stop
 from fairdarts.train.optimize import learning_rate
 from fairdarts.train.settings import NetworkTraining
 from fairdarts.train.setup import Trainee, make_trainee
@@ -55,20 +54,14 @@ def train(
     use_threads(settings.threads)
     keep_memory()
     writes, steps = distributed.rank() == 0, task.steps
-    with distributed.together():
-        begun = resume and writes and (run.last.is_file() or bool(run.records()))
-    resume = distributed.shared(begun)  # other machines may not see the run's files
+    resume = resumes(run, resume)
     trainee = make_trainee(settings, task.build, task.measure, task.device, None if resume else initialize)
     at, sums = Position(), torch.zeros(len(SUMS), device=task.device)
     records: list[dict[str, Any]] = []
 
-    def save() -> None:
-        with distributed.together():
-            if writes:
-                own = model_of(trainee, task, records[-1] if records else {}) | state_of(
-                    trainee, task, sums, at, records
-                )
-                checkpoint.save(run.last, own)
+    def state() -> dict[str, Any]:
+        last = records[-1] if records else {}
+        return model_of(trainee, task, last) | state_of(trainee, task, sums, at, records)
 
     with distributed.together():
         if writes:
@@ -76,35 +69,26 @@ def train(
     if resume:
         records += restored(trainee, task, sums, at, run)
     else:
-        with distributed.together():
-            if writes:
-                run.rewrite([])  # a run that was killed before its first checkpoint begins anew
-        save()
+        begin(run, records, state)
 
-    batches = task.batches(at.epoch * steps + at.step)
-    pace = Pace(settings.save_minutes, at, stop, save)
-    with closing(batches):  # else loading processes would live on in an error
-        while at.epoch < settings.epochs:
+    served = task.batches(at.epoch * steps + at.step)
+    draw = partial(next, served)
+    with closing(served):  # else loading processes would live on in an error
+        for batches in epochs(settings, run, at, records, state, steps, draw, observer, stop):
             task.begin_epoch(trainee.network, at.epoch)
             trainee.network.train()
-            while at.step < steps:
-                batch = pace.fetch(lambda: next(batches))
+            for batch in batches:
                 number = at.epoch * steps + at.step
                 lr = learning_rate(settings.schedule, settings.optimizer.lr, settings.epochs, number, steps)
                 for group in trainee.optimizer.param_groups:
                     group["lr"] = lr
                 torch.manual_seed(fold(settings.seed, DROPS, distributed.rank(), number))
                 sums += train_step(trainee, batch)
-                at.step += 1
-                observer.step(at.epoch + 1, at.step, steps, sums)
+                observer.step(at.epoch + 1, at.step + 1, steps, sums)
 
-            means = dict(zip(SUMS, (sums / steps).tolist(), strict=True))
-            with distributed.together():
-                sound = math.isfinite(means["train_loss"])
-                if not sound or not all_finite(trainee.network.state_dict().values()):
-                    what = "the weights are" if sound else "the loss is"
-                    advice = f"lower optimizer.lr ({settings.optimizer.lr})"
-                    raise Diverged(f"{run.path}: {what} no longer finite in epoch {at.epoch + 1}; {advice}")
+            means = means_of(sums, SUMS, steps)
+            what = f"no longer finite in epoch {at.epoch + 1}; lower optimizer.lr ({settings.optimizer.lr})"
+            check_converging(run, means["train_loss"], trainee.network.state_dict().values(), what)
             times = at.finish_epoch(steps * settings.data.batch_size)
             record = {"epoch": at.epoch, **means, "lr": trainee.optimizer.param_groups[0]["lr"], **times}
             follow_first(trainee)
@@ -112,16 +96,10 @@ def train(
             if task.chooses and (at.epoch % settings.judge_every == 0 or at.epoch == settings.epochs):
                 record |= {f"valid_{key}": value for key, value in task.chooses.score(trainee.judged).items()}
                 better = all(record[best] > earlier.get(best, -math.inf) for earlier in records)
-                at.clock = time.monotonic()  # judging is no part of an epoch's time
-            sums.zero_()
             records.append(record)
             with distributed.together():
-                if writes:
-                    run.log(record)
-                    if better:
-                        checkpoint.save(run.best, model_of(trainee, task, record))
-            pace.save()
-            observer.epoch(record)
+                if writes and better:
+                    checkpoint.save(run.best, model_of(trainee, task, record))
     return judged(trainee, task, run)
 
 
@@ -135,16 +113,16 @@ def follow_first(trainee: Trainee) -> None:
 
 def judged(trainee: Trainee, task: Task, run: Run) -> dict[str, Any]:
     """The results of a finished training, written to results.json: of the last and of the best epoch, by the images
-    that tell them.
+    that tell them; without such images, they are empty.
 
     Where the best epoch was chosen by these very images, what they say of it is too good to be told, and `best_by`
     says so.
     """
-    if task.tells is None:
-        return {}
-    found: dict[str, Any] = {"images": task.tells.images, "on": task.tells.name, "best_by": task.chooses.name}
-    found["last"] = {"epoch": trainee.settings.epochs, **task.tells.score(trainee.judged)}
-    if distributed.shared(run.best.is_file()):  # else somebody took it away
+    found: dict[str, Any] = {}
+    if task.tells and task.chooses:
+        found = {"images": task.tells.images, "on": task.tells.name, "best_by": task.chooses.name}
+        found["last"] = {"epoch": trainee.settings.epochs, **task.tells.score(trainee.judged)}
+    if task.tells and distributed.shared(run.best.is_file()):  # else somebody took it away
         with distributed.together():
             state = checkpoint.load(run.best) if distributed.rank() == 0 else None
         state = distributed.shared_state(state)

@@ -162,6 +162,7 @@ class NetworkTraining(RecipeSettings):
 class TrainSettings(NetworkTraining):
     """A complete training of a classifier. Shipped recipes and a run's settings.yaml are files of this form."""
 
+    verb: Literal["train"] = "train"
     data: DataSettings
     """the images"""
     drop_path: float = Field(default=0.0, ge=0, lt=1)

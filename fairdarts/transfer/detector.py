@@ -3,7 +3,7 @@
 import json
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from pydantic import Field, field_validator
@@ -32,6 +32,8 @@ COCO = "annotations/instances_val2017.json"
 class DetectorSettings(Settings):
     """A detector: a config of mmdet, and what is laid over it."""
 
+    verb: Literal["transfer"] = "transfer"
+    """the verb of `fairdarts` that the recipe is for"""
     name: str
     """name of the recipe"""
     source: str

@@ -156,7 +156,7 @@ def test_a_finished_search_says_the_same_again_and_can_be_judged_later(
 def test_a_search_goes_on_in_another_place_to_the_same_bits(here: Path) -> None:
     evolves("--out", "whole")
     evolves("--out", "cut")
-    run = Run(here / "cut", "generation")
+    run = Run(here / "cut")
     text = (run.path / "settings.yaml").read_text()
     shutil.rmtree(run.path)
     evolves("--out", "cut", "--generations", "2")

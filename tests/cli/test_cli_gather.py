@@ -104,7 +104,7 @@ def test_an_evolutionary_search_is_told_by_its_models_front_and_hypervolume(runs
     assert main(["report", "runs/found", "--out", "page.html"]) == 0
     _, headings, rows = told(Path("page.html"))
     assert headings == ["found", "found", "Models found", "All that was evaluated", "Hypervolume"]
-    last = Run(runs / "found", "generation").records()[-1]
+    last = Run(runs / "found").records()[-1]
     counts = ["2", str(last["evaluations"]), str(last["front"]), f"{last['hypervolume']:.4f}"]
     assert row(rows, "found")[1:] == [
         "runs/fair-seed0", "accuracy, madds, params", *counts, f"{last['best']['']:.2f} %"

@@ -92,14 +92,14 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         if words[0] == "--config":
             own = parse_overrides([word for word in words[4:] if word.startswith("--")])
             create(Path(words[3]), check(TrainingSettings, read_yaml(Path(words[1])), "", own), BENCH)
-        (Path(words[1] if words[0] == "--resume" else words[3]) / "done").touch()
+        (Path(words[1] if words[0] == "--resume" else words[3]) / "done").touch()  # in place of a last checkpoint
         return 0
 
     def score(path: Path, settings: TrainingSettings, *_: Any) -> None:
         write_ranking(Run(path), ranking(90 - settings.weights.lr))
 
     monkeypatch.setattr(study_factors, "supernet", supernet)
-    monkeypatch.setattr(study_factors, "finished", lambda run: (run.path / "done").is_file())
+    monkeypatch.setattr(Run, "_is_finished", lambda run: (run.path / "done").is_file())
     monkeypatch.setattr(study_factors, "score", score)
     monkeypatch.setattr("fairdarts.cli.study_results.draw_factors", lambda *_: [])
     monkeypatch.setattr("fairdarts.cli.study_results.page", lambda *_: "a page")
@@ -172,6 +172,7 @@ def test_the_best_setting_has_no_run_that_diverged(content, written, fake, monke
     def supernet(words: list[str], alone: bool, then=study_factors.supernet) -> int:
         status = then(words, alone)
         if "rate-0.01-seed1" in words[3]:
+            Run(Path(words[3])).note_divergence("the loss is no longer finite")
             raise Diverged("the loss is no longer finite")
         return status
 

@@ -30,7 +30,7 @@ def problem_for(settings: EvolveSettings, *limits: str) -> Problem:
 
 
 def run_at(path: Path, settings: EvolveSettings) -> Run:
-    return Run(create(path, settings, CHAIN).path, "generation")
+    return create(path, settings, CHAIN)
 
 
 def searched(

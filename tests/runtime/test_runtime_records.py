@@ -21,6 +21,7 @@ STATE = state_of_records(RECORDS[:3])
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
+    (tmp_path / "settings.yaml").write_text("verb: supernet\n")
     return Run(tmp_path)
 
 

@@ -1,6 +1,8 @@
 """Run directories: what they hold, what is refused, what a crash may leave in them."""
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ class Seed(Settings):
 
     seed: int
     name: str = "α"
+    verb: str = "train"
 
 
 @pytest.fixture
@@ -25,8 +28,8 @@ def run(tmp_path: Path) -> Run:
 
 
 def test_a_new_run_says_what_made_it(run: Run):
-    assert read_yaml(run.path / "settings.yaml") == {"seed": 3, "name": "α"}
-    assert read_yaml(run.path / "space.yaml") == {"seed": 4, "name": "α"}
+    assert read_yaml(run.path / "settings.yaml") == {"seed": 3, "name": "α", "verb": "train"}
+    assert read_yaml(run.path / "space.yaml") == {"seed": 4, "name": "α", "verb": "train"}
     assert set(json.loads((run.path / "versions.json").read_text())) >= {"fairdarts", "torch", "numpy", "threads"}
     assert open_run(run.path) == run
     assert run.records() == []
@@ -208,3 +211,83 @@ def test_damaged_versions_are_told(run: Run, content: str | None):
     path = run.path / "versions.json"
     path.unlink() if content is None else path.write_text(content)
     assert changed_versions(run) == "versions.json is missing or damaged"
+
+
+SAID = {"search": "architect", "supernet": "sampler", "train": "optimizer", "segment": "deeplab", "evolve": "evolve"}
+
+
+@pytest.fixture
+def of_verb(tmp_path: Path) -> Callable[[str], Run]:
+    """Makes a run of a verb that has not begun."""
+
+    def made(verb: str) -> Run:
+        run = create(tmp_path / verb, Seed(seed=3, verb=verb), Seed(seed=4))
+        (run.path / "settings.yaml").write_text(f"verb: {verb}\nepochs: 2\n")
+        return run
+
+    return made
+
+
+def finish(run: Run) -> None:
+    """Lays what a run of its verb ends with, and what comes before."""
+    run.rewrite([{run.unit: number} for number in (1, 2)])
+    checkpoint.save(run.last, {"epoch": 2})
+    if run.verb in ("search", "evolve"):
+        (run.path / "genotypes" / "final.yaml").write_text("…")
+    elif run.verb != "supernet":
+        (run.path / "genotypes" / "final.yaml").write_text("…")  # from the start
+        (run.path / "results.json").write_text("{}")
+
+
+@pytest.mark.parametrize("verb", SAID)
+def test_a_run_knows_its_state(of_verb: Callable[[str], Run], verb: str):
+    run = of_verb(verb)
+    if verb in ("train", "segment"):
+        (run.path / "genotypes" / "final.yaml").write_text("…")  # what is trained
+    run.rewrite([{run.unit: 0}])
+    assert run.state == "new"
+    checkpoint.save(run.last, {"epoch": 1})
+    assert run.state == "stopped"
+    run.log({run.unit: 2})
+    assert run.state == "stopped"  # it was killed before the checkpoint of its last epoch
+    run.last.unlink()
+    assert run.state == "stopped"  # and not new, as there are records
+    finish(run)
+    assert run.state == "finished"
+    run.note_divergence("the loss is no longer finite")
+    assert (run.state, run.divergence) == ("diverged", "the loss is no longer finite")
+    assert open_run(run.path).state == "diverged"
+    run.clear_divergence()
+    run.clear_divergence()  # of none
+    assert run.state == "finished"
+
+
+@pytest.mark.parametrize("content", [b"", b"damaged"])
+def test_a_supernet_whose_last_checkpoint_is_damaged_has_not_finished(of_verb: Callable[[str], Run], content: bytes):
+    run = of_verb("supernet")
+    finish(run)
+    run.last.write_bytes(content)
+    assert run.state == "stopped"
+
+
+@pytest.mark.parametrize(("verb", "section"), SAID.items())
+def test_a_run_knows_its_verb_that_of_version_0_1_by_its_sections(tmp_path: Path, verb: str, section: str):
+    file = tmp_path / "settings.yaml"
+    for text in (f"verb: {verb}\n", f"verb: {verb}\n{section}: {{}}\n", f"{section}: {{}}\n"):
+        file.write_text(text)
+        assert Run(tmp_path).verb == verb
+        assert Run(tmp_path).unit == ("generation" if verb == "evolve" else "epoch")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("verb: serach\n", "verb: 'serach': is no verb with recipes (did you mean 'search'?)"),
+        ("verb: [search]\n", "verb: ['search']: is no verb with recipes (did you mean 'search'?)"),
+        ("name: it\n", "verb: is missing; should be one of search, supernet, evolve, segment, train, transfer"),
+    ],
+)
+def test_a_verb_that_is_none_is_refused(tmp_path: Path, text: str, said: str):
+    (tmp_path / "settings.yaml").write_text(text)
+    with pytest.raises(UserError, match=re.escape(f"{tmp_path}/settings.yaml: {said}")):
+        _ = Run(tmp_path).verb

@@ -1,0 +1,18 @@
+"""What tests of recipes share: the form of every verb's."""
+
+from fairdarts.config import Settings
+from fairdarts.evolve.settings import EvolveSettings
+from fairdarts.oneshot.settings import TrainingSettings
+from fairdarts.search.settings import SearchSettings
+from fairdarts.segment.settings import SegmentSettings
+from fairdarts.train.settings import TrainSettings
+from fairdarts.transfer.detector import DetectorSettings
+
+FORMS: dict[str, type[Settings]] = {
+    "search": SearchSettings,
+    "supernet": TrainingSettings,
+    "evolve": EvolveSettings,
+    "segment": SegmentSettings,
+    "train": TrainSettings,
+    "transfer": DetectorSettings,
+}
