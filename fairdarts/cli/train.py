@@ -156,14 +156,8 @@ def data_of(genotype: Path) -> dict[str, Any]:
 def initializer(init_from: str, blueprint: Blueprint) -> Initialize:
     """What puts the weights that --init-from names into a network."""
     path, genotype, space = Path(init_from), blueprint.genotype, blueprint.space
-<<<<<<< HEAD
-    settings = path / "settings.yaml"
-    if settings.is_file() and verb_of(read_yaml(settings)) != "train":
-        state, own, verb = weights_of(path)
-=======
     if (path / SETTINGS).is_file() and Run(path).verb != "train":
-        state, own, _ = weights_of(path)
->>>>>>> epochs
+        state, own, verb = weights_of(path)
         if own != space:
             raise UserError(f"{path}: was trained in space {own.name}, but {genotype.name} is of {space.name}")
 
