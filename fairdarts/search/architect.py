@@ -16,7 +16,7 @@ from fairdarts.runtime.device import autocast
 from fairdarts.runtime.seed import DISTURBANCE, TRAIN, VALID, fold
 from fairdarts.search.losses import zero_one
 from fairdarts.search.settings import SearchSettings
-from fairdarts.search.unrolled import CORRECTIONS, frozen, unrolled, weights_at
+from fairdarts.search.unrolled import CORRECTIONS, frozen, slope, unrolled, weights_at
 from fairdarts.supernet.supernet import Supernet
 
 Batch = tuple[Tensor, Tensor]
@@ -173,8 +173,7 @@ def second_order(learner: Learner, train: Batch, valid: Batch, at: StepIndex = S
         ]
     correction = [sum(own) / settings.compute.accumulate for own in zip(*corrections, strict=True)]
     distributed.average_(correction)
-    rate = learner.weight_optimizer.param_groups[0]["lr"]
-    _update_alphas(learner, torch._foreach_add(of_alphas, correction, alpha=-rate))
+    _update_alphas(learner, torch._foreach_add(of_alphas, correction, alpha=-slope(learner.weight_optimizer)))
     return torch.stack([*_train_weights(learner, train, at), *seen])
 
 

@@ -50,10 +50,18 @@ class WeightSettings(Settings):
     """learning rate that the cosine ends at"""
     momentum: float = Field(ge=0, lt=1)
     """momentum"""
+    nesterov: bool = False
+    """whether the momentum is Nesterov's"""
     weight_decay: float = Field(ge=0)
     """weight decay"""
     clip: float = Field(gt=0)
     """largest norm of the gradient"""
+
+    @model_validator(mode="after")
+    def _moved(self) -> Self:
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov true needs a momentum above 0")
+        return self
 
 
 class ArchitectSettings(Settings):

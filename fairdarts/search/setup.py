@@ -41,9 +41,8 @@ def make_learner(settings: SearchSettings, space: Space, source: Source, device:
             stage.compile(mode=settings.compute.compile, dynamic=False)
     weights, architect = settings.weights, settings.architect
     quick = {"fused": True} if device.type == "cuda" else {"foreach": True}
-    weight_optimizer = torch.optim.SGD(
-        supernet.parameters(), weights.lr, weights.momentum, weight_decay=weights.weight_decay, **quick
-    )
+    own = {"weight_decay": weights.weight_decay, "nesterov": weights.nesterov, **quick}
+    weight_optimizer = torch.optim.SGD(supernet.parameters(), weights.lr, weights.momentum, **own)
     alpha_optimizer = torch.optim.Adam(
         alphas.values(), architect.lr, architect.betas, weight_decay=architect.weight_decay, **quick
     )

@@ -1,9 +1,11 @@
 """What second-order DARTS (arXiv:1806.09055, section 2.3) needs beyond first order.
 
 α learns from the weights that one more step of training would give, w' = w − ξ·d. Momentum and weight decay of d are
-those of the weights' own optimizer, ξ is its learning rate. Of d only ∇w L_train depends on α, so
+those of the weights' own optimizer, ξ is its learning rate. Of d only ∇w L_train depends on α, linearly, so
 
-    dL_val(w', α)/dα = ∇α L_val(w', α) − ξ · ∇²αw L_train(w, α) · v   with v = ∇w' L_val(w', α).
+    dL_val(w', α)/dα = ∇α L_val(w', α) − ξ · s · ∇²αw L_train(w, α) · v   with v = ∇w' L_val(w', α),
+
+where s is 1, or 1 + μ under Nesterov's momentum μ, which takes the gradient of a step twice.
 
 The product of the mixed second derivatives with v is here called the correction.
 """
@@ -26,9 +28,18 @@ def unrolled(weights: Tensors, gradients: Tensors, optimizer: torch.optim.SGD) -
     weights = [weight.detach() for weight in weights]
     directions = torch._foreach_add(gradients, weights, alpha=group["weight_decay"])
     buffers = [optimizer.state[weight].get("momentum_buffer") for weight in group["params"]]
+    gradients = directions
     if buffers[0] is not None:  # the first step begins them
-        torch._foreach_add_(directions, buffers, alpha=group["momentum"])
+        directions = torch._foreach_add(directions, buffers, alpha=group["momentum"])
+    if group["nesterov"]:
+        directions = torch._foreach_add(gradients, directions, alpha=group["momentum"])
     return torch._foreach_add(weights, directions, alpha=-group["lr"])
+
+
+def slope(optimizer: torch.optim.SGD) -> float:
+    """How much w' moves against a gradient: ξ · s."""
+    (group,) = optimizer.param_groups
+    return group["lr"] * (1 + group["momentum"] if group["nesterov"] else 1)
 
 
 @contextmanager
