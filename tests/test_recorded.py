@@ -108,9 +108,8 @@ RUNS: dict[str, tuple[str, ...]] = {
         "evolve supernet --config nsga2 --population 4 --generations 3 --judge.statistics batch --out run",
     ),
     "train-cell": (
-        f"search --config fairdarts-s1-cifar10 {CELLS} --derive.threshold 0.5 --out search",
-        f"train search --config train-darts-cifar10 {TRAIN} --network.cells 3 --network.channels 4 --loss.auxiliary 0 "
-        "--data.cutout 2",
+        f"train fairdarts-a --config train-darts-cifar10 {TRAIN} --network.cells 3 --network.channels 4 "
+        "--loss.auxiliary 0 --data.cutout 2",
     ),
     "train-inherited": (
         f"supernet --config fairnas-macro-small {MACRO} --out supernet",
