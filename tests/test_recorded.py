@@ -130,7 +130,8 @@ def machine() -> dict[str, str]:
     """What decides the last bits besides the settings."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.is_file() else []
-    processor = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+    pairs = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    processor = ", ".join(pairs.get(key, "unknown") for key in ("model name", "cpu family", "model", "stepping"))
     packages = {name: version(name) for name in ("torch", "torchvision", "numpy")}
     return {"processor": processor, "capability": torch.backends.cpu.get_cpu_capability(), **packages}
 
