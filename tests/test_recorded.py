@@ -108,9 +108,8 @@ RUNS: dict[str, tuple[str, ...]] = {
         "evolve supernet --config nsga2 --population 4 --generations 3 --judge.statistics batch --out run",
     ),
     "train-cell": (
-        f"search --config fairdarts-s1-cifar10 {CELLS} --derive.threshold 0.5 --out search",
-        f"train search --config train-darts-cifar10 {TRAIN} --network.cells 3 --network.channels 4 --loss.auxiliary 0 "
-        "--data.cutout 2",
+        f"train fairdarts-a --config train-darts-cifar10 {TRAIN} --network.cells 3 --network.channels 4 "
+        "--loss.auxiliary 0 --data.cutout 2",
     ),
     "train-inherited": (
         f"supernet --config fairnas-macro-small {MACRO} --out supernet",
@@ -131,7 +130,8 @@ def machine() -> dict[str, str]:
     """What decides the last bits besides the settings."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.is_file() else []
-    processor = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+    pairs = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    processor = ", ".join(pairs.get(key, "unknown") for key in ("model name", "cpu family", "model", "stepping"))
     packages = {name: version(name) for name in ("torch", "torchvision", "numpy")}
     return {"processor": processor, "capability": torch.backends.cpu.get_cpu_capability(), **packages}
 
