@@ -31,4 +31,4 @@ def gate_matrices(alphas: Gates, kind: str) -> dict[str, np.ndarray]:
 
 def initial_alphas(space: Space, std: float, generator: torch.Generator) -> Gates:
     """α drawn from N(0, std²), on the CPU; std 0 is the fair start where every gate of a relaxation is equal."""
-    return {part: std * torch.randn(space.shape, generator=generator) for part in space.parts}
+    return {name: std * torch.randn(part.shape, generator=generator) for name, part in space.parts.items()}

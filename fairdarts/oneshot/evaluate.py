@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from fairdarts.oneshot.memory import remembered
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import autocast
-from fairdarts.spaces.paths import Path
-from fairdarts.supernet.path import PathSupernet, at, norms, remembering, subnet
+from fairdarts.spaces.gates import Path, subnet
+from fairdarts.supernet.path import PathSupernet, at, norms, remembering
 
 Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 """Gives (images [B, C, H, W], labels [B]) on the device, the same ones every time."""

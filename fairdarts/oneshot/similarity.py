@@ -10,8 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from fairdarts.spaces.paths import Path
-from fairdarts.supernet.path import PathSupernet, at, subnet
+from fairdarts.spaces.gates import Path, subnet
+from fairdarts.supernet.path import PathSupernet, at
 
 
 class Similarity(NamedTuple):

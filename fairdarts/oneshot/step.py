@@ -18,7 +18,8 @@ from fairdarts.oneshot.samplers import Step
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import autocast
-from fairdarts.supernet.path import PathSupernet, Subnet, remembering
+from fairdarts.spaces.gates import Subnet
+from fairdarts.supernet.path import PathSupernet, remembering
 
 Batch = tuple[Tensor, Tensor]
 """images [B, C, H, W] and labels [B]"""

@@ -25,9 +25,9 @@ Matrices = dict[str, np.ndarray]
 def as_matrices(gates: dict[str, Any], space: Space, place: str) -> Matrices:
     """Gates as checked float64 matrices. Raises UserError where a part is missing, misshapen, or not from 0 to 1."""
     matrices = {}
-    for part in space.parts:
+    for part, shape in ((part, own.shape) for part, own in space.parts.items()):
         if part not in gates:
-            raise UserError(f"{place}: no '{part}' in it; should hold {' and '.join(space.parts)} {list(space.shape)}")
+            raise UserError(f"{place}: no '{part}' in it; should hold {' and '.join(space.parts)} {list(shape)}")
         try:
             matrix = np.asarray(gates[part])
         except ValueError:  # rows of unequal length
@@ -35,9 +35,9 @@ def as_matrices(gates: dict[str, Any], space: Space, place: str) -> Matrices:
         if matrix.dtype.kind not in "fiu":
             raise UserError(f"{place}: {part}: should be a matrix of numbers")
         matrix = matrix.astype(np.float64)
-        if matrix.shape != space.shape:
+        if matrix.shape != shape:
             raise UserError(
-                f"{place}: {part}: shape {list(matrix.shape)}, should be {list(space.shape)} "
+                f"{place}: {part}: shape {list(matrix.shape)}, should be {list(shape)} "
                 f"(choice points, candidates) for space {space.name}"
             )
         if not np.isfinite(matrix).all():

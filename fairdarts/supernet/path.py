@@ -8,21 +8,13 @@ from fairdarts.networks.chain import conv_bn, stem
 from fairdarts.ops.mbconv import choice
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace, Layer
+from fairdarts.spaces.gates import Subnet
 from fairdarts.spaces.nasbench101 import Bench101Space
-from fairdarts.spaces.paths import Path
 from fairdarts.spaces.space import Space
 from fairdarts.supernet.bench import bench_stages, bench_stem, bench_tail
 from fairdarts.supernet.cell_path import cell_stages, cell_stem, cell_tail
 from fairdarts.supernet.factors import Factors
 from fairdarts.supernet.nasbench101 import graph_stages, graph_stem, graph_tail
-
-Subnet = tuple[tuple[int, ...], ...]
-"""Of every choice point, the indices of the choices that run: one each in a path."""
-
-
-def subnet(path: Path) -> Subnet:
-    """The subnet of a path alone."""
-    return tuple((index,) for index in path)
 
 
 class ChoiceLayer(nn.Module):

@@ -6,8 +6,8 @@ there are. What it cannot give is one thing: behind a pooling it has a BatchNorm
 (DARTS, arXiv:1806.09055, section 3), so with poolings in its cells a network does not compute what the supernet does.
 """
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from pathlib import Path as File
 
 import torch
 from torch import Tensor, nn
@@ -22,15 +22,16 @@ from fairdarts.runtime.finite import check_finite
 from fairdarts.runtime.run import open_run
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace
-from fairdarts.spaces.nasbench101 import Bench101Space
-from fairdarts.spaces.paths import path_of
+from fairdarts.spaces.gates import Path
 from fairdarts.spaces.space import Space, check_genotype, load_space
 
 Weights = Mapping[str, Tensor]
 """a supernet's state dict"""
+Name = Callable[[list[str]], list]
+"""a tensor's name in the network, word by word → in the supernet"""
 
 
-def weights_of(path: Path) -> tuple[dict[str, Tensor], Space, str]:
+def weights_of(path: File) -> tuple[dict[str, Tensor], Space, str]:
     """The supernet's weights in the last checkpoint of a run, its space, and the verb that trained it.
 
     Raises UserError where it is no run, has no checkpoint yet, or one without a supernet's weights, or with weights
@@ -57,7 +58,7 @@ def inherit(network: nn.Module, genotype: Genotype, space: Space, weights: Weigh
     network as it was, where the genotype is of another space, or network and supernet differ in size or kind.
     """
     check_genotype(genotype, space, f"{place}: {genotype.name}")
-    if isinstance(space, Bench101Space):
+    if space.kind not in NAMES:
         own = "its supernets have no weights that are one network's, as every path cuts their channels anew"
         raise UserError(f"{place}: space {space.name}: {own}; train it from scratch")
     if not any(key.endswith(".running_mean") for key in weights):
@@ -82,28 +83,46 @@ def inherit(network: nn.Module, genotype: Genotype, space: Space, weights: Weigh
 def _names(network: nn.Module, genotype: Genotype, space: Space, weights: Weights, place: str) -> dict[str, str]:
     """Our name of every tensor that a supernet has → the supernet's."""
     keys = [key for key in network.state_dict() if not key.startswith("auxiliary.")]
-    by_path, path = any(key.startswith("stages.") for key in weights), ()
-    if isinstance(space, CellSpace):
-        _check_cells(network, space, weights, place)
-        rows, columns = space.edges, space.candidates
-        places = [
-            [(rows.index((node, source)), columns.index(op)) for op, node, source in cell.edges]
-            for cell in network.cells
-        ]
-        return {key: _joined(_in_cells(key.split("."), places, by_path)) for key in keys}
-    if by_path:
-        try:
-            path = path_of(genotype, space)
-        except UserError as error:
-            raise UserError(f"{place}: trains paths, but {error}") from None
-    if isinstance(space, ChainSpace):
-        _check_chain(network, place)
-        return {key: _joined(_in_chain(key.split("."), space.choices, by_path)) for key in keys}
-    return {key: _joined(_in_bench(key.split("."), path)) for key in keys}
+    name = NAMES[space.kind](network, genotype, space, weights, place)
+    return {key: ".".join(map(str, name(key.split(".")))) for key in keys}
 
 
-def _joined(words: list) -> str:
-    return ".".join(map(str, words))
+def _by_path(weights: Weights) -> bool:
+    """Whether the supernet trains paths."""
+    return any(key.startswith("stages.") for key in weights)
+
+
+def _path(genotype: Genotype, space: Space, place: str) -> Path:
+    try:
+        return space.path_of(genotype)
+    except UserError as error:
+        raise UserError(f"{place}: trains paths, but {error}") from None
+
+
+def _cell_names(network: CellNetwork, genotype: Genotype, space: CellSpace, weights: Weights, place: str) -> Name:
+    _check_cells(network, space, weights, place)
+    rows, columns = space.edges, space.candidates
+    places = [
+        [(rows.index((node, source)), columns.index(op)) for op, node, source in cell.edges] for cell in network.cells
+    ]
+    return lambda ours: _in_cells(ours, places, _by_path(weights))
+
+
+def _chain_names(network: ChainNetwork, genotype: Genotype, space: ChainSpace, weights: Weights, place: str) -> Name:
+    if by_path := _by_path(weights):
+        _path(genotype, space, place)
+    _check_chain(network, place)
+    choices = space.choices
+    return lambda ours: _in_chain(ours, choices, by_path)
+
+
+def _bench_names(network: nn.Module, genotype: Genotype, space: Space, weights: Weights, place: str) -> Name:
+    path = _path(genotype, space, place)
+    return lambda ours: _in_bench(ours, path)
+
+
+NAMES: dict[str, Callable[..., Name]] = {"cell": _cell_names, "chain": _chain_names, "nasbench201": _bench_names}
+"""kind of space → what tells the supernet's names, of those whose supernets have weights that are one network's"""
 
 
 def _in_cells(ours: list[str], places: list[list[tuple[int, int]]], by_path: bool) -> list:
