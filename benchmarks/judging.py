@@ -22,9 +22,9 @@ from circumstances import circumstances
 from torch import Tensor
 
 from fairdarts.oneshot.evaluate import Evaluator
-from fairdarts.spaces.paths import Path, random_path
+from fairdarts.spaces.gates import Path, subnet
 from fairdarts.spaces.space import load_space
-from fairdarts.supernet.path import PathSupernet, path_supernet, subnet
+from fairdarts.supernet.path import PathSupernet, path_supernet
 
 
 def plainly(supernet: PathSupernet, images: Tensor, labels: Tensor, paths: list[Path]) -> list[float]:
@@ -44,8 +44,8 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
         labels = torch.randint(10, (args.batch,))
         supernet.train()
         for _ in range(3):  # so that BatchNorms know the images, and accuracies differ
-            supernet(images, subnet(random_path(space, random.randrange)))
-        paths = sorted({random_path(space, random.randrange) for _ in range(args.paths)})
+            supernet(images, subnet(space.random_path(random.randrange)))
+        paths = sorted({space.random_path(random.randrange) for _ in range(args.paths)})
         shared, plain = [], []
         for _ in range(args.pairs + 1):
             begun = time.perf_counter()

@@ -24,7 +24,6 @@ from torch import nn
 from fairdarts.cost.latency import measure_latency
 from fairdarts.networks.blueprint import build
 from fairdarts.runtime.device import pick
-from fairdarts.spaces.paths import genotype_of, random_path
 from fairdarts.spaces.space import load_space
 
 
@@ -48,8 +47,8 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
     layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
     for name in args.spaces:
         space, random = load_space(name), Random(0)
-        paths = [random_path(space, random.randrange) for _ in range(args.networks)]
-        networks = [build(genotype_of(path, space, "x", "benchmark"), space).eval() for path in paths]
+        paths = [space.random_path(random.randrange) for _ in range(args.networks)]
+        networks = [build(space.genotype_of(path, "x", "benchmark"), space).eval() for path in paths]
         networks = [network.to(device, memory_format=layout) for network in networks]
         size = getattr(space, "network", space.networks.cifar).image
         image = torch.randn(1, 3, size, size).to(device, memory_format=layout)

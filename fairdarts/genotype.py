@@ -1,9 +1,10 @@
 """What a discrete architecture is, and how it is read and written: plain data that knows nothing of supernets."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,7 +16,10 @@ Edge = tuple[str, int, int]
 CELLS = ("normal", "reduce")
 
 
-class _Architecture(Settings):
+class _Architecture(Settings, ABC):
+    holds: ClassVar[str]
+    """what its file holds, in words"""
+
     schema_version: Literal[1] = Field(default=1, alias="schema")
     """version of this file format"""
     name: str
@@ -25,39 +29,107 @@ class _Architecture(Settings):
     source: str
     """where it comes from: paper and table, or the run"""
 
+    @property
+    def empty_cells(self) -> list[str]:
+        """The cells in which no operation takes part: they make no network."""
+        return []
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What its derivation had to decide."""
+        return ()
+
+    @abstractmethod
+    def elements(self) -> set[tuple]:
+        """What it consists of, to be counted and compared."""
+
+    @abstractmethod
+    def yaml_lines(self) -> list[str]:
+        """The lines of YAML behind name, space and source: one operation, one layer or one row a line."""
+
 
 class CellGenotype(_Architecture):
     """An architecture of two cells. A node may have any number of inputs."""
+
+    holds = "cells (normal, reduce)"
 
     normal: tuple[Edge, ...]
     """the normal cell: operation, node, input"""
     reduce: tuple[Edge, ...]
     """the reduction cell: operation, node, input"""
 
+    @property
+    def empty_cells(self) -> list[str]:
+        return [cell for cell in CELLS if not live(getattr(self, cell))[0]]
+
+    def elements(self) -> set[tuple]:
+        """(cell, operation, node, input) of every edge."""
+        return {(cell, *edge) for cell in CELLS for edge in getattr(self, cell)}
+
+    def yaml_lines(self) -> list[str]:
+        lines = []
+        for cell in CELLS:
+            lines += _listed(cell, (f"[{_quoted(op)}, {node}, {source}]" for op, node, source in getattr(self, cell)))
+        return lines
+
 
 class ChainGenotype(_Architecture):
     """An architecture of layers, one after another."""
+
+    holds = "layers"
 
     notes: tuple[str, ...] = ()
     """what its derivation had to decide, layer by layer"""
     layers: tuple[tuple[str, ...], ...]
     """of every layer its choices, whose outputs are summed; none where the layer is removed"""
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        return self.notes
+
+    def elements(self) -> set[tuple]:
+        """(layer, choice) of every choice."""
+        return {(number, choice) for number, layer in enumerate(self.layers) for choice in layer}
+
+    def yaml_lines(self) -> list[str]:
+        notes = _listed("notes", map(_quoted, self.notes)) if self.notes else []
+        return notes + _listed("layers", (f"[{', '.join(map(_quoted, layer))}]" for layer in self.layers))
+
 
 class EdgeGenotype(_Architecture):
     """An architecture of one cell, of every edge of which an operation is chosen, `none` included."""
 
+    holds = "edges"
+
     edges: tuple[str, ...]
     """the operation of every edge, in the space's order"""
+
+    def elements(self) -> set[tuple]:
+        """(edge, operation) of every edge."""
+        return set(enumerate(self.edges))
+
+    def yaml_lines(self) -> list[str]:
+        return _listed("edges", map(_quoted, self.edges))
 
 
 class GraphGenotype(_Architecture):
     """An architecture of one cell, whose vertices have an operation each and choose what they read."""
 
+    holds = "a graph (operations, matrix)"
+
     operations: tuple[str, ...]
     """of every vertex between the cell's input and output, in their order"""
     matrix: tuple[tuple[int, ...], ...]
     """of every vertex, input and output too, a row with a 1 where an edge leads to another; upper triangular"""
+
+    def elements(self) -> set[tuple]:
+        """(vertex, operation) of every vertex between input and output, and (from, to) of every edge."""
+        edges = {(row, to) for row, marks in enumerate(self.matrix) for to, mark in enumerate(marks) if mark}
+        return edges | set(enumerate(self.operations, start=1))
+
+    def yaml_lines(self) -> list[str]:
+        rows = _listed("matrix", (str([*row]) for row in self.matrix))
+        return _listed("operations", map(_quoted, self.operations)) + rows
 
 
 Genotype = CellGenotype | ChainGenotype | EdgeGenotype | GraphGenotype
@@ -78,12 +150,6 @@ def live(edges: tuple[Edge, ...], inputs: int = 2) -> tuple[tuple[Edge, ...], tu
     return tuple(kept), tuple(sorted(fed - set(range(inputs))))
 
 
-def empty_cells(genotype: Genotype) -> list[str]:
-    """The cells in which no operation takes part: they make no network."""
-    cells = CELLS if isinstance(genotype, CellGenotype) else ()
-    return [cell for cell in cells if not live(getattr(genotype, cell))[0]]
-
-
 def _quoted(text: str) -> str:
     """Text in YAML's double quotes, with what YAML may not hold plainly escaped."""
     quoted = json.dumps(text, ensure_ascii=False)
@@ -100,23 +166,7 @@ def to_yaml(genotype: Genotype) -> str:
     """The genotype as a YAML document, one operation, one layer or one row a line."""
     lines = ["schema: 1"]
     lines += [f"{key}: {_quoted(getattr(genotype, key))}" for key in ("name", "space", "source")]
-    if isinstance(genotype, EdgeGenotype):
-        lines += _listed("edges", map(_quoted, genotype.edges))
-        return "\n".join(lines) + "\n"
-    if isinstance(genotype, GraphGenotype):
-        lines += _listed("operations", map(_quoted, genotype.operations))
-        lines += _listed("matrix", (str([*row]) for row in genotype.matrix))
-        return "\n".join(lines) + "\n"
-    if isinstance(genotype, ChainGenotype):
-        if genotype.notes:
-            lines += ["notes:", *(f"  - {_quoted(note)}" for note in genotype.notes)]
-        lines += ["layers:", *(f"  - [{', '.join(map(_quoted, layer))}]" for layer in genotype.layers)]
-        return "\n".join(lines) + "\n"
-    for cell in CELLS:
-        edges = getattr(genotype, cell)
-        lines.append(f"{cell}:" if edges else f"{cell}: []")
-        lines += [f"  - [{_quoted(op)}, {node}, {source}]" for op, node, source in edges]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines + genotype.yaml_lines()) + "\n"
 
 
 def to_darts_text(genotype: CellGenotype, nodes: int = 4, inputs: int = 2) -> str:

@@ -13,7 +13,7 @@ from fairdarts.oneshot.step import Batch, Learner
 from fairdarts.runtime import distributed
 from fairdarts.spaces.cell import Size
 from fairdarts.spaces.chain import ChainSpace
-from fairdarts.spaces.paths import Path
+from fairdarts.spaces.gates import Path
 from fairdarts.spaces.space import Space, load_space
 from fairdarts.supernet.factors import Factors
 from fairdarts.supernet.path import PathSupernet, path_supernet

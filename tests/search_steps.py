@@ -39,7 +39,10 @@ def settings_of(kind: str, relaxation: str, weight: float, form: str, clip: floa
 def learner_of(settings: SearchSettings) -> Learner:
     torch.manual_seed(0)
     supernet = CellSupernet(SPACE, 3, channels=2, classes=3).double()
-    alphas = {cell: torch.randn(SPACE.shape, dtype=torch.float64).requires_grad_() for cell in ("normal", "reduce")}
+    alphas = {
+        cell: torch.randn(SPACE.parts[cell].shape, dtype=torch.float64).requires_grad_()
+        for cell in ("normal", "reduce")
+    }
     weights, architect = settings.weights, settings.architect
     sgd = torch.optim.SGD(supernet.parameters(), weights.lr, weights.momentum, weight_decay=weights.weight_decay)
     adam = torch.optim.Adam(alphas.values(), architect.lr, architect.betas, weight_decay=architect.weight_decay)

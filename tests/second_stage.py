@@ -11,7 +11,8 @@ from fairdarts.cost.table import count_tables
 from fairdarts.evolve.objectives import read_limit, read_objective
 from fairdarts.evolve.problem import Problem
 from fairdarts.evolve.settings import EvolveSettings
-from fairdarts.spaces.paths import FixedSpace, Path
+from fairdarts.spaces.gates import Path
+from fairdarts.spaces.space import Space
 
 OBJECTIVES = ("accuracy", "madds", "params")
 CONTROLLER = {
@@ -33,9 +34,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
 }
 
 
-def problem_of(
-    space: FixedSpace = CHAIN, objectives: Sequence[str] = OBJECTIVES, limits: Sequence[str] = ()
-) -> Problem:
+def problem_of(space: Space = CHAIN, objectives: Sequence[str] = OBJECTIVES, limits: Sequence[str] = ()) -> Problem:
     wanted, kept = map(read_objective, objectives), map(read_limit, limits)
     return Problem(space, tuple(wanted), tuple(kept), count_tables(space))
 
@@ -59,7 +58,7 @@ def accuracy_of(path: Path) -> float:
     return 50 + 40 * sum(path) / (2 * len(path)) + zlib.crc32(bytes(path)) % 1000 / 100
 
 
-def truth_of(space: FixedSpace = CHAIN) -> dict[Path, float]:
+def truth_of(space: Space = CHAIN) -> dict[Path, float]:
     return {path: accuracy_of(path) for path in every_path(space)}
 
 

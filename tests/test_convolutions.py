@@ -26,10 +26,10 @@ from fairdarts.ops.mbconv import choice
 from fairdarts.relaxation import initial_alphas, relax
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace, Layer
-from fairdarts.spaces.paths import random_path
+from fairdarts.spaces.gates import subnet
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet.factors import Factors, check_factors
-from fairdarts.supernet.path import path_supernet, subnet
+from fairdarts.supernet.path import path_supernet
 from fairdarts.supernet.supernet import make_supernet
 
 SPACES = {name: load_space(name) for name in resources.names("search_spaces")}
@@ -105,7 +105,7 @@ def test_supernets_of_paths(name: str, factors: Factors):
     with torch.device("meta"):
         supernet = path_supernet(space, 3, factors=factors)
         for _ in range(3):
-            check(supernet, torch.zeros(2, 3, 32, 32), subnet(random_path(space, random.randrange)))
+            check(supernet, torch.zeros(2, 3, 32, 32), subnet(space.random_path(random.randrange)))
 
 
 @pytest.mark.parametrize("name", [name for name, own in SPACES.items() if isinstance(own, CellSpace | ChainSpace)])
@@ -135,10 +135,10 @@ import torch
 from fairdarts.networks.blueprint import NetworkSettings, build
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.ops.mbconv import choice
-from fairdarts.spaces.paths import random_path
+from fairdarts.spaces.gates import subnet
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet.factors import Factors
-from fairdarts.supernet.path import path_supernet, subnet
+from fairdarts.supernet.path import path_supernet
 from random import Random
 
 torch.set_num_threads(1)
@@ -152,7 +152,7 @@ for channels in (2, 3, 4, 6):
         model.to(memory_format=torch.channels_last).train()
     for _ in range(3):
         network(images).sum().backward()
-        supernet(images, subnet(random_path(space, random.randrange))).sum().backward()
+        supernet(images, subnet(space.random_path(random.randrange))).sum().backward()
     skip = choice("skip_connect", channels, 8, 2, True).to(memory_format=torch.channels_last)
     for size in range(16, 32):
         x = torch.randn(16, channels, size, size).contiguous(memory_format=torch.channels_last)

@@ -19,7 +19,6 @@ from fairdarts.ranking.report import open_training, recipes_told_apart
 from fairdarts.runtime.device import LAYOUTS, pick, use_threads
 from fairdarts.runtime.run import Run, open_run
 from fairdarts.spaces.chain import ChainSpace
-from fairdarts.spaces.paths import random_path
 
 CHOICES = (2, 3, 4, 5, 6)
 """numbers of choices that Lemma 2.1 is drawn for"""
@@ -46,11 +45,11 @@ def analyse(paths: Sequence[Path], layer: int, seed: int, root: str | None, out:
 def compared(run: Run, layer: int, seed: int, root: str | None, folder: Path) -> list[Path]:
     """Says how alike the choices of every layer are, and draws one layer's; nothing for a space without layers."""
     settings, space = open_training(run)
-    if isinstance(space, ChainSpace) and not 0 <= layer < len(space.choices):
-        raise UserError(f"rank: --layer {layer}: should be from 0 to {len(space.choices) - 1} in space {space.name}")
     if not isinstance(space, ChainSpace):
         say(f"{run.path}: space {space.name} has no layers whose choices could be compared")
         return []
+    if not 0 <= layer < len(space.choices):
+        raise UserError(f"rank: --layer {layer}: should be from 0 to {len(space.choices) - 1} in space {space.name}")
     data = settings.data.model_copy(update={"root": root}) if root else settings.data
     use_threads(settings.threads)
     source, device = open_images(data), pick(settings.device)
@@ -59,7 +58,7 @@ def compared(run: Run, layer: int, seed: int, root: str | None, folder: Path) ->
     held_out = held_out_images(settings, halves(data, source, settings.seed)[1], IMAGES)
     layout = LAYOUTS[settings.compute.layout]
     batches = [images for images, _ in still_batches(source, data, held_out, device, layout)]
-    path, found = random_path(space, Random(seed).randrange), []
+    path, found = space.random_path(Random(seed).randrange), []
     for number in range(len(space.choices)):
         maps = (feature_maps(learner.supernet, number, path, images) for images in batches)
         found.append(similarity(maps))

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from fairdarts.cli.words import Parser, say
 from fairdarts.config import UserError, check, read_yaml
-from fairdarts.genotype import ChainGenotype, Genotype, empty_cells, to_darts_text, to_yaml
+from fairdarts.genotype import Genotype, to_darts_text, to_yaml
 from fairdarts.relaxation import RELAXATIONS
 from fairdarts.runtime.run import open_run
 from fairdarts.search.alphas import GATES, read_gates
 from fairdarts.search.derive import METHODS, Matrices, as_matrices, check_kind, check_records, check_rule, derive
 from fairdarts.search.settings import DeriveSettings, SearchSettings
 from fairdarts.search.stopping import kept_record
-from fairdarts.spaces.chain import ChainSpace
-from fairdarts.spaces.space import Space, load_space
+from fairdarts.spaces.cell import CellSpace
+from fairdarts.spaces.space import FORMS, Space, load_space
 
 EPILOG = """methods for cells (S1):
   argmax      DARTS: a node's two strongest edges, each with its strongest operation
@@ -71,8 +71,9 @@ def main(argv: Sequence[str]) -> int:
     max_skips = args.max_skips if args.max_skips is not None else rule.max_skips if rule else None
     rule = check(DeriveSettings, {"method": method, "threshold": threshold, "max_skips": max_skips}, "command line")
     check_rule(rule, space, "command line: ")
-    if args.format == "darts" and isinstance(space, ChainSpace):
-        raise UserError(f"derive: --format darts is for cells; {space.name} has layers, which are printed as yaml")
+    if args.format == "darts" and not isinstance(space, CellSpace):
+        holds = FORMS[space.kind].holds
+        raise UserError(f"derive: --format darts is for cells; {space.name} has {holds}, which are printed as yaml")
     origin = source + (f", {args.relaxation} of α" if args.relaxation not in (None, GATES) else "")
     origin += f", {method}" + ("" if method == "argmax" else f" {threshold}")
     origin += "" if max_skips is None else f", at most {max_skips} skip connections a cell"
@@ -85,11 +86,12 @@ def main(argv: Sequence[str]) -> int:
 
 def notes_on(genotype: Genotype, matrices: Matrices) -> list[str]:
     """What a reader would not expect: cells without operations, or layers that none of the gates decided."""
-    if isinstance(genotype, ChainGenotype):
-        return list(genotype.notes)
     return [
-        f"{cell}: no operation takes part; the strongest gate is {matrices[cell].max():.3f}"
-        for cell in empty_cells(genotype)
+        *genotype.remarks,
+        *(
+            f"{cell}: no operation takes part; the strongest gate is {matrices[cell].max():.3f}"
+            for cell in genotype.empty_cells
+        ),
     ]
 
 

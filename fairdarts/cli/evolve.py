@@ -35,7 +35,6 @@ from fairdarts.runtime.position import identity_of
 from fairdarts.runtime.run import Run, create, open_run
 from fairdarts.runtime.shape import Shape, file_of, shape_of
 from fairdarts.runtime.stop import Interrupted, Stop
-from fairdarts.spaces.paths import FixedSpace, fixed_topology
 from fairdarts.spaces.space import Space, load_space, sized
 
 EVOLVE = Kind("evolve", "search", EvolveSettings, MAY_CHANGE)
@@ -82,7 +81,7 @@ def search(args: Namespace, rest: Sequence[str]) -> int:
     """The search that the words ask for, in all processes that share it; gives the exit status."""
     first, resume = distributed.rank() == 0, bool(args.resume)
     settings, space = in_all(EVOLVE, lambda: read(args, rest))
-    space = fixed_topology(space, "space")
+    space = space.fixed_topology("space")
     with distributed.together():
         truth = open_benchmark(args.benchmark, space, args.column) if args.benchmark and first else None
     trained = supernet_of(settings, space)
@@ -142,7 +141,7 @@ class Trained(NamedTuple):
     source: Source
 
 
-def supernet_of(settings: EvolveSettings, space: FixedSpace) -> Trained:
+def supernet_of(settings: EvolveSettings, space: Space) -> Trained:
     """The run of the supernet, and its images. Raises UserError where its space has other choices."""
     with distributed.together():
         run = open_run(Path(settings.supernet))
@@ -154,7 +153,7 @@ def supernet_of(settings: EvolveSettings, space: FixedSpace) -> Trained:
     return Trained(run, training, own, open_images(data))
 
 
-def counted_shape(settings: EvolveSettings, space: FixedSpace, source: Source, resumed: Path | None) -> Shape:
+def counted_shape(settings: EvolveSettings, space: Space, source: Source, resumed: Path | None) -> Shape:
     """The images that models are counted for: those of the supernet's run, or where the models are of another space,
     those that it was made for. A run keeps those that it began with, and one of version 0.1 those of the space."""
     own = shape_of(resumed) if resumed else None if settings.space else source.shape
@@ -195,7 +194,7 @@ def weights_of(supernet: torch.nn.Module) -> str:
     return total.hexdigest()
 
 
-def latency_of(settings: EvolveSettings, space: FixedSpace, shape: Shape, resumed: Path | None) -> Table | None:
+def latency_of(settings: EvolveSettings, space: Space, shape: Shape, resumed: Path | None) -> Table | None:
     """The table of latencies, where one is needed: the user's, or measured here once; a run keeps the one it began
     with."""
     if "latency" not in settings.quantities:

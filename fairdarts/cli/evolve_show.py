@@ -38,7 +38,6 @@ from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState, write_atomically
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.shape import shape_of
-from fairdarts.spaces.paths import fixed_topology, genotype_of
 from fairdarts.spaces.space import load_space, sized
 
 LATENCY = "latency.csv"
@@ -105,7 +104,7 @@ def write_genotypes(run: Run, settings: EvolveSettings, archive: Archive, models
         numbers = ", ".join(f"{quantity} {value:g}" for quantity, value in model.values.items()) + at
         source = f"fairdarts evolve, {settings.name}, seed {settings.seed}, by {settings.supernet}: {numbers}"
         called = f"{run.path.resolve().name}-{name}"
-        run.write_genotype(genotype_of(model.path, archive.problem.space, called, source), name)
+        run.write_genotype(archive.problem.space.genotype_of(model.path, called, source), name)
     for path in (run.path / "genotypes").glob("*.yaml"):
         if path.stem not in every:
             path.unlink()
@@ -210,7 +209,7 @@ def reopened_search(run: Run) -> tuple[EvolveSettings, Archive]:
     """Settings of a run of this verb, and all that it has evaluated. Raises UserError where it is none, or damaged."""
     path = run.path / "settings.yaml"
     settings = check(EvolveSettings, read_yaml(path), path)
-    space = fixed_topology(load_space(str(run.path / "space.yaml")), f"{run.path / 'space.yaml'}: name")
+    space = load_space(str(run.path / "space.yaml")).fixed_topology(f"{run.path / 'space.yaml'}: name")
     tables = dict(count_tables(space, shape_of(run.path)))
     if "latency" in settings.quantities:
         tables["latency"] = read_latency(run.path / LATENCY, space)

@@ -26,8 +26,7 @@ from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.lock import held
 from fairdarts.runtime.run import LOCK
-from fairdarts.spaces.paths import FixedSpace, fixed_topology
-from fairdarts.spaces.space import load_space
+from fairdarts.spaces.space import Space, load_space
 
 SEEDS = 50
 """searches by each strategy"""
@@ -96,17 +95,17 @@ def strategies(kind: Kind, config: str | None, rest: Sequence[str]) -> list[Evol
     return [own.model_copy(update={"generations": fewest}) for own in every]
 
 
-def space_of(file: Path, name: str | None) -> FixedSpace:
+def space_of(file: Path, name: str | None) -> Space:
     """The space that is named, or the one that the file is named after. Raises UserError where there is none."""
     if name is None:
         fitting = [own for own in names("search_spaces") if file.name.startswith(own)]
         if not fitting:
             raise UserError(f"evolve: {file}: of which space are its architectures? Name it: --space nasbench201")
         name = max(fitting, key=len)
-    return fixed_topology(load_space(name, "space"), "space")
+    return load_space(name, "space").fixed_topology("space")
 
 
-def tables_of(settings: EvolveSettings, space: FixedSpace) -> dict[str, Table]:
+def tables_of(settings: EvolveSettings, space: Space) -> dict[str, Table]:
     """What is known of a path without training. A latency is to be given, so that all searches have the same."""
     tables: dict[str, Table] = dict(count_tables(space))
     if settings.latency:

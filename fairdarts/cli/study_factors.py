@@ -27,7 +27,7 @@ from fairdarts.runtime.device import use_threads
 from fairdarts.runtime.lock import InUse, held
 from fairdarts.runtime.run import open_run, read_settings
 from fairdarts.runtime.stop import Diverged
-from fairdarts.spaces.paths import Path as Architecture
+from fairdarts.spaces.gates import Path as Architecture
 from fairdarts.spaces.space import Space, load_space
 from fairdarts.supernet.settings import check_supernet
 

@@ -1,6 +1,8 @@
 """What `fairdarts search` says at its end: what was found, what it costs, where it lies, and how to go on."""
 
 import shlex
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -8,13 +10,12 @@ from fairdarts.cli.words import command, cost_text, say
 from fairdarts.config import UserError
 from fairdarts.cost.count import count
 from fairdarts.data.sources import Source
-from fairdarts.genotype import CELLS, ChainGenotype, EdgeGenotype, Genotype, live
+from fairdarts.genotype import CELLS, CellGenotype, ChainGenotype, EdgeGenotype, Genotype, GraphGenotype, live
 from fairdarts.networks.blueprint import build
 from fairdarts.ops.cell import SKIP
 from fairdarts.runtime.run import Run
 from fairdarts.search.settings import SearchSettings
 from fairdarts.search.stopping import verdict
-from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.space import Space
 
 
@@ -27,13 +28,8 @@ def summarize(genotype: Genotype, space: Space, source: Source, settings: Search
     say(f"genotype   {genotype.name}: {operations_text(genotype)} ({how})")
     try:
         with torch.device("meta"):
-            if isinstance(space, ChainSpace):
-                built = ""
-            else:
-                size = space.networks.cifar
-                built = f" ({size.channels} channels, {size.cells} cells)"
             network = build(genotype, space, classes=len(source.classes), in_channels=len(source.mean))
-        say(f"network    {cost_text(count(network, len(source.mean), source.image), source.image)}{built}")
+        say(f"network    {cost_text(count(network, len(source.mean), source.image), source.image)}; {space.depth}")
         again = ("argmax",) if rule.method != "argmax" else ("threshold", "--threshold", 0.2)
         then = [command("train", run.path), command("derive", run.path, "--method", *again)]
     except UserError as error:
@@ -54,13 +50,33 @@ def summarize(genotype: Genotype, space: Space, source: Source, settings: Search
 
 def operations_text(genotype: Genotype) -> str:
     """How many operations of what."""
-    if isinstance(genotype, EdgeGenotype):
-        return f"{len(genotype.edges) - genotype.edges.count('none')} operations on {len(genotype.edges)} edges"
-    if isinstance(genotype, ChainGenotype):
-        layers = [set(layer) - {SKIP} for layer in genotype.layers]
-        kept = sum(map(bool, layers))
-        return f"{sum(map(len, layers))} blocks in {kept} layers, {len(layers) - kept} of {len(layers)} without a block"
+    return TEXTS[type(genotype)](genotype)
+
+
+def _of_edges(genotype: EdgeGenotype) -> str:
+    return f"{len(genotype.edges) - genotype.edges.count('none')} operations on {len(genotype.edges)} edges"
+
+
+def _of_graph(genotype: GraphGenotype) -> str:
+    return f"{len(genotype.operations)} operations, {sum(map(sum, genotype.matrix))} edges"
+
+
+def _of_layers(genotype: ChainGenotype) -> str:
+    layers = [set(layer) - {SKIP} for layer in genotype.layers]
+    kept = sum(map(bool, layers))
+    return f"{sum(map(len, layers))} blocks in {kept} layers, {len(layers) - kept} of {len(layers)} without a block"
+
+
+def _of_cells(genotype: CellGenotype) -> str:
     counts = {cell: (len(getattr(genotype, cell)), len(live(getattr(genotype, cell))[0])) for cell in CELLS}
     text = ", ".join(f"{alive} {cell}" for cell, (_, alive) in counts.items()) + " operations"
     unfed = sum(every - alive for every, alive in counts.values())
     return text + (f"; {unfed} more read a node that nothing feeds, and are ignored" if unfed else "")
+
+
+TEXTS: dict[type[Genotype], Callable[[Any], str]] = {
+    CellGenotype: _of_cells,
+    ChainGenotype: _of_layers,
+    EdgeGenotype: _of_edges,
+    GraphGenotype: _of_graph,
+}

@@ -20,7 +20,6 @@ from fairdarts.runtime import distributed
 from fairdarts.runtime.run import Run, create
 from fairdarts.runtime.shape import file_of
 from fairdarts.runtime.stop import Stop
-from fairdarts.spaces.paths import size
 from fairdarts.spaces.space import Space
 
 SUPERNET = Kind("supernet", "training", TrainingSettings, MAY_CHANGE)
@@ -73,7 +72,7 @@ def summarize(settings: TrainingSettings, space: Space, run: Run) -> None:
     expected = at_once * fmean(uniform_variance(choices, updates) for choices, updates in points)
     means = last["updates_mean"]
     topology = f", {len(space.topology)} of which choose inputs" if space.topology else ""
-    say(f"space      {space.name}: {len(space.choices)} choice points{topology}, {size(space):,} paths")
+    say(f"space      {space.name}: {len(space.choices)} choice points{topology}, {space.size():,} paths")
     say(f"passes     {last['passes']:,} of {settings.data.batch_size} images, each forward and backward")
     of_choice = f"{means[0]:,.0f}" if min(means) == max(means) else f"{min(means):,.0f} to {max(means):,.0f}"
     say(

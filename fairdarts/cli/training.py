@@ -74,8 +74,7 @@ def read_words(
 
     settings, space = in_all(kind, read)
     told = distributed.shared(found[0].model_dump(mode="json", by_alias=True) if found else None)
-    form = next(form for form, (own, *_) in FORMS.items() if own == space.kind)
-    return settings, check(form, told, "genotypes/final.yaml"), space
+    return settings, check(FORMS[space.kind], told, "genotypes/final.yaml"), space
 
 
 def carry_out_training(

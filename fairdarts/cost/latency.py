@@ -18,14 +18,14 @@ from fairdarts.config import UserError, csv_records, nearest, read_text
 from fairdarts.cost.parts import parts_of
 from fairdarts.cost.table import Table, tabulate
 from fairdarts.runtime.shape import Shape
-from fairdarts.spaces.paths import FixedSpace
+from fairdarts.spaces.space import Space
 
 WARM_UP, ROUNDS = 3, 30
 HEADER = ["point", "choice", "milliseconds"]
 REST = "rest"
 
 
-def measure_latency(space: FixedSpace, device: torch.device, batch: int = 1, shape: Shape | None = None) -> Table:
+def measure_latency(space: Space, device: torch.device, batch: int = 1, shape: Shape | None = None) -> Table:
     """Milliseconds for a batch of such images in float32, None being those that the space was made for: of every part
     the median of ROUNDS rounds.
 
@@ -64,14 +64,14 @@ def _round(steps: list[tuple[nn.Module, Tensor]], device: torch.device) -> list[
     return [begin.elapsed_time(end) for begin, end in pairwise(marks)]
 
 
-def latency_csv(table: Table, space: FixedSpace) -> str:
+def latency_csv(table: Table, space: Space) -> str:
     """The table as CSV, from which `read_latency` makes the same table."""
     values = (table.fixed, *chain.from_iterable(table.choices))
     rows = (f"{point},{choice},{value!r}" for (point, choice), value in zip(_keys(space), values, strict=True))
     return "\n".join((",".join(HEADER), *rows, ""))
 
 
-def read_latency(path: Path, space: FixedSpace) -> Table:
+def read_latency(path: Path, space: Space) -> Table:
     """The table in a CSV file, its rows in any order. Raises UserError naming the line, the value and what is right."""
     records = csv_records(path, read_text(path))
     place, header = next(records, (path, []))
@@ -96,7 +96,7 @@ def read_latency(path: Path, space: FixedSpace) -> Table:
     return Table(next(values), tuple(tuple(islice(values, len(names))) for names in space.choices))
 
 
-def _keys(space: FixedSpace) -> list[tuple[str, str]]:
+def _keys(space: Space) -> list[tuple[str, str]]:
     """Point and choice of every row, in the order of a table's numbers."""
     return [(REST, ""), *((str(number), name) for number, names in enumerate(space.choices) for name in names)]
 
@@ -105,7 +105,7 @@ def _row(point: str, choice: str) -> str:
     return REST if point == REST else f"point {point}, {choice}"
 
 
-def _unknown(point: str, choice: str, space: FixedSpace) -> str:
+def _unknown(point: str, choice: str, space: Space) -> str:
     """What is wrong with a row that the space does not have."""
     if point == REST:
         return f"choice: {choice!r}: should be empty for {REST}"

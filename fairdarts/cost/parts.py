@@ -1,7 +1,7 @@
 """Which modules does a path's stand-alone network consist of, and which of them does each choice add?"""
 
 from collections.abc import Callable, Hashable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import nn
 
@@ -12,7 +12,7 @@ from fairdarts.ops.nasbench201 import OPS, Reduction
 from fairdarts.runtime.shape import Shape
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.nasbench201 import Bench201Space
-from fairdarts.spaces.paths import FixedSpace
+from fairdarts.spaces.space import Space
 
 
 class Part(NamedTuple):
@@ -39,17 +39,15 @@ class Parts(NamedTuple):
         return tuple(dict.fromkeys((*self.fixed, *added)))
 
 
-def stated_shape(space: FixedSpace) -> Shape:
+def stated_shape(space: Space) -> Shape:
     """The images that a space was made for."""
-    size = space.networks.cifar if isinstance(space, Bench201Space) else space.network
-    return Shape(size.image, 3, size.classes)
+    return Shape(space.network.image, 3, space.network.classes)
 
 
-def parts_of(space: FixedSpace, shape: Shape | None = None) -> Parts:
+def parts_of(space: Space, shape: Shape | None = None) -> Parts:
     """The parts of the networks that `networks.blueprint.build` makes for such images; None: those that the space was
-    made for."""
-    shape = shape or stated_shape(space)
-    return _bench_parts(space, shape) if isinstance(space, Bench201Space) else _chain_parts(space, shape)
+    made for. Raises UserError where paths choose inputs, too."""
+    return PARTS[space.fixed_topology("parts").kind](space, shape or stated_shape(space))
 
 
 def _chain_parts(space: ChainSpace, shape: Shape) -> Parts:
@@ -83,3 +81,7 @@ def _bench_parts(space: Bench201Space, shape: Shape) -> Parts:
     sums = [Part(nasbench201.Cell, (skips, space.edges, width), width, size) for width, size in stages] * space.cells
     tail = Part(nasbench201.tail, (space, shape.classes), *stages[-1])
     return Parts((stem, *reductions, *sums, tail), tuple(tuple(map(added, names)) for names in space.choices))
+
+
+PARTS: dict[str, Callable[[Any, Shape], Parts]] = {"chain": _chain_parts, "nasbench201": _bench_parts}
+"""kind of space → the parts of its networks, of all whose paths choose operations alone"""

@@ -9,7 +9,8 @@ import torch
 from fairdarts.cost.count import count
 from fairdarts.cost.parts import Part, Parts, parts_of
 from fairdarts.runtime.shape import Shape
-from fairdarts.spaces.paths import FixedSpace, Path
+from fairdarts.spaces.gates import Path
+from fairdarts.spaces.space import Space
 
 
 class Table(NamedTuple):
@@ -52,7 +53,7 @@ def tabulate(parts: Parts, costs: Mapping[Part, int | float]) -> Table:
     return Table(total(parts.fixed), tuple(tuple(map(total, point)) for point in parts.choices))
 
 
-def count_tables(space: FixedSpace, shape: Shape | None = None) -> dict[str, Table]:
+def count_tables(space: Space, shape: Shape | None = None) -> dict[str, Table]:
     """`madds` and `params` of paths, exactly those that `count` finds in their networks for such images; None: for
     those that the space was made for."""
     parts = parts_of(space, shape)

@@ -9,7 +9,7 @@ import torch
 from fairdarts.evolve.objectives import ACCURACY, Limit
 from fairdarts.evolve.pareto import front, hypervolume
 from fairdarts.evolve.problem import Problem, as_array
-from fairdarts.spaces.paths import Path
+from fairdarts.spaces.gates import Path
 
 
 class Archive:

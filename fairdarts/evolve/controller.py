@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from fairdarts.config import Settings
 from fairdarts.runtime.seed import PATHS, WEIGHTS, fold
 from fairdarts.runtime.stop import Diverged
-from fairdarts.spaces.paths import Path
+from fairdarts.spaces.gates import Path
 
 
 class Reinforce(Settings):

@@ -21,7 +21,7 @@ from fairdarts.runtime.records import kept_records, state_of_records
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.seed import EVOLUTION, fold
 from fairdarts.runtime.stop import Diverged, Interrupted, Stop
-from fairdarts.spaces.paths import Path
+from fairdarts.spaces.gates import Path
 
 Judge = Callable[[Sequence[Path]], list[float]]
 """Gives the accuracy of each path in percent; of several processes all call it, and all get all."""

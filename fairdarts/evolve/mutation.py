@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fairdarts.evolve.problem import Problem
-from fairdarts.spaces.paths import Path
+from fairdarts.spaces.gates import Path
 
 Weights = Sequence[np.ndarray]
 """of every point, a weight of each of its choices"""

@@ -16,7 +16,7 @@ from fairdarts.evolve.mutation import changed, cost_weights, crossed, elite_weig
 from fairdarts.evolve.objectives import ACCURACY
 from fairdarts.evolve.problem import Problem, as_array
 from fairdarts.evolve.settings import NSGA2Settings
-from fairdarts.spaces.paths import Path
+from fairdarts.spaces.gates import Path
 
 TRIES = 20
 """how often an offspring is made, where it is known or breaks a limit, before a uniformly drawn path replaces it"""

@@ -9,7 +9,8 @@ import numpy as np
 from fairdarts.config import UserError
 from fairdarts.cost.table import Table
 from fairdarts.evolve.objectives import ACCURACY, Limit, Objective, excess, losses
-from fairdarts.spaces.paths import FixedSpace, Path, size
+from fairdarts.spaces.gates import Path
+from fairdarts.spaces.space import Space
 
 LISTED = 2**17
 """spaces of no more paths than this are listed, so that every last path is found"""
@@ -21,7 +22,7 @@ DRAWS = 200
 class Problem:
     """A space and what is wanted of its paths."""
 
-    space: FixedSpace
+    space: Space
     objectives: tuple[Objective, ...]
     limits: tuple[Limit, ...]
     tables: Mapping[str, Table]
@@ -106,7 +107,7 @@ class Problem:
     @cached_property
     def _every(self) -> list[Path] | None:
         """All allowed paths of a small space."""
-        if size(self.space) > LISTED:
+        if self.space.size() > LISTED:
             return None
         every = np.stack([grid.ravel() for grid in np.indices(self.widths)], 1)
         return list(map(tuple, every[self.allowed(every)].tolist()))

@@ -12,8 +12,7 @@ from fairdarts.evolve.archive import Archive
 from fairdarts.evolve.objectives import ACCURACY, Limit
 from fairdarts.evolve.pareto import evenly_spaced
 from fairdarts.evolve.problem import Problem, as_array
-from fairdarts.spaces.nasbench201 import Bench201Space, arch_of_path
-from fairdarts.spaces.paths import FixedSpace, Path
+from fairdarts.spaces.gates import Path
 
 
 class Model(NamedTuple):
@@ -125,12 +124,5 @@ def models_csv(archive: Archive) -> str:
     columns = [own.tolist() for own in archive.values.values()]
     for place, path in enumerate(archive.paths):
         numbers = [own[place] for own in columns]
-        writer.writerow([arch(path, archive.problem.space), *numbers, archive.generation[place], int(place in front)])
+        writer.writerow([archive.problem.space.arch(path), *numbers, archive.generation[place], int(place in front)])
     return text.getvalue()
-
-
-def arch(path: Path, space: FixedSpace) -> str:
-    """A path in words: as NAS-Bench-201 writes it, or the names of its choices."""
-    if isinstance(space, Bench201Space):
-        return arch_of_path(path, space)
-    return " ".join(names[index] for names, index in zip(space.choices, path, strict=True))

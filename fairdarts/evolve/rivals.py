@@ -13,7 +13,7 @@ from fairdarts.evolve.nsga2 import TRIES, standardized
 from fairdarts.evolve.objectives import ACCURACY
 from fairdarts.evolve.problem import Problem, as_array
 from fairdarts.evolve.settings import MnasNetSettings, RegularizedSettings
-from fairdarts.spaces.paths import Path
+from fairdarts.spaces.gates import Path
 
 
 class Memoryless:

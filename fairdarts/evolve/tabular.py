@@ -15,7 +15,8 @@ from fairdarts.evolve.objectives import ACCURACY, Limit
 from fairdarts.evolve.problem import Problem
 from fairdarts.evolve.result import table_of
 from fairdarts.evolve.settings import EvolveSettings
-from fairdarts.spaces.paths import FixedSpace, Path, size
+from fairdarts.spaces.gates import Path
+from fairdarts.spaces.space import Space
 
 
 class Bench(NamedTuple):
@@ -31,7 +32,7 @@ class Bench(NamedTuple):
 
 def make_bench(
     truth: Mapping[Path, float],
-    space: FixedSpace,
+    space: Space,
     tables: Mapping[str, Table],
     settings: Sequence[EvolveSettings],
     place: str,
@@ -40,8 +41,8 @@ def make_bench(
 
     Raises UserError naming the file where paths are missing, and where strategies cannot be compared on it.
     """
-    if len(truth) < size(space):
-        raise UserError(f"{place}: holds {len(truth):,} of {size(space):,} paths of {space.name}; should hold all")
+    if len(truth) < space.size():
+        raise UserError(f"{place}: holds {len(truth):,} of {space.size():,} paths of {space.name}; should hold all")
     for key in ("constraints", "budgets", "space", "latency", "population", "generations"):
         if len({getattr(own, key) for own in settings}) > 1:
             raise UserError(f"{key}: the recipes have unlike ones; say --{key} for all of them")

@@ -1,12 +1,13 @@
 """All that makes a network again but its weights: how a genotype is built, and for which images."""
 
+from collections.abc import Callable
 from typing import Literal
 
 from pydantic import Field
 from torch import nn
 
 from fairdarts.config import Settings, UserError
-from fairdarts.genotype import Genotype
+from fairdarts.genotype import CellGenotype, ChainGenotype, Genotype
 from fairdarts.networks.backbone import Backbone
 from fairdarts.networks.cell import NETWORKS
 from fairdarts.networks.chain import ChainNetwork
@@ -14,7 +15,6 @@ from fairdarts.networks.nasbench101 import Bench101Network
 from fairdarts.networks.nasbench201 import Bench201Network
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace
-from fairdarts.spaces.nasbench101 import Bench101Space
 from fairdarts.spaces.space import Space
 
 
@@ -77,25 +77,43 @@ def build(
     name = network.size or sizes(space)[0]
     if name not in sizes(space):
         raise UserError(f"{genotype.name}: space {space.name} has no {name} network, only {', '.join(sizes(space))}")
-    size = getattr(space.networks, name)
-    classes = classes or size.classes
     _check_kind(network, space)
-    if isinstance(space, ChainSpace):
-        return ChainNetwork(
-            genotype,
-            space,
-            classes,
-            in_channels,
-            dropout=network.dropout,
-            se_ratio=network.se_ratio,
-            activation=network.activation,
-            outer_activation=network.outer_activation,
-        )
-    if isinstance(space, CellSpace):
-        cells, channels = network.cells or size.cells, network.channels or size.channels
-        return NETWORKS[name](genotype, space, cells, channels, classes, in_channels, auxiliary, network.dropout or 0.0)
-    kind = Bench101Network if isinstance(space, Bench101Space) else Bench201Network
-    return kind(genotype, space, classes, in_channels)
+    size = getattr(space.networks, name)
+    network = network.model_copy(update={"size": name})
+    return BUILDERS[space.kind](genotype, space, network, classes or size.classes, in_channels, auxiliary)
+
+
+def _cells(
+    genotype: CellGenotype, space: CellSpace, network: NetworkSettings, classes: int, in_channels: int, auxiliary: bool
+) -> nn.Module:
+    size = getattr(space.networks, network.size)
+    stacked = network.cells or size.cells, network.channels or size.channels
+    dropout = network.dropout or 0.0
+    return NETWORKS[network.size](genotype, space, *stacked, classes, in_channels, auxiliary, dropout)
+
+
+def _chain(
+    genotype: ChainGenotype, space: ChainSpace, network: NetworkSettings, classes: int, in_channels: int, _: bool
+) -> nn.Module:
+    return ChainNetwork(
+        genotype,
+        space,
+        classes,
+        in_channels,
+        dropout=network.dropout,
+        se_ratio=network.se_ratio,
+        activation=network.activation,
+        outer_activation=network.outer_activation,
+    )
+
+
+BUILDERS: dict[str, Callable[..., nn.Module]] = {
+    "cell": _cells,
+    "chain": _chain,
+    "nasbench101": lambda genotype, space, _, *ends: Bench101Network(genotype, space, *ends[:2]),
+    "nasbench201": lambda genotype, space, _, *ends: Bench201Network(genotype, space, *ends[:2]),
+}
+"""kind of space → what makes a network of genotype, space, settings, classes, input channels, with auxiliary head"""
 
 
 def build_backbone(
@@ -127,13 +145,18 @@ def for_large_images(network: NetworkSettings, space: Space) -> NetworkSettings:
 
 OF_CHAINS = ("se_ratio", "activation", "outer_activation")
 OF_CELLS = ("cells", "channels")
+HAVE: dict[str, tuple[str, ...]] = {
+    "cell": (*OF_CELLS, "dropout"),
+    "chain": (*OF_CHAINS, "dropout"),
+    "nasbench101": (),
+    "nasbench201": (),
+}
+"""kind of space → the settings that its networks have, next to whose size"""
 
 
 def _check_kind(network: NetworkSettings, space: Space) -> None:
-    foreign = [] if isinstance(space, ChainSpace) else [*OF_CHAINS]
-    foreign += [] if isinstance(space, CellSpace) else [*OF_CELLS]
-    foreign += [] if isinstance(space, CellSpace | ChainSpace) else ["dropout"]
-    for key in foreign:
-        if (value := getattr(network, key)) != NetworkSettings.model_fields[key].default:
+    for key in (*OF_CHAINS, *OF_CELLS, "dropout"):
+        value = getattr(network, key)
+        if key not in HAVE[space.kind] and value != NetworkSettings.model_fields[key].default:
             kind = "chains" if key in OF_CHAINS else "cells" if key in OF_CELLS else "chains and cells"
             raise UserError(f"network.{key}: {value}: is for {kind}, but space {space.name} is of kind {space.kind}")

@@ -1,22 +1,25 @@
 """Models by name: every shipped genotype as the networks of the literature, made as timm makes its models."""
 
 import os
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import cache
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from fairdarts import resources
 from fairdarts.config import UserError, nearest
-from fairdarts.genotype import CellGenotype, Genotype
+from fairdarts.genotype import Genotype
 from fairdarts.networks.atrous import set_output_stride
 from fairdarts.networks.backbone import Backbone
 from fairdarts.networks.blueprint import NetworkSettings, build_backbone, sizes
+from fairdarts.networks.cell import CellNetwork
 from fairdarts.networks.features import Features
 from fairdarts.networks.zoo import file_and_name, load_genotype
+from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.space import Space
 
@@ -49,11 +52,7 @@ class Model(NamedTuple):
     def default_cfg(self) -> dict:
         """What timm wants to know of a model: for which images and classes it is, and what its ends are called."""
         size = getattr(self.space.networks, self.size)
-        if isinstance(self.space, ChainSpace):
-            first, stride = "stem.0.0", self.space.stem.stride * prod(layer.stride for layer in self.space.layers)
-        else:
-            first, stride = STEMS[self.size]
-            stride *= 2 ** len(self.space.reduction_cells(self.network.cells or size.cells))
+        first, stride = ENDS[self.space.kind](self.space, self.size, self.network)
         mean, std = STATISTICS[self.size]
         return {
             "url": "",
@@ -69,6 +68,19 @@ class Model(NamedTuple):
         }
 
 
+def _cell_ends(space: CellSpace, size: str, network: NetworkSettings) -> tuple[str, int]:
+    first, stride = STEMS[size]
+    return first, stride * 2 ** len(space.reduction_cells(network.cells or getattr(space.networks, size).cells))
+
+
+def _chain_ends(space: ChainSpace, size: str, network: NetworkSettings) -> tuple[str, int]:
+    return "stem.0.0", space.stem.stride * prod(layer.stride for layer in space.layers)
+
+
+ENDS: dict[str, Callable[[Any, str, NetworkSettings], tuple[str, int]]] = {"cell": _cell_ends, "chain": _chain_ends}
+"""kind of space → a network's first convolution and its stride as a whole, of those that give features"""
+
+
 @cache
 def models() -> dict[str, Model]:
     """All models by name."""
@@ -76,8 +88,8 @@ def models() -> dict[str, Model]:
     for name in resources.names("genotypes"):
         genotype, space = load_genotype(name)
         found[name] = Model(genotype, space, NetworkSettings())
-        if isinstance(genotype, CellGenotype):
-            found[f"{name}-imagenet"] = Model(genotype, space, NetworkSettings(size="imagenet"))
+        for size in sizes(space)[1:]:
+            found[f"{name}-{size}"] = Model(genotype, space, NetworkSettings(size=size))
         for suffix, ratio in EXCITED.items() if name in RELEASED else ():
             settings = NetworkSettings(se_ratio=ratio, activation="swish", outer_activation="relu")
             found[f"{name}-{suffix}"] = Model(genotype, space, settings)
@@ -148,7 +160,7 @@ def create_model(
         built = build_backbone(model.genotype, model.space, settings, num_classes or None, in_chans)
         if num_classes is not None or global_pool != "avg":
             _set_head(built, num_classes, global_pool)
-    if drop_path_rate and not isinstance(model.genotype, CellGenotype):
+    if drop_path_rate and not isinstance(built, CellNetwork):
         raise UserError(f"drop_path_rate: {drop_path_rate}: should be 0, as {name} is no network of cells")
     if drop_path_rate:
         built.drop_probability = drop_path_rate

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from fairdarts.oneshot.running_stats import running_stats
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import autocast
-from fairdarts.spaces.gates import Gates, subnet
-from fairdarts.spaces.paths import Path
+from fairdarts.spaces.gates import Gates, Path, subnet
 from fairdarts.supernet.supernet import Supernet, at, norms, tracked_norms
 
 Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]

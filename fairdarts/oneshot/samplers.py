@@ -18,8 +18,7 @@ from fairdarts.oneshot.settings import (
     UniformRepeatSettings,
     UniformSettings,
 )
-from fairdarts.spaces.gates import Subnet, subnet
-from fairdarts.spaces.paths import Path, operation_points, random_distinct, random_path
+from fairdarts.spaces.gates import Path, Subnet, subnet
 from fairdarts.spaces.space import Space
 
 Step = list[list[Subnet]]
@@ -31,7 +30,7 @@ class Sampler(ABC):
     def __init__(self, space: Space, generator: torch.Generator):
         self.space, self.generator = space, generator
         self.counts = [len(names) for names in space.choices]
-        self.operations = operation_points(space)
+        self.operations = space.operation_points
 
     @property
     @abstractmethod
@@ -43,7 +42,7 @@ class Sampler(ABC):
 
     def path(self) -> Path:
         """A path, each as likely as any other."""
-        return random_path(self.space, self.below)
+        return self.space.random_path(self.below)
 
     def below(self, count: int) -> int:
         """A number from 0 to below `count`, each as likely as any other."""
@@ -133,7 +132,7 @@ class Architecture(Sampler):
     passes = 1
 
     def draw(self, progress: float) -> Step:
-        return [[subnet(random_distinct(self.space, self.below))]]
+        return [[subnet(self.space.random_distinct(self.below))]]
 
 
 def make_sampler(settings: SamplerSettings, space: Space, generator: torch.Generator) -> Sampler:

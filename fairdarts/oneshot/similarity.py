@@ -10,8 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from fairdarts.spaces.gates import subnet
-from fairdarts.spaces.paths import Path
+from fairdarts.spaces.gates import Path, subnet
 from fairdarts.supernet.supernet import Supernet, at
 
 

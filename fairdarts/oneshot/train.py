@@ -30,7 +30,6 @@ from fairdarts.runtime.seed import DROPS, PATHS, TRAIN, WATCHED, WEIGHTS, fold
 from fairdarts.runtime.stop import Stop
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.nasbench101 import Bench101Space
-from fairdarts.spaces.paths import random_path
 from fairdarts.spaces.space import Space
 from fairdarts.supernet.chain import ChoiceLayer
 from fairdarts.supernet.settings import check_supernet
@@ -196,7 +195,7 @@ def watch(
     if not settings.watch.paths:
         return None
     random = Random(fold(settings.seed, WATCHED))
-    paths = [random_path(space, random.randrange) for _ in range(settings.watch.paths)]
+    paths = [space.random_path(random.randrange) for _ in range(settings.watch.paths)]
     images = held_out_images(settings, held_out, settings.watch.images)
     batches = partial(still_batches, source, settings.data, images, device, LAYOUTS[settings.compute.layout])
     return lambda learner: Evaluator(learner.supernet, batches, precision=settings.compute.precision)(paths)

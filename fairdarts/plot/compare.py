@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fairdarts.genotype import CELLS, ChainGenotype, EdgeGenotype, Genotype, GraphGenotype
+from fairdarts.genotype import Genotype
 from fairdarts.ops.cell import SKIP
 from fairdarts.plot import style
 
@@ -22,27 +22,12 @@ def gap(record: dict[str, Any]) -> float:
     return float(np.minimum(gates, 1 - gates).mean())
 
 
-def operations(genotype: Genotype) -> set[tuple]:
-    """What a genotype consists of: (cell, operation, node, input), (layer, choice), or (edge, operation).
-
-    A graph consists of (vertex, operation) and of its edges as (from, to).
-    """
-    if isinstance(genotype, GraphGenotype):
-        edges = {(row, to) for row, marks in enumerate(genotype.matrix) for to, mark in enumerate(marks) if mark}
-        return edges | set(enumerate(genotype.operations, start=1))
-    if isinstance(genotype, EdgeGenotype):
-        return set(enumerate(genotype.edges))
-    if isinstance(genotype, ChainGenotype):
-        return {(number, choice) for number, layer in enumerate(genotype.layers) for choice in layer}
-    return {(cell, *edge) for cell in CELLS for edge in getattr(genotype, cell)}
-
-
 def agreement(genotypes: list[Genotype]) -> float | None:
-    """How alike genotypes are: of every two, the operations they share among those that either has; the mean of that.
+    """How alike genotypes are: of every two, the elements they share among those that either has; the mean of that.
 
     None where there are not two of them.
     """
-    sets = [operations(genotype) for genotype in genotypes]
+    sets = [genotype.elements() for genotype in genotypes]
     shares = [len(one & other) / len(one | other) for one, other in itertools.combinations(sets, 2) if one | other]
     return sum(shares) / len(shares) if shares else None
 

@@ -2,20 +2,21 @@
 
 import re
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import graphviz
 
-from fairdarts.genotype import Genotype
+from fairdarts.genotype import CELLS, CellGenotype, Genotype
 from fairdarts.plot.cell import cell_graph
 from fairdarts.plot.chain import chain_graph
 from fairdarts.plot.nasbench101 import vertex_graph
 from fairdarts.plot.nasbench201 import bench_graph
 from fairdarts.plot.points import part_title
 from fairdarts.runtime.checkpoint import folder_for, write_atomically
-from fairdarts.spaces.chain import ChainSpace
-from fairdarts.spaces.nasbench101 import Bench101Space
-from fairdarts.spaces.nasbench201 import Bench201Space
+from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.space import Space
 
 LONGEST = 100
@@ -44,16 +45,25 @@ def draw_genotype(genotype: Genotype, space: Space, folder: Path) -> tuple[list[
 
 def graphs_of(genotype: Genotype, space: Space, start: str = "") -> dict[str, graphviz.Digraph]:
     """The drawing of every part of a genotype, its title beginning so."""
-    if isinstance(space, ChainSpace):
-        return {part: chain_graph(genotype, space, f"{start}{part_title(part)}") for part in space.parts}
-    if isinstance(space, Bench101Space):
-        return {part: vertex_graph(genotype, f"{start}{part_title(part)}") for part in space.parts}
-    if isinstance(space, Bench201Space):
-        return {part: bench_graph(genotype, space, f"{start}{part_title(part)}") for part in space.parts}
-    return {
-        cell: cell_graph(getattr(genotype, cell), f"{start}{part_title(cell)}", space.inputs, space.nodes)
-        for cell in space.parts
-    }
+    return {part: draw(f"{start}{part_title(part)}") for part, draw in DRAWINGS[space.kind](genotype, space).items()}
+
+
+Drawings = dict[str, Callable[[str], graphviz.Digraph]]
+"""what is drawn → its drawing, given a title"""
+
+
+def _cells(genotype: CellGenotype, space: CellSpace) -> Drawings:
+    cells = ((cell, getattr(genotype, cell)) for cell in CELLS)
+    return {cell: partial(cell_graph, edges, inputs=space.inputs, nodes=space.nodes) for cell, edges in cells}
+
+
+DRAWINGS: dict[str, Callable[[Any, Any], Drawings]] = {
+    "cell": _cells,
+    "chain": lambda genotype, space: {"layers": partial(chain_graph, genotype, space)},
+    "nasbench101": lambda genotype, space: {"graph": partial(vertex_graph, genotype)},
+    "nasbench201": lambda genotype, space: {"edges": partial(bench_graph, genotype, space)},
+}
+"""kind of space → what is drawn of its genotypes"""
 
 
 def _write(base: Path, suffix: str, content: bytes) -> Path:

@@ -1,8 +1,8 @@
 """What do the models look like that a search found? A row a model, as FairNAS (arXiv:1907.01845v1), Fig. 7."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -42,24 +42,44 @@ class FoundInfo(NamedTuple):
 
 def found_info(models: Sequence[Model], space: ChainSpace | Bench201Space) -> FoundInfo:
     """The layers of a chain, a stage a group; or the edges of NAS-Bench-201's cell, those into a node a group."""
-    points = choice_points(space)
-    texts = tuple(tuple(_text(name, at, space) for at, name in enumerate(path)) for _, path, _ in models)
-    if isinstance(space, ChainSpace):
-        axis, labels, notes = points.axis, points.labels, points.notes
-        halved = [stage.stride == 2 for stage in space.stages]
-    else:
-        axis, labels = "edge (input → node)", tuple(f"{source}→{node}" for node, source in space.edges)
-        notes, halved = tuple(f"into\nnode {node}" for node in (1, 2, 3)), [False] * 3
-    groups = tuple(zip(points.groups, notes, halved, strict=True))
+    axis, labels, groups, convolved = COLUMNS[space.kind](space)
+    texts = tuple(
+        tuple("skip,\n1×1" if name == SKIP and at in convolved else _lines(name) for at, name in enumerate(path))
+        for _, path, _ in models
+    )
     choices = tuple(dict.fromkeys(name for own in space.choices for name in own))
     return FoundInfo(tuple(models), texts, axis, labels, groups, choices)
 
 
-def _text(name: str, at: int, space: ChainSpace | Bench201Space) -> str:
-    """Where a layer of a chain changes the shape, its skip is a 1×1 convolution."""
-    if name == SKIP and isinstance(space, ChainSpace) and not space.layers[at].keeps_shape:
-        return "skip,\n1×1"
-    return _lines(name)
+class Columns(NamedTuple):
+    """The choice points of a space, from left to right."""
+
+    axis: str
+    labels: tuple[str, ...]
+    groups: tuple[tuple[range, str, bool], ...]
+    """as in FoundInfo"""
+    convolved: frozenset[int] = frozenset()
+    """those whose skip is a 1×1 convolution, as they change the shape"""
+
+
+def _layers(space: ChainSpace) -> Columns:
+    points = choice_points(space)
+    groups = tuple(
+        (group, note, stage.stride == 2)
+        for group, note, stage in zip(points.groups, points.notes, space.stages, strict=True)
+    )
+    changing = frozenset(at for at, layer in enumerate(space.layers) if not layer.keeps_shape)
+    return Columns(points.axis, points.labels, groups, changing)
+
+
+def _edges(space: Bench201Space) -> Columns:
+    labels = tuple(f"{source}→{node}" for node, source in space.edges)
+    into = enumerate(choice_points(space).groups, start=1)
+    return Columns("edge (input → node)", labels, tuple((group, f"into\nnode {node}", False) for node, group in into))
+
+
+COLUMNS: dict[str, Callable[[Any], Columns]] = {"chain": _layers, "nasbench201": _edges}
+"""kind of space → its columns, of all whose paths choose operations alone"""
 
 
 def _lines(name: str) -> str:

@@ -30,7 +30,9 @@ class HeatmapInfo(NamedTuple):
 def heatmap_info(records: list[dict], space: Space) -> HeatmapInfo:
     """The gates of the last record."""
     last = records[-1]
-    gates = {part: np.asarray(last["gates"][part], dtype=float).reshape(space.shape) for part in space.parts}
+    gates = {
+        name: np.asarray(last["gates"][name], dtype=float).reshape(part.shape) for name, part in space.parts.items()
+    }
     return HeatmapInfo(last["epoch"], choice_points(space), space.candidates, gates)
 
 

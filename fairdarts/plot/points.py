@@ -1,7 +1,8 @@
 """How are the choice points of a space called and arranged? Edges of a cell by their nodes, layers by their stages."""
 
+from collections.abc import Callable
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fairdarts.genotype import CELLS
 from fairdarts.spaces.cell import CellSpace
@@ -36,9 +37,9 @@ def choice_points(space: Space) -> Points:
     All have the numbers of genotypes. In an edge (node, input) both count all nodes, a cell's inputs first: the edge
     (j, k) of FairDARTS (arXiv:1911.12126), supplementary, Table 2, is (j + 2, k). Layers count from 0.
     """
-    if isinstance(space, ChainSpace):
-        return _layers(space)
-    return _bench_edges(space) if isinstance(space, Bench201Space) else _edges(space)
+    if space.kind not in POINTS:
+        raise ValueError(f"a {space.kind} space has no choice points with gates to draw")
+    return POINTS[space.kind](space)
 
 
 def part_title(part: str) -> str:
@@ -74,6 +75,10 @@ def _layers(space: ChainSpace) -> Points:
     groups = _groups([stage.layers for stage in space.stages])
     labels = tuple(map(str, numbers))
     return Points("layer", labels, tuple(f"layer {number}" for number in numbers), places, groups, notes)
+
+
+POINTS: dict[str, Callable[[Any], Points]] = {"cell": _edges, "chain": _layers, "nasbench201": _bench_edges}
+"""kind of space → its choice points, of those that have α"""
 
 
 def _groups(sizes: list[int]) -> tuple[range, ...]:

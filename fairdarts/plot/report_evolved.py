@@ -12,7 +12,7 @@ from fairdarts.plot.found import Model, found_figure, found_info
 from fairdarts.plot.fronts import fronts_figure, fronts_info
 from fairdarts.plot.projection import Evolved
 from fairdarts.plot.regret import regret_figure, regret_info
-from fairdarts.spaces.paths import FixedSpace
+from fairdarts.spaces.space import Space
 
 
 class Evolution(NamedTuple):
@@ -22,7 +22,7 @@ class Evolution(NamedTuple):
     recipe: str
     supernet: str
     """the run that judged"""
-    space: FixedSpace
+    space: Space
     settings: str
     """its settings.yaml"""
     records: list[dict[str, Any]]

@@ -4,8 +4,7 @@ import html
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from fairdarts.genotype import ChainGenotype, Genotype
-from fairdarts.networks.blueprint import sizes
+from fairdarts.genotype import Genotype
 from fairdarts.ops.cell import SKIP
 from fairdarts.plot import compare, style
 from fairdarts.plot.curves import PANELS, curves_figure, curves_info
@@ -14,7 +13,6 @@ from fairdarts.plot.dominant import dominant_by_run_figure, dominant_figure, dom
 from fairdarts.plot.evolution import evolution_figure, evolution_info
 from fairdarts.plot.heatmap import heatmap_figure, heatmap_info
 from fairdarts.plot.points import part_title
-from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.space import Space
 
 DETAILED = 4  # of more runs, each is shown by its drawing and dominant operations alone
@@ -77,7 +75,7 @@ def _comparison(runs: Sequence[Found]) -> list[str]:
     """Figures of the runs in spaces of one kind, as only their numbers compare; then a table of all methods."""
     kinds: dict[tuple[str, ...], list[Found]] = {}
     for run in runs:
-        kinds.setdefault(run.space.parts, []).append(run)
+        kinds.setdefault(tuple(run.space.parts), []).append(run)
     blocks = ["<h2>Comparison</h2>"]
     for parts, own in kinds.items():
         blocks += _figures(own, parts[0]) if len(own) > 1 else []
@@ -145,8 +143,8 @@ def _run(run: Found, detailed: bool) -> list[str]:
         blocks.append(f"<p><b>{html.escape(run.ended[:1].upper() + run.ended[1:])}.</b></p>")
     drawings = "".join(svg_image(svg, part_title(part)) for part, svg in run.drawings.items())
     blocks.append(f'<div class="{"cells" if len(run.drawings) > 1 else "wide figure"}">{drawings}</div>')
-    if isinstance(run.genotype, ChainGenotype) and run.genotype.notes:
-        blocks += ["<h3>Notes of the derivation</h3>", listed(run.genotype.notes)]
+    if run.genotype and run.genotype.remarks:
+        blocks += ["<h3>Notes of the derivation</h3>", listed(run.genotype.remarks)]
     curves = curves_info(run.records)
     if detailed and curves.epochs:
         blocks += ["<h3>Curves</h3>", image(curves_figure(curves), "loss and accuracy over the epochs")]
@@ -204,10 +202,8 @@ def _by_method(runs: Iterable[Found]) -> dict[str, list[Found]]:
 
 
 def _network(space: Space) -> str:
-    size = getattr(space.networks, sizes(space)[0])
-    chain = isinstance(space, ChainSpace)
-    depth = f"{len(space.layers)} layers" if chain else f"{size.cells} cells, {size.channels} channels"
-    return f"{depth}, on {size.image}×{size.image} pixels ({space.name})"
+    side = space.network.image
+    return f"{space.depth}, on {side}×{side} pixels ({space.name})"
 
 
 def _dominant(run: Found) -> int:

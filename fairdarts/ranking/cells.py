@@ -3,7 +3,7 @@
 import ast
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -13,21 +13,33 @@ from fairdarts.genotype import CELLS, CellGenotype
 from fairdarts.ranking.benchmarks import ARCHITECTURES, finite, json_of, listed, mean_of, shown, to_number
 from fairdarts.ranking.tfrecord import ACCURACIES, is_tfrecord, trainings
 from fairdarts.spaces.cell import CellSpace
-from fairdarts.spaces.cell_paths import path_of_cells
 from fairdarts.spaces.graph import as_trained
-from fairdarts.spaces.nasbench101 import Bench101Space, Graph, allows, path_of_graph, pruned
+from fairdarts.spaces.nasbench101 import Bench101Space, Graph
 
 Row = tuple[str, tuple[int, ...], float]
 """place in the file, path, number"""
 
 EPOCHS = 108
 """of the trainings whose accuracies are NAS-Bench-101's truth (arXiv:1902.09635, section 2.3)"""
-DEFAULTS = {"nasbench101": "108_final_validation_accuracy", "cell": "acc_nb301_surrogate"}
-"""kind of space → the column of a CSV that is the truth where none is named"""
 LONGEST = 2000
 """characters of a cell in a CSV: twice what one of 16 nodes needs"""
 ERRORS = "test_ep_top1"
 """what the files of NDS call the errors in percent, of every epoch"""
+
+
+class Files(NamedTuple):
+    """How files tell the cells of one kind of space."""
+
+    column: str
+    """the column of a CSV that is the truth where none is named"""
+    halves: tuple[str, str]
+    """the two columns of a CSV that are a cell"""
+    lines: Callable[..., "CellTable"]
+    """reads the lines of a CSV"""
+    json: Callable[..., "CellTable"] | None = None
+    """reads a JSON file; None where there are none"""
+    records: Callable[..., "CellTable"] | None = None
+    """reads a file of TFRecords; None where there are none"""
 
 
 class CellTable(NamedTuple):
@@ -53,15 +65,15 @@ def read_cells(path: Path, space: Bench101Space | CellSpace, column: str | None 
 
     Raises UserError naming file and line (or record, or entry), the value and what would be right.
     """
-    if isinstance(space, Bench101Space) and is_tfrecord(path):
-        return _records(path, space, column)
+    form = FILES[space.kind]
+    if form.records and is_tfrecord(path):
+        return form.records(path, space, column)
     text = read_text(path).removeprefix("\ufeff")
     if text.lstrip().startswith(("{", "[")):
-        return _design_spaces(path, text, space, column) if isinstance(space, CellSpace) else None
-    column = column or DEFAULTS[space.kind]
-    halves, read = (("matrix", "ops"), _graphs) if isinstance(space, Bench101Space) else (CELLS, _cells)
-    lines = _csv(path, text, halves, column)
-    return None if lines is None else read(lines, space, column)
+        return form.json(path, text, space, column) if form.json else None
+    column = column or form.column
+    lines = _csv(path, text, form.halves, column)
+    return None if lines is None else form.lines(lines, space, column)
 
 
 Line = tuple[str, str, str, str]
@@ -103,7 +115,7 @@ def _graphs(lines: list[Line], space: Bench101Space, column: str) -> CellTable:
         if cell is None:
             left_out["of other spaces"] += 1
         else:
-            cell = path_of_graph(as_trained(pruned(cell, space), space.candidates), space)
+            cell = space.path_of_graph(as_trained(space.pruned(cell), space.candidates))
             rows.append((place, cell, finite(to_number(accuracy), accuracy, f"{place}: {column}")))
     return CellTable(column, rows, dict(left_out))
 
@@ -134,10 +146,10 @@ def _path_of_graph(
         _check_operation(name, space, f"{place}: ops")
     whole = space if space.output_edges is None else space.model_copy(update={"output_edges": None})
     try:
-        path = path_of_graph(Graph(matrix, operations[1:-1]), whole)
+        path = whole.path_of_graph(Graph(matrix, operations[1:-1]))
     except UserError as error:
         raise UserError(f"{place}: {error}") from None
-    return path if allows(path, space) else None
+    return path if space.allows(path) else None
 
 
 def _check_operation(name: str, space: Bench101Space | CellSpace, place: str) -> None:
@@ -190,7 +202,7 @@ def _take(
         left_out["of a node that reads one input twice"] += 1
         return
     genotype = check(CellGenotype, {"name": place, "space": space.name, "source": place, **edges}, place)
-    rows.append((place, path_of_cells(genotype, space), value))
+    rows.append((place, space.path_of(genotype), value))
 
 
 def _edges(half: Any, space: CellSpace, place: str) -> list[tuple[str, int, int]]:
@@ -237,3 +249,10 @@ def _entries(path: Path, content: Any) -> Iterator[tuple[str, Any]]:
             raise UserError(f"{path}: {key}: should be a list of networks")
         for number, entry in enumerate(entries):
             yield f"{path}: {key}[{number}]", entry
+
+
+FILES = {
+    "cell": Files("acc_nb301_surrogate", CELLS, _cells, json=_design_spaces),
+    "nasbench101": Files("108_final_validation_accuracy", ("matrix", "ops"), _graphs, records=_records),
+}
+"""kind of space → its files, of all whose paths choose inputs, too"""

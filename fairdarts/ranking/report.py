@@ -31,7 +31,7 @@ from fairdarts.runtime.device import LAYOUTS, pick
 from fairdarts.runtime.position import IMAGES, changed_images
 from fairdarts.runtime.run import Run, read_settings
 from fairdarts.runtime.seed import CALIBRATION, fold
-from fairdarts.spaces.paths import Path, path_of, random_path, size
+from fairdarts.spaces.gates import Path
 from fairdarts.spaces.space import Space, load_space
 
 FIELDS = {"run", "recipe", "sampler", "seed", "passes", "batch_size", "images", "truth", "score", "measured"}
@@ -52,7 +52,7 @@ def open_benchmark(file: File, space: Space, column: str | None) -> Benchmark:
 
     def named(text: str) -> Path | None:
         genotype, own = load_genotype(text) if text in shipped else (None, None)
-        return path_of(genotype, space) if own and own.name == space.name else None
+        return space.path_of(genotype) if own and own.name == space.name else None
 
     if space.topology and (table := read_cells(file, space, column)):
         if not table.rows:
@@ -69,8 +69,8 @@ def chosen_paths(space: Space, benchmark: Benchmark | None, count: int, seed: in
     if benchmark:
         return sorted(random.sample(sorted(benchmark.truth), min(count, len(benchmark.truth))))
     found: set[Path] = set()
-    while len(found) < min(count, size(space)):
-        found.add(random_path(space, random.randrange))
+    while len(found) < min(count, space.size()):
+        found.add(space.random_path(random.randrange))
     return sorted(found)
 
 

@@ -75,7 +75,7 @@ def _flat(held: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 def _alphas(tensors: Mapping[str, Any], space: Space, path: Path) -> dict[str, Tensor]:
     """Those of the tensors that are α, by what they are called or, of cells, as a pair: normal before reduce."""
-    shape, parts = tuple(space.shape), space.parts
+    parts, shape = tuple(space.parts), next(iter(space.parts.values())).shape
     numbers = {name: _tensor(value) for name, value in tensors.items() if _is_numeric(value)}
     fits = {name: value for name, value in numbers.items() if value.shape == shape}
     named = [[name for name in fits if part[:5] in name.lower()] for part in parts]  # reduce, reduction

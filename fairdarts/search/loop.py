@@ -13,7 +13,7 @@ from fairdarts.config import Notice
 from fairdarts.data.serve import check_alike, keep_held_out
 from fairdarts.data.sources import Source
 from fairdarts.data.split import fingerprint
-from fairdarts.genotype import Genotype, empty_cells
+from fairdarts.genotype import Genotype
 from fairdarts.relaxation import Matrices, gate_matrices
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import pick, use_threads
@@ -131,7 +131,7 @@ def search(
     with distributed.together():
         if writes:
             run.write_genotype(genotype, "final")
-            for part in empty_cells(genotype):
+            for part in genotype.empty_cells:
                 strongest = f"{settings.derive.threshold} (the strongest is {max(map(max, gates[part])):.3f})"
                 advice = "derive another by argmax or a lower threshold"
                 nothing = f"no gate of the {part} cell reached {strongest}, so it makes no network"

@@ -1,5 +1,6 @@
-"""What may be chosen in a cell: the facts of S1 and its kin, and which genotypes they allow."""
+"""What may be chosen in a cell: the facts of S1 and its kin, their paths, and which genotypes they allow."""
 
+from collections.abc import Hashable
 from fractions import Fraction
 from itertools import combinations
 from typing import Annotated, Literal
@@ -7,8 +8,11 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from fairdarts.config import Settings, UserError, nearest
-from fairdarts.genotype import CELLS, CellGenotype
+from fairdarts.genotype import CELLS, CellGenotype, Edge, live
 from fairdarts.ops.cell import OPS
+from fairdarts.spaces import cell_paths
+from fairdarts.spaces.base import Images, SearchSpace, known_operations
+from fairdarts.spaces.gates import Gates, Part, Path, Subnet, only_path
 
 
 class Size(Settings):
@@ -20,13 +24,8 @@ class Size(Settings):
     """channels of the first cell's nodes; doubled at every reduction"""
 
 
-class NetworkSize(Size):
+class NetworkSize(Images, Size):
     """A stand-alone network of the literature, and the images it is counted on."""
-
-    image: int = Field(ge=1, le=8192)
-    """height and width of its images"""
-    classes: int = Field(ge=2, le=1_000_000)
-    """number of classes"""
 
 
 class Networks(Settings):
@@ -38,22 +37,19 @@ class Networks(Settings):
     """for large images"""
 
 
-class CellSpace(Settings):
-    """A space of cells: choice points are the edges of a cell, one set for normal and one for reduction cells."""
+class CellSpace(SearchSpace):
+    """A space of cells: choice points are the edges of the normal cell, then those of the reduction cell.
 
-    schema_version: Literal[1] = Field(default=1, alias="schema")
-    """version of this file format"""
-    name: str
-    """what genotypes and settings call it"""
+    A path has two edges into every node (see `choices`): what its decisions leave out has no active candidate.
+    """
+
     kind: Literal["cell"]
     """the kind of space"""
-    source: str
-    """where it comes from"""
     inputs: Literal[2]
     """a cell reads the two cells before it"""
     nodes: int = Field(ge=1, le=16)
     """intermediate nodes; each has an edge from every node before it"""
-    candidates: Annotated[tuple[str, ...], Field(min_length=1)]
+    candidates: Annotated[tuple[str, ...], Field(min_length=1), known_operations(OPS)]
     """the operations of every edge, in the order of the columns of α"""
     reductions: Annotated[tuple[str, ...], Field(max_length=8)]
     """where the cells that halve the resolution stand, as shares of the depth"""
@@ -63,18 +59,6 @@ class CellSpace(Settings):
     """the supernet's size"""
     networks: Networks
     """the sizes of derived networks"""
-
-    @field_validator("candidates")
-    @classmethod
-    def _known(cls, candidates: tuple[str, ...]) -> tuple[str, ...]:
-        for name in candidates:
-            if name not in OPS:
-                raise ValueError(f"'{name}' is not an operation{nearest(name, OPS)}")
-        if len(set(candidates)) < len(candidates):
-            raise ValueError("an operation stands twice")
-        if set(candidates) == {"none"}:
-            raise ValueError("none is the only operation")
-        return candidates
 
     @field_validator("reductions")
     @classmethod
@@ -89,11 +73,6 @@ class CellSpace(Settings):
         return reductions
 
     @property
-    def parts(self) -> tuple[str, ...]:
-        """What has a matrix of α each."""
-        return CELLS
-
-    @property
     def edges(self) -> tuple[tuple[int, int], ...]:
         """(node, input) of every edge, in the order of the rows of α (FairDARTS, supplementary, Table 2).
 
@@ -103,13 +82,17 @@ class CellSpace(Settings):
         return tuple((node, source) for node in nodes for source in range(node))
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Shape of one cell's α: [edges, candidates]."""
-        return len(self.edges), len(self.candidates)
+    def parts(self) -> dict[str, Part]:
+        """The edges of the normal cell, then those of the reduction cell."""
+        count = len(self.edges)
+        return {
+            cell: Part(tuple(range(number * count, (number + 1) * count)), self.candidates)
+            for number, cell in enumerate(CELLS)
+        }
 
     @property
     def choices(self) -> tuple[tuple[str, ...], ...]:
-        """What a path chooses (see cell_paths), the normal cell first: of every node its inputs and two operations.
+        """The decisions of a path, the normal cell first: of every node its inputs and two operations.
 
         A pair of inputs is named `0+1`, the smaller one first; the operations are those of its edges, in this order.
         """
@@ -121,26 +104,58 @@ class CellSpace(Settings):
 
     @property
     def topology(self) -> tuple[int, ...]:
-        """Which of `choices` are inputs, not operations."""
+        """The decisions that choose a node's pair of inputs."""
         return tuple(range(0, 3 * self.nodes * len(CELLS), 3))
+
+    @property
+    def depth(self) -> str:
+        return f"{self.network.cells} cells, {self.network.channels} channels"
 
     def reduction_cells(self, cells: int) -> set[int]:
         """Which of `cells` cells are reduction cells."""
         return {int(cells * Fraction(share)) for share in self.reductions}
 
+    def canonical(self, path: Path) -> Hashable:
+        """What runs of both cells, without edges of `none` and nodes without an input.
 
-def check_cells(genotype: CellGenotype, space: CellSpace, place: str) -> None:
-    """Raises UserError naming the place in the file where the space does not allow the genotype."""
-    last = space.inputs + space.nodes - 1
-    operations = [name for name in space.candidates if name != "none"]
-    for cell in CELLS:
-        for position, (op, node, source) in enumerate(getattr(genotype, cell)):
-            here = f"{place}: {cell}[{position}]"
-            if op not in operations:
-                raise UserError(f"{here}: '{op}' is not an operation of space {space.name}{nearest(op, operations)}")
-            if not space.inputs <= node <= last:
-                raise UserError(f"{here}: node {node} should be from {space.inputs} to {last}")
-            if source == node:
-                raise UserError(f"{here}: node {node} reads itself")
-            if not 0 <= source < node:
-                raise UserError(f"{here}: node {node} reads node {source}, should be from 0 to {node - 1}")
+        Cells whose nodes only stand in another order are not recognized.
+        """
+        return tuple(live(edges, self.inputs) for edges in self._operations(path))
+
+    def equivalent_paths(self, path: Path) -> int:
+        raise UserError(f"space {self.name}: how many paths are one network is not counted for cells")
+
+    def path_of(self, genotype: CellGenotype) -> Path:
+        """The path of a genotype. Raises UserError where a node has not exactly two inputs."""
+        return cell_paths.path_of_cells(genotype, self)
+
+    def genotype_of(self, path: Path, name: str, source: str) -> CellGenotype:
+        """The genotype of a path, without edges of `none`."""
+        return CellGenotype(**self._about(name, source), **dict(zip(CELLS, self._operations(path), strict=True)))
+
+    def gates(self, chosen: Subnet) -> Gates:
+        """The gates of a subnet that is one path: an edge that it leaves out has no active candidate.
+
+        Raises ValueError where a decision has not one active choice.
+        """
+        return cell_paths.gates_of_path(only_path(chosen), self)
+
+    def check(self, genotype: CellGenotype, place: str) -> None:
+        """Raises UserError naming the place in the file where the space does not allow the genotype."""
+        last = self.inputs + self.nodes - 1
+        operations = [name for name in self.candidates if name != "none"]
+        for cell in CELLS:
+            for position, (op, node, source) in enumerate(getattr(genotype, cell)):
+                here = f"{place}: {cell}[{position}]"
+                if op not in operations:
+                    raise UserError(f"{here}: '{op}' is not an operation of space {self.name}{nearest(op, operations)}")
+                if not self.inputs <= node <= last:
+                    raise UserError(f"{here}: node {node} should be from {self.inputs} to {last}")
+                if source == node:
+                    raise UserError(f"{here}: node {node} reads itself")
+                if not 0 <= source < node:
+                    raise UserError(f"{here}: node {node} reads node {source}, should be from 0 to {node - 1}")
+
+    def _operations(self, path: Path) -> list[tuple[Edge, ...]]:
+        """The edges of a path's normal and of its reduction cell, without those of `none`."""
+        return [tuple(edge for edge in edges if edge[0] != "none") for edges in cell_paths.cells_of_path(path, self)]

@@ -1,16 +1,19 @@
 """How two DARTS cells are a path: every node has two inputs, and an operation on the edge from each.
 
-The choice points are `CellSpace.choices`. `none` is a choice like any other; genotypes leave it out.
+The decisions are `CellSpace.choices`. `none` is a choice like any other; genotypes leave it out.
 """
 
+from __future__ import annotations
+
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 from fairdarts.config import UserError, nearest
 from fairdarts.genotype import CELLS, CellGenotype, Edge
-from fairdarts.spaces.cell import CellSpace
+from fairdarts.spaces.gates import Gate, Gates, Path
 
-Path = tuple[int, ...]
-"""Of every choice point, the index of its choice."""
+if TYPE_CHECKING:
+    from fairdarts.spaces.cell import CellSpace
 
 
 def input_pairs(node: int) -> list[tuple[int, int]]:
@@ -32,6 +35,18 @@ def cells_of_path(path: Path, space: CellSpace) -> tuple[tuple[Edge, ...], tuple
             ]
         cells.append(tuple(edges))
     return cells[0], cells[1]
+
+
+def gates_of_path(path: Path, space: CellSpace) -> Gates:
+    """The gates of a path, an edge a choice point; a chosen `none` is active like any other."""
+    gates: list[Gate] = []
+    for begin in (0, 3 * space.nodes):
+        for number in range(space.nodes):
+            node = space.inputs + number
+            inputs, *choices = path[begin + 3 * number : begin + 3 * number + 3]
+            active = dict(zip(input_pairs(node)[inputs], choices, strict=True))
+            gates += [Gate((active[source],) if source in active else ()) for source in range(node)]
+    return tuple(gates)
 
 
 def path_of_cells(genotype: CellGenotype, space: CellSpace) -> Path:

@@ -1,5 +1,7 @@
-"""What may be chosen in a chain of layers: the facts of S2 and its kin, and which genotypes they allow."""
+"""What may be chosen in a chain of layers: the facts of S2 and its kin, their paths, and which genotypes they allow."""
 
+from collections.abc import Hashable
+from itertools import groupby
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field, field_validator
@@ -8,6 +10,8 @@ from fairdarts.config import Settings, UserError, nearest
 from fairdarts.genotype import ChainGenotype
 from fairdarts.ops.cell import SKIP
 from fairdarts.ops.mbconv import is_choice
+from fairdarts.spaces.base import Images, SearchSpace
+from fairdarts.spaces.gates import Part, Path
 
 
 def _known(candidates: tuple[str, ...]) -> tuple[str, ...]:
@@ -48,13 +52,9 @@ class Stem(Settings):
     """output channels of the depthwise-separable convolution behind it; none where it is null"""
 
 
-class ChainSize(Settings):
+class ChainSize(Images):
     """A stand-alone network of the literature, and the images it is counted on."""
 
-    image: int = Field(ge=1, le=8192)
-    """height and width of its images"""
-    classes: int = Field(ge=2, le=1_000_000)
-    """number of classes"""
     dropout: float = Field(ge=0, lt=1)
     """dropout before the classifier"""
 
@@ -81,17 +81,11 @@ class Layer(NamedTuple):
         return self.c_in == self.c_out and self.stride == 1
 
 
-class ChainSpace(Settings):
-    """A space of layers, one after another: each is a choice point."""
+class ChainSpace(SearchSpace):
+    """A space of layers, one after another: each is a choice point, and a decision of a path."""
 
-    schema_version: Literal[1] = Field(default=1, alias="schema")
-    """version of this file format"""
-    name: str
-    """what genotypes and settings call it"""
     kind: Literal["chain"]
     """the kind of space"""
-    source: str
-    """where it comes from"""
     candidates: Candidates
     """the choices of every layer, in the order of the columns of α"""
     stem: Stem
@@ -116,19 +110,17 @@ class ChainSpace(Settings):
         return tuple(stage.candidates or self.candidates for stage in self.stages for _ in range(stage.layers))
 
     @property
-    def topology(self) -> tuple[int, ...]:
-        """The points that choose inputs: none."""
-        return ()
+    def depth(self) -> str:
+        return f"{len(self.layers)} layers"
 
     @property
-    def network(self) -> ChainSize:
-        """The stand-alone network of the images that the space was made for."""
-        return self.networks.cifar or self.networks.imagenet
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """What has a matrix of α each: all layers together."""
-        return ("layers",)
+    def parts(self) -> dict[str, Part]:
+        """All layers together, "layers"; where they differ in their choices, "layers-1", "layers-2", … of those that
+        do not, in the order in which they begin."""
+        lists = dict.fromkeys(self.choices)
+        names = [f"layers-{number}" for number in range(1, len(lists) + 1)] if len(lists) > 1 else ["layers"]
+        layers = {own: tuple(at for at, names in enumerate(self.choices) if names == own) for own in lists}
+        return {name: Part(layers[own], own) for name, own in zip(names, lists, strict=True)}
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -140,24 +132,56 @@ class ChainSpace(Settings):
                 c_in = stage.channels
         return tuple(layers)
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Shape of α: [layers, candidates]."""
-        return sum(stage.layers for stage in self.stages), len(self.candidates)
+    def canonical(self, path: Path) -> Hashable:
+        """The layers that are there. A skip that keeps the shape is no layer at all, so it does not matter where it
+        stands among others of its kind: NAS-Bench-Macro trains one network for all such paths."""
+        layers = zip(self.chosen(path), self.layers, strict=True)
+        return tuple((name, layer) for name, layer in layers if name != SKIP or not layer.keeps_shape)
+
+    def equivalent_paths(self, path: Path) -> int:
+        """How many paths are the same stand-alone network as this one, itself included."""
+        number = 1
+        points = zip(self.chosen(path), self.choices, self.layers, strict=True)
+        for layer, run in groupby(points, key=lambda point: point[2]):
+            if layer.keeps_shape:
+                number *= _arrangements(*zip(*((name, names) for name, names, _ in run), strict=True))
+        return number
+
+    def path_of(self, genotype: ChainGenotype) -> Path:
+        """The path of a genotype that the space allows. Raises UserError where a layer has not exactly one choice."""
+        path = []
+        for number, (names, chosen) in enumerate(zip(self.choices, genotype.layers, strict=True)):
+            if len(chosen) != 1:
+                raise UserError(f"{genotype.name}: layers[{number}]: {len(chosen)} choices, should be 1 to be a path")
+            path.append(names.index(chosen[0]))
+        return tuple(path)
+
+    def genotype_of(self, path: Path, name: str, source: str) -> ChainGenotype:
+        """The genotype of a path."""
+        return ChainGenotype(**self._about(name, source), layers=tuple((own,) for own in self.chosen(path)))
+
+    def check(self, genotype: ChainGenotype, place: str) -> None:
+        """Raises UserError naming the place in the file where the space does not allow the genotype."""
+        layers = self.layers
+        if len(genotype.layers) != len(layers):
+            raise UserError(f"{place}: layers: {len(genotype.layers)}, should be {len(layers)} for space {self.name}")
+        for number, (choices, layer, known) in enumerate(zip(genotype.layers, layers, self.choices, strict=True)):
+            here = f"{place}: layers[{number}]"
+            for name in choices:
+                if name not in known:
+                    raise UserError(f"{here}: '{name}' is not a choice of space {self.name}{nearest(name, known)}")
+            if len(set(choices)) < len(choices):
+                raise UserError(f"{here}: a choice stands twice")
+            if not choices and not layer.keeps_shape:
+                change = f"{layer.c_in} to {layer.c_out} channels at stride {layer.stride}"
+                raise UserError(f"{here}: has no choice, but it leads from {change}, so it cannot be removed")
 
 
-def check_layers(genotype: ChainGenotype, space: ChainSpace, place: str) -> None:
-    """Raises UserError naming the place in the file where the space does not allow the genotype."""
-    layers = space.layers
-    if len(genotype.layers) != len(layers):
-        raise UserError(f"{place}: layers: {len(genotype.layers)}, should be {len(layers)} for space {space.name}")
-    for number, (choices, layer, known) in enumerate(zip(genotype.layers, layers, space.choices, strict=True)):
-        here = f"{place}: layers[{number}]"
-        for name in choices:
-            if name not in known:
-                raise UserError(f"{here}: '{name}' is not a choice of space {space.name}{nearest(name, known)}")
-        if len(set(choices)) < len(choices):
-            raise UserError(f"{here}: a choice stands twice")
-        if not choices and not layer.keeps_shape:
-            change = f"{layer.c_in} to {layer.c_out} channels at stride {layer.stride}"
-            raise UserError(f"{here}: has no choice, but it leads from {change}, so it cannot be removed")
+def _arrangements(chosen: tuple[str, ...], choices: tuple[tuple[str, ...], ...]) -> int:
+    """In how many ways the chosen blocks can stand in layers of one shape, in their order and with skips between."""
+    blocks = [name for name in chosen if name != SKIP]
+    ways = [1, *[0] * len(blocks)]  # to have placed none, one, two, … of them in the layers so far
+    for names in choices:
+        placed = [0, *(way if block in names else 0 for way, block in zip(ways, blocks, strict=False))]
+        ways = [(way if SKIP in names else 0) + new for way, new in zip(ways, placed, strict=True)]
+    return ways[-1]

@@ -1,4 +1,4 @@
-"""What a supernet is told: at every choice point, which candidates run, and with which weights."""
+"""The gates under which a supernet runs: of every choice point, which candidates are active and with which weight."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,6 @@ from torch import Tensor
 
 Path = tuple[int, ...]
 """of every decision, the index of its choice"""
-
 Subnet = tuple[tuple[int, ...], ...]
 """of every decision, the indices of its active choices: one each in a path"""
 
@@ -15,29 +14,35 @@ class Gate(NamedTuple):
     """What is active at one choice point."""
 
     active: tuple[int, ...]
-    """the candidates that run, in rising order; none of them: nothing arrives from there"""
+    """indices of the candidates that run; where there is none, nothing arrives from this point"""
     weights: Tensor | float | None = None
-    """what each output is multiplied by [active], or all of them; None: the output as it is, of several their mean"""
+    """a tensor [active] holds the weight of each output, and a gradient flows through it; a number is that of all;
+    None leaves an output as it is, and takes the mean of several"""
 
 
 Gates = tuple[Gate, ...]
-"""of every choice point"""
+"""one for each choice point"""
 
 
 class Part(NamedTuple):
-    """Choice points that have the same candidates: they share a matrix of α."""
+    """Choice points with the same list of candidates: α of a part is a matrix [points, candidates]."""
 
     points: tuple[int, ...]
-    """their numbers, in the order of the matrix' rows"""
+    """numbers of the choice points, in the order of the rows of α"""
     candidates: tuple[str, ...]
-    """in the order of its columns"""
+    """names of the candidates, in the order of the columns of α"""
 
     @property
     def shape(self) -> tuple[int, int]:
-        """[points, candidates]"""
+        """The shape of α: [points, candidates]."""
         return len(self.points), len(self.candidates)
 
 
 def subnet(path: Path) -> Subnet:
     """The subnet of a path alone."""
-    return tuple((index,) for index in path)
+    return tuple((choice,) for choice in path)
+
+
+def only_path(chosen: Subnet) -> Path:
+    """The path of a subnet that is no more than one. Raises ValueError where a decision has not one active choice."""
+    return tuple(choice for (choice,) in chosen)

@@ -84,7 +84,7 @@ def unpacked(code: int, vertices: int) -> tuple[int, ...]:
     return tuple(code >> _bit(0, target) & (1 << target) - 1 for target in range(1, vertices))
 
 
-def misshape(graph: Graph) -> str | None:
+def shape_problem(graph: Graph) -> str | None:
     """What keeps rows of numbers from being the matrix of a cell of these operations; None where nothing does."""
     vertices = len(graph.operations) + 2
     fits = f"should be {vertices}: {len(graph.operations)} operations, the input and the output"
@@ -170,7 +170,7 @@ def wirings(vertices: int, edges: int, operations: int) -> tuple[Wiring, ...]:
     return tuple(Wiring(vertices, tuple(group), int(number)) for group, number in zip(own, cells, strict=True))
 
 
-def placings(own: int, vertices: int, operations: int) -> int:
+def arrangements(own: int, vertices: int, operations: int) -> int:
     """In how many ways the `own` vertices of a cell, in their order, can stand among more that are no part of it.
 
     The others lie between input and output, too, each has one of so many operations and edges to and from any, but is

@@ -5,41 +5,30 @@ of the vertices before it. What is on no way from the input to the output is no 
 """
 
 from bisect import bisect_right
-from collections.abc import Callable
 from functools import lru_cache
 from itertools import accumulate
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from fairdarts.config import Settings, UserError, nearest
+from fairdarts.config import UserError, nearest
 from fairdarts.genotype import GraphGenotype
 from fairdarts.ops.nasbench101 import OPS
 from fairdarts.spaces import graph as graphs
+from fairdarts.spaces.base import RandRange, SearchSpace, SmallNetworks, known_operations
+from fairdarts.spaces.gates import Gates, Part, Path, Subnet, only_path, subnet
 from fairdarts.spaces.graph import Graph, Matrix, Wiring, kept
-from fairdarts.spaces.nasbench201 import Bench201Networks
 
 LABELS = {"input": -1, "output": -2, **{name: number for number, name in enumerate(OPS)}}
 """the numbers by which the benchmark's hash knows vertices (`hash_spec` in the authors' code)"""
 
-Path = tuple[int, ...]
-"""of every choice point, the index of its choice"""
-Below = Callable[[int], int]
-"""gives an integer from 0 to below its argument, each as likely as any other"""
 
-
-class Bench101Space(Settings):
+class Bench101Space(SearchSpace):
     """The space of NAS-Bench-101: one cell, which all cells of a network share, chooses operations and edges."""
 
-    schema_version: Literal[1] = Field(default=1, alias="schema")
-    """version of this file format"""
-    name: str
-    """what genotypes and settings call it"""
     kind: Literal["nasbench101"]
     """the kind of space"""
-    source: str
-    """where it comes from"""
-    candidates: Annotated[tuple[str, ...], Field(min_length=1)]
+    candidates: Annotated[tuple[str, ...], Field(min_length=1), known_operations(OPS)]
     """the operations of an intermediate vertex; a path holds indices into them"""
     vertices: int = Field(ge=3, le=7)
     """at most so many, the cell's input and output among them"""
@@ -53,30 +42,20 @@ class Bench101Space(Settings):
     """cells of a stack"""
     output_edges: int | None = Field(default=None, ge=1)
     """how many intermediate vertices of the pruned cell lead into the output; any number where it is null"""
-    networks: Bench201Networks
+    networks: SmallNetworks
     """the sizes of stand-alone networks"""
-
-    @field_validator("candidates")
-    @classmethod
-    def _known(cls, candidates: tuple[str, ...]) -> tuple[str, ...]:
-        for name in candidates:
-            if name not in OPS:
-                raise ValueError(f"'{name}' is not an operation{nearest(name, OPS)}")
-        if len(set(candidates)) < len(candidates):
-            raise ValueError("an operation stands twice")
-        return candidates
 
     @model_validator(mode="after")
     def _fits(self) -> "Bench101Space":
-        if self.output_edges is not None and not distinct(self):
+        if self.output_edges is not None and not self.distinct():
             most = f"{self.vertices} vertices and {self.edges} edges"
             raise ValueError(f"output_edges: {self.output_edges}: no cell of {most} has so many")
         return self
 
     @property
-    def parts(self) -> tuple[str, ...]:
-        """What there is one of in a network: the cell."""
-        return ("graph",)
+    def parts(self) -> dict[str, Part]:
+        """None: a set of inputs is chosen as a whole, so there is no α."""
+        return {}
 
     @property
     def choices(self) -> tuple[tuple[str, ...], ...]:
@@ -89,9 +68,128 @@ class Bench101Space(Settings):
         return tuple(range(self.vertices - 2, 2 * self.vertices - 3))
 
     @property
+    def depth(self) -> str:
+        return f"{self.stacks * self.cells} cells, {self.channels} channels"
+
+    @property
     def widths(self) -> tuple[int, ...]:
         """Channels of every stack."""
         return tuple(self.channels * 2**stack for stack in range(self.stacks))
+
+    def pruned(self, path: Path) -> Graph | None:
+        """The cell of a path, without vertices on no way from input to output; None where there is no such way."""
+        between = self.vertices - 2
+        return graphs.prune(path[between:], [self.candidates[choice] for choice in path[:between]])
+
+    def allows(self, path: Path) -> bool:
+        """Whether a path is a cell of the space, by its edges once it is pruned."""
+        return self._fault(path[self.vertices - 2 :]) is None
+
+    def _fault(self, inputs: tuple[int, ...]) -> str | None:
+        """Why edges are not those of a cell of the space; None where they are."""
+        keep = kept(inputs)
+        if not keep:
+            return "no way leads from the input to the output"
+        parts = (sources for vertex, sources in enumerate(inputs, start=1) if keep >> vertex & 1)
+        number = sum((sources & keep).bit_count() for sources in parts)
+        if number > self.edges:
+            return f"{number} edges, should be at most {self.edges} for space {self.name}"
+        ends = (inputs[-1] & keep & ~1).bit_count()
+        if self.output_edges not in (None, ends):
+            return f"{ends} vertices lead into the output, should be {self.output_edges} for space {self.name}"
+        return None
+
+    def canonical(self, path: Path) -> str:
+        """The benchmark's hash of the cell of a path that the space allows: the same for all that are the same cell."""
+        matrix, operations = self.pruned(path)
+        return graphs.fingerprint(matrix, [LABELS[name] for name in ("input", *operations, "output")])
+
+    def equivalent_paths(self, path: Path) -> int:
+        """How many paths that the space allows are the same cell as this one, itself included."""
+        cell = self.pruned(path)
+        return len(graphs.orders(cell)) * _arrangements(len(cell.matrix), self)
+
+    def size(self) -> int:
+        """The number of paths that the space allows."""
+        number = len(self.candidates)
+        orders = ((len(wiring.codes), wiring.vertices) for wiring in _wirings(self)[0])
+        return sum(count * number ** (own - 2) * _arrangements(own, self) for count, own in orders)
+
+    def distinct(self) -> int:
+        """The number of different cells."""
+        return sum(wiring.cells for wiring in _wirings(self)[0])
+
+    def random_path(self, below: RandRange) -> Path:
+        """A path, each that the space allows as likely as any other."""
+        vertices = self.vertices
+        while True:
+            inputs = graphs.unpacked(below(1 << vertices * (vertices - 1) // 2), vertices)
+            if self._fault(inputs) is None:
+                return (*(below(len(self.candidates)) for _ in range(vertices - 2)), *inputs)
+
+    def random_distinct(self, below: RandRange) -> Path:
+        """A path of a cell, each different cell as likely as any other; of the orders of its vertices, likewise."""
+        every, ends = _wirings(self)
+        wiring = every[bisect_right(ends, below(ends[-1]))]
+        code = wiring.codes[below(len(wiring.codes))]
+        same = graphs.symmetries(code, wiring.vertices)
+        while True:
+            chosen = tuple(below(len(self.candidates)) for _ in range(wiring.vertices - 2))
+            # A symmetry that changes the operations makes another of the same cell: as many as len(same) / unchanged.
+            unchanged = sum(
+                all(chosen[new - 1] == chosen[old] for old, new in enumerate(place[1:-1])) for place in same
+            )
+            if below(len(same)) < unchanged:
+                return self._padded(chosen, graphs.unpacked(code, wiring.vertices))
+
+    def path_of_graph(self, graph: Graph) -> Path:
+        """The path of a cell, filled up with vertices without edges before the output.
+
+        Raises UserError, which names no place, where the space has no such cell.
+        """
+        self._check_graph(graph)
+        chosen = tuple(self.candidates.index(name) for name in graph.operations)
+        return self._padded(chosen, graphs.inputs_of(graph.matrix))
+
+    def path_of(self, genotype: GraphGenotype) -> Path:
+        """The path of a genotype (see `path_of_graph`)."""
+        return self.path_of_graph(Graph(genotype.matrix, genotype.operations))
+
+    def genotype_of(self, path: Path, name: str, source: str) -> GraphGenotype:
+        """The genotype of a path that the space allows: its pruned cell."""
+        return GraphGenotype(**self._about(name, source), **self.pruned(path)._asdict())
+
+    def gates(self, chosen: Subnet) -> Gates:
+        """The gates of a subnet that is one path: one active choice of every decision, its sets of inputs too.
+
+        Raises ValueError where a decision has not one active choice.
+        """
+        return super().gates(subnet(only_path(chosen)))
+
+    def check(self, genotype: GraphGenotype, place: str) -> None:
+        """Raises UserError naming the place in the file where the space does not allow the genotype."""
+        try:
+            self._check_graph(Graph(genotype.matrix, genotype.operations))
+        except UserError as error:
+            raise UserError(f"{place}: {error}") from None
+
+    def _check_graph(self, graph: Graph) -> None:
+        most = self.vertices - 2
+        if len(graph.operations) > most:
+            raise UserError(f"operations: {len(graph.operations)}, should be at most {most} for space {self.name}")
+        for number, name in enumerate(graph.operations):
+            if name not in self.candidates:
+                near = nearest(name, self.candidates)
+                raise UserError(f"operations[{number}]: '{name}' is not an operation of space {self.name}{near}")
+        if wrong := graphs.shape_problem(graph):
+            raise UserError(wrong)
+        if wrong := self._fault(graphs.inputs_of(graph.matrix)):
+            raise UserError(f"matrix: {wrong}")
+
+    def _padded(self, chosen: tuple[int, ...], inputs: tuple[int, ...]) -> Path:
+        """The path of so many vertices, the others without edges before the output."""
+        spare = (0,) * (self.vertices - 2 - len(chosen))
+        return (*chosen, *spare, *inputs[:-1], *spare, inputs[-1])
 
 
 @lru_cache
@@ -100,96 +198,6 @@ def _inputs(vertices: int) -> tuple[tuple[str, ...], ...]:
     names = ("+".join(map(str, graphs.bits(mask))) or "none" for mask in range(1 << vertices - 1))
     every = tuple(names)
     return tuple(every[: 1 << vertex] for vertex in range(1, vertices))
-
-
-def pruned(path: Path, space: Bench101Space) -> Graph | None:
-    """The cell of a path, without vertices on no way from input to output; None where there is no such way."""
-    between = space.vertices - 2
-    return graphs.prune(path[between:], [space.candidates[choice] for choice in path[:between]])
-
-
-def allows(path: Path, space: Bench101Space) -> bool:
-    """Whether a path is a cell of the space, by its edges once it is pruned."""
-    return _fault(path[space.vertices - 2 :], space) is None
-
-
-def _fault(inputs: tuple[int, ...], space: Bench101Space) -> str | None:
-    """Why edges are not those of a cell of the space; None where they are."""
-    keep = kept(inputs)
-    if not keep:
-        return "no way leads from the input to the output"
-    number = sum((sources & keep).bit_count() for vertex, sources in enumerate(inputs, start=1) if keep >> vertex & 1)
-    if number > space.edges:
-        return f"{number} edges, should be at most {space.edges} for space {space.name}"
-    ends = (inputs[-1] & keep & ~1).bit_count()
-    if space.output_edges not in (None, ends):
-        return f"{ends} vertices lead into the output, should be {space.output_edges} for space {space.name}"
-    return None
-
-
-def canonical(path: Path, space: Bench101Space) -> str:
-    """The benchmark's hash of the cell of a path that the space allows: the same for all that are the same cell."""
-    matrix, operations = pruned(path, space)
-    return graphs.fingerprint(matrix, [LABELS[name] for name in ("input", *operations, "output")])
-
-
-def twins(path: Path, space: Bench101Space) -> int:
-    """How many paths that the space allows are the same cell as this one, itself included."""
-    cell = pruned(path, space)
-    return len(graphs.orders(cell)) * _placings(len(cell.matrix), space)
-
-
-def size(space: Bench101Space) -> int:
-    """The number of paths that the space allows."""
-    number = len(space.candidates)
-    orders = ((len(wiring.codes), wiring.vertices) for wiring in _wirings(space)[0])
-    return sum(count * number ** (own - 2) * _placings(own, space) for count, own in orders)
-
-
-def distinct(space: Bench101Space) -> int:
-    """The number of different cells."""
-    return sum(wiring.cells for wiring in _wirings(space)[0])
-
-
-def random_path(space: Bench101Space, below: Below) -> Path:
-    """A path, each that the space allows as likely as any other."""
-    vertices = space.vertices
-    while True:
-        inputs = graphs.unpacked(below(1 << vertices * (vertices - 1) // 2), vertices)
-        if _fault(inputs, space) is None:
-            return (*(below(len(space.candidates)) for _ in range(vertices - 2)), *inputs)
-
-
-def random_distinct(space: Bench101Space, below: Below) -> Path:
-    """A path of a cell, each different cell as likely as any other; of the orders of its vertices, likewise."""
-    every, ends = _wirings(space)
-    wiring = every[bisect_right(ends, below(ends[-1]))]
-    code = wiring.codes[below(len(wiring.codes))]
-    same = graphs.symmetries(code, wiring.vertices)
-    while True:
-        chosen = tuple(below(len(space.candidates)) for _ in range(wiring.vertices - 2))
-        # A symmetry that changes the operations makes another of the same cell: as many as len(same) / unchanged.
-        unchanged = sum(all(chosen[new - 1] == chosen[old] for old, new in enumerate(place[1:-1])) for place in same)
-        if below(len(same)) < unchanged:
-            return _padded(chosen, graphs.unpacked(code, wiring.vertices), space)
-
-
-def path_of_graph(graph: Graph, space: Bench101Space) -> Path:
-    """The path of a cell, filled up with vertices without edges before the output.
-
-    Raises UserError, which names no place, where the cell is none of the space.
-    """
-    _check(graph, space)
-    chosen = tuple(space.candidates.index(name) for name in graph.operations)
-    return _padded(chosen, graphs.inputs_of(graph.matrix), space)
-
-
-def check_graph(genotype: GraphGenotype, space: Bench101Space, place: str) -> None:
-    """Raises UserError naming the place in the file where the space does not allow the genotype."""
-    try:
-        _check(Graph(genotype.matrix, genotype.operations), space)
-    except UserError as error:
-        raise UserError(f"{place}: {error}") from None
 
 
 def vertex_channels(c_in: int, c_out: int, matrix: Matrix) -> tuple[int, ...]:
@@ -210,26 +218,6 @@ def vertex_channels(c_in: int, c_out: int, matrix: Matrix) -> tuple[int, ...]:
     return tuple(channels)
 
 
-def _check(graph: Graph, space: Bench101Space) -> None:
-    most = space.vertices - 2
-    if len(graph.operations) > most:
-        raise UserError(f"operations: {len(graph.operations)}, should be at most {most} for space {space.name}")
-    for number, name in enumerate(graph.operations):
-        if name not in space.candidates:
-            near = nearest(name, space.candidates)
-            raise UserError(f"operations[{number}]: '{name}' is not an operation of space {space.name}{near}")
-    if wrong := graphs.misshape(graph):
-        raise UserError(wrong)
-    if wrong := _fault(graphs.inputs_of(graph.matrix), space):
-        raise UserError(f"matrix: {wrong}")
-
-
-def _padded(chosen: tuple[int, ...], inputs: tuple[int, ...], space: Bench101Space) -> Path:
-    """The path of so many vertices, the others without edges before the output."""
-    spare = (0,) * (space.vertices - 2 - len(chosen))
-    return (*chosen, *spare, *inputs[:-1], *spare, inputs[-1])
-
-
 @lru_cache
 def _wirings(space: Bench101Space) -> tuple[list[Wiring], list[int]]:
     """All that the cells of the space have; and their numbers of cells, added up one after another."""
@@ -240,6 +228,6 @@ def _wirings(space: Bench101Space) -> tuple[list[Wiring], list[int]]:
 
 
 @lru_cache
-def _placings(vertices: int, space: Bench101Space) -> int:
+def _arrangements(vertices: int, space: Bench101Space) -> int:
     """In how many ways a path can hold a cell of so many vertices in their order, the others being no part of it."""
-    return graphs.placings(vertices, space.vertices, len(space.candidates))
+    return graphs.arrangements(vertices, space.vertices, len(space.candidates))

@@ -1,14 +1,19 @@
 """What may be chosen in NAS-Bench-201 (arXiv:2001.00326): facts, architecture strings, which cells are one network."""
 
 import re
+from collections import Counter
+from functools import lru_cache
+from itertools import product
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from fairdarts.config import Settings, UserError, nearest
+from fairdarts.config import UserError, nearest
 from fairdarts.genotype import EdgeGenotype
 from fairdarts.ops.cell import SKIP
 from fairdarts.ops.nasbench201 import OPS
+from fairdarts.spaces.base import SearchSpace, SmallNetworks, known_operations
+from fairdarts.spaces.gates import Part, Path
 
 EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
 """(node, input) of every edge of the cell: node 0 is its input, node 3 its output (section 2.1, Fig. 1)"""
@@ -23,58 +28,19 @@ ARCH = re.compile(rf"{_NODE}(?:\+{_NODE})*")
 """what the benchmark's architecture strings look like, those of other numbers of nodes among them"""
 
 
-class Bench201Size(Settings):
-    """The images that the stand-alone network is made for."""
-
-    image: int = Field(ge=1, le=8192)
-    """height and width of its images"""
-    classes: int = Field(ge=2, le=1_000_000)
-    """number of classes"""
-
-
-class Bench201Networks(Settings):
-    """The stand-alone networks of the space's genotypes."""
-
-    cifar: Bench201Size
-    """for small images"""
-
-
-class Bench201Space(Settings):
+class Bench201Space(SearchSpace):
     """The space of NAS-Bench-201: choice points are the edges of one cell, which all cells of a network share."""
 
-    schema_version: Literal[1] = Field(default=1, alias="schema")
-    """version of this file format"""
-    name: str
-    """what genotypes and settings call it"""
     kind: Literal["nasbench201"]
     """the kind of space"""
-    source: str
-    """where it comes from"""
-    candidates: Annotated[tuple[str, ...], Field(min_length=1)]
+    candidates: Annotated[tuple[str, ...], Field(min_length=1), known_operations(OPS)]
     """the operations of every edge; a path holds indices into them"""
     channels: int = Field(ge=1, le=4096)
     """channels of the first stage's cells; doubled from stage to stage"""
     cells: int = Field(ge=1, le=1000)
     """cells of a stage"""
-    networks: Bench201Networks
+    networks: SmallNetworks
     """the sizes of stand-alone networks"""
-
-    @field_validator("candidates")
-    @classmethod
-    def _known(cls, candidates: tuple[str, ...]) -> tuple[str, ...]:
-        for name in candidates:
-            if name not in OPS:
-                raise ValueError(f"'{name}' is not an operation{nearest(name, OPS)}")
-        if len(set(candidates)) < len(candidates):
-            raise ValueError("an operation stands twice")
-        if set(candidates) == {"none"}:
-            raise ValueError("none is the only operation")
-        return candidates
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """What would have a matrix of gates each: the edges of the one cell."""
-        return ("edges",)
 
     @property
     def edges(self) -> tuple[tuple[int, int], ...]:
@@ -87,29 +53,63 @@ class Bench201Space(Settings):
         return (self.candidates,) * len(EDGES)
 
     @property
-    def topology(self) -> tuple[int, ...]:
-        """The points that choose inputs: none."""
-        return ()
+    def parts(self) -> dict[str, Part]:
+        """The edges of the one cell."""
+        return {"edges": Part(tuple(range(len(EDGES))), self.candidates)}
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """[edges, candidates]."""
-        return len(EDGES), len(self.candidates)
+    def depth(self) -> str:
+        return f"{STAGES * self.cells} cells, {self.channels} channels"
 
     @property
     def widths(self) -> tuple[int, ...]:
         """Channels of every stage."""
         return tuple(self.channels * 2**stage for stage in range(STAGES))
 
+    def canonical(self, path: Path) -> str:
+        """The same text for all paths that are one network to the benchmark (section 2.1), and for no others.
 
-def check_edges(genotype: EdgeGenotype, space: Bench201Space, place: str) -> None:
-    """Raises UserError naming the place in the file where the space does not allow the genotype."""
-    if len(genotype.edges) != len(EDGES):
-        raise UserError(f"{place}: edges: {len(genotype.edges)}, should be {len(EDGES)} for space {space.name}")
-    for number, name in enumerate(genotype.edges):
-        if name not in space.candidates:
-            near = nearest(name, space.candidates)
-            raise UserError(f"{place}: edges[{number}]: '{name}' is not an operation of space {space.name}{near}")
+        It is the string by which the authors' code compares cells (`to_unique_str`): a node is the sorted sum of its
+        edges, '0' the cell's input, '#' nothing. A skip stands for its input as a whole, and only what reads a node
+        that is '#' alone is '#' itself, so some cells that compute the same count as different: there are 6,466 in all.
+        """
+        nodes = ["0"]
+        for into in _by_node([*zip(path, EDGES, strict=True)]):
+            terms = []
+            for choice, (_, source) in into:
+                name = self.candidates[choice]
+                if name == "none" or nodes[source] == "#":
+                    terms.append("#")
+                else:
+                    terms.append(nodes[source] if name == SKIP else f"({nodes[source]})@{name}")
+            nodes.append("+".join(sorted(terms)))
+        return nodes[-1]
+
+    def equivalent_paths(self, path: Path) -> int:
+        """How many paths are the same network to the benchmark as this one, itself included."""
+        return _class_sizes(self)[self.canonical(path)]
+
+    def arch(self, path: Path) -> str:
+        """The benchmark's architecture string of a path (see `path_of_arch`)."""
+        words = [f"{name}~{source}" for name, (_, source) in zip(self.chosen(path), EDGES, strict=True)]
+        return "+".join(f"|{'|'.join(into)}|" for into in _by_node(words))
+
+    def path_of(self, genotype: EdgeGenotype) -> Path:
+        """The path of a genotype that the space allows."""
+        return tuple(map(self.candidates.index, genotype.edges))
+
+    def genotype_of(self, path: Path, name: str, source: str) -> EdgeGenotype:
+        """The genotype of a path."""
+        return EdgeGenotype(**self._about(name, source), edges=self.chosen(path))
+
+    def check(self, genotype: EdgeGenotype, place: str) -> None:
+        """Raises UserError naming the place in the file where the space does not allow the genotype."""
+        if len(genotype.edges) != len(EDGES):
+            raise UserError(f"{place}: edges: {len(genotype.edges)}, should be {len(EDGES)} for space {self.name}")
+        for number, name in enumerate(genotype.edges):
+            if name not in self.candidates:
+                near = nearest(name, self.candidates)
+                raise UserError(f"{place}: edges[{number}]: '{name}' is not an operation of space {self.name}{near}")
 
 
 def names_of_arch(text: str) -> list[str]:
@@ -127,7 +127,7 @@ def names_of_arch(text: str) -> list[str]:
     return [name for into in nodes for name, _ in into]
 
 
-def path_of_arch(text: str, space: Bench201Space) -> tuple[int, ...]:
+def path_of_arch(text: str, space: Bench201Space) -> Path:
     """The path of the benchmark's architecture string. Raises UserError naming what is wrong in it."""
     path = []
     for name in names_of_arch(text):
@@ -138,30 +138,10 @@ def path_of_arch(text: str, space: Bench201Space) -> tuple[int, ...]:
     return tuple(path)
 
 
-def arch_of_path(path: tuple[int, ...], space: Bench201Space) -> str:
-    """The benchmark's architecture string of a path (see `path_of_arch`)."""
-    words = [f"{space.candidates[choice]}~{source}" for choice, (_, source) in zip(path, EDGES, strict=True)]
-    return "+".join(f"|{'|'.join(into)}|" for into in _by_node(words))
-
-
-def canonical(path: tuple[int, ...], space: Bench201Space) -> str:
-    """The same text for all paths that are one network to the benchmark (section 2.1), and for no others.
-
-    It is the string by which the authors' code compares cells (`to_unique_str`): a node is the sorted sum of its
-    edges, '0' the cell's input, '#' nothing. A skip stands for its input as a whole, and only what reads a node that
-    is '#' alone is '#' itself, so some cells that compute the same count as different: there are 6,466 in all.
-    """
-    nodes = ["0"]
-    for into in _by_node([*zip(path, EDGES, strict=True)]):
-        terms = []
-        for choice, (_, source) in into:
-            name = space.candidates[choice]
-            if name == "none" or nodes[source] == "#":
-                terms.append("#")
-            else:
-                terms.append(nodes[source] if name == SKIP else f"({nodes[source]})@{name}")
-        nodes.append("+".join(sorted(terms)))
-    return nodes[-1]
+@lru_cache(maxsize=4)
+def _class_sizes(space: Bench201Space) -> Counter[str]:
+    """How many paths are each network."""
+    return Counter(map(space.canonical, product(*(range(len(names)) for names in space.choices))))
 
 
 def _by_node(of_edges: list[T]) -> list[list[T]]:

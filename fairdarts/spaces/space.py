@@ -1,8 +1,4 @@
-"""Which kinds of search space there are, and how one is read.
-
-Of every space the rest of the library knows `candidates`, the operations of a choice point; `parts`, the groups of
-choice points, each with a matrix of α; and `shape`, that of such a matrix: [choice points, candidates].
-"""
+"""Which kinds of search space there are, and how one is read. What a space knows of itself stands in `base`."""
 
 from pathlib import Path
 from typing import Any
@@ -11,14 +7,14 @@ from fairdarts.config import UserError, check, nearest, read_yaml
 from fairdarts.genotype import CellGenotype, ChainGenotype, EdgeGenotype, Genotype, GraphGenotype
 from fairdarts.resources import find
 from fairdarts.runtime.shape import Shape
-from fairdarts.spaces.cell import CellSpace, check_cells
-from fairdarts.spaces.chain import ChainSpace, check_layers
-from fairdarts.spaces.nasbench101 import Bench101Space, check_graph
-from fairdarts.spaces.nasbench201 import Bench201Space, check_edges
+from fairdarts.spaces.cell import CellSpace
+from fairdarts.spaces.chain import ChainSpace
+from fairdarts.spaces.nasbench101 import Bench101Space
+from fairdarts.spaces.nasbench201 import Bench201Space
 
 Space = CellSpace | ChainSpace | Bench101Space | Bench201Space
 
-KINDS: dict[str, type[CellSpace] | type[ChainSpace] | type[Bench101Space] | type[Bench201Space]] = {
+KINDS: dict[str, type[Space]] = {
     "cell": CellSpace,
     "chain": ChainSpace,
     "nasbench101": Bench101Space,
@@ -26,13 +22,13 @@ KINDS: dict[str, type[CellSpace] | type[ChainSpace] | type[Bench101Space] | type
 }
 """`kind` of a file → what it holds"""
 
-FORMS = {
-    CellGenotype: ("cell", "cells (normal, reduce)", check_cells),
-    ChainGenotype: ("chain", "layers", check_layers),
-    GraphGenotype: ("nasbench101", "a graph (operations, matrix)", check_graph),
-    EdgeGenotype: ("nasbench201", "edges", check_edges),
+FORMS: dict[str, type[Genotype]] = {
+    "cell": CellGenotype,
+    "chain": ChainGenotype,
+    "nasbench101": GraphGenotype,
+    "nasbench201": EdgeGenotype,
 }
-"""genotype → the kind of its space, what it holds, and what checks it"""
+"""kind of a space → what its genotypes are"""
 
 
 def load_space(name: str, place: str = "") -> Space:
@@ -61,8 +57,7 @@ def sized(space: Space, shape: Shape | None) -> Space:
 
 def check_genotype(genotype: Genotype, space: Space, place: str) -> Genotype:
     """The genotype itself, if the space allows it. Raises UserError naming the place in the file."""
-    kind, holds, check_all = FORMS[type(genotype)]
-    if kind != space.kind:
-        raise UserError(f"{place}: holds {holds}, but space {space.name} is a {space.kind} space")
-    check_all(genotype, space, place)
+    if type(genotype) is not FORMS[space.kind]:
+        raise UserError(f"{place}: holds {genotype.holds}, but space {space.name} is a {space.kind} space")
+    space.check(genotype, place)
     return genotype

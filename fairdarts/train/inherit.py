@@ -6,8 +6,8 @@ there are. What it cannot give is one thing: behind a pooling it has a BatchNorm
 (DARTS, arXiv:1806.09055, section 3), so with poolings in its cells a network does not compute what the supernet does.
 """
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from pathlib import Path as File
 
 import torch
 from torch import Tensor, nn
@@ -22,16 +22,17 @@ from fairdarts.runtime.finite import check_finite
 from fairdarts.runtime.run import open_run
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace
-from fairdarts.spaces.nasbench101 import Bench101Space
-from fairdarts.spaces.paths import path_of
+from fairdarts.spaces.gates import Path
 from fairdarts.spaces.space import Space, check_genotype, load_space
 from fairdarts.supernet.names import current_names
 
 Weights = Mapping[str, Tensor]
 """a supernet's state dict"""
+Name = Callable[[list[str]], list]
+"""a tensor's name in the network, word by word → in the supernet"""
 
 
-def weights_of(path: Path) -> tuple[dict[str, Tensor], Space, str]:
+def weights_of(path: File) -> tuple[dict[str, Tensor], Space, str]:
     """The supernet's weights in the last checkpoint of a run, its space, and the verb that trained it.
 
     Raises UserError where it is no run, has no checkpoint yet, or one without a supernet's weights, or with weights
@@ -61,7 +62,7 @@ def inherit(
     network as it was, where the genotype is of another space, or network and supernet differ in size or kind.
     """
     check_genotype(genotype, space, f"{place}: {genotype.name}")
-    if isinstance(space, Bench101Space):
+    if space.kind not in NAMES:
         own = "its supernets have no weights that are one network's, as every path cuts their channels anew"
         raise UserError(f"{place}: space {space.name}: {own}; train it from scratch")
     if not any(key.endswith(".running_mean") for key in weights):
@@ -69,10 +70,7 @@ def inherit(
     if any(".whole." in key for key in weights):
         raise UserError(f"{place}: its kernels are parts of others (supernet.ofa_kernel true); a network's are not")
     if by_path and not isinstance(space, CellSpace):
-        try:
-            path_of(genotype, space)
-        except UserError as error:
-            raise UserError(f"{place}: trains paths, but {error}") from None
+        _path(genotype, space, place)
     names = _names(network, genotype, space, weights, place)
     ours, found = network.state_dict(), {}
     for key, there in names.items():
@@ -91,23 +89,39 @@ def inherit(
 def _names(network: nn.Module, genotype: Genotype, space: Space, weights: Weights, place: str) -> dict[str, str]:
     """Our name of every tensor that a supernet has → the supernet's."""
     keys = [key for key in network.state_dict() if not key.startswith("auxiliary.")]
-    if isinstance(space, CellSpace):
-        _check_cells(network, space, weights, place)
-        rows, columns = space.edges, space.candidates
-        places = [
-            [(rows.index((node, source)), columns.index(op)) for op, node, source in cell.edges]
-            for cell in network.cells
-        ]
-        return {key: _joined(_in_cells(key.split("."), places)) for key in keys}
-    if isinstance(space, ChainSpace):
-        _check_chain(network, place)
-        return {key: _joined(_in_chain(key.split("."), space.choices)) for key in keys}
-    path = path_of(genotype, space)
-    return {key: _joined(_in_bench(key.split("."), path)) for key in keys}
+    name = NAMES[space.kind](network, genotype, space, weights, place)
+    return {key: ".".join(map(str, name(key.split(".")))) for key in keys}
 
 
-def _joined(words: list) -> str:
-    return ".".join(map(str, words))
+def _path(genotype: Genotype, space: Space, place: str) -> Path:
+    try:
+        return space.path_of(genotype)
+    except UserError as error:
+        raise UserError(f"{place}: trains paths, but {error}") from None
+
+
+def _cell_names(network: CellNetwork, genotype: Genotype, space: CellSpace, weights: Weights, place: str) -> Name:
+    _check_cells(network, space, weights, place)
+    rows, columns = space.edges, space.candidates
+    places = [
+        [(rows.index((node, source)), columns.index(op)) for op, node, source in cell.edges] for cell in network.cells
+    ]
+    return lambda ours: _in_cells(ours, places)
+
+
+def _chain_names(network: ChainNetwork, genotype: Genotype, space: ChainSpace, weights: Weights, place: str) -> Name:
+    _check_chain(network, place)
+    choices = space.choices
+    return lambda ours: _in_chain(ours, choices)
+
+
+def _bench_names(network: nn.Module, genotype: Genotype, space: Space, weights: Weights, place: str) -> Name:
+    path = _path(genotype, space, place)
+    return lambda ours: _in_bench(ours, path)
+
+
+NAMES: dict[str, Callable[..., Name]] = {"cell": _cell_names, "chain": _chain_names, "nasbench201": _bench_names}
+"""kind of space → what tells the supernet's names, of those whose supernets have weights that are one network's"""
 
 
 def _in_cells(ours: list[str], places: list[list[tuple[int, int]]]) -> list:

@@ -22,7 +22,6 @@ from fairdarts.networks.zoo import load_genotype
 from fairdarts.ranking.report import open_training
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import Run
-from fairdarts.spaces.paths import path_of
 
 WORDS = ("--data.images", "96", "--data.image_size", "8", "--data.batch_size", "8", "--watch.paths", "0")
 SMALL = ("--population", "6", "--generations", "4", "--judge.images", "32")
@@ -80,12 +79,12 @@ def test_a_search_ends_with_genotypes_whose_numbers_are_true(here: Path, capsys:
         genotype, _ = read(path), None
         cost = count(build(genotype, CHAIN, classes=10), image=8)  # the classes of the images, not of the space
         assert (cost.params, cost.madds) == (model["params"], model["madds"])
-        assert path_of(genotype, CHAIN) == tuple(model["path"])
+        assert CHAIN.path_of(genotype) == tuple(model["path"])
         assert model["true_accuracy"] == pytest.approx(accuracy_of(tuple(model["path"])))
     final, space = load_genotype("found")
     assert space == CHAIN
     best = max(told["models"], key=lambda model: model["accuracy"])
-    assert path_of(final, CHAIN) == tuple(best["path"])
+    assert CHAIN.path_of(final) == tuple(best["path"])
     assert 0 < told["truth"]["hypervolume"] <= 1
     rows = (here / "found" / "models.csv").read_text().splitlines()
     assert len(rows) == 25

@@ -117,7 +117,7 @@ def test_a_chain_is_drawn_and_counted_in_its_own_network(tiny_recipe: Path):
     settings = check(SearchSettings, read_yaml(tiny_recipe), tiny_recipe)
     run = create(Path("chain"), settings, space)
     for epoch in (0, 1):
-        gates = np.full(space.shape, 0.5 + epoch / 10).tolist()
+        gates = np.full(next(iter(space.parts.values())).shape, 0.5 + epoch / 10).tolist()
         run.log({"epoch": epoch, "gates": {"layers": gates}, "dominant": {"layers": {"E3K3": 2}}})
     note = "no choice of layer 1 reaches 0.9, so it is removed"
     said = {"name": "chain", "space": "s2-small", "source": "tests"}

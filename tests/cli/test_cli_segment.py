@@ -16,7 +16,6 @@ from fairdarts.cli import main
 from fairdarts.cli.progress import RunProgress
 from fairdarts.cli.segment_use import show_classes
 from fairdarts.genotype import to_yaml
-from fairdarts.spaces.paths import genotype_of
 from fairdarts.spaces.space import load_space
 
 
@@ -26,7 +25,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cli")
     (folder / "tiny.yaml").write_text(yaml.safe_dump(recipe(voc_folder(folder / "voc"))))
     space = load_space("s2-small")
-    genotype = genotype_of((1,) * len(space.choices), space, "small", "tests")
+    genotype = space.genotype_of((1,) * len(space.choices), "small", "tests")
     (folder / "small.yaml").write_text(to_yaml(genotype))
     words = ["segment", str(folder / "small.yaml"), "--config", str(folder / "tiny.yaml")]
     assert main([*words, "--out", str(folder / "run")]) == 0

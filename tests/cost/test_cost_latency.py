@@ -17,7 +17,7 @@ from fairdarts.cost import latency
 from fairdarts.cost.latency import latency_csv, measure_latency, read_latency
 from fairdarts.cost.parts import parts_of
 from fairdarts.cost.table import Table
-from fairdarts.spaces.paths import FixedSpace
+from fairdarts.spaces.space import Space
 
 PROPERTY = settings(derandomize=True, deadline=None)
 CPU = torch.device("cpu")
@@ -112,7 +112,7 @@ def test_measuring_draws_none_of_the_caller_s_random_numbers():
     assert torch.equal(after, torch.rand(3))
 
 
-def read(tmp_path, content: str | bytes, space: FixedSpace = IRREGULAR) -> Table:
+def read(tmp_path, content: str | bytes, space: Space = IRREGULAR) -> Table:
     path = tmp_path / "t.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return read_latency(path, space)

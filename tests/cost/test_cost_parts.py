@@ -10,27 +10,27 @@ from torch import nn
 
 from fairdarts.cost.parts import Part, parts_of
 from fairdarts.networks.blueprint import build
-from fairdarts.spaces.paths import FixedSpace, Path, genotype_of, random_path
-from fairdarts.spaces.space import load_space
+from fairdarts.spaces.gates import Path
+from fairdarts.spaces.space import Space, load_space
 
 
-def of_path(path: Path, space: FixedSpace) -> list[Part]:
+def of_path(path: Path, space: Space) -> list[Part]:
     """All parts of a path's network: the fixed ones, then those of its choices."""
     parts = parts_of(space)
     return [*parts.fixed, *(part for own, index in zip(parts.choices, path, strict=True) for part in own[index])]
 
 
-def network_of(path: Path, space: FixedSpace) -> nn.Module:
-    return build(genotype_of(path, space, "n", ""), space)
+def network_of(path: Path, space: Space) -> nn.Module:
+    return build(space.genotype_of(path, "n", ""), space)
 
 
 @pytest.mark.parametrize(
     "space", [CHAIN, IRREGULAR, load_space("nas-bench-macro-small"), load_space("s2-small")], ids=lambda s: s.name
 )
-def test_the_parts_of_a_chain_one_after_another_are_the_network(space: FixedSpace):
+def test_the_parts_of_a_chain_one_after_another_are_the_network(space: Space):
     torch.manual_seed(0)
     random, size = Random(0), space.network.image
-    for path in (random_path(space, random.randrange) for _ in range(3)):
+    for path in (space.random_path(random.randrange) for _ in range(3)):
         stem, tail, *layers = of_path(path, space)
         network, parts = network_of(path, space).eval(), (stem, *layers, tail)
         pieces = nn.Sequential(*(part.build(*part.arguments) for part in parts)).eval()

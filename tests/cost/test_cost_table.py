@@ -13,9 +13,9 @@ from fairdarts.cost.count import Cost, count
 from fairdarts.cost.table import Table, count_tables
 from fairdarts.networks.blueprint import build
 from fairdarts.runtime.shape import Shape
+from fairdarts.spaces.gates import Path
 from fairdarts.spaces.nasbench201 import Bench201Space, path_of_arch
-from fairdarts.spaces.paths import FixedSpace, Path, genotype_of, random_path
-from fairdarts.spaces.space import load_space
+from fairdarts.spaces.space import Space, load_space
 
 NAMES = ("fairnas-a", "fairnas-b", "nas-bench-macro", "nasbench201", "s2", "s2-small")
 NUMBERS = st.floats(min_value=0, max_value=1e300)
@@ -24,24 +24,24 @@ TABLES = st.builds(
 )
 
 
-def image_of(space: FixedSpace) -> int:
+def image_of(space: Space) -> int:
     return space.networks.cifar.image if isinstance(space, Bench201Space) else space.network.image
 
 
-def at_image(space: FixedSpace, image: int) -> FixedSpace:
+def at_image(space: Space, image: int) -> Space:
     """The space with networks for images of another size."""
     sizes = {name: size and size.model_copy(update={"image": image}) for name, size in space.networks}
     return space.model_copy(update={"networks": space.networks.model_copy(update=sizes)})
 
 
-def whole(path: Path, space: FixedSpace) -> Cost:
+def whole(path: Path, space: Space) -> Cost:
     """The count of a path's network as a whole."""
     with torch.device("meta"):
-        network = build(genotype_of(path, space, "n", ""), space)
+        network = build(space.genotype_of(path, "n", ""), space)
     return count(network, image=image_of(space))
 
 
-def assert_counted(paths: list[Path], space: FixedSpace) -> None:
+def assert_counted(paths: list[Path], space: Space) -> None:
     tables = count_tables(space)
     madds, params = (tables[name].costs(np.array(paths)) for name in ("madds", "params"))
     assert madds.dtype == params.dtype == np.int64
@@ -52,15 +52,15 @@ def assert_counted(paths: list[Path], space: FixedSpace) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_path_costs_what_its_network_does(name: str):
     space, random = load_space(name), Random(0)
-    assert_counted([random_path(space, random.randrange) for _ in range(6)], space)
+    assert_counted([space.random_path(random.randrange) for _ in range(6)], space)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_images_and_classes_of_a_run(name: str):
     space, shape = load_space(name), Shape(44, 1, 7)
-    path = random_path(space, Random(2).randrange)
+    path = space.random_path(Random(2).randrange)
     with torch.device("meta"):
-        network = build(genotype_of(path, space, "n", ""), space, classes=7, in_channels=1)
+        network = build(space.genotype_of(path, "n", ""), space, classes=7, in_channels=1)
     cost, tables = count(network, 1, 44), count_tables(space, shape)
     assert (cost.madds, cost.params) == (tables["madds"].cost(path), tables["params"].cost(path))
 
@@ -68,11 +68,11 @@ def test_images_and_classes_of_a_run(name: str):
 @pytest.mark.parametrize("name", NAMES)
 def test_images_of_an_odd_size(name: str):
     space, random = at_image(load_space(name), 37), Random(1)
-    assert_counted([random_path(space, random.randrange) for _ in range(2)], space)
+    assert_counted([space.random_path(random.randrange) for _ in range(2)], space)
 
 
 @pytest.mark.parametrize("space", [CHAIN, IRREGULAR], ids=["chain", "irregular"])
-def test_every_path_of_a_small_chain(space: FixedSpace):
+def test_every_path_of_a_small_chain(space: Space):
     assert_counted(every_path(space), space)
 
 
@@ -105,7 +105,7 @@ def test_all_networks_of_nas_bench_201(bench201: list[dict[str, str]]):
 
 
 @pytest.mark.parametrize("space", [CHAIN, IRREGULAR], ids=["chain", "irregular"])
-def test_no_path_is_cheaper_than_the_least_nor_dearer_than_the_greatest(space: FixedSpace):
+def test_no_path_is_cheaper_than_the_least_nor_dearer_than_the_greatest(space: Space):
     for table in count_tables(space).values():
         costs = table.costs(np.array(every_path(space)))
         assert (costs.min(), costs.max()) == (table.least, table.greatest)

@@ -17,7 +17,7 @@ from scipy import stats
 from fairdarts.evolve.controller import PPO, Controller, ControllerSettings, Reinforce, clipped, normalized
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.stop import Diverged
-from fairdarts.spaces.paths import Path
+from fairdarts.spaces.gates import Path
 
 UNLIKELY = 1e-3
 """p-value below which a distribution is not believed; seeds are fixed, so a test passes always or never"""

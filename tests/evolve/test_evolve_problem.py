@@ -12,16 +12,15 @@ from fairdarts.config import UserError
 from fairdarts.cost.count import count
 from fairdarts.evolve import problem as problems
 from fairdarts.networks.blueprint import build
-from fairdarts.spaces.paths import genotype_of, random_path
 from fairdarts.spaces.space import load_space
 
 
 def test_costs_are_those_of_the_derived_networks() -> None:
     problem = problem_of(load_space("fairnas-a"))
-    paths = [random_path(problem.space, Random(seed).randrange) for seed in range(4)]
+    paths = [problem.space.random_path(Random(seed).randrange) for seed in range(4)]
     found = problem.costs(problems.as_array(paths))
     for number, path in enumerate(paths):
-        cost = count(build(genotype_of(path, problem.space, "x", "tests"), problem.space), image=224)
+        cost = count(build(problem.space.genotype_of(path, "x", "tests"), problem.space), image=224)
         assert (found["params"][number], found["madds"][number]) == (cost.params, cost.madds)
 
 
@@ -87,7 +86,7 @@ def test_limits_that_nothing_keeps_are_refused_with_what_there_is() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_a_narrow_window_of_two_costs_is_found(seed: int) -> None:
     space = load_space("fairnas-a")
-    costs = problem_of(space).costs(np.array([random_path(space, Random(seed).randrange)]))
+    costs = problem_of(space).costs(np.array([space.random_path(Random(seed).randrange)]))
     limits = [
         f"{key} {sign} {costs[key][0] * share}" for key in costs for sign, share in (("<=", 1.001), (">=", 0.999))
     ]

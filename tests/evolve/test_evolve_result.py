@@ -12,7 +12,6 @@ from fairdarts.evolve.archive import Archive
 from fairdarts.evolve.objectives import read_limit
 from fairdarts.evolve.result import (
     against,
-    arch,
     best_of,
     front_by,
     judged_alike,
@@ -143,7 +142,7 @@ def test_models_csv_is_a_benchmark(space, tmp_path) -> None:
     assert [int(row["madds"]) for row in rows] == archive.values["madds"].tolist()
     read = read_benchmark(tmp_path / "models.csv", space.choices, space.name)
     assert read.truth == dict(zip(paths, range(60, 80), strict=True))
-    assert rows[0]["arch"] == arch(paths[0], space)
+    assert rows[0]["arch"] == space.arch(paths[0])
 
 
 def test_an_archive_refuses_a_path_twice() -> None:

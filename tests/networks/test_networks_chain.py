@@ -12,7 +12,6 @@ from fairdarts.networks.blueprint import NetworkSettings, build, sizes
 from fairdarts.networks.chain import ChainNetwork
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.ops.mbconv import SqueezeExcite, choice
-from fairdarts.spaces.paths import genotype_of, path_of, size
 from fairdarts.spaces.space import load_space
 
 S2 = load_space("s2")
@@ -51,11 +50,11 @@ def test_every_shipped_genotype_of_layers_trains(name: str):
 
 def test_the_13_models_of_the_ranking_are_those_of_table_5():
     space = load_space("fairnas-a")
-    paths = [path_of(load_genotype(f"fairnas-meta-{number}")[0], space) for number in range(13)]
+    paths = [space.path_of(load_genotype(f"fairnas-meta-{number}")[0]) for number in range(13)]
     assert paths[0] == (0,) * 16
     assert paths[12] == (1, 5, 3, 2, 1, 4, 3, 4, 1, 5, 1, 1, 3, 5, 5, 3)
     assert [sum(path) for path in paths] == [0, 1, 2, 4, 5, 5, 10, 15, 17, 22, 33, 32, 47]  # of the printed digits
-    assert size(space) == 6**16
+    assert space.size() == 6**16
 
 
 def test_a_residual_block_adds_its_input_where_the_shape_is_kept():
@@ -72,7 +71,7 @@ def test_a_residual_block_adds_its_input_where_the_shape_is_kept():
 def test_counts_are_those_of_nas_bench_macro(macro: dict, key: str):
     space = load_space("nas-bench-macro")
     with torch.device("meta"):
-        network = build(genotype_of(tuple(map(int, key)), space, key, ""), space)
+        network = build(space.genotype_of(tuple(map(int, key)), key, ""), space)
     cost = count(network)
     assert (cost.params, cost.madds) == (macro[key]["params"], macro[key]["flops"])
 

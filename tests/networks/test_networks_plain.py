@@ -17,7 +17,6 @@ from fairdarts.networks.models import create_model
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.ops.cell import Zero
 from fairdarts.spaces.cell import CellSpace
-from fairdarts.spaces.paths import genotype_of
 from fairdarts.spaces.space import load_space
 
 CIFAR = NetworkSettings(cells=3, channels=4)
@@ -38,7 +37,7 @@ def every_operation(space: CellSpace) -> CellGenotype:
 
 def of_space(name: str, path: tuple[int, ...], **shrunk: object) -> nn.Module:
     space = load_space(name).model_copy(update=shrunk)
-    return build(genotype_of(path, space, "own", ""), space, classes=5)
+    return build(space.genotype_of(path, "own", ""), space, classes=5)
 
 
 def atrous(stride: int) -> nn.Module:

@@ -23,8 +23,7 @@ from fairdarts.oneshot.train import train
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.run import Run, create
 from fairdarts.runtime.stop import Stop
-from fairdarts.spaces.paths import random_path
-from fairdarts.supernet.path import subnet
+from fairdarts.spaces.gates import subnet
 
 
 class Case(NamedTuple):
@@ -83,7 +82,7 @@ def judged(name: str, statistics: Statistics) -> dict[str, Tensor]:
     """The accuracies of some paths, asked for in two parts that overlap, and what the supernet holds afterwards."""
     space, random = EVERY[name], Random(0)
     learner = learner_of(space, settings_of(**UNTRACKED.get(name, {})))
-    paths = [random_path(space, random.randrange) for _ in range(7)]
+    paths = [space.random_path(random.randrange) for _ in range(7)]
     held_out, training = partial(batches_of, 3, 20), partial(batches_of, 3, 8, 2)
     evaluator = Evaluator(learner.supernet, held_out, statistics, training)
     found = evaluator(paths[:1]) + evaluator(paths)

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from fairdarts.oneshot.evaluate import Evaluator, Statistics, leaves
 from fairdarts.oneshot.step import Batch
-from fairdarts.spaces.paths import Path, random_path
+from fairdarts.spaces.gates import Path, subnet
 from fairdarts.spaces.space import Space
 from fairdarts.supernet.bench import Fixed
-from fairdarts.supernet.path import PathSupernet, norms, subnet
+from fairdarts.supernet.path import PathSupernet, norms
 
 STATISTICS: tuple[Statistics, ...] = ("tracked", "batch", 1, 3)
 HELD_OUT, CALIBRATION = partial(batches_of, 3, 20), partial(batches_of, 4, 8, 2)
@@ -25,7 +25,7 @@ HELD_OUT, CALIBRATION = partial(batches_of, 3, 20), partial(batches_of, 4, 8, 2)
 def paths_of(space: Space, count: int = 12) -> list[Path]:
     """Some paths in no order, with one that stands twice."""
     random = Random(1)
-    paths = [random_path(space, random.randrange) for _ in range(count - 1)]
+    paths = [space.random_path(random.randrange) for _ in range(count - 1)]
     paths += DEAD if space is BENCH else []
     return [*paths, paths[0]]
 

@@ -20,10 +20,10 @@ from fairdarts.oneshot.samplers import make_sampler
 from fairdarts.oneshot.step import Learner, supernet_step
 from fairdarts.oneshot.train import check_fit, check_sampler
 from fairdarts.runtime.stop import Interrupted
-from fairdarts.spaces.paths import random_path
+from fairdarts.spaces.gates import subnet
 from fairdarts.spaces.space import Space
 from fairdarts.supernet.factors import Factors
-from fairdarts.supernet.path import PathSupernet, path_supernet, subnet
+from fairdarts.supernet.path import PathSupernet, path_supernet
 
 KINDS: dict[str, tuple[Space, dict[str, Any]]] = {
     "chain": (CHAIN, {"track": False, "affine": False, "global_dropout": 0.3}),
@@ -57,7 +57,7 @@ def test_a_training_stopped_once_is_as_if_it_never_was(go: Go, whole: Whole, tmp
 def test_paths_judged_together_are_as_good_as_alone_and_nothing_is_dropped(kind: str):
     space, factors = KINDS[kind]
     supernet, random = supernet_of(kind), Random(1)
-    paths = sorted({random_path(space, random.randrange) for _ in range(8)})
+    paths = sorted({space.random_path(random.randrange) for _ in range(8)})
     held_out = batches_of(2, 20)
     statistics = "tracked" if factors.get("track", True) else "batch"
     torch.manual_seed(5)

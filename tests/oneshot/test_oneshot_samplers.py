@@ -13,8 +13,7 @@ from scipy import stats
 
 from fairdarts.oneshot.samplers import Sampler, Step, make_sampler, tally
 from fairdarts.ranking.lemma import uniform_variance
-from fairdarts.spaces import nasbench101
-from fairdarts.spaces.paths import Path, canonical
+from fairdarts.spaces.gates import Path
 from fairdarts.spaces.space import Space
 
 UNLIKELY = 1e-3
@@ -201,12 +200,12 @@ TWO_RUNS = chain(
 
 @pytest.mark.parametrize("space", [CHAIN, TWO_RUNS], ids=["chain", "irregular"])
 def test_architectures_are_equally_likely_though_some_have_more_paths(space: Space):
-    classes = Counter(canonical(path, space) for path in every_path(space))
+    classes = Counter(space.canonical(path) for path in every_path(space))
     assert len(set(classes.values())) > 1
     sampler = sampler_of("architecture", space)
     drawn = [paths_of(sampler.draw(0))[0] for _ in range(2500)]
-    assert_uniform((canonical(path, space) for path in drawn), classes)
-    within = {path: 1 / classes[canonical(path, space)] for path in every_path(space)}
+    assert_uniform((space.canonical(path) for path in drawn), classes)
+    within = {path: 1 / classes[space.canonical(path)] for path in every_path(space)}
     assert_distributed(drawn, within)
 
 
@@ -240,18 +239,18 @@ def test_strict_fairness_shares_a_topology_among_the_paths_of_a_step(name: str):
             else:
                 assert sorted(columns[point]) == list(range(len(names)))
         if name == "graph":
-            assert all(nasbench101.allows(path, space) for path in paths)
+            assert all(space.allows(path) for path in paths)
         seen.append(tuple(columns[point][0] for point in space.topology))
-    valid = [path for path in every_path(space) if name == "cells" or nasbench101.allows(path, space)]
+    valid = [path for path in every_path(space) if name == "cells" or space.allows(path)]
     assert_uniform(seen, {tuple(path[point] for point in space.topology) for path in valid})
 
 
 def test_distinct_graphs_are_equally_likely():
     small = GRAPH.model_copy(update={"vertices": 4})
-    classes = {canonical(path, small) for path in every_path(small) if nasbench101.allows(path, small)}
+    classes = {small.canonical(path) for path in every_path(small) if small.allows(path)}
     for kind, believed in (("architecture", True), ("uniform", False)):
         sampler = sampler_of(kind, small)
-        drawn = Counter(canonical(paths_of(sampler.draw(0))[0], small) for _ in range(2500))
+        drawn = Counter(small.canonical(paths_of(sampler.draw(0))[0]) for _ in range(2500))
         assert drawn.keys() <= classes
         counts = [drawn[key] for key in classes]
         assert (stats.chisquare(counts).pvalue > UNLIKELY) == believed

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from fairdarts.oneshot.samplers import Step, make_sampler
 from fairdarts.oneshot.step import Batch, Learner, data_parallel, supernet_step
+from fairdarts.spaces.gates import Subnet, subnet
 from fairdarts.spaces.space import Space
-from fairdarts.supernet.path import PathSupernet, Subnet, norms, subnet
+from fairdarts.supernet.path import PathSupernet, norms
 
 SAMPLERS = {
     "strict_fair": {"kind": "strict_fair"},

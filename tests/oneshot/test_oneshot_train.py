@@ -36,7 +36,6 @@ from fairdarts.runtime.position import TIMES
 from fairdarts.runtime.run import Run, create
 from fairdarts.runtime.seed import WATCHED, fold
 from fairdarts.runtime.stop import Diverged
-from fairdarts.spaces.paths import random_path
 from fairdarts.supernet.path import path_supernet
 
 
@@ -128,7 +127,7 @@ def test_what_is_watched_are_paths_of_the_seed_on_held_out_images_with_the_weigh
     assert set(images) < set(held_out)
     assert not set(images) & set(trained)
     random = Random(fold(settings.seed, WATCHED))
-    paths = [random_path(CHAIN, random.randrange) for _ in range(3)]
+    paths = [CHAIN.random_path(random.randrange) for _ in range(3)]
     judge = Evaluator(
         supernet, lambda: still_batches(source, settings.data, images, torch.device("cpu"), torch.channels_last)
     )

@@ -10,7 +10,6 @@ from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot import style
 from fairdarts.plot.chain import Row, chain_graph, chain_rows
 from fairdarts.spaces.chain import ChainSpace, Stage
-from fairdarts.spaces.paths import genotype_of
 from fairdarts.spaces.space import load_space
 
 S2 = load_space("s2")
@@ -143,5 +142,5 @@ def test_blocks_with_their_residual_are_called_so_and_a_stem_may_be_one_convolut
     ]
     assert fair[1].places[1].boxes[0].look == style.box("E3K3")
     space = load_space("nas-bench-macro")
-    (stem,) = chain_rows(genotype_of((0,) * 8, space, "", ""), space)[0].places
+    (stem,) = chain_rows(space.genotype_of((0,) * 8, "", ""), space)[0].places
     assert stem.caption == "32 channels, stride 1"

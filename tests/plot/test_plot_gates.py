@@ -21,7 +21,7 @@ CHAIN = S2.model_copy(update={"stages": STAGES})
 
 def record(space: CellSpace, epoch: int, dominant: dict[str, int] | None = None) -> dict:
     """Gates that tell epoch, cell, edge and candidate apart."""
-    edges, candidates = space.shape
+    edges, candidates = next(iter(space.parts.values())).shape
     gates = np.arange(edges * candidates).reshape(edges, candidates) / 1000 + epoch / 10
     return {
         "epoch": epoch,
@@ -32,7 +32,11 @@ def record(space: CellSpace, epoch: int, dominant: dict[str, int] | None = None)
 
 def chain_record(space: ChainSpace, epoch: int, dominant: dict[str, int] | None = None) -> dict:
     """Gates that tell epoch, layer and candidate apart."""
-    gates = np.arange(np.prod(space.shape)).reshape(space.shape) / 1000 + epoch / 10
+    gates = (
+        np.arange(np.prod(next(iter(space.parts.values())).shape)).reshape(next(iter(space.parts.values())).shape)
+        / 1000
+        + epoch / 10
+    )
     return {"epoch": epoch, "gates": {"layers": gates.tolist()}, "dominant": {"layers": dominant or {}}}
 
 

@@ -6,7 +6,7 @@ import pytest
 from bench101 import CONV1, CONV3, POOL, genotype, matrix
 
 from fairdarts.plot import style
-from fairdarts.plot.compare import agreement, operations
+from fairdarts.plot.compare import agreement
 from fairdarts.plot.drawing import draw_genotype, graphs_of
 from fairdarts.plot.nasbench101 import vertex_graph
 from fairdarts.spaces.graph import Graph
@@ -64,5 +64,5 @@ def test_the_one_part_of_the_genotype_is_the_cell(tmp_path):
 
 def test_what_graphs_share():
     one, other = genotype(CELL), genotype(Graph(CELL.matrix, (CONV3, CONV1, CONV1)))
-    assert operations(one) - operations(other) == {(3, POOL)}
+    assert one.elements() - other.elements() == {(3, POOL)}
     assert agreement([one, other]) == pytest.approx(9 / 11)  # of 7 edges and 3 operations each

@@ -21,7 +21,7 @@ def page(runs: list[Found], title: str) -> str:
 
 def found(name: str, space: Space, skips: int = 2, weight: float | None = None) -> Found:
     """A run of two epochs, the second with so many dominant skip connections in every part."""
-    points, candidates = space.shape
+    points, candidates = next(iter(space.parts.values())).shape
     gates = {part: [[0.25] * candidates] * points for part in space.parts}
     records = [
         {"epoch": epoch, "gates": gates, "dominant": {part: {"skip_connect": skips * epoch} for part in space.parts}}

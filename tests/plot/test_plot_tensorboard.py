@@ -29,7 +29,7 @@ class Recorder:
 
 @pytest.fixture
 def record() -> dict:
-    gates = np.linspace(0, 1, 14).reshape(SPACE.shape)
+    gates = np.linspace(0, 1, 14).reshape(SPACE.parts["normal"].shape)
     return {
         "epoch": 7,
         "train_loss": 1.5,
@@ -87,7 +87,7 @@ def test_the_heatmap_becomes_an_image(record):
 
 def test_a_chain_is_logged_by_its_layers():
     space = load_space("s2")
-    gates = np.linspace(0, 1, 19 * 7).reshape(space.shape).tolist()
+    gates = np.linspace(0, 1, 19 * 7).reshape(space.parts["layers"].shape).tolist()
     writer = Recorder()
     log_epoch(writer, {"epoch": 3, "gates": {"layers": gates}, "dominant": {"layers": {"E6K7": 4}}}, space)
     counts = dict.fromkeys(space.candidates, 0) | {"E6K7": 4}

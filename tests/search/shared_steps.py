@@ -51,7 +51,7 @@ def learner_of(space_name: str, kind: str, disturbed: bool, accumulate: int) -> 
     torch.manual_seed(0)
     sizes = (3, 2) if space_name == "s1" else (None, None)
     supernet = make_supernet(space, *sizes, classes=3, in_channels=3, memory="none").double()
-    alphas = {part: torch.randn(space.shape, dtype=torch.float64).requires_grad_() for part in space.parts}
+    alphas = {name: torch.randn(part.shape, dtype=torch.float64).requires_grad_() for name, part in space.parts.items()}
     weights, own = settings.weights, settings.architect
     sgd = torch.optim.SGD(supernet.parameters(), weights.lr, weights.momentum, weight_decay=weights.weight_decay)
     adam = torch.optim.Adam(alphas.values(), own.lr, own.betas, weight_decay=own.weight_decay)

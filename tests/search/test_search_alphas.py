@@ -17,8 +17,8 @@ from fairdarts.search.alphas import read_gates
 from fairdarts.spaces.space import load_space
 
 S1, S2 = load_space("s1"), load_space("s2")
-NORMAL, REDUCE = torch.randn(2, *S1.shape, generator=torch.Generator().manual_seed(0)).unbind()
-LAYERS = torch.randn(S2.shape, generator=torch.Generator().manual_seed(1))
+NORMAL, REDUCE = torch.randn(2, *S1.parts["normal"].shape, generator=torch.Generator().manual_seed(0)).unbind()
+LAYERS = torch.randn(S2.parts["layers"].shape, generator=torch.Generator().manual_seed(1))
 OTHER = torch.zeros(3, 3)
 
 

@@ -80,7 +80,7 @@ def test_a_gate_at_the_threshold_counts():
 @pytest.mark.parametrize("method", ["argmax", "threshold", "edge"])
 def test_none_is_never_chosen_nor_dominant(method):
     space = load_space("darts")
-    gates = np.full(space.shape, 0.3)
+    gates = np.full(space.parts["normal"].shape, 0.3)
     gates[:, space.candidates.index("none")] = 1.0
     gates[[3, 4], 5] = 0.6
     edges = derived(gates, method, 0.2, space)
@@ -112,7 +112,7 @@ def test_dominant_under_a_threshold_are_all_that_reach_it(method):
 
 
 @settings(derandomize=True, deadline=None)
-@given(hnp.arrays(np.float64, S1.shape, elements=st.floats(0, 1)), st.floats(0.01, 1))
+@given(hnp.arrays(np.float64, S1.parts["normal"].shape, elements=st.floats(0, 1)), st.floats(0.01, 1))
 def test_invariants(gates, threshold):
     at = {
         (op, *edge): gates[row, column] for row, edge in enumerate(S1.edges) for column, op in enumerate(S1.candidates)
@@ -134,7 +134,7 @@ def test_invariants(gates, threshold):
 @pytest.mark.parametrize(("method", "threshold"), [("argmax", None), ("threshold", 0.4), ("edge", 0.4)])
 def test_a_limit_on_skip_connections_drops_the_weakest(method: str, threshold: float | None, limit: int):
     space = load_space("s1")
-    gates = np.random.default_rng(3).uniform(0, 0.5, space.shape)
+    gates = np.random.default_rng(3).uniform(0, 0.5, space.parts["normal"].shape)
     gates[:, space.candidates.index("skip_connect")] += 0.5  # the strongest of every edge
     free = derive_cell(gates, space, method, threshold)
     before = gates.copy()
@@ -149,7 +149,7 @@ def test_a_limit_on_skip_connections_drops_the_weakest(method: str, threshold: f
 
 def test_of_three_skip_connections_the_weakest_gives_way_to_the_next_operation():
     space = load_space("s1")
-    gates = np.full(space.shape, 0.1)
+    gates = np.full(space.parts["normal"].shape, 0.1)
     skip, conv = space.candidates.index("skip_connect"), space.candidates.index("dil_conv_3x3")
     for row, gate in ((0, 0.9), (2, 0.7), (5, 0.8)):
         gates[row, skip] = gate
@@ -160,7 +160,7 @@ def test_of_three_skip_connections_the_weakest_gives_way_to_the_next_operation()
 
 
 def test_derive_makes_a_genotype_of_the_space():
-    gates = {"normal": np.zeros(S1.shape), "reduce": np.full(S1.shape, 0.9)}
+    gates = {"normal": np.zeros(S1.parts["normal"].shape), "reduce": np.full(S1.parts["normal"].shape, 0.9)}
     genotype = derive(gates, S1, "threshold", 0.85, "found", "a test")
     assert (genotype.name, genotype.space, genotype.source, genotype.normal) == ("found", "s1", "a test", ())
     assert len(genotype.reduce) == 8

@@ -17,7 +17,7 @@ E3K3, E3K5, E3K7, E6K3, E6K5, E6K7, SKIP = range(7)
 
 def gates(**rows: dict[int, float]) -> np.ndarray:
     """0.1 everywhere, but for the rows that are given: layer4={E3K3: 0.9}. Layers that change the shape have E6K7."""
-    matrix = np.full(S2.shape, 0.1)
+    matrix = np.full(S2.parts["layers"].shape, 0.1)
     for number, layer in enumerate(S2.layers):
         if not layer.keeps_shape:
             matrix[number, E6K7] = 0.8
@@ -60,7 +60,7 @@ def test_elsewhere_it_keeps_its_strongest():
 
 
 def test_argmax_keeps_the_strongest_of_every_layer_and_decides_nothing_else():
-    matrix = np.full(S2.shape, 1 / 7)
+    matrix = np.full(S2.parts["layers"].shape, 1 / 7)
     matrix[3, SKIP], matrix[9, E6K5] = 0.2, 0.15
     layers, notes = derive_layers(matrix, S2, "argmax", None)
     assert notes == ()

@@ -12,7 +12,6 @@ from fairdarts.runtime.run import create, open_run
 from fairdarts.segment.images import open_pairs
 from fairdarts.segment.settings import SegmentSettings
 from fairdarts.segment.task import initialize, segmentation
-from fairdarts.spaces.paths import genotype_of
 from fairdarts.spaces.space import Space, load_space
 from fairdarts.train.loop import train
 
@@ -20,7 +19,7 @@ from fairdarts.train.loop import train
 def small() -> tuple[Genotype, Space]:
     """A chain of layers whose features have stride 8."""
     space = load_space("s2-small")
-    return genotype_of((1,) * len(space.choices), space, "small", ""), space
+    return space.genotype_of((1,) * len(space.choices), "small", ""), space
 
 
 def settings_of(root: Path, **overrides: Any) -> SegmentSettings:

@@ -23,7 +23,6 @@ from fairdarts.segment.images import open_pairs
 from fairdarts.segment.model import assemble_segmenter, open_segmenter
 from fairdarts.segment.score import score
 from fairdarts.segment.task import check_fit, initialize, segmentation, segmenter_of
-from fairdarts.spaces.paths import genotype_of
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +161,7 @@ def test_weights_of_another_network_do_not_fit(voc: Path, whole: Path, overrides
 
 def test_weights_of_another_genotype_do_not_fit(voc: Path, whole: Path):
     settings, (_, space) = settings_of(voc, init_from=whole), small()
-    other = genotype_of((0, *(1,) * (len(space.choices) - 1)), space, "other", "")
+    other = space.genotype_of((0, *(1,) * (len(space.choices) - 1)), "other", "")
     network = assemble_segmenter(segmenter_of(settings, other, space))
     with pytest.raises(UserError, match="is of small, another genotype than other"):
         initialize(network, settings, other, None)

@@ -21,7 +21,7 @@ def test_s1_is_that_of_the_paper():
     space = load_space("s1")
     assert [(node - 2, source) for node, source in space.edges] == TABLE_2
     assert space.candidates == S1_CANDIDATES
-    assert space.shape == (14, 7)
+    assert {cell: part.shape for cell, part in space.parts.items()} == {"normal": (14, 7), "reduce": (14, 7)}
     assert (space.supernet.cells, space.supernet.channels) == (8, 16)
     assert (space.networks.cifar.cells, space.networks.cifar.channels) == (20, 36)
     assert (space.networks.imagenet.cells, space.networks.imagenet.channels) == (14, 48)
@@ -31,7 +31,7 @@ def test_the_kin_of_s1():
     assert load_space("s1-noskip").candidates == tuple(name for name in S1_CANDIDATES if name != "skip_connect")
     assert load_space("darts").candidates == ("none", *S1_CANDIDATES)
     assert load_space("darts").edges == load_space("s1").edges
-    assert load_space("darts").shape == (14, 8)
+    assert load_space("darts").parts["normal"].shape == (14, 8)
 
 
 @pytest.mark.parametrize(

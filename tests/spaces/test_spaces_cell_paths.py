@@ -11,7 +11,7 @@ from fairdarts.config import UserError
 from fairdarts.genotype import CellGenotype, Edge
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.spaces.cell import CellSpace
-from fairdarts.spaces.cell_paths import cells_of_path, path_of_cells
+from fairdarts.spaces.cell_paths import cells_of_path
 from fairdarts.spaces.space import check_genotype, load_space
 
 PROPERTY = settings(derandomize=True, deadline=None)
@@ -58,18 +58,18 @@ def test_paths_and_genotypes_round_trip(path: tuple[int, ...], random):
     """In any order of the edges; without `none`, the genotype is of the space, and comes back as the same network."""
     cells = cells_of_path(path, DARTS)
     mixed = [tuple(random.sample(edges, len(edges))) for edges in cells]
-    assert path_of_cells(genotype(*mixed), DARTS) == path
+    assert DARTS.path_of(genotype(*mixed)) == path
     left = [without_none(edges) for edges in cells]
     bare = check_genotype(
         CellGenotype(schema=1, name="g", space="darts", source="", normal=left[0], reduce=left[1]), DARTS, "there"
     )
-    again = path_of_cells(bare, DARTS)
+    again = DARTS.path_of(bare)
     assert [without_none(edges) for edges in cells_of_path(again, DARTS)] == left
 
 
 def test_a_shipped_genotype_is_a_path():
     found, _ = load_genotype("darts-v2")
-    assert [set(edges) for edges in cells_of_path(path_of_cells(found, DARTS), DARTS)] == [
+    assert [set(edges) for edges in cells_of_path(DARTS.path_of(found), DARTS)] == [
         set(found.normal),
         set(found.reduce),
     ]
@@ -103,7 +103,7 @@ NO_NONE = smaller(1, S1.candidates)
 )
 def test_what_is_no_path(edges: tuple[Edge, ...], space: CellSpace, message: str):
     with pytest.raises(UserError) as refused:
-        path_of_cells(genotype(edges), space)
+        space.path_of(genotype(edges))
     assert str(refused.value).startswith(message)
 
 
@@ -111,4 +111,4 @@ def test_a_node_of_three_inputs_is_no_path():
     two = smaller(2, DARTS.candidates)
     three = (*TWO, *(("skip_connect", 3, source) for source in range(3)))
     with pytest.raises(UserError, match="g: normal: node 3 reads 3 nodes, should be 2"):
-        path_of_cells(genotype(three), two)
+        two.path_of(genotype(three))

@@ -14,8 +14,8 @@ CHANGES = (0, 2, 6, 10, 14, 18)
 
 
 def test_s2_has_nineteen_layers_of_seven_choices():
-    assert S2.shape == (19, 7)
-    assert S2.parts == ("layers",)
+    assert S2.parts["layers"].shape == (19, 7)
+    assert S2.parts == {"layers": (tuple(range(19)), S2.candidates)}
     assert S2.candidates == ("E3K3", "E3K5", "E3K7", "E6K3", "E6K5", "E6K7", "skip_connect")
 
 

@@ -9,20 +9,21 @@ from bench101 import CONV1, CONV3, POOL, matrix, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fairdarts.spaces.gates import Path
 from fairdarts.spaces.graph import (
     Graph,
     Matrix,
+    arrangements,
     bits,
     fingerprint,
     inputs_of,
     matrix_of,
     orders,
-    placings,
     symmetries,
     unpacked,
     wirings,
 )
-from fairdarts.spaces.nasbench101 import LABELS, Path, allows, canonical, path_of_graph, pruned
+from fairdarts.spaces.nasbench101 import LABELS
 from fairdarts.spaces.space import load_space
 
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=50)
@@ -48,16 +49,16 @@ def on_a_way(path: Path) -> set[int]:
 @PROPERTY
 @given(PATH)
 def test_what_is_on_no_way_is_no_part_of_the_cell(path: Path):
-    keep, cell = sorted(on_a_way(path)), pruned(path, SPACE)
+    keep, cell = sorted(on_a_way(path)), SPACE.pruned(path)
     if not keep:
         assert cell is None
-        assert not allows(path, SPACE)
+        assert not SPACE.allows(path)
         return
     assert cell.operations == tuple(SPACE.candidates[path[vertex - 1]] for vertex in keep[1:-1])
     for row, source in enumerate(keep):
         for column, target in enumerate(keep):
             assert cell.matrix[row][column] == (target > source and path[4 + target] >> source & 1)
-    assert allows(path, SPACE) == (sum(map(sum, cell.matrix)) <= 9)
+    assert SPACE.allows(path) == (sum(map(sum, cell.matrix)) <= 9)
 
 
 def test_a_matrix_is_its_inputs():
@@ -69,9 +70,9 @@ def test_a_matrix_is_its_inputs():
 
 def assert_hashes(told: list) -> None:
     for row in told:
-        path = path_of_graph(row.graph, SPACE)
-        assert canonical(path, SPACE) == row.hash
-        assert pruned(path, SPACE) == row.graph
+        path = SPACE.path_of_graph(row.graph)
+        assert SPACE.canonical(path) == row.hash
+        assert SPACE.pruned(path) == row.graph
 
 
 def test_hashes_are_those_of_the_benchmark():
@@ -86,13 +87,13 @@ def test_all_hashes_are_those_of_the_benchmark():
 
 
 @PROPERTY
-@given(PATH.filter(lambda path: allows(path, SPACE)))
+@given(PATH.filter(lambda path: SPACE.allows(path)))
 def test_all_orders_of_vertices_have_one_hash(path: Path):
-    cell = pruned(path, SPACE)
+    cell = SPACE.pruned(path)
     for inputs, operations in orders(cell):
         whole = matrix_of(inputs, (1 << len(cell.matrix)) - 1)
         labels = [LABELS[name] for name in ("input", *operations, "output")]
-        assert fingerprint(whole, labels) == canonical(path, SPACE)
+        assert fingerprint(whole, labels) == SPACE.canonical(path)
         assert Counter(operations) == Counter(cell.operations)
 
 
@@ -142,8 +143,8 @@ def test_symmetries_leave_a_graph_as_it_is():
     assert len(symmetries(code(three), 5)) == 6
 
 
-def test_placings():
-    assert placings(4, 4, 3) == 1
+def test_arrangements():
+    assert arrangements(4, 4, 3) == 1
     # A vertex beside input and output: fed by the input and leading nowhere, or fed by nothing, leading there or not
-    assert placings(2, 3, 1) == 3
-    assert placings(2, 3, 5) == 15
+    assert arrangements(2, 3, 1) == 3
+    assert arrangements(2, 3, 5) == 15

@@ -14,21 +14,9 @@ from hypothesis import strategies as st
 from fairdarts.config import UserError, check, read_yaml
 from fairdarts.resources import find
 from fairdarts.search.derive import check_kind
+from fairdarts.spaces.gates import Path
 from fairdarts.spaces.graph import Graph, Matrix
-from fairdarts.spaces.nasbench101 import (
-    Bench101Space,
-    Path,
-    allows,
-    canonical,
-    distinct,
-    path_of_graph,
-    pruned,
-    random_distinct,
-    random_path,
-    size,
-    twins,
-    vertex_channels,
-)
+from fairdarts.spaces.nasbench101 import Bench101Space, vertex_channels
 from fairdarts.spaces.space import check_genotype, load_space
 
 PROPERTY = settings(derandomize=True, deadline=None, max_examples=50)
@@ -75,7 +63,7 @@ def test_a_path_chooses_operations_and_sets_of_inputs():
     ],
 )
 def test_the_number_of_different_cells(name: str, cells: int):
-    assert distinct(load_space(name)) == cells
+    assert load_space(name).distinct() == cells
 
 
 @cache
@@ -83,13 +71,13 @@ def classes(name: str) -> dict[str, list[Path]]:
     """The allowed paths of a small space by their cell, from every path there is."""
     space, hashes, found = SMALL[name], {}, {}
     for path in product(*(range(len(names)) for names in space.choices)):
-        graph = pruned(path, space)
+        graph = space.pruned(path)
         ends = sum(row[-1] for row in graph.matrix[1:]) if graph else 0
         fits = graph and sum(map(sum, graph.matrix)) <= space.edges and space.output_edges in (None, ends)
-        assert allows(path, space) == bool(fits)
+        assert space.allows(path) == bool(fits)
         if fits:
             if graph not in hashes:
-                hashes[graph] = canonical(path, space)
+                hashes[graph] = space.canonical(path)
             found.setdefault(hashes[graph], []).append(path)
     return found
 
@@ -97,16 +85,16 @@ def classes(name: str) -> dict[str, list[Path]]:
 @pytest.mark.parametrize("name", SMALL)
 def test_counts_are_those_of_going_through_all_paths(name: str):
     space, found = SMALL[name], classes(name)
-    assert distinct(space) == len(found)
-    assert size(space) == sum(map(len, found.values()))
+    assert space.distinct() == len(found)
+    assert space.size() == sum(map(len, found.values()))
     for paths in found.values():
-        assert {twins(path, space) for path in (paths[0], paths[-1])} == {len(paths)}
+        assert {space.equivalent_paths(path) for path in (paths[0], paths[-1])} == {len(paths)}
 
 
 @pytest.mark.slow
 def test_the_number_of_paths_of_the_whole_space():
     inputs = product(*(range(len(names)) for names in SPACE.choices[5:]))
-    assert size(SPACE) == 3**5 * sum(allows((0,) * 5 + own, SPACE) for own in inputs)
+    assert SPACE.size() == 3**5 * sum(SPACE.allows((0,) * 5 + own) for own in inputs)
 
 
 def assert_uniform(counts: Counter, kinds: int) -> None:
@@ -120,47 +108,47 @@ def assert_uniform(counts: Counter, kinds: int) -> None:
 @pytest.mark.parametrize("name", ["4 vertices and 3 edges", "4 vertices", "5 vertices, two into the output"])
 def test_every_cell_is_drawn_as_often(name: str):
     space, found, random = SMALL[name], classes(name), Random(0)
-    draws = [random_distinct(space, random.randrange) for _ in range(20 * len(found))]
-    assert all(allows(path, space) for path in draws)
+    draws = [space.random_distinct(random.randrange) for _ in range(20 * len(found))]
+    assert all(space.allows(path) for path in draws)
     hashes = {path: own for own, paths in found.items() for path in paths}
     assert_uniform(Counter(hashes[path] for path in draws), len(found))
 
 
 def test_every_path_is_drawn_as_often():
     space, random = SMALL["4 vertices"], Random(0)
-    draws = Counter(random_path(space, random.randrange) for _ in range(20 * size(space)))
-    assert all(allows(path, space) for path in draws)
-    assert_uniform(draws, size(space))
+    draws = Counter(space.random_path(random.randrange) for _ in range(20 * space.size()))
+    assert all(space.allows(path) for path in draws)
+    assert_uniform(draws, space.size())
 
 
 @pytest.mark.parametrize("number", [None, 1, 2, 3, 4])
 def test_paths_are_drawn_of_the_space(number: int | None):
     space, random = load_space("nasbench101" + (f"-{number}" if number else "")), Random(1)
-    for draw in (random_path, random_distinct):
+    for draw in (Bench101Space.random_path, Bench101Space.random_distinct):
         paths = [draw(space, random.randrange) for _ in range(50)]
         assert len(set(paths)) == 50
         for path in paths:
-            assert allows(path, space)
-            cell = pruned(path, space)
+            assert space.allows(path)
+            cell = space.pruned(path)
             assert number in (None, sum(row[-1] for row in cell.matrix[1:]))
             assert sum(map(sum, cell.matrix)) <= 9
 
 
 @PROPERTY
-@given(PATH.filter(lambda path: allows(path, SPACE)))
+@given(PATH.filter(lambda path: SPACE.allows(path)))
 def test_cells_and_their_paths_say_the_same(path: Path):
-    cell = pruned(path, SPACE)
-    again = path_of_graph(cell, SPACE)
-    assert pruned(again, SPACE) == cell
-    assert canonical(again, SPACE) == canonical(path, SPACE)
+    cell = SPACE.pruned(path)
+    again = SPACE.path_of_graph(cell)
+    assert SPACE.pruned(again) == cell
+    assert SPACE.canonical(again) == SPACE.canonical(path)
     assert check_genotype(genotype(cell), SPACE, "my.yaml") == genotype(cell)
 
 
 def test_the_path_of_a_graph_is_filled_up_before_the_output():
     graph = Graph(matrix(4, "01", "02", "12", "23", "03"), (POOL, CONV1))
-    assert path_of_graph(graph, SPACE) == (2, 1, 0, 0, 0, 0b1, 0b11, 0, 0, 0, 0b101)
+    assert SPACE.path_of_graph(graph) == (2, 1, 0, 0, 0, 0b1, 0b11, 0, 0, 0, 0b101)
     loose = Graph(matrix(4, "01", "02", "23"), (POOL, CONV1))  # what is no part of the cell stays where it is
-    assert path_of_graph(loose, SPACE) == (2, 1, 0, 0, 0, 0b1, 0b1, 0, 0, 0, 0b100)
+    assert SPACE.path_of_graph(loose) == (2, 1, 0, 0, 0, 0b1, 0b1, 0, 0, 0, 0b100)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +196,7 @@ def test_channels_that_do_not_come_out_even():
 )
 def test_what_the_space_does_not_allow_is_named(graph: Graph, message: str):
     with pytest.raises(UserError) as refused:
-        path_of_graph(graph, SPACE)
+        SPACE.path_of_graph(graph)
     assert str(refused.value).startswith(message)
     with pytest.raises(UserError) as refused:
         check_genotype(genotype(graph), SPACE, "my.yaml")
@@ -217,9 +205,9 @@ def test_what_the_space_does_not_allow_is_named(graph: Graph, message: str):
 
 def test_a_sub_space_has_its_number_of_edges_into_the_output():
     graph = Graph(matrix(4, "01", "02", "13", "23", "03"), (POOL, POOL))
-    assert allows(path_of_graph(graph, load_space("nasbench101-2")), SPACE)
+    assert SPACE.allows(load_space("nasbench101-2").path_of_graph(graph))
     with pytest.raises(UserError) as refused:
-        path_of_graph(graph, load_space("nasbench101-1"))
+        load_space("nasbench101-1").path_of_graph(graph)
     assert str(refused.value) == "matrix: 2 vertices lead into the output, should be 1 for space nasbench101-1"
 
 
@@ -253,8 +241,8 @@ def test_bad_files_name_the_key(change: dict, message: str):
 def test_most_cells_have_all_vertices_and_hardly_any_uniform_path_has():
     """Why Random-A and Random-NAS train such different cells."""
     random, shares = Random(0), []
-    for draw in (random_path, random_distinct):
-        graphs = [pruned(draw(SPACE, random.randrange), SPACE) for _ in range(500)]
+    for draw in (Bench101Space.random_path, Bench101Space.random_distinct):
+        graphs = [SPACE.pruned(draw(SPACE, random.randrange)) for _ in range(500)]
         shares.append(sum(len(graph.matrix) == 7 for graph in graphs) / 500)
     assert shares[0] < 0.02
     assert shares[1] > 0.75

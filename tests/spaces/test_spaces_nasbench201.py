@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from fairdarts.config import UserError, check, read_yaml
 from fairdarts.genotype import CellGenotype, EdgeGenotype
 from fairdarts.resources import find
-from fairdarts.spaces.nasbench201 import Bench201Space, arch_of_path, canonical, path_of_arch
+from fairdarts.spaces.nasbench201 import Bench201Space, path_of_arch
 from fairdarts.spaces.space import check_genotype, load_space
 
 SPACE = load_space("nasbench201")
@@ -21,7 +21,7 @@ def test_facts_of_the_paper():
     assert SPACE.candidates == ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
     assert SPACE.edges == ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
     assert SPACE.choices == (SPACE.candidates,) * 6
-    assert (SPACE.parts, SPACE.shape) == (("edges",), (6, 5))
+    assert (list(SPACE.parts), SPACE.parts["edges"].shape) == (["edges"], (6, 5))
     assert (SPACE.cells, SPACE.widths) == (5, (16, 32, 64))
     assert (SPACE.networks.cifar.image, SPACE.networks.cifar.classes) == (32, 10)
 
@@ -35,7 +35,7 @@ def test_an_architecture_string_is_read_edge_by_edge():
 @settings(derandomize=True, deadline=None)
 @given(PATH)
 def test_architecture_strings_round_trip(path: tuple[int, ...]):
-    assert path_of_arch(arch_of_path(path, SPACE), SPACE) == path
+    assert path_of_arch(SPACE.arch(path), SPACE) == path
 
 
 def test_a_space_of_fewer_operations_has_its_own_indices():
@@ -79,19 +79,19 @@ def test_other_strings_are_refused_in_one_line(text: str, message: str):
     ],
 )
 def test_the_canonical_form_of_a_cell(path: tuple[int, ...], form: str):
-    assert canonical(path, SPACE) == form
+    assert SPACE.canonical(path) == form
 
 
 def test_cells_of_one_network_have_one_form_and_others_another():
     one, same, other = (SKIP, CONV3, CONV1, NONE, NONE, SKIP), (SKIP, CONV1, CONV3, NONE, NONE, SKIP), (SKIP,) * 6
-    assert canonical(one, SPACE) == canonical(same, SPACE) != canonical(other, SPACE)
+    assert SPACE.canonical(one) == SPACE.canonical(same) != SPACE.canonical(other)
 
 
 def test_cells_are_one_network_exactly_where_they_are_to_the_benchmark(bench201: list[dict[str, str]]):
     paths = [path_of_arch(row["arch"], SPACE) for row in bench201]
     assert len(set(paths)) == 5**6
-    assert [arch_of_path(path, SPACE) for path in paths] == [row["arch"] for row in bench201]
-    forms = [canonical(path, SPACE) for path in paths]
+    assert [SPACE.arch(path) for path in paths] == [row["arch"] for row in bench201]
+    forms = [SPACE.canonical(path) for path in paths]
     assert len(set(forms)) == 6466
     assert forms == [row["unique"] for row in bench201]  # the very strings, so the same classes
 

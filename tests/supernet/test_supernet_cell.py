@@ -49,7 +49,7 @@ def images(*shape: int, seed: int = 1) -> Tensor:
 def random_gates(space: CellSpace) -> Gates:
     generator = torch.Generator().manual_seed(2)
     return {
-        cell: torch.rand(space.shape, dtype=torch.float64, generator=generator).requires_grad_()
+        cell: torch.rand(space.parts[cell].shape, dtype=torch.float64, generator=generator).requires_grad_()
         for cell in ("normal", "reduce")
     }
 
@@ -109,7 +109,7 @@ GATES: dict[str, Callable[[tuple[int, int]], Tensor]] = {
 @pytest.mark.parametrize("name", ["s1", "darts"])
 def test_any_gates_will_do(name: str, kind: str):
     space = small(name)
-    gates = {cell: GATES[kind](space.shape) for cell in ("normal", "reduce")}
+    gates = {cell: GATES[kind](space.parts[cell].shape) for cell in ("normal", "reduce")}
     supernet, plain = pair_of(space)
     assert_agree(results(supernet, images(), gates), results(plain, images(), gates))
 

@@ -27,7 +27,11 @@ def supernet_of(memory: str = "none") -> ChainSupernet:
 def inputs() -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(1)
     x = torch.randn(3, 3, 16, 16, dtype=torch.float64, generator=generator)
-    return x, torch.randint(3, (3,), generator=generator), torch.randn(SPACE.shape, generator=generator).double()
+    return (
+        x,
+        torch.randint(3, (3,), generator=generator),
+        torch.randn(SPACE.parts["layers"].shape, generator=generator).double(),
+    )
 
 
 class Plain(nn.Module):

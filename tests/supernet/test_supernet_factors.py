@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from fairdarts.config import UserError, check
 from fairdarts.ops.drop_path import drop_path
+from fairdarts.spaces.gates import subnet
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet.bench import BenchCell
 from fairdarts.supernet.factors import Factors, check_factors
-from fairdarts.supernet.path import norms, path_supernet, remembering, subnet
+from fairdarts.supernet.path import norms, path_supernet, remembering
 
 BENCH = load_space("nasbench201")
 SMALL = BENCH.model_copy(update={"channels": 2, "cells": 1})

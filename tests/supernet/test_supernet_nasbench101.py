@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from fairdarts.genotype import GraphGenotype
 from fairdarts.networks.nasbench101 import Bench101Network, Cell
-from fairdarts.spaces.nasbench101 import pruned, random_path
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet.factors import Factors
 from fairdarts.supernet.nasbench101 import GraphCell, graph_stages, graph_stem, graph_tail, planned
@@ -35,7 +34,7 @@ PATHS = {
     "pooling before a narrower vertex": (POOL, CONV3, CONV3, POOL, CONV3, *masks("0", "1", "", "", "12", "15")),
 }
 RANDOM = Random(0)
-PATHS |= {f"random {number}": random_path(SPACE, RANDOM.randrange) for number in range(3)}
+PATHS |= {f"random {number}": SPACE.random_path(RANDOM.randrange) for number in range(3)}
 
 
 class Whole(nn.Module):
@@ -91,7 +90,7 @@ def test_a_path_is_the_plain_network_of_cut_weights(cut: str, path: Path):
 
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
 def test_a_path_is_the_stand_alone_network_of_the_first_weights(path: Path):
-    whole, graph = Whole(SPACE, Factors()), pruned(path, SPACE)
+    whole, graph = Whole(SPACE, Factors()), SPACE.pruned(path)
     about = {"schema": 1, "name": "n", "space": "nasbench101", "source": ""}
     genotype = GraphGenotype(**about, operations=graph.operations, matrix=graph.matrix)
     alone = Bench101Network(genotype, SPACE, classes=4, in_channels=2).double()
@@ -119,7 +118,7 @@ def fill(small: list[Tensor], large: list[Tensor]) -> None:
 
 def of_one_number(edges: int) -> Path:
     space = load_space(f"nasbench101-{edges}")
-    return random_path(space, Random(edges).randrange)
+    return space.random_path(Random(edges).randrange)
 
 
 @pytest.mark.parametrize("edges", [1, 2, 4])

@@ -12,13 +12,13 @@ from fairdarts.networks.chain import ChainNetwork
 from fairdarts.networks.nasbench201 import Bench201Network
 from fairdarts.ops.cell import Zero
 from fairdarts.spaces.chain import ChainSpace
-from fairdarts.spaces.paths import Path, genotype_of, random_path
+from fairdarts.spaces.gates import Path, subnet
 from fairdarts.spaces.space import Space
 from fairdarts.supernet.bench import Fixed
-from fairdarts.supernet.path import PathSupernet, norms, path_supernet, subnet
+from fairdarts.supernet.path import PathSupernet, norms, path_supernet
 
 RANDOM = Random(0)
-CASES = [(name, random_path(space, RANDOM.randrange)) for name, space in SPACES.items() for _ in range(4)]
+CASES = [(name, space.random_path(RANDOM.randrange)) for name, space in SPACES.items() for _ in range(4)]
 CASES += [("chain", (0, 0, 0, 0)), ("irregular", (0, 0, 0, 4)), *(("bench", path) for path in DEAD)]
 IDS = ["-".join([name, *map(str, path)]) for name, path in CASES]
 
@@ -26,7 +26,7 @@ IDS = ["-".join([name, *map(str, path)]) for name, path in CASES]
 def alone(supernet: PathSupernet, path: Path, space: Space) -> tuple[nn.Module, dict[nn.Module, nn.Module]]:
     """The stand-alone network of a path with the supernet's weights, and which part of it has those of which part."""
     kind = ChainNetwork if isinstance(space, ChainSpace) else Bench201Network
-    network = kind(genotype_of(path, space, "n", ""), space, CLASSES).double()
+    network = kind(space.genotype_of(path, "n", ""), space, CLASSES).double()
     parts = {network.stem: supernet.stem}
     if isinstance(network, ChainNetwork):
         for layer, stage, index in zip(network.layers, supernet.stages, path, strict=True):

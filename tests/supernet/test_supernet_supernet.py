@@ -20,7 +20,7 @@ def supernet_of(name: str) -> tuple[Supernet, dict[str, torch.Tensor]]:
     torch.manual_seed(0)
     sizes = (None, None) if name.startswith("s2") else (3, 2)
     supernet = make_supernet(space, *sizes, classes=3, in_channels=3, memory="none").double()
-    return supernet, {part: torch.randn(space.shape, dtype=torch.float64) for part in space.parts}
+    return supernet, {name: torch.randn(part.shape, dtype=torch.float64) for name, part in space.parts.items()}
 
 
 def test_the_space_decides_the_kind():

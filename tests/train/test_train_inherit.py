@@ -14,12 +14,12 @@ from fairdarts.config import UserError, dump_yaml
 from fairdarts.genotype import CellGenotype, ChainGenotype, live
 from fairdarts.networks.blueprint import NetworkSettings, build
 from fairdarts.runtime import checkpoint
-from fairdarts.spaces.paths import genotype_of, random_path
+from fairdarts.spaces.gates import subnet
 from fairdarts.spaces.space import Space, load_space
 from fairdarts.supernet.cell import CellSupernet
 from fairdarts.supernet.chain import ChainSupernet
 from fairdarts.supernet.factors import Factors
-from fairdarts.supernet.path import path_supernet, subnet
+from fairdarts.supernet.path import path_supernet
 from fairdarts.supernet.supernet import make_supernet
 from fairdarts.train.inherit import inherit, weights_of
 
@@ -43,7 +43,7 @@ SPARSE = cells(  # nodes that nothing feeds, an operation that reads one, an inp
 
 def gates_of(genotype: CellGenotype | ChainGenotype, space: Space) -> dict[str, Tensor]:
     """1 for what takes part in a genotype, 0 for all else, as for what reads a node that nothing feeds."""
-    gates = {part: torch.zeros(space.shape, dtype=torch.float64) for part in space.parts}
+    gates = {name: torch.zeros(part.shape, dtype=torch.float64) for name, part in space.parts.items()}
     if isinstance(genotype, ChainGenotype):
         chosen = [("layers", row, name) for row, names in enumerate(genotype.layers) for name in names]
     else:
@@ -84,8 +84,8 @@ def test_cells_compute_what_the_supernet_of_paths_does(factors: dict[str, Any], 
     """Without poolings, behind which the supernet has a BatchNorm and the network none."""
     torch.manual_seed(0)
     supernet = lived_in(path_supernet(CELLS, 3, 3, Factors(**factors))).eval()
-    path = random_path(CELLS, Random(seed).randrange)
-    genotype = genotype_of(path, CELLS, "found", "tests")
+    path = CELLS.random_path(Random(seed).randrange)
+    genotype = CELLS.genotype_of(path, "found", "tests")
     network = network_of(genotype, CELLS, NetworkSettings(cells=3, channels=2))
     assert inherit(network, genotype, CELLS, supernet.state_dict(), "run") == []
     assert_same(network(IMAGES), supernet(IMAGES, subnet(path)))
@@ -99,7 +99,7 @@ def test_cells_compute_what_the_supernet_of_paths_does(factors: dict[str, Any], 
     ],
 )
 def test_supernets_whose_weights_are_no_network_s_are_refused(factors: dict[str, Any], why: str):
-    genotype = genotype_of((1, 2, 3, 1, 2, 3), BENCH, "found", "tests")
+    genotype = BENCH.genotype_of((1, 2, 3, 1, 2, 3), "found", "tests")
     weights = path_supernet(BENCH, 3, 3, Factors(**factors)).state_dict()
     with pytest.raises(UserError) as error:
         inherit(network_of(genotype, BENCH), genotype, BENCH, weights, "run")
@@ -159,7 +159,7 @@ def test_a_path_computes_what_it_does_in_the_supernet(space: Space):
     supernet = supernet_of(space).eval()
     paths = every_path(space)
     for path in paths[5 :: len(paths) // 7]:
-        genotype = genotype_of(path, space, "found", "tests")
+        genotype = space.genotype_of(path, "found", "tests")
         network = network_of(genotype, space)
         assert inherit(network, genotype, space, supernet.state_dict(), "run") == []
         torch.testing.assert_close(network(IMAGES), supernet(IMAGES, subnet(path)), rtol=1e-9, atol=1e-9)
@@ -227,14 +227,14 @@ def test_operations_that_the_space_lacks_are_named():
     ],
 )
 def test_chains_built_otherwise_are_named(settings: dict, options: dict, message: str):
-    genotype = genotype_of((1, 2, 1, 1), CHAIN, "found", "tests")
+    genotype = CHAIN.genotype_of((1, 2, 1, 1), "found", "tests")
     network = network_of(genotype, CHAIN, NetworkSettings(**settings), **options)
     assert refusal(network, genotype, CHAIN, supernet_of(CHAIN)) == message
 
 
 def test_a_chain_of_other_widths_is_named():
     wide = CHAIN.model_copy(update={"stem": CHAIN.stem.model_copy(update={"channels": 8})})
-    genotype = genotype_of((1, 2, 1, 1), CHAIN, "found", "tests")
+    genotype = CHAIN.genotype_of((1, 2, 1, 1), "found", "tests")
     text = refusal(network_of(genotype, wide), genotype, CHAIN, supernet_of(CHAIN))
     assert text == (
         "stem.0.0.weight: shape [4, 3, 3, 3], but stem.0.0.weight of found needs [8, 3, 3, 3]: "

@@ -13,7 +13,6 @@ from fairdarts.data.sources import open_source
 from fairdarts.genotype import Genotype
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.ops.depthwise import is_depthwise
-from fairdarts.spaces.paths import genotype_of
 from fairdarts.spaces.space import Space, load_space
 from fairdarts.train.classify import blueprint_of, build_classifier, check_fit
 from fairdarts.train.settings import TrainSettings
@@ -24,7 +23,7 @@ from fairdarts.train.step import measured, train_step
 def path_of_ones(space_name: str) -> tuple[Genotype, Space]:
     """A genotype of choices number 1, and its space."""
     space = load_space(space_name)
-    return genotype_of((1,) * len(space.choices), space, "ones", ""), space
+    return space.genotype_of((1,) * len(space.choices), "ones", ""), space
 
 
 SMALL = {"chain": path_of_ones("nas-bench-macro-small"), "nasbench201": path_of_ones("nasbench201")}

@@ -1,4 +1,4 @@
-"""Paths: how many, which of them are one network, and how they become genotypes."""
+"""Paths: how many, which of them are one network, and how they become genotypes and gates."""
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable
@@ -14,19 +14,8 @@ from torch import nn
 from fairdarts.config import UserError
 from fairdarts.genotype import ChainGenotype, EdgeGenotype
 from fairdarts.ops.mbconv import choice
-from fairdarts.spaces import nasbench201
 from fairdarts.spaces.chain import ChainSpace, Layer
-from fairdarts.spaces.paths import (
-    Path,
-    canonical,
-    fixed_topology,
-    genotype_of,
-    operation_points,
-    path_of,
-    random_path,
-    size,
-    twins,
-)
+from fairdarts.spaces.gates import Path
 from fairdarts.spaces.space import check_genotype, load_space
 
 MACRO = load_space("nas-bench-macro")
@@ -65,33 +54,33 @@ def network_of(path: Path, space: ChainSpace) -> Hashable:
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_paths_of_a_chain_are_twins_where_their_networks_are_built_alike(name: str):
+def test_paths_of_a_chain_are_equivalent_where_their_networks_are_built_alike(name: str):
     space = SMALL[name]
     paths = every_path(space)
-    assert size(space) == len(paths) == len(set(paths))
+    assert space.size() == len(paths) == len(set(paths))
     classes: dict[Hashable, list[Path]] = defaultdict(list)
     for path in paths:
         classes[network_of(path, space)].append(path)
     for same in classes.values():
-        assert len({canonical(path, space) for path in same}) == 1
-        assert {twins(path, space) for path in same} == {len(same)}
-    assert len({canonical(path, space) for path in paths}) == len(classes)
+        assert len({space.canonical(path) for path in same}) == 1
+        assert {space.equivalent_paths(path) for path in same} == {len(same)}
+    assert len({space.canonical(path) for path in paths}) == len(classes)
 
 
-def test_paths_of_nas_bench_201_are_twins_where_the_benchmark_has_one_network():
-    classes = Counter(nasbench201.canonical(path, BENCH) for path in every_path(BENCH))
+def test_paths_of_nas_bench_201_are_equivalent_where_the_benchmark_has_one_network():
+    classes = Counter(BENCH.canonical(path) for path in every_path(BENCH))
     assert len(classes) == 6466
     for path in every_path(BENCH)[::7]:
-        assert canonical(path, BENCH) == nasbench201.canonical(path, BENCH)
-        assert twins(path, BENCH) == classes[canonical(path, BENCH)]
+        assert BENCH.canonical(path) == BENCH.canonical(path)
+        assert BENCH.equivalent_paths(path) == classes[BENCH.canonical(path)]
 
 
 def test_nas_bench_macro_has_3969_distinct_networks():
     paths = every_path(MACRO)
-    assert size(MACRO) == len(paths) == 6561
-    classes = Counter(canonical(path, MACRO) for path in paths)
+    assert MACRO.size() == len(paths) == 6561
+    classes = Counter(MACRO.canonical(path) for path in paths)
     assert len(classes) == 3969
-    assert all(twins(path, MACRO) == classes[canonical(path, MACRO)] for path in paths)
+    assert all(MACRO.equivalent_paths(path) == classes[MACRO.canonical(path)] for path in paths)
 
 
 def test_nas_bench_macro_trained_each_of_them_once(macro: dict[str, dict]):
@@ -99,22 +88,22 @@ def test_nas_bench_macro_trained_each_of_them_once(macro: dict[str, dict]):
     classes = defaultdict(set)
     for text, entry in macro.items():
         accuracies = (entry["mean_acc"], *entry["test_acc"])
-        classes[canonical(tuple(map(int, text)), MACRO)].add((accuracies, entry["params"], entry["flops"]))
+        classes[MACRO.canonical(tuple(map(int, text)))].add((accuracies, entry["params"], entry["flops"]))
     assert {len(numbers) for numbers in classes.values()} == {1}
     assert len(set.union(*classes.values())) == 3969  # and no two of them have the same numbers
 
 
 def test_the_number_of_paths():
-    assert {name: size(space) for name, space in SPACES.items()} == {"chain": 81, "irregular": 90, "bench": 15625}
-    assert size(load_space("fairnas-a")) == 6**16
+    assert {name: space.size() for name, space in SPACES.items()} == {"chain": 81, "irregular": 90, "bench": 15625}
+    assert load_space("fairnas-a").size() == 6**16
 
 
 @pytest.mark.parametrize("name", SPACES)
 def test_random_paths_are_of_the_space_and_decided_by_the_seed(name: str):
     space = SPACES[name]
     random, again = Random(3), Random(3)
-    paths = [random_path(space, random.randrange) for _ in range(300)]
-    assert paths == [random_path(space, again.randrange) for _ in range(300)]
+    paths = [space.random_path(random.randrange) for _ in range(300)]
+    assert paths == [space.random_path(again.randrange) for _ in range(300)]
     for names, own in zip(space.choices, zip(*paths, strict=True), strict=True):
         assert set(own) == set(range(len(names)))
 
@@ -125,10 +114,10 @@ def test_random_paths_are_of_the_space_and_decided_by_the_seed(name: str):
 def test_a_path_and_its_genotype_say_the_same(name: str, data: st.DataObject):
     space = SPACES.get(name, MACRO)
     path = data.draw(st.tuples(*(st.integers(0, len(names) - 1) for names in space.choices)))
-    genotype = genotype_of(path, space, "n", "where it is from")
+    genotype = space.genotype_of(path, "n", "where it is from")
     assert (genotype.name, genotype.space, genotype.source) == ("n", space.name, "where it is from")
     assert check_genotype(genotype, space, "my.yaml") is genotype
-    assert path_of(genotype, space) == path
+    assert space.path_of(genotype) == path
 
 
 @settings(derandomize=True, deadline=None, max_examples=60)
@@ -136,35 +125,35 @@ def test_a_path_and_its_genotype_say_the_same(name: str, data: st.DataObject):
 @pytest.mark.parametrize("name", TOPOLOGIES)
 def test_a_path_with_a_topology_and_its_genotype_are_one_network(name: str, seed: int):
     space = TOPOLOGIES[name]
-    path = random_path(space, Random(seed).randrange)
-    genotype = genotype_of(path, space, "n", "where it is from")
-    again = path_of(check_genotype(genotype, space, "my.yaml"), space)
-    assert canonical(again, space) == canonical(path, space)
-    assert genotype_of(again, space, "n", "where it is from") == genotype
+    path = space.random_path(Random(seed).randrange)
+    genotype = space.genotype_of(path, "n", "where it is from")
+    again = space.path_of(check_genotype(genotype, space, "my.yaml"))
+    assert space.canonical(again) == space.canonical(path)
+    assert space.genotype_of(again, "n", "where it is from") == genotype
 
 
 def test_cells_that_differ_in_what_does_not_run_are_one_network():
     """Of a node of CELLS: inputs "0+1", then an operation for each; none is the first."""
     reduce = (0, 1, 1, 0, 1, 1)
-    without_a_node = {canonical((0, 1, 2, pair, 0, 0, *reduce), CELLS) for pair in range(3)}
+    without_a_node = {CELLS.canonical((0, 1, 2, pair, 0, 0, *reduce)) for pair in range(3)}
     assert len(without_a_node) == 1
-    reading_it = {canonical((0, 0, 0, pair, 1, 2, *reduce), CELLS) for pair in range(3)}
+    reading_it = {CELLS.canonical((0, 0, 0, pair, 1, 2, *reduce)) for pair in range(3)}
     assert len(reading_it) == 3
-    assert canonical((0, 0, 0, 1, 1, 2, *reduce), CELLS) == canonical((0, 0, 0, 0, 1, 0, *reduce), CELLS)
+    assert CELLS.canonical((0, 0, 0, 1, 1, 2, *reduce)) == CELLS.canonical((0, 0, 0, 0, 1, 0, *reduce))
 
 
 def test_paths_choose_operations_but_where_the_topology_is():
-    assert operation_points(CHAIN) == [0, 1, 2, 3]
-    assert operation_points(GRAPH) == [0, 1, 2]
-    assert operation_points(CELLS) == [1, 2, 4, 5, 7, 8, 10, 11]
+    assert CHAIN.operation_points == [0, 1, 2, 3]
+    assert GRAPH.operation_points == [0, 1, 2]
+    assert CELLS.operation_points == [1, 2, 4, 5, 7, 8, 10, 11]
     assert [len(CELLS.choices[point]) for point in CELLS.topology] == [1, 3, 1, 3]
 
 
 def test_the_genotype_of_a_path_names_its_choices():
-    chosen = genotype_of((1, 0, 2, 2), CHAIN, "n", "s")
+    chosen = CHAIN.genotype_of((1, 0, 2, 2), "n", "s")
     assert isinstance(chosen, ChainGenotype)
     assert chosen.layers == (("MBE2K3",), ("skip_connect",), ("E1K5",), ("E1K5",))
-    edges = genotype_of((0, 1, 2, 3, 4, 3), BENCH, "n", "s")
+    edges = BENCH.genotype_of((0, 1, 2, 3, 4, 3), "n", "s")
     assert isinstance(edges, EdgeGenotype)
     assert edges.edges == ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "nor_conv_3x3")
 
@@ -174,14 +163,14 @@ def test_a_layer_without_or_with_several_choices_is_no_part_of_a_path(choices: t
     layers = (("E1K5",), choices, ("E1K5",), ("E1K5",))
     genotype = ChainGenotype(schema=1, name="mine", space="tiny", source="", layers=layers)
     with pytest.raises(UserError) as error:
-        path_of(genotype, CHAIN)
+        CHAIN.path_of(genotype)
     assert str(error.value) == f"mine: layers[1]: {len(choices)} choices, should be 1 to be a path"
 
 
 @pytest.mark.parametrize("name", ["s1", "nasbench101"])
 def test_some_spaces_have_no_fixed_topology(name: str):
     with pytest.raises(UserError) as error:
-        fixed_topology(load_space(name), "space")
+        load_space(name).fixed_topology("space")
     expected = f"space: {name}: its paths choose inputs, too; should be a chain, or nasbench201"
     assert str(error.value) == expected
-    assert all(fixed_topology(space, "space") is space for space in SPACES.values())
+    assert all(space.fixed_topology("space") is space for space in SPACES.values())
