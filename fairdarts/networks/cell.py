@@ -10,7 +10,7 @@ from fairdarts.genotype import CellGenotype, Edge, live
 from fairdarts.networks.backbone import Backbone, Point
 from fairdarts.ops.cell import OPS, FactorizedReduce, relu_conv_bn
 from fairdarts.ops.drop_path import drop_path
-from fairdarts.ops.recompute import again
+from fairdarts.ops.recompute import recompute
 from fairdarts.spaces.cell import CellSpace
 
 
@@ -175,7 +175,7 @@ class CellNetwork(Backbone):
         for number, cell in enumerate(self.cells, 2):
             if number <= last:
                 if self.grad_checkpointing and not torch.jit.is_scripting():
-                    out = again(cell, s0, s1, self.drop_probability)
+                    out = recompute(cell, s0, s1, self.drop_probability)
                 else:
                     out = cell(s0, s1, self.drop_probability)
                 s0, s1 = s1, out

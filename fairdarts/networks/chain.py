@@ -7,7 +7,7 @@ from fairdarts.config import UserError
 from fairdarts.genotype import ChainGenotype
 from fairdarts.networks.backbone import Backbone, Point
 from fairdarts.ops.mbconv import ACTIVATIONS, bottleneck, choice
-from fairdarts.ops.recompute import again
+from fairdarts.ops.recompute import recompute
 from fairdarts.spaces.chain import ChainSpace, Stem
 
 
@@ -93,7 +93,7 @@ class ChainNetwork(Backbone):
             taken.append(x)
         for number, layer in enumerate(self.layers, 1):
             if number <= last:
-                x = again(layer, x) if self.grad_checkpointing and not torch.jit.is_scripting() else layer(x)
+                x = recompute(layer, x) if self.grad_checkpointing and not torch.jit.is_scripting() else layer(x)
                 if points is not None and number in points:
                     taken.append(x)
         return x, taken
