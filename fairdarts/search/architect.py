@@ -62,17 +62,17 @@ def _losses(
     The zero-one loss is that of the undisturbed gates.
     """
     (images, labels), settings, space = part, learner.settings, learner.supernet.space
-    gates, disturbance = relax(alphas, settings.relaxation), None
+    gates, disturbance = dense(relax(alphas, settings.relaxation), space), None
     seen = gates
     if settings.noise or settings.dropout:
         seed = fold(settings.seed, DISTURBANCE, at.step, half)
         disturbance = Disturbance(settings.noise, settings.dropout, seed, at.epoch / settings.epochs, shard)
-        seen = relax(disturbance.of_alphas(alphas, space.parts), settings.relaxation)
+        seen = dense(relax(disturbance.of_alphas(alphas, space.parts), settings.relaxation), space)
     if settings.compute.compile == "reduce-overhead":
         torch.compiler.cudagraph_mark_step_begin()  # the last pass is done with what its graphs hold
     with autocast(images.device, settings.compute.precision):
-        logits = learner.supernet(images, dense(seen, space), disturbance)
-    logits = logits.to(next(iter(gates.values())).dtype)
+        logits = learner.supernet(images, seen, disturbance)
+    logits = logits.to(gates[0].weights.dtype)
     accuracy = (logits.detach().argmax(1) == labels).float().mean()
     return F.cross_entropy(logits, labels), accuracy, zero_one(gates, settings.zero_one.form)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fairdarts.relaxation import Matrices
+from fairdarts.spaces.gates import Gates
 
 ZERO_ONE: dict[str, Callable[[Tensor], Tensor]] = {
     "squared": lambda z: -((z - 0.5) ** 2).mean(),
@@ -14,6 +14,6 @@ ZERO_ONE: dict[str, Callable[[Tensor], Tensor]] = {
 """name → zero-one loss of gates z: L₀₋₁ (FairDARTS, eq. 7) and the control L′₀₋₁ (eq. 9)"""
 
 
-def zero_one(gates: Matrices, form: str) -> Tensor:
-    """The zero-one loss over the gates of all cells together, a scalar from −0.25 (squared) or −0.5 (absolute) to 0."""
-    return ZERO_ONE[form](torch.cat([gate.flatten() for gate in gates.values()]))
+def zero_one(gates: Gates, form: str) -> Tensor:
+    """The zero-one loss over the weights of all gates together, a scalar from −0.25 (squared) or −0.5 (absolute) to 0."""
+    return ZERO_ONE[form](torch.cat([gate.weights for gate in gates]))

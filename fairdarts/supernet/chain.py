@@ -86,7 +86,9 @@ def chain_parts(
     space: ChainSpace, classes: int, in_channels: int, settings: SupernetSettings, recompute: bool
 ) -> Parts:
     """Stem, layers and tail, as in the stand-alone network."""
-    entry = stem(space.stem, in_channels)
+    # Searches have always drawn the stem's weights first, one-shot trainings the layers': the numbers of a seed stay.
+    entry = stem(space.stem, in_channels) if settings.tied else None
     layers = zip(space.choices, space.layers, strict=True)
     stages = [ChoiceLayer(number, *layer, settings.affine, recompute) for number, layer in enumerate(layers)]
+    entry = entry or stem(space.stem, in_channels)
     return Parts(entry, stages, ChainTail(space, classes, settings.global_dropout))

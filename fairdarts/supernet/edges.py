@@ -88,7 +88,12 @@ class EdgeCell(nn.Module):
             terms = [*self.terms(edge, found[edge.source], gates[edge.row], disturbance, index)]
             if self.drop and self.training:
                 terms = [Term(drop_path(plain_sum(terms, self.training), self.drop), None)]
-            arriving.setdefault(edge.node, []).extend(terms)
+            into = arriving.setdefault(edge.node, [])
+            for term in terms:
+                if into and into[-1].gate is term.gate is None:  # added at once
+                    into[-1] = Term(into[-1].input + term.input, None)
+                else:
+                    into.append(term)
         return {number: node.value for number, node in found.items()} | {
             number: self.sum(terms) for number, terms in arriving.items()
         }
