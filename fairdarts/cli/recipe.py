@@ -16,7 +16,7 @@ from fairdarts.data.sources import ClassFolders, Source, open_source, seen_of
 from fairdarts.data.split import tell_split
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import use_threads
-from fairdarts.runtime.verb import verb_of
+from fairdarts.runtime.verb import SECTIONS, verb_of
 from fairdarts.spaces.space import Space, load_space
 
 
@@ -54,8 +54,9 @@ def open_settings(verb: str, model: type[Settings], name: str | None, words: Seq
 def read_recipe(verb: str, path: Path) -> dict[str, Any]:
     """What the file of a recipe holds. Raises UserError where it is one of another verb."""
     content = read_yaml(path)
-    if (own := verb_of(content, path)) not in (verb, None):
-        raise UserError(f"{path}: is a recipe of `fairdarts {own}`, not of `fairdarts {verb}`")
+    if (own := verb_of(content, path)) and own != verb:
+        why = "" if "verb" in content else f": it has the section {SECTIONS[own]}, and not the section {SECTIONS[verb]}"
+        raise UserError(f"{path}: is a recipe of `fairdarts {own}`, not of `fairdarts {verb}`{why}")
     return content
 
 

@@ -6,7 +6,7 @@ resumed loader must know, whatever the number of workers.
 
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -85,7 +85,7 @@ def batches(
     device: torch.device,
     shard: tuple[int, int] = (0, 1),
     layout: torch.memory_format = torch.channels_last,
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Generator[tuple[Tensor, Tensor], None, None]:
     """Endless (images [B, C, H, W] in the layout, labels [B]) on the device, from batch number `start`.
 
     B is `batch_size`, or the part of it that is this process's `shard` (see EndlessBatches). Raises UserError where an
@@ -100,7 +100,7 @@ def loaded(
     workers: int,
     device: torch.device,
     layout: torch.memory_format = torch.channels_last,
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Generator[tuple[Tensor, Tensor], None, None]:
     """The batches of (index, seed) that `parts` lists, from an Augmented data set. Raises UserError as `batches`."""
     loader = DataLoader(
         dataset,

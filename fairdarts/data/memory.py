@@ -4,7 +4,7 @@ The order of the images is that of `loader.EndlessBatches`, which draws a seed f
 to the image is written in the digits of that seed, so batch n is a function of the stream's seed and n on every device.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 import torch
 from torch import Tensor
@@ -41,7 +41,7 @@ def kept_batches(
     start: int,
     shard: tuple[int, int] = (0, 1),
     layout: torch.memory_format = torch.channels_last,
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Generator[tuple[Tensor, Tensor], None, None]:
     """Endless (images [B, C, H, W] in the layout, labels [B]) of a source `on_device`, from batch number `start`.
 
     B is `batch_size`, or the part of it that is this process's `shard` (see EndlessBatches). The host never waits for

@@ -1,7 +1,7 @@
 """How the images of a run are served: from memory where they are small, by processes where they are files."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
 
 import torch
@@ -19,7 +19,7 @@ from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.run import Run
 
-Serve = Callable[..., Iterator[tuple[Tensor, Tensor]]]
+Serve = Callable[..., Generator[tuple[Tensor, Tensor], None, None]]
 """(indices, seed, start) → endless (images [B, C, H, W], labels [B]) on the device, from batch number `start`"""
 
 
@@ -53,7 +53,7 @@ def still_batches(
     indices: Sequence[int],
     device: torch.device,
     layout: torch.memory_format,
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Generator[tuple[Tensor, Tensor], None, None]:
     """(images [B, C, H, W] in the layout, labels [B]) on the device, as they are: each of the indices once, in order.
 
     The last batch may be smaller, but for a single image, which joins the batch before: BatchNorm may be asked for a

@@ -30,8 +30,9 @@ Judge = Callable[[Sequence[Path]], list[float]]
 class Strategy(Protocol):
     """Chooses which models are judged next. It shares the archive and a generator with the loop."""
 
-    told: Mapping[str, int]
-    """how many of the models of the last `ask` were made in each way, where there are several"""
+    @property
+    def told(self) -> Mapping[str, int]:
+        """How many of the models of the last `ask` were made in each way, where there are several."""
 
     def ask(self, count: int) -> list[Path]:
         """The next paths, at most so many: all new, and within the limits; none where no more are left."""
@@ -185,7 +186,11 @@ def recorded(search: Search, settings: EvolveSettings, done: int, seconds: float
     archive = search.archive
     best = {str(limit) if limit else "": archive.best_within(limit) for limit in settings.classes or (None,)}
     accuracy = archive.values["accuracy"]
-    record = {"generation": search.generation, "evaluations": len(archive), "hypervolume": archive.hypervolume()}
+    record: dict[str, Any] = {
+        "generation": search.generation,
+        "evaluations": len(archive),
+        "hypervolume": archive.hypervolume(),
+    }
     record |= {"front": len(archive.front()), "made": dict(search.strategy.told)}
     record |= {"best": {name: None if place is None else float(accuracy[place]) for name, place in best.items()}}
     return record | {"seconds": round(seconds, 3), "evaluations_per_second": round(done / seconds, 2)}

@@ -72,7 +72,7 @@ def changed_images(run: Run, images: str) -> str | None:
 
 def flat(settings: Settings, prefix: str = "") -> dict[str, str]:
     """Settings as dotted keys and values."""
-    found = {}
+    found: dict[str, str] = {}
     for name, value in settings:
         found |= flat(value, f"{prefix}{name}.") if isinstance(value, Settings) else {f"{prefix}{name}": str(value)}
     return found

@@ -1,6 +1,6 @@
 """What a search starts with: supernet, α and optimizers, and the images; and whether all of it fits together."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import torch
 from torch import nn
@@ -93,7 +93,7 @@ def open_batches(
     device: torch.device,
     step: int,
     epoch: int,
-) -> list[Iterator[Batch]]:
+) -> list[Generator[Batch, None, None]]:
     """Endless batches on the device, of each this process's share, to be closed: for the weights and for α, from a step
     of the search on; for the curvature, from an epoch on."""
     shard = (distributed.rank(), distributed.ranks())

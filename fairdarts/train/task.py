@@ -1,6 +1,6 @@
 """What differs between trainings: the network, the images that it sees, what is minimized, and what it is worth."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -47,7 +47,7 @@ class Task:
     build: Callable[[], nn.Module]
     """makes the network, with fresh weights"""
     measure: Measure
-    batches: Callable[[int], Iterator[Batch]]
+    batches: Callable[[int], Generator[Batch, None, None]]
     """endless training batches on the device, of each this process's share, from batch number … on; to be closed"""
     steps: int
     """of an epoch"""

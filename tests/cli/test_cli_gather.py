@@ -155,9 +155,18 @@ def test_a_run_that_has_not_come_to_its_end_says_how_far_it_is(runs: Path):
     for name, unit in (("fair-seed0", "epochs: 1"), ("trained", "epochs: 2"), ("found", "generations: 2")):
         path = runs / name / "settings.yaml"
         path.write_text(path.read_text().replace(unit, unit.split()[0] + " 9"))
+        for last in ("results.json", "genotypes/final.yaml"):
+            if name == "found" or last == "results.json":
+                (runs / name / last).unlink(missing_ok=True)
         assert main(["report", str(runs / name)]) == 0
         text = (runs / name / "report.html").read_text()
         assert f"It is at {unit.split('s:')[0]} {unit.split()[1]} of 9." in text
+
+
+def test_a_run_that_diverged_says_so(runs: Path):
+    Run(runs / "fair-seed0").note_divergence("the loss is no longer finite")
+    assert main(["report", str(runs / "fair-seed0")]) == 0
+    assert "It diverged after epoch 1 of 1." in (runs / "fair-seed0" / "report.html").read_text()
 
 
 def test_a_run_without_a_record_is_named(runs: Path, capsys):

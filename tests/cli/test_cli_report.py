@@ -109,7 +109,7 @@ def test_an_unfinished_run_says_how_far_it_is(tiny_recipe: Path):
     run = searched(tiny_recipe, "part")
     (run / "genotypes" / "final.yaml").unlink()
     assert main(["report", "part"]) == 0
-    assert "The search is at epoch 2 of 2." in " ".join(Page(run / "report.html").texts)
+    assert "It is at epoch 2 of 2." in " ".join(Page(run / "report.html").texts)
 
 
 def test_a_chain_is_drawn_and_counted_in_its_own_network(tiny_recipe: Path):

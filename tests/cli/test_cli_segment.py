@@ -191,7 +191,7 @@ def test_mistakes_are_told_in_one_line(user: Path, tmp_path: Path, capsys: pytes
     del content["deeplab"]
     (tmp_path / "headless.yaml").write_text(yaml.safe_dump(content))
     said = fails(capsys, "small.yaml", "--config", str(tmp_path / "headless.yaml"))
-    assert "and not the section deeplab of `fairdarts segment`" in said
+    assert "not of `fairdarts segment`: it has the section optimizer, and not the section deeplab" in said
     assert "voc/JPEGImages: not a run directory" in fails(capsys, *tiny, "--init-from", "voc/JPEGImages")
 
 

@@ -86,6 +86,23 @@ def test_runs_and_recipes_of_the_other_verb_are_refused(recipe: Path, tiny_recip
     assert "searched: is a run of `fairdarts search`" in fails(capsys, "supernet", "--resume", "searched")
     assert "is a recipe of `fairdarts supernet`" in fails(capsys, "search", "--config", "fairnas-macro")
     assert "is a recipe of `fairdarts search`" in fails(capsys, "supernet", "--config", "fairdarts-s1-digits")
+    assert "--verb: 'search': should be 'supernet'" in fails(capsys, "supernet", "--resume", "run", "--verb", "search")
+
+
+def test_recipes_and_runs_of_version_0_1_which_say_no_verb_are_read(recipe: Path, capsys):
+    words = ["supernet", "--config", "old.yaml", "--out", "old", *WORDS]
+    Path("old.yaml").write_text("".join(line for line in recipe.read_text().splitlines(True) if "verb" not in line))
+    assert main(words) == 0
+    path = Path("old/settings.yaml")
+    assert path.read_text().startswith("verb: supernet\n")
+    path.write_text(path.read_text().removeprefix("verb: supernet\n"))
+    state = checkpoint.load(Run(Path("old")).last)
+    state["identity"].pop("settings.yaml: verb")
+    checkpoint.save(Run(Path("old")).last, state | {"epoch": 0, "records": "[]"})
+    assert Run(Path("old")).state == "stopped"
+    assert main(["supernet", "--resume", "old"]) == 0
+    assert Run(Path("old")).state == "finished"
+    assert "is a run of `fairdarts supernet`" in fails(capsys, "search", "--resume", "old")
 
 
 @pytest.mark.parametrize(

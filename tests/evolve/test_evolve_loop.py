@@ -19,7 +19,7 @@ from fairdarts.evolve.settings import EvolveSettings
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.run import Run, create
-from fairdarts.runtime.stop import Interrupted, Stop, catch_signals
+from fairdarts.runtime.stop import Diverged, Interrupted, Stop, catch_signals
 
 IDENTITY = {"supernet: weights": "abc"}
 TIMES = ("seconds", "evaluations_per_second")
@@ -172,6 +172,17 @@ def test_lost_records_are_written_again_from_the_checkpoint(tmp_path: Path) -> N
     with pytest.warns(Notice, match=r"metrics.jsonl: did not hold every generation until 5 once"):
         searched(run, settings, resume=True)
     assert run.metrics.read_text() == before
+
+
+def test_a_search_whose_controller_diverges_says_so_in_its_run(tmp_path: Path) -> None:
+    settings = settings_of("mnasnet", **{"evolve.controller.lr": 1e20})
+    run = run_at(tmp_path / "run", settings)
+    assert (run.verb, run.state) == ("evolve", "new")
+    for resume in (False, True):
+        with pytest.raises(Diverged, match=r"no longer finite; lower evolve.controller.lr"):
+            searched(run, settings, resume=resume)
+        assert run.state == "diverged"
+    assert "lower evolve.controller.lr" in (run.divergence or "")
 
 
 def test_a_search_whose_checkpoint_is_gone_is_refused(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ def test_a_training_leaves_a_complete_run_behind(go: Go, tmp_path: Path, sampler
     settings = go("run", watch, sampler=sampler)
     assert watch.steps == [(epoch, step, STEPS_AN_EPOCH) for epoch in (1, 2, 3) for step in (1, 2, 3, 4)]
     records = Run(run).records()
+    assert (Run(run).verb, Run(run).state) == ("supernet", "finished")
     assert records == watch.records
     assert [record["epoch"] for record in records] == [1, 2, 3]
     passes = {"strict_fair": 3, "uniform_repeat": 2}.get(sampler, 1)
@@ -145,6 +146,8 @@ def test_a_loss_that_is_no_longer_finite_ends_the_training(go: Go, tmp_path: Pat
         go("run", **{"weights.lr": "1.0e+20"})
     assert "\n" not in str(error.value)
     assert metrics(tmp_path / "run") == []
+    assert Run(tmp_path / "run").state == "diverged"
+    assert Run(tmp_path / "run").divergence == str(error.value)
 
 
 def test_weights_that_the_last_step_of_an_epoch_spoils_end_the_training(go: Go):

@@ -69,6 +69,7 @@ def test_a_search_leaves_a_complete_run_behind(go: Go, tmp_path: Path):
     watch = Watch()
     genotype = go("run", watch)
     run = tmp_path / "run"
+    assert (open_run(run).verb, open_run(run).state) == ("search", "finished")
     assert watch.steps == [(epoch, step, STEPS_AN_EPOCH) for epoch in (1, 2, 3) for step in (1, 2, 3, 4)]
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [record["epoch"] for record in records] == [0, 1, 2, 3]
@@ -126,6 +127,7 @@ def test_a_search_stopped_after_every_step_is_as_if_it_never_was(go: Go, tmp_pat
         state = checkpoint.load(Run(tmp_path / "stopped").last)
         assert state["epoch"] * STEPS_AN_EPOCH + state["step"] == step
         assert len(metrics(tmp_path / "stopped")) == step // STEPS_AN_EPOCH + 1
+        assert open_run(tmp_path / "stopped").state == "stopped"
     go("stopped", resume=True, **overrides)
     assert_same_search(tmp_path / "stopped", tmp_path / "whole")
 
@@ -297,6 +299,12 @@ def test_weights_that_the_last_step_of_an_epoch_spoils_are_not_derived_from(go: 
         go("run", **huge)
     assert list((tmp_path / "run" / "genotypes").iterdir()) == []
     assert len(metrics(tmp_path / "run")) == 1
+    with pytest.raises(checkpoint.BadState, match=r"settings.yaml: weights.lr: 1e\+20 when the run began, 0.1 now"):
+        go("run", resume=True, **(huge | {"weights.lr": "0.1"}))
+    assert open_run(tmp_path / "run").state == "diverged"
+    with pytest.raises(Diverged) as again:
+        go("run", resume=True, **huge)
+    assert open_run(tmp_path / "run").divergence == str(again.value)
 
 
 @pytest.mark.parametrize(("kind", "limit"), [("first_order", 8), ("single_level", 24)])

@@ -74,6 +74,7 @@ def test_a_training_whose_checkpoint_is_gone_is_refused(tmp_path: Path):
         trained(tmp_path / "run", Watch(epoch=2), ema=0.9)
     run = Run(tmp_path / "run")
     before = run.metrics.read_text()
+    assert (run.verb, run.state) == ("train", "stopped")
     run.last.unlink()
     with pytest.raises(checkpoint.BadState, match=r"last\.pt: no such checkpoint"):
         trained(tmp_path / "run", resume=True, ema=0.9)
@@ -140,11 +141,13 @@ def test_no_images_to_judge_by_is_no_error(tmp_path: Path):
     assert trained(tmp_path / "run", epochs=1, data__train_portion=1.0) == {}
     assert "valid_top1" not in Run(tmp_path / "run").records()[0]
     assert not Run(tmp_path / "run").best.exists()
+    assert Run(tmp_path / "run").state == "finished"
 
 
 def test_a_loss_that_is_no_number_ends_it(tmp_path: Path):
     with pytest.raises(Diverged, match=r"no longer finite in epoch 1; lower optimizer\.lr"):
         trained(tmp_path / "run", optimizer__lr=1e20, optimizer__clip="null", epochs=1)
+    assert Run(tmp_path / "run").state == "diverged"
 
 
 def test_weights_that_the_last_step_of_an_epoch_spoils_end_it(tmp_path: Path):
