@@ -21,7 +21,7 @@ from fairdarts.spaces.base import SearchSpace
 from fairdarts.spaces.space import FORMS, KINDS, load_space
 from fairdarts.train.inherit import NAMES
 
-SITES = 20
+SITES = 18
 """of isinstance and match on kinds of spaces and genotypes, in the whole package, at most"""
 SHIPPED = {name: load_space(name) for name in names("search_spaces")}
 
