@@ -15,5 +15,5 @@ ZERO_ONE: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def zero_one(gates: Gates, form: str) -> Tensor:
-    """The zero-one loss over the weights of all gates together, a scalar from −0.25 (squared) or −0.5 (absolute) to 0."""
+    """The zero-one loss over the weights of all gates, a scalar from −0.25 (squared) or −0.5 (absolute) to 0."""
     return ZERO_ONE[form](torch.cat([gate.weights for gate in gates]))
