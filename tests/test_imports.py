@@ -61,6 +61,12 @@ def own_part(module: Path) -> str:
     return part(".".join(module.parts)) if module.name != "__init__" or len(module.parts) > 2 else ""
 
 
+def test_the_page_on_the_architecture_has_the_same_ranks():
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    lines = page.split("## What may import what")[1].split("## ")[0].split("\n")
+    assert [set(line.strip().split(", ")) for line in lines if line.startswith("    ")] == [*RANKS[:-1]]
+
+
 def test_every_module_has_a_rank():
     assert {own_part(module) for module in MODULES} - {""} == set().union(*RANKS)
 
