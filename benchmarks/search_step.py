@@ -7,12 +7,13 @@
 
 Measured against the plain step of `plain.py` (the official step with all that it computes and throws away), in one
 process. First some steps of both in float64 (20 in S1) must end within 1e-10 of each other in α, weights and BatchNorm
-buffers (as a share of the largest number of a tensor, where that is above 1), for FairDARTS and DARTS. Then, by turns: the plain step, the plain step in channels_last, and the library's in
-every variant: of memory, of the parts that a batch is gone through in, of precision, and on CUDA of torch.compile. A
-ratio is plain / library; median and quartiles are those of the rounds. `first_seconds` is the first step, with all that
-is compiled for it. `saved` is what a forward pass keeps for the backward pass, `peak` what a process grows by in a step
-(Linux; on CUDA what the allocator reports), both as shares of the plain step's. `share_of_peak` compares the arithmetic
-that a step cannot do without with the speed of a large matrix product.
+buffers (as a share of the largest number of a tensor, where that is above 1), for FairDARTS and DARTS. Then, by turns:
+the plain step, the plain step in channels_last, and the library's in every variant: of memory, of the parts that a
+batch is gone through in, of precision, and on CUDA of torch.compile. A ratio is plain / library; median and quartiles
+are those of the rounds. `first_seconds` is the first step, with all that is compiled for it. `saved` is what a forward
+pass keeps for the backward pass, `peak` what a process grows by in a step (Linux; on CUDA what the allocator reports),
+both as shares of the plain step's. `share_of_peak` compares the arithmetic that a step cannot do without with the speed
+of a large matrix product.
 """
 
 import argparse
