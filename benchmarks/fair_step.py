@@ -66,8 +66,7 @@ def learner_of(space: str, variant: dict[str, str], dtype: torch.dtype, device: 
 def plain_of(learner: Learner, device: torch.device) -> PathStep:
     """The plain step with a learner's weights."""
     network = Path(load_space(learner.settings.space), 10).to(device, next(learner.supernet.parameters()).dtype)
-    own = learner.supernet.state_dict().values()
-    network.load_state_dict(dict(zip(network.state_dict(), own, strict=True)))  # built in the same order
+    network.load_state_dict(learner.supernet.state_dict())
     return PathStep(network, learner.settings.weights)
 
 
@@ -94,8 +93,10 @@ def difference(space: str) -> float:
         one, step = batch(COMPARED["images"], COMPARED["size"], torch.float64, device, generator), sampler.draw(0.0)
         plain(paths_of(step), one)
         supernet_step(learner, step, in_channels_last(one))
-    pairs = zip(plain.network.state_dict().values(), learner.supernet.state_dict().values(), strict=True)
-    return max((one.double() - other.double()).abs().max().item() for one, other in pairs)
+    own = learner.supernet.state_dict()
+    return max(
+        (value.double() - own[key].double()).abs().max().item() for key, value in plain.network.state_dict().items()
+    )
 
 
 def step_of(name: str, args: argparse.Namespace) -> Callable[[Step, Batch], object]:

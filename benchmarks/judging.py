@@ -24,13 +24,13 @@ from torch import Tensor
 from fairdarts.oneshot.evaluate import Evaluator
 from fairdarts.spaces.gates import Path, subnet
 from fairdarts.spaces.space import load_space
-from fairdarts.supernet.path import PathSupernet, path_supernet
+from fairdarts.supernet.supernet import Supernet, make_supernet
 
 
-def plainly(supernet: PathSupernet, images: Tensor, labels: Tensor, paths: list[Path]) -> list[float]:
+def plainly(supernet: Supernet, images: Tensor, labels: Tensor, paths: list[Path]) -> list[float]:
     supernet.eval()
     with torch.no_grad():
-        logits = [supernet(images, subnet(path)) for path in paths]
+        logits = [supernet(images, supernet.space.gates(subnet(path))) for path in paths]
     return [100 * (own.argmax(1) == labels).double().mean().item() for own in logits]
 
 
@@ -39,12 +39,12 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
     for name in args.spaces:
         torch.manual_seed(0)
         space, random = load_space(name), Random(0)
-        supernet = path_supernet(space, 10).to(memory_format=torch.channels_last)
+        supernet = make_supernet(space, 10).to(memory_format=torch.channels_last)
         images = torch.randn(args.batch, 3, args.image, args.image).contiguous(memory_format=torch.channels_last)
         labels = torch.randint(10, (args.batch,))
         supernet.train()
         for _ in range(3):  # so that BatchNorms know the images, and accuracies differ
-            supernet(images, subnet(space.random_path(random.randrange)))
+            supernet(images, space.gates(subnet(space.random_path(random.randrange))))
         paths = sorted({space.random_path(random.randrange) for _ in range(args.paths)})
         shared, plain = [], []
         for _ in range(args.pairs + 1):

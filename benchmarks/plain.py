@@ -5,12 +5,15 @@ FairDARTS compute and throw away: weight gradients in the architecture step, α 
 named as the library's, so that both hold the same weights.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace, Layer
+from fairdarts.spaces.nasbench201 import Bench201Space
 
 
 def norm(channels: int) -> nn.BatchNorm2d:
@@ -52,31 +55,32 @@ def operation(name: str, channels: int, stride: int) -> nn.Module:
     return nn.Sequential(*separable(channels, kernel, stride, 2))
 
 
-class Edge(nn.Module):
-    def __init__(self, names: tuple[str, ...], channels: int, stride: int):
-        super().__init__()
-        self.candidates = nn.ModuleList(operation(name, channels, stride) for name in names)
+def gated(candidates: nn.ModuleList, x: Tensor, gates: Tensor) -> Tensor:
+    return sum(gate * op(x) for gate, op in zip(gates, candidates, strict=True))
 
-    def forward(self, x: Tensor, gates: Tensor) -> Tensor:
-        return sum(gate * op(x) for gate, op in zip(gates, self.candidates, strict=True))
+
+def arrived(cell: nn.Module, node: int, states: list[Tensor], gates: Tensor) -> Tensor:
+    """A node of a cell: the sum of the edges into it, each of its candidates under their gates."""
+    into = [(row, source) for row, (target, source) in enumerate(cell.edges) if target == node]
+    return sum(gated(cell.candidates[row], states[source], gates[row]) for row, source in into)
 
 
 class Cell(nn.Module):
     def __init__(self, space: CellSpace, c_prev_prev: int, c_prev: int, channels: int, halves: bool, halved: bool):
         super().__init__()
-        self.kind = "reduce" if halves else "normal"
-        self.preprocess0 = Halve(c_prev_prev, channels) if halved else relu_conv_bn(c_prev_prev, channels)
-        self.preprocess1 = relu_conv_bn(c_prev, channels)
+        self.kind, self.edges = "reduce" if halves else "normal", space.edges
+        narrow = Halve if halved else relu_conv_bn
+        self.preprocess = nn.ModuleList([narrow(c_prev_prev, channels), relu_conv_bn(c_prev, channels)])
         strides = [2 if halves and source < 2 else 1 for _, source in space.edges]
-        self.mixed = nn.ModuleList(Edge(space.candidates, channels, stride) for stride in strides)
+        self.candidates = nn.ModuleList(
+            nn.ModuleList(operation(name, channels, stride) for name in space.candidates) for stride in strides
+        )
         self.nodes = space.nodes
 
     def forward(self, s0: Tensor, s1: Tensor, gates: Tensor) -> Tensor:
-        states, edge = [self.preprocess0(s0), self.preprocess1(s1)], 0
-        for _ in range(self.nodes):
-            node = sum(self.mixed[edge + number](state, gates[edge + number]) for number, state in enumerate(states))
-            edge += len(states)
-            states.append(node)
+        states = [narrow(s) for narrow, s in zip(self.preprocess, (s0, s1), strict=True)]
+        for node in range(2, 2 + self.nodes):
+            states.append(arrived(self, node, states, gates))
         return torch.cat(states[2:], dim=1)
 
 
@@ -85,19 +89,96 @@ class Network(nn.Module):
         super().__init__()
         c_prev_prev = c_prev = space.stem_multiplier * channels
         self.stem = nn.Sequential(nn.Conv2d(3, c_prev, 3, padding=1, bias=False), nn.BatchNorm2d(c_prev))
-        self.cells, halved = nn.ModuleList(), False
+        self.stages, halved = nn.ModuleList(), False
         for index in range(cells):
             halves = index in space.reduction_cells(cells)
             channels *= 2 if halves else 1
-            self.cells.append(Cell(space, c_prev_prev, c_prev, channels, halves, halved))
+            self.stages.append(Cell(space, c_prev_prev, c_prev, channels, halves, halved))
             c_prev_prev, c_prev, halved = c_prev, space.nodes * channels, halves
-        self.classifier = nn.Linear(c_prev, classes)
+        self.tail = nn.ModuleDict({"classifier": nn.Linear(c_prev, classes)})
 
     def forward(self, x: Tensor, gates: dict[str, Tensor]) -> Tensor:
         s0 = s1 = self.stem(x)
-        for cell in self.cells:
+        for cell in self.stages:
             s0, s1 = s1, cell(s0, s1, gates[cell.kind])
-        return self.classifier(F.adaptive_avg_pool2d(s1, 1).flatten(1))
+        return self.tail["classifier"](F.adaptive_avg_pool2d(s1, 1).flatten(1))
+
+
+class Nothing(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mul(0)
+
+
+class ReluConvBn(nn.Module):
+    def __init__(self, c_in: int, c_out: int, kernel: int, stride: int = 1):
+        super().__init__()
+        self.conv, self.bn = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, bias=False), norm(c_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bn(self.conv(F.relu(x)))
+
+
+BENCH_OPS: dict[str, Callable[[int], nn.Module]] = {
+    "none": lambda channels: Nothing(),
+    "skip_connect": lambda channels: nn.Identity(),
+    "nor_conv_1x1": lambda channels: ReluConvBn(channels, channels, 1),
+    "nor_conv_3x3": lambda channels: ReluConvBn(channels, channels, 3),
+    "avg_pool_3x3": lambda channels: nn.AvgPool2d(3, 1, 1, count_include_pad=False),
+}
+
+
+class BenchCell(nn.Module):
+    """A cell of NAS-Bench-201's searches (`forward` of SearchCell in the authors' code)."""
+
+    def __init__(self, space: Bench201Space, channels: int):
+        super().__init__()
+        self.edges = space.edges
+        self.candidates = nn.ModuleList(
+            nn.ModuleList(BENCH_OPS[name](channels) for name in space.candidates) for _ in space.edges
+        )
+
+    def forward(self, x: Tensor, gates: Tensor) -> Tensor:
+        states = [x]
+        for node in range(1, 4):
+            states.append(arrived(self, node, states, gates))
+        return states[-1]
+
+
+class Reduction(nn.Module):
+    def __init__(self, channels: int):
+        super().__init__()
+        self.module = nn.ModuleDict(
+            {
+                "conv_1": ReluConvBn(channels, 2 * channels, 3, 2),
+                "conv_2": ReluConvBn(2 * channels, 2 * channels, 3),
+                "pool": nn.AvgPool2d(2, 2),
+                "shortcut": nn.Conv2d(channels, 2 * channels, 1, bias=False),
+            }
+        )
+
+    def forward(self, x: Tensor, gates: Tensor) -> Tensor:
+        part = self.module
+        return part["shortcut"](part["pool"](x)) + part["conv_2"](part["conv_1"](x))
+
+
+class Bench(nn.Module):
+    """NAS-Bench-201 with all candidates of all edges."""
+
+    def __init__(self, space: Bench201Space, cells: int, channels: int, classes: int):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
+        self.stages = nn.ModuleList()
+        for width in (channels, 2 * channels, 4 * channels):
+            self.stages.extend([Reduction(width // 2)] if width > channels else [])
+            self.stages.extend(BenchCell(space, width) for _ in range(cells))
+        pool = nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        self.tail = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(), *pool, nn.Linear(width, classes))
+
+    def forward(self, x: Tensor, gates: dict[str, Tensor]) -> Tensor:
+        x = self.stem(x)
+        for stage in self.stages:
+            x = stage(x, gates["edges"])
+        return self.tail(x)
 
 
 def conv_bn(c_in: int, c_out: int, kernel: int, stride: int) -> nn.Sequential:
@@ -125,47 +206,66 @@ class Projection(nn.Sequential):
         return super().forward(x[:, :, :: self.stride, :: self.stride])
 
 
-class Choices(nn.Module):
-    def __init__(self, names: tuple[str, ...], layer: Layer):
+class Residual(nn.Module):
+    def __init__(self, block: nn.Module):
         super().__init__()
-        self.candidates = nn.ModuleList(self.choice(name, layer) for name in names)
+        self.block = block
 
-    @staticmethod
-    def choice(name: str, layer: Layer) -> nn.Module:
-        if name != "skip_connect":
-            return bottleneck(layer.c_in, layer.c_out, int(name[1]), int(name[3]), layer.stride)
-        return nn.Identity() if layer.keeps_shape else Projection(layer, affine=False)
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.block(x)
+
+
+def choice(name: str, layer: Layer, affine: bool) -> nn.Module:
+    if name == "skip_connect":
+        return nn.Identity() if layer.keeps_shape else Projection(layer, affine)
+    block = bottleneck(layer.c_in, layer.c_out, int(name[-3]), int(name[-1]), layer.stride, affine)
+    return Residual(block) if name.startswith("MB") and layer.keeps_shape else block
+
+
+class Choices(nn.Module):
+    def __init__(self, names: tuple[str, ...], layer: Layer, affine: bool = False):
+        super().__init__()
+        self.candidates = nn.ModuleList(choice(name, layer, affine) for name in names)
 
     def forward(self, x: Tensor, gates: Tensor) -> Tensor:
-        return sum(gate * op(x) for gate, op in zip(gates, self.candidates, strict=True))
+        return gated(self.candidates, x, gates)
 
 
-class Path(nn.Module):
-    """A supernet of a chain that runs a path, whole: one index a layer."""
+class Chain(nn.Module):
+    """A supernet of a chain under gates."""
 
-    def __init__(self, space: ChainSpace, classes: int):
+    def __init__(self, space: ChainSpace, classes: int, affine: bool = False):
         super().__init__()
         stem = [conv_bn(3, space.stem.channels, 3, space.stem.stride)]
         if space.stem.separable:
             stem.append(bottleneck(space.stem.channels, space.stem.separable, 1, 3, 1, affine=True))
-        self.stem, self.layers = nn.Sequential(*stem), nn.ModuleList()
-        for names, layer in zip(space.choices, space.layers, strict=True):
-            self.layers.append(nn.ModuleList(self.choice(name, layer) for name in names))
-        self.head, self.classifier = conv_bn(space.layers[-1].c_out, space.head, 1, 1), nn.Linear(space.head, classes)
+        self.stem = nn.Sequential(*stem)
+        layers = zip(space.choices, space.layers, strict=True)
+        self.stages = nn.ModuleList(Choices(names, layer, affine) for names, layer in layers)
+        head, classifier = conv_bn(space.layers[-1].c_out, space.head, 1, 1), nn.Linear(space.head, classes)
+        self.tail = nn.ModuleDict({"head": head, "classifier": classifier})
 
-    @staticmethod
-    def choice(name: str, layer: Layer) -> nn.Module:
-        if name != "skip_connect":
-            return bottleneck(layer.c_in, layer.c_out, int(name[3]), int(name[5]), layer.stride, affine=True)
-        return nn.Identity() if layer.keeps_shape else Projection(layer, affine=True)
+    def forward(self, x: Tensor, gates: dict[str, Tensor]) -> Tensor:
+        x = self.stem(x)
+        for layer, row in zip(self.stages, gates["layers"], strict=True):
+            x = layer(x, row)
+        return self.ended(x)
+
+    def ended(self, x: Tensor) -> Tensor:
+        return self.tail["classifier"](F.adaptive_avg_pool2d(self.tail["head"](x), 1).flatten(1))
+
+
+class Path(Chain):
+    """A supernet of a chain that runs a path, whole: one index a layer."""
+
+    def __init__(self, space: ChainSpace, classes: int):
+        super().__init__(space, classes, affine=True)
 
     def forward(self, x: Tensor, path: tuple[int, ...]) -> Tensor:
         x = self.stem(x)
-        for candidates, index in zip(self.layers, path, strict=True):
-            op = candidates[index]
-            residual = isinstance(op, nn.Sequential) and len(op) > 2 and op[0].in_channels == op[-1].num_features
-            x = x + op(x) if residual and op[-5].stride == (1, 1) else op(x)
-        return self.classifier(F.adaptive_avg_pool2d(self.head(x), 1).flatten(1))
+        for layer, index in zip(self.stages, path, strict=True):
+            x = layer.candidates[index](x)
+        return self.ended(x)
 
 
 class PathStep:
@@ -189,31 +289,19 @@ class PathStep:
         return total / len(paths)
 
 
-class Chain(nn.Module):
-    def __init__(self, space: ChainSpace, classes: int):
-        super().__init__()
-        stem = space.stem
-        separable = bottleneck(stem.channels, stem.separable, 1, 3, 1, affine=True)
-        self.stem = nn.Sequential(conv_bn(3, stem.channels, 3, stem.stride), separable)
-        self.layers = nn.ModuleList(Choices(space.candidates, layer) for layer in space.layers)
-        self.head = conv_bn(space.layers[-1].c_out, space.head, 1, 1)
-        self.classifier = nn.Linear(space.head, classes)
-
-    def forward(self, x: Tensor, gates: dict[str, Tensor]) -> Tensor:
-        x = self.stem(x)
-        for layer, row in zip(self.layers, gates["layers"], strict=True):
-            x = layer(x, row)
-        return self.classifier(F.adaptive_avg_pool2d(self.head(x), 1).flatten(1))
-
-
 class PlainStep:
     """The first-order step of DARTS and FairDARTS: α on the held-out batch, then the weights on the training batch."""
 
-    def __init__(self, network: Network | Chain, alphas: dict[str, Tensor], settings: object):
+    def __init__(self, network: Network | Bench | Chain, alphas: dict[str, Tensor], settings: object):
         weights, architect = settings.weights, settings.architect
         self.network, self.alphas, self.settings = network, alphas, settings
         self.weight_optimizer = torch.optim.SGD(
-            network.parameters(), weights.lr, weights.momentum, weight_decay=weights.weight_decay, foreach=False
+            network.parameters(),
+            weights.lr,
+            weights.momentum,
+            weight_decay=weights.weight_decay,
+            nesterov=weights.nesterov,
+            foreach=False,
         )
         self.alpha_optimizer = torch.optim.Adam(
             alphas.values(), architect.lr, architect.betas, weight_decay=architect.weight_decay, foreach=False

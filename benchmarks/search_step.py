@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
-"""How fast is the library's search step in S1 or S2, and what memory does it take?
+"""How fast is the library's search step in S1, S2 or NAS-Bench-201, and what memory does it take?
 
     python benchmarks/search_step.py --threads 1 --pairs 7 --out benchmarks/results/search-step-cpu-1-thread.json
     python benchmarks/search_step.py --space s2 --image 64 --out benchmarks/results/search-step-s2-cpu-1-thread.json
+    python benchmarks/search_step.py --space nasbench201 --batch 64 --pairs 3 --variants none
 
 Measured against the plain step of `plain.py` (the official step with all that it computes and throws away), in one
 process. First some steps of both in float64 (20 in S1) must end within 1e-10 of each other in α, weights and BatchNorm
-buffers, for FairDARTS and DARTS. Then, by turns: the plain step, the plain step in channels_last, and the library's in
-every variant: of memory, of the parts that a batch is gone through in, of precision, and on CUDA of torch.compile. A
-ratio is plain / library; median and quartiles are those of the rounds. `first_seconds` is the first step, with all that
-is compiled for it. `saved` is what a forward pass keeps for the backward pass, `peak` what a process grows by in a step
-(Linux; on CUDA what the allocator reports), both as shares of the plain step's. `share_of_peak` compares the arithmetic
-that a step cannot do without with the speed of a large matrix product.
+buffers (as a share of the largest number of a tensor, where that is above 1), for FairDARTS and DARTS. Then, by turns:
+the plain step, the plain step in channels_last, and the library's in every variant: of memory, of the parts that a
+batch is gone through in, of precision, and on CUDA of torch.compile. A ratio is plain / library; median and quartiles
+are those of the rounds. `first_seconds` is the first step, with all that is compiled for it. `saved` is what a forward
+pass keeps for the backward pass, `peak` what a process grows by in a step (Linux; on CUDA what the allocator reports),
+both as shares of the plain step's. `share_of_peak` compares the arithmetic that a step cannot do without with the speed
+of a large matrix product.
 """
 
 import argparse
@@ -26,13 +28,14 @@ from pathlib import Path
 
 import torch
 from circumstances import circumstances
-from plain import Chain, Network, PlainStep
+from plain import Bench, Chain, Network, PlainStep
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from fairdarts import resources
 from fairdarts.config import check, read_yaml
 from fairdarts.data.sources import FAKE_STATISTICS, Source
+from fairdarts.relaxation import dense, relax
 from fairdarts.runtime.device import autocast, peak_memory
 from fairdarts.search.architect import STEPS, Learner
 from fairdarts.search.settings import SearchSettings
@@ -41,14 +44,22 @@ from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.space import load_space
 
 RECIPES = {
+    "nasbench201": ("fairdarts-nasbench201", "darts-nasbench201"),
     "s1": ("fairdarts-s1-cifar10", "darts-s1-cifar10"),
     "s2": ("fairdarts-s2-imagenet", "darts-s2-imagenet"),
     "s2-small": ("fairdarts-s2-small", "darts-s2-small"),
 }
-COMPARED = {"s1": ("s1", 20, 4, 32), "s2": ("s2-small", 4, 16, 64), "s2-small": ("s2-small", 2, 16, 32)}
+COMPARED = {
+    "nasbench201": ("nasbench201", 8, 4, 16),
+    "s1": ("s1", 20, 4, 32),
+    "s2": ("s2-small", 4, 16, 64),
+    "s2-small": ("s2-small", 2, 16, 32),
+}
 """how the two steps are compared in float64: space, steps, images, their size. A chain of 19 layers is so sensitive in
 its first steps that a difference of rounding grows several times in each, up to 60 times for fewer or smaller images"""
 MEMORY, PRECISION, COMPILE, PARTS = "compute.memory", "compute.precision", "compute.compile", "compute.accumulate"
+SIZES = {"s1": (8, 16), "nasbench201": (5, 16)}
+"""space → cells (of a stage, where it has stages) and channels; a chain has those of its layers"""
 VARIANTS = {
     "cpu": {
         "none": {MEMORY: "none"},
@@ -68,15 +79,23 @@ VARIANTS = {
         "bfloat16 graphs": {MEMORY: "none", PRECISION: "bfloat16", COMPILE: "reduce-overhead"},
     },
 }
+PLAIN = {"cell": Network, "nasbench201": Bench}
 PASSES = 5  # forward, and twice that backward for the weights; forward, and as much backward for α
 
 Batch = tuple[Tensor, Tensor]
+Size = tuple[int, int] | None
 
 
-def settings_of(recipe: str, space: str, cells: int, channels: int, variant: dict[str, str]) -> SearchSettings:
+def settings_of(recipe: str, space: str, size: Size, variant: dict[str, str]) -> SearchSettings:
     path = resources.find("recipes", recipe)
-    own = {"supernet.cells": str(cells), "supernet.channels": str(channels)} if space == "s1" else {"space": space}
+    own = {"supernet.cells": str(size[0]), "supernet.channels": str(size[1])} if size else {"space": space}
     return check(SearchSettings, read_yaml(path), path, own | variant)
+
+
+def size_of(args: argparse.Namespace) -> Size:
+    """Cells and channels: as asked for, else the usual ones."""
+    usual = SIZES.get(args.space)
+    return (args.cells or usual[0], args.channels or usual[1]) if usual else None
 
 
 def learner_of(settings: SearchSettings, dtype: torch.dtype, device: torch.device) -> Learner:
@@ -93,7 +112,7 @@ def plain_of(learner: Learner, device: torch.device) -> PlainStep:
     if isinstance(space, ChainSpace):
         network = Chain(space, 10)
     else:
-        network = Network(space, settings.supernet.cells, settings.supernet.channels, 10)
+        network = PLAIN[space.kind](space, settings.supernet.cells, settings.supernet.channels, 10)
     network.to(device, next(learner.supernet.parameters()).dtype).load_state_dict(learner.supernet.state_dict())
     alphas = {cell: alpha.detach().clone().requires_grad_() for cell, alpha in learner.alphas.items()}
     return PlainStep(network, alphas, settings)
@@ -119,20 +138,26 @@ def channels_last_of(plain: PlainStep) -> Callable[[Batch, Batch], None]:
     return lambda *pair: twin(*map(in_channels_last, pair))
 
 
-def difference(recipe: str, kind: str, cells: int, channels: int, steps: int | None) -> float:
+def difference(recipe: str, kind: str, size: Size, steps: int | None) -> float:
     """The largest one between the two after some steps in float64; None: as many as COMPARED says."""
-    space, usual, images, size = COMPARED[kind]
+    space, usual, images, pixels = COMPARED[kind]
     device, generator = torch.device("cpu"), torch.Generator().manual_seed(0)
-    learner = learner_of(settings_of(recipe, space, cells, channels, {}), torch.float64, device)
+    learner = learner_of(settings_of(recipe, space, size, {}), torch.float64, device)
     plain = plain_of(learner, device)
     for _ in range(steps or usual):
-        train, valid = (batch(images, size, torch.float64, device, generator) for _ in range(2))
+        train, valid = (batch(images, pixels, torch.float64, device, generator) for _ in range(2))
         plain(train, valid)
         library_step(learner, train, valid)
     own = learner.supernet.state_dict()
     pairs = [(plain.alphas[cell], learner.alphas[cell]) for cell in plain.alphas]
     pairs += [(value, own[key]) for key, value in plain.network.state_dict().items()]
-    return max((one.double() - other.double()).abs().max().item() for one, other in pairs)
+    return max(apart(one.double(), other.double()) for one, other in pairs)
+
+
+def apart(one: Tensor, other: Tensor) -> float:
+    """The largest difference of two tensors, as a share of their largest number where that is above 1: gates that do
+    not sum to 1 let numbers grow from cell to cell, in NAS-Bench-201 to variances of 1e11."""
+    return (one - other).abs().max().item() / max(1, other.abs().max().item())
 
 
 def seconds(step: Callable[..., None], train: Batch, valid: Batch) -> float:
@@ -162,15 +187,17 @@ def saved(loss: Callable[[], Tensor], network: torch.nn.Module) -> int:
 def peak(variant: str, args: argparse.Namespace) -> int:
     """Bytes that a process of its own grows by when it takes two steps."""
     words = [sys.executable, __file__, "--grow", variant, "--device", args.device]
-    for name in ("space", "threads", "batch", "image", "cells", "channels"):
+    for name in ("space", "threads", "batch", "image"):
         words += [f"--{name}", str(getattr(args, name))]
+    if size := size_of(args):
+        words += ["--cells", str(size[0]), "--channels", str(size[1])]
     return int(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
 
 
 def grow(variant: str, args: argparse.Namespace) -> int:
     device, generator = torch.device(args.device), torch.Generator().manual_seed(0)
     own = VARIANTS[args.device].get(variant, {})
-    settings = settings_of(RECIPES[args.space][0], args.space, args.cells, args.channels, own)
+    settings = settings_of(RECIPES[args.space][0], args.space, size_of(args), own)
     learner = learner_of(settings, torch.float32, device)
     if variant in VARIANTS[args.device]:
         step = lambda *pair: library_step(learner, *pair)  # noqa: E731
@@ -196,14 +223,15 @@ def matmul_speed(device: torch.device) -> float:
 
 def measure(args: argparse.Namespace) -> dict[str, object]:
     device, generator = torch.device(args.device), torch.Generator().manual_seed(0)
-    sizes, recipes = (min(args.cells, 4), min(args.channels, 4)), RECIPES[args.space]
-    apart = {recipe: difference(recipe, args.space, *sizes, args.compared) for recipe in recipes}
-    for recipe, value in apart.items():
+    size, recipes = size_of(args), RECIPES[args.space]
+    small = (min(size[0], 4), min(size[1], 4)) if size else None
+    differences = {recipe: difference(recipe, args.space, small, args.compared) for recipe in recipes}
+    for recipe, value in differences.items():
         if not value < 1e-10:
             raise SystemExit(f"{recipe}: the two steps do not agree: {value:.1e} after some steps in float64")
 
     learners = {
-        name: learner_of(settings_of(recipes[0], args.space, args.cells, args.channels, variant), torch.float32, device)
+        name: learner_of(settings_of(recipes[0], args.space, size, variant), torch.float32, device)
         for name, variant in VARIANTS[args.device].items()
         if not args.variants or name in args.variants
     }
@@ -225,7 +253,7 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
     kept = {"plain": saved(lambda: plain.loss(train), plain.network)}
     kept["plain channels_last"] = kept["plain"]
     for name, own in learners.items():
-        gates = {cell: alpha.sigmoid() for cell, alpha in own.alphas.items()}
+        gates = dense(relax(own.alphas, "sigmoid"), own.supernet.space)
         part = images.chunk(own.settings.compute.accumulate)[0]
         with autocast(device, own.settings.compute.precision):
             kept[name] = saved(lambda own=own, gates=gates, part=part: own.supernet(part, gates), own.supernet)
@@ -245,8 +273,8 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
     return {
         **circumstances(device.type),
         **{key: getattr(args, key) for key in ("space", "threads", "batch", "image", "pairs")},
-        **({key: getattr(args, key) for key in ("cells", "channels")} if args.space == "s1" else {}),
-        "difference_float64": apart,
+        **(dict(zip(("cells", "channels"), size, strict=True)) if size else {}),
+        "difference_float64": differences,
         "matmul_gflops": round(speed / 1e9, 1),
         "plain_saved_mib": round(kept["plain"] / 2**20),
         "plain_peak_mib": round(grown["plain"] / 2**20),
@@ -260,8 +288,9 @@ def main() -> None:
     parser.add_argument("--image", type=int, default=32, help="height and width of the images")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--batch", type=int, default=16, help="images of each of a step's two batches")
-    parser.add_argument("--cells", type=int, default=8, help="of S1")
-    parser.add_argument("--channels", type=int, default=16, help="of S1")
+    usual = ", ".join(f"{own[0]} and {own[1]} in {name}" for name, own in SIZES.items())
+    parser.add_argument("--cells", type=int, help=f"cells, of a stage in nasbench201 (cells and channels: {usual})")
+    parser.add_argument("--channels", type=int, help="channels of the first cells")
     parser.add_argument("--pairs", type=int, default=7, help="rounds that are measured")
     parser.add_argument("--compared", type=int, help="steps that are compared in float64 (default: 20 in S1)")
     parser.add_argument("--variants", nargs="+", metavar="NAME", help="which ones (default: all of the device)")

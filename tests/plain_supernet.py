@@ -57,7 +57,7 @@ plain.operation, plain.Halve = operation, Halve
 
 
 class PlainSupernet(plain.Network):
-    """Arguments, state_dict keys and forward are those of CellSupernet."""
+    """Its state_dict has the keys of `make_supernet`'s; its gates are the matrices of both kinds of cells."""
 
     def __init__(self, space: CellSpace, cells: int, channels: int, classes: int, in_channels: int = 3):
         super().__init__(space, cells, channels, classes)

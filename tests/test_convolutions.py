@@ -23,22 +23,21 @@ from fairdarts.networks.models import create_model, model_names
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.ops.cell import OPS
 from fairdarts.ops.mbconv import choice
-from fairdarts.relaxation import initial_alphas, relax
-from fairdarts.spaces.cell import CellSpace
+from fairdarts.relaxation import dense, initial_alphas, relax
+from fairdarts.search.settings import DenseSupernetSettings
 from fairdarts.spaces.chain import ChainSpace, Layer
 from fairdarts.spaces.gates import subnet
 from fairdarts.spaces.space import load_space
-from fairdarts.supernet.factors import Factors, check_factors
-from fairdarts.supernet.path import path_supernet
+from fairdarts.supernet.settings import SupernetSettings, check_supernet
 from fairdarts.supernet.supernet import make_supernet
 
 SPACES = {name: load_space(name) for name in resources.names("search_spaces")}
-FACTORS = (
-    Factors(),
-    Factors(affine=False, track=False),
-    Factors(operations="node", wsbn=True),
-    Factors(ofa_kernel=True),
-    Factors(dynamic_channels="interpolate"),
+SETTINGS = (
+    SupernetSettings(),
+    SupernetSettings(affine=False, track=False),
+    SupernetSettings(operations="node", wsbn=True),
+    SupernetSettings(ofa_kernel=True),
+    SupernetSettings(dynamic_channels="interpolate"),
 )
 
 
@@ -94,29 +93,28 @@ def test_encoders_of_segmentation(name: str, stride: int):
 
 
 @pytest.mark.parametrize("name", SPACES)
-@pytest.mark.parametrize("factors", FACTORS, ids=lambda factors: str(factors.model_dump(exclude_defaults=True)))
-def test_supernets_of_paths(name: str, factors: Factors):
+@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: str(settings.model_dump(exclude_defaults=True)))
+def test_supernets_under_paths(name: str, settings: SupernetSettings):
     space = SPACES[name]
     try:
-        check_factors(factors, space)
+        check_supernet(settings, space)
     except UserError:
         return
     random = Random(0)
     with torch.device("meta"):
-        supernet = path_supernet(space, 3, factors=factors)
+        supernet = make_supernet(space, 3, settings=settings)
         for _ in range(3):
-            check(supernet, torch.zeros(2, 3, 32, 32), subnet(space.random_path(random.randrange)))
+            gates = space.gates(subnet(space.random_path(random.randrange)))
+            check(supernet, torch.zeros(2, 3, 32, 32), gates)
 
 
-@pytest.mark.parametrize("name", [name for name, own in SPACES.items() if isinstance(own, CellSpace | ChainSpace)])
+@pytest.mark.parametrize("name", [name for name, own in SPACES.items() if own.parts])
 @pytest.mark.parametrize("memory", ["none", "recompute"])
-def test_supernets_of_gates(name: str, memory: str):
+def test_supernets_under_dense_gates(name: str, memory: str):
     space = SPACES[name]
-    if isinstance(space, ChainSpace) and len(set(space.choices)) > 1:
-        return
-    small = (3, 4) if isinstance(space, CellSpace) else (None, None)
-    supernet = make_supernet(space, *small, classes=3, in_channels=3, memory=memory)
-    gates = relax(initial_alphas(space, 1e-3, torch.Generator().manual_seed(0)), "sigmoid")
+    small = {} if isinstance(space, ChainSpace) else {"cells": 3, "channels": 4}
+    supernet = make_supernet(space, 3, settings=DenseSupernetSettings(**small), memory=memory)
+    gates = dense(relax(initial_alphas(space, 1e-3, torch.Generator().manual_seed(0)), "sigmoid"), space)
     check(lambda x: supernet(x, gates).sum().backward(), torch.zeros(2, 3, 16, 16))
     check(supernet.eval(), torch.zeros(2, 3, 16, 16), gates)
 
@@ -137,8 +135,8 @@ from fairdarts.networks.zoo import load_genotype
 from fairdarts.ops.mbconv import choice
 from fairdarts.spaces.gates import subnet
 from fairdarts.spaces.space import load_space
-from fairdarts.supernet.factors import Factors
-from fairdarts.supernet.path import path_supernet
+from fairdarts.supernet.settings import SupernetSettings
+from fairdarts.supernet.supernet import make_supernet
 from random import Random
 
 torch.set_num_threads(1)
@@ -147,12 +145,12 @@ images = torch.randn(16, 3, 32, 32).contiguous(memory_format=torch.channels_last
 space, random = load_space("s1"), Random(0)
 for channels in (2, 3, 4, 6):
     network = build(*load_genotype("fairdarts-a"), NetworkSettings(cells=3, channels=channels), 3, 3)
-    supernet = path_supernet(space, 3, factors=Factors(cells=3, channels=channels))
+    supernet = make_supernet(space, 3, settings=SupernetSettings(cells=3, channels=channels))
     for model in (network, supernet):
         model.to(memory_format=torch.channels_last).train()
     for _ in range(3):
         network(images).sum().backward()
-        supernet(images, subnet(space.random_path(random.randrange))).sum().backward()
+        supernet(images, space.gates(subnet(space.random_path(random.randrange)))).sum().backward()
     skip = choice("skip_connect", channels, 8, 2, True).to(memory_format=torch.channels_last)
     for size in range(16, 32):
         x = torch.randn(16, channels, size, size).contiguous(memory_format=torch.channels_last)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from fairdarts.supernet.chains import Term, Unit, plain_sum
-from fairdarts.supernet.fused import fused_sum
+from fairdarts.supernet.kernels import fused
+from fairdarts.supernet.kernels.fused import fused_sum, gated_sum
+from fairdarts.supernet.kernels.terms import Term, Unit, plain_sum
 
 LAYOUTS = [torch.channels_last, torch.contiguous_format]
 Sum = Callable[[list[Term]], Tensor]
@@ -56,18 +57,18 @@ def sums(draw: st.DrawFn) -> list[Term]:
             inputs[shape] = torch.randn(shape, dtype=torch.float64).contiguous(
                 memory_format=draw(st.sampled_from(LAYOUTS))
             )
-        chain = tuple(
+        units = tuple(
             unit_of(*channels[position : position + 2], kernel, 1 if position else stride, draw(st.integers(1, 2)))
             for position, kernel in enumerate(kernels)
         )
-        terms.append(Term(inputs[shape], torch.randn((), dtype=torch.float64), chain))
+        terms.append(Term(inputs[shape], torch.randn((), dtype=torch.float64), units))
     return terms
 
 
 def tensors_of(terms: list[Term]) -> list[Tensor]:
     """Gates, inputs (each once), weights."""
     inputs = {id(term.input): term.input for term in terms}
-    weights = [part for term in terms for unit in term.chain for part in unit[:2] if part is not None]
+    weights = [part for term in terms for unit in term.units for part in unit[:2] if part is not None]
     return [*(term.gate for term in terms), *inputs.values(), *weights]
 
 
@@ -79,19 +80,20 @@ def with_tensors(terms: list[Term], tensors: list[Tensor]) -> list[Term]:
             replaced[id(x)],
             replaced[id(gate)],
             tuple(
-                unit._replace(kernel=replaced.get(id(unit.kernel)), weight=replaced[id(unit.weight)]) for unit in chain
+                unit._replace(kernel=replaced.get(id(unit.kernel)), weight=replaced.get(id(unit.weight)))
+                for unit in units
             ),
         )
-        for x, gate, chain in terms
+        for x, gate, units in terms
     ]
 
 
 def results(function: Sum, terms: list[Term]) -> list[Tensor]:
     """The sum, all its gradients, and the statistics after it, twice."""
     terms = [
-        term._replace(chain=tuple(unit._replace(norm=deepcopy(unit.norm)) for unit in term.chain)) for term in terms
+        term._replace(units=tuple(unit._replace(norm=deepcopy(unit.norm)) for unit in term.units)) for term in terms
     ]
-    norms = [unit.norm for term in terms for unit in term.chain]
+    norms = [unit.norm for term in terms for unit in term.units]
     leaves = [
         tensor.detach().clone(memory_format=torch.preserve_format).requires_grad_() for tensor in tensors_of(terms)
     ]
@@ -112,7 +114,7 @@ def assert_close(found: list[Tensor], expected: list[Tensor], tolerance: float =
 
 @settings(max_examples=60, deadline=None)
 @given(sums())
-def test_any_sum_of_chains_is_the_plain_one(terms: list[Term]):
+def test_any_sum_of_units_is_the_plain_one(terms: list[Term]):
     found = results(kept, terms)
     assert_close(found, results(plain, terms))
     assert all(torch.equal(one, other) for one, other in zip(results(made_again, terms), found, strict=True))
@@ -159,11 +161,11 @@ def test_gradients_that_can_be_differentiated_know_that_one_input_may_depend_on_
 
     def gradients(function: Sum, create_graph: bool) -> tuple[Tensor, ...]:
         x, gate = torch.linspace(-1, 2, 24, dtype=torch.float64).view(2, 2, 2, 3).requires_grad_(), scalar(0.3)
-        terms = [Term(x, gate.requires_grad_(), ()), Term(x.exp() * gate, scalar(2.0), chain)]
+        terms = [Term(x, gate.requires_grad_(), ()), Term(x.exp() * gate, scalar(2.0), units)]
         return torch.autograd.grad(function(terms).square().sum(), (x, gate), create_graph=create_graph)
 
     torch.manual_seed(0)
-    chain = (unit_of(2, 2, 3),)
+    units = (unit_of(2, 2, 3),)
     expected = gradients(plain, create_graph=False)
     assert_close(gradients(kept, create_graph=False), expected)
     assert_close(gradients(kept, create_graph=True), expected)
@@ -185,15 +187,15 @@ class Counting(TorchDispatchMode):
 def test_gradients_of_weights_that_are_not_trained_are_not_computed(trained: bool):
     torch.manual_seed(0)
     x = torch.randn(2, 3, 4, 4, dtype=torch.float64, requires_grad=True)
-    gate, chain = scalar(0.5).requires_grad_(), (unit_of(3, 3, 3), unit_of(3, 3, 3))
-    for unit in chain:
+    gate, units = scalar(0.5).requires_grad_(), (unit_of(3, 3, 3), unit_of(3, 3, 3))
+    for unit in units:
         unit.kernel.requires_grad_(trained), unit.weight.requires_grad_(trained)
-    total = kept([Term(x, gate, chain)])
+    total = kept([Term(x, gate, units)])
     with Counting() as count:
         total.sum().backward()
     assert x.grad is not None
     assert gate.grad is not None
-    assert all((unit.weight.grad is not None) == (unit.kernel.grad is not None) == trained for unit in chain)
+    assert all((unit.weight.grad is not None) == (unit.kernel.grad is not None) == trained for unit in units)
     assert count.seen["bmm"] == (6 if trained else 4)  # a unit's weight, and two for what it reads
     assert count.seen["convolution_backward"] == (2 if trained else 0)
 
@@ -207,10 +209,49 @@ def test_statistics_follow_the_batches_at_the_momentum_of_the_norms():
     assert norm.num_batches_tracked == 1
 
 
+def untracked(units: tuple[Unit, ...]) -> tuple[Unit, ...]:
+    return tuple(
+        unit._replace(norm=nn.BatchNorm2d(unit.norm.num_features, affine=False, track_running_stats=False))
+        for unit in units
+    )
+
+
+@pytest.mark.parametrize("function", [kept, made_again])
+def test_norms_that_track_nothing_are_as_others_but_for_the_statistics(function: Sum):
+    terms = [term._replace(units=untracked(term.units)) for term in tiny()[:2]] + tiny()[2:]
+    assert_close(results(function, terms), results(plain, terms))
+
+
+def larger(channels: int) -> Unit:
+    """The BatchNorm behind a convolution that has run already."""
+    return Unit(None, None, 1, 1, nn.BatchNorm2d(channels, affine=False).double())
+
+
+@pytest.mark.parametrize("recompute", [True, False])
+def test_norms_alone_are_summed_beside_units(recompute: bool):
+    torch.manual_seed(0)
+    others = [Term(torch.randn(2, 2, 2, 2, dtype=torch.float64), scalar(gate), (larger(2),)) for gate in (0.3, -2.0)]
+    for terms in (others, [tiny()[1], others[0], tiny()[0], others[1]], others[:1]):
+        function = lambda terms: gated_sum(terms, True, recompute)  # noqa: E731
+        assert_close(results(function, terms), results(plain, terms))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_sum_that_is_not_gated_or_not_trained_is_torchs_own(training: bool, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object) -> None:
+        raise AssertionError("the fused sum is for training under gates")
+
+    monkeypatch.setattr(fused, "fused_sum", refuse)
+    terms = tiny()[:3]
+    if training:
+        terms[0] = terms[0]._replace(gate=None)
+    assert_close([gated_sum(terms, training, recompute=False)], [plain_sum(terms, training)])
+
+
 def in_float32(terms: list[Term]) -> list[Term]:
     terms = with_tensors(terms, [tensor.float() for tensor in tensors_of(terms)])
     return [
-        term._replace(chain=tuple(unit._replace(norm=deepcopy(unit.norm).float()) for unit in term.chain))
+        term._replace(units=tuple(unit._replace(norm=deepcopy(unit.norm).float()) for unit in term.units))
         for term in terms
     ]
 
