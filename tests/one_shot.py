@@ -15,8 +15,8 @@ from fairdarts.spaces.cell import Size
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.gates import Path
 from fairdarts.spaces.space import Space, load_space
-from fairdarts.supernet.factors import Factors
-from fairdarts.supernet.path import PathSupernet, path_supernet
+from fairdarts.supernet.settings import SupernetSettings
+from fairdarts.supernet.supernet import Supernet, make_supernet
 
 CLASSES, CHOICES = 3, ("skip_connect", "MBE2K3", "E1K5")
 
@@ -79,14 +79,14 @@ def settings_of(sampler: str | dict[str, Any] = "strict_fair", **overrides: Any)
     return check(TrainingSettings, content, "tiny.yaml", {key: str(value) for key, value in overrides.items()})
 
 
-def supernet_of(space: Space, seed: int = 0, factors: Factors | None = None) -> PathSupernet:
+def supernet_of(space: Space, seed: int = 0, settings: SupernetSettings | None = None) -> Supernet:
     """A supernet in float64 whose BatchNorms have weights and memories that matter."""
     torch.manual_seed(seed)
-    return lived_in(path_supernet(space, CLASSES, 3, factors or Factors()))
+    return lived_in(make_supernet(space, CLASSES, 3, settings or SupernetSettings()))
 
 
 def learner_of(space: Space, settings: TrainingSettings) -> Learner:
-    supernet, weights = supernet_of(space, factors=settings.supernet), settings.weights
+    supernet, weights = supernet_of(space, settings=settings.supernet), settings.weights
     sgd = torch.optim.SGD(supernet.parameters(), weights.lr, weights.momentum, weight_decay=weights.weight_decay)
     return Learner(settings, supernet, sgd)
 
