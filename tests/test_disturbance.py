@@ -4,8 +4,11 @@ import math
 
 import pytest
 import torch
+from one_shot import IRREGULAR
 
 from fairdarts.disturbance import SCHEDULES, Disturbance, DropoutSettings, NoiseSettings
+from fairdarts.relaxation import initial_alphas
+from fairdarts.spaces.gates import Part
 
 CANDIDATES = ("max_pool_3x3", "skip_connect", "sep_conv_3x3")
 
@@ -62,24 +65,36 @@ def test_what_is_drawn_follows_from_seed_and_place_alone():
 def test_parts_of_a_batch_are_disturbed_apart_but_share_the_noise_on_alpha():
     x, alphas = torch.zeros(2, 2, 4, 4), {"normal": torch.zeros(5, 3)}
     parts = [Disturbance(noise(), dropout(), 0, 0, shard) for shard in (0, 1, 2)]
-    names = ("max_pool_3x3", "skip_connect", "sep_conv_3x3")
     outputs = [part.of_output(x, "skip_connect", 0, 0, 1) for part in parts]
     assert len({output.sum().item() for output in outputs}) == 3
-    on_alpha = [Disturbance(noise(on="gate"), None, 0, 0, shard).of_alphas(alphas, names)["normal"] for shard in (0, 1)]
+    space_parts = {"normal": Part(tuple(range(5)), CANDIDATES)}
+    on_alpha = [
+        Disturbance(noise(on="gate"), None, 0, 0, shard).of_alphas(alphas, space_parts)["normal"] for shard in (0, 1)
+    ]
     assert torch.equal(*on_alpha)
     assert on_alpha[0].any()
 
 
 def test_noise_on_gates_moves_alpha_of_its_operations_alone():
     alphas = {cell: torch.zeros(4000, 3, requires_grad=True) for cell in ("normal", "reduce")}
-    found = Disturbance(noise(on="gate"), None, 0, 0).of_alphas(alphas, CANDIDATES)
+    parts = {cell: Part(tuple(range(4000)), CANDIDATES) for cell in alphas}
+    found = Disturbance(noise(on="gate"), None, 0, 0).of_alphas(alphas, parts)
     for cell, alpha in found.items():
         assert not alpha[:, [0, 2]].any()
         assert alpha[:, 1].std().item() == pytest.approx(2, rel=0.05)
         (gradient,) = torch.autograd.grad(alpha.sum(), alphas[cell])
         assert (gradient == 1).all()
     assert not torch.equal(found["normal"], found["reduce"])
-    assert Disturbance(noise(on="output"), None, 0, 0).of_alphas(alphas, CANDIDATES) is alphas
+    assert Disturbance(noise(on="output"), None, 0, 0).of_alphas(alphas, parts) is alphas
+
+
+def test_noise_on_gates_finds_its_operation_in_every_part_that_has_it():
+    alphas = initial_alphas(IRREGULAR, 0, torch.Generator())
+    found = Disturbance(noise(on="gate", operations=["E2K3"]), None, 0, 0).of_alphas(alphas, IRREGULAR.parts)
+    for name, part in IRREGULAR.parts.items():
+        moved = [part.candidates[column] for column in found[name].any(0).nonzero().flatten().tolist()]
+        assert moved == [op for op in part.candidates if op == "E2K3"]
+    assert {name for name, alpha in found.items() if alpha.any()} == {"layers-1", "layers-3"}
 
 
 @pytest.mark.parametrize("unit", ["element", "image"])

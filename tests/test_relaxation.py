@@ -1,10 +1,12 @@
 """Gates from α: softmax and sigmoid against their closed forms, and the start of α."""
 
+import pytest
 import torch
+from one_shot import BENCH, IRREGULAR
 from torch.autograd.functional import jacobian
 
-from fairdarts.relaxation import RELAXATIONS, initial_alphas, relax
-from fairdarts.spaces.space import load_space
+from fairdarts.relaxation import RELAXATIONS, dense, gate_matrices, initial_alphas, relax
+from fairdarts.spaces.space import Space, load_space
 
 S1 = load_space("s1")
 
@@ -53,3 +55,28 @@ def test_start_is_seeded_and_spread_as_told():
     both = torch.cat(list(alphas(1e-3).values()))
     assert 0.8e-3 < both.std().item() < 1.2e-3
     assert abs(both.mean().item()) < 0.3e-3
+
+
+@pytest.mark.parametrize("space", [S1, BENCH, IRREGULAR], ids=["s1", "bench", "irregular"])
+def test_dense_gates_are_the_rows_of_the_matrices_at_their_points(space: Space):
+    alphas = initial_alphas(space, 1, torch.Generator().manual_seed(0))
+    assert {name: alpha.shape for name, alpha in alphas.items()} == {n: part.shape for n, part in space.parts.items()}
+    matrices = relax({name: alpha.requires_grad_() for name, alpha in alphas.items()}, "sigmoid")
+    gates, seen = dense(matrices, space), set()
+    for name, part in space.parts.items():
+        for row, point in enumerate(part.points):
+            assert gates[point].active == tuple(range(len(part.candidates)))
+            assert torch.equal(gates[point].weights, matrices[name][row])
+            seen.add(point)
+    assert seen == set(range(len(gates)))
+    torch.stack([gate.weights.sum() for gate in gates]).sum().backward()
+    assert all(alpha.grad.all() for alpha in alphas.values())
+
+
+def test_gates_of_layers_that_differ_have_the_shapes_of_their_parts():
+    found = gate_matrices(initial_alphas(IRREGULAR, 0, torch.Generator()), "softmax")
+    assert {part: (gates.shape, gates[0, 0]) for part, gates in found.items()} == {
+        "layers-1": ((1, 2), pytest.approx(1 / 2)),
+        "layers-2": ((2, 3), pytest.approx(1 / 3)),
+        "layers-3": ((1, 5), pytest.approx(1 / 5)),
+    }

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fairdarts.config import UserError
 from fairdarts.oneshot.settings import TrainingSettings
-from fairdarts.relaxation import Gates, gate_matrices
+from fairdarts.relaxation import Matrices, gate_matrices
 from fairdarts.runtime.run import Run
 from fairdarts.search.architect import SUMS
 from fairdarts.search.derive import dominant
@@ -126,10 +126,11 @@ class Silence:
 def search_progress(settings: SearchSettings, space: Space) -> RunProgress:
     """Loss, accuracy and dominant operations of a search."""
 
-    def numbers(step: int, sums: Tensor, alphas: Gates) -> str:
+    def numbers(step: int, sums: Tensor, alphas: Matrices) -> str:
         rule = settings.derive
         gates = gate_matrices(alphas, settings.relaxation)
-        count = sum(sum(dominant(own, space, rule.method, rule.threshold).values()) for own in gates.values())
+        counts = (dominant(own, space, part, rule.method, rule.threshold) for part, own in gates.items())
+        count = sum(sum(own.values()) for own in counts)
         means = dict(zip(SUMS, (sums / step).tolist(), strict=True))
         return f"loss {means['train_loss']:.3f}  accuracy {means['train_accuracy']:.1%}  {count} dominant "
 

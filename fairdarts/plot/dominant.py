@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fairdarts.plot import style
+from fairdarts.plot.joined import all_candidates, joined_dominant, joined_parts
 from fairdarts.plot.points import part_title
 from fairdarts.spaces.space import Space
 
@@ -20,25 +21,25 @@ class DominantInfo(NamedTuple):
     candidates: tuple[str, ...]
     """names of the operations"""
     counts: dict[str, np.ndarray]
-    """of each part of the space [candidates, epochs]"""
+    """of each cell, or of all layers [candidates, epochs]"""
 
 
 def dominant_info(records: list[dict], space: Space) -> DominantInfo:
     """The dominant operations of all records; a candidate that a record does not name has none."""
+    candidates, found = all_candidates(space), [joined_dominant(record, space) for record in records]
     counts = {
-        part: np.asarray([[record["dominant"][part].get(op, 0) for record in records] for op in space.candidates])
-        for part in space.parts
+        part: np.asarray([[own[part].get(op, 0) for own in found] for op in candidates]) for part in joined_parts(space)
     }
-    return DominantInfo(tuple(record["epoch"] for record in records), space.candidates, counts)
+    return DominantInfo(tuple(record["epoch"] for record in records), candidates, counts)
 
 
 def dominant_figure(info: DominantInfo) -> Figure:
-    """Stacked areas, one a candidate: a panel for each part of the space."""
+    """Stacked areas, one a candidate: a panel for each cell, or for all layers."""
     return _figure({part_title(part): (info, part) for part in info.counts})
 
 
 def dominant_by_run_figure(infos: dict[str, DominantInfo], part: str) -> Figure:
-    """The same of several runs in one space: a panel a run, of one part of the space."""
+    """The same of several runs in spaces of one kind: a panel a run, of one cell or all layers."""
     return _figure({name: (info, part) for name, info in infos.items()})
 
 

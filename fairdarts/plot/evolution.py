@@ -10,15 +10,16 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from fairdarts.plot import style
+from fairdarts.plot.joined import all_candidates, joined_gates, offered
 from fairdarts.plot.points import Points, choice_points, part_title
 from fairdarts.spaces.space import Space
 
 
 class EvolutionInfo(NamedTuple):
-    """The gates of one part of a space, epoch after epoch."""
+    """The gates of a cell, or of all layers, epoch after epoch."""
 
     part: str
-    """normal or reduce; layers"""
+    """normal, reduce, edges or layers"""
     epochs: tuple[int, ...]
     """0 is before training"""
     points: Points
@@ -27,13 +28,15 @@ class EvolutionInfo(NamedTuple):
     """names of the operations"""
     gates: np.ndarray
     """[epochs, points, candidates]"""
+    offered: np.ndarray
+    """which candidates each point has: bool [points, candidates]"""
 
 
 def evolution_info(records: list[dict], space: Space, part: str) -> EvolutionInfo:
-    """The gates of one part ('normal' or 'reduce'; 'layers') in all records."""
+    """The gates of a cell or of all layers, in all records; `part` is a name of `joined_parts`."""
     epochs = tuple(record["epoch"] for record in records)
-    gates = np.asarray([record["gates"][part] for record in records], dtype=float)
-    return EvolutionInfo(part, epochs, choice_points(space), space.candidates, gates)
+    gates = np.stack([joined_gates(record, space)[part] for record in records])
+    return EvolutionInfo(part, epochs, choice_points(space), all_candidates(space), gates, offered(space)[part])
 
 
 def evolution_figure(info: EvolutionInfo) -> Figure:
@@ -65,13 +68,14 @@ def evolution_figure(info: EvolutionInfo) -> Figure:
 
 def _panel(ax: Axes, info: EvolutionInfo, point: int) -> None:
     ax.set_visible(True)
-    count = len(info.candidates)
+    columns = np.flatnonzero(info.offered[point])
     # Of one epoch a line shows nothing, and points that begin alike would hide each other.
-    apart = np.linspace(-0.3, 0.3, count) if len(info.epochs) == 1 else np.zeros(count)
+    apart = np.linspace(-0.3, 0.3, len(columns)) if len(info.epochs) == 1 else np.zeros(len(columns))
     marker = "o" if len(info.epochs) <= 10 else None
-    for column, op in enumerate(info.candidates):
-        look = {"color": style.colour(op), "linewidth": 1.6, "marker": marker, "markersize": 3.5}
-        ax.plot(np.asarray(info.epochs) + apart[column], info.gates[:, point, column], **look)
+    for column, shift in zip(columns, apart, strict=True):
+        colour = style.colour(info.candidates[column])
+        look = {"color": colour, "linewidth": 1.6, "marker": marker, "markersize": 3.5}
+        ax.plot(np.asarray(info.epochs) + shift, info.gates[:, point, column], **look)
     ax.set_title(info.points.titles[point], fontsize=9, pad=3)
     ax.tick_params(labelsize=8)
     ax.grid(color="#E6E6E6", linewidth=0.6)

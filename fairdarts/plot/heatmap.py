@@ -6,10 +6,11 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
-from matplotlib.colors import to_hex
+from matplotlib.colors import ListedColormap, to_hex
 from matplotlib.figure import Figure
 
 from fairdarts.plot import style
+from fairdarts.plot.joined import all_candidates, joined_gates, offered
 from fairdarts.plot.points import Points, choice_points, part_title
 from fairdarts.spaces.space import Space
 
@@ -24,23 +25,24 @@ class HeatmapInfo(NamedTuple):
     candidates: tuple[str, ...]
     """names of the operations"""
     gates: dict[str, np.ndarray]
-    """of each part of the space [points, candidates]"""
+    """of each cell, or of all layers [points, candidates]"""
+    offered: dict[str, np.ndarray]
+    """which candidates each point has: bool [points, candidates]"""
 
 
 def heatmap_info(records: list[dict], space: Space) -> HeatmapInfo:
     """The gates of the last record."""
     last = records[-1]
-    gates = {
-        name: np.asarray(last["gates"][name], dtype=float).reshape(part.shape) for name, part in space.parts.items()
-    }
-    return HeatmapInfo(last["epoch"], choice_points(space), space.candidates, gates)
+    gates = joined_gates(last, space)
+    return HeatmapInfo(last["epoch"], choice_points(space), all_candidates(space), gates, offered(space))
 
 
 def heatmap_figure(info: HeatmapInfo) -> Figure:
     """The gate of every choice point and candidate, written into its square.
 
-    Parts stand side by side, a row a choice point (Fig. 4). A single part lies, a column a choice point (Fig. 1,
-    bottom): layers run along the page as they do through a network.
+    Cells stand side by side, a row a choice point (Fig. 4). A single one lies, and so do layers, a column a choice
+    point (Fig. 1, bottom): layers run along the page as they do through a network. Where a layer has not got a
+    candidate, there is no square.
     """
     points, candidates, lies = len(info.points.labels), len(info.candidates), len(info.gates) == 1
     standing = (1.9 + 0.52 * candidates * len(info.gates), 1.5 + 0.28 * points)
@@ -55,13 +57,16 @@ def heatmap_figure(info: HeatmapInfo) -> Figure:
 
 
 def _panel(ax: Axes, info: HeatmapInfo, part: str, lies: bool) -> QuadMesh:
-    gates = info.gates[part].T if lies else info.gates[part]
+    gates, has = (own.T if lies else own for own in (info.gates[part], info.offered[part]))
     rows, columns = gates.shape
     colours = matplotlib.colormaps["Blues"].with_extremes(bad="#DDDDDD")  # NaN, of a search that diverged
     # Squares and not an image, which an SVG would hold as a blurred bitmap.
-    borders = (np.arange(count + 1) - 0.5 for count in (columns, rows))
+    borders = [np.arange(count + 1) - 0.5 for count in (columns, rows)]
     mesh = ax.pcolormesh(*borders, gates, vmin=0, vmax=1, cmap=colours, edgecolors="white", linewidth=1)
-    for (row, column), gate in np.ndenumerate(gates):
+    if not has.all():
+        ax.pcolormesh(*borders, np.ma.masked_where(has, np.zeros(has.shape)), cmap=ListedColormap(["white"]))
+    for row, column in np.argwhere(has):
+        gate = gates[row, column]
         ink = style.ink_on(to_hex(colours(gate)))
         ax.text(column, row, f"{gate:.2f}", ha="center", va="center", fontsize=8, color=ink)
     for group in info.points.groups[1:]:

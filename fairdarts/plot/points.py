@@ -43,7 +43,7 @@ def choice_points(space: Space) -> Points:
 
 
 def part_title(part: str) -> str:
-    """What has a matrix of gates, as readers know it: 'normal cell', the one 'cell', or the whole 'chain'."""
+    """What is drawn as one (see `joined`), as readers know it: 'normal cell', the one 'cell', or the whole 'chain'."""
     return f"{part} cell" if part in CELLS else {"edges": "cell", "graph": "cell", "layers": "chain"}[part]
 
 

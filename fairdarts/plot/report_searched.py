@@ -12,6 +12,7 @@ from fairdarts.plot.document import faint, folded, image, listed, svg_image, tab
 from fairdarts.plot.dominant import dominant_by_run_figure, dominant_figure, dominant_info
 from fairdarts.plot.evolution import evolution_figure, evolution_info
 from fairdarts.plot.heatmap import heatmap_figure, heatmap_info
+from fairdarts.plot.joined import joined_dominant, joined_parts
 from fairdarts.plot.points import part_title
 from fairdarts.spaces.space import Space
 
@@ -60,8 +61,8 @@ def _summary(runs: Sequence[Found]) -> list[str]:
     for run in runs:
         first, last = run.records[0], run.records[-1]
         accuracies = [f"{100 * last[key]:.1f} %" if key in last else "–" for key in PANELS["accuracy"]]
-        counts = _counts(last, parts, lambda own: sum(own.values()))
-        skips = _counts(last, parts, lambda own: own.get(SKIP, 0))
+        counts = _counts(run, parts, lambda own: sum(own.values()))
+        skips = _counts(run, parts, lambda own: own.get(SKIP, 0))
         gaps = [f"{compare.gap(record):.3f}" for record in (first, last)]
         short = run.cost.partition(":")[0].replace(" parameters", "").replace(" multiply-adds", "")
         rows.append([run.name, last["epoch"], *accuracies, *counts, *skips, *gaps, short])
@@ -75,7 +76,7 @@ def _comparison(runs: Sequence[Found]) -> list[str]:
     """Figures of the runs in spaces of one kind, as only their numbers compare; then a table of all methods."""
     kinds: dict[tuple[str, ...], list[Found]] = {}
     for run in runs:
-        kinds.setdefault(tuple(run.space.parts), []).append(run)
+        kinds.setdefault(tuple(joined_parts(run.space)), []).append(run)
     blocks = ["<h2>Comparison</h2>"]
     for parts, own in kinds.items():
         blocks += _figures(own, parts[0]) if len(own) > 1 else []
@@ -87,9 +88,8 @@ def _methods(methods: Iterable[tuple[str, list[Found]]], parts: tuple[str, ...])
     rows = []
     for method, own in methods:
         last = [run.records[-1] for run in own]
-        skips = [
-            [record["dominant"][part].get(SKIP, 0) for record in last if part in record["dominant"]] for part in parts
-        ]
+        dominant = [joined_dominant(run.records[-1], run.space) for run in own]
+        skips = [[counts[part].get(SKIP, 0) for counts in dominant if part in counts] for part in parts]
         alike = compare.agreement([run.genotype for run in own if run.genotype])
         rows.append(
             [
@@ -111,7 +111,13 @@ def _methods(methods: Iterable[tuple[str, list[Found]]], parts: tuple[str, ...])
 def _figures(runs: Sequence[Found], part: str) -> list[str]:
     """Runs in spaces of one kind; `part` stands for it where one must do."""
     of = f"of the {part_title(part)}"
-    grouped = {method: {run.name: run.records for run in own} for method, own in _by_method(runs).items()}
+    grouped = {
+        method: {
+            run.name: [record | {"dominant": joined_dominant(record, run.space)} for record in run.records]
+            for run in own
+        }
+        for method, own in _by_method(runs).items()
+    }
     skips, histogram = compare.skips_info(grouped, part), compare.histogram_info(grouped)
     blocks = []
     if len(runs) <= BESIDE:
@@ -165,13 +171,14 @@ def _run(run: Found, detailed: bool) -> list[str]:
 
 def _gates(run: Found) -> list[str]:
     blocks = ["<h3>Gates</h3>", image(heatmap_figure(heatmap_info(run.records, run.space)), "gates at the end")]
-    for part in run.space.parts:
+    for part in joined_parts(run.space):
         info = evolution_info(run.records, run.space, part)
         blocks.append(image(evolution_figure(info), f"gates of the {part_title(part)}"))
         rows = [
             [f"{point} {style.label(op)}", *(f"{gate:.3f}" for gate in info.gates[:, row, column])]
             for row, point in enumerate(info.points.titles)
             for column, op in enumerate(info.candidates)
+            if info.offered[row, column]
         ]
         titles = [f"{part}: {info.points.axis}, operation", *info.epochs]
         blocks.append(folded("numbers, by epoch", table(titles, rows)))
@@ -180,8 +187,8 @@ def _gates(run: Found) -> list[str]:
 
 
 def _parts(runs: Iterable[Found]) -> tuple[str, ...]:
-    """The parts of all their spaces."""
-    return tuple(dict.fromkeys(part for run in runs for part in run.space.parts))
+    """The cells of all their spaces, or all layers of their chains."""
+    return tuple(dict.fromkeys(part for run in runs for part in joined_parts(run.space)))
 
 
 def _of_parts(what: str, parts: tuple[str, ...]) -> list[str]:
@@ -189,9 +196,10 @@ def _of_parts(what: str, parts: tuple[str, ...]) -> list[str]:
     return [f"{what}, {parts[0]}", *parts[1:]]
 
 
-def _counts(record: dict[str, Any], parts: tuple[str, ...], count: Callable[[dict[str, int]], int]) -> list[int | str]:
-    """A count of dominant operations for each part, where the record's space has it."""
-    return [count(record["dominant"][part]) if part in record["dominant"] else "–" for part in parts]
+def _counts(run: Found, parts: tuple[str, ...], count: Callable[[dict[str, int]], int]) -> list[int | str]:
+    """A count of dominant operations at the end for each part, where the run's space has it."""
+    dominant = joined_dominant(run.records[-1], run.space)
+    return [count(dominant[part]) if part in dominant else "–" for part in parts]
 
 
 def _by_method(runs: Iterable[Found]) -> dict[str, list[Found]]:

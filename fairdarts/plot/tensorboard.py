@@ -21,8 +21,8 @@ def log_epoch(writer: Any, record: dict, space: Space) -> None:
     for name in ("gates", "alphas"):
         for part, values in record.get(name, {}).items():
             writer.add_histogram(f"{name}/{part}", np.asarray(values), step)
-    for part in space.parts:
-        for op in space.candidates:
+    for part, (_, candidates) in space.parts.items():
+        for op in candidates:
             writer.add_scalar(f"dominant/{part}/{op}", record["dominant"][part].get(op, 0), step)
     writer.add_image("gates/heatmap", pixels(heatmap_figure(heatmap_info([record], space))), step, dataformats="HWC")
 

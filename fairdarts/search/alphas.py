@@ -1,5 +1,6 @@
 """Matrices of gates, or of α, from files that other code saved. Nothing in a file is executed."""
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from torch import Tensor
 from fairdarts.config import UserError, open_regular
 from fairdarts.relaxation import gate_matrices
 from fairdarts.runtime.checkpoint import verified
-from fairdarts.search.derive import Matrices, as_matrices
+from fairdarts.search.derive import Matrices, as_matrices, shapes_text
 from fairdarts.spaces.space import Space
 
 GATES = "none"
@@ -74,23 +75,34 @@ def _flat(held: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _alphas(tensors: Mapping[str, Any], space: Space, path: Path) -> dict[str, Tensor]:
-    """Those of the tensors that are α, by what they are called or, of cells, as a pair: normal before reduce."""
-    parts, shape = tuple(space.parts), next(iter(space.parts.values())).shape
+    """Those of the tensors that are α: the only ones of their shapes, or by what they are called, or in the order of
+    the parts, such as a pair of cells, normal before reduce."""
+    shapes = {part: own.shape for part, own in space.parts.items()}
     numbers = {name: _tensor(value) for name, value in tensors.items() if _is_numeric(value)}
-    fits = {name: value for name, value in numbers.items() if value.shape == shape}
-    named = [[name for name in fits if part[:5] in name.lower()] for part in parts]  # reduce, reduction
-    if len(parts) == 1 and len(fits) == 1:
-        return {parts[0]: next(iter(fits.values()))}
-    if all(len(names) == 1 for names in named):
-        return {part: fits[name] for part, (name,) in zip(parts, named, strict=True)}
-    if [*numbers] == ["0", "1"] == [*fits] and len(parts) == 2:  # what DARTS' arch_parameters() gives
-        return dict(zip(parts, fits.values(), strict=True))
-    if len(numbers) == 1 and next(iter(numbers.values())).shape == (len(parts), *shape):
-        return dict(zip(parts, next(iter(numbers.values())), strict=True))
+    fits = {part: [name for name, value in numbers.items() if value.shape == shape] for part, shape in shapes.items()}
+    named = {part: [name for name in names if _names(name, part)] for part, names in fits.items()}
+    for found in (fits, named):
+        if all(len(names) == 1 for names in found.values()) and len({name for (name,) in found.values()}) == len(
+            shapes
+        ):
+            return {part: numbers[name] for part, (name,) in found.items()}
+    inside = [*numbers.values()]
+    if [*numbers] == [str(number) for number in range(len(shapes))]:  # what DARTS' arch_parameters() gives
+        ordered = inside
+    else:
+        ordered = list(inside[0]) if len(inside) == 1 and inside[0].dim() == 3 else []
+    if [tuple(value.shape) for value in ordered] == [*shapes.values()]:
+        return dict(zip(shapes, ordered, strict=True))
     some = [f"{name or 'one array'} {list(value.shape)}" for name, value in [*tensors.items()][:SHOWN]]
     holds = ", ".join(some) + (" and so on" if len(tensors) > SHOWN else "")
-    should = f"should be {' and '.join(parts)} {list(shape)} (choice points, candidates) for space {space.name}"
+    should = f"should be {shapes_text(space)} (choice points, candidates) for space {space.name}"
     raise UserError(f"{path}: which are α cannot be told from {holds or 'no tensors'}; {should}")
+
+
+def _names(name: str, part: str) -> bool:
+    """Whether a tensor's name tells of a part: reduction of `reduce`, layers_1 of `layers-1`, but layers_12 not."""
+    word = part if "-" in part else part[:5]
+    return re.search(rf"{word}(?!\d)", name.lower().replace("_", "-")) is not None
 
 
 def _is_numeric(value: Tensor | np.ndarray) -> bool:

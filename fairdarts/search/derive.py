@@ -28,8 +28,7 @@ def as_matrices(gates: dict[str, Any], space: Space, place: str) -> Matrices:
     matrices = {}
     for name, part in space.parts.items():
         if name not in gates:
-            right = " and ".join(f"{own} {list(space.parts[own].shape)}" for own in space.parts)
-            raise UserError(f"{place}: no '{name}' in it; should hold {right}")
+            raise UserError(f"{place}: no '{name}' in it; should hold {shapes_text(space)}")
         try:
             matrix = np.asarray(gates[name])
         except ValueError:  # rows of unequal length
@@ -48,6 +47,14 @@ def as_matrices(gates: dict[str, Any], space: Space, place: str) -> Matrices:
             raise UserError(f"{place}: {name}: should hold gates from 0 to 1 (softmax or sigmoid of α), not α itself")
         matrices[name] = matrix
     return matrices
+
+
+def shapes_text(space: Space) -> str:
+    """The matrices of a space: 'normal and reduce [14, 7]', or each with its own shape."""
+    shapes = {name: str(list(part.shape)) for name, part in space.parts.items()}
+    if len(same := set(shapes.values())) == 1:
+        return f"{' and '.join(shapes)} {same.pop()}"
+    return " and ".join(f"{name} {shape}" for name, shape in shapes.items())
 
 
 def check_records(records: Sequence[dict[str, Any]], space: Space, place: str) -> Sequence[dict[str, Any]]:

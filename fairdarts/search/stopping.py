@@ -16,7 +16,7 @@ class Never(Settings):
 
 
 class Skips(Settings):
-    """DARTS+ (arXiv:1909.06035): once many dominant operations of normal cell or chain are skip connections."""
+    """DARTS+ (arXiv:1909.06035): once many dominant operations are skip connections; of two cells, in the normal one."""
 
     kind: Literal["skips"]
     """never | skips | eigenvalue"""
@@ -55,9 +55,9 @@ def verdict(records: list[dict[str, Any]], rule: StoppingSettings) -> Verdict | 
     """Whether the search ends with the last record. A function of the records, so that a resumed search ends alike."""
     match rule:
         case Skips(limit=limit):
-            part = next(iter(records[-1]["dominant"]))
-            count = records[-1]["dominant"][part].get(SKIP, 0)
-            where = "normal cell" if part == "normal" else "chain"
+            dominant = records[-1]["dominant"]  # by part: the layers of a chain may have several
+            count = sum(dominant[part].get(SKIP, 0) for part in (["normal"] if "normal" in dominant else dominant))
+            where = "normal cell" if "normal" in dominant else "cell" if "edges" in dominant else "chain"
             if len(records) > 1 and count >= limit:
                 epoch = records[-1]["epoch"]
                 return Verdict(epoch, f"{count} skip connections are dominant in the {where} after epoch {epoch}")

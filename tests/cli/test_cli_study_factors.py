@@ -22,7 +22,7 @@ from fairdarts.runtime.lock import held
 from fairdarts.runtime.run import Run, create
 from fairdarts.runtime.stop import Diverged
 from fairdarts.spaces.space import load_space
-from fairdarts.supernet.factors import check_factors
+from fairdarts.supernet.settings import check_supernet
 
 RATES = [{"label": str(rate), "changes": {"weights.lr": rate}} for rate in (0.01, 0.025, 0.1)]
 WORDS = ["--benchmarks", ".", "--out", "out"]
@@ -331,7 +331,7 @@ def test_shipped_studies_fit_their_recipes_and_spaces(name: str):
         names = set()
         for step in planned(study, space, Path("nowhere")):
             for row in step.rows:
-                check_factors(row.settings.supernet, load_space(row.settings.space))
+                check_supernet(row.settings.supernet, load_space(row.settings.space))
                 names.add(row.runs[0].name)
             assert any(row.baseline for row in step.rows)
         assert own_statistics(row.settings) == "batch"

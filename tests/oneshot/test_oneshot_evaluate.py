@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from fairdarts.oneshot.evaluate import Evaluator, Statistics, leaves
 from fairdarts.oneshot.step import Batch
-from fairdarts.spaces.gates import Path, subnet
+from fairdarts.spaces.gates import Gates, Path, subnet
 from fairdarts.spaces.space import Space
-from fairdarts.supernet.bench import Fixed
-from fairdarts.supernet.path import PathSupernet, norms
+from fairdarts.supernet.stage import Fixed
+from fairdarts.supernet.supernet import Supernet, norms
 
 STATISTICS: tuple[Statistics, ...] = ("tracked", "batch", 1, 3)
 HELD_OUT, CALIBRATION = partial(batches_of, 3, 20), partial(batches_of, 4, 8, 2)
@@ -30,7 +30,11 @@ def paths_of(space: Space, count: int = 12) -> list[Path]:
     return [*paths, paths[0]]
 
 
-def plain_network(supernet: PathSupernet, path: Path, statistics: Statistics) -> PathSupernet:
+def gates_of(supernet: Supernet, path: Path) -> Gates:
+    return supernet.space.gates(subnet(path))
+
+
+def plain_network(supernet: Supernet, path: Path, statistics: Statistics) -> Supernet:
     """A copy of the supernet with its BatchNorms ready for a path."""
     network = deepcopy(supernet).eval()
     if statistics == "batch":
@@ -46,7 +50,7 @@ def plain_network(supernet: PathSupernet, path: Path, statistics: Statistics) ->
         network.train()
         with torch.no_grad():
             for images, _ in CALIBRATION()[:statistics]:
-                network(images, subnet(path))
+                network(images, gates_of(network, path))
         for hook in hooks:
             hook.remove()
         network.eval()
@@ -57,13 +61,13 @@ def plain_network(supernet: PathSupernet, path: Path, statistics: Statistics) ->
 
 
 @torch.no_grad()
-def plain_logits(supernet: PathSupernet, path: Path, statistics: Statistics, batches: list[Batch]) -> Tensor:
+def plain_logits(supernet: Supernet, path: Path, statistics: Statistics, batches: list[Batch]) -> Tensor:
     """[images, classes] of a path alone."""
     network = plain_network(supernet, path, statistics)
-    return torch.cat([network(images, subnet(path)) for images, _ in batches])
+    return torch.cat([network(images, gates_of(network, path)) for images, _ in batches])
 
 
-def plain_accuracy(supernet: PathSupernet, path: Path, statistics: Statistics) -> float:
+def plain_accuracy(supernet: Supernet, path: Path, statistics: Statistics) -> float:
     labels = torch.cat([labels for _, labels in HELD_OUT()])
     right = plain_logits(supernet, path, statistics, HELD_OUT()).argmax(1) == labels
     return 100 * int(right.sum()) / len(labels)
@@ -85,7 +89,7 @@ def test_the_logits_are_the_same_too(name: str, statistics: Statistics, monkeypa
     supernet, paths = supernet_of(SPACES[name]), paths_of(SPACES[name])
     plain, logits = deepcopy(supernet), {}
 
-    def watched(own: PathSupernet, images: Tensor, *rest: object) -> Iterator[tuple[Path, Tensor]]:
+    def watched(own: Supernet, images: Tensor, *rest: object) -> Iterator[tuple[Path, Tensor]]:
         for path, out in leaves(own, images, *rest):
             logits.setdefault(path, []).append(out)
             yield path, out
@@ -98,7 +102,7 @@ def test_the_logits_are_the_same_too(name: str, statistics: Statistics, monkeypa
         torch.testing.assert_close(torch.cat(outs[-3:]), expected, rtol=1e-9, atol=1e-9)
 
 
-def counted(supernet: PathSupernet) -> Counter[str]:
+def counted(supernet: Supernet) -> Counter[str]:
     """How often stem, tail, and every choice of every stage run, from now on."""
     counts: Counter[str] = Counter()
 
@@ -149,7 +153,7 @@ def test_leaves_are_the_paths_in_the_order_of_the_tree():
         found = list(leaves(supernet, images, paths, lambda _name, _modules, compute: compute()))
         assert [path for path, _ in found] == paths
         for path, logits in found[::13]:
-            torch.testing.assert_close(logits, supernet(images, subnet(path)), rtol=1e-12, atol=1e-12)
+            torch.testing.assert_close(logits, supernet(images, gates_of(supernet, path)), rtol=1e-12, atol=1e-12)
 
 
 def test_no_path_is_judged_twice():
@@ -207,7 +211,7 @@ def test_a_batch_of_another_size_counts_by_its_images():
     sizes = (30, 6)
     batches = [batches_of(1, size, seed)[0] for seed, size in enumerate(sizes)]
     with torch.no_grad():
-        logits = supernet.eval()(batches[0][0], subnet(path))
-    labels = logits.argmax(1), (supernet(batches[1][0], subnet(path)).argmax(1) + 1) % CLASSES
+        logits = supernet.eval()(batches[0][0], gates_of(supernet, path))
+    labels = logits.argmax(1), (supernet(batches[1][0], gates_of(supernet, path)).argmax(1) + 1) % CLASSES
     judged = [(images, label) for (images, _), label in zip(batches, labels, strict=True)]
     assert Evaluator(supernet, lambda: judged)([path]) == [pytest.approx(100 * 30 / 36)]

@@ -22,8 +22,8 @@ from fairdarts.oneshot.train import check_fit, check_sampler
 from fairdarts.runtime.stop import Interrupted
 from fairdarts.spaces.gates import subnet
 from fairdarts.spaces.space import Space
-from fairdarts.supernet.factors import Factors
-from fairdarts.supernet.path import PathSupernet, path_supernet
+from fairdarts.supernet.settings import SupernetSettings
+from fairdarts.supernet.supernet import Supernet, make_supernet
 
 KINDS: dict[str, tuple[Space, dict[str, Any]]] = {
     "chain": (CHAIN, {"track": False, "affine": False, "global_dropout": 0.3}),
@@ -34,10 +34,10 @@ KINDS: dict[str, tuple[Space, dict[str, Any]]] = {
 }
 
 
-def supernet_of(kind: str) -> PathSupernet:
+def supernet_of(kind: str) -> Supernet:
     space, factors = KINDS[kind]
     torch.manual_seed(0)
-    supernet = path_supernet(space, CLASSES, 3, Factors(**factors))
+    supernet = make_supernet(space, CLASSES, 3, SupernetSettings(**factors))
     return lived_in(supernet) if factors.get("track", True) else supernet.double()
 
 
@@ -73,7 +73,7 @@ def test_paths_judged_together_are_as_good_as_alone_and_nothing_is_dropped(kind:
     supernet.eval()
     with torch.no_grad():
         for path, accuracy in zip(paths, found, strict=True):
-            right = [(supernet(x, subnet(path)).argmax(1) == labels).sum() for x, labels in held_out]
+            right = [(supernet(x, space.gates(subnet(path))).argmax(1) == labels).sum() for x, labels in held_out]
             assert accuracy == pytest.approx(100 * float(sum(right)) / 40)
 
 
@@ -86,14 +86,15 @@ def test_the_mean_gradient_of_a_step_is_that_over_the_paths_that_run_a_weight(ki
     still = {"weights.shared_gradient": "mean", "weights.momentum": 0, "weights.weight_decay": 0, "weights.lr": 1}
     settings, (batch,) = settings_of("strict_fair", **options, **still), batches_of(1)
     torch.manual_seed(0)
-    supernet = path_supernet(space, CLASSES, 3, settings.supernet).double()
+    supernet = make_supernet(space, CLASSES, 3, settings.supernet).double()
     plain, before = deepcopy(supernet), {name: weight.clone() for name, weight in supernet.named_parameters()}
     sampler = make_sampler(settings.sampler, space, torch.Generator().manual_seed(3))
     ((subnets,), learner) = sampler.draw(0), Learner(settings, supernet, torch.optim.SGD(supernet.parameters(), 1.0))
     runs = Counter()
     for chosen in subnets:
-        F.cross_entropy(plain(batch[0], chosen), batch[1]).backward()
-        runs.update({weight for part in (plain.stem, *plain.active(chosen)) for weight in part.parameters()})
+        gates = space.gates(chosen)
+        F.cross_entropy(plain(batch[0], gates), batch[1]).backward()
+        runs.update({weight for part in (plain.stem, *plain.active(gates)) for weight in part.parameters()})
     shared = {"bench": "whole", "cells": "preprocess", "graph": "projections"}[kind]
     times = {name: runs[weight] for name, weight in plain.named_parameters() if weight.grad is not None}
     most = max(count for name, count in times.items() if shared in name)

@@ -16,7 +16,7 @@ from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.run import Run, create
 from fairdarts.runtime.stop import Interrupted
-from fairdarts.supernet.path import path_supernet
+from fairdarts.supernet.supernet import make_supernet
 
 
 @pytest.mark.parametrize("sampler", ["strict_fair", "uniform"])
@@ -142,16 +142,16 @@ def test_a_damaged_checkpoint_is_named(go: Go, tmp_path: Path, spoil: Callable[[
     assert str(error.value).startswith(f"{run.last}: ")
     assert "\n" not in str(error.value)
     with pytest.raises(BadState, match=f"{run.last}: "):
-        load_weights(path_supernet(CHAIN, CLASSES), run)
+        load_weights(make_supernet(CHAIN, CLASSES), run)
     assert len(metrics(run.path)) == 1
 
 
 def test_weights_of_another_space_are_refused(go: Go, tmp_path: Path):
     with pytest.raises(Interrupted):
         go("run", Watch(step=1))
-    assert load_weights(path_supernet(CHAIN, CLASSES), Run(tmp_path / "run"))[0] == 0
+    assert load_weights(make_supernet(CHAIN, CLASSES), Run(tmp_path / "run"))[0] == 0
     with pytest.raises(BadState, match=r"last\.pt: not the checkpoint of a supernet of the run's space\.yaml"):
-        load_weights(path_supernet(IRREGULAR, CLASSES), Run(tmp_path / "run"))
+        load_weights(make_supernet(IRREGULAR, CLASSES), Run(tmp_path / "run"))
 
 
 @pytest.mark.parametrize("damage", ["lost", "no JSON", "twice"])

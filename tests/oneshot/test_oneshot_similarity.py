@@ -7,7 +7,7 @@ import torch
 from one_shot import CHAIN, batches_of, supernet_of
 
 from fairdarts.oneshot.similarity import feature_maps, likeness, similarity
-from fairdarts.supernet.path import ChoiceLayer
+from fairdarts.supernet.chain import ChoiceLayer
 
 
 def maps(*choices: list[list[float]]) -> torch.Tensor:

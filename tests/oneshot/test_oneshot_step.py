@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from fairdarts.oneshot.samplers import Step, make_sampler
 from fairdarts.oneshot.step import Batch, Learner, data_parallel, supernet_step
-from fairdarts.spaces.gates import Subnet, subnet
+from fairdarts.spaces.gates import Gates, Subnet, subnet
 from fairdarts.spaces.space import Space
-from fairdarts.supernet.path import PathSupernet, norms
+from fairdarts.supernet.supernet import Supernet, norms
 
 SAMPLERS = {
     "strict_fair": {"kind": "strict_fair"},
@@ -42,13 +42,17 @@ def steps_of(space: Space, sampler: str, count: int) -> list[Step]:
     return [drawing.draw(0.9) for _ in range(count)]
 
 
-def plain_passes(supernet: PathSupernet, subnets: Sequence[Subnet], batch: Batch) -> tuple[list[Tensor | None], Tensor]:
+def gated(learner: Learner, subnets: Sequence[Subnet]) -> list[Gates]:
+    return [learner.supernet.space.gates(chosen) for chosen in subnets]
+
+
+def plain_passes(supernet: Supernet, subnets: Sequence[Subnet], batch: Batch) -> tuple[list[Tensor | None], Tensor]:
     """The sum of the gradients of some subnets, None where no pass made one; and the sums of loss and accuracy."""
     weights = list(supernet.parameters())
     total: list[Tensor | None] = [None] * len(weights)
     seen = torch.zeros(2, dtype=torch.float64)
     for chosen in subnets:
-        logits = supernet(batch[0], chosen)
+        logits = supernet(batch[0], supernet.space.gates(chosen))
         loss = F.cross_entropy(logits, batch[1])
         found = torch.autograd.grad(loss, weights, allow_unused=True)
         total = [
@@ -65,7 +69,7 @@ def assert_gradients(found: Sequence[Tensor | None], expected: Sequence[Tensor |
             torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
 
 
-def assert_statistics(found: PathSupernet, expected: PathSupernet) -> None:
+def assert_statistics(found: Supernet, expected: Supernet) -> None:
     assert norms([found])
     for one, other in zip(norms([found]), norms([expected]), strict=True):
         assert one.momentum == other.momentum
@@ -82,7 +86,7 @@ def test_gradients_and_statistics_are_those_of_passes_one_by_one(name: str, samp
     learner = ready(SPACES[name], sampler)
     plain = deepcopy(learner.supernet)
     expected, measured = plain_passes(plain, step[0], batch)
-    seen = data_parallel(learner, step[0], batch)
+    seen = data_parallel(learner, gated(learner, step[0]), batch)
     assert_gradients([weight.grad for weight in learner.weights], expected)
     torch.testing.assert_close(seen, measured, rtol=1e-12, atol=1e-12)
     assert_statistics(learner.supernet, plain)
@@ -97,7 +101,7 @@ def test_what_reaches_no_logits_has_no_gradient(name: str):
     plain = deepcopy(learner.supernet)
     expected, _ = plain_passes(plain, subnets, batch)
     assert (expected[0] is None) == (name == "none reaches anything")
-    data_parallel(learner, subnets, batch)
+    data_parallel(learner, gated(learner, subnets), batch)
     assert_gradients([weight.grad for weight in learner.weights], expected)
     assert_statistics(learner.supernet, plain)
     before = held_by(learner)["weight stem.0.weight"]
@@ -113,7 +117,8 @@ def by_hand(learner: Learner, steps: Sequence[Step], batches: Sequence[Batch]) -
     for step, batch in zip(steps, batches, strict=True):
         for subnets in step:
             found, _ = plain_passes(supernet, subnets, batch)
-            runs = [nn.ModuleList([supernet.stem, *supernet.active(chosen)]) for chosen in subnets]
+            every = [supernet.space.gates(chosen) for chosen in subnets]
+            runs = [nn.ModuleList([supernet.stem, *supernet.active(gates)]) for gates in every]
             for (name, weight), gradient in zip(named.items(), found, strict=True):
                 if gradient is None:
                     continue
@@ -200,7 +205,7 @@ def test_a_batch_in_two_parts_gives_the_mean_of_their_gradients(name: str):
     expected = [
         None if one is None else (one + other) / 2 for one, other in zip(*(found for found, _ in halves), strict=True)
     ]
-    seen = data_parallel(learner, step[0], batch)
+    seen = data_parallel(learner, gated(learner, step[0]), batch)
     assert_gradients([weight.grad for weight in learner.weights], expected)
     torch.testing.assert_close(seen, (halves[0][1] + halves[1][1]) / 2, rtol=1e-12, atol=1e-12)
     assert_statistics(learner.supernet, plain)

@@ -36,7 +36,7 @@ from fairdarts.runtime.position import TIMES
 from fairdarts.runtime.run import Run, create
 from fairdarts.runtime.seed import WATCHED, fold
 from fairdarts.runtime.stop import Diverged
-from fairdarts.supernet.path import path_supernet
+from fairdarts.supernet.supernet import make_supernet
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -119,7 +119,7 @@ def test_to_watch_paths_changes_nothing(go: Go, whole: Whole, tmp_path: Path):
 
 def test_what_is_watched_are_paths_of_the_seed_on_held_out_images_with_the_weights_so_far(go: Go, tmp_path: Path):
     settings = go("run", **{"watch.images": 7})
-    supernet = path_supernet(CHAIN, CLASSES)
+    supernet = make_supernet(CHAIN, CLASSES)
     assert load_weights(supernet, Run(tmp_path / "run")) == (3, 0)
     source = open_source(settings.data)
     trained, held_out = check_fit(settings, CHAIN, source)

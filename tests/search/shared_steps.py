@@ -12,9 +12,9 @@ from torch import Tensor
 from fairdarts.config import check
 from fairdarts.disturbance import DropoutSettings, NoiseSettings
 from fairdarts.runtime import distributed
-from fairdarts.search.architect import STEPS, Batch, Learner, Moment
+from fairdarts.search.architect import STEPS, Batch, Learner, StepIndex
 from fairdarts.search.curvature import held_out_curvature
-from fairdarts.search.settings import SearchSettings
+from fairdarts.search.settings import DenseSupernetSettings, SearchSettings
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet.supernet import make_supernet
 
@@ -49,8 +49,8 @@ def learner_of(space_name: str, kind: str, disturbed: bool, accumulate: int) -> 
         settings = settings.model_copy(update={"noise": noise, "dropout": dropout})
     space = load_space(space_name).model_copy(update=SMALL[space_name])
     torch.manual_seed(0)
-    sizes = (3, 2) if space_name == "s1" else (None, None)
-    supernet = make_supernet(space, *sizes, classes=3, in_channels=3, memory="none").double()
+    sizes = {"cells": 3, "channels": 2} if space_name == "s1" else {}
+    supernet = make_supernet(space, 3, settings=DenseSupernetSettings(**sizes)).double()
     alphas = {name: torch.randn(part.shape, dtype=torch.float64).requires_grad_() for name, part in space.parts.items()}
     weights, own = settings.weights, settings.architect
     sgd = torch.optim.SGD(supernet.parameters(), weights.lr, weights.momentum, weight_decay=weights.weight_decay)
@@ -77,7 +77,7 @@ def outcome(case: tuple[str, str, bool], parts: int = PARTS) -> dict[str, Tensor
             )
             for _ in range(2)
         )
-        measured.append(STEPS[case[1]](learner, train, valid, Moment(0, step)))
+        measured.append(STEPS[case[1]](learner, train, valid, StepIndex(0, step)))
     held = {f"α {part}": alpha.detach() for part, alpha in learner.alphas.items()}
     held |= {f"weight {name}": weight.detach() for name, weight in learner.supernet.named_parameters()}
     held |= {f"statistic {name}": buffer.clone() for name, buffer in learner.supernet.named_buffers()}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from damage import flipped, outcome
+from one_shot import IRREGULAR, chain
 from torch import Tensor
 
 from fairdarts.cli import main
@@ -60,6 +61,36 @@ def test_alphas_of_cells_become_gates(relaxation: str, file: str, content: Any, 
 def test_the_only_matrix_of_its_shape_is_that_of_a_chain(content: Any, tmp_path: Path):
     gates = read_gates(write(tmp_path / "a.pt", content), S2, "sigmoid")
     np.testing.assert_array_equal(gates["layers"], LAYERS.sigmoid().double())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        lambda own: dict(zip(("a", "b", "c"), own, strict=True)),  # no two of them have one shape
+        lambda own: {"layers-3": own[2], "layers-1": own[0], "layers-2": own[1], "other": torch.zeros(2, 3)},
+        lambda own: {"x.layers_2": own[1], "x.layers_1": own[0], "x.layers_3": own[2], "layers_12": torch.zeros(1, 2)},
+        lambda own: [*own],
+    ],
+    ids=["shapes", "names", "underscores", "order"],
+)
+def test_layers_that_differ_have_a_matrix_of_its_own_shape_each(content: Any, tmp_path: Path):
+    own = [torch.randn(part.shape, generator=torch.Generator().manual_seed(2)) for part in IRREGULAR.parts.values()]
+    gates = read_gates(write(tmp_path / "a.pt", content(own)), IRREGULAR, "softmax")
+    for part, alpha in zip(IRREGULAR.parts, own, strict=True):
+        np.testing.assert_array_equal(gates[part], alpha.softmax(-1).double())
+
+
+def test_layers_of_one_shape_that_differ_are_told_by_name_or_order_alone(tmp_path: Path):
+    stage = {"channels": 4, "layers": 1, "stride": 1}
+    space = chain(stage, stage | {"candidates": ("E1K3", "E1K5", "E2K3")})
+    one, other = torch.randn(2, 1, 3, generator=torch.Generator().manual_seed(0)).unbind()
+    for content in ({"layers-2": other, "layers-1": one}, [one, other], torch.stack([one, other])):
+        gates = read_gates(write(tmp_path / "a.pt", content), space, "sigmoid")
+        np.testing.assert_array_equal(gates["layers-2"], other.sigmoid().double())
+    with pytest.raises(
+        UserError, match=r"told from a \[1, 3\], b \[1, 3\]; should be layers-1 and layers-2 \[1, 3\] \("
+    ):
+        read_gates(write(tmp_path / "a.pt", {"a": one, "b": other}), space, "sigmoid")
 
 
 def test_whole_numbers_are_alphas_too(tmp_path: Path):

@@ -5,10 +5,10 @@ from copy import deepcopy
 import pytest
 import torch
 import torch.nn.functional as F
-from search_steps import learner_of, settings_of, stream
+from search_steps import learner_of, settings_of, sgd_of, stream
 from torch.func import functional_call
 
-from fairdarts.relaxation import RELAXATIONS
+from fairdarts.relaxation import RELAXATIONS, dense
 from fairdarts.search.architect import STEPS, Batch, Learner
 
 CASES = [("sigmoid", 10, "squared", 0.1), ("softmax", 0, "squared", 1e9), ("sigmoid", 2, "absolute", 0.5)]
@@ -22,8 +22,7 @@ class Reference:
         self.settings = learner.settings
         self.supernet, self.alphas = deepcopy((learner.supernet, learner.alphas))
         self.weights = list(self.supernet.parameters())
-        weights, architect = self.settings.weights, self.settings.architect
-        self.sgd = torch.optim.SGD(self.weights, weights.lr, weights.momentum, weight_decay=weights.weight_decay)
+        self.sgd, architect = sgd_of(self.weights, self.settings), self.settings.architect
         self.adam = torch.optim.Adam(
             self.alphas.values(), architect.lr, architect.betas, weight_decay=architect.weight_decay
         )
@@ -33,7 +32,7 @@ class Reference:
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Cross-entropy, accuracy, zero-one loss."""
         gates = {cell: RELAXATIONS[self.settings.relaxation](alpha) for cell, alpha in self.alphas.items()}
-        logits = functional_call(self.supernet, weights or {}, (batch[0], gates))
+        logits = functional_call(self.supernet, weights or {}, (batch[0], dense(gates, self.supernet.space)))
         z = torch.cat([gates["normal"].flatten(), gates["reduce"].flatten()]) - 0.5
         push = -(z**2 if self.settings.zero_one.form == "squared" else z.abs()).mean()
         return F.cross_entropy(logits, batch[1]), (logits.argmax(1) == batch[1]).double().mean(), push
@@ -72,8 +71,9 @@ class Reference:
         gradients = torch.autograd.grad(self.losses(train)[0], self.weights, create_graph=True)
         moved, rule = {}, self.settings.weights
         for (name, weight), gradient in zip(self.supernet.named_parameters(), gradients, strict=True):
-            moment = rule.momentum * self.sgd.state[weight].get("momentum_buffer", torch.zeros(()))
-            moved[name] = weight - rule.lr * (moment + gradient + rule.weight_decay * weight)
+            change = gradient + rule.weight_decay * weight
+            moment = rule.momentum * self.sgd.state[weight].get("momentum_buffer", torch.zeros(())) + change
+            moved[name] = weight - rule.lr * (change + rule.momentum * moment if rule.nesterov else moment)
         valid_loss, valid_accuracy, push = self.losses(valid, moved)
         self.total(valid_loss, push).backward()
         for name, buffer in self.supernet.named_buffers():
@@ -93,10 +93,13 @@ class Reference:
         return [loss, accuracy, nothing, nothing, push]
 
 
+@pytest.mark.parametrize("nesterov", [False, True])
 @pytest.mark.parametrize("kind", STEPS)
 @pytest.mark.parametrize(("relaxation", "weight", "form", "clip"), CASES)
-def test_steps_are_those_of_plain_autograd(kind: str, relaxation: str, weight: float, form: str, clip: float):
-    learner = learner_of(settings_of(kind, relaxation, weight, form, clip))
+def test_steps_are_those_of_plain_autograd(
+    kind: str, relaxation: str, weight: float, form: str, clip: float, nesterov: bool
+):
+    learner = learner_of(settings_of(kind, relaxation, weight, form, clip, nesterov))
     reference = Reference(learner)
     train, valid, train_again, valid_again = stream(1), stream(2), stream(1), stream(2)
     for _ in range(3):  # more than one, so that momentum and Adam's moments count too

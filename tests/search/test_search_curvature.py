@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from search_steps import learner_of, settings_of, stream
 
-from fairdarts.relaxation import relax
+from fairdarts.relaxation import dense, relax
 from fairdarts.search.curvature import held_out_curvature, largest_eigenvalue
 
 
@@ -23,7 +23,7 @@ def test_it_is_that_of_the_whole_matrix(relaxation: str):
 
     def loss(*alphas: torch.Tensor) -> torch.Tensor:
         gates = relax(dict(zip(learner.alphas, alphas, strict=True)), relaxation)
-        return F.cross_entropy(learner.supernet(images, gates), labels)
+        return F.cross_entropy(learner.supernet(images, dense(gates, learner.supernet.space)), labels)
 
     blocks = torch.autograd.functional.hessian(loss, tuple(alpha.detach() for alpha in learner.alphas.values()))
     sizes = [alpha.numel() for alpha in learner.alphas.values()]

@@ -74,7 +74,7 @@ def test_a_gate_at_the_threshold_counts():
     gates[0, 1] = threshold
     gates[1, 2] = np.nextafter(threshold, 0)
     assert derived(gates, "threshold", threshold) == derived(gates, "edge", threshold) == [(SKIP, 2, 0)]
-    assert dominant(gates, SMALL, "threshold", threshold) == {MAX: 0, SKIP: 1, SEP: 0}
+    assert dominant(gates, SMALL, "normal", "threshold", threshold) == {MAX: 0, SKIP: 1, SEP: 0}
 
 
 @pytest.mark.parametrize("method", ["argmax", "threshold", "edge"])
@@ -90,7 +90,7 @@ def test_none_is_never_chosen_nor_dominant(method):
         ("sep_conv_5x5", 3, 1),
         ("sep_conv_5x5", 3, 2),
     ]
-    assert "none" not in dominant(gates, space, method, 0.2)
+    assert "none" not in dominant(gates, space, "normal", method, 0.2)
 
 
 def test_none_does_not_decide_which_edges_are_kept():
@@ -101,14 +101,14 @@ def test_none_does_not_decide_which_edges_are_kept():
 
 def test_dominant_under_argmax_are_a_nodes_two_strongest_candidates_even_of_one_edge():
     # node 2: 0.95 and 0.90, both of its second edge; node 3: 0.86 and 0.85, both of its third
-    assert dominant(GATES, SMALL, "argmax", None) == {MAX: 1, SKIP: 2, SEP: 1}
-    assert dominant(np.full((5, 3), 0.5), SMALL, "argmax", None) == {MAX: 2, SKIP: 2, SEP: 0}
+    assert dominant(GATES, SMALL, "normal", "argmax", None) == {MAX: 1, SKIP: 2, SEP: 1}
+    assert dominant(np.full((5, 3), 0.5), SMALL, "normal", "argmax", None) == {MAX: 2, SKIP: 2, SEP: 0}
 
 
 @pytest.mark.parametrize("method", ["threshold", "edge"])
 def test_dominant_under_a_threshold_are_all_that_reach_it(method):
-    assert dominant(GATES, SMALL, method, 0.8) == {MAX: 2, SKIP: 2, SEP: 1}
-    assert list(dominant(GATES, SMALL, method, 0.8)) == list(SMALL.candidates)
+    assert dominant(GATES, SMALL, "normal", method, 0.8) == {MAX: 2, SKIP: 2, SEP: 1}
+    assert list(dominant(GATES, SMALL, "normal", method, 0.8)) == list(SMALL.candidates)
 
 
 @settings(derandomize=True, deadline=None)

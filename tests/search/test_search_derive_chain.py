@@ -30,7 +30,7 @@ def gates(**rows: dict[int, float]) -> np.ndarray:
 
 def test_at_most_the_two_strongest_of_those_that_reach_the_threshold_are_kept():
     matrix = gates(layer4={E3K3: 0.76, E3K7: 0.9, SKIP: 0.8}, layer5={E3K5: 0.75}, layer7={E3K5: 0.7499, SKIP: 0.99})
-    layers, _ = derive_layers(matrix, S2, "threshold", 0.75)
+    layers, _ = derive_layers({"layers": matrix}, S2, "threshold", 0.75)
     assert layers[4] == ("E3K7", "skip_connect")
     assert layers[5] == ("E3K5",)
     assert layers[7] == ("skip_connect",)
@@ -39,12 +39,12 @@ def test_at_most_the_two_strongest_of_those_that_reach_the_threshold_are_kept():
 def test_a_higher_threshold_gives_a_smaller_network():
     """FairDARTS-C is FairDARTS-D with 0.8 instead of 0.75 (section 5.3)."""
     matrix = gates(layer4={E3K3: 0.76, SKIP: 0.85})
-    assert derive_layers(matrix, S2, "threshold", 0.75)[0][4] == ("skip_connect", "E3K3")
-    assert derive_layers(matrix, S2, "threshold", 0.8)[0][4] == ("skip_connect",)
+    assert derive_layers({"layers": matrix}, S2, "threshold", 0.75)[0][4] == ("skip_connect", "E3K3")
+    assert derive_layers({"layers": matrix}, S2, "threshold", 0.8)[0][4] == ("skip_connect",)
 
 
 def test_a_layer_without_a_strong_choice_is_removed_where_the_shape_is_kept():
-    layers, notes = derive_layers(gates(layer4={E6K3: 0.5}), S2, "threshold", 0.75)
+    layers, notes = derive_layers({"layers": gates(layer4={E6K3: 0.5})}, S2, "threshold", 0.75)
     assert layers[4] == ()
     assert notes[[note.startswith("no choice of layer 4 ") for note in notes].index(True)] == (
         "no choice of layer 4 reaches 0.75, so it is removed; the strongest is E6K3 with 0.500"
@@ -52,7 +52,7 @@ def test_a_layer_without_a_strong_choice_is_removed_where_the_shape_is_kept():
 
 
 def test_elsewhere_it_keeps_its_strongest():
-    layers, notes = derive_layers(gates(layer6={E3K5: 0.3, E6K3: 0.6}), S2, "threshold", 0.75)
+    layers, notes = derive_layers({"layers": gates(layer6={E3K5: 0.3, E6K3: 0.6})}, S2, "threshold", 0.75)
     assert layers[6] == ("E6K3",)
     assert [note for note in notes if " layer 6 " in note] == [
         "no choice of layer 6 reaches 0.75, and it changes the shape, so it keeps its strongest, E6K3 with 0.600"
@@ -62,7 +62,7 @@ def test_elsewhere_it_keeps_its_strongest():
 def test_argmax_keeps_the_strongest_of_every_layer_and_decides_nothing_else():
     matrix = np.full(S2.parts["layers"].shape, 1 / 7)
     matrix[3, SKIP], matrix[9, E6K5] = 0.2, 0.15
-    layers, notes = derive_layers(matrix, S2, "argmax", None)
+    layers, notes = derive_layers({"layers": matrix}, S2, "argmax", None)
     assert notes == ()
     assert layers[3] == ("skip_connect",)
     assert layers[9] == ("E6K5",)
@@ -91,7 +91,7 @@ def test_any_gates_give_a_genotype_that_the_space_allows(rows: list, threshold: 
 
 def test_dominant_choices_are_the_strongest_of_their_layers_or_those_that_reach_the_threshold():
     matrix = gates(layer4={E3K3: 0.76, SKIP: 0.8}, layer5={SKIP: 0.5})
-    by_threshold, by_argmax = (dominant(matrix, S2, method, 0.75) for method in ("threshold", "argmax"))
+    by_threshold, by_argmax = (dominant(matrix, S2, "layers", method, 0.75) for method in ("threshold", "argmax"))
     assert list(by_threshold) == list(by_argmax) == list(S2.candidates)
     assert (by_threshold["skip_connect"], by_threshold["E3K3"], by_threshold["E6K7"]) == (1, 1, 6)
     assert (by_argmax["skip_connect"], by_argmax["E6K7"]) == (2, 6)

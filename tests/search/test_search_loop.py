@@ -61,7 +61,7 @@ def test_cells_are_compiled_in_the_mode_that_is_asked_for(
     monkeypatch.setattr(SuperCell, "compile", lambda cell, **options: compiled.append((cell, options)), raising=False)
     settings = check(SearchSettings, read_yaml(tiny_recipe), tiny_recipe, {"compute.compile": mode})
     learner = make_learner(settings, load_space(settings.space), open_source(settings.data), torch.device("cpu"))
-    expected = [] if mode == "none" else [(cell, {"mode": mode, "dynamic": False}) for cell in learner.supernet.cells]
+    expected = [] if mode == "none" else [(cell, {"mode": mode, "dynamic": False}) for cell in learner.supernet.stages]
     assert compiled == expected
 
 

@@ -3,8 +3,13 @@
 import pytest
 import torch
 
-from fairdarts.relaxation import relax
+from fairdarts.relaxation import Matrices, relax
 from fairdarts.search.losses import ZERO_ONE, zero_one
+from fairdarts.spaces.gates import Gate, Gates
+
+
+def gated(matrices: Matrices) -> Gates:
+    return tuple(Gate(tuple(range(len(row))), row) for matrix in matrices.values() for row in matrix)
 
 
 @pytest.fixture
@@ -16,7 +21,7 @@ def alphas() -> dict[str, torch.Tensor]:
 
 def test_values_follow_equations_7_and_9(alphas):
     z = torch.cat([alpha.flatten() for alpha in alphas.values()]).sigmoid()
-    gates = relax(alphas, "sigmoid")
+    gates = gated(relax(alphas, "sigmoid"))
     assert zero_one(gates, "squared").item() == pytest.approx(-sum((v - 0.5) ** 2 for v in z.tolist()) / 113, rel=1e-12)
     assert zero_one(gates, "absolute").item() == pytest.approx(-sum(abs(v - 0.5) for v in z.tolist()) / 113, rel=1e-12)
 
@@ -24,7 +29,7 @@ def test_values_follow_equations_7_and_9(alphas):
 @pytest.mark.parametrize("form", ZERO_ONE)
 def test_gradients_with_respect_to_alpha(alphas, form):
     alphas = {cell: alpha.requires_grad_() for cell, alpha in alphas.items()}
-    zero_one(relax(alphas, "sigmoid"), form).backward()
+    zero_one(gated(relax(alphas, "sigmoid")), form).backward()
     count = sum(alpha.numel() for alpha in alphas.values())
     for alpha in alphas.values():
         z = alpha.detach().sigmoid()
@@ -36,14 +41,14 @@ def test_gradients_with_respect_to_alpha(alphas, form):
 def test_extremes(form, lowest):
     half = {"normal": torch.full((2, 3), 0.5), "reduce": torch.full((2, 3), 0.5)}
     ends = {"normal": torch.zeros(2, 3), "reduce": torch.ones(2, 3)}
-    assert zero_one(half, form).item() == 0
-    assert zero_one(ends, form).item() == lowest
+    assert zero_one(gated(half), form).item() == 0
+    assert zero_one(gated(ends), form).item() == lowest
 
 
 @pytest.mark.parametrize("form", ZERO_ONE)
 def test_a_fair_start_feels_no_push(form):
     alpha = torch.zeros(2, 3, dtype=torch.float64, requires_grad=True)
-    zero_one(relax({"normal": alpha}, "sigmoid"), form).backward()
+    zero_one(gated(relax({"normal": alpha}, "sigmoid")), form).backward()
     assert torch.equal(alpha.grad, torch.zeros_like(alpha))
 
 
@@ -51,6 +56,6 @@ def test_only_the_squared_loss_is_gentle_around_one_half():
     slopes = {}
     for form in ZERO_ONE:
         alpha = torch.tensor([[1e-3]], dtype=torch.float64, requires_grad=True)
-        zero_one(relax({"normal": alpha}, "sigmoid"), form).backward()
+        zero_one(gated(relax({"normal": alpha}, "sigmoid")), form).backward()
         slopes[form] = -alpha.grad.item()
     assert 0 < slopes["squared"] < 1e-3 * slopes["absolute"]

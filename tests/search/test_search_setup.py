@@ -17,7 +17,7 @@ from fairdarts.runtime.run import Run
 from fairdarts.search.settings import SearchSettings
 from fairdarts.search.setup import check_fit, make_learner, open_batches
 from fairdarts.spaces.space import load_space
-from fairdarts.supernet.chain import ChainSupernet
+from fairdarts.supernet.chain import ChoiceLayer
 
 FAKE = {
     "data.kind": "fake",
@@ -27,6 +27,8 @@ FAKE = {
     "data.cutout": "0",
     "data.batch_size": "8",
 }
+
+NOISE = {"noise__distribution": "gaussian", "noise__std": "1", "noise__schedule": "constant"}
 
 
 def settings_of(recipe: str = "fairdarts-s2-small", **changes: str) -> SearchSettings:
@@ -58,8 +60,8 @@ def images(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"supernet__cells": "4"}, "supernet.cells: 4: is for cell spaces; the widths of s2-small are its own"),
-        ({"supernet__channels": "4"}, "supernet.channels: 4: is for cell spaces"),
+        ({"supernet__cells": "4"}, "supernet.cells: 4: is for cells, but space s2-small is of kind chain"),
+        ({"supernet__channels": "4"}, "supernet.channels: 4: is for cells, but space s2-small is of kind chain"),
         ({"derive__method": "edge"}, "derive.method: edge: is for cell"),
         ({"derive__max_skips": "2"}, "derive.max_skips: 2: is for cell"),
         (
@@ -76,8 +78,22 @@ def images(tmp_path: Path) -> Path:
             "stopping.kind: skips: space s2-noskip",
         ),
         (
-            {"space": "nasbench201"},
-            "space: nasbench201: is searched by paths; a gradient search needs a cell or a chain",
+            {"space": "nasbench101"},
+            "space: nasbench101: is searched by paths, not by gradients: what a vertex reads decides its channels",
+        ),
+        ({"space": "nasbench201", "derive__method": "edge"}, "derive.method: edge: is for cell spaces; in nasbench201"),
+        ({"space": "nasbench201", "derive__max_skips": "2"}, "derive.max_skips: 2: is for cells; leave it out in nasb"),
+        (
+            {"noise__on": "gate", **NOISE, "noise__operations": "sep_conv_3x3"},
+            "noise.operations: 'sep_conv_3x3' is not an operation of space s2-small",
+        ),
+        (
+            {"architect__kind": "second_order", "supernet__global_dropout": "0.2"},
+            "architect.kind: second_order: the supernet's dropout draws anew in every pass",
+        ),
+        (
+            {"space": "nasbench201", "architect__kind": "second_order", "supernet__path_dropout": "0.2"},
+            "architect.kind: second_order: the supernet's dropout draws anew in every pass",
         ),
         ({"compute__accumulate": "3"}, "data.batch_size: 8: is that of all processes, so it should be divisible by 1"),
         ({"data__batch_size": "40"}, "data.batch_size: 40: should be at most 32"),
@@ -96,12 +112,12 @@ def test_a_chain_space_makes_a_chain_supernet_with_one_matrix_of_alpha():
     settings = settings_of()
     source, space = open_source(settings.data), load_space(settings.space)
     learner = make_learner(settings, space, source, torch.device("cpu"))
-    assert isinstance(learner.supernet, ChainSupernet)
+    assert all(isinstance(stage, ChoiceLayer) for stage in learner.supernet.stages)
     depthwise = [module for module in learner.supernet.modules() if is_depthwise(module)]
     assert all("forward" in vars(module) for module in depthwise)  # with fast gradients
     assert {part: alpha.shape for part, alpha in learner.alphas.items()} == {"layers": (19, 7)}
     assert not learner.alphas["layers"].any()  # the fair start
-    assert learner.supernet.classifier.out_features == len(source.classes)
+    assert learner.supernet.tail.classifier.out_features == len(source.classes)
 
 
 @pytest.mark.parametrize("kind", ["fake", "imagenet"])

@@ -31,6 +31,22 @@ def test_many_skip_connections_in_the_normal_cell(counts: tuple[int, ...], stops
 
 
 @pytest.mark.parametrize(
+    ("dominant", "where"),
+    [
+        ({"layers": {"skip_connect": 3}}, "chain"),
+        ({"layers-1": {"E3K3": 4}, "layers-2": {"skip_connect": 1}, "layers-3": {"skip_connect": 2}}, "chain"),
+        ({"edges": {"skip_connect": 3}}, "cell"),
+        ({"normal": {"skip_connect": 3}, "reduce": {}}, "normal cell"),
+    ],
+)
+def test_skip_connections_of_all_layers_count(dominant: dict, where: str):
+    records = [{"epoch": epoch, "dominant": dominant} for epoch in (0, 1)]
+    found = verdict(records, Skips(kind="skips", limit=3))
+    assert found.reason == f"3 skip connections are dominant in the {where} after epoch 1"
+    assert verdict(records, Skips(kind="skips", limit=4)) is None
+
+
+@pytest.mark.parametrize(
     ("values", "kept"),
     [
         ((1, 1, 1), None),  # no two whole windows yet

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fairdarts.search.unrolled import EPSILON, exact, finite_difference, still, unrolled, weights_at
+from fairdarts.search.unrolled import EPSILON, exact, finite_difference, frozen, slope, unrolled, weights_at
 
 
 def cubic(weights: list[Tensor], alphas: list[Tensor]) -> Tensor:
@@ -62,10 +62,11 @@ def test_the_difference_is_taken_at_epsilon_over_the_length_of_v(tensors):
     torch.testing.assert_close(torch.stack(seen), torch.stack([here + step, here - step]))
 
 
+@pytest.mark.parametrize("nesterov", [False, True])
 @pytest.mark.parametrize("steps", [0, 1, 3])
-def test_the_unrolled_weights_are_those_of_the_optimizers_next_step(tensors, steps: int):
+def test_the_unrolled_weights_are_those_of_the_optimizers_next_step(tensors, steps: int, nesterov: bool):
     weights, alphas, _ = tensors
-    optimizer = torch.optim.SGD(weights, 0.05, momentum=0.9, weight_decay=0.1, foreach=True)
+    optimizer = torch.optim.SGD(weights, 0.05, momentum=0.9, weight_decay=0.1, nesterov=nesterov, foreach=True)
 
     def gradients() -> list[Tensor]:
         return list(torch.autograd.grad(cubic(weights, alphas), weights))
@@ -84,12 +85,30 @@ def test_the_unrolled_weights_are_those_of_the_optimizers_next_step(tensors, ste
         torch.testing.assert_close(one, other.detach(), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize(("momentum", "nesterov"), [(0, False), (0.9, False), (0.9, True)])
+@pytest.mark.parametrize("steps", [0, 2])
+def test_the_slope_is_how_much_the_next_weights_move_against_a_gradient(
+    tensors, momentum: float, nesterov: bool, steps: int
+):
+    weights, _, v = tensors
+    optimizer = torch.optim.SGD(weights, 0.05, momentum=momentum, weight_decay=0.1, nesterov=nesterov)
+    for _ in range(steps):
+        for weight in weights:
+            weight.grad = weight.detach().cos()
+        optimizer.step()
+    optimizer.zero_grad()
+    none = [torch.zeros_like(direction) for direction in v]
+    there, here = (unrolled(weights, gradients, optimizer) for gradients in (v, none))
+    for one, other, direction in zip(there, here, v, strict=True):
+        torch.testing.assert_close(one - other, -slope(optimizer) * direction, rtol=1e-12, atol=1e-12)
+
+
 def test_weights_come_back_after_an_error(tensors):
     weights, _, v = tensors
     before = [weight.detach().clone() for weight in weights]
 
     def fail() -> None:
-        with weights_at(weights, v), still(weights):
+        with weights_at(weights, v), frozen(weights):
             assert all(torch.equal(weight, other) for weight, other in zip(weights, v, strict=True))
             assert not any(weight.requires_grad for weight in weights)
             raise RuntimeError("within")

@@ -13,14 +13,13 @@ from torch import Tensor, nn
 from fairdarts.config import UserError, dump_yaml
 from fairdarts.genotype import CellGenotype, ChainGenotype, live
 from fairdarts.networks.blueprint import NetworkSettings, build
+from fairdarts.relaxation import dense
 from fairdarts.runtime import checkpoint
-from fairdarts.spaces.gates import subnet
+from fairdarts.search.settings import DenseSupernetSettings
+from fairdarts.spaces.gates import Gates, subnet
 from fairdarts.spaces.space import Space, load_space
-from fairdarts.supernet.cell import CellSupernet
-from fairdarts.supernet.chain import ChainSupernet
-from fairdarts.supernet.factors import Factors
-from fairdarts.supernet.path import path_supernet
-from fairdarts.supernet.supernet import make_supernet
+from fairdarts.supernet.settings import SupernetSettings
+from fairdarts.supernet.supernet import Supernet, make_supernet
 from fairdarts.train.inherit import inherit, weights_of
 
 S1 = load_space("s1")
@@ -41,7 +40,7 @@ SPARSE = cells(  # nodes that nothing feeds, an operation that reads one, an inp
 )
 
 
-def gates_of(genotype: CellGenotype | ChainGenotype, space: Space) -> dict[str, Tensor]:
+def gates_of(genotype: CellGenotype | ChainGenotype, space: Space) -> Gates:
     """1 for what takes part in a genotype, 0 for all else, as for what reads a node that nothing feeds."""
     gates = {name: torch.zeros(part.shape, dtype=torch.float64) for name, part in space.parts.items()}
     if isinstance(genotype, ChainGenotype):
@@ -51,7 +50,7 @@ def gates_of(genotype: CellGenotype | ChainGenotype, space: Space) -> dict[str, 
         chosen = [(part, space.edges.index((node, source)), name) for part, name, node, source in edges]
     for part, row, name in chosen:
         gates[part][row, space.candidates.index(name)] = 1
-    return gates
+    return dense(gates, space)
 
 
 def with_statistics(supernet: nn.Module) -> nn.Module:
@@ -60,9 +59,9 @@ def with_statistics(supernet: nn.Module) -> nn.Module:
     return lived_in(supernet).eval()
 
 
-def searched(space: Space = S1) -> CellSupernet | ChainSupernet:
-    sizes = (4, 4) if space is S1 else (None, None)
-    return with_statistics(make_supernet(space, *sizes, 3, 3, "none"))
+def searched(space: Space = S1) -> Supernet:
+    sizes = {"cells": 4, "channels": 4} if space is S1 else {}
+    return with_statistics(make_supernet(space, 3, settings=DenseSupernetSettings(**sizes)))
 
 
 def network_of(genotype: Any, space: Space, network: NetworkSettings | None = None, **options: Any) -> nn.Module:
@@ -83,12 +82,12 @@ def assert_same(found: Tensor, expected: Tensor) -> None:
 def test_cells_compute_what_the_supernet_of_paths_does(factors: dict[str, Any], seed: int):
     """Without poolings, behind which the supernet has a BatchNorm and the network none."""
     torch.manual_seed(0)
-    supernet = lived_in(path_supernet(CELLS, 3, 3, Factors(**factors))).eval()
+    supernet = lived_in(make_supernet(CELLS, 3, 3, SupernetSettings(**factors))).eval()
     path = CELLS.random_path(Random(seed).randrange)
     genotype = CELLS.genotype_of(path, "found", "tests")
     network = network_of(genotype, CELLS, NetworkSettings(cells=3, channels=2))
     assert inherit(network, genotype, CELLS, supernet.state_dict(), "run") == []
-    assert_same(network(IMAGES), supernet(IMAGES, subnet(path)))
+    assert_same(network(IMAGES), supernet(IMAGES, CELLS.gates(subnet(path))))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +99,7 @@ def test_cells_compute_what_the_supernet_of_paths_does(factors: dict[str, Any], 
 )
 def test_supernets_whose_weights_are_no_network_s_are_refused(factors: dict[str, Any], why: str):
     genotype = BENCH.genotype_of((1, 2, 3, 1, 2, 3), "found", "tests")
-    weights = path_supernet(BENCH, 3, 3, Factors(**factors)).state_dict()
+    weights = make_supernet(BENCH, 3, 3, SupernetSettings(**factors)).state_dict()
     with pytest.raises(UserError) as error:
         inherit(network_of(genotype, BENCH), genotype, BENCH, weights, "run")
     assert why in str(error.value)
@@ -146,6 +145,18 @@ def test_layers_compute_what_the_supernet_of_gates_does(layers: list):
     assert_same(network(IMAGES), supernet(IMAGES, gates_of(genotype, CHAIN)))
 
 
+@pytest.mark.parametrize("space", [CHAIN, IRREGULAR, BENCH], ids=["chain", "irregular", "bench"])
+def test_a_path_computes_what_it_does_in_the_supernet_of_gates(space: Space):
+    supernet, paths = searched(space), every_path(space)
+    for path in paths[5 :: len(paths) // 7]:
+        genotype = space.genotype_of(path, "found", "tests")
+        network = network_of(genotype, space)
+        assert inherit(network, genotype, space, supernet.state_dict(), "run") == []
+        rows = {point: torch.eye(len(names)).double()[path[point]] for point, names in enumerate(space.choices)}
+        gates = {name: torch.stack([rows[point] for point in part.points]) for name, part in space.parts.items()}
+        assert_same(network(IMAGES), supernet(IMAGES, dense(gates, space)))
+
+
 def test_a_removed_layer_is_a_skip_connection():
     genotype = chain(("MBE2K3",), (), ("E1K5",), ("MBE2K3",))
     skipped = chain(("MBE2K3",), ("skip_connect",), ("E1K5",), ("MBE2K3",))
@@ -162,14 +173,14 @@ def test_a_path_computes_what_it_does_in_the_supernet(space: Space):
         genotype = space.genotype_of(path, "found", "tests")
         network = network_of(genotype, space)
         assert inherit(network, genotype, space, supernet.state_dict(), "run") == []
-        torch.testing.assert_close(network(IMAGES), supernet(IMAGES, subnet(path)), rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(network(IMAGES), supernet(IMAGES, space.gates(subnet(path))), rtol=1e-9, atol=1e-9)
 
 
-def refusal(network: nn.Module, genotype: Any, space: Space, supernet: nn.Module) -> str:
+def refusal(network: nn.Module, genotype: Any, space: Space, supernet: nn.Module, by_path: bool = False) -> str:
     """The error of an inheritance, which leaves the network as it was."""
     before = {key: value.clone() for key, value in network.state_dict().items()}
     with pytest.raises(UserError) as error:
-        inherit(network, genotype, space, supernet.state_dict(), "runs/a")
+        inherit(network, genotype, space, supernet.state_dict(), "runs/a", by_path)
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
     text = str(error.value)
     assert text.startswith("runs/a: ")
@@ -189,7 +200,7 @@ def refusal(network: nn.Module, genotype: Any, space: Space, supernet: nn.Module
         (
             {},
             {"classes": 7},
-            "classifier.weight: shape [3, 64], but classifier.weight of found needs [7, 64]: "
+            "tail.classifier.weight: shape [3, 64], but classifier.weight of found needs [7, 64]: "
             "the supernet knows 3 classes, the network 7",
         ),
         (
@@ -244,7 +255,7 @@ def test_a_chain_of_other_widths_is_named():
 
 def test_a_layer_that_is_no_path_is_named():
     genotype = chain(("MBE2K3",), ("skip_connect", "E1K5"), ("skip_connect",), ("E1K5",))
-    text = refusal(network_of(genotype, CHAIN), genotype, CHAIN, supernet_of(CHAIN))
+    text = refusal(network_of(genotype, CHAIN), genotype, CHAIN, supernet_of(CHAIN), by_path=True)
     assert text == "trains paths, but three: layers[1]: 2 choices, should be 1 to be a path"
 
 
@@ -260,6 +271,7 @@ def run(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(("verb", "more"), [("search", {"alphas": {}}), ("supernet", {"sampler": torch.zeros(1)})])
 def test_weights_of_a_run(verb: str, more: dict, run: Path):
     held = supernet_of(CHAIN).state_dict()
+    (run / "settings.yaml").write_text(f"name: tiny\nverb: {verb}\n")
     checkpoint.save(run / "checkpoints" / "last.pt", {"supernet": held, **more})
     weights, space, trained_by = weights_of(run)
     assert (space, trained_by) == (CHAIN, verb)

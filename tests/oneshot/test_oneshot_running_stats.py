@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from fairdarts.oneshot.memory import SharedMemory, remembered, repeated
+from fairdarts.oneshot.running_stats import SharedStats, repeated, running_stats
 
 
 def norm_of(momentum: float, seed: int = 0) -> nn.BatchNorm2d:
@@ -50,7 +50,7 @@ def test_processes_that_share_out_passes_remember_what_one_would(processes: int)
         for number in within:
             plain[number](x)
     mine = [[norm_of(momentum[number], number) for number in (0, 1)] for _ in range(processes)]
-    memories = [SharedMemory([[own[number] for number in within] for within in passes]) for own in mine]
+    memories = [SharedStats([[own[number] for number in within] for within in passes]) for own in mine]
     for number, (x, within) in enumerate(zip(xs, passes, strict=True)):
         process = number % processes
         for norm in within:
@@ -68,7 +68,7 @@ def test_processes_that_share_out_passes_remember_what_one_would(processes: int)
 def test_every_pass_begins_where_the_first_one_did():
     norm, (x,) = norm_of(0.1), inputs(1)
     before = deepcopy(norm)
-    memory = SharedMemory([[norm], [norm]])
+    memory = SharedStats([[norm], [norm]])
     norm(x)
     memory.take(0)
-    assert all(torch.equal(own, old) for own, old in zip(remembered(norm), remembered(before), strict=True))
+    assert all(torch.equal(own, old) for own, old in zip(running_stats(norm), running_stats(before), strict=True))

@@ -1,0 +1,53 @@
+"""What do figures of a search show as one? The edges of a cell; all layers of a chain, though they differ in their
+choices, so that their α lie in several parts."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from fairdarts.spaces.space import Space
+
+
+def joined_parts(space: Space) -> dict[str, tuple[str, ...]]:
+    """What is shown as one → its parts: `normal` of itself, `layers` of layers-1, layers-2, … too."""
+    found: dict[str, tuple[str, ...]] = {}
+    for part in space.parts:
+        name = part.partition("-")[0]
+        found[name] = (*found.get(name, ()), part)
+    return found
+
+
+def all_candidates(space: Space) -> tuple[str, ...]:
+    """The candidates of all choice points, in the order in which the parts name them."""
+    return tuple(dict.fromkeys(name for part in space.parts.values() for name in part.candidates))
+
+
+def joined_gates(record: dict[str, Any], space: Space) -> dict[str, np.ndarray]:
+    """The gates of a record, of all that is shown as one [points, all candidates]: NaN where a point has not got a
+    candidate (see `offered`)."""
+    columns, gates = all_candidates(space), {}
+    for name, parts in joined_parts(space).items():
+        rows = {}
+        for part in parts:
+            points, candidates = space.parts[part]
+            at = [columns.index(candidate) for candidate in candidates]
+            for point, own in zip(points, np.reshape(record["gates"][part], space.parts[part].shape), strict=True):
+                rows[point] = np.full(len(columns), np.nan)
+                rows[point][at] = own
+        gates[name] = np.stack([rows[point] for point in sorted(rows)])
+    return gates
+
+
+def offered(space: Space) -> dict[str, np.ndarray]:
+    """Which candidates every choice point has, of all that is shown as one: bool [points, all candidates]."""
+    ones = {"gates": {name: np.ones(part.shape) for name, part in space.parts.items()}}
+    return {name: ~np.isnan(gates) for name, gates in joined_gates(ones, space).items()}
+
+
+def joined_dominant(record: dict[str, Any], space: Space) -> dict[str, dict[str, int]]:
+    """How many dominant operations a record has of each candidate, of all that is shown as one."""
+    return {
+        name: dict(sum((Counter(record["dominant"][part]) for part in parts), Counter()))
+        for name, parts in joined_parts(space).items()
+    }
