@@ -21,7 +21,7 @@ setup(
     packages=[*find_packages(include=["fairdarts", "fairdarts.*"]), *SHIPPED],
     package_dir=SHIPPED,
     package_data={
-        "fairdarts": ["recipes/*.yaml", "studies/*.yaml", "transfer/configs/*.py"],
+        "fairdarts": ["recipes/*.yaml", "studies/*.yaml", "transfer/configs/*.py", "transfer/configs/_base_/*.py"],
         **{name: ["*.yaml"] for name in SHIPPED},
     },
     install_requires=[

@@ -242,28 +242,25 @@ def check(model: type[S], content: dict[str, Any], source: str | Path, overrides
 
 
 def describe(model: type[Settings], prefix: str = "") -> str:
-    """One line a setting, for `--help`: dotted key and what it means."""
+    """One line a setting, for `--help`: dotted key, what it means, and its choices where they are counted."""
     lines = []
     for name, field in model.model_fields.items():
         if name == "verb":
             continue  # of a recipe: it is what it is, and no option
-        members = _members(field.annotation)
-        if members:
-            keys = {}
-            for tag, member in members.items():
-                for line in describe(member, f"{prefix}{name}.").splitlines():
-                    keys.setdefault(line, []).append(tag)
-            for line, tags in keys.items():
-                lines.append(line + (f" [{', '.join(tags)}]" if 1 <= len(tags) < len(members) else ""))
-        else:
-            choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+        key, members = f"{prefix}{name}", _members(field.annotation)
+        literals = [option for option in _options(field.annotation) if get_origin(option) is Literal]
+        if len(members) != 1:  # a setting, or which kind of section it is
             text = " ".join((field.description or "").split())
-            lines.append(f"  --{prefix}{name:<{max(1, 28 - len(prefix))}} {text}{_choices(choices)}")
+            choices = " | ".join(map(str, members or [choice for literal in literals for choice in get_args(literal)]))
+            lines.append(f"  --{f'{key}.kind' if members else key:<28} {text}{f' ({choices})' if choices else ''}")
+        tags: dict[str, list[str]] = {}
+        for tag, member in members.items():
+            for line in describe(member, f"{key}.").splitlines():
+                tags.setdefault(line, []).append(tag)
+        for line, of in tags.items():
+            if len(members) == 1 or not line.startswith(f"  --{key}.kind "):
+                lines.append(line + (f" [{', '.join(of)}]" if len(of) < len(members) else ""))
     return "\n".join(lines)
-
-
-def _choices(choices: tuple) -> str:
-    return f" ({' | '.join(map(str, choices))})" if len(choices) > 1 else ""
 
 
 def _copy(value: Any) -> Any:

@@ -28,7 +28,13 @@ from fairdarts.config import (
 )
 from fairdarts.data.settings import DataSettings
 from fairdarts.disturbance import DropoutSettings, NoiseSettings
-from fairdarts.search.settings import ArchitectSettings, ComputeSettings, DeriveSettings, SearchSettings
+from fairdarts.search.settings import (
+    ArchitectSettings,
+    ComputeSettings,
+    DenseSupernetSettings,
+    DeriveSettings,
+    SearchSettings,
+)
 
 RECIPES = resources.names("recipes")
 PROPERTY = settings(derandomize=True, deadline=None)
@@ -359,7 +365,7 @@ def test_describe_names_every_setting(recipe):
     lines = describe(SearchSettings).splitlines()
     listed = {line.split()[0]: line for line in lines}
     sections = {key: list(value) for key, value in recipe.items() if isinstance(value, dict)}
-    sections["supernet"] = ["cells", "channels"]
+    sections["supernet"] = DenseSupernetSettings.model_fields
     sections["compute"] = ComputeSettings.model_fields
     sections["noise"] = NoiseSettings.model_fields
     sections["dropout"] = DropoutSettings.model_fields
@@ -372,4 +378,5 @@ def test_describe_names_every_setting(recipe):
     assert listed.keys() == {f"--{key}" for key in keys}
     assert listed["--data.root"].endswith("folder of the data set [cifar10, cifar100, folder, imagenet]")
     assert listed["--device"].endswith("where to run (auto | cpu | cuda)")
+    assert listed["--stopping.kind"].endswith("before its last epoch (never | skips | eigenvalue)")
     assert all(len(line.split()) > 1 for line in lines)

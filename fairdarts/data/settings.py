@@ -43,7 +43,6 @@ class Digits(_Portioned):
     """scikit-learn's bundled digits: 1,797 images of 8×8 pixels, 10 classes."""
 
     kind: Literal["digits"]
-    """digits | cifar10 | cifar100 | folder | imagenet | fake"""
 
 
 class _Cifar(_Portioned):
@@ -64,21 +63,18 @@ class Cifar10(_Cifar):
     """CIFAR-10 through torchvision, downloaded where it is absent."""
 
     kind: Literal["cifar10"]
-    """digits | cifar10 | cifar100 | folder | imagenet | fake"""
 
 
 class Cifar100(_Cifar):
     """CIFAR-100 through torchvision, downloaded where it is absent."""
 
     kind: Literal["cifar100"]
-    """digits | cifar10 | cifar100 | folder | imagenet | fake"""
 
 
 class Folder(_Files, _Portioned):
     """Any images in class folders: root/CLASS/IMAGE, or root/train/CLASS/IMAGE."""
 
     kind: Literal["folder"]
-    """digits | cifar10 | cifar100 | folder | imagenet | fake"""
     split: Literal["shuffled", "stratified"] = "stratified"
     """which images train: a random part of all (default, but of class folders), or of every class its share"""
     image_size: int = Field(default=32, ge=4, le=8192)
@@ -92,7 +88,6 @@ class ImageNet(_Files):
     """ImageNet and sets of its form: root/train/CLASS/IMAGE, or root/CLASS/IMAGE. root/val is left for testing."""
 
     kind: Literal["imagenet"]
-    """digits | cifar10 | cifar100 | folder | imagenet | fake"""
     image_size: int = Field(default=224, ge=4, le=8192)
     """height and width of the images, in pixels"""
     held_out: int = Field(default=50, ge=0)
@@ -126,7 +121,6 @@ class Fake(_Portioned):
     """Random images, for trying a search without data."""
 
     kind: Literal["fake"]
-    """digits | cifar10 | cifar100 | folder | imagenet | fake"""
     images: int = Field(default=256, ge=4, le=10_000_000)
     """number of images"""
     image_size: int = Field(default=32, ge=4, le=8192)

@@ -30,7 +30,6 @@ class Reinforce(Settings):
     """REINFORCE (MoreMNAS): one step along the gradient for a batch."""
 
     kind: Literal["reinforce"]
-    """ppo | reinforce"""
     hidden: int = Field(ge=1, le=65536)
     """width of the LSTM and of its input"""
     lr: float = Field(gt=0)
@@ -47,7 +46,6 @@ class PPO(Reinforce):
     """PPO (FairNAS): several steps for a batch, with little to gain far from the policy before them."""
 
     kind: Literal["ppo"]
-    """ppo | reinforce"""
     clip: float = Field(gt=0, lt=1)
     """ε, the change of a choice's probability, as a share of it, beyond which nothing is gained"""
     epochs: int = Field(ge=1)

@@ -18,7 +18,6 @@ class NSGA2Settings(Settings):
     """NSGA-II with the hierarchical mutation of FairNAS (v1, Table 4); its rivals are the same with other shares."""
 
     kind: Literal["nsga2"]
-    """nsga2 | random | mnasnet | regularized"""
     mutation: float = Field(ge=0, le=1)
     """share of the offspring that mutation makes; crossover makes the rest"""
     random: float = Field(ge=0, le=1)
@@ -47,14 +46,12 @@ class RandomSettings(Settings):
     """Uniformly drawn models."""
 
     kind: Literal["random"]
-    """nsga2 | random | mnasnet | regularized"""
 
 
 class MnasNetSettings(Settings):
     """A controller that maximizes accuracy × (cost / target)^weight (arXiv:1807.11626, Eq. 2)."""
 
     kind: Literal["mnasnet"]
-    """nsga2 | random | mnasnet | regularized"""
     cost: Literal["madds", "params", "latency"]
     """the cost in its reward"""
     target: float | None = Field(default=None, gt=0)
@@ -69,7 +66,6 @@ class RegularizedSettings(Settings):
     """Regularized (aging) evolution (arXiv:1802.01548, Algorithm 1), of one objective."""
 
     kind: Literal["regularized"]
-    """nsga2 | random | mnasnet | regularized"""
     alive: int = Field(ge=1)
     """P: models that are alive; the oldest dies when one is born"""
     sample: int = Field(ge=1)

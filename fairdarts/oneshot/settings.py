@@ -18,21 +18,18 @@ class StrictFairSettings(Settings):
     """Every choice of every point once a step."""
 
     kind: Literal["strict_fair"]
-    """strict_fair | uniform | uniform_repeat | one_shot | architecture"""
 
 
 class UniformSettings(Settings):
     """One path a step, uniformly (SPOS)."""
 
     kind: Literal["uniform"]
-    """strict_fair | uniform | uniform_repeat | one_shot | architecture"""
 
 
 class UniformRepeatSettings(Settings):
     """One path a step, uniformly, updated several times on the batch (EF)."""
 
     kind: Literal["uniform_repeat"]
-    """strict_fair | uniform | uniform_repeat | one_shot | architecture"""
     repeats: int = Field(ge=1)
     """k, updates of the path"""
 
@@ -41,7 +38,6 @@ class OneShotSettings(Settings):
     """All choices a step, some of them dropped."""
 
     kind: Literal["one_shot"]
-    """strict_fair | uniform | uniform_repeat | one_shot | architecture"""
     rate: float = Field(ge=0, lt=1)
     """r, the probability at the end of the training that all choices of a point are dropped; each is with r^(1/m)"""
 
@@ -50,7 +46,6 @@ class ArchitectureSettings(Settings):
     """One path a step, uniformly over distinct architectures (Random-A)."""
 
     kind: Literal["architecture"]
-    """strict_fair | uniform | uniform_repeat | one_shot | architecture"""
 
 
 SamplerSettings = Annotated[

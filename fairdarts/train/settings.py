@@ -13,17 +13,11 @@ MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.accumulate",
 """What a resumed training may be told anew: where its images lie and how a step is computed, not what it computes"""
 
 
-class SgdSettings(Settings):
-    """SGD with momentum."""
-
-    kind: Literal["sgd"]
-    """sgd | rmsprop"""
+class _Descent(Settings):
     lr: float = Field(gt=0)
     """learning rate that the schedule begins at"""
     momentum: float = Field(ge=0, lt=1)
     """momentum"""
-    nesterov: bool = False
-    """Nesterov's momentum"""
     weight_decay: float = Field(ge=0)
     """weight decay"""
     decay_all: bool = True
@@ -32,25 +26,22 @@ class SgdSettings(Settings):
     """largest norm of the gradient; null for no clipping"""
 
 
-class RmspropSettings(Settings):
+class SgdSettings(_Descent):
+    """SGD with momentum."""
+
+    kind: Literal["sgd"]
+    nesterov: bool = False
+    """Nesterov's momentum"""
+
+
+class RmspropSettings(_Descent):
     """RMSprop with momentum."""
 
     kind: Literal["rmsprop"]
-    """sgd | rmsprop"""
-    lr: float = Field(gt=0)
-    """learning rate that the schedule begins at"""
-    momentum: float = Field(ge=0, lt=1)
-    """momentum"""
     alpha: float = Field(ge=0, lt=1)
     """decay of the mean of squared gradients"""
     eps: float = Field(gt=0)
     """what is added to its root"""
-    weight_decay: float = Field(ge=0)
-    """weight decay"""
-    decay_all: bool = True
-    """whether it holds for BatchNorm and biases, too"""
-    clip: float | None = Field(default=None, gt=0)
-    """largest norm of the gradient; null for no clipping"""
 
 
 OptimizerSettings = Annotated[SgdSettings | RmspropSettings, Field(discriminator="kind")]
@@ -72,21 +63,18 @@ class CosineSettings(_Falling):
     """Half a cosine."""
 
     kind: Literal["cosine"]
-    """cosine | linear | poly | exponential"""
 
 
 class LinearSettings(_Falling):
     """A straight line."""
 
     kind: Literal["linear"]
-    """cosine | linear | poly | exponential"""
 
 
 class PolySettings(_Falling):
     """A power of the share of the training that is left."""
 
     kind: Literal["poly"]
-    """cosine | linear | poly | exponential"""
     power: float = Field(gt=0)
     """that power; 1 is a straight line"""
 
@@ -95,7 +83,6 @@ class ExponentialSettings(_Schedule):
     """Multiplied by a factor every so many epochs."""
 
     kind: Literal["exponential"]
-    """cosine | linear | poly | exponential"""
     factor: float = Field(gt=0, lt=1)
     """what the learning rate is multiplied with"""
     every: float = Field(gt=0)

@@ -1,4 +1,4 @@
-"""The shipped configs of MMDetection: each is what the command writes, and its detector learns."""
+"""The shipped configs of MMDetection: each, with its base, says what the command writes, and its detector learns."""
 
 from pathlib import Path
 
@@ -22,6 +22,10 @@ def words(path: Path) -> list[str]:
     return [name, "--detector", kind]
 
 
+def comments(path: Path) -> list[str]:
+    return [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+
+
 def test_what_is_shipped():
     stems = {path.stem for path in CONFIGS}
     assert {f"retinanet_fairnas-{letter}-se" for letter in "abc"} < stems
@@ -29,9 +33,14 @@ def test_what_is_shipped():
 
 
 @every
-def test_it_is_what_the_command_writes(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_its_comments_and_its_base_s_are_those_that_the_command_writes(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     config(capsys, tmp_path, *words(path))
-    assert (tmp_path / "config.py").read_text(encoding="utf-8") == path.read_text(encoding="utf-8")
+    base = path.parent / "_base_" / f"{words(path)[-1]}.py"
+    shipped = comments(path) + comments(base)
+    assert comments(tmp_path / "config.py") == shipped
+    assert len(shipped) >= 10
 
 
 def test_a_detector_of_one_s_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
