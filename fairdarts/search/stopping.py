@@ -15,7 +15,7 @@ class Never(Settings):
 
 
 class Skips(Settings):
-    """DARTS+ (arXiv:1909.06035): once many dominant operations are skip connections; of two cells, in the normal one."""
+    """DARTS+ (arXiv:1909.06035): once many dominant operations, of cells the normal one's, are skip connections."""
 
     kind: Literal["skips"]
     limit: int = Field(ge=1)

@@ -8,10 +8,10 @@ from itertools import combinations, pairwise
 
 import torch
 import torch.nn.functional as F
+from fairdarts.supernet.factors import Factors
 from torch import Tensor, nn
 
 from fairdarts.ops.drop_path import drop_path
-from fairdarts.supernet.factors import Factors
 
 CONV3, CONV1, POOL = range(3)
 Path = tuple[int, ...]

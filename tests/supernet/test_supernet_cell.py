@@ -6,10 +6,10 @@ from copy import deepcopy
 
 import pytest
 import torch
+from fairdarts.ops.again import FrozenStatistics
 from plain_supernet import PlainSupernet
 from torch import Tensor, nn
 
-from fairdarts.ops.again import FrozenStatistics
 from fairdarts.ops.cell import OPS, Separable, unit
 from fairdarts.relaxation import Gates
 from fairdarts.spaces.cell import CellSpace

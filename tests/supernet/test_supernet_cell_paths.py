@@ -6,6 +6,8 @@ from random import Random
 import pytest
 import torch
 import torch.nn.functional as F
+from fairdarts.supernet.cell_path import cell_stages, cell_stem, cell_tail
+from fairdarts.supernet.factors import Factors
 from torch import Tensor, nn
 
 from fairdarts.genotype import CellGenotype
@@ -15,8 +17,6 @@ from fairdarts.ops.drop_path import drop_path
 from fairdarts.spaces.cell import CellSpace, Size
 from fairdarts.spaces.cell_paths import cells_of_path, input_pairs
 from fairdarts.spaces.space import load_space
-from fairdarts.supernet.cell_path import cell_stages, cell_stem, cell_tail
-from fairdarts.supernet.factors import Factors
 
 DARTS = load_space("darts").model_copy(
     update={"nodes": 2, "supernet": Size(cells=3, channels=4), "reductions": ("1/3", "2/3"), "stem_multiplier": 2}

@@ -5,10 +5,10 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from fairdarts.ops.again import FrozenStatistics
 from torch import Tensor, nn
 
 from fairdarts.disturbance import Disturbance, DropoutSettings, NoiseSettings
-from fairdarts.ops.again import FrozenStatistics
 from fairdarts.relaxation import RELAXATIONS
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet.chain import ChainSupernet, MixedLayer

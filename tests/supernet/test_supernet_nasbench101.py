@@ -5,6 +5,7 @@ from random import Random
 import pytest
 import torch
 import torch.nn.functional as F
+from fairdarts.supernet.factors import Factors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from norms import lived_in
@@ -14,7 +15,6 @@ from torch import Tensor, nn
 from fairdarts.genotype import GraphGenotype
 from fairdarts.networks.nasbench101 import Bench101Network, Cell
 from fairdarts.spaces.space import load_space
-from fairdarts.supernet.factors import Factors
 from fairdarts.supernet.nasbench101 import GraphCell, graph_stages, graph_stem, graph_tail, planned
 
 WHOLE = load_space("nasbench101")

@@ -5,14 +5,14 @@ from random import Random
 import pytest
 import torch
 import torch.nn.functional as F
+from fairdarts.supernet.bench import BenchCell, Fixed, bench_stages, bench_stem, bench_tail
+from fairdarts.supernet.factors import Factors
 from torch import Tensor, nn
 
 from fairdarts.genotype import EdgeGenotype
 from fairdarts.networks.nasbench201 import Bench201Network, Cell
 from fairdarts.ops.nasbench201 import Reduction
 from fairdarts.spaces.space import load_space
-from fairdarts.supernet.bench import BenchCell, Fixed, bench_stages, bench_stem, bench_tail
-from fairdarts.supernet.factors import Factors
 
 SPACE = load_space("nasbench201")
 TINY = SPACE.model_copy(update={"channels": 3, "cells": 2})

@@ -5,6 +5,8 @@ from random import Random
 import pytest
 import torch
 import torch.nn.functional as F
+from fairdarts.supernet.bench import Fixed
+from fairdarts.supernet.path import PathSupernet, norms, path_supernet
 from one_shot import BENCH, CHAIN, CLASSES, DEAD, IRREGULAR, SPACES, batches_of, supernet_of
 from torch import Tensor, nn
 
@@ -14,8 +16,6 @@ from fairdarts.ops.cell import Zero
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.gates import Path, subnet
 from fairdarts.spaces.space import Space
-from fairdarts.supernet.bench import Fixed
-from fairdarts.supernet.path import PathSupernet, norms, path_supernet
 
 RANDOM = Random(0)
 CASES = [(name, space.random_path(RANDOM.randrange)) for name, space in SPACES.items() for _ in range(4)]

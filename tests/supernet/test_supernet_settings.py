@@ -5,6 +5,9 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from fairdarts.supernet.bench import BenchCell
+from fairdarts.supernet.factors import Factors, check_factors
+from fairdarts.supernet.path import norms, path_supernet, remembering
 from norms import lived_in
 from one_shot import CHAIN, CLASSES
 from torch import Tensor, nn
@@ -13,9 +16,6 @@ from fairdarts.config import UserError, check
 from fairdarts.ops.drop_path import drop_path
 from fairdarts.spaces.gates import subnet
 from fairdarts.spaces.space import load_space
-from fairdarts.supernet.bench import BenchCell
-from fairdarts.supernet.factors import Factors, check_factors
-from fairdarts.supernet.path import norms, path_supernet, remembering
 
 BENCH = load_space("nasbench201")
 SMALL = BENCH.model_copy(update={"channels": 2, "cells": 1})
