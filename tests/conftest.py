@@ -90,6 +90,7 @@ def tiny_recipe(tmp_path: Path) -> Path:
     }
     (tmp_path / "tiny-space.yaml").write_text(yaml.safe_dump(space))
     recipe = {
+        "verb": "search",
         "name": "tiny",
         "source": "tests",
         "space": str(tmp_path / "tiny-space.yaml"),

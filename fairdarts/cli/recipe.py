@@ -46,14 +46,14 @@ def open_settings(verb: str, model: type[Settings], name: str | None, words: Seq
     if not name:
         raise UserError(f"{verb}: --config is missing{nearest('', names_of(model))}")
     path = resources.find("recipes", name)
-    settings = check(model, read_recipe(verb, path), path, parse_overrides(words))
+    settings = check(model, read_recipe(model, path), path, parse_overrides(words))
     use_threads(settings.threads)
     return settings, path
 
 
-def read_recipe(verb: str, path: Path) -> dict[str, Any]:
-    """What the file of a recipe holds. Raises UserError where it is one of another verb."""
-    content = read_yaml(path)
+def read_recipe(model: type[Settings], path: Path) -> dict[str, Any]:
+    """What the file of a recipe of a form holds. Raises UserError where it is one of another verb."""
+    content, verb = read_yaml(path), model.model_fields["verb"].default
     if (own := verb_of(content, path)) and own != verb:
         why = "" if "verb" in content else f": it has the section {SECTIONS[own]}, and not the section {SECTIONS[verb]}"
         raise UserError(f"{path}: is a recipe of `fairdarts {own}`, not of `fairdarts {verb}`{why}")

@@ -47,7 +47,7 @@ def planned(study: FactorStudy, space: SpaceStudy, folder: Path) -> Iterator[Ste
     Raises UserError where a setting does not fit its recipe.
     """
     path = recipe_of(space, folder)
-    recipe = read_recipe("supernet", path)
+    recipe = read_recipe(TrainingSettings, path)
     carried = texts(study.shared) | texts(space.changes)
     names: dict[str, str] = {}
     settled = True

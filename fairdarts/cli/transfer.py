@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
             raise UserError(f"transfer: {word}: no such option{nearest(word, known)}")
 
     path = detector_file(args.detector, detectors)
-    detector = check(DetectorSettings, read_recipe("transfer", path), path)
+    detector = check(DetectorSettings, read_recipe(DetectorSettings, path), path)
     network = check(_Network, {}, "command line", parse_overrides(rest)).network
     blueprint, weights = read_blueprint(args.genotype, network)
     weights = args.pretrained or weights

@@ -69,6 +69,7 @@ def test_durations_are_told_in_what_one_counts_in(hours: float, text: str):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--config", "fairnas-macro"], "is a recipe of `fairdarts supernet`, not of `fairdarts search`"),
         ([], "bench: --config is missing"),
         (["--config", "RECIPE", "--steps", "1"], "bench: --steps 1: should be at least 2"),
         (["--config", "RECIPE", "--steps", "few"], "bench: argument --steps: invalid int value: 'few'"),

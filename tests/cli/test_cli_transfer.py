@@ -145,11 +145,18 @@ def test_a_data_root_need_not_be_a_path(capsys: pytest.CaptureFixture[str]):
     assert found["val_evaluator"]["ann_file"] == "s3://bucket/coco/annotations/instances_val2017.json"
 
 
+NSGA2 = str(resources.find("recipes", "nsga2"))
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["mmdet"], "transfer: the following arguments are required: GENOTYPE"),
         (["yolo", "fairnas-a"], "transfer: argument program: invalid choice: 'yolo'"),
+        (
+            ["mmdet", "fairnas-a", "--detector", NSGA2],
+            f"{NSGA2}: is a recipe of `fairdarts evolve`, not of `fairdarts transfer`",
+        ),
         (
             ["mmdet", "fairnas-a", "--detector", "ssd"],
             "transfer: --detector ssd: neither a file nor a shipped detector",
