@@ -21,7 +21,13 @@ setup(
     packages=[*find_packages(include=["fairdarts", "fairdarts.*"]), *SHIPPED],
     package_dir=SHIPPED,
     package_data={
-        "fairdarts": ["recipes/*.yaml", "studies/*.yaml", "transfer/configs/*.py", "transfer/configs/_base_/*.py"],
+        "fairdarts": [
+            "py.typed",
+            "recipes/*.yaml",
+            "studies/*.yaml",
+            "transfer/configs/*.py",
+            "transfer/configs/_base_/*.py",
+        ],
         **{name: ["*.yaml"] for name in SHIPPED},
     },
     install_requires=[
@@ -48,6 +54,8 @@ setup(
             "pytest-xdist>=3.6",
             "hypothesis>=6.100",
             "ruff>=0.17",
+            "mypy>=2.4",
+            "types-PyYAML>=6",
             "timm>=1.0.15",
             *EXPORT,
             *MMDET,

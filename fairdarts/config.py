@@ -14,7 +14,7 @@ from typing import Annotated, Any, BinaryIO, Literal, NoReturn, Self, TypeVar, U
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 
 class UserError(Exception):
@@ -76,7 +76,8 @@ class Settings(BaseModel):
 
     @classmethod
     def _refuse(cls, place: tuple[str | int, ...], value: Any, message: str) -> NoReturn:
-        problem = {"type": PydanticCustomError("unholdable", message), "loc": place, "input": value}
+        kind = PydanticCustomError("unholdable", message)
+        problem: InitErrorDetails = {"type": kind, "loc": place, "input": value}
         raise ValidationError.from_exception_data(cls.__name__, [problem])
 
 
@@ -93,7 +94,7 @@ class _Loader(yaml.SafeLoader):
     few lines make a value that never ends.
     """
 
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event = self.peek_event()
         for sign, named in (("anchors and aliases (&a, *a)", "anchor"), ("tags (!a)", "tag")):
             if getattr(event, named, None) is not None:
@@ -116,7 +117,7 @@ class _Loader(yaml.SafeLoader):
                     None, None, f"key '{key_node.value}' stands twice", key_node.start_mark
                 )
             seen.add(key_node.value)
-        return super().construct_mapping(node, deep)
+        return super().construct_mapping(node, deep)  # type: ignore[arg-type]  # it says itself what is no mapping
 
 
 _BOOL = "tag:yaml.org,2002:bool"
@@ -371,7 +372,7 @@ def _explain_all(model: type[Settings], error: ValidationError, source: str, ove
     return "; ".join([first, *(text.removeprefix(same) for text in others), *more])
 
 
-def _explain(model: type[Settings], problem: dict, source: str, overrides: dict[str, str]) -> str:
+def _explain(model: type[Settings], problem: ErrorDetails, source: str, overrides: dict[str, str]) -> str:
     path, owner = _locate(model, problem["loc"])
     key, kind = ".".join(path), problem["type"]
     if kind == "union_tag_invalid" or kind == "union_tag_not_found":

@@ -82,7 +82,7 @@ class Disturbance(NamedTuple):
             known = parts[part].candidates
             columns = [known.index(name) for name in self.noise.operations if name in known]
             noise = torch.zeros_like(alpha)
-            noise[:, columns] = self._drawn(alpha.new_empty(len(alpha), len(columns)), number)
+            noise[:, columns] = self._drawn(self.noise, alpha.new_empty(len(alpha), len(columns)), number)
             disturbed[part] = alpha + noise
         return disturbed
 
@@ -99,16 +99,16 @@ class Disturbance(NamedTuple):
             kept.bernoulli_(keep, generator=self._generator(x, block, edge, column, 0, *self._part())).div_(keep)
             x = x * kept.permute(0, 3, 1, 2)
         if self.noise is not None and self.noise.on == "output" and name in self.noise.operations:
-            x = x + self._drawn(_pixels(x), block, edge, column, 1, *self._part()).permute(0, 3, 1, 2)
+            x = x + self._drawn(self.noise, _pixels(x), block, edge, column, 1, *self._part()).permute(0, 3, 1, 2)
         return x
 
     def _part(self) -> tuple[int, ...]:
         return (self.shard,) if self.shard else ()
 
-    def _drawn(self, empty: Tensor, *place: int) -> Tensor:
+    def _drawn(self, noise: NoiseSettings, empty: Tensor, *place: int) -> Tensor:
         """A tensor filled with noise."""
-        std, generator = self.noise.std * SCHEDULES[self.noise.schedule](self.done), self._generator(empty, *place)
-        if self.noise.distribution == "uniform":
+        std, generator = noise.std * SCHEDULES[noise.schedule](self.done), self._generator(empty, *place)
+        if noise.distribution == "uniform":
             return empty.uniform_(-math.sqrt(3) * std, math.sqrt(3) * std, generator=generator)
         return empty.normal_(0, std, generator=generator)
 

@@ -187,5 +187,10 @@ def read(path: Path) -> Genotype:
 
 def from_content(content: dict[str, Any], place: str | Path) -> Genotype:
     """A genotype from keys and values. Raises UserError naming the place, which is what they were read from."""
-    kinds = {"layers": ChainGenotype, "edges": EdgeGenotype, "matrix": GraphGenotype, "operations": GraphGenotype}
+    kinds: dict[str, type[Genotype]] = {
+        "layers": ChainGenotype,
+        "edges": EdgeGenotype,
+        "matrix": GraphGenotype,
+        "operations": GraphGenotype,
+    }
     return check(next((kinds[key] for key in kinds if key in content), CellGenotype), content, place)

@@ -1,5 +1,7 @@
 """Every file that is shipped can be read, and names that are not shipped are answered with the nearest."""
 
+from importlib.resources import files
+
 import pytest
 from forms import FORMS
 
@@ -99,3 +101,7 @@ def test_the_digits_recipe_says_what_it_is():
     assert int(1797 * settings.data.train_portion) // settings.data.batch_size == 14
     assert f"α makes {14 * settings.epochs} steps" in said
     assert f"learning rate is {lr} instead of 3e-3, and that of the weights {settings.weights.lr}" in said
+
+
+def test_the_package_says_that_it_is_typed():
+    assert files("fairdarts").joinpath("py.typed").is_file()

@@ -38,6 +38,7 @@ from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState, write_atomically
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.shape import shape_of
+from fairdarts.spaces import gates
 from fairdarts.spaces.space import load_space, sized
 
 LATENCY = "latency.csv"
@@ -88,7 +89,7 @@ def finish(run: Run, settings: EvolveSettings, archive: Archive, benchmark: Benc
         sys.stdout.write(to_json(found))
         return
     print_table(table(models, archive, benchmark))
-    if truth:
+    if truth and benchmark:
         print("\n".join(_said(truth, benchmark)))
     for figure in figures:
         print(figure)
@@ -160,8 +161,8 @@ def _plain(
     rows = []
     for model in models:
         names = [own[index] for own, index in zip(choices, model.path, strict=True)]
-        row = {"name": model.name, "budget": model.budget or None, "path": list(model.path), "choices": names}
-        row |= model.values
+        row: dict[str, Any] = {"name": model.name, "budget": model.budget or None}
+        row |= {"path": list(model.path), "choices": names, **model.values}
         rows.append(row | ({"true_accuracy": benchmark.truth.get(model.path)} if benchmark else {}))
     found = {"evaluations": len(archive), "hypervolume": archive.hypervolume(), "front": len(archive.front())}
     found |= {"as_accurate_as_best": archive.as_accurate(None)}
@@ -182,7 +183,8 @@ def bounds_of(settings: EvolveSettings) -> list[tuple[str, float]]:
 
 def drawn(models: Sequence[Model], archive: Archive) -> list[Drawn]:
     """Models as a figure takes them: name, choices, numbers."""
-    space, rows = archive.problem.space, []
+    space = archive.problem.space
+    rows: list[Drawn] = []
     for model in models:
         names = tuple(names[index] for names, index in zip(space.choices, model.path, strict=True))
         numbers = [f"{_number(key, value)} {UNITS[key][0]} {WORDS[key]}".strip() for key, value in model.values.items()]
@@ -191,7 +193,7 @@ def drawn(models: Sequence[Model], archive: Archive) -> list[Drawn]:
     return rows
 
 
-def draw_truth(name: str, archive: Archive, truth: Mapping[Path, float], folder: Path) -> list[Path]:
+def draw_truth(name: str, archive: Archive, truth: Mapping[gates.Path, float], folder: Path) -> list[Path]:
     """The true accuracies of a search's front, against the true front."""
     whole, judged = table_of(archive.problem, truth), front_by(archive, truth)
     return draw_fronts([evolved(f"{name}, true accuracies", judged)], folder, truth=evolved("truth", whole))

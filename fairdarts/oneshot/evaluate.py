@@ -6,6 +6,7 @@ once and forgotten before the next, so that no more than the activations of one 
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from typing import Any, Literal
 
@@ -29,7 +30,7 @@ of those of so many training batches on this very path."""
 def read_statistics(word: str) -> Statistics:
     """`tracked`, `batch`, or a number of batches. Raises ValueError saying what would be right."""
     if word in ("tracked", "batch"):
-        return word
+        return "tracked" if word == "tracked" else "batch"
     if word.isascii() and word.isdigit() and int(word) > 0:
         return int(word)
     raise ValueError(f"{word}: should be tracked, batch, or a number of batches such as 8")
@@ -81,7 +82,8 @@ class Evaluator:
     def _accuracies(self, paths: Sequence[Path]) -> Tensor:
         """In percent, [paths], on the CPU."""
         run, place = self._prepared(paths), {path: number for number, path in enumerate(paths)}
-        hits, images_seen = 0, 0
+        hits: Any = 0
+        images_seen = 0
         for images, labels in self.held_out():
             right = torch.zeros(len(paths), dtype=torch.int64, device=images.device)
             with autocast(images.device, self.precision):
@@ -100,6 +102,8 @@ class Evaluator:
         if not isinstance(self.statistics, int):
             return _plain
         kept: dict[Hashable, list[Tensor]] = {}
+        if self.calibration is None:
+            raise ValueError(f"statistics: {self.statistics}: so many batches need calibration, which gives them")
         batches = 0
         for images, _ in islice(self.calibration(), self.statistics):
             with autocast(images.device, self.precision):
@@ -130,7 +134,7 @@ def leaves(supernet: Supernet, images: Tensor, paths: Sequence[Path], run: Branc
             branches.setdefault(at(stage, gates[path]), []).append(path)
         for own, branch in branches.items():
             name = depth, tuple(gates[branch[0]][point] for point in read[depth])
-            grown = run(name, stage.active(own), lambda own=own: stage(x, own))
+            grown = run(name, stage.active(own), partial(stage, x, own))
             yield from walk(depth + 1, grown, branch)
 
     yield from walk(0, run("stem", [supernet.stem], lambda: supernet.stem(images)), paths)

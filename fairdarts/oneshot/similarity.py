@@ -5,12 +5,13 @@ next layer sees hardly depends on which choice made it.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from fairdarts.spaces.gates import Path, subnet
+from fairdarts.supernet.chain import ChoiceLayer
 from fairdarts.supernet.supernet import Supernet, at
 
 
@@ -30,20 +31,22 @@ def feature_maps(supernet: Supernet, layer: int, path: Path, images: Tensor) -> 
 
     BatchNorms take their running statistics.
     """
-    training, gates = supernet.training, supernet.space.gates(subnet(path))
+    training, gates, chosen = supernet.training, supernet.space.gates(subnet(path)), supernet.stages[layer]
+    assert isinstance(chosen, ChoiceLayer)
     supernet.eval()
     with torch.no_grad():
         x = supernet.stem(images)
         for stage in supernet.stages[:layer]:
             x = stage(x, at(stage, gates))
-        found = torch.stack([candidate(x) for candidate in supernet.stages[layer].candidates])
+        found = torch.stack([candidate(x) for candidate in chosen.candidates])
     supernet.train(training)
     return found
 
 
 def similarity(maps: Iterable[Tensor]) -> Similarity:
     """Of feature maps [m, B, C, H, W], batch by batch."""
-    sums, images = [0, 0, 0], 0
+    sums: list[Any] = [0, 0, 0]
+    images = 0
     for batch in maps:
         unit = batch.flatten(3).double()
         norm = unit.norm(dim=-1, keepdim=True)

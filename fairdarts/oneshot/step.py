@@ -11,7 +11,7 @@ from itertools import chain
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from fairdarts.oneshot.running_stats import SharedStats, repeated, running_stats
 from fairdarts.oneshot.samplers import Step
@@ -134,7 +134,8 @@ def average_shared(learner: Learner, subnets: Sequence[Gates]) -> None:
     """Divides the gradient of every weight by the number of the subnets that run it, if the settings say so."""
     if len(subnets) == 1 or learner.settings.weights.shared_gradient != "mean":
         return
-    supernet, uses = learner.supernet, Counter()
+    supernet = learner.supernet
+    uses: Counter[nn.Parameter] = Counter()
     for gates in subnets:
         ran = chain([supernet.stem], supernet.active(gates))
         uses.update({weight for module in ran for weight in module.parameters()})

@@ -33,7 +33,7 @@ from fairdarts.spaces.nasbench101 import Bench101Space
 from fairdarts.spaces.space import Space
 from fairdarts.supernet.chain import ChoiceLayer
 from fairdarts.supernet.settings import check_supernet
-from fairdarts.supernet.supernet import make_supernet
+from fairdarts.supernet.supernet import Supernet, make_supernet
 
 
 class Observer(Protocol):
@@ -167,10 +167,12 @@ def check_sampler(kind: str, space: Space) -> None:
 def make_learner(settings: TrainingSettings, space: Space, source: Source, device: torch.device) -> Learner:
     """A fresh supernet and its optimizer, decided by the seed alone."""
     torch.manual_seed(fold(settings.seed, WEIGHTS))
-    supernet = make_supernet(space, len(source.classes), len(source.mean), settings.supernet)
-    supernet = with_fast_gradients(supernet.to(device, memory_format=LAYOUTS[settings.compute.layout]))
+    made = make_supernet(space, len(source.classes), len(source.mean), settings.supernet)
+    # torch's stubs know no memory_format with a device
+    moved = made.to(device, memory_format=LAYOUTS[settings.compute.layout])  # type: ignore[call-overload]
+    supernet: Supernet = with_fast_gradients(moved)
     if settings.compute.compile != "none":
-        layers = [stage for stage in supernet.stages if isinstance(stage, ChoiceLayer)]
+        layers = [layer for layer in supernet.modules() if isinstance(layer, ChoiceLayer)]
         blocks = [supernet.stem, *(candidate for layer in layers for candidate in layer.candidates), supernet.tail]
         torch._dynamo.config.recompile_limit = 4 * len(blocks)  # two graphs a choice; eager beyond the limit
         for block in blocks:

@@ -1,7 +1,7 @@
 """Depthwise convolution: the one place that decides by which kernels it and its gradients run."""
 
 from types import MethodType
-from typing import TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -30,13 +30,13 @@ def convolve(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
 
 class _Depthwise(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.stride, ctx.dilation = stride, dilation
         return convolve(x, weight, stride, dilation)
 
     @staticmethod
-    def backward(ctx, pull: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, pull: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         if torch.is_grad_enabled():  # a second derivative is asked for
             x, weight = x.view_as(x), weight.view_as(weight)  # x may be made of the weight
@@ -106,7 +106,7 @@ def depthwise_conv(channels: int, kernel: int, stride: int = 1, dilation: int = 
     return nn.Conv2d(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False)
 
 
-def is_depthwise(module: nn.Module | None) -> bool:
+def is_depthwise(module: nn.Module | None) -> TypeGuard[nn.Conv2d]:
     """Whether a module is one that `depthwise_conv` makes; a 1×1 kernel of a single channel is a pointwise one."""
     if type(module) is not nn.Conv2d or module.bias is not None or module.padding_mode != "zeros":
         return False
@@ -125,7 +125,7 @@ def with_fast_gradients(network: Network) -> Network:
     """
     for module in network.modules():
         if is_depthwise(module) and module.weight.device.type == "cpu":
-            module.forward = MethodType(_forward, module)
+            module.forward = MethodType(_forward, module)  # type: ignore[method-assign]
     return network
 
 

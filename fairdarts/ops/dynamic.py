@@ -62,7 +62,7 @@ class DynamicConv2d(nn.Conv2d):
         super().__init__(c_in, c_out, kernel, padding=kernel // 2, bias=False)
         self.cut = CUTS[cut]
 
-    def forward(self, x: Tensor, channels: int) -> Tensor:
+    def forward(self, x: Tensor, channels: int) -> Tensor:  # type: ignore[override]  # it is told how many it gives
         return self.with_kernels(self.weight, x, channels)
 
     def with_kernels(self, weight: Tensor, x: Tensor, channels: int) -> Tensor:
@@ -88,11 +88,13 @@ class DynamicBatchNorm2d(nn.BatchNorm2d):
     It needs a momentum: an average over all batches would have to count them channel by channel.
     """
 
+    momentum: float
+
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[1] == self.num_features:
             return super().forward(x)
-        if self.training and self.track_running_stats:
-            self.num_batches_tracked.add_(1)
+        if self.training and self.track_running_stats and (tracked := self.num_batches_tracked) is not None:
+            tracked.add_(1)
         own = (self.running_mean, self.running_var, self.weight, self.bias)
         mean, var, weight, bias = (None if whole is None else whole[: x.shape[1]] for whole in own)
         return F.batch_norm(x, mean, var, weight, bias, self.training or mean is None, self.momentum, self.eps)

@@ -121,6 +121,8 @@ def choice(
     """The module of a choice's name (see `is_choice`)."""
     if name == SKIP:
         return skip(c_in, c_out, stride, affine)
-    residual, expansion, kernel = _BOTTLENECK.fullmatch(name).groups()
+    form = _BOTTLENECK.fullmatch(name)
+    assert form is not None, f"{name} is no choice"
+    residual, expansion, kernel = form.groups()
     block = bottleneck(c_in, c_out, int(expansion), int(kernel), stride, affine, activation, se_ratio)
     return Residual(block) if residual and c_in == c_out and stride == 1 else block

@@ -188,6 +188,7 @@ def shared(content: Any) -> Any:
 def shared_state(state: dict[str, Any] | None) -> dict[str, Any]:
     """Rank 0's state, of plain tensors and numbers, on the CPU."""
     if ranks() == 1:
+        assert state is not None, "rank 0 has the state"
         return state
     buffer = io.BytesIO()
     if rank() == 0:

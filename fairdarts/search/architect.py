@@ -1,8 +1,9 @@
 """How one search step updates α and the weights: bi-level (first or second order) or single level."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +34,7 @@ class Learner:
     settings: SearchSettings
     supernet: Supernet
     alphas: Matrices
-    weight_optimizer: torch.optim.Optimizer
+    weight_optimizer: torch.optim.SGD
     alpha_optimizer: torch.optim.Optimizer
 
     @property
@@ -72,9 +73,14 @@ def _losses(
         torch.compiler.cudagraph_mark_step_begin()  # the last pass is done with what its graphs hold
     with autocast(images.device, settings.compute.precision):
         logits = learner.supernet(images, seen, disturbance)
-    logits = logits.to(gates[0].weights.dtype)
+    logits = logits.to(next(iter(alphas.values())).dtype)
     accuracy = (logits.detach().argmax(1) == labels).float().mean()
     return F.cross_entropy(logits, labels), accuracy, zero_one(gates, settings.zero_one.form)
+
+
+def _loss(learner: Learner, part: Batch, at: StepIndex, shard: int) -> Tensor:
+    """The cross-entropy of a part of a training batch."""
+    return _losses(learner, learner.alphas, part, at, TRAIN, shard)[0]
 
 
 def parts_of(learner: Learner, batch: Batch) -> Iterator[tuple[int, Batch]]:
@@ -98,10 +104,11 @@ def _gradients(
         total = loss + learner.settings.zero_one.weight * push if pushed else loss
         (total / count if count > 1 else total).backward(inputs=wanted)
         seen.append(torch.stack([loss, accuracy, push]).detach())
-    gradients = [tensor.grad for tensor in wanted]
+    gradients = cast("list[Tensor]", [tensor.grad for tensor in wanted])  # all take part
     for tensor in wanted:
         tensor.grad = None
-    return gradients, list((sum(seen) / count).unbind())
+    measured = cast(Tensor, sum(seen))
+    return gradients, list((measured / count).unbind())
 
 
 def _update_weights(learner: Learner, gradients: list[Tensor]) -> None:
@@ -112,7 +119,7 @@ def _update_weights(learner: Learner, gradients: list[Tensor]) -> None:
     learner.weight_optimizer.zero_grad()
 
 
-def _update_alphas(learner: Learner, gradients: list[Tensor]) -> None:
+def _update_alphas(learner: Learner, gradients: Sequence[Tensor]) -> None:
     for alpha, gradient in zip(learner.alphas.values(), gradients, strict=True):
         alpha.grad = gradient
     learner.alpha_optimizer.step()
@@ -164,7 +171,7 @@ def second_order(learner: Learner, train: Batch, valid: Batch, at: StepIndex = S
         of_alphas, v = found[: len(alphas)], found[len(alphas) :]
         corrections = [
             CORRECTIONS[settings.architect.hessian](
-                lambda part=part, shard=shard: _losses(learner, learner.alphas, part, at, TRAIN, shard)[0],
+                partial(_loss, learner, part, at, shard),
                 weights,
                 alphas,
                 v,
@@ -191,7 +198,7 @@ def single_level(learner: Learner, train: Batch, valid: Batch | None, at: StepIn
     return torch.stack([loss, accuracy, nothing, nothing, push])
 
 
-STEPS: dict[str, Callable[[Learner, Batch, Batch | None, StepIndex], Tensor]] = {
+STEPS: dict[str, Callable[[Learner, Batch, Any, StepIndex], Tensor]] = {
     "first_order": first_order,
     "second_order": second_order,
     "single_level": single_level,

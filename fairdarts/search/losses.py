@@ -1,6 +1,7 @@
 """What pushes gates towards zero or one."""
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -16,4 +17,5 @@ ZERO_ONE: dict[str, Callable[[Tensor], Tensor]] = {
 
 def zero_one(gates: Gates, form: str) -> Tensor:
     """The zero-one loss over the weights of all gates, a scalar from −0.25 (squared) or −0.5 (absolute) to 0."""
-    return ZERO_ONE[form](torch.cat([gate.weights for gate in gates]))
+    weights = cast("list[Tensor]", [gate.weights for gate in gates])  # as α makes them
+    return ZERO_ONE[form](torch.cat(weights))

@@ -1,6 +1,7 @@
 """What a search starts with: supernet, α and optimizers, and the images; and whether all of it fits together."""
 
 from collections.abc import Generator
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,7 +22,7 @@ from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.space import Space
 from fairdarts.supernet.settings import check_supernet
-from fairdarts.supernet.supernet import make_supernet
+from fairdarts.supernet.supernet import Supernet, make_supernet
 
 
 def make_learner(settings: SearchSettings, space: Space, source: Source, device: torch.device) -> Learner:
@@ -29,7 +30,9 @@ def make_learner(settings: SearchSettings, space: Space, source: Source, device:
     torch.manual_seed(fold(settings.seed, WEIGHTS))
     sizes = len(source.classes), len(source.mean)
     made = make_supernet(space, *sizes, settings.supernet, settings.compute.memory)
-    supernet = with_fast_gradients(made.to(device, memory_format=LAYOUTS[settings.compute.layout]))
+    # torch's stubs know no memory_format with a device
+    moved = made.to(device, memory_format=LAYOUTS[settings.compute.layout])  # type: ignore[call-overload]
+    supernet: Supernet = with_fast_gradients(moved)
     if settings.compute.batch_norm == "synchronized":
         supernet = nn.SyncBatchNorm.convert_sync_batchnorm(supernet)
     generator = torch.Generator().manual_seed(fold(settings.seed, ALPHAS))
@@ -41,7 +44,7 @@ def make_learner(settings: SearchSettings, space: Space, source: Source, device:
             stage.compile(mode=settings.compute.compile, dynamic=False)
     weights, architect = settings.weights, settings.architect
     quick = {"fused": True} if device.type == "cuda" else {"foreach": True}
-    own = {"weight_decay": weights.weight_decay, "nesterov": weights.nesterov, **quick}
+    own: dict[str, Any] = {"weight_decay": weights.weight_decay, "nesterov": weights.nesterov, **quick}
     weight_optimizer = torch.optim.SGD(supernet.parameters(), weights.lr, weights.momentum, **own)
     alpha_optimizer = torch.optim.Adam(
         alphas.values(), architect.lr, architect.betas, weight_decay=architect.weight_decay, **quick

@@ -10,23 +10,23 @@ where s is 1, or 1 + μ under Nesterov's momentum μ, which takes the gradient o
 The product of the mixed second derivatives with v is here called the correction.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
-Tensors = Sequence[Tensor]
+Tensors = list[Tensor] | tuple[Tensor, ...]
 
 EPSILON = 0.01
 """The difference is taken over 2 · EPSILON / ‖v‖ (DARTS, section 2.3, footnote 2)."""
 
 
-def unrolled(weights: Tensors, gradients: Tensors, optimizer: torch.optim.SGD) -> list[Tensor]:
+def unrolled(weights: Tensors, gradients: Tensors, optimizer: torch.optim.SGD) -> Tensors:
     """w': what a step of the optimizer would make of the weights, clipping left out."""
     (group,) = optimizer.param_groups
     weights = [weight.detach() for weight in weights]
-    directions = torch._foreach_add(gradients, weights, alpha=group["weight_decay"])
+    directions: Tensors = torch._foreach_add(gradients, weights, alpha=group["weight_decay"])
     buffers = [optimizer.state[weight].get("momentum_buffer") for weight in group["params"]]
     gradients = directions
     if buffers[0] is not None:  # the first step begins them
@@ -66,7 +66,7 @@ def weights_at(weights: Tensors, values: Tensors) -> Iterator[None]:
         torch._foreach_copy_(held, kept)
 
 
-def finite_difference(loss: Callable[[], Tensor], weights: Tensors, alphas: Tensors, v: Tensors) -> list[Tensor]:
+def finite_difference(loss: Callable[[], Tensor], weights: Tensors, alphas: Tensors, v: Tensors) -> Tensors:
     """The correction as a difference: (∇α L_train(w + εv) − ∇α L_train(w − εv)) / 2ε, ε = EPSILON / ‖v‖ (eq. 8)."""
     epsilon = (EPSILON / torch.stack(torch._foreach_norm(v)).norm()).item()
     at = []

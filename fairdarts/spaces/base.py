@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Hashable
 from math import prod
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import AfterValidator, Field
 
@@ -62,6 +62,8 @@ class SearchSpace(Settings, ABC):
     """the kind of space"""
     source: str
     """where it comes from"""
+    if TYPE_CHECKING:  # a field of every kind of space, which stands behind the others in its file
+        networks: Any
 
     @property
     @abstractmethod

@@ -64,9 +64,9 @@ def path_of_cells(genotype: CellGenotype, space: CellSpace) -> Path:
                 read |= dict.fromkeys(free[: max(0, 2 - len(read))], "none")
             if len(read) != 2:
                 raise UserError(f"{here} reads {len(read)} nodes, should be 2 in a path of space {space.name}")
-            inputs = tuple(sorted(read))
-            path.append(input_pairs(node).index(inputs))
-            path += [space.candidates.index(read[source]) for source in inputs]
+            first, second = sorted(read)
+            path.append(input_pairs(node).index((first, second)))
+            path += [space.candidates.index(read[source]) for source in (first, second)]
     return tuple(path)
 
 

@@ -193,7 +193,7 @@ def arrangements(own: int, vertices: int, operations: int) -> int:
 
 def _full(vertices: int, edges: int) -> np.ndarray:
     """The codes of all graphs whose vertices are all on a way from the input to the output."""
-    codes = np.arange(1 << _bit(0, vertices), dtype=np.int32)
+    codes: np.ndarray = np.arange(1 << _bit(0, vertices), dtype=np.int32)
     codes = codes[np.bitwise_count(codes) <= edges]
     for own in range(vertices):
         reads = sum(1 << _bit(source, own) for source in range(own))

@@ -81,6 +81,12 @@ class Bench101Space(SearchSpace):
         between = self.vertices - 2
         return graphs.prune(path[between:], [self.candidates[choice] for choice in path[:between]])
 
+    def _cell(self, path: Path) -> Graph:
+        """The pruned cell of a path that the space allows."""
+        cell = self.pruned(path)
+        assert cell is not None
+        return cell
+
     def allows(self, path: Path) -> bool:
         """Whether a path is a cell of the space, by its edges once it is pruned."""
         return self._fault(path[self.vertices - 2 :]) is None
@@ -101,12 +107,12 @@ class Bench101Space(SearchSpace):
 
     def canonical(self, path: Path) -> str:
         """The benchmark's hash of the cell of a path that the space allows: the same for all that are the same cell."""
-        matrix, operations = self.pruned(path)
+        matrix, operations = self._cell(path)
         return graphs.fingerprint(matrix, [LABELS[name] for name in ("input", *operations, "output")])
 
     def equivalent_paths(self, path: Path) -> int:
         """How many paths that the space allows are the same cell as this one, itself included."""
-        cell = self.pruned(path)
+        cell = self._cell(path)
         return len(graphs.orders(cell)) * _arrangements(len(cell.matrix), self)
 
     def size(self) -> int:
@@ -157,7 +163,7 @@ class Bench101Space(SearchSpace):
 
     def genotype_of(self, path: Path, name: str, source: str) -> GraphGenotype:
         """The genotype of a path that the space allows: its pruned cell."""
-        return GraphGenotype(**self._about(name, source), **self.pruned(path)._asdict())
+        return GraphGenotype(**self._about(name, source), **self._cell(path)._asdict())
 
     def gates(self, chosen: Subnet) -> Gates:
         """The gates of a subnet that is one path: one active choice of every decision, its sets of inputs too.

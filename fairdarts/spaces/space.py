@@ -7,6 +7,7 @@ from fairdarts.config import UserError, check, nearest, read_yaml
 from fairdarts.genotype import CellGenotype, ChainGenotype, EdgeGenotype, Genotype, GraphGenotype
 from fairdarts.resources import find
 from fairdarts.runtime.shape import Shape
+from fairdarts.spaces.base import SearchSpace
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.nasbench101 import Bench101Space
@@ -55,7 +56,7 @@ def sized(space: Space, shape: Shape | None) -> Space:
     return space.model_copy(update={"networks": space.networks.model_copy(update=sizes)})
 
 
-def check_genotype(genotype: Genotype, space: Space, place: str) -> Genotype:
+def check_genotype(genotype: Genotype, space: SearchSpace, place: str) -> Genotype:
     """The genotype itself, if the space allows it. Raises UserError naming the place in the file."""
     if type(genotype) is not FORMS[space.kind]:
         raise UserError(f"{place}: holds {genotype.holds}, but space {space.name} is a {space.kind} space")

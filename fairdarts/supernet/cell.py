@@ -3,14 +3,15 @@
 What passes from cell to cell is a pair, the outputs of the last two, rectified for all that read them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairdarts.disturbance import Disturbance
-from fairdarts.ops.cell import OPS, FactorizedReduce, relu_conv_bn
+from fairdarts.ops.cell import OPS, FactorizedReduce, Separable, relu_conv_bn
 from fairdarts.ops.ofa import share_kernels
 from fairdarts.ops.share import with_own_norms
 from fairdarts.spaces.cell import CellSpace, Size
@@ -67,6 +68,9 @@ def candidates_of_edges(
 class SuperCell(EdgeCell):
     """A cell all of whose candidates are there; it concatenates its nodes."""
 
+    preprocess: Sequence[Separable | FactorizedReduce]
+    """an nn.ModuleList: what brings each input to the cell's width"""
+
     def __init__(
         self,
         space: CellSpace,
@@ -81,9 +85,8 @@ class SuperCell(EdgeCell):
     ):
         super().__init__()
         narrow = FactorizedReduce if reduction_prev else relu_conv_bn
-        self.preprocess = nn.ModuleList(
-            [narrow(c_prev_prev, channels, settings.affine), relu_conv_bn(c_prev, channels, settings.affine)]
-        )
+        entries = [narrow(c_prev_prev, channels, settings.affine), relu_conv_bn(c_prev, channels, settings.affine)]
+        self.preprocess = cast("Sequence[Separable | FactorizedReduce]", nn.ModuleList(entries))
         points, stride = space.parts["reduce" if reduction else "normal"].points, 2 if reduction else 1
         candidates = candidates_of_edges(space, channels, stride, settings)
         self.set_edges(points, space.edges, space.candidates, candidates, settings, settings.tied, recompute)

@@ -1,6 +1,7 @@
 """How the layers of a chain run under gates: Σ gate · choice(x) (FairDARTS, eq. 5 and 6), or a single choice."""
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -40,8 +41,9 @@ class ChoiceLayer(nn.Module):
     def output(self, column: int, x: Tensor, disturbance: Disturbance | None, index: int) -> Tensor:
         """What a choice gives, disturbed where it should be."""
         name, out = self.names[column], self.candidates[column](x)
-        touched = disturbance is not None and disturbance.touches(name)
-        return disturbance.of_output(out, name, index, 0, column) if touched else out
+        if disturbance is not None and disturbance.touches(name):
+            return disturbance.of_output(out, name, index, 0, column)
+        return out
 
     def gated_sum(self, x: Tensor, gate: Gate, weights: Tensor, disturbance: Disturbance | None, index: int) -> Tensor:
         """The sum under weights [active]; bottlenecks run jointly where the CPU trains."""
@@ -52,7 +54,8 @@ class ChoiceLayer(nn.Module):
         terms = []
         if joint:
             candidates = [self.candidates[gate.active[at]] for at in joint]
-            terms.append(gated_bottlenecks(x, weights[joint], [*map(_block, candidates)], self.recompute))
+            blocks = cast("list[Bottleneck]", [*map(_block, candidates)])  # as they fit
+            terms.append(gated_bottlenecks(x, weights[joint], blocks, self.recompute))
             past = [at for at, candidate in zip(joint, candidates, strict=True) if isinstance(candidate, Residual)]
             if past:
                 terms.append(weights[past].sum() * x)
@@ -64,7 +67,7 @@ class ChoiceLayer(nn.Module):
         return total(terms)
 
 
-def _block(candidate: nn.Module) -> nn.Module | Bottleneck:
+def _block(candidate: nn.Module) -> nn.Module:
     """The bottleneck inside a choice with a residual; else the choice itself."""
     return candidate.block if type(candidate) is Residual else candidate
 

@@ -5,7 +5,8 @@ all that arrives at a node under weights is one sum.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 from torch import Tensor, nn
 
@@ -46,6 +47,9 @@ class EdgeCell(nn.Module):
     edges that leave a node.
     """
 
+    candidates: Sequence[Sequence[Any]]
+    """nn.ModuleLists of operations, some of which know more than a module does"""
+
     def set_edges(
         self,
         points: tuple[int, ...],
@@ -59,7 +63,8 @@ class EdgeCell(nn.Module):
         """Registers the candidates, behind what a kind of cell has besides."""
         self.points, self.edges, self.names = points, edges, names
         self.drop, self.recompute = settings.path_dropout, recompute
-        self.candidates = nn.ModuleList(nn.ModuleList(own) for own in candidates)
+        held = nn.ModuleList(nn.ModuleList(own) for own in candidates)
+        self.candidates = cast("Sequence[Sequence[Any]]", held)
         self.shared = [{column for column, op in enumerate(own) if shared and is_weightless(op)} for own in candidates]
 
     def running(self, gates: Gates) -> Iterator[Edge]:
@@ -110,11 +115,11 @@ class EdgeCell(nn.Module):
             touched = disturbance is not None and disturbance.touches(self.names[column])
             units = None if touched or column in self.shared[edge.row] else units_of(op)
             if type(op) is nn.AvgPool2d and not touched:
-                yield Term(node.once(column, lambda op=op: averaged(op, node.value)), weights[position])
+                yield Term(node.once(column, partial(averaged, op, node.value)), weights[position])
             elif units is None:
                 yield Term(self.output(edge.row, column, node, disturbance, index), weights[position])
             elif type(op) is FactorizedReduce:
-                gathered = node.once(FactorizedReduce, lambda op=op: op.gather(rectified))
+                gathered = node.once(FactorizedReduce, partial(op.gather, rectified))
                 yield Term(gathered, weights[position], units)
             else:
                 entry = op.conv(rectified) if units[0].weight is None else rectified
@@ -127,8 +132,9 @@ class EdgeCell(nn.Module):
             out = node.once(column, lambda: op(node.value))
         else:
             out = op.rectified(node.rectified) if isinstance(op, ReluConvBn) else op(node.value)
-        touched = disturbance is not None and disturbance.touches(name)
-        return disturbance.of_output(out, name, index, row, column) if touched else out
+        if disturbance is not None and disturbance.touches(name):
+            return disturbance.of_output(out, name, index, row, column)
+        return out
 
     def sum(self, terms: Sequence[Term]) -> Tensor:
         """What arrives at a node [B, C, H, W]."""

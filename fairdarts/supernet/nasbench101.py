@@ -7,9 +7,9 @@ vertices run, on what, and with how many of them. BatchNorms have torch's own mo
 for trainings of ten thousands of steps, all of them of one network.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -96,10 +96,11 @@ class VertexOperations(nn.ModuleList):
         self.own_norms = settings.wsbn
         norms = 2**vertex - 1 if settings.wsbn else 1
         kernels = {name: KERNELS[name] for name in space.candidates if name in KERNELS}
-        convs: dict[str, nn.Module] = {n: DynamicConv2d(channels, channels, k, cut) for n, k in kernels.items()}
+        wholes = {n: DynamicConv2d(channels, channels, k, cut) for n, k in kernels.items()}
+        convs: dict[str, nn.Module] = {**wholes}
         if settings.ofa_kernel and len(kernels) > 1:
-            largest = max(kernels, key=kernels.get)
-            convs |= {n: CroppedDynamicConv2d(convs[largest], k) for n, k in kernels.items() if n != largest}
+            largest = max(kernels, key=kernels.__getitem__)
+            convs |= {n: CroppedDynamicConv2d(wholes[largest], k) for n, k in kernels.items() if n != largest}
         for name in space.candidates:
             op = ConvBnRelu(convs[name], channels, settings.affine, norms) if name in convs else max_pool()
             self.append(op)
@@ -111,8 +112,8 @@ class VertexOperations(nn.ModuleList):
 
     def active(self, choice: int, mask: int) -> Iterator[nn.Module]:
         """The parts with weights or statistics that run."""
-        if isinstance(self[choice], ConvBnRelu):
-            yield from self[choice].active(self.norm(mask))
+        if isinstance(op := self[choice], ConvBnRelu):
+            yield from op.active(self.norm(mask))
 
     def norm(self, mask: int) -> int:
         """Which of an operation's BatchNorms runs: one for every set of vertices that feed it, or the only one."""
@@ -126,6 +127,9 @@ class GraphCell(nn.Module):
     point one choice runs.
     """
 
+    operations: Sequence[VertexOperations]
+    projections: Sequence[ConvBnRelu]
+
     def __init__(self, space: Bench101Space, c_in: int, width: int, settings: SupernetSettings):
         super().__init__()
         self.points = tuple(range(len(space.choices)))
@@ -134,18 +138,22 @@ class GraphCell(nn.Module):
         self.channels = width
         channels, cut = width, settings.dynamic_channels
         if self.equal:
+            assert space.output_edges is not None, "check_nasbench101 refuses it"
             channels, cut = width // space.output_edges, "fixed"
             self.channels = channels * space.output_edges
-        self.operations = nn.ModuleList(
+        operations = nn.ModuleList(
             VertexOperations(space, vertex, channels, cut, settings) for vertex in range(1, self.inner + 1)
         )
-        self.projections = nn.ModuleList(
+        projections = nn.ModuleList(
             ConvBnRelu(DynamicConv2d(c_in, c_out, 1, cut), c_out, settings.affine)
             for c_out in [channels] * self.inner + [self.channels]
         )
+        self.operations = cast("Sequence[VertexOperations]", operations)
+        self.projections = cast("Sequence[ConvBnRelu]", projections)
 
     def forward(self, x: Tensor, gates: Gates, disturbance: Disturbance | None = None, index: int = 0) -> Tensor:
-        chosen, values = chosen_of(gates), {}
+        chosen = chosen_of(gates)
+        values: dict[int, Tensor] = {}
         plan = self.plan(chosen)
 
         def carried(into: int, sources: tuple[int, ...], channels: int) -> list[Tensor]:
@@ -204,8 +212,9 @@ def nasbench101_parts(
         if number:
             stages.append(Fixed(downsample()))
         for _ in range(space.cells):
-            stages.append(GraphCell(space, channels, width, settings))
-            channels = stages[-1].channels
+            cell = GraphCell(space, channels, width, settings)
+            stages.append(cell)
+            channels = cell.channels
     dropout = [nn.Dropout(settings.global_dropout)] if settings.global_dropout else []
     tail = nn.Sequential(*dropout, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
     return Parts(stem, stages, tail)

@@ -24,6 +24,9 @@ class Stage(Protocol):
     def active(self, gates: Gates) -> Iterator[nn.Module]:
         """The modules that run under the gates of its own points."""
 
+    def compile(self, *, mode: str, dynamic: bool) -> None:
+        """Compiles it in place, as every module can be."""
+
 
 class Parts(NamedTuple):
     """A supernet's modules in their order."""

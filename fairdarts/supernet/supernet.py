@@ -1,8 +1,8 @@
 """A supernet: all candidates of a space's choice points, run under gates. Where these come from it does not know."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -38,10 +38,14 @@ class Supernet(nn.Module):
     alone. The numbers are the same.
     """
 
+    stages: Sequence[Stage]
+    """an nn.ModuleList"""
+
     def __init__(self, space: Space, parts: Parts, memory: Memory = "none"):
         super().__init__()
         self.space, self.memory = space, memory
-        self.stem, self.stages, self.tail = parts.stem, nn.ModuleList(parts.stages), parts.tail
+        stages = cast("Sequence[Stage]", nn.ModuleList(parts.stages))
+        self.stem, self.stages, self.tail = parts.stem, stages, parts.tail
 
     def forward(self, x: Tensor, gates: Gates, disturbance: Disturbance | None = None) -> Tensor:
         return self.after_stem(self.stem(x), gates, disturbance)
@@ -49,7 +53,7 @@ class Supernet(nn.Module):
     def after_stem(self, x: Any, gates: Gates, disturbance: Disturbance | None = None) -> Tensor:
         """Logits from what the stem gave."""
         for index, stage in enumerate(self.stages):
-            run = partial(recompute, stage) if self.memory == "checkpoint" else stage
+            run = partial(recompute, cast(nn.Module, stage)) if self.memory == "checkpoint" else stage
             x = run(x, at(stage, gates), disturbance, index)
         return self.tail(x)
 

@@ -13,7 +13,7 @@ P = pᵀ·(x − m) [E, C] and a = s·Σ_C(W·P) / N, the gradients are
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeGuard
 
 import torch
 import torch.nn.functional as F
@@ -22,20 +22,28 @@ from torch import Tensor, nn
 from fairdarts.ops.depthwise import convolve, depthwise, input_gradient, is_depthwise, weight_gradient
 from fairdarts.ops.mbconv import Bottleneck
 from fairdarts.supernet.kernels.rows import check_values, images_of, rows_of
-from fairdarts.supernet.kernels.terms import takes_batches
+from fairdarts.supernet.kernels.terms import Norm, takes_batches
 
 FORM = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU6, nn.Conv2d, nn.BatchNorm2d, nn.ReLU6, nn.Conv2d, nn.BatchNorm2d)
 NORMS = (1, 4, 7)
 """the places of the BatchNorms"""
 
 
-def fits(module: nn.Module) -> bool:
+class Block(Protocol):
+    """A bottleneck that `fits`: modules of FORM."""
+
+    def __getitem__(self, place: int, /) -> Any: ...
+
+
+def fits(module: nn.Module) -> TypeGuard[Bottleneck]:
     """Whether a module is a bottleneck for `gated_bottlenecks`: with an expansion, its BatchNorms without weights."""
-    known = type(module) is Bottleneck and tuple(map(type, module)) == FORM and is_depthwise(module[3])
+    if type(module) is not Bottleneck:
+        return False
+    known = tuple(map(type, module)) == FORM and is_depthwise(module[3])
     return known and all(takes_batches(module[place]) for place in NORMS)
 
 
-def gated_bottlenecks(x: Tensor, gates: Tensor, blocks: Sequence[Bottleneck], recompute: bool) -> Tensor:
+def gated_bottlenecks(x: Tensor, gates: Tensor, blocks: Sequence[Block], recompute: bool) -> Tensor:
     """Σ gate · bottleneck(x) [B, D, H', W'] in training, for x [B, C, H, W] and gates [K]; the norms follow the batch.
 
     With `recompute` nothing between input and sum is kept for the backward pass, but made again, block after block.
@@ -81,14 +89,14 @@ def _moments(x: Tensor) -> _Moments:
     return _Moments(mean, torch.addr((rows.t() @ rows).div_(len(rows)), mean, mean, alpha=-1))
 
 
-def _normalized(x: Tensor, norm: nn.BatchNorm2d, track: bool) -> tuple[Tensor, Tensor, Tensor]:
+def _normalized(x: Tensor, norm: Norm, track: bool) -> tuple[Tensor, Tensor, Tensor]:
     """x under its BatchNorm, its mean, and 1 / its deviation."""
     check_values(x)
-    running = (norm.running_mean, norm.running_var) if track and norm.track_running_stats else (None, None)
-    return torch.native_batch_norm(x, None, None, *running, True, norm.momentum, norm.eps)
+    mean, var = (norm.running_mean, norm.running_var) if track and norm.track_running_stats else (None, None)
+    return torch.native_batch_norm(x, None, None, mean, var, True, norm.momentum, norm.eps)
 
 
-def _make(x: Tensor, moments: _Moments, block: Bottleneck, weights: Sequence[Tensor], track: bool) -> _Made:
+def _make(x: Tensor, moments: _Moments, block: Block, weights: Sequence[Tensor], track: bool) -> _Made:
     expand, kernel, project = weights
     narrow = expand.flatten(1)  # [E, C]
     variance = (narrow @ moments.spread).mul_(narrow).sum(1).clamp_(min=0)
@@ -110,18 +118,23 @@ def _make(x: Tensor, moments: _Moments, block: Bottleneck, weights: Sequence[Ten
 
 class _GatedBottlenecks(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, blocks: Sequence[Bottleneck], recompute: bool, x: Tensor, gates: Tensor, *weights: Tensor):
-        moments, total, kept = _moments(x), None, []
+    def forward(
+        ctx: Any, blocks: Sequence[Block], recompute: bool, x: Tensor, gates: Tensor, *weights: Tensor
+    ) -> Tensor:
+        moments = _moments(x)
+        total: Tensor | None = None
+        kept: list[Tensor] = []
         for number, (block, gate) in enumerate(zip(blocks, gates.tolist(), strict=True)):
             made = _make(x, moments, block, weights[3 * number : 3 * number + 3], track=True)
             total = made.end * gate if total is None else total.add_(made.end, alpha=gate)
             kept += () if recompute else made
+        assert total is not None
         ctx.blocks = blocks
         ctx.save_for_backward(x, gates, *weights, *moments, *kept)
         return total
 
     @staticmethod
-    def backward(ctx, pull: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, pull: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
             return _differentiable(ctx, pull)
         count = len(ctx.blocks)
@@ -131,7 +144,9 @@ class _GatedBottlenecks(torch.autograd.Function):
         pull = pull.contiguous(memory_format=torch.channels_last)
         rows = rows_of(pull)
         centred = rows - rows.mean(0)
-        of_gates, of_weights, of_x = [], [], _InputGradient(x, moments) if x_too else None
+        of_x = _InputGradient(x, moments) if x_too else None
+        of_gates: list[Tensor] = []
+        of_weights: list[Tensor | None] = []
         for number, (block, gate) in enumerate(zip(ctx.blocks, gates.tolist(), strict=True)):
             own, width = weights[3 * number : 3 * number + 3], len(_Made._fields)
             made = _Made(*kept[number * width : (number + 1) * width]) if kept else _make(x, moments, block, own, False)
@@ -144,14 +159,15 @@ class _GatedBottlenecks(torch.autograd.Function):
                 of_weights += _pull_back(x, moments, block, own, made, of_end, of_x, weights_too)
         if not of_weights:
             of_weights = [None] * len(weights)
-        return None, None, of_x.whole() if x_too else None, torch.stack(of_gates), *of_weights
+        return None, None, of_x.whole() if of_x else None, torch.stack(of_gates), *of_weights
 
 
 class _InputGradient:
     """The gradient of x, added up over bottlenecks."""
 
     def __init__(self, x: Tensor, moments: _Moments):
-        self.x, self.moments, self.total = x, moments, None
+        self.x, self.moments = x, moments
+        self.total: Tensor | None = None
         self.bend = torch.zeros_like(moments.spread)
         self.shift = torch.zeros_like(moments.mean)
 
@@ -163,6 +179,7 @@ class _InputGradient:
 
     def whole(self) -> Tensor:
         """[B, C, H, W]"""
+        assert self.total is not None
         self.total.addmm_(rows_of(self.x), self.bend).add_(self.shift - self.moments.mean @ self.bend)
         return images_of(self.total, self.x)
 
@@ -170,7 +187,7 @@ class _InputGradient:
 def _pull_back(
     x: Tensor,
     moments: _Moments,
-    block: Bottleneck,
+    block: Block,
     weights: Sequence[Tensor],
     made: _Made,
     pull: Tensor,
@@ -201,11 +218,11 @@ def _pull_back(
     ]
 
 
-def _differentiable(ctx, pull: Tensor) -> tuple[Tensor | None, ...]:
+def _differentiable(ctx: Any, pull: Tensor) -> tuple[Tensor | None, ...]:
     """The gradients as functions of all that they depend on, for second derivatives."""
     tensors = [tensor.view_as(tensor) for tensor in ctx.saved_tensors[: len(ctx.needs_input_grad) - 2]]
     x, gates, *weights = tensors
-    total = 0
+    total: Any = 0
     for number, block in enumerate(ctx.blocks):
         expand, kernel, project = weights[3 * number : 3 * number + 3]
         out = F.relu6(F.batch_norm(F.conv2d(x, expand), None, None, training=True, eps=block[1].eps))

@@ -15,7 +15,7 @@ N (Ioffe and Szegedy, arXiv:1502.03167, section 3). With P = pᵀ·x [D, C] and 
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -51,7 +51,8 @@ def fused_sum(terms: Sequence[Term], recompute: bool) -> Tensor:
     sequences = [term.units for term in terms]
     plan = SumPlan([numbers[id(term.input)] for term in terms], len(inputs), sequences, groups_of(sequences), recompute)
     weights = [part for group in plan.groups for unit in group.units for part in unit[:2] if part is not None]
-    total, *statistics = _FusedSum.apply(plan, torch.stack([term.gate for term in terms]), *inputs.values(), *weights)
+    gates = cast("list[Tensor]", [term.gate for term in terms])
+    total, *statistics = _FusedSum.apply(plan, torch.stack(gates), *inputs.values(), *weights)
     with torch.no_grad():
         for group, batch in zip(plan.groups, statistics, strict=True):
             norms = [unit.norm for unit in group.units]
@@ -93,6 +94,7 @@ def groups_of(sequences: Sequence[tuple[Unit, ...]]) -> list[Group]:
         for number, sequence in enumerate(sequences):
             if len(sequence) >= place:
                 unit = sequence[-place]
+                assert unit.weight is not None
                 form = unit.weight.shape, unit.norm.eps, unit.norm.momentum, unit.norm.track_running_stats
                 alike.setdefault(form, []).append(number)
         for terms in alike.values():
@@ -117,7 +119,7 @@ class _Step(NamedTuple):
 class _Moments(NamedTuple):
     """What is known of the rows that K pointwise convolutions read."""
 
-    count: Tensor
+    count: Tensor  # type: ignore[assignment]  # it hides a method of tuples
     """how many they are [K, 1]"""
     mean: Tensor
     """[K, C]"""
@@ -151,9 +153,12 @@ class _FusedSum(torch.autograd.Function):
     """Gives the sum; of every group, means and unbiased variances of its pointwise convolutions [2, K, D]."""
 
     @staticmethod
-    def forward(ctx, plan: SumPlan, gates: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, plan: SumPlan, gates: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
         at, weights = [tensors[number] for number in plan.sources], iter(tensors[plan.inputs :])
-        total, saved, kept, statistics = None, [], [], []
+        total: Tensor | None = None
+        saved: list[Tensor] = []
+        kept: list[Tensor] = []
+        statistics: list[Tensor] = []
         for group in plan.groups:
             step = _enter(group, at, weights)
             moments, batch = _moments(step)
@@ -166,18 +171,20 @@ class _FusedSum(torch.autograd.Function):
             scaled, offset = _affine(step, moments, gates[group.terms][:, None])
             for x, product in zip(step.reads, scaled.mT.unbind(), strict=True):
                 total = rows_of(x) @ product if total is None else total.addmm_(rows_of(x), product)
+            assert total is not None
             total.add_(offset.sum(0))
         for number, sequence, gate in zip(plan.sources, plan.sequences, gates.tolist(), strict=True):
             if not sequence:
                 x = tensors[number]
                 total = rows_of(x) * gate if total is None else total.add_(rows_of(x), alpha=gate)
+        assert total is not None
         ctx.plan = plan
         ctx.save_for_backward(gates, *tensors, *saved, *([] if plan.recompute else kept))
         ctx.mark_non_differentiable(*statistics)
         return images_of(total, x), *statistics
 
     @staticmethod
-    def backward(ctx, pull: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, pull: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
             return _differentiable(ctx, pull)
         plan, (gates, *saved) = ctx.plan, ctx.saved_tensors
@@ -188,7 +195,9 @@ class _FusedSum(torch.autograd.Function):
         arriving = dict.fromkeys(
             range(len(plan.sequences)), rows - rows.mean(0)
         )  # at the ends of the sequences, so far
-        of_gates, of_inputs, of_weights = [None] * len(gates), [None] * plan.inputs, []
+        of_gates: list[Any] = [None] * len(gates)
+        of_inputs: list[Tensor | None] = [None] * plan.inputs
+        of_weights: list[Tensor | None] = []
         for step, moments in reversed(steps):
             group = step.group
             pulls = [arriving[number] for number in group.terms]
@@ -203,10 +212,12 @@ class _FusedSum(torch.autograd.Function):
                 of_entry = of_entries[k]
                 if group.last:
                     of_gates[number] = along[k]
+                if of_entry is None:
+                    continue
                 if not group.first[k]:  # through the ReLU between two units, in place
                     torch.ops.aten.threshold_backward.grad_input(of_entry, step.entries[k], 0, grad_input=of_entry)
                     arriving[number] = rows_of(of_entry).sub_(rows_of(of_entry).mean(0))
-                elif of_entry is not None:
+                else:
                     before = of_inputs[plan.sources[number]]
                     of_inputs[plan.sources[number]] = of_entry if before is None else before.add_(of_entry)
         for number, (source, sequence, gate) in enumerate(
@@ -282,21 +293,23 @@ def _pull_back(
     for k, (unit, kernel, entry, x) in enumerate(
         zip(step.group.units, step.kernels, step.entries, step.reads, strict=True)
     ):
+        assert unit.weight is not None
         of_entry = of_kernel = None
         if entries_too[k] or (weights_too and kernel is not None):
             of_entry = images_of(torch.addmm(shift[k], pulls[k], scaled[k]).addmm_(rows_of(x), bend[k]), x)
         if kernel is not None:
-            of_x = of_entry
-            stretch = unit.stride, unit.dilation
-            of_kernel = weight_gradient(of_x, entry, kernel, *stretch) if weights_too else None
-            of_entry = input_gradient(of_x, entry, kernel, *stretch) if entries_too[k] else None
+            of_x, of_entry = of_entry, None
+            if of_x is not None:
+                stretch = unit.stride, unit.dilation
+                of_kernel = weight_gradient(of_x, entry, kernel, *stretch) if weights_too else None
+                of_entry = input_gradient(of_x, entry, kernel, *stretch) if entries_too[k] else None
             of_weights.append(of_kernel)
         of_entries.append(of_entry)
         of_weights.append(of_pointwise[k].view_as(unit.weight) if weights_too else None)
     return along.sum(1), of_entries, of_weights
 
 
-def _differentiable(ctx, pull: Tensor) -> tuple[Tensor | None, ...]:
+def _differentiable(ctx: Any, pull: Tensor) -> tuple[Tensor | None, ...]:
     """The gradients as functions of all that they depend on, for second derivatives."""
     plan, tensors = ctx.plan, ctx.saved_tensors[: len(ctx.needs_input_grad) - 1]
     tensors = [tensor.view_as(tensor) for tensor in tensors]  # one may be made of another, as ReLU(x) is of x

@@ -6,7 +6,7 @@ rectified already, for all operations that read it at once. A term without units
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeGuard
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,18 @@ from fairdarts.ops.cell import FactorizedReduce, Separable
 from fairdarts.ops.depthwise import depthwise, is_depthwise
 from fairdarts.ops.mbconv import Projection
 from fairdarts.ops.nasbench201 import ReluConvBn
+
+
+class Norm(Protocol):
+    """A BatchNorm2d that `takes_batches`. Its statistics are tensors [D] where it tracks them, else None."""
+
+    momentum: float
+    eps: float
+    training: bool
+    track_running_stats: bool
+    running_mean: Any
+    running_var: Any
+    num_batches_tracked: Any
 
 
 class Unit(NamedTuple):
@@ -29,7 +41,7 @@ class Unit(NamedTuple):
     """of the depthwise convolution"""
     dilation: int
     """of the depthwise convolution"""
-    norm: nn.BatchNorm2d
+    norm: Norm
     """takes the statistics of the batch in training, and if it tracks them its own in evaluation"""
 
 
@@ -57,25 +69,28 @@ def units_of(operation: nn.Module) -> tuple[Unit, ...] | None:
         return (Unit(None, operation.conv.weight if _is_pointwise(operation.conv) else None, 1, 1, operation.bn),)
     if type(operation) is not Separable:
         return None
-    units, modules = [], iter(operation)
+    units: list[Unit] = []
+    modules = iter(operation)
     for rectify in modules:
-        spread, point = None, next(modules, None)
+        spread: nn.Conv2d | None = None
+        point = next(modules, None)
         if is_depthwise(point):
             spread, point = point, next(modules, None)
         norm = next(modules, None)
         if type(rectify) is not nn.ReLU or not _is_pointwise(point) or not takes_batches(norm):
             return None
-        stretch = (1, 1) if spread is None else (spread.stride[0], spread.dilation[0])
-        units.append(Unit(None if spread is None else spread.weight, point.weight, *stretch, norm))
+        stride, dilation = (1, 1) if spread is None else (spread.stride[0], spread.dilation[0])
+        units.append(Unit(None if spread is None else spread.weight, point.weight, stride, dilation, norm))
     return tuple(units)
 
 
-def _is_pointwise(module: nn.Module | None) -> bool:
-    form = (module.kernel_size, module.stride, module.groups) if type(module) is nn.Conv2d else None
-    return form == ((1, 1), (1, 1), 1) and module.bias is None
+def _is_pointwise(module: nn.Module | None) -> TypeGuard[nn.Conv2d]:
+    if type(module) is not nn.Conv2d:
+        return False
+    return (module.kernel_size, module.stride, module.groups) == ((1, 1), (1, 1), 1) and module.bias is None
 
 
-def takes_batches(module: nn.Module | None) -> bool:
+def takes_batches(module: nn.Module | None) -> TypeGuard[Norm]:
     """Whether it is a BatchNorm without weights whose statistics, if it tracks any, move by a momentum."""
     return type(module) is nn.BatchNorm2d and not module.affine and module.momentum is not None
 
@@ -85,7 +100,7 @@ def plain_sum(terms: Sequence[Term], training: bool, track: bool = True) -> Tens
 
     Training takes the statistics of the batch and, with `track`, moves the norms' own towards them.
     """
-    total = None
+    total: Tensor | None = None
     for x, gate, units in terms:
         for position, unit in enumerate(units):
             x = F.relu(x) if position else x
@@ -94,27 +109,27 @@ def plain_sum(terms: Sequence[Term], training: bool, track: bool = True) -> Tens
             x = _normalized(x, unit.norm, gate if position == len(units) - 1 else None, training, track)
         x = x if units or gate is None else gate * x
         total = x if total is None else total + x
+    assert total is not None
     return total
 
 
-def _normalized(x: Tensor, norm: nn.BatchNorm2d, gate: Tensor | None, training: bool, track: bool = True) -> Tensor:
+def _normalized(x: Tensor, norm: Norm, gate: Tensor | None, training: bool, track: bool = True) -> Tensor:
     """gate · norm(x) for a BatchNorm without weights: the gate takes their place."""
     tracked = norm.running_mean is not None
     batch = training or not tracked
-    running = (norm.running_mean, norm.running_var) if tracked and (track or not training) else (None, None)
+    mean, var = (norm.running_mean, norm.running_var) if tracked and (track or not training) else (None, None)
     if training and tracked and track:
         norm.num_batches_tracked.add_(1)
     scale = None
     if gate is not None:  # contiguous, or gradients are wrong in channels_last on the CPU
         gate = gate.to(norm.running_mean.dtype) if tracked else gate
         scale = gate.expand(x.shape[1]).contiguous()
-    return F.batch_norm(x, *running, scale, None, batch, norm.momentum, norm.eps)
+    return F.batch_norm(x, mean, var, scale, None, batch, norm.momentum, norm.eps)
 
 
 def gated(operation: nn.Module, x: Tensor, gate: Tensor) -> Tensor:
     """gate · operation(x). Where a BatchNorm without weights ends the operation, the gate is its weight."""
-    last = operation[-1] if isinstance(operation, nn.Sequential) else None
-    if not takes_batches(last):
+    if not (isinstance(operation, nn.Sequential) and takes_batches(last := operation[-1])):
         return gate * operation(x)
     x = operation.taken(x) if isinstance(operation, Projection) else x
     for module in list(operation)[:-1]:
@@ -127,6 +142,8 @@ def averaged(pool: nn.AvgPool2d, x: Tensor) -> Tensor:
     convolution, whose gradient is faster."""
     if x.device.type != "cpu" or not torch.is_grad_enabled() or torch.compiler.is_compiling():
         return pool(x)
-    kernel = x.new_ones(x.shape[1], 1, pool.kernel_size, pool.kernel_size)
+    size = pool.kernel_size
+    assert isinstance(size, int)
+    kernel = x.new_ones(x.shape[1], 1, size, size)
     ones = x.new_ones(1, 1, *x.shape[2:])
     return depthwise(x, kernel, 1, 1) / depthwise(ones, kernel[:1], 1, 1)
