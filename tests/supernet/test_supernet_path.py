@@ -1,4 +1,4 @@
-"""The supernet of paths against stand-alone networks with the same weights, in float64."""
+"""Paths in supernets of every kind against stand-alone networks with the same weights, in float64."""
 
 from random import Random
 
@@ -14,8 +14,8 @@ from fairdarts.ops.cell import Zero
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.gates import Path, subnet
 from fairdarts.spaces.space import Space
-from fairdarts.supernet.bench import Fixed
-from fairdarts.supernet.path import PathSupernet, norms, path_supernet
+from fairdarts.supernet.stage import Fixed
+from fairdarts.supernet.supernet import Supernet, make_supernet, norms
 
 RANDOM = Random(0)
 CASES = [(name, space.random_path(RANDOM.randrange)) for name, space in SPACES.items() for _ in range(4)]
@@ -23,7 +23,7 @@ CASES += [("chain", (0, 0, 0, 0)), ("irregular", (0, 0, 0, 4)), *(("bench", path
 IDS = ["-".join([name, *map(str, path)]) for name, path in CASES]
 
 
-def alone(supernet: PathSupernet, path: Path, space: Space) -> tuple[nn.Module, dict[nn.Module, nn.Module]]:
+def alone(supernet: Supernet, path: Path, space: Space) -> tuple[nn.Module, dict[nn.Module, nn.Module]]:
     """The stand-alone network of a path with the supernet's weights, and which part of it has those of which part."""
     kind = ChainNetwork if isinstance(space, ChainSpace) else Bench201Network
     network = kind(space.genotype_of(path, "n", ""), space, CLASSES).double()
@@ -55,7 +55,7 @@ def test_a_path_is_its_stand_alone_network(name: str, path: Path, train: bool):
     supernet = supernet_of(SPACES[name]).train(train)
     network, parts = alone(supernet, path, SPACES[name])
     ((images, labels),) = batches_of(1)
-    logits, expected = supernet(images, subnet(path)), network.train(train)(images)
+    logits, expected = supernet(images, supernet.space.gates(subnet(path))), network.train(train)(images)
     torch.testing.assert_close(logits, expected, rtol=1e-10, atol=1e-11)
     for out in (logits, expected):
         F.cross_entropy(out, labels).backward()
@@ -76,7 +76,7 @@ def test_several_active_choices_give_their_mean(chosen: tuple[tuple[int, ...], .
     x = supernet.stem(images)
     for stage, active in zip(supernet.stages, chosen, strict=True):
         x = torch.stack([stage.candidates[index](x) for index in active]).mean(0)
-    torch.testing.assert_close(supernet(images, chosen), supernet.tail(x), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(supernet(images, supernet.space.gates(chosen)), supernet.tail(x), rtol=1e-12, atol=1e-12)
 
 
 def test_several_active_choices_of_an_edge_give_their_mean():
@@ -87,13 +87,13 @@ def test_several_active_choices_of_an_edge_give_their_mean():
     for stage in supernet.stages:
         x = stage(x) if isinstance(stage, Fixed) else stage.candidates[3][3](x) / 2
     chosen = ((0,), (0,), (0,), (0, 3), (0,), (0,))
-    torch.testing.assert_close(supernet(images, chosen), supernet.tail(x), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(supernet(images, supernet.space.gates(chosen)), supernet.tail(x), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(("name", "path"), CASES, ids=IDS)
 def test_the_modules_that_run_are_named(name: str, path: Path):
     supernet = supernet_of(SPACES[name]).eval()
-    active = list(supernet.active(subnet(path)))
+    active = list(supernet.active(supernet.space.gates(subnet(path))))
     assert active[-1] is supernet.tail
     _, parts = alone(supernet, path, SPACES[name])
     behind = {part for part in parts.values() if part is not supernet.stem and not isinstance(part, Zero)}
@@ -103,7 +103,7 @@ def test_the_modules_that_run_are_named(name: str, path: Path):
 
 
 def test_norms_are_found_at_any_depth():
-    supernet = path_supernet(IRREGULAR, CLASSES, in_channels=1)
+    supernet = make_supernet(IRREGULAR, CLASSES, in_channels=1)
     assert norms([supernet]) == [part for part in supernet.modules() if isinstance(part, nn.BatchNorm2d)]
     assert [len(norms([candidate])) for candidate in supernet.stages[1].candidates] == [0, 3, 2]
-    assert supernet(torch.zeros(2, 1, 8, 8), subnet((0, 0, 0, 0))).shape == (2, CLASSES)
+    assert supernet(torch.zeros(2, 1, 8, 8), IRREGULAR.gates(subnet((0, 0, 0, 0)))).shape == (2, CLASSES)
