@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from fairdarts.supernet.factors import check_factors
 from one_shot import BENCH, every_path
 
 from fairdarts.cli import main, study_factors
@@ -22,7 +23,6 @@ from fairdarts.runtime.lock import held
 from fairdarts.runtime.run import Run, create
 from fairdarts.runtime.stop import Diverged
 from fairdarts.spaces.space import load_space
-from fairdarts.supernet.factors import check_factors
 
 RATES = [{"label": str(rate), "changes": {"weights.lr": rate}} for rate in (0.01, 0.025, 0.1)]
 WORDS = ["--benchmarks", ".", "--out", "out"]

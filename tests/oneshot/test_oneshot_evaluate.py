@@ -8,6 +8,8 @@ from random import Random
 
 import pytest
 import torch
+from fairdarts.supernet.bench import Fixed
+from fairdarts.supernet.path import PathSupernet, norms
 from one_shot import BENCH, CHAIN, CLASSES, DEAD, SPACES, batches_of, every_path, supernet_of
 from torch import Tensor, nn
 
@@ -15,8 +17,6 @@ from fairdarts.oneshot.evaluate import Evaluator, Statistics, leaves
 from fairdarts.oneshot.step import Batch
 from fairdarts.spaces.gates import Path, subnet
 from fairdarts.spaces.space import Space
-from fairdarts.supernet.bench import Fixed
-from fairdarts.supernet.path import PathSupernet, norms
 
 STATISTICS: tuple[Statistics, ...] = ("tracked", "batch", 1, 3)
 HELD_OUT, CALIBRATION = partial(batches_of, 3, 20), partial(batches_of, 4, 8, 2)

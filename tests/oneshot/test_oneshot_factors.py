@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from fairdarts.supernet.factors import Factors
+from fairdarts.supernet.path import PathSupernet, path_supernet
 from norms import lived_in
 from one_shot import BENCH, CELLS, CHAIN, CLASSES, GRAPH, batches_of, settings_of
 from runs import Watch
@@ -22,8 +24,6 @@ from fairdarts.oneshot.train import check_fit, check_sampler
 from fairdarts.runtime.stop import Interrupted
 from fairdarts.spaces.gates import subnet
 from fairdarts.spaces.space import Space
-from fairdarts.supernet.factors import Factors
-from fairdarts.supernet.path import PathSupernet, path_supernet
 
 KINDS: dict[str, tuple[Space, dict[str, Any]]] = {
     "chain": (CHAIN, {"track": False, "affine": False, "global_dropout": 0.3}),

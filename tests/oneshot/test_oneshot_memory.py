@@ -4,9 +4,8 @@ from copy import deepcopy
 
 import pytest
 import torch
-from torch import nn
-
 from fairdarts.oneshot.memory import SharedMemory, remembered, repeated
+from torch import nn
 
 
 def norm_of(momentum: float, seed: int = 0) -> nn.BatchNorm2d:

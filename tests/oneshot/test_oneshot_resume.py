@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fairdarts.supernet.path import path_supernet
 from one_shot import CHAIN, CLASSES, IRREGULAR, settings_of
 from runs import Broken, Watch, metrics
 from trainings import EPOCHS, LAST, SAMPLERS, STEPS_AN_EPOCH, TINY, Go, Whole, assert_same_training
@@ -16,7 +17,6 @@ from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.run import Run, create
 from fairdarts.runtime.stop import Interrupted
-from fairdarts.supernet.path import path_supernet
 
 
 @pytest.mark.parametrize("sampler", ["strict_fair", "uniform"])

@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
+from fairdarts.supernet.path import ChoiceLayer
 from one_shot import CHAIN, batches_of, supernet_of
 
 from fairdarts.oneshot.similarity import feature_maps, likeness, similarity
-from fairdarts.supernet.path import ChoiceLayer
 
 
 def maps(*choices: list[list[float]]) -> torch.Tensor:

@@ -6,6 +6,7 @@ from copy import deepcopy
 import pytest
 import torch
 import torch.nn.functional as F
+from fairdarts.supernet.path import PathSupernet, norms
 from one_shot import CHAIN, DEAD, SPACES, assert_equal, batches_of, held_by, learner_of, settings_of
 from torch import Tensor, nn
 
@@ -13,7 +14,6 @@ from fairdarts.oneshot.samplers import Step, make_sampler
 from fairdarts.oneshot.step import Batch, Learner, data_parallel, supernet_step
 from fairdarts.spaces.gates import Subnet, subnet
 from fairdarts.spaces.space import Space
-from fairdarts.supernet.path import PathSupernet, norms
 
 SAMPLERS = {
     "strict_fair": {"kind": "strict_fair"},

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from fairdarts.supernet.path import path_supernet
 from one_shot import CHAIN, CLASSES, IRREGULAR, chain, settings_of
 from runs import metrics
 from trainings import (
@@ -36,7 +37,6 @@ from fairdarts.runtime.position import TIMES
 from fairdarts.runtime.run import Run, create
 from fairdarts.runtime.seed import WATCHED, fold
 from fairdarts.runtime.stop import Diverged
-from fairdarts.supernet.path import path_supernet
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from one_shot import chain
 from torch import Tensor, nn
 
 from fairdarts.disturbance import Disturbance, DropoutSettings, NoiseSettings
@@ -13,6 +14,7 @@ from fairdarts.relaxation import RELAXATIONS, dense
 from fairdarts.search.settings import DenseSupernetSettings
 from fairdarts.spaces.gates import Gate, Gates
 from fairdarts.spaces.space import load_space
+from fairdarts.supernet import chain as chain_module
 from fairdarts.supernet.chain import ChoiceLayer
 from fairdarts.supernet.supernet import Supernet, make_supernet
 
@@ -175,3 +177,54 @@ def test_one_value_a_channel_is_refused_as_batch_norm_does():
     layer = ChoiceLayer(0, ("E3K3", "skip_connect"), SPACE.layers[0], affine=False, recompute=False)
     with pytest.raises(ValueError, match="more images, or larger ones"):
         layer(torch.randn(1, SPACE.layers[0].c_in, 1, 1), (Gate((0, 1), torch.rand(2)),))
+
+
+RESIDUAL = chain(
+    {"channels": 4, "layers": 2, "stride": 1, "candidates": ("MBE2K3", "skip_connect", "MBE3K5", "E2K3")},
+    {"channels": 6, "layers": 1, "stride": 2, "candidates": ("MBE2K3", "E1K3")},
+    {"channels": 6, "layers": 2, "stride": 1, "candidates": ("MBE1K3", "MBE3K3", "E3K3", "skip_connect", "MBE2K5")},
+)
+"""bottlenecks with a residual and without, joint ones and others; layers of different choices"""
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_residuals_and_layers_of_different_choices_are_a_loop(memory: str, affine: bool):
+    torch.manual_seed(0)
+    own = DenseSupernetSettings(affine=affine)
+    supernet = make_supernet(RESIDUAL, 3, 3, own, memory).double().to(memory_format=torch.channels_last)
+    plain = Plain(supernet)
+    matrices = {
+        name: torch.rand(part.shape, dtype=torch.float64, requires_grad=True) for name, part in RESIDUAL.parts.items()
+    }
+    assert len(matrices) == 3
+    x, labels, _ = inputs()
+    for training in (True, True, False):
+        results = []
+        for network in (supernet, plain):
+            network.train(training)
+            loss = F.cross_entropy(network(x, dense(matrices, RESIDUAL)), labels)
+            wanted = [*matrices.values(), *network.parameters()]
+            first = torch.autograd.grad(loss, wanted, create_graph=True)
+            second = torch.autograd.grad(sum((one**2).sum() for one in first), wanted)
+            results.append([loss, *first, *second, *(buffer.clone() for buffer in network.buffers())])
+        for one, other in zip(*results, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-9)
+
+
+def test_bottlenecks_with_a_residual_run_jointly(monkeypatch: pytest.MonkeyPatch):
+    torch.manual_seed(0)
+    supernet, seen = make_supernet(RESIDUAL, 3, settings=DenseSupernetSettings()), []
+    whole = chain_module.gated_bottlenecks
+
+    def counted(x: Tensor, gates: Tensor, blocks: list[nn.Module], recompute: bool) -> Tensor:
+        seen.append(len(blocks))
+        return whole(x, gates, blocks, recompute)
+
+    monkeypatch.setattr(chain_module, "gated_bottlenecks", counted)
+    matrices = {name: torch.rand(part.shape) for name, part in RESIDUAL.parts.items()}
+    x = torch.randn(2, 3, 8, 8)
+    supernet(x, dense(matrices, RESIDUAL))
+    assert seen == [3, 3, 1, 3, 3]
+    supernet.eval()(x, dense(matrices, RESIDUAL))
+    assert len(seen) == 5

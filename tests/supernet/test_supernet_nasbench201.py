@@ -6,18 +6,22 @@ from random import Random
 import pytest
 import torch
 import torch.nn.functional as F
+from plain_gates import Plain
 from torch import Tensor, nn
 
+from fairdarts.disturbance import Disturbance, NoiseSettings
 from fairdarts.genotype import EdgeGenotype
 from fairdarts.networks.nasbench201 import Bench201Network, Cell
 from fairdarts.ops.drop_path import drop_path
 from fairdarts.ops.nasbench201 import Reduction
+from fairdarts.relaxation import RELAXATIONS, dense
+from fairdarts.search.settings import DenseSupernetSettings
 from fairdarts.spaces.gates import Gates, subnet
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet.nasbench201 import BenchCell
 from fairdarts.supernet.settings import SupernetSettings
 from fairdarts.supernet.stage import Fixed
-from fairdarts.supernet.supernet import make_supernet
+from fairdarts.supernet.supernet import Supernet, make_supernet, norms
 
 SPACE = load_space("nasbench201")
 TINY = SPACE.model_copy(update={"channels": 3, "cells": 2})
@@ -268,3 +272,135 @@ def test_path_dropout_drops_edges_image_by_image_and_only_in_training():
             states[node] = states[node] + drop_path(choices[choice](states[source]), 0.4)
     torch.testing.assert_close(found, states[3])
     assert torch.equal(cell_of(path_dropout=0.4).eval()(x, single(path)), cell_of().eval()(x, single(path)))
+
+
+# dense gates
+
+
+MEMORIES = ("none", "recompute", "checkpoint")
+OWN = [
+    {},
+    {"track": False},
+    {"affine": True},
+    {"operations": "node"},
+    {"operations": "node", "wsbn": True},
+    {"operations": "node", "wsbn": True, "affine": True, "ofa_kernel": True},
+    {"ofa_kernel": True},
+    {"ofa_kernel": True, "affine": True, "track": False},
+]
+
+
+def whole_of(memory: str = "none", **settings: object) -> Supernet:
+    torch.manual_seed(0)
+    made = make_supernet(TINY, 4, 2, DenseSupernetSettings(**settings), memory)
+    for name, weight in made.named_parameters():
+        if "projection" in name:
+            nn.init.normal_(weight, 0.5)
+    return shaken(made)
+
+
+def outcome(network: nn.Module, kind: str, second: bool = False) -> list[Tensor]:
+    """Logits, gradients of α, images and weights, statistics; the gradients' own gradient where that is asked for."""
+    alpha = torch.linspace(-1, 1, 30, dtype=torch.float64).cos().view(6, 5).requires_grad_()
+    x, labels = image(3, 2, 8, 8).requires_grad_(), torch.tensor([0, 3, 1])
+    out = network(x, dense({"edges": RELAXATIONS[kind](alpha)}, TINY))
+    wanted = [alpha, x, *network.parameters()]
+    found = list(torch.autograd.grad(F.cross_entropy(out, labels), wanted, create_graph=second))
+    if second:
+        found += torch.autograd.grad(sum((gradient**2).sum() for gradient in found), wanted)
+    return [out, *found, *(buffer.clone() for buffer in network.buffers())]
+
+
+def assert_alike(found: list[Tensor], expected: list[Tensor], tolerance: float = 1e-9) -> None:
+    """Relative to the largest number of each tensor."""
+    for one, other in zip(found, expected, strict=True):
+        largest = max(1, other.abs().max().item()) if other.numel() else 1
+        torch.testing.assert_close(one, other, rtol=0, atol=tolerance * largest)
+
+
+@pytest.mark.parametrize("kind", RELAXATIONS)
+@pytest.mark.parametrize("settings", OWN, ids=str)
+def test_dense_gates_are_a_loop_over_edges_and_candidates(settings: dict[str, object], kind: str):
+    supernet = whole_of(**settings)
+    plain = Plain(supernet)
+    for training in (True, True, False):  # twice, so that statistics move from where they moved to
+        supernet.train(training), plain.train(training)
+        assert_alike(outcome(supernet, kind), outcome(plain, kind))
+
+
+@pytest.mark.parametrize("settings", [{}, {"track": False}, {"affine": True}, {"ofa_kernel": True}], ids=str)
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_second_derivatives_are_those_of_the_loop(memory: str, settings: dict[str, object]):
+    supernet = whole_of(memory, **settings)
+    plain = Plain(supernet)
+    assert_alike(outcome(supernet, "sigmoid", second=True), outcome(plain, "sigmoid", second=True), 1e-7)
+
+
+def test_all_ways_to_save_memory_give_the_same_numbers():
+    found = {}
+    for memory in MEMORIES:
+        supernet = whole_of(memory)
+        outcome(supernet, "softmax")
+        found[memory] = outcome(supernet, "softmax")
+        assert {int(norm.num_batches_tracked) for norm in norms([supernet])} == {2}
+    for memory in MEMORIES[1:]:
+        assert all(torch.equal(one, other) for one, other in zip(found[memory], found["none"], strict=True))
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_path_dropout_drops_what_an_edge_brings_under_dense_gates(memory: str):
+    """With the numbers drawn anew in a loop over edges; where nothing is dropped, none are drawn."""
+    supernet, keep = whole_of(memory, path_dropout=0.4), whole_of(memory)
+    matrix = torch.rand(6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    gates, x = dense({"edges": matrix}, TINY), image(3, 2, 8, 8)
+    torch.manual_seed(3)
+    found = supernet(x, gates)
+    state = torch.get_rng_state()
+    torch.manual_seed(3)
+    y = keep.stem(x)
+    for stage in keep.stages:
+        states = [y, 0, 0, 0]
+        for (node, source), candidates, row in zip(SPACE.edges, getattr(stage, "candidates", []), matrix, strict=False):
+            brought = sum(weight * op(states[source]) for weight, op in zip(row, candidates, strict=True))
+            states[node] = states[node] + drop_path(brought, 0.4)
+        y = states[3] if stage.points else stage(y, ())
+    torch.testing.assert_close(found, keep.tail(y), rtol=1e-9, atol=1e-10)
+    assert torch.equal(torch.get_rng_state(), state)
+    keep(x, gates)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(supernet.eval()(x, gates), supernet(x, gates))
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+@pytest.mark.parametrize(
+    "operations", [("skip_connect",), ("avg_pool_3x3", "nor_conv_3x3"), SPACE.candidates[1:]], ids=str
+)
+def test_disturbed_outputs_are_disturbed_and_others_are_not(operations: tuple[str, ...], memory: str):
+    """The same place is disturbed alike however the supernet is computed, and nothing is in evaluation."""
+    noise = NoiseSettings(on="output", distribution="gaussian", std=1.0, schedule="constant", operations=operations)
+    disturbance = Disturbance(noise, None, seed=3, done=0.0)
+    supernet, plain = whole_of(memory), whole_of()
+    matrix = torch.rand(6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    gates, x = dense({"edges": matrix}, TINY), image(3, 2, 8, 8)
+    found, y = supernet(x, gates, disturbance), plain.stem(x)
+    for index, stage in enumerate(plain.stages):
+        if not stage.points:
+            y = stage(y, ())
+            continue
+        states = [y, 0, 0, 0]
+        for row, ((node, source), candidates) in enumerate(zip(SPACE.edges, stage.candidates, strict=True)):
+            for column, (name, op) in enumerate(zip(SPACE.candidates, candidates, strict=True)):
+                out = op(states[source])
+                out = disturbance.of_output(out, name, index, row, column) if name in operations else out
+                states[node] = states[node] + matrix[row, column] * out
+        y = states[3]
+    torch.testing.assert_close(found, plain.tail(y), rtol=1e-8, atol=1e-9)
+    supernet.eval()
+    assert torch.equal(supernet(x, gates, disturbance), supernet(x, gates))
+
+
+def test_a_compiled_cell_is_one_graph_of_the_same_numbers():
+    eager, compiled = whole_of(), whole_of()
+    for stage in compiled.stages[:1]:
+        stage.compile(backend="aot_eager", dynamic=False, fullgraph=True)
+    assert_alike(outcome(compiled, "sigmoid"), outcome(eager, "sigmoid"))

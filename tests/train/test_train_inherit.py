@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import torch
+from fairdarts.supernet.factors import Factors
+from fairdarts.supernet.path import path_supernet
 from norms import lived_in
 from one_shot import BENCH, CELLS, CHAIN, IRREGULAR, every_path, supernet_of
 from torch import Tensor, nn
@@ -18,8 +20,6 @@ from fairdarts.spaces.gates import subnet
 from fairdarts.spaces.space import Space, load_space
 from fairdarts.supernet.cell import CellSupernet
 from fairdarts.supernet.chain import ChainSupernet
-from fairdarts.supernet.factors import Factors
-from fairdarts.supernet.path import path_supernet
 from fairdarts.supernet.supernet import make_supernet
 from fairdarts.train.inherit import inherit, weights_of
 
