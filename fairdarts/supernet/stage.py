@@ -1,7 +1,6 @@
 """What a supernet is made of between stem and tail: stages, which run what their gates say."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import torch.nn.functional as F
@@ -60,10 +59,10 @@ class Node:
         self.value = value
         self._found: dict[Any, Tensor] = {}
 
-    @cached_property
+    @property
     def rectified(self) -> Tensor:
         """ReLU(value)"""
-        return F.relu(self.value)
+        return self.once(F.relu, lambda: F.relu(self.value))  # a cached_property has a lock, which does not compile
 
     def once(self, key: object, compute: Callable[[], Tensor]) -> Tensor:
         """What `compute` gives, which is asked once for every key."""

@@ -8,10 +8,10 @@ from itertools import combinations, pairwise
 
 import torch
 import torch.nn.functional as F
-from fairdarts.supernet.factors import Factors
 from torch import Tensor, nn
 
 from fairdarts.ops.drop_path import drop_path
+from fairdarts.supernet.settings import SupernetSettings
 
 CONV3, CONV1, POOL = range(3)
 Path = tuple[int, ...]
@@ -31,16 +31,16 @@ def ways(inputs: Path) -> list[tuple[int, ...]]:
 class Plain:
     """The network of a path, with a supernet's weights: `whole` has a stem, stages and a tail."""
 
-    def __init__(self, whole: nn.Module, path: Path, factors: Factors, widths: tuple[int, ...]):
+    def __init__(self, whole: nn.Module, path: Path, settings: SupernetSettings, widths: tuple[int, ...]):
         self.weights = {**dict(whole.named_parameters()), **dict(whole.named_buffers())}
         self.operations, inputs = path[:5], path[5:]
         self.on_a_way = sorted({vertex for way in ways(inputs) for vertex in way})
         self.sources = {v: [s for s in self.on_a_way if inputs[v - 1] >> s & 1] for v in self.on_a_way if v}
-        self.factors, self.widths, self.training = factors, widths, whole.training
+        self.settings, self.widths, self.training = settings, widths, whole.training
 
     def channels(self, width: int) -> dict[int, int]:
         ends = [vertex for vertex in self.sources[6] if vertex]
-        if self.factors.dynamic_channels == "disabled":
+        if self.settings.dynamic_channels == "disabled":
             return {vertex: width // len(ends) for vertex in self.on_a_way} | {6: width // len(ends) * len(ends)}
         own = {6: width}
         for number, vertex in enumerate(ends):
@@ -52,7 +52,7 @@ class Plain:
 
     def cut(self, weight: Tensor, c_out: int, c_in: int) -> Tensor:
         o, i = weight.shape[:2]
-        match self.factors.dynamic_channels:
+        match self.settings.dynamic_channels:
             case "fixed":
                 return weight[:c_out][:, :c_in]
             case "shuffle":
@@ -87,7 +87,7 @@ class Plain:
         return x.clamp(min=0)
 
     def edge(self, x: Tensor) -> Tensor:
-        return drop_path(x, self.factors.path_dropout) if self.training else x
+        return drop_path(x, self.settings.path_dropout) if self.training else x
 
     def cell(self, name: str, x: Tensor, width: int) -> Tensor:
         channels, values = self.channels(width), {}
@@ -103,7 +103,7 @@ class Plain:
             if choice == POOL:
                 values[vertex] = F.max_pool2d(added, 3, stride=1, padding=1)
             else:
-                norm = sum(1 << source for source in self.sources[vertex]) - 1 if self.factors.wsbn else 0
+                norm = sum(1 << source for source in self.sources[vertex]) - 1 if self.settings.wsbn else 0
                 own = f"{name}.operations.{vertex - 1}.{choice}"
                 values[vertex] = self.conv_bn_relu(own, added, channels[vertex], norm)
         direct, parts = 0, []

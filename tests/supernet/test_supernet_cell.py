@@ -11,11 +11,14 @@ from plain_supernet import PlainSupernet
 from torch import Tensor, nn
 
 from fairdarts.ops.cell import OPS, Separable, unit
-from fairdarts.relaxation import Gates
+from fairdarts.ops.recompute import FrozenStatistics
+from fairdarts.relaxation import Matrices, dense
+from fairdarts.search.settings import DenseSupernetSettings
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.space import load_space
-from fairdarts.supernet import cell as cell_module
-from fairdarts.supernet.cell import CellSupernet, is_shared
+from fairdarts.supernet.edges import is_weightless
+from fairdarts.supernet.kernels import fused
+from fairdarts.supernet.supernet import Supernet, make_supernet
 
 SPACES = ("s1", "s1-noskip", "darts")
 SHAPES = [(3, 2, 8, 8), (2, 1, 9, 7), (2, 3, 4, 3)]
@@ -28,12 +31,15 @@ def small(name: str) -> CellSpace:
     return load_space(name).model_copy(update={"nodes": 3})
 
 
-def supernet_of(space: CellSpace, cells: int = 3, in_channels: int = 2, memory: str = "none") -> CellSupernet:
+def supernet_of(
+    space: CellSpace, cells: int = 3, in_channels: int = 2, memory: str = "none", **settings: object
+) -> Supernet:
     torch.manual_seed(0)
-    return CellSupernet(space, cells, 4, classes=5, in_channels=in_channels, memory=memory).double()
+    own = DenseSupernetSettings(cells=cells, channels=4, **settings)
+    return make_supernet(space, 5, in_channels, own, memory).double()
 
 
-def pair_of(space: CellSpace, in_channels: int = 2, memory: str = "none") -> tuple[CellSupernet, PlainSupernet]:
+def pair_of(space: CellSpace, in_channels: int = 2, memory: str = "none") -> tuple[Supernet, PlainSupernet]:
     """The supernet and its plain form, of the same weights."""
     supernet = supernet_of(space, in_channels=in_channels, memory=memory)
     plain = PlainSupernet(space, 3, 4, classes=5, in_channels=in_channels).double()
@@ -46,7 +52,7 @@ def images(*shape: int, seed: int = 1) -> Tensor:
     return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-def random_gates(space: CellSpace) -> Gates:
+def random_gates(space: CellSpace) -> Matrices:
     generator = torch.Generator().manual_seed(2)
     return {
         cell: torch.rand(space.parts[cell].shape, dtype=torch.float64, generator=generator).requires_grad_()
@@ -54,16 +60,21 @@ def random_gates(space: CellSpace) -> Gates:
     }
 
 
-def results(network: nn.Module, x: Tensor, gates: Gates) -> dict[str, Tensor]:
+def results(network: nn.Module, x: Tensor, gates: Matrices) -> dict[str, Tensor]:
     """Output, all gradients, and (as they are after the backward pass) all buffers."""
     x = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
     gates = {cell: gate.detach().clone().requires_grad_() for cell, gate in gates.items()}
-    out = network(x, gates)
+    out = run(network, x, gates)
     pull = torch.randn(out.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64).to(out.dtype)
     wanted = {"images": x, **gates, **dict(network.named_parameters())}
     gradients = torch.autograd.grad(out, list(wanted.values()), pull)
     buffers = {key: buffer.clone() for key, buffer in network.named_buffers(remove_duplicate=False)}
     return {"output": out.detach(), **dict(zip(wanted, gradients, strict=True)), **buffers}
+
+
+def run(network: nn.Module, x: Tensor, gates: Matrices, *disturbance: object) -> Tensor:
+    """A pass of either form under matrices."""
+    return network(x, dense(gates, network.space) if isinstance(network, Supernet) else gates, *disturbance)
 
 
 def assert_agree(found: dict[str, Tensor], expected: dict[str, Tensor], tolerance: float = 1e-9) -> None:
@@ -127,17 +138,17 @@ def test_without_gradients_training_gives_the_same_and_statistics_follow():
     gates, expected = random_gates(space), results(supernet_of(space), images(), random_gates(space))
     supernet = supernet_of(space)
     with torch.no_grad():
-        found = {"output": supernet(images(), gates), **dict(supernet.named_buffers())}
+        found = {"output": run(supernet, images(), gates), **dict(supernet.named_buffers())}
     assert_identical(found, {key: expected[key] for key in found})
 
 
 # second derivatives
 
 
-def curvature(network: nn.Module, x: Tensor, gates: Gates) -> dict[str, Tensor]:
+def curvature(network: nn.Module, x: Tensor, gates: Matrices) -> dict[str, Tensor]:
     """The gradients that can be differentiated again, and the product of the gates' Hessian with a vector."""
     gates = {cell: gate.detach().clone().requires_grad_() for cell, gate in gates.items()}
-    loss = network(x, gates).square().sum()
+    loss = run(network, x, gates).square().sum()
     wanted = {**gates, **dict(network.named_parameters())}
     gradients = dict(zip(wanted, torch.autograd.grad(loss, list(wanted.values()), create_graph=True), strict=True))
     along = sum((gradients[cell] * gates[cell].detach().cos()).sum() for cell in gates)
@@ -169,7 +180,7 @@ def test_all_ways_to_save_memory_give_the_same_numbers():
     assert_identical(found["checkpoint"], found["none"])
 
 
-def saved_bytes(supernet: CellSupernet, x: Tensor, gates: Gates) -> int:
+def saved_bytes(supernet: Supernet, x: Tensor, gates: Matrices) -> int:
     """Of what the graph keeps besides parameters and buffers; what several operations keep counts once."""
     own = {tensor.untyped_storage().data_ptr() for tensor in supernet.state_dict().values()}
     kept = {}
@@ -181,7 +192,7 @@ def saved_bytes(supernet: CellSupernet, x: Tensor, gates: Gates) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        out = supernet(x, gates)  # alive until the return: no two of its storages have one address
+        out = run(supernet, x, gates)  # alive until the return: no two of its storages have one address
     assert out.requires_grad
     return sum(kept.values())
 
@@ -197,17 +208,17 @@ def test_each_way_to_save_memory_keeps_less_than_the_one_before():
 def test_a_graph_can_be_gone_through_twice(memory: str):
     space = small("s1")
     supernet, gates = supernet_of(space, memory=memory), random_gates(space)
-    loss = supernet(images(), gates).square().sum()
+    loss = run(supernet, images(), gates).square().sum()
     first = torch.autograd.grad(loss, list(gates.values()), retain_graph=True)
     second = torch.autograd.grad(loss, list(gates.values()))
     assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
-    assert supernet.cells[0].preprocess1[2].num_batches_tracked == 1
+    assert supernet.stages[0].preprocess[1][2].num_batches_tracked == 1
 
 
 def test_a_compiled_cell_is_one_graph_of_the_same_numbers():
     space = load_space("s1").model_copy(update={"nodes": 1})
     eager, compiled = (supernet_of(space) for _ in range(2))
-    for cell in compiled.cells:
+    for cell in compiled.stages:
         cell.compile(backend="aot_eager", dynamic=False, fullgraph=True)
     gates = random_gates(space)
     assert_agree(results(compiled, images(), gates), results(eager, images(), gates))
@@ -223,7 +234,7 @@ def test_autocast_runs_the_plain_sum_near_float32(monkeypatch: pytest.MonkeyPatc
     def refuse(*_: object) -> None:
         raise AssertionError("the fused sum knows no autocast")
 
-    monkeypatch.setattr(cell_module, "fused_sum", refuse)
+    monkeypatch.setattr(fused, "fused_sum", refuse)
 
     class Lower(nn.Module):
         def __init__(self, network: nn.Module):
@@ -232,10 +243,10 @@ def test_autocast_runs_the_plain_sum_near_float32(monkeypatch: pytest.MonkeyPatc
 
         def forward(self, *arguments: object) -> Tensor:
             with torch.autocast("cpu", torch.bfloat16):
-                return self.network(*arguments)
+                return run(self.network, *arguments)
 
     supernet = supernet_of(space).float()
-    for key in ("output", "normal", "reduce", "network.classifier.weight"):
+    for key in ("output", "normal", "reduce", "network.tail.classifier.weight"):
         right = expected[key.removeprefix("network.")]
         ours, plains = (
             (results(Lower(deepcopy(network)), x, gates)[key].float() - right).norm() for network in (supernet, plain)
@@ -304,7 +315,7 @@ def test_operations_of_ones_own_agree_with_the_plain_form(own_space: CellSpace):
 def test_operations_of_ones_own_run_once_an_edge(own_space: CellSpace):
     supernet = supernet_of(own_space, cells=1)
     Mirrored.runs = Conv.runs = 0
-    supernet(images(), random_gates(own_space))
+    run(supernet, images(), random_gates(own_space))
     assert (Mirrored.runs, Conv.runs) == (9, 9)
 
 
@@ -314,19 +325,19 @@ def test_operations_of_ones_own_run_once_an_edge(own_space: CellSpace):
 @pytest.mark.parametrize("name", SPACES)
 def test_edges_that_leave_one_state_share_pooling_and_skip_connections(name: str):
     space = load_space(name)
-    for cell in supernet_of(space).cells:
+    for cell in supernet_of(space).stages:
         for row, (_, source) in enumerate(space.edges):
             for other, (_, another) in enumerate(space.edges[:row]):
-                pairs = zip(cell.mixed[row].candidates, cell.mixed[other].candidates, strict=True)
+                pairs = zip(cell.candidates[row], cell.candidates[other], strict=True)
                 for one, two in pairs:
-                    assert (one is two) == (source == another and is_shared(one))
+                    assert (one is two) == (source == another and is_weightless(one))
 
 
 @pytest.mark.parametrize("name", SPACES)
 def test_every_gate_of_both_cells_gets_a_gradient(name: str):
     space = load_space(name)
     gates = random_gates(space)
-    supernet_of(space)(images(), gates).square().sum().backward()
+    run(supernet_of(space), images(), gates).square().sum().backward()
     for gate in gates.values():
         moved = gate.grad != 0
         for column, candidate in enumerate(space.candidates):
@@ -336,12 +347,14 @@ def test_every_gate_of_both_cells_gets_a_gradient(name: str):
 def test_cells_of_a_kind_share_their_gates_and_not_their_weights():
     space = load_space("s1")
     supernet, gates = supernet_of(space, cells=6), random_gates(space)
-    assert [cell.kind for cell in supernet.cells] == ["normal", "normal", "reduce", "normal", "reduce", "normal"]
+    kinds = [next(kind for kind, part in space.parts.items() if part.points == cell.points) for cell in supernet.stages]
+    assert kinds == ["normal", "normal", "reduce", "normal", "reduce", "normal"]
     seen = []
-    for cell in supernet.cells:
-        cell.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[2]))
-    supernet(images(), gates)
-    assert [id(gate) for gate in seen] == [id(gates[cell.kind]) for cell in supernet.cells]
+    for cell in supernet.stages:
+        cell.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[1]))
+    run(supernet, images(), gates)
+    for own, kind in zip(seen, kinds, strict=True):
+        assert torch.equal(torch.stack([gate.weights for gate in own]), gates[kind])
     parameters = list(supernet.parameters())
     assert len({parameter.data_ptr() for parameter in parameters}) == len(parameters)
 
@@ -350,16 +363,16 @@ def test_resolution_halves_and_channels_double_at_reductions():
     space = load_space("s1")
     supernet = supernet_of(space, cells=6)
     shapes = []
-    for cell in supernet.cells:
-        cell.register_forward_hook(lambda _, __, out: shapes.append(tuple(out.shape[1:])))
-    supernet(images(3, 2, 16, 16), random_gates(space))
+    for cell in supernet.stages:
+        cell.register_forward_hook(lambda _, __, out: shapes.append(tuple(out[1].shape[1:])))
+    run(supernet, images(3, 2, 16, 16), random_gates(space))
     assert shapes == [(16, 16, 16)] * 2 + [(32, 8, 8)] * 2 + [(64, 4, 4)] * 2  # 4 nodes of 4, 8 and 16 channels
 
 
 def test_batch_norms_of_candidates_have_no_weights_of_their_own():
     """Else they could undo what the gates say."""
     supernet = supernet_of(load_space("s1"))
-    for cell in supernet.cells:
+    for cell in supernet.stages:
         assert not [module for module in cell.modules() if getattr(module, "affine", False)]
 
 
@@ -398,7 +411,7 @@ def test_products_with_the_hessian_may_be_taken_with_frozen_statistics():
     supernet, gates, found = supernet_of(small("s1"), memory="checkpoint"), random_gates(small("s1")), []
     for frozen in (True, False):
         with FrozenStatistics(supernet) if frozen else nullcontext():
-            loss = supernet(images(), gates).square().sum()
+            loss = run(supernet, images(), gates).square().sum()
             gradients = torch.autograd.grad(loss, list(gates.values()), create_graph=True)
             found.append(
                 torch.autograd.grad(gradients, list(gates.values()), [gate.detach() for gate in gates.values()])
@@ -410,4 +423,4 @@ def test_products_with_the_hessian_may_be_taken_with_frozen_statistics():
 def test_a_single_value_has_no_statistics():
     space = small("s1").model_copy(update={"candidates": ("dil_conv_3x3",)})
     with pytest.raises(ValueError, match="single value"):
-        supernet_of(space)(images(1, 2, 2, 2), random_gates(space))
+        run(supernet_of(space), images(1, 2, 2, 2), random_gates(space))

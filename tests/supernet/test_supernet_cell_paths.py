@@ -1,4 +1,4 @@
-"""The supernet of paths of DARTS' cells against the stand-alone network and plain forms, in float64."""
+"""Paths of DARTS' cells in their supernet against the stand-alone network and plain forms, in float64."""
 
 from itertools import product
 from random import Random
@@ -6,8 +6,6 @@ from random import Random
 import pytest
 import torch
 import torch.nn.functional as F
-from fairdarts.supernet.cell_path import cell_stages, cell_stem, cell_tail
-from fairdarts.supernet.factors import Factors
 from torch import Tensor, nn
 
 from fairdarts.genotype import CellGenotype
@@ -16,15 +14,16 @@ from fairdarts.ops.cell import FactorizedReduce
 from fairdarts.ops.drop_path import drop_path
 from fairdarts.spaces.cell import CellSpace, Size
 from fairdarts.spaces.cell_paths import cells_of_path, input_pairs
+from fairdarts.spaces.gates import Gates, Path, subnet
 from fairdarts.spaces.space import load_space
+from fairdarts.supernet.settings import SupernetSettings
+from fairdarts.supernet.supernet import Supernet, make_supernet
 
 DARTS = load_space("darts").model_copy(
     update={"nodes": 2, "supernet": Size(cells=3, channels=4), "reductions": ("1/3", "2/3"), "stem_multiplier": 2}
 )
 NONE, MAX, AVG, SKIP, SEP3, SEP5, DIL3, DIL5 = range(8)
 RANDOM = Random(0)
-
-Path = tuple[int, ...]
 
 
 def random_path(operations: tuple[int, ...] = tuple(range(8)), space: CellSpace = DARTS) -> Path:
@@ -44,32 +43,27 @@ EMPTY = [
 PATHS = [*WITHOUT_NONE[:2], *EMPTY, random_path()]
 
 
-def supernet(space: CellSpace = DARTS, **factors) -> nn.ModuleList:
-    """Stem, stages and tail in float64, with BatchNorms and projections that matter."""
+def supernet(space: CellSpace = DARTS, **settings) -> Supernet:
+    """A supernet in float64, with BatchNorms and projections that matter."""
     torch.manual_seed(0)
-    how = Factors(**factors)
-    whole = nn.ModuleList([cell_stem(space, 2, how), nn.ModuleList(cell_stages(space, how)), cell_tail(space, 3, how)])
+    whole = make_supernet(space, 3, 2, SupernetSettings(**settings))
     for name, weight in whole.named_parameters():
         if weight.dim() == 1 or "projection" in name:
             nn.init.normal_(weight, 0.5)
     return whole.double()
 
 
-def chosen(stage: nn.Module, path: Path) -> tuple[tuple[int, ...], ...]:
-    return tuple((path[point],) for point in stage.points)
+def gates_of(path: Path, space: CellSpace = DARTS) -> Gates:
+    return space.gates(subnet(path))
 
 
-def run(whole: nn.ModuleList, path: Path, x: Tensor) -> Tensor:
-    stem, stages, tail = whole
-    x = stem(x)
-    for stage in stages:
-        x = stage(x, chosen(stage, path))
-    return tail(x)
+def run(whole: Supernet, path: Path, x: Tensor) -> Tensor:
+    return whole(x, gates_of(path, whole.space))
 
 
-def plain(whole: nn.ModuleList, path: Path, x: Tensor, drop: float = 0.0, dropout: float = 0.0) -> Tensor:
+def plain(whole: Supernet, path: Path, x: Tensor, drop: float = 0.0, dropout: float = 0.0) -> Tensor:
     """The same with the same modules, edge after edge, as the paper tells it."""
-    stem, stages, tail = whole
+    stem, stages, tail = whole.stem, whole.stages, whole.tail
     s0 = s1 = stem(x)
     cells, width = cells_of_path(path, DARTS), 4
     for number, stage in enumerate(stages):
@@ -101,16 +95,16 @@ def close(one, other) -> None:
     torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-10)
 
 
-def alone(whole: nn.ModuleList, path: Path) -> tuple[nn.Module, list[tuple[nn.Module, nn.Module]]]:
+def alone(whole: Supernet, path: Path) -> tuple[nn.Module, list[tuple[nn.Module, nn.Module]]]:
     """The stand-alone network of a path, with copies of the supernet's weights, and what corresponds to what."""
-    stem, stages, tail = whole
+    stem, stages, tail = whole.stem, whole.stages, whole.tail
     normal, reduce = ([edge for edge in edges if edge[0] != "none"] for edges in cells_of_path(path, DARTS))
     genotype = CellGenotype(schema=1, name="g", space="darts", source="", normal=normal, reduce=reduce)
     network = cifar_network(genotype, DARTS, cells=3, channels=4, classes=3, in_channels=2).double()
     pairs = [(stem, network.stem.conv), (tail.classifier, network.classifier)]
     for stage, cell in zip(stages, network.cells, strict=True):
         pairs += [(stage.preprocess[int(key)], module) for key, module in cell.preprocess.items()]
-        edges = reduce if 6 in stage.points else normal
+        edges = normal if 0 in stage.points else reduce
         for (op, node, source), own in zip(edges, cell.ops, strict=True):
             pairs.append((stage.candidates[DARTS.edges.index((node, source))][DARTS.candidates.index(op)], own))
     for ours, its in pairs:
@@ -148,9 +142,9 @@ def gradients_kept(logits: Tensor, module: nn.Module) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("path", PATHS, ids=str)
-@pytest.mark.parametrize("factors", [{}, {"operations": "node", "affine": False}], ids=str)
-def test_a_path_is_a_plain_loop_over_its_edges(path: Path, factors: dict):
-    whole = supernet(**factors)
+@pytest.mark.parametrize("settings", [{}, {"operations": "node", "affine": False}], ids=str)
+def test_a_path_is_a_plain_loop_over_its_edges(path: Path, settings: dict):
+    whole = supernet(**settings)
     weights = list(whole.parameters())
     ours, other = run(whole, path, images()), plain(whole, path, images())
     close(ours, other)
@@ -189,8 +183,8 @@ def test_operations_on_nodes_are_those_on_edges_with_equal_weights(wsbn: bool, o
 
 def test_what_is_shared_on_nodes():
     row = {edge: number for number, edge in enumerate(DARTS.edges)}
-    node = [supernet(operations="node", wsbn=wsbn)[1] for wsbn in (False, True)]
-    reduction = next(stage for stage in node[0] if 6 in stage.points)
+    node = [supernet(operations="node", wsbn=wsbn).stages for wsbn in (False, True)]
+    reduction = next(stage for stage in node[0] if 0 not in stage.points)
     assert reduction.candidates[row[3, 0]][SEP3] is reduction.candidates[row[3, 1]][SEP3]
     assert reduction.candidates[row[3, 0]][SEP3] is not reduction.candidates[row[3, 2]][SEP3]  # of stride 1
     assert reduction.candidates[row[3, 0]][SEP3] is not reduction.candidates[row[2, 0]][SEP3]
@@ -204,7 +198,9 @@ def test_what_is_shared_on_nodes():
 @pytest.mark.parametrize("operations", ["edge", "node"])
 def test_kernels_of_one_kind_are_one(operations: str):
     """A 3×3 kernel is the centre of the 5×5 one, projected; what is pointwise is the same."""
-    reduction = next(stage for stage in supernet(ofa_kernel=True, operations=operations)[1] if 6 in stage.points)
+    reduction = next(
+        stage for stage in supernet(ofa_kernel=True, operations=operations).stages if 0 not in stage.points
+    )
     x = images().repeat(1, 4, 1, 1)
     for row, (_, source) in enumerate(DARTS.edges):
         stride = 2 if source < 2 else 1
@@ -224,7 +220,7 @@ def test_kernels_of_one_kind_are_one(operations: str):
 
 
 def test_projections_begin_as_identity():
-    stage = cell_stages(DARTS, Factors(ofa_kernel=True))[0]
+    stage = make_supernet(DARTS, 3, 3, SupernetSettings(ofa_kernel=True)).stages[0]
     assert torch.equal(stage.candidates[0][SEP3][1].projection, torch.eye(9))
 
 
@@ -255,46 +251,52 @@ VARIANTS = [
 ]
 
 
-@pytest.mark.parametrize("factors", VARIANTS, ids=str)
-def test_what_is_active_is_what_gets_gradients(factors: dict):
-    whole = supernet(**factors)
+@pytest.mark.parametrize("settings", VARIANTS, ids=str)
+def test_what_is_active_is_what_gets_gradients(settings: dict):
+    whole = supernet(**settings)
     for path in WITHOUT_NONE:
         whole.zero_grad()
         F.cross_entropy(run(whole, path, images()), torch.tensor([0, 1, 2, 0])).backward()
         trained = {id(weight) for weight in whole.parameters() if weight.grad is not None}
-        active = [part for stage in whole[1] for part in stage.active(chosen(stage, path))]
-        assert trained == {id(weight) for part in [whole[0], *active, whole[2]] for weight in part.parameters()}
+        active = [whole.stem, *whole.active(gates_of(path))]
+        assert trained == {id(weight) for part in active for weight in part.parameters()}
 
 
 @pytest.mark.parametrize("path", EMPTY, ids=str)
 def test_what_is_active_is_what_runs(path: Path):
     whole, ran = supernet(), set()
-    for module in whole[1].modules():
+    for module in whole.stages.modules():
         if isinstance(module, nn.Conv2d | nn.BatchNorm2d):
             module.register_forward_hook(lambda module, *_: ran.add(module))
     run(whole, path, images())
-    active = {m for stage in whole[1] for part in stage.active(chosen(stage, path)) for m in part.modules()}
+    active = {module for part in whole.active(gates_of(path)) for module in part.modules()}
     assert ran == {module for module in active if isinstance(module, nn.Conv2d | nn.BatchNorm2d)}
 
 
 def test_which_batchnorms_have_weights():
-    stem, stages, _ = supernet(affine=False)
-    assert not any(norm.affine for norm in stages.modules() if isinstance(norm, nn.BatchNorm2d))
+    whole = supernet(affine=False)
+    stem = whole.stem
+    assert not any(norm.affine for norm in whole.stages.modules() if isinstance(norm, nn.BatchNorm2d))
     assert stem[1].affine
-    assert all(norm.affine for norm in supernet()[1].modules() if isinstance(norm, nn.BatchNorm2d))
+    assert all(norm.affine for norm in supernet().stages.modules() if isinstance(norm, nn.BatchNorm2d))
 
 
 def test_size_and_places():
     """Factors say how many cells and channels there are, else the space; nodes choose from all inputs before them."""
-    stages = cell_stages(DARTS, Factors(cells=4, channels=6))
+    whole = make_supernet(DARTS, 3, 3, SupernetSettings(cells=4, channels=6))
+    stages = whole.stages
     assert [stage.channels for stage in stages] == [6, 12, 24, 24]
     assert [0 in stage.points for stage in stages] == [True, False, False, True]
     assert [isinstance(stage.preprocess[0], FactorizedReduce) for stage in stages] == [False, False, True, True]
-    assert cell_tail(DARTS, 3, Factors(cells=4, channels=6)).classifier.in_features == 2 * 24
-    own = cell_stages(DARTS, Factors())
+    assert whole.tail.classifier.in_features == 2 * 24
+    own = make_supernet(DARTS, 3).stages
     assert [stage.channels for stage in own] == [4, 8, 16]
     full = load_space("darts")
-    assert len(cell_stages(full, Factors(channels=2, cells=1))[0].candidates) == len(full.edges) == 14
+    assert (
+        len(make_supernet(full, 3, 3, SupernetSettings(channels=2, cells=1)).stages[0].candidates)
+        == len(full.edges)
+        == 14
+    )
     assert [len(input_pairs(node)) for node in (2, 3, 4, 5)] == [1, 3, 6, 10]
 
 
@@ -310,6 +312,5 @@ def test_all_paths_of_a_small_space_are_different_networks():
 
 
 def test_a_choice_too_many_is_refused():
-    stage = cell_stages(DARTS, Factors())[0]
     with pytest.raises(ValueError, match="too many values"):
-        stage.runs(((0,), (1, 2), (0,), (0,), (0,), (0,)))
+        DARTS.gates(((0,), (1, 2), *((0,),) * 10))

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 import torch
-from test_supernet_cell import MEMORIES, images, pair_of, random_gates, small, supernet_of
+from test_supernet_cell import MEMORIES, images, pair_of, random_gates, run, small, supernet_of
 from torch import Tensor, nn
 
 from fairdarts.disturbance import Disturbance, DropoutSettings, NoiseSettings
@@ -41,14 +41,14 @@ def test_disturbed_outputs_are_those_of_the_plain_form(memory: str, noisy: list[
     undisturbed = plain(images(), gates)
     plain.load_state_dict(supernet.state_dict())  # its statistics have followed a batch
     names = dict(supernet.named_parameters())
-    for index, cell in enumerate(plain.cells):
-        for row, edge in enumerate(cell.mixed):
+    for index, cell in enumerate(plain.stages):
+        for row, edge in enumerate(cell.candidates):
             for column, name in enumerate(space.candidates):
                 if disturbance.touches(name):
                     disturb = partial(disturbance.of_output, name=name, block=index, edge=row, column=column)
-                    edge.candidates[column] = Disturbed(edge.candidates[column], disturb)
+                    edge[column] = Disturbed(edge[column], disturb)
     pull = torch.randn(3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
-    out, expected = supernet(images(), gates, disturbance), plain(images(), gates)
+    out, expected = run(supernet, images(), gates, disturbance), plain(images(), gates)
     torch.testing.assert_close(out, expected, rtol=1e-9, atol=1e-9)
     assert not torch.allclose(out, undisturbed, rtol=1e-3)
     others = {key.replace(".operation.", "."): weight for key, weight in plain.named_parameters()}
@@ -62,4 +62,4 @@ def test_nothing_is_disturbed_in_evaluation():
     space = small("s1")
     supernet, gates = supernet_of(space).eval(), random_gates(space)
     disturbance = Disturbance(NoiseSettings(**NOISE, operations=["skip_connect"]), None, seed=3, done=0.0)
-    assert torch.equal(supernet(images(), gates, disturbance), supernet(images(), gates))
+    assert torch.equal(run(supernet, images(), gates, disturbance), run(supernet, images(), gates))

@@ -5,8 +5,8 @@ from random import Random
 import pytest
 import torch
 import torch.nn.functional as F
-from fairdarts.supernet.factors import Factors
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import settings as tries
 from hypothesis import strategies as st
 from norms import lived_in
 from plain_graph import CONV1, CONV3, POOL, Path, Plain, ways
@@ -14,8 +14,12 @@ from torch import Tensor, nn
 
 from fairdarts.genotype import GraphGenotype
 from fairdarts.networks.nasbench101 import Bench101Network, Cell
+from fairdarts.spaces.gates import Gate, subnet
+from fairdarts.spaces.nasbench101 import Bench101Space
 from fairdarts.spaces.space import load_space
-from fairdarts.supernet.nasbench101 import GraphCell, graph_stages, graph_stem, graph_tail, planned
+from fairdarts.supernet.nasbench101 import GraphCell, planned
+from fairdarts.supernet.settings import SupernetSettings
+from fairdarts.supernet.supernet import Supernet, make_supernet
 
 WHOLE = load_space("nasbench101")
 SPACE = WHOLE.model_copy(update={"channels": 9, "cells": 1, "stacks": 2})
@@ -37,40 +41,33 @@ RANDOM = Random(0)
 PATHS |= {f"random {number}": SPACE.random_path(RANDOM.randrange) for number in range(3)}
 
 
-class Whole(nn.Module):
-    """Stem, stages and tail one after another, as a path runs."""
+def whole_of(space: Bench101Space, settings: SupernetSettings) -> Supernet:
+    torch.manual_seed(0)
+    return lived_in(make_supernet(space, 4, 2, settings))
 
-    def __init__(self, space, factors: Factors):
-        super().__init__()
-        torch.manual_seed(0)
-        self.stem, self.tail = graph_stem(space, 2, factors), graph_tail(space, 4, factors)
-        self.stages = nn.ModuleList(graph_stages(space, factors))
-        lived_in(self)
 
-    def forward(self, x: Tensor, path: Path) -> Tensor:
-        x = self.stem(x)
-        for stage in self.stages:
-            x = stage(x, self.at(stage, path))
-        return self.tail(x)
+def run(whole: Supernet, path: Path, x: Tensor | None = None) -> Tensor:
+    return whole(image() if x is None else x, whole.space.gates(subnet(path)))
 
-    def at(self, stage: nn.Module, path: Path) -> tuple[tuple[int, ...], ...]:
-        return tuple((path[point],) for point in stage.points)
 
-    def active(self, path: Path) -> list[nn.Module]:
-        return [module for stage in self.stages for module in stage.active(self.at(stage, path))]
+def active_of(whole: Supernet, path: Path) -> list[nn.Module]:
+    """The modules that run between stem and tail."""
+    *active, tail = whole.active(whole.space.gates(subnet(path)))
+    assert tail is whole.tail
+    return active
 
 
 def image() -> Tensor:
     return torch.randn(3, 2, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
 
-def compare(whole: Whole, path: Path, factors: Factors) -> None:
+def compare(whole: Supernet, path: Path, settings: SupernetSettings) -> None:
     """A pass and its gradients, of the supernet and of the plain form."""
     weights = dict(whole.named_parameters())
-    plain, outcomes = Plain(whole, path, factors, SPACE.widths), []
-    for run in (plain, lambda x: whole(x, path)):
+    plain, outcomes = Plain(whole, path, settings, SPACE.widths), []
+    for form in (plain, lambda x: run(whole, path, x)):
         torch.manual_seed(2)
-        out = run(image())
+        out = form(image())
         grads = torch.autograd.grad((out * out.cos()).sum(), list(weights.values()), allow_unused=True)
         outcomes.append((out, dict(zip(weights, grads, strict=True))))
     (expected, wanted), (out, grads) = outcomes
@@ -84,13 +81,13 @@ def compare(whole: Whole, path: Path, factors: Factors) -> None:
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
 @pytest.mark.parametrize("cut", ["fixed", "shuffle", "interpolate"])
 def test_a_path_is_the_plain_network_of_cut_weights(cut: str, path: Path):
-    factors = Factors(dynamic_channels=cut)
-    compare(Whole(SPACE, factors), path, factors)
+    settings = SupernetSettings(dynamic_channels=cut)
+    compare(whole_of(SPACE, settings), path, settings)
 
 
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
 def test_a_path_is_the_stand_alone_network_of_the_first_weights(path: Path):
-    whole, graph = Whole(SPACE, Factors()), SPACE.pruned(path)
+    whole, graph = whole_of(SPACE, SupernetSettings()), SPACE.pruned(path)
     about = {"schema": 1, "name": "n", "space": "nasbench101", "source": ""}
     genotype = GraphGenotype(**about, operations=graph.operations, matrix=graph.matrix)
     alone = Bench101Network(genotype, SPACE, classes=4, in_channels=2).double()
@@ -105,7 +102,7 @@ def test_a_path_is_the_stand_alone_network_of_the_first_weights(path: Path):
         for op, large in pairs:
             fill([*op.parameters(), *op.buffers()], [*large.parameters(), *large.buffers()])
     for training in (False, True):
-        out = whole.train(training)(image(), path)
+        out = run(whole.train(training), path)
         torch.testing.assert_close(out, alone.train(training)(image()), rtol=1e-9, atol=1e-10)
 
 
@@ -123,10 +120,10 @@ def of_one_number(edges: int) -> Path:
 
 @pytest.mark.parametrize("edges", [1, 2, 4])
 def test_channels_need_not_be_dynamic(edges: int):
-    factors = Factors(dynamic_channels="disabled")
+    settings = SupernetSettings(dynamic_channels="disabled")
     space = SPACE.model_copy(update={"output_edges": edges})
-    whole = Whole(space, factors)
-    compare(whole, of_one_number(edges), factors)
+    whole = whole_of(space, settings)
+    compare(whole, of_one_number(edges), settings)
     equal = 9 // edges
     assert whole.tail[-1].in_features == 18 // edges * edges
     assert {norm.num_features for op in whole.stages[0].operations for norm in norms(op)} == {equal}
@@ -137,47 +134,47 @@ def norms(module: nn.Module) -> list[nn.BatchNorm2d]:
     return [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
 
 
-FACTORS = {
-    "wsbn": Factors(wsbn=True),
-    "path dropout": Factors(path_dropout=0.4),
-    "ofa": Factors(ofa_kernel=True),
-    "ofa and interpolation": Factors(ofa_kernel=True, dynamic_channels="interpolate"),
-    "no weights": Factors(affine=False),
-    "all": Factors(wsbn=True, path_dropout=0.3, ofa_kernel=True, affine=False, dynamic_channels="shuffle"),
+SETTINGS = {
+    "wsbn": SupernetSettings(wsbn=True),
+    "path dropout": SupernetSettings(path_dropout=0.4),
+    "ofa": SupernetSettings(ofa_kernel=True),
+    "ofa and interpolation": SupernetSettings(ofa_kernel=True, dynamic_channels="interpolate"),
+    "no weights": SupernetSettings(affine=False),
+    "all": SupernetSettings(wsbn=True, path_dropout=0.3, ofa_kernel=True, affine=False, dynamic_channels="shuffle"),
 }
 
 
-@pytest.mark.parametrize("factors", FACTORS.values(), ids=FACTORS)
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 @pytest.mark.parametrize("name", ["two branches of the input", "three into the output"])
-def test_a_path_under_every_factor(name: str, factors: Factors):
-    whole = Whole(SPACE, factors)
+def test_a_path_under_every_setting(name: str, settings: SupernetSettings):
+    whole = whole_of(SPACE, settings)
     for part in whole.parameters():
         if part.shape == (1, 1):
             part.data.fill_(-0.7)  # a projection of a kernel that is not the identity
-    compare(whole, PATHS[name], factors)
-    compare(whole.eval(), PATHS[name], factors)
+    compare(whole, PATHS[name], settings)
+    compare(whole.eval(), PATHS[name], settings)
 
 
 def test_batch_norms_need_not_track():
-    factors = Factors()
-    whole = Whole(SPACE, factors)
+    settings = SupernetSettings()
+    whole = whole_of(SPACE, settings)
     for norm in norms(whole):
         norm.track_running_stats = False
         norm.running_mean = norm.running_var = norm.num_batches_tracked = None
     path = PATHS["two branches of the input"]
-    compare(whole, path, factors)
-    training = whole(image(), path)
-    torch.testing.assert_close(whole.eval()(image(), path), training, rtol=1e-12, atol=1e-12)
+    compare(whole, path, settings)
+    training = run(whole, path)
+    torch.testing.assert_close(run(whole.eval(), path), training, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("factors", FACTORS.values(), ids=FACTORS)
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 @pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
-def test_active_names_exactly_the_modules_that_run(path: Path, factors: Factors):
-    whole = Whole(SPACE, factors)
+def test_active_names_exactly_the_modules_that_run(path: Path, settings: SupernetSettings):
+    whole = whole_of(SPACE, settings)
     for norm in norms(whole):
         norm.num_batches_tracked.zero_()
-    whole(image(), path).sum().backward()
-    active = whole.active(path)
+    run(whole, path).sum().backward()
+    active = active_of(whole, path)
     ran = nn.ModuleList([whole.stem, *active, whole.tail])
     assert {id(weight) for weight in whole.parameters() if weight.grad is not None} == {id(w) for w in ran.parameters()}
     moved = {id(norm) for norm in norms(whole) if norm.num_batches_tracked}
@@ -186,7 +183,7 @@ def test_active_names_exactly_the_modules_that_run(path: Path, factors: Factors)
 
 
 def test_sets_of_inputs_have_batch_norms_of_their_own_and_one_convolution():
-    whole = Whole(SPACE, Factors(wsbn=True))
+    whole = whole_of(SPACE, SupernetSettings(wsbn=True))
     cell = whole.stages[0]
     assert [len(choices[CONV3].norms) for choices in cell.operations] == [1, 3, 7, 15, 31]
     assert [len(choices[CONV1].norms) for choices in cell.operations] == [1, 3, 7, 15, 31]
@@ -198,18 +195,21 @@ def test_sets_of_inputs_have_batch_norms_of_their_own_and_one_convolution():
     for path in (one, other, pruned):
         before = [norm.running_mean.clone() for norm in cell.operations[1][CONV3].norms]
         with torch.no_grad():
-            whole(image(), path)
+            run(whole, path)
         after = [norm.running_mean for norm in cell.operations[1][CONV3].norms]
         moved.append([not old.equal(new) for old, new in zip(before, after, strict=True)])
     assert moved == [[False, False, True], [False, True, False], [True, False, False]]  # {0, 1}, {1}, {0}
-    convs = [{id(part) for part in whole.active(path)} for path in (one, other)]
+    convs = [{id(part) for part in active_of(whole, path)} for path in (one, other)]
     assert id(cell.operations[1][CONV3].conv) in convs[0] & convs[1]
 
 
 def test_dropout_before_the_mean_is_in_training_alone():
     torch.manual_seed(0)
-    tail, x = graph_tail(SPACE, 4, Factors(global_dropout=0.5)).double(), torch.randn(2, 18, 3, 3).double()
-    plain = graph_tail(SPACE, 4, Factors()).double()
+    tail, x = (
+        make_supernet(SPACE, 4, 2, SupernetSettings(global_dropout=0.5)).tail.double(),
+        torch.randn(2, 18, 3, 3).double(),
+    )
+    plain = make_supernet(SPACE, 4, 2).tail.double()
     plain[-1].load_state_dict(tail[-1].state_dict())
     assert tail.eval()(x).equal(plain(x))
     torch.manual_seed(1)
@@ -218,23 +218,23 @@ def test_dropout_before_the_mean_is_in_training_alone():
     assert out.equal(plain(F.dropout(x, 0.5)))
 
 
-def test_stages_and_the_size_that_factors_give():
-    stages = graph_stages(WHOLE.model_copy(update={"channels": 4}), Factors())
+def test_stages_and_the_size_that_settings_give():
+    stages = make_supernet(WHOLE.model_copy(update={"channels": 4}), 10).stages
     cells = [number for number, stage in enumerate(stages) if isinstance(stage, GraphCell)]
     assert cells == [0, 1, 2, 4, 5, 6, 8, 9, 10]
     assert [stages[number].points for number in (0, 3)] == [tuple(range(11)), ()]
     shapes = [stages[number].projections[-1].conv.weight.shape[:2] for number in cells]
     assert shapes == [(4, 4)] * 3 + [(8, 4), (8, 8), (8, 8), (16, 8), (16, 16), (16, 16)]
-    factors = Factors(cells=1, channels=6)
-    cells = [stage for stage in graph_stages(WHOLE, factors) if isinstance(stage, GraphCell)]
+    whole = make_supernet(WHOLE, 10, 3, SupernetSettings(cells=1, channels=6))
+    cells = [stage for stage in whole.stages if isinstance(stage, GraphCell)]
     assert [cell.projections[-1].conv.weight.shape[:2] for cell in cells] == [(6, 6), (12, 6), (24, 12)]
-    assert graph_stem(WHOLE, 3, factors)[0].weight.shape[:2] == (6, 3)
-    assert graph_tail(WHOLE, 10, factors)[-1].in_features == 24
+    assert whole.stem[0].weight.shape[:2] == (6, 3)
+    assert whole.tail[-1].in_features == 24
 
 
 @pytest.mark.parametrize("affine", [True, False])
 def test_affine_is_that_of_the_cells(affine: bool):
-    whole = Whole(SPACE, Factors(affine=affine))
+    whole = whole_of(SPACE, SupernetSettings(affine=affine))
     assert {norm.affine for norm in norms(whole.stages)} == {affine}
     assert {norm.affine for norm in norms(whole.stem)} == {True}
 
@@ -242,16 +242,15 @@ def test_affine_is_that_of_the_cells(affine: bool):
 inputs_of_vertices = st.tuples(*(st.integers(0, 2**vertex - 1) for vertex in range(1, 7)))
 
 
-@settings(max_examples=200, deadline=None)
+@tries(max_examples=200, deadline=None)
 @given(inputs_of_vertices, st.integers(5, 40))
 def test_what_is_on_a_way_runs_with_the_channels_of_the_rule(inputs: Path, width: int):
-    chosen = tuple((mask,) for mask in inputs)
     on_a_way = sorted({vertex for way in ways(inputs) for vertex in way})
     if not on_a_way:
         with pytest.raises(ValueError, match="no way leads from the cell's input to its output"):
-            planned(chosen, width, False)
+            planned(inputs, width, False)
         return
-    plan, equal = planned(chosen, width, False), planned(chosen, width, True)
+    plan, equal = planned(inputs, width, False), planned(inputs, width, True)
     assert [vertex.number for vertex in plan.vertices] == on_a_way[1:-1]
     for number, sources, mask, _ in (*plan.vertices, (6, plan.sources, sum(1 << s for s in plan.sources), width)):
         assert list(sources) == [source for source in on_a_way if inputs[number - 1] >> source & 1]
@@ -267,3 +266,18 @@ def test_what_is_on_a_way_runs_with_the_channels_of_the_rule(inputs: Path, width
         assert all(vertex.channels <= channels for vertex in readers)
         if number not in ends:
             assert channels == max(vertex.channels for vertex in readers)
+
+
+@pytest.mark.parametrize(
+    "gate", [Gate((0, 1)), Gate(()), Gate((0,), 0.5), Gate((0,), torch.ones(1)), Gate((0, 1), torch.ones(2))], ids=str
+)
+@pytest.mark.parametrize("point", [0, 8])
+def test_weights_and_several_active_candidates_are_refused(point: int, gate: Gate):
+    whole = whole_of(SPACE, SupernetSettings())
+    gates = list(SPACE.gates(subnet(PATHS["a chain"])))
+    gates[point] = gate
+    for use in (lambda: whole(image(), tuple(gates)), lambda: list(whole.active(tuple(gates)))):
+        with pytest.raises(
+            ValueError, match="NAS-Bench-101 runs paths only: one active candidate at every choice point"
+        ):
+            use()

@@ -1,18 +1,27 @@
-"""The supernet's parts for NAS-Bench-201 against stand-alone networks with the same weights, in float64."""
+"""The supernet of NAS-Bench-201 against stand-alone networks and loops over edges and candidates, in float64."""
 
+from collections.abc import Callable
 from random import Random
 
 import pytest
 import torch
 import torch.nn.functional as F
-from fairdarts.supernet.bench import BenchCell, Fixed, bench_stages, bench_stem, bench_tail
-from fairdarts.supernet.factors import Factors
+from plain_gates import Plain
 from torch import Tensor, nn
 
+from fairdarts.disturbance import Disturbance, NoiseSettings
 from fairdarts.genotype import EdgeGenotype
 from fairdarts.networks.nasbench201 import Bench201Network, Cell
+from fairdarts.ops.drop_path import drop_path
 from fairdarts.ops.nasbench201 import Reduction
+from fairdarts.relaxation import RELAXATIONS, dense
+from fairdarts.search.settings import DenseSupernetSettings
+from fairdarts.spaces.gates import Gates, subnet
 from fairdarts.spaces.space import load_space
+from fairdarts.supernet.nasbench201 import BenchCell
+from fairdarts.supernet.settings import SupernetSettings
+from fairdarts.supernet.stage import Fixed
+from fairdarts.supernet.supernet import Supernet, make_supernet, norms
 
 SPACE = load_space("nasbench201")
 TINY = SPACE.model_copy(update={"channels": 3, "cells": 2})
@@ -30,8 +39,8 @@ PATHS = [
 ]
 
 
-def single(path: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    return tuple((choice,) for choice in path)
+def single(path: tuple[int, ...]) -> Gates:
+    return SPACE.gates(subnet(path))
 
 
 def shaken(module: nn.Module) -> nn.Module:
@@ -43,9 +52,9 @@ def shaken(module: nn.Module) -> nn.Module:
     return module.double()
 
 
-def cell_of(**factors: object) -> BenchCell:
+def cell_of(recompute: bool = False, **settings: object) -> BenchCell:
     torch.manual_seed(0)
-    return shaken(BenchCell(SPACE, 3, Factors(**factors)))
+    return shaken(BenchCell(SPACE, 3, SupernetSettings(**settings), recompute))
 
 
 def alone(cell: BenchCell, path: tuple[int, ...]) -> Cell:
@@ -92,10 +101,8 @@ def test_a_cell_under_one_path_is_the_stand_alone_cell(path: tuple[int, ...]):
 @pytest.mark.parametrize("path", PATHS[:4], ids=str)
 def test_the_whole_supernet_under_one_path_is_the_stand_alone_network(path: tuple[int, ...]):
     torch.manual_seed(0)
-    plain = Factors()
-    stem, stages = bench_stem(TINY, 2, plain), nn.ModuleList(bench_stages(TINY, plain))
-    tail = bench_tail(TINY, 4, plain)
-    whole = shaken(nn.ModuleList([stem, stages, tail]))
+    whole = shaken(make_supernet(TINY, 4, 2))
+    stem, stages, tail = whole.stem, whole.stages, whole.tail
     names = tuple(SPACE.candidates[choice] for choice in path)
     genotype = EdgeGenotype(schema=1, name="n", space="nasbench201", source="", edges=names)
     network = Bench201Network(genotype, TINY, classes=4, in_channels=2).double()
@@ -109,13 +116,11 @@ def test_the_whole_supernet_under_one_path_is_the_stand_alone_network(path: tupl
     x, labels = image(4, 2, 8, 8), torch.tensor([0, 1, 2, 3])
     for module in (whole, network):
         module.train()
-    y = stem(x)
-    for stage in stages:
-        y = stage(y, tuple((path[point],) for point in stage.points))
-    F.cross_entropy(tail(y), labels).backward()
+    found = whole(x, single(path))
+    F.cross_entropy(found, labels).backward()
     logits = network(x)
     F.cross_entropy(logits, labels).backward()
-    torch.testing.assert_close(tail(y), network.tail(network.stages(network.stem(x))), rtol=1e-9, atol=1e-10)
+    torch.testing.assert_close(found, logits, rtol=1e-9, atol=1e-10)
     torch.testing.assert_close(stem[0].weight.grad, network.stem[0].weight.grad, rtol=1e-8, atol=1e-10)
     torch.testing.assert_close(tail[-1].weight.grad, network.tail[-1].weight.grad, rtol=1e-8, atol=1e-10)
 
@@ -131,7 +136,7 @@ def alone_state(cell: BenchCell, path: tuple[int, ...]) -> dict[str, Tensor]:
 
 
 def test_stages_and_the_choice_points_they_read():
-    stages = bench_stages(SPACE, Factors())
+    stages = make_supernet(SPACE, 4).stages
     kinds = [type(stage) for stage in stages]
     assert kinds == [*[BenchCell] * 5, Fixed, *[BenchCell] * 5, Fixed, *[BenchCell] * 5]
     for stage in stages:
@@ -144,10 +149,11 @@ def test_stages_and_the_choice_points_they_read():
 
 @pytest.mark.parametrize("affine", [True, False])
 def test_affine_is_that_of_the_candidates_and_of_what_stands_between_cells(affine: bool):
-    for stage in bench_stages(TINY, Factors(affine=affine)):
+    supernet = make_supernet(TINY, 4, 3, SupernetSettings(affine=affine))
+    for stage in supernet.stages:
         found = {module.affine for module in stage.modules() if isinstance(module, nn.BatchNorm2d)}
         assert found == {affine}
-    for part in (bench_stem(TINY, 3, Factors(affine=affine)), bench_tail(TINY, 4, Factors(affine=affine))):
+    for part in (supernet.stem, supernet.tail):
         assert all(module.affine for module in part.modules() if isinstance(module, nn.BatchNorm2d))
 
 
@@ -161,16 +167,16 @@ def test_several_active_choices_of_an_edge_give_their_mean():
             if target == node:
                 value = value + sum(own[choice](states[source]) for choice in active) / len(active)
         states.append(value)
-    torch.testing.assert_close(cell(x, chosen), states[-1], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(cell(x, SPACE.gates(chosen)), states[-1], rtol=1e-12, atol=1e-12)
 
 
 def test_active_modules_are_those_that_run_and_only_their_weights_have_gradients():
     cell = cell_of()
     chosen = ((CONV3,), (NONE,), (CONV1, POOL), (SKIP,), (CONV1,), (CONV3,))
-    active = list(cell.active(chosen))
+    active = list(cell.active(SPACE.gates(chosen)))
     expected = [(0, CONV3), (2, CONV1), (2, POOL), (3, SKIP), (4, CONV1), (5, CONV3)]
     assert [id(module) for module in active] == [id(cell.candidates[edge][choice]) for edge, choice in expected]
-    cell(image(2, 3, 4, 4), chosen).sum().backward()
+    cell(image(2, 3, 4, 4), SPACE.gates(chosen)).sum().backward()
     own = {id(weight) for module in active for weight in module.parameters()}
     assert {id(weight) for weight in cell.parameters() if weight.grad is not None} == own
     moved = {id(norm) for norm in cell.modules() if isinstance(norm, nn.BatchNorm2d) and norm.num_batches_tracked}
@@ -191,3 +197,210 @@ def test_edges_of_one_node_share_its_relu_and_its_pooling(monkeypatch: pytest.Mo
         monkeypatch.setattr(F, name, counted)
     cell(image(2, 3, 4, 4), single((CONV3, CONV1, POOL, CONV3, POOL, POOL)))
     assert calls == {"relu": 1, "avg_pool2d": 2}  # three convolutions read node 0, two poolings node 1, one node 2
+
+
+# settings
+
+
+PATH = (CONV3, CONV1, CONV1, CONV3, CONV3, CONV1)
+"""convolutions everywhere: edges (2, 0) and (2, 1) have the same, as have (3, 0) and (3, 1)"""
+
+
+def plain_cell(cell: BenchCell, x: Tensor, path: tuple[int, ...], run: Callable[[nn.Module, Tensor], Tensor]) -> Tensor:
+    """The cell as a loop over its edges; `run(op, x)` is what an operation gives."""
+    states = [x, *[torch.zeros_like(x)] * 3]
+    for (node, source), choices, choice in zip(SPACE.edges, cell.candidates, path, strict=True):
+        states[node] = states[node] + run(choices[choice], states[source])
+    return states[3]
+
+
+def test_operations_on_nodes_are_shared_by_the_edges_into_them():
+    cell = cell_of(operations="node")
+    per_node = {node: choices for (node, _), choices in zip(SPACE.edges, cell.candidates, strict=True)}
+    for (node, _), choices in zip(SPACE.edges, cell.candidates, strict=True):
+        assert list(choices) == list(per_node[node])
+    assert len(list(cell.parameters())) == 3 * 2 * 3  # nodes × convolutions × (kernel, weight, bias)
+    assert len(list(cell_of().parameters())) == 6 * 2 * 3
+    x = image(2, 3, 4, 4)
+    torch.testing.assert_close(cell.eval()(x, single(PATH)), plain_cell(cell, x, PATH, lambda op, x: op(x)))
+
+
+def test_wsbn_keeps_statistics_and_weights_for_every_edge():
+    cell = cell_of(operations="node", wsbn=True)
+    (one, other) = (cell.candidates[edge][CONV1] for edge in (1, 2))  # both lead into node 2
+    assert one.conv.weight is other.conv.weight
+    assert one.bn is not other.bn
+    nn.init.normal_(other.bn.weight)
+    x = image(2, 3, 4, 4)
+    found = cell.train()(x, single(PATH))
+
+    def run(op: nn.Module, x: Tensor) -> Tensor:
+        y = op.conv(F.relu(x))
+        mean, var = y.mean((0, 2, 3), keepdim=True), y.var((0, 2, 3), keepdim=True, correction=0)
+        return (y - mean) / (var + op.bn.eps).sqrt() * op.bn.weight[:, None, None] + op.bn.bias[:, None, None]
+
+    torch.testing.assert_close(found, plain_cell(cell, x, PATH, run), rtol=1e-8, atol=1e-9)
+    assert not torch.allclose(one.bn.running_mean, other.bn.running_mean)
+    alone = cell_of(operations="node", wsbn=True)
+    alone(x, single((CONV3, CONV1, NONE, SKIP, NONE, SKIP)))
+    moved = [edge for edge, choices in enumerate(alone.candidates) if choices[CONV1].bn.num_batches_tracked]
+    assert moved == [1]
+
+
+def test_the_largest_kernel_is_shared_on_an_edge():
+    cell, x = cell_of(ofa_kernel=True), image(2, 3, 4, 4)
+    small, large = cell.candidates[0][CONV1], cell.candidates[0][CONV3]
+    nn.init.normal_(small.conv.projection)
+    cell.eval()
+    found = cell(x, single((CONV1, NONE, NONE, SKIP, NONE, NONE)))
+    assert torch.equal(found, x)
+    found = cell(x, single((CONV1, NONE, NONE, NONE, SKIP, NONE)))
+    kernel = large.conv.weight[:, :, 1:2, 1:2] * small.conv.projection
+    torch.testing.assert_close(found, small.bn(F.conv2d(F.relu(x), kernel)))
+    assert cell.candidates[1][CONV1].conv.whole.weight is not large.conv.weight
+
+
+def test_path_dropout_drops_edges_image_by_image_and_only_in_training():
+    cell, keep, x = cell_of(path_dropout=0.4), cell_of(), image(6, 3, 4, 4)
+    path = (SKIP, NONE, POOL, SKIP, CONV1, SKIP)
+    torch.manual_seed(3)
+    found = cell.train()(x, single(path))
+    torch.manual_seed(3)
+    states = [x, *[torch.zeros_like(x)] * 3]
+    for (node, source), choices, choice in zip(SPACE.edges, keep.train().candidates, path, strict=True):
+        if choice != NONE:
+            states[node] = states[node] + drop_path(choices[choice](states[source]), 0.4)
+    torch.testing.assert_close(found, states[3])
+    assert torch.equal(cell_of(path_dropout=0.4).eval()(x, single(path)), cell_of().eval()(x, single(path)))
+
+
+# dense gates
+
+
+MEMORIES = ("none", "recompute", "checkpoint")
+OWN = [
+    {},
+    {"track": False},
+    {"affine": True},
+    {"operations": "node"},
+    {"operations": "node", "wsbn": True},
+    {"operations": "node", "wsbn": True, "affine": True, "ofa_kernel": True},
+    {"ofa_kernel": True},
+    {"ofa_kernel": True, "affine": True, "track": False},
+]
+
+
+def whole_of(memory: str = "none", **settings: object) -> Supernet:
+    torch.manual_seed(0)
+    made = make_supernet(TINY, 4, 2, DenseSupernetSettings(**settings), memory)
+    for name, weight in made.named_parameters():
+        if "projection" in name:
+            nn.init.normal_(weight, 0.5)
+    return shaken(made)
+
+
+def outcome(network: nn.Module, kind: str, second: bool = False) -> list[Tensor]:
+    """Logits, gradients of α, images and weights, statistics; the gradients' own gradient where that is asked for."""
+    alpha = torch.linspace(-1, 1, 30, dtype=torch.float64).cos().view(6, 5).requires_grad_()
+    x, labels = image(3, 2, 8, 8).requires_grad_(), torch.tensor([0, 3, 1])
+    out = network(x, dense({"edges": RELAXATIONS[kind](alpha)}, TINY))
+    wanted = [alpha, x, *network.parameters()]
+    found = list(torch.autograd.grad(F.cross_entropy(out, labels), wanted, create_graph=second))
+    if second:
+        found += torch.autograd.grad(sum((gradient**2).sum() for gradient in found), wanted)
+    return [out, *found, *(buffer.clone() for buffer in network.buffers())]
+
+
+def assert_alike(found: list[Tensor], expected: list[Tensor], tolerance: float = 1e-9) -> None:
+    """Relative to the largest number of each tensor."""
+    for one, other in zip(found, expected, strict=True):
+        largest = max(1, other.abs().max().item()) if other.numel() else 1
+        torch.testing.assert_close(one, other, rtol=0, atol=tolerance * largest)
+
+
+@pytest.mark.parametrize("kind", RELAXATIONS)
+@pytest.mark.parametrize("settings", OWN, ids=str)
+def test_dense_gates_are_a_loop_over_edges_and_candidates(settings: dict[str, object], kind: str):
+    supernet = whole_of(**settings)
+    plain = Plain(supernet)
+    for training in (True, True, False):  # twice, so that statistics move from where they moved to
+        supernet.train(training), plain.train(training)
+        assert_alike(outcome(supernet, kind), outcome(plain, kind))
+
+
+@pytest.mark.parametrize("settings", [{}, {"track": False}, {"affine": True}, {"ofa_kernel": True}], ids=str)
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_second_derivatives_are_those_of_the_loop(memory: str, settings: dict[str, object]):
+    supernet = whole_of(memory, **settings)
+    plain = Plain(supernet)
+    assert_alike(outcome(supernet, "sigmoid", second=True), outcome(plain, "sigmoid", second=True), 1e-7)
+
+
+def test_all_ways_to_save_memory_give_the_same_numbers():
+    found = {}
+    for memory in MEMORIES:
+        supernet = whole_of(memory)
+        outcome(supernet, "softmax")
+        found[memory] = outcome(supernet, "softmax")
+        assert {int(norm.num_batches_tracked) for norm in norms([supernet])} == {2}
+    for memory in MEMORIES[1:]:
+        assert all(torch.equal(one, other) for one, other in zip(found[memory], found["none"], strict=True))
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+def test_path_dropout_drops_what_an_edge_brings_under_dense_gates(memory: str):
+    """With the numbers drawn anew in a loop over edges; where nothing is dropped, none are drawn."""
+    supernet, keep = whole_of(memory, path_dropout=0.4), whole_of(memory)
+    matrix = torch.rand(6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    gates, x = dense({"edges": matrix}, TINY), image(3, 2, 8, 8)
+    torch.manual_seed(3)
+    found = supernet(x, gates)
+    state = torch.get_rng_state()
+    torch.manual_seed(3)
+    y = keep.stem(x)
+    for stage in keep.stages:
+        states = [y, 0, 0, 0]
+        for (node, source), candidates, row in zip(SPACE.edges, getattr(stage, "candidates", []), matrix, strict=False):
+            brought = sum(weight * op(states[source]) for weight, op in zip(row, candidates, strict=True))
+            states[node] = states[node] + drop_path(brought, 0.4)
+        y = states[3] if stage.points else stage(y, ())
+    torch.testing.assert_close(found, keep.tail(y), rtol=1e-9, atol=1e-10)
+    assert torch.equal(torch.get_rng_state(), state)
+    keep(x, gates)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(supernet.eval()(x, gates), supernet(x, gates))
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+@pytest.mark.parametrize(
+    "operations", [("skip_connect",), ("avg_pool_3x3", "nor_conv_3x3"), SPACE.candidates[1:]], ids=str
+)
+def test_disturbed_outputs_are_disturbed_and_others_are_not(operations: tuple[str, ...], memory: str):
+    """The same place is disturbed alike however the supernet is computed, and nothing is in evaluation."""
+    noise = NoiseSettings(on="output", distribution="gaussian", std=1.0, schedule="constant", operations=operations)
+    disturbance = Disturbance(noise, None, seed=3, done=0.0)
+    supernet, plain = whole_of(memory), whole_of()
+    matrix = torch.rand(6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    gates, x = dense({"edges": matrix}, TINY), image(3, 2, 8, 8)
+    found, y = supernet(x, gates, disturbance), plain.stem(x)
+    for index, stage in enumerate(plain.stages):
+        if not stage.points:
+            y = stage(y, ())
+            continue
+        states = [y, 0, 0, 0]
+        for row, ((node, source), candidates) in enumerate(zip(SPACE.edges, stage.candidates, strict=True)):
+            for column, (name, op) in enumerate(zip(SPACE.candidates, candidates, strict=True)):
+                out = op(states[source])
+                out = disturbance.of_output(out, name, index, row, column) if name in operations else out
+                states[node] = states[node] + matrix[row, column] * out
+        y = states[3]
+    torch.testing.assert_close(found, plain.tail(y), rtol=1e-8, atol=1e-9)
+    supernet.eval()
+    assert torch.equal(supernet(x, gates, disturbance), supernet(x, gates))
+
+
+def test_a_compiled_cell_is_one_graph_of_the_same_numbers():
+    eager, compiled = whole_of(), whole_of()
+    for stage in compiled.stages[:1]:
+        stage.compile(backend="aot_eager", dynamic=False, fullgraph=True)
+    assert_alike(outcome(compiled, "sigmoid"), outcome(eager, "sigmoid"))
