@@ -16,7 +16,7 @@ class Never(Settings):
 
 
 class Skips(Settings):
-    """DARTS+ (arXiv:1909.06035): once many dominant operations are skip connections; of two cells, in the normal one."""
+    """DARTS+ (arXiv:1909.06035): once many dominant operations are skip connections; of cells, in the normal one."""
 
     kind: Literal["skips"]
     """never | skips | eigenvalue"""
