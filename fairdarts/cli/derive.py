@@ -24,9 +24,13 @@ methods for a chain of layers (S2):
   argmax      DARTS: the strongest choice of every layer
   threshold   FairDARTS: up to two choices a layer whose gates reach the threshold; without any, a layer is removed
               if it keeps the shape, else it keeps its strongest choice
+methods for the edges of NAS-Bench-201:
+  argmax      DARTS: the strongest operation of every edge, which none never is
+  threshold   of these, the operations whose gate reaches the threshold; elsewhere none
 
-An .npz file holds gates (softmax or sigmoid of α) from 0 to 1: normal and reduce, [edges, candidates], or
-layers, [layers, candidates]. In S1 that is [14, 7], in S2 [19, 7]. With --relaxation it holds α themselves, and may
+An .npz file holds gates (softmax or sigmoid of α) from 0 to 1: normal and reduce, or edges, [edges, candidates], or
+layers, [layers, candidates]: in S1 that is [14, 7], in S2 [19, 7]. Layers that differ in their choices are layers-1,
+layers-2, … With --relaxation it holds α themselves, and may
 be an .npy or a .pt file as well: matrices of these shapes whose names tell which is which, or normal and reduce in a
 list (what DARTS' arch_parameters() gives) or in one array."""
 

@@ -12,12 +12,14 @@ class Never(Settings):
     """All epochs."""
 
     kind: Literal["never"]
+    """never | skips | eigenvalue"""
 
 
 class Skips(Settings):
-    """DARTS+ (arXiv:1909.06035): once many dominant operations, of cells the normal one's, are skip connections."""
+    """DARTS+ (arXiv:1909.06035): once many dominant operations are skip connections; of cells, in the normal one."""
 
     kind: Literal["skips"]
+    """never | skips | eigenvalue"""
     limit: int = Field(ge=1)
     """how many are many"""
 
@@ -26,6 +28,7 @@ class Eigenvalue(Settings):
     """RobustDARTS (arXiv:1909.09656, section 4.3): once the Hessian's largest eigenvalue grows too fast."""
 
     kind: Literal["eigenvalue"]
+    """never | skips | eigenvalue"""
     window: int = Field(ge=1)
     """epochs of the moving average, and how far back it is compared"""
     ratio: float = Field(gt=0, lt=1)
