@@ -12,9 +12,8 @@ from PIL import Image
 from pydantic import Field
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
-from fairdarts.cli.words import Parser, print_table, say, to_json
+from fairdarts.cli.words import Parser, empty_table, print_table, say, to_json
 from fairdarts.config import Settings, UserError, check, describe, parse_overrides, read_yaml
 from fairdarts.data.examine import examine
 from fairdarts.data.images import read_image
@@ -161,9 +160,7 @@ def overlay(
 
 def show_classes(ious: dict[str, float | None]) -> None:
     """A table of the classes' IoU, the worst first, and in the end those that are nowhere."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("class")
-    table.add_column("IoU", justify="right")
+    table = empty_table("class", "IoU")
     for name, own in sorted(ious.items(), key=lambda item: 2 if item[1] is None else item[1]):
         table.add_row(name, "not there" if own is None else f"{own:.1%}")
     print_table(table)

@@ -79,6 +79,14 @@ def command(*words: object) -> str:
     return shlex.join([*start, *map(str, words)])
 
 
+def empty_table(*titles: str, words: int = 1) -> Table:
+    """A table of these columns: the first ones, so many, hold words, the others numbers."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number, title in enumerate(titles):
+        table.add_column(title, justify="left" if number < words else "right")
+    return table
+
+
 def print_table(table: Table) -> None:
     """A table on stdout: as wide as the terminal, and as wide as it needs where there is none."""
     # Without markup, as names of classes and files are a user's and may hold brackets.

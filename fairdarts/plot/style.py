@@ -110,8 +110,12 @@ def panels(
     return figure, axes[:count]
 
 
-def tidy(ax: Axes) -> None:
-    """The look of a panel with two axes of numbers."""
+def tidy(ax: Axes, x: str = "", y: str = "") -> None:
+    """The look of a panel with two axes of numbers, and what these are."""
+    if x:
+        ax.set_xlabel(x, fontsize=9.5)
+    if y:
+        ax.set_ylabel(y, fontsize=9.5)
     ax.grid(color="#E6E6E6", linewidth=0.6)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
