@@ -43,11 +43,6 @@ def add_options(parser: Parser, kind: Kind) -> None:
     parser.add_argument("--out", type=Path, metavar="RUN", help="run directory (default: runs/RECIPE-seedSEED)")
 
 
-def read_words(kind: Kind, args: Namespace, rest: Sequence[str]) -> tuple[Settings, Space]:
-    """Settings and space of a recipe, or of a run to be continued; in all processes, as the first one reads them."""
-    return in_all(kind, lambda: _read_words(kind, args, rest))
-
-
 def in_all(kind: Kind, read: Callable[[], tuple[Settings, Space]]) -> tuple[Settings, Space]:
     """Settings and space that the first process reads, in all; they run on the threads that the settings say."""
     told = distributed.first(read)
@@ -58,7 +53,8 @@ def in_all(kind: Kind, read: Callable[[], tuple[Settings, Space]]) -> tuple[Sett
     return told
 
 
-def _read_words(kind: Kind, args: Namespace, rest: Sequence[str]) -> tuple[Settings, Space]:
+def read_words(kind: Kind, args: Namespace, rest: Sequence[str]) -> tuple[Settings, Space]:
+    """Settings and space of a recipe, or of a run to be continued."""
     if args.resume and (args.config or args.out):
         raise UserError(f"{kind.verb}: --resume {args.resume} takes its settings and place from the run itself")
     if args.resume:
@@ -119,7 +115,7 @@ def begin(kind: Kind, args: Namespace, rest: Sequence[str], check_fit: Callable[
 
     `check_fit` is given settings, space and images, and gives the indices of those that train and of those held out.
     """
-    settings, space = read_words(kind, args, rest)
+    settings, space = in_all(kind, lambda: read_words(kind, args, rest))
     source = open_images(settings.data, new=not args.resume)
     with distributed.together():
         trained, _ = check_fit(settings, space, source)

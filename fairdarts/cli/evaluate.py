@@ -7,12 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich.console import Console
-from rich.progress import track
-
 from fairdarts import resources
 from fairdarts.cli.recipe import examine_images, open_images
-from fairdarts.cli.words import Parser, empty_table, print_table, say, to_json
+from fairdarts.cli.words import Parser, empty_table, print_table, say, to_json, tracked
 from fairdarts.config import Settings, UserError, check, describe, parse_overrides, read_yaml
 from fairdarts.data.judging import Images, held_out_images, images_of_test_set, other_images
 from fairdarts.data.settings import DataSettings
@@ -72,10 +69,7 @@ def run_evaluation(args: Namespace, rest: Sequence[str]) -> int:
     images = images._replace(source=images.source._replace(**facts))  # as the network was trained, not as these are
     compute = Compute(precision="float32")
     network = model.network.to(device, memory_format=LAYOUTS[compute.layout])
-    console = Console(stderr=True)
-    bar = partial(track, description="judging", console=console, transient=True)
-    shown = {"shown": lambda batches, count: bar(batches, total=count)} if console.is_terminal else {}
-    found = score(network, images, data, device, compute, **shown)
+    found = score(network, images, data, device, compute, partial(tracked, what="judging"))
     folder = args.out or (args.model / "figures" if args.model.is_dir() else Path("figures"))
     drawn = draw_confusion(images.source.classes, found.confusion.numpy(), folder)
     numbers = numbers_of(model, images, found)

@@ -6,16 +6,20 @@ import math
 import shlex
 import shutil
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from fairdarts.config import LARGEST, UserError, plain
 from fairdarts.cost.count import Cost
 from fairdarts.runtime import distributed
+
+T = TypeVar("T")
 
 
 class Parser(argparse.ArgumentParser):
@@ -63,6 +67,14 @@ def _finite(found: Any) -> Any:
     if isinstance(found, list | tuple):
         return [_finite(value) for value in found]
     return None if isinstance(found, float) and not math.isfinite(found) else found
+
+
+def tracked(items: Iterable[T], total: float | None = None, *, what: str) -> Iterable[T]:
+    """The items, while a terminal shows how many are done, and `what` is; of several processes the first one's."""
+    console = Console(stderr=True)
+    if distributed.rank() > 0 or not console.is_terminal:
+        return items
+    return track(items, what, total, console=console, transient=True)
 
 
 def command(*words: object) -> str:

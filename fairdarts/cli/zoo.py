@@ -7,11 +7,10 @@ from random import Random
 
 import torch
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from fairdarts import resources
-from fairdarts.cli.words import Parser, to_json
+from fairdarts.cli.words import Parser, to_json, tracked
 from fairdarts.config import UserError
 from fairdarts.cost.count import count
 from fairdarts.genotype import Genotype, to_yaml
@@ -44,10 +43,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--network", choices=SIZES, help="which one to count (default: its space's first)")
     args = parser.parse_args(argv)
 
-    names, errors = args.genotypes or resources.names("genotypes"), Console(stderr=True)
-    shown = track(names, "counting", console=errors, transient=True) if errors.is_terminal else names
     rows = []
-    for name in shown:
+    for name in tracked(args.genotypes or resources.names("genotypes"), what="counting"):
         model = models().get(name) or Model(*load_genotype(name), NetworkSettings())
         run = run_of(name) if name not in models() else None
         shape = shape_of(run) if run and not args.network else None

@@ -24,27 +24,18 @@ from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.finite import all_finite
 from fairdarts.runtime.position import Position
+from fairdarts.runtime.records import Record
 from fairdarts.runtime.run import Run
+from fairdarts.runtime.settings import EpochSettings
 from fairdarts.runtime.stop import Diverged, Interrupted, Stop
 
 SAVE, FAILED = 1, 1000
 """What a process asks of all before a step, besides the number of a signal"""
 
-Record = dict[str, Any]
 State = Callable[[], dict[str, Any]]
 """Gives all that the rest of a run depends on, which its checkpoint holds"""
 
 Batch = TypeVar("Batch")
-
-
-class Schedule(Protocol):
-    """The settings that the frame knows."""
-
-    @property
-    def epochs(self) -> int: ...
-
-    @property
-    def save_minutes(self) -> float: ...
 
 
 class Observer(Protocol):
@@ -88,7 +79,7 @@ def save(run: Run, state: State) -> None:
 
 
 def epochs(
-    settings: Schedule,
+    settings: EpochSettings,
     run: Run,
     at: Position,
     records: list[Record],
