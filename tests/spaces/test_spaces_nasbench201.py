@@ -92,7 +92,7 @@ def test_cells_of_one_network_have_one_form_and_others_another():
 
 
 def test_cells_are_one_network_exactly_where_they_are_to_the_benchmark(bench201: list[dict[str, str]]):
-    paths = [path_of_arch(row["arch"], SPACE) for row in bench201]
+    paths = [SPACE.path_of(read(row["arch"])) for row in bench201]
     assert len(set(paths)) == 5**6
     assert [SPACE.arch(path) for path in paths] == [row["arch"] for row in bench201]
     forms = [SPACE.canonical(path) for path in paths]
