@@ -34,6 +34,7 @@ from fairdarts.search.settings import (
     DenseSupernetSettings,
     DeriveSettings,
     SearchSettings,
+    WeightSettings,
 )
 
 RECIPES = resources.names("recipes")
@@ -366,6 +367,7 @@ def test_describe_names_every_setting(recipe):
     listed = {line.split()[0]: line for line in lines}
     sections = {key: list(value) for key, value in recipe.items() if isinstance(value, dict)}
     sections["supernet"] = DenseSupernetSettings.model_fields
+    sections["weights"] = WeightSettings.model_fields
     sections["compute"] = ComputeSettings.model_fields
     sections["noise"] = NoiseSettings.model_fields
     sections["dropout"] = DropoutSettings.model_fields

@@ -7,15 +7,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from fairdarts.cli.recipe import names_of, open_recipe
+from fairdarts.cli.recipe import names_of, open_images, open_recipe
 from fairdarts.cli.words import Parser, say
 from fairdarts.config import Settings, UserError, check, nearest, parse_overrides
 from fairdarts.data.settings import DataSettings
+from fairdarts.data.sources import Source
 from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.device import memory_advice, use_threads
 from fairdarts.runtime.records import mend
-from fairdarts.runtime.run import Run, changed_versions, is_free, open_run, read_settings
+from fairdarts.runtime.run import Run, changed_versions, create, is_free, open_run, read_settings
+from fairdarts.runtime.shape import file_of
 from fairdarts.runtime.stop import Diverged, Interrupted, Stop, catch_signals
 from fairdarts.spaces.space import KINDS, Space, load_space
 
@@ -41,15 +43,9 @@ def add_options(parser: Parser, kind: Kind) -> None:
     parser.add_argument("--out", type=Path, metavar="RUN", help="run directory (default: runs/RECIPE-seedSEED)")
 
 
-def read_words(kind: Kind, args: Namespace, rest: Sequence[str]) -> tuple[Settings, Space]:
-    """Settings and space of a recipe, or of a run to be continued; in all processes, as the first one reads them."""
-    return in_all(kind, lambda: _read_words(kind, args, rest))
-
-
 def in_all(kind: Kind, read: Callable[[], tuple[Settings, Space]]) -> tuple[Settings, Space]:
     """Settings and space that the first process reads, in all; they run on the threads that the settings say."""
-    with distributed.together():
-        told = read() if distributed.rank() == 0 else None
+    told = distributed.first(read)
     if distributed.ranks() > 1:  # the others may not see the files
         texts = distributed.shared([part.model_dump(mode="json", by_alias=True) for part in told] if told else None)
         told = check(kind.model, texts[0], "settings.yaml"), check(KINDS[texts[1]["kind"]], texts[1], "space.yaml")
@@ -57,7 +53,8 @@ def in_all(kind: Kind, read: Callable[[], tuple[Settings, Space]]) -> tuple[Sett
     return told
 
 
-def _read_words(kind: Kind, args: Namespace, rest: Sequence[str]) -> tuple[Settings, Space]:
+def read_words(kind: Kind, args: Namespace, rest: Sequence[str]) -> tuple[Settings, Space]:
+    """Settings and space of a recipe, or of a run to be continued."""
     if args.resume and (args.config or args.out):
         raise UserError(f"{kind.verb}: --resume {args.resume} takes its settings and place from the run itself")
     if args.resume:
@@ -104,6 +101,42 @@ def value_of(settings: Settings, key: str) -> Any:
     return value
 
 
+class Begun(NamedTuple):
+    """What a run begins with, or goes on."""
+
+    settings: Any
+    space: Space
+    source: Source
+    run: Run
+
+
+def begin(kind: Kind, args: Namespace, rest: Sequence[str], check_fit: Callable[..., Any]) -> Begun:
+    """The run that the words ask for, a new one or one to be continued, in all processes; says which one it is.
+
+    `check_fit` is given settings, space and images, and gives the indices of those that train and of those held out.
+    """
+    settings, space = in_all(kind, lambda: read_words(kind, args, rest))
+    source = open_images(settings.data, new=not args.resume)
+    with distributed.together():
+        trained, _ = check_fit(settings, space, source)
+        path = args.resume or args.out or free_path(settings)
+        if distributed.rank() == 0 and not args.resume:
+            create(path, settings, space, file_of(source.shape))
+    run = Run(Path(distributed.shared(str(path))))
+    share = f" share {settings.compute.parallel}" if hasattr(settings.compute, "parallel") else ""
+    several = f", {distributed.ranks()} processes{share}" if distributed.ranks() > 1 else ""
+    say(f"run {run.path}: {settings.name}, seed {settings.seed}, epochs {settings.epochs}{several}")
+    tell_images(settings.data, len(trained), len(source.dataset))
+    return Begun(settings, space, source, run)
+
+
+def has_finished(kind: Kind, run: Run) -> bool:
+    """Whether nothing of a run is left to do, which is then said; all processes get what the first one sees."""
+    if done := distributed.shared(distributed.first(lambda: run.state == "finished")):
+        say(f"this {kind.what} has already finished")
+    return done
+
+
 def tell_images(data: DataSettings, trained: int, every: int) -> None:
     """Says how many of the images train the weights; loudly where most of them do not."""
     if trained * 2 >= every:
@@ -134,9 +167,7 @@ def carry_out(work: Callable[[Stop], T], run: Run, again: str) -> tuple[T | None
     run.
     """
     with ExitStack() as stack:
-        with distributed.together():
-            if distributed.rank() == 0:
-                stack.enter_context(run.held())
+        distributed.first(lambda: stack.enter_context(run.held()))
         return _carried_out(work, run, again)
 
 

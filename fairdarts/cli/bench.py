@@ -7,11 +7,9 @@ from statistics import quantiles
 from time import perf_counter
 
 import torch
-from rich.console import Console
-from rich.progress import track
 
 from fairdarts.cli.recipe import help_text, open_images, open_recipe
-from fairdarts.cli.words import Parser, say, to_json
+from fairdarts.cli.words import Parser, say, to_json, tracked
 from fairdarts.config import UserError
 from fairdarts.data.sources import Source
 from fairdarts.runtime import distributed
@@ -53,16 +51,12 @@ def measure(settings: SearchSettings, space: Space, source: Source, steps: int) 
     learner = make_learner(settings, space, source, device)
     train, valid, _ = open_batches(settings, source, halves, device, step=0, epoch=0)
     take_step, halved = STEPS[settings.architect.kind], settings.architect.kind != "single_level"
-    console = Console(stderr=True)
     say(f"measuring {steps} steps of {settings.name}, after {WARM_UP} to warm up")
     if settings.measures_curvature:
         say("the curvature, once an epoch, is left out of this")
-    rounds = range(WARM_UP + steps)
-    seen = console.is_terminal and distributed.rank() == 0
-    shown = track(rounds, "measuring", console=console, transient=True) if seen else rounds
     times = []
     with closing(train), closing(valid):
-        for _ in shown:
+        for _ in tracked(range(WARM_UP + steps), what="measuring"):
             begun = perf_counter()
             take_step(learner, next(train), next(valid) if halved else None)
             if device.type == "cuda":

@@ -7,13 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
-
 from fairdarts import resources
 from fairdarts.cli.recipe import examine_images, open_images
-from fairdarts.cli.words import Parser, print_table, say, to_json
+from fairdarts.cli.words import Parser, empty_table, print_table, say, to_json, tracked
 from fairdarts.config import Settings, UserError, check, describe, parse_overrides, read_yaml
 from fairdarts.data.judging import Images, held_out_images, images_of_test_set, other_images
 from fairdarts.data.settings import DataSettings
@@ -73,10 +69,7 @@ def run_evaluation(args: Namespace, rest: Sequence[str]) -> int:
     images = images._replace(source=images.source._replace(**facts))  # as the network was trained, not as these are
     compute = Compute(precision="float32")
     network = model.network.to(device, memory_format=LAYOUTS[compute.layout])
-    console = Console(stderr=True)
-    bar = partial(track, description="judging", console=console, transient=True)
-    shown = {"shown": lambda batches, count: bar(batches, total=count)} if console.is_terminal else {}
-    found = score(network, images, data, device, compute, **shown)
+    found = score(network, images, data, device, compute, partial(tracked, what="judging"))
     folder = args.out or (args.model / "figures" if args.model.is_dir() else Path("figures"))
     drawn = draw_confusion(images.source.classes, found.confusion.numpy(), folder)
     numbers = numbers_of(model, images, found)
@@ -220,10 +213,7 @@ def show(numbers: dict[str, Any]) -> None:
     print(f"network    {numbers['genotype']}{epoch}")
     print(f"images     {numbers['images']:,} {numbers['on']} images of {len(numbers['by_class'])} classes")
     print(f"accuracy   top-1 {numbers['top1']:.2%}, top-5 {numbers['top5']:.2%}, loss {numbers['loss']:.4f}\n")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("class")
-    for title in ("images", "right"):
-        table.add_column(title, justify="right")
+    table = empty_table("class", "images", "right")
     table.add_column("most often taken for")
     names = list(numbers["by_class"])
     for row in sorted(range(len(names)), key=lambda row: numbers["by_class"][names[row]]):

@@ -85,13 +85,9 @@ def search(args: Namespace, rest: Sequence[str]) -> int:
     with distributed.together():
         truth = open_benchmark(args.benchmark, space, args.column) if args.benchmark and first else None
     trained = supernet_of(settings, space)
-    with distributed.together():
-        shape = counted_shape(settings, space, trained.source, args.resume) if first else None
-    shape = Shape(*distributed.shared(shape))
+    shape = Shape(*distributed.shared(distributed.first(counted_shape, settings, space, trained.source, args.resume)))
     say(f"costs      counted for {shape} of {shape.classes} classes")
-    with distributed.together():
-        latency = latency_of(settings, space, shape, args.resume) if first else None
-    latency = distributed.shared(latency)
+    latency = distributed.shared(distributed.first(latency_of, settings, space, shape, args.resume))
     tables = count_tables(space, shape) | ({"latency": Table(*latency)} if latency else {})
     problem = Problem(sized(space, shape), settings.wanted, settings.limits, tables)
     with distributed.together():

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from fairdarts.cli.words import print_table, to_json
+from fairdarts.cli.words import empty_table, print_table, to_json
 from fairdarts.evolve.tabular import Bench, interval
 from fairdarts.plot.regret import draw_regret
 from fairdarts.runtime.checkpoint import write_atomically
@@ -54,13 +54,11 @@ def summarized(chosen: dict[str, list[dict[str, Any]]], bench: Bench) -> list[di
 def table(summary: list[dict[str, Any]]) -> Table:
     """A strategy a row, budget by budget: mean regret ± half of its 95% interval, after parts of the models and all."""
     budgets = list(summary[0]["regret"])
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for title in (*(["within"] if budgets != [""] else []), "strategy"):
-        shown.add_column(title)
     counts = list(summary[0]["regret"][budgets[0]])[-3:]
     regrets = [f"regret after {int(count):,}" for count in counts]
-    for title in ("seeds", *regrets, f"hypervolume after {int(counts[-1]):,}, %"):
-        shown.add_column(title, justify="right")
+    head = ["strategy"] if budgets == [""] else ["within", "strategy"]
+    volume = f"hypervolume after {int(counts[-1]):,}, %"
+    shown = empty_table(*head, "seeds", *regrets, volume, words=len(head))
     for limit in budgets:
         for row in summary:
             cells = [_cell(row["regret"][limit][count], 1, 3) for count in counts]

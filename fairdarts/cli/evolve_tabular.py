@@ -8,13 +8,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import track
-
 from fairdarts.cli.begin import Kind
 from fairdarts.cli.evolve_curves import show
 from fairdarts.cli.recipe import names_of, open_settings
-from fairdarts.cli.words import say
+from fairdarts.cli.words import say, tracked
 from fairdarts.config import UserError, parse_overrides, read_text
 from fairdarts.cost.latency import read_latency
 from fairdarts.cost.table import Table, count_tables
@@ -149,10 +146,8 @@ def run_jobs(jobs: Sequence[EvolveSettings], bench: Bench, folder: Path) -> None
     rank, ranks = distributed.rank(), distributed.ranks()
     known = {(told["strategy"], told["seed"]) for told in trials(folder)}
     left = [job for job in jobs[rank::ranks] if (job.name, job.seed) not in known]
-    console = Console(stderr=True)
-    quiet = rank > 0 or not console.is_terminal
     path = folder / f"trials-{rank}.jsonl"
-    for job in track(left, "searching", console=console, transient=True, disable=quiet):
+    for job in tracked(left, what="searching"):
         told = "\n" + json.dumps(trial(job, bench))  # behind a line that a crash may have torn
         try:
             with path.open("a", encoding="utf-8") as file:

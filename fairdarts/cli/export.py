@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.table import Table
 
-from fairdarts.cli.words import Parser, print_table, say, to_json
+from fairdarts.cli.words import Parser, empty_table, print_table, say, to_json
 from fairdarts.config import Settings, UserError, check, describe, nearest, parse_overrides
 from fairdarts.networks.blueprint import NetworkSettings
 from fairdarts.networks.models import find, model_names
@@ -156,10 +155,7 @@ def show(made: Sequence[Made], described: Path | None, times: dict[str, Any] | N
         print(f"{described!s:<{width}}  {size_text(described.stat().st_size)}  the model card")
     if times:
         threads = f"{times['threads']} thread{'s' if times['threads'] > 1 else ''}"
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        table.add_column(f"one image, CPU, {threads}")
-        for title in ("median", "90 % within"):
-            table.add_column(title, justify="right")
+        table = empty_table(f"one image, CPU, {threads}", "median", "90 % within")
         names = {"torch": "torch (eager, channels_last)", "onnx": "onnx (onnxruntime)"}
         for name, values in times["milliseconds"].items():
             table.add_row(names.get(name, name), f"{values['median']:.2f} ms", f"{values['p90']:.2f} ms")

@@ -6,13 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import track
-
 from fairdarts.cli.analyse import analyse
 from fairdarts.cli.rank_table import about, brief, show
 from fairdarts.cli.recipe import open_images
-from fairdarts.cli.words import Parser, say, to_json
+from fairdarts.cli.words import Parser, say, to_json, tracked
 from fairdarts.config import UserError
 from fairdarts.oneshot.evaluate import Evaluator, Statistics, read_statistics
 from fairdarts.plot.ranking import draw_rankings
@@ -167,7 +164,5 @@ def ranked(path: Path, args: Namespace, statistics: Statistics | None) -> dict[s
 
 def watch(evaluator: Evaluator, facts: dict[str, Any]) -> None:
     """Shows on a terminal how many of the held-out images have been gone through."""
-    console, batches = Console(stderr=True), -(-facts["images"] // facts["batch_size"])
-    if distributed.rank() == 0 and console.is_terminal:
-        inner = evaluator.held_out
-        evaluator.held_out = lambda: track(inner(), "judging", batches, console=console, transient=True)
+    inner, batches = evaluator.held_out, -(-facts["images"] // facts["batch_size"])
+    evaluator.held_out = lambda: tracked(inner(), batches, what="judging")

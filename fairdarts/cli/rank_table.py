@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from fairdarts.cli.words import print_table
+from fairdarts.cli.words import empty_table, print_table
 from fairdarts.ranking.tau import MEASURES
 
 
@@ -43,7 +43,7 @@ def brief(ranking: dict[str, Any]) -> dict[str, Any]:
 
 
 def _alone(ranking: dict[str, Any]) -> Table:
-    table = _table("measure", "value", "95% interval", "n")
+    table = empty_table("measure", "value", "95% interval", "n")
     for name, title in MEASURES.items() if ranking["measured"] else ():
         number = ranking["measured"][name]
         table.add_row(title, *_cells(number), str(number["n"]))
@@ -53,7 +53,7 @@ def _alone(ranking: dict[str, Any]) -> Table:
 
 
 def _side_by_side(rankings: Sequence[dict[str, Any]]) -> Table:
-    table = _table("run", "passes", *MEASURES.values(), "mean one-shot")
+    table = empty_table("run", "passes", *MEASURES.values(), "mean one-shot")
     for ranking in rankings:
         numbers = [_cells(ranking["measured"][name])[0] if ranking["measured"] else "" for name in MEASURES]
         table.add_row(ranking["run"], f"{ranking['passes']:,}", *numbers, f"{fmean(ranking['score']):.2f}")
@@ -61,7 +61,7 @@ def _side_by_side(rankings: Sequence[dict[str, Any]]) -> Table:
 
 
 def _means(groups: dict[tuple[str, int], list[dict[str, Any]]]) -> Table:
-    table = _table("recipe: mean ± deviation over seeds", "passes", "seeds", *MEASURES.values(), "mean one-shot")
+    table = empty_table("recipe: mean ± deviation over seeds", "passes", "seeds", *MEASURES.values(), "mean one-shot")
     for (recipe, passes), own in groups.items():
         columns = [[ranking["measured"][name]["value"] for ranking in own if ranking["measured"]] for name in MEASURES]
         columns.append([fmean(ranking["score"]) for ranking in own])
@@ -83,11 +83,3 @@ def _cells(number: dict[str, Any]) -> tuple[str, str]:
     if number["low"] is None:
         return f"{number['value']:.3f}", "–"
     return f"{number['value']:.3f}", f"{number['low']:.3f} to {number['high']:.3f}"
-
-
-def _table(first: str, *others: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(first)
-    for title in others:
-        table.add_column(title, justify="right")
-    return table

@@ -1,14 +1,12 @@
 """What a run reads: what `--config` names, with the settings of the command line laid over it, and the images."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import track
-
 from fairdarts import resources
+from fairdarts.cli.words import tracked
 from fairdarts.config import Settings, UserError, check, describe, nearest, parse_overrides, read_text, read_yaml
 from fairdarts.data.examine import examine
 from fairdarts.data.settings import DataSettings
@@ -81,12 +79,6 @@ def examine_images(data: DataSettings, source: Source, indices: Sequence[int] | 
         return
     samples = source.dataset.samples
     paths = [samples[index][0] for index in (range(len(samples)) if indices is None else indices)]
-    console = Console(stderr=True)
-    shown = {"shown": partial(bar, console=console)} if console.is_terminal and distributed.rank() == 0 else {}
-    look = partial(examine, paths, data.white, f"data.root: {source.dataset.root}", seen_of(data), **shown)
+    shown = partial(tracked, what="looking at the images")
+    look = partial(examine, paths, data.white, f"data.root: {source.dataset.root}", seen_of(data), shown)
     distributed.wait_for(look if distributed.leads_machine() else None)
-
-
-def bar(parts: Iterator[Any], count: int, console: Console) -> Iterable[Any]:
-    """The parts of files whose heads are read, under a bar."""
-    return track(parts, "looking at the images", total=count, console=console, transient=True)

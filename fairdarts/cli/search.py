@@ -4,26 +4,21 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import nullcontext
-from pathlib import Path
 
-from fairdarts.cli.begin import Kind, add_options, carry_out, free_path, read_words, tell_images
+from fairdarts.cli.begin import Begun, Kind, add_options, begin, carry_out, has_finished
 from fairdarts.cli.draw import figures_of
 from fairdarts.cli.progress import Silence, Watcher, search_progress, tensorboard
-from fairdarts.cli.recipe import help_text, open_images
+from fairdarts.cli.recipe import help_text
 from fairdarts.cli.summary import summarize
 from fairdarts.cli.words import Parser, command, say
-from fairdarts.data.sources import Source
 from fairdarts.genotype import Genotype, to_yaml
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.tensorboard import log_epoch
 from fairdarts.runtime import distributed
-from fairdarts.runtime.run import Run, create
-from fairdarts.runtime.shape import file_of
 from fairdarts.runtime.stop import Stop
 from fairdarts.search.loop import search
 from fairdarts.search.settings import MAY_CHANGE, SearchSettings
 from fairdarts.search.setup import check_fit
-from fairdarts.spaces.space import Space
 
 SEARCH = Kind("search", "search", SearchSettings, MAY_CHANGE)
 
@@ -39,31 +34,15 @@ def main(argv: Sequence[str], alone: bool = False) -> int:
 
 def run_search(args: Namespace, rest: Sequence[str]) -> int:
     """The search that the words ask for, alone or in all processes that share it; gives the exit status."""
-    first, resume = distributed.rank() == 0, bool(args.resume)
-    settings, space = read_words(SEARCH, args, rest)
-    source = open_images(settings.data, new=not resume)
-    with distributed.together():
-        trained, _ = check_fit(settings, space, source)
-        path = args.resume or args.out or free_path(settings)
-        if first and not resume:
-            create(path, settings, space, file_of(source.shape))
-    run = Run(Path(distributed.shared(str(path))))
-
+    first = distributed.rank() == 0
+    settings, space, source, run = begun = begin(SEARCH, args, rest, check_fit)
     if settings.relaxation == "softmax" and settings.zero_one.weight > 0:
         say("zero_one: under softmax the zero-one loss is of little use (FairDARTS, supplementary 4.2)")
-    several = f", {distributed.ranks()} processes" if distributed.ranks() > 1 else ""
-    say(f"run {run.path}: {settings.name}, seed {settings.seed}, epochs {settings.epochs}{several}")
-    tell_images(settings.data, len(trained), len(source.dataset))
-    with distributed.together():
-        done = first and run.state == "finished"
-    if distributed.shared(done):
-        say("this search has already finished")
+    if has_finished(SEARCH, run):
         genotype = load_genotype(str(run.path))[0] if first else None
     else:
         again = command("search", "--resume", run.path)
-        genotype, status = carry_out(
-            lambda stop: watched_search(settings, space, source, run, stop, resume), run, again
-        )
+        genotype, status = carry_out(lambda stop: watched_search(begun, stop, bool(args.resume)), run, again)
         if status:
             return status
     if not first:
@@ -78,16 +57,11 @@ def run_search(args: Namespace, rest: Sequence[str]) -> int:
     return 0
 
 
-def watched_search(
-    settings: SearchSettings, space: Space, source: Source, run: Run, stop: Stop, resume: bool
-) -> Genotype:
+def watched_search(begun: Begun, stop: Stop, resume: bool) -> Genotype:
     """The search, with its progress shown by the first process."""
     if distributed.rank() > 0:
-        return search(settings, space, source, run, Silence(), stop, resume)
-    purge = run.logged() if resume else None
-    with (
-        tensorboard(run, purge) as writer,
-        search_progress(settings, space) as progress,
-    ):
-        watcher = Watcher(progress, writer, lambda writer, record: log_epoch(writer, record, space))
-        return search(settings, space, source, run, watcher, stop, resume)
+        return search(*begun, Silence(), stop, resume)
+    purge = begun.run.logged() if resume else None
+    with tensorboard(begun.run, purge) as writer, search_progress(begun.settings, begun.space) as progress:
+        watcher = Watcher(progress, writer, lambda writer, record: log_epoch(writer, record, begun.space))
+        return search(*begun, watcher, stop, resume)

@@ -10,16 +10,13 @@ import numpy as np
 import torch
 from PIL import Image
 from pydantic import Field
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
-from fairdarts.cli.words import Parser, print_table, say, to_json
+from fairdarts.cli.words import Parser, empty_table, print_table, say, to_json, tracked
 from fairdarts.config import Settings, UserError, check, describe, parse_overrides, read_yaml
 from fairdarts.data.examine import examine
 from fairdarts.data.images import read_image
 from fairdarts.data.masks import write_mask
-from fairdarts.plot.overlay import draw_overlay
+from fairdarts.plot.overlay import draw_overlay, overlay_info
 from fairdarts.runtime.device import LAYOUTS, pick, use_threads
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.settings import Compute
@@ -61,12 +58,10 @@ def judge(argv: Sequence[str]) -> int:
         raise UserError(f"{run / 'settings.yaml'}: data.val: names no images to judge by; should be a split")
     if settings.data.classes != model.blueprint.classes:
         raise UserError(f"data.classes: {', '.join(settings.data.classes)}: the network has other classes")
-    pairs, console = open_pairs(settings.data, split, "val"), Console(stderr=True)
-    bar = partial(track, description="judging", console=console, transient=True)
-    shown = {"shown": lambda batches, count: bar(batches, total=count)} if console.is_terminal else {}
+    pairs, shown = open_pairs(settings.data, split, "val"), partial(tracked, what="judging")
     compute = Compute(precision="float32")
     network = model.network.to(device, memory_format=LAYOUTS[compute.layout])
-    numbers = numbers_of(score(network, pairs, settings.data.workers, device, compute, **shown), pairs)
+    numbers = numbers_of(score(network, pairs, settings.data.workers, device, compute, shown), pairs)
     if args.json:
         told = {"genotype": model.blueprint.genotype.name, "epoch": model.about.get("epoch"), "images": len(pairs)}
         sys.stdout.write(to_json(told | {"on": pairs.name} | numbers))
@@ -123,7 +118,7 @@ def predict(argv: Sequence[str]) -> int:
         targets, predictions(model, (read_image(path, white) for path in args.images), device), strict=True
     ):
         write_mask(target, mask)
-        drawn = draw_overlay([image], None, [mask], model.blueprint.classes, None, args.out, name)
+        drawn = draw_overlay(overlay_info([image], None, [mask], model.blueprint.classes, None), args.out, name)
         shares = np.bincount(mask.ravel(), minlength=len(model.blueprint.classes)) / mask.size
         parts = sorted(zip(shares, model.blueprint.classes, strict=True), reverse=True)
         told = ", ".join(f"{own} {share:.0%}" for share, own in parts if share >= 0.005)
@@ -156,14 +151,13 @@ def overlay(
     shown = [pairs[index] for index in range(0, len(pairs), spread)][:OVERLAID]
     seen = predictions(model, (image for image, _ in shown), device)
     images, masks = zip(*seen, strict=True)
-    return draw_overlay(images, [truth for _, truth in shown], masks, pairs.classes, ious, folder, name)
+    info = overlay_info(images, [truth for _, truth in shown], masks, pairs.classes, ious)
+    return draw_overlay(info, folder, name)
 
 
 def show_classes(ious: dict[str, float | None]) -> None:
     """A table of the classes' IoU, the worst first, and in the end those that are nowhere."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("class")
-    table.add_column("IoU", justify="right")
+    table = empty_table("class", "IoU")
     for name, own in sorted(ious.items(), key=lambda item: 2 if item[1] is None else item[1]):
         table.add_row(name, "not there" if own is None else f"{own:.1%}")
     print_table(table)

@@ -5,9 +5,9 @@ import os
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from fairdarts import resources
 from fairdarts.cli.begin import resumed_settings
@@ -15,7 +15,7 @@ from fairdarts.cli.report import main as report
 from fairdarts.cli.search import SEARCH
 from fairdarts.cli.search import main as search
 from fairdarts.cli.study_factors import LOCKS, run_study
-from fairdarts.cli.study_form import FactorStudy, Value, text_of
+from fairdarts.cli.study_form import NAME, FactorStudy, Study, Value, text_of
 from fairdarts.cli.supernet import SUPERNET
 from fairdarts.cli.supernet import main as supernet
 from fairdarts.cli.words import Parser, say
@@ -30,7 +30,7 @@ from fairdarts.spaces.space import load_space
 class StudyRun(Settings):
     """One line of a study: a recipe, and what is changed in it."""
 
-    name: str = Field(pattern=r"^[\w.-]+$")
+    name: str = Field(pattern=NAME)
     """what its runs are called"""
     config: str
     """a shipped recipe or a YAML file"""
@@ -38,31 +38,11 @@ class StudyRun(Settings):
     """settings by dotted key, laid over the recipe and over what is shared"""
 
 
-class StudySettings(Settings):
+class StudySettings(Study):
     """Recipes × seeds."""
 
-    name: str = Field(pattern=r"^[\w.-]+$")
-    """name of the study"""
-    source: str
-    """the experiment it follows"""
-    deviations: tuple[str, ...] = ()
-    """where it departs from its source"""
-    seeds: tuple[int, ...] = Field(min_length=1)
-    """every recipe runs with each of them"""
-    shared: dict[str, Value] = Field(default={})
-    """settings by dotted key, laid over every recipe"""
     runs: tuple[StudyRun, ...] = Field(min_length=1)
     """the recipes"""
-
-    @model_validator(mode="after")
-    def _told_apart(self) -> Self:
-        names = [run.name for run in self.runs]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"runs: the name '{name}' stands twice")
-        if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("seeds: one of them stands twice")
-        return self
 
 
 KINDS = {"search": SEARCH, "supernet": SUPERNET}

@@ -1,9 +1,9 @@
 """What is a study of factors? The form of its file: spaces, and in each of them factors with their settings."""
 
 import re
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from fairdarts.config import Settings, nearest
 
@@ -92,8 +92,8 @@ class SpaceStudy(Settings):
         return self
 
 
-class FactorStudy(Settings):
-    """What the training of supernets depends on: spaces × factors × settings × seeds."""
+class Study(Settings):
+    """What studies of recipes and studies of factors have alike."""
 
     name: str = Field(pattern=NAME)
     """name of the study"""
@@ -102,25 +102,29 @@ class FactorStudy(Settings):
     deviations: tuple[str, ...] = ()
     """where it departs from its source"""
     seeds: tuple[int, ...] = Field(min_length=1)
-    """every setting runs with each of them"""
+    """all that it runs is run with each of them"""
+    shared: dict[str, Value] = Field(default={})
+    """settings by dotted key, laid over every recipe"""
+
+    @field_validator("seeds", "spaces", "runs", check_fields=False)
+    @classmethod
+    def _told_apart(cls, listed: tuple[Any, ...]) -> tuple[Any, ...]:
+        names = [getattr(own, "name", own) for own in listed]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{name} stands twice" if isinstance(name, int) else f"the name '{name}' stands twice")
+        return listed
+
+
+class FactorStudy(Study):
+    """What the training of supernets depends on: spaces × factors × settings × seeds."""
+
     architectures: int = Field(default=200, ge=2, le=1_000_000)
     """architectures that every supernet ranks, at most; the same ones for all runs of a space"""
     images: int | None = Field(default=None, ge=2)
     """held-out images to judge by; all where it is null"""
-    shared: dict[str, Value] = Field(default={})
-    """settings by dotted key, laid over every recipe"""
     spaces: tuple[SpaceStudy, ...] = Field(min_length=1)
     """one after the other"""
-
-    @model_validator(mode="after")
-    def _told_apart(self) -> Self:
-        names = [space.name for space in self.spaces]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"spaces: the name '{name}' stands twice")
-        if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("seeds: one of them stands twice")
-        return self
 
 
 def slug(label: str) -> str:

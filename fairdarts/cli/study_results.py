@@ -3,11 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from fairdarts.cli.study_form import FactorStudy, SpaceStudy, texts
 from fairdarts.cli.study_plan import Row, Step, kept_of, outcome, planned, recipe_of
-from fairdarts.cli.words import print_table, say, to_json
+from fairdarts.cli.words import empty_table, print_table, say, to_json
 from fairdarts.config import UserError, check, dump_yaml, read_yaml
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.plot.factors_page import COLUMNS, Facts, draw_factors, page, table_rows
@@ -99,11 +97,7 @@ def space_result(study: FactorStudy, space: SpaceStudy, folder: Path) -> SpaceRe
 def show(space: SpaceResult) -> None:
     """A table on stdout, a setting a row; then what correlates with what."""
     print(f"{space.title}: recipe {space.recipe}; truth {space.truth}; {space.architectures} architectures")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("factor", "setting"):
-        table.add_column(title)
-    for title in COLUMNS:
-        table.add_column(title, justify="right")
+    table = empty_table("factor", "setting", *COLUMNS, words=2)
     for row in table_rows(space):
         table.add_row(*row)
     print_table(table)

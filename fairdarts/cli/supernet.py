@@ -3,22 +3,19 @@
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import nullcontext
-from pathlib import Path
 from statistics import fmean
 
-from fairdarts.cli.begin import Kind, add_options, carry_out, free_path, read_words, tell_images
+from fairdarts.cli.begin import Begun, Kind, add_options, begin, carry_out, has_finished
 from fairdarts.cli.progress import Silence, Watcher, tensorboard, training_progress
-from fairdarts.cli.recipe import help_text, open_images
+from fairdarts.cli.recipe import help_text
 from fairdarts.cli.words import Parser, command, say
-from fairdarts.data.sources import Source
 from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
 from fairdarts.oneshot.train import check_fit, train
 from fairdarts.plot.supernet import draw_training
 from fairdarts.plot.tensorboard import log_training
 from fairdarts.ranking.lemma import uniform_variance
 from fairdarts.runtime import distributed
-from fairdarts.runtime.run import Run, create
-from fairdarts.runtime.shape import file_of
+from fairdarts.runtime.run import Run
 from fairdarts.runtime.stop import Stop
 from fairdarts.spaces.space import Space
 
@@ -36,31 +33,16 @@ def main(argv: Sequence[str], alone: bool = False) -> int:
 
 def run_training(args: Namespace, rest: Sequence[str]) -> int:
     """The training that the words ask for, in all processes that share it; gives the exit status."""
-    first, resume = distributed.rank() == 0, bool(args.resume)
-    settings, space = read_words(SUPERNET, args, rest)
-    source = open_images(settings.data, new=not resume)
-    with distributed.together():
-        trained, _ = check_fit(settings, space, source)
-        path = args.resume or args.out or free_path(settings)
-        if first and not resume:
-            create(path, settings, space, file_of(source.shape))
-    run = Run(Path(distributed.shared(str(path))))
-
-    several = f", {distributed.ranks()} processes share {settings.compute.parallel}" if distributed.ranks() > 1 else ""
-    say(f"run {run.path}: {settings.name}, seed {settings.seed}, epochs {settings.epochs}{several}")
-    tell_images(settings.data, len(trained), len(source.dataset))
-    with distributed.together():
-        done = first and run.state == "finished"
-    if distributed.shared(done):
-        say("this training has already finished")
-    else:
+    begun = begin(SUPERNET, args, rest, check_fit)
+    run = begun.run
+    if not has_finished(SUPERNET, run):
         again = command("supernet", "--resume", run.path)
-        _, status = carry_out(lambda stop: watched(settings, space, source, run, stop, resume), run, again)
+        _, status = carry_out(lambda stop: watched(begun, stop, bool(args.resume)), run, again)
         if status:
             return status
-    if first:
+    if distributed.rank() == 0:
         draw_training(run.records(), run.figures)
-        summarize(settings, space, run)
+        summarize(begun.settings, begun.space, run)
     return 0
 
 
@@ -88,13 +70,10 @@ def summarize(settings: TrainingSettings, space: Space, run: Run) -> None:
     say(f"continue   {command('rank', run.path, '--benchmark', 'FILE')}")
 
 
-def watched(settings: TrainingSettings, space: Space, source: Source, run: Run, stop: Stop, resume: bool) -> None:
+def watched(begun: Begun, stop: Stop, resume: bool) -> None:
     """The training, with its progress shown by the first process."""
     if distributed.rank() > 0:
-        return train(settings, space, source, run, Silence(), stop, resume)
-    purge = run.logged() + 1 if resume else None
-    with (
-        tensorboard(run, purge) as writer,
-        training_progress(settings) as progress,
-    ):
-        return train(settings, space, source, run, Watcher(progress, writer, log_training), stop, resume)
+        return train(*begun, Silence(), stop, resume)
+    purge = begun.run.logged() + 1 if resume else None
+    with tensorboard(begun.run, purge) as writer, training_progress(begun.settings) as progress:
+        return train(*begun, Watcher(progress, writer, log_training), stop, resume)

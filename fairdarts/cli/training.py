@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from fairdarts.cli.begin import Kind, add_options, carry_out, free_path, in_all, reopened
+from fairdarts.cli.begin import Kind, add_options, carry_out, free_path, has_finished, in_all, reopened
 from fairdarts.cli.progress import RunProgress, Silence, Watcher, tensorboard
 from fairdarts.cli.words import Parser, command, say
 from fairdarts.config import UserError, check
@@ -17,12 +17,13 @@ from fairdarts.networks.models import Model, models
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.tensorboard import log_network
 from fairdarts.runtime import checkpoint, distributed
+from fairdarts.runtime.epochs import Observer
 from fairdarts.runtime.position import check_identity
 from fairdarts.runtime.run import Run, create, open_run
 from fairdarts.runtime.shape import Shape, file_of
 from fairdarts.runtime.stop import Stop
 from fairdarts.spaces.space import FORMS, Space
-from fairdarts.train.loop import Observer, train
+from fairdarts.train.loop import train
 from fairdarts.train.settings import NetworkTraining
 from fairdarts.train.task import Task
 
@@ -101,12 +102,8 @@ def carry_out_training(
     run = Run(Path(distributed.shared(str(path))))
     several = f", {distributed.ranks()} processes" if distributed.ranks() > 1 else ""
     say(f"run {run.path}: {genotype.name} by {settings.name}, seed {settings.seed}, epochs {settings.epochs}{several}")
-    with distributed.together():
-        done = first and run.state == "finished"
-        results = read_results(run, task) if done else None
-    if distributed.shared(done):
-        say("this training has already finished")
-        return Ended(run, results, 0)
+    if has_finished(kind, run):
+        return Ended(run, distributed.first(read_results, run, task), 0)
 
     def work(stop: Stop) -> dict[str, Any]:
         return watched(

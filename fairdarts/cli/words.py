@@ -6,16 +6,20 @@ import math
 import shlex
 import shutil
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from fairdarts.config import LARGEST, UserError, plain
 from fairdarts.cost.count import Cost
 from fairdarts.runtime import distributed
+
+T = TypeVar("T")
 
 
 class Parser(argparse.ArgumentParser):
@@ -65,6 +69,14 @@ def _finite(found: Any) -> Any:
     return None if isinstance(found, float) and not math.isfinite(found) else found
 
 
+def tracked(items: Iterable[T], total: float | None = None, *, what: str) -> Iterable[T]:
+    """The items, while a terminal shows how many are done, and `what` is; of several processes the first one's."""
+    console = Console(stderr=True)
+    if distributed.rank() > 0 or not console.is_terminal:
+        return items
+    return track(items, what, total, console=console, transient=True)
+
+
 def command(*words: object) -> str:
     """A command line to copy, which runs this very installation from the current directory."""
     script = Path(sys.executable).with_name("fairdarts")
@@ -77,6 +89,14 @@ def command(*words: object) -> str:
         start = [str(program.relative_to(Path.cwd()) if here else program)]
         start += [] if script.is_file() else ["-m", "fairdarts"]
     return shlex.join([*start, *map(str, words)])
+
+
+def empty_table(*titles: str, words: int = 1) -> Table:
+    """A table of these columns: the first ones, so many, hold words, the others numbers."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number, title in enumerate(titles):
+        table.add_column(title, justify="left" if number < words else "right")
+    return table
 
 
 def print_table(table: Table) -> None:

@@ -7,16 +7,15 @@ from random import Random
 
 import torch
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from fairdarts import resources
-from fairdarts.cli.words import Parser, to_json
+from fairdarts.cli.words import Parser, to_json, tracked
 from fairdarts.config import UserError
 from fairdarts.cost.count import count
 from fairdarts.genotype import Genotype, to_yaml
 from fairdarts.networks.blueprint import NetworkSettings, build, sizes
-from fairdarts.networks.cell import NETWORKS
+from fairdarts.networks.cell import SIZES
 from fairdarts.networks.models import Model, models
 from fairdarts.networks.zoo import load_genotype, run_of
 from fairdarts.ops.cell import SKIP
@@ -41,13 +40,11 @@ def main(argv: Sequence[str]) -> int:
         "genotypes", nargs="*", help="models, files or run directories (default: the shipped genotypes)"
     )
     parser.add_argument("--json", action="store_true", help="a list of objects instead of a table")
-    parser.add_argument("--network", choices=sorted(NETWORKS), help="which one to count (default: its space's first)")
+    parser.add_argument("--network", choices=SIZES, help="which one to count (default: its space's first)")
     args = parser.parse_args(argv)
 
-    names, errors = args.genotypes or resources.names("genotypes"), Console(stderr=True)
-    shown = track(names, "counting", console=errors, transient=True) if errors.is_terminal else names
     rows = []
-    for name in shown:
+    for name in tracked(args.genotypes or resources.names("genotypes"), what="counting"):
         model = models().get(name) or Model(*load_genotype(name), NetworkSettings())
         run = run_of(name) if name not in models() else None
         shape = shape_of(run) if run and not args.network else None
@@ -72,7 +69,7 @@ def sample(argv: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=0, help="decides them (default: 0)")
     parser.add_argument("--skips", type=int, help="skip connections of the normal cell (default: any number)")
     parser.add_argument("--madds", type=float, default=0, help="fewest multiply-adds of the network, in millions")
-    parser.add_argument("--network", choices=sorted(NETWORKS), default="cifar", help="which network to count")
+    parser.add_argument("--network", choices=SIZES, default="cifar", help="which network to count")
     parser.add_argument("--out", type=Path, default=Path("sampled"), help="folder of the files (default: sampled)")
     parser.add_argument("--json", action="store_true", help="a list of objects instead of a table")
     args = parser.parse_args(argv)

@@ -9,7 +9,7 @@ from torch import nn
 from fairdarts.config import Settings, UserError
 from fairdarts.genotype import CellGenotype, ChainGenotype, Genotype
 from fairdarts.networks.backbone import Backbone
-from fairdarts.networks.cell import NETWORKS
+from fairdarts.networks.cell import CellNetwork
 from fairdarts.networks.chain import ChainNetwork
 from fairdarts.networks.nasbench101 import Bench101Network
 from fairdarts.networks.nasbench201 import Bench201Network
@@ -89,7 +89,7 @@ def _cells(
     size = getattr(space.networks, network.size)
     stacked = network.cells or size.cells, network.channels or size.channels
     dropout = network.dropout or 0.0
-    return NETWORKS[network.size](genotype, space, *stacked, classes, in_channels, auxiliary, dropout)
+    return CellNetwork(network.size, genotype, space, *stacked, classes, in_channels, auxiliary, dropout)
 
 
 def _chain(

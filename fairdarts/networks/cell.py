@@ -1,7 +1,5 @@
 """The stand-alone CIFAR and ImageNet networks of a cell genotype, as in DARTS (arXiv:1806.09055, section 3)."""
 
-from typing import Self
-
 import torch
 from torch import Tensor, nn
 
@@ -12,6 +10,9 @@ from fairdarts.ops.cell import OPS, FactorizedReduce, relu_conv_bn
 from fairdarts.ops.drop_path import drop_path
 from fairdarts.ops.recompute import recompute
 from fairdarts.spaces.cell import CellSpace
+
+SIZES = ("cifar", "imagenet")
+"""whose stems and auxiliary heads there are"""
 
 
 class Cell(nn.Module):
@@ -117,33 +118,37 @@ def auxiliary_head(channels: int, classes: int, stride: int, last_norm: bool) ->
 
 
 class CellNetwork(Backbone):
-    """A network of stacked cells.
+    """A network of stacked cells, of one of the two SIZES: DARTS' has 20 cells of 36 channels for small images, and 14
+    of 48 for large ones.
 
-    `forward` gives logits [B, classes]; in training, with an auxiliary head, (logits, auxiliary logits).
-    `drop_probability` is that of drop path, and may be raised while training. The stem gives the inputs of the first
-    cell; `stem_points` says where its two outputs stand.
+    `forward` gives logits [B, classes]; in training, with an auxiliary head, (logits, auxiliary logits). The head wants
+    images of 32×32 pixels, or 224×224. `drop_probability` is that of drop path, and may be raised while training.
     Raises UserError where a cell has no operation.
     """
 
     def __init__(
         self,
+        size: str,
         genotype: CellGenotype,
         space: CellSpace,
-        stem: nn.Module,
-        stem_points: tuple[Point, Point],
         cells: int,
         channels: int,
         classes: int,
-        in_channels: int,
+        in_channels: int = 3,
+        auxiliary: bool = False,
         dropout: float = 0.0,
     ):
         super().__init__()
         self.drop_probability = 0.0
-        self.stem = stem
+        if size == "cifar":
+            self.stem = CifarStem(in_channels, space.stem_multiplier * channels)
+            points = [Point("stem", space.stem_multiplier * channels, 1)] * 2
+        else:
+            self.stem = ImageNetStem(in_channels, channels)
+            points = [Point("stem.stem0", channels, 4), Point("stem.stem1", channels, 8)]
         self.cells = nn.ModuleList()
         reductions = space.reduction_cells(cells)
         self.auxiliary_at = 2 * cells // 3
-        points = [*stem_points]
         for index in range(cells):
             before, last = points[-2:]
             reduction = index in reductions
@@ -158,11 +163,9 @@ class CellNetwork(Backbone):
             points.append(Point(f"cells.{index}", cell.channels, last.stride * (2 if reduction else 1)))
         self.auxiliary: nn.Module | None = None
         self.finish(points, points[-1].channels, in_channels, classes, dropout)
-
-    def add_auxiliary(self, classes: int, stride: int, last_norm: bool) -> Self:
-        """Put an auxiliary head (see `auxiliary_head`) behind the second reduction; gives the network itself."""
-        self.auxiliary = auxiliary_head(self.cells[self.auxiliary_at].channels, classes, stride, last_norm)
-        return self
+        if auxiliary:
+            width = self.cells[self.auxiliary_at].channels
+            self.auxiliary = auxiliary_head(width, classes, 3 if size == "cifar" else 2, last_norm=size == "cifar")
 
     def run(self, x: Tensor, last: int, points: list[int] | None = None) -> tuple[Tensor, list[Tensor]]:
         """As `Backbone.run`: points 0 and 1 are the stem's, 2 is the first cell."""
@@ -207,40 +210,3 @@ class CellNetwork(Backbone):
             auxiliary = self.auxiliary(taken[0])
             return self.forward_head(x), auxiliary
         return self.forward_head(self.forward_features(x))
-
-
-def cifar_network(
-    genotype: CellGenotype,
-    space: CellSpace,
-    cells: int,
-    channels: int,
-    classes: int,
-    in_channels: int = 3,
-    auxiliary: bool = False,
-    dropout: float = 0.0,
-) -> CellNetwork:
-    """The network for small images (DARTS: 20 cells, 36 channels); the auxiliary head wants 32×32 images."""
-    width = space.stem_multiplier * channels
-    stem, point = CifarStem(in_channels, width), Point("stem", width, 1)
-    network = CellNetwork(genotype, space, stem, (point, point), cells, channels, classes, in_channels, dropout)
-    return network.add_auxiliary(classes, stride=3, last_norm=True) if auxiliary else network
-
-
-def imagenet_network(
-    genotype: CellGenotype,
-    space: CellSpace,
-    cells: int,
-    channels: int,
-    classes: int,
-    in_channels: int = 3,
-    auxiliary: bool = False,
-    dropout: float = 0.0,
-) -> CellNetwork:
-    """The network for large images (DARTS: 14 cells, 48 channels); the auxiliary head wants 224×224 images."""
-    stem = ImageNetStem(in_channels, channels)
-    points = Point("stem.stem0", channels, 4), Point("stem.stem1", channels, 8)
-    network = CellNetwork(genotype, space, stem, points, cells, channels, classes, in_channels, dropout)
-    return network.add_auxiliary(classes, stride=2, last_norm=False) if auxiliary else network
-
-
-NETWORKS = {"cifar": cifar_network, "imagenet": imagenet_network}

@@ -6,10 +6,9 @@ from contextlib import closing
 from functools import partial
 from random import Random
 from statistics import fmean, pstdev, pvariance
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from fairdarts.config import UserError
 from fairdarts.data.serve import check_alike, keep_held_out, server, still_batches
@@ -18,13 +17,14 @@ from fairdarts.data.split import fingerprint, halves
 from fairdarts.oneshot.evaluate import Evaluator
 from fairdarts.oneshot.samplers import make_sampler, tally
 from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
-from fairdarts.oneshot.state import restored, state_of
+from fairdarts.oneshot.state import put_back, state_of
 from fairdarts.oneshot.step import SUMS, Learner, supernet_step
 from fairdarts.ops.depthwise import with_fast_gradients
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import LAYOUTS, keep_memory, pick, use_threads
-from fairdarts.runtime.epochs import begin, check_converging, check_processes, epochs, means_of, resumes
+from fairdarts.runtime.epochs import Observer, begin, check_converging, check_processes, epochs, means_of, resumes
 from fairdarts.runtime.position import Position, identity_of
+from fairdarts.runtime.resume import common_state, restored
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.seed import DROPS, PATHS, TRAIN, WATCHED, WEIGHTS, fold
 from fairdarts.runtime.stop import Stop
@@ -34,16 +34,6 @@ from fairdarts.spaces.space import Space
 from fairdarts.supernet.chain import ChoiceLayer
 from fairdarts.supernet.settings import check_supernet
 from fairdarts.supernet.supernet import Supernet, make_supernet
-
-
-class Observer(Protocol):
-    """Who watches a training; nothing it does changes a number."""
-
-    def step(self, epoch: int, step: int, steps: int, sums: Tensor) -> None:
-        """After every step: epoch and step count from 1, `sums` are SUMS over the epoch's steps so far."""
-
-    def epoch(self, record: dict[str, Any]) -> None:
-        """After every epoch: its record, as metrics.jsonl holds it."""
 
 
 def learning_rate(settings: TrainingSettings, step: int, steps: int) -> float:
@@ -84,14 +74,14 @@ def train(
     updates = [torch.zeros(count, dtype=torch.int64) for count in sampler.counts]
     at, sums = Position(), torch.zeros(len(SUMS), device=device)
     records: list[dict[str, Any]] = []
-    state = partial(state_of, learner, sampler, updates, identity, sums, at, records)
+
+    def state() -> dict[str, Any]:
+        return common_state(identity, sums, at, records) | state_of(learner, sampler, updates)
 
     resume = resumes(run, resume)
-    with distributed.together():
-        if distributed.rank() == 0:
-            keep_held_out(run, settings.data, source, held_out)
+    distributed.first(keep_held_out, run, settings.data, source, held_out)
     if resume:
-        records += restored(learner, sampler, updates, identity, sums, at, run)
+        records += restored(run, identity, sums, at, partial(put_back, learner, sampler, updates))
     else:
         begin(run, records, state)
 
@@ -103,7 +93,7 @@ def train(
     draw = partial(next, served)
     learner.supernet.train()
     with closing(served):  # else loading processes would live on in an error
-        for batches in epochs(settings, run, at, records, state, steps, draw, observer, stop):
+        for batches in epochs(settings, run, at, records, state, steps, draw, observer.epoch, stop):
             for batch in batches:
                 number = at.epoch * steps + at.step
                 for group in learner.optimizer.param_groups:

@@ -67,12 +67,10 @@ def budget_figure(info: BudgetInfo) -> Figure:
     else:
         ax.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
     ax.xaxis.set_major_formatter(EngFormatter(sep=""))
-    ax.set_xlabel("image passes, forward and backward (batches × batch size)", fontsize=9.5)
-    ax.set_ylabel("Kendall's τ", fontsize=9.5)
     several = any(len(taus) > 1 for own in info.taus.values() for taus in own.values())
     note = "A marker a seed; line: mean of the seeds"
     ax.set_title(note + "; whisker: ± one standard deviation" * several, fontsize=9.5, loc="left")
-    style.tidy(ax)
+    style.tidy(ax, "image passes, forward and backward (batches × batch size)", "Kendall's τ")
     ax.margins(x=0.06)
     style.legend_below(figure, *ax.get_legend_handles_labels())
     return figure

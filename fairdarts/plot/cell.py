@@ -5,11 +5,6 @@ import graphviz
 from fairdarts.genotype import Edge, live
 from fairdarts.plot import style
 
-_INPUT = {"fillcolor": "#DCEBD3", "color": "#6F9A5B"}
-_UNREAD = {"fillcolor": "#F4F4F4", "color": "#C8C8C8", "fontcolor": style.FAINT}
-_NODE = {"fillcolor": "#DCE7F5", "color": "#6F8FBF"}
-_OUTPUT = {"fillcolor": "#F7E9C3", "color": "#C2A14A"}
-
 
 def cell_graph(edges: tuple[Edge, ...], title: str, inputs: int = 2, nodes: int = 4) -> graphviz.Digraph:
     """The graph of one cell from left to right: its inputs, the nodes that are fed, its output.
@@ -28,13 +23,13 @@ def cell_graph(edges: tuple[Edge, ...], title: str, inputs: int = 2, nodes: int 
         first.attr(rank="min")
         for source in range(inputs):
             label = f"<{source}: c<sub>k−{inputs - source}</sub>>"
-            first.node(names[source], label, **(_INPUT if source in read else _UNREAD))
+            first.node(names[source], label, **(style.INPUT if source in read else style.UNUSED))
         for source in range(1, inputs):  # keeps them in order from top to bottom
             first.edge(names[source - 1], names[source], style="invis")
     for node in fed:
-        graph.node(names[node], **_NODE)
+        graph.node(names[node], **style.NODE)
         graph.edge(names[node], "c_{k}", color=style.FAINT, penwidth="0.8", arrowsize="0.5")
-    graph.node("c_{k}", "<c<sub>k</sub>>", **_OUTPUT)
+    graph.node("c_{k}", "<c<sub>k</sub>>", **style.OUTPUT)
     for number, (op, node, source) in enumerate(kept):
         box, colour = f"op{number}", style.colour(op)
         graph.node(box, style.label(op), height="0.3", **style.box(op))

@@ -1,7 +1,6 @@
 """What does a found chain look like? Its layers in rows, a stage a row, as FairDARTS (arXiv:1911.12126), Fig. 6."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import graphviz
@@ -100,12 +99,12 @@ def chain_graph(genotype: ChainGenotype, space: ChainSpace, title: str) -> graph
     for number, row in enumerate(rows):
         above, below = (max(place.heights[way] for place in row.places) + _MARGIN for way in (0, 1))
         middle, bottom = top - above, top - above - below
-        graph.node(f"row{number}", "", **_at(width / 2, (top + bottom) / 2, width, above + below), **_BAND)
-        graph.node(f"title{number}", row.title, **_at(left / 2, middle), **_TEXT)
+        graph.node(f"row{number}", "", **style.at(width / 2, (top + bottom) / 2, width, above + below), **_BAND)
+        graph.node(f"title{number}", row.title, **style.at(left / 2, middle), **_TEXT)
         behind.append((left, middle))
         for column, place in enumerate(row.places):
             x = _FIRST + _STEP * column
-            _line(graph, [*behind, (x - _JOINT, middle)])
+            style.line(graph, [*behind, (x - _JOINT, middle)])
             behind = [_place(graph, f"{number}.{column}", place, x, middle)]
         right, between = _FIRST + _STEP * (len(row.places) - 0.5), bottom - _MARGIN / 2
         behind += [(right, middle), (right, between), (left, between)]
@@ -117,38 +116,20 @@ def _place(graph: graphviz.Digraph, name: str, place: Place, x: float, y: float)
     """Boxes around (x, y), the lines that part before them, and their sum behind them; gives the node that is last."""
     above, half = place.heights
     caption = _TEXT | {"fontsize": "10", "fontcolor": "#666666"}
-    graph.node(f"caption{name}", place.caption, **_at(x, y + above - _CAPTION / 2), **caption)
+    graph.node(f"caption{name}", place.caption, **style.at(x, y + above - _CAPTION / 2), **caption)
     first, last = (x - _JOINT, y), f"sum{name}"
     summed = len(place.boxes) + place.residual > 1
     if summed:
         plus = {"shape": "circle", "margin": "0", "fillcolor": "white", "color": _LINE}
-        graph.node(last, "+", **_at(x + _JOINT, y, 0.2, 0.2), **plus)
+        graph.node(last, "+", **style.at(x + _JOINT, y, 0.2, 0.2), **plus)
     for number, box in enumerate(place.boxes):
         own, level = f"op{name}.{number}", y + half - _HEIGHT / 2 - _PITCH * number
-        graph.node(own, box.text, **_at(x, level, _WIDTH, _HEIGHT), **box.look)
-        _line(graph, [first, (x - _JOINT, level), f"{own}:w"], dir="forward")
+        graph.node(own, box.text, **style.at(x, level, _WIDTH, _HEIGHT), **box.look)
+        style.line(graph, [first, (x - _JOINT, level), f"{own}:w"], arrow="forward")
         if summed:
             corner = [(x + _JOINT, level)] if abs(level - y) > 0.01 else []
-            _line(graph, [f"{own}:e", *corner, last])
+            style.line(graph, [f"{own}:e", *corner, last])
     if place.residual:
         level = y + half + _ARC
-        _line(graph, [first, (x - _JOINT, level), (x + _JOINT, level), last], color=style.COLOURS[SKIP])
+        style.line(graph, [first, (x - _JOINT, level), (x + _JOINT, level), last], color=style.COLOURS[SKIP])
     return last if summed else f"{own}:e"
-
-
-def _line(graph: graphviz.Digraph, stops: Sequence[str | tuple[float, float]], dir: str = "none", **look: str) -> None:
-    """A line through points, from a node or to one; `dir` is of its last part."""
-    names = [stop if isinstance(stop, str) else "at {:.2f} {:.2f}".format(*stop) for stop in stops]
-    for name, stop in zip(names, stops, strict=True):
-        if name != stop:
-            graph.node(name, "", shape="point", width="0", style="invis", **_at(*stop))
-    for start, end in pairwise(names):
-        if start != end:
-            clips = {"tailclip": str(start in stops).lower(), "headclip": str(end in stops).lower()}  # not at points
-            graph.edge(start, end, dir=dir if end == names[-1] else "none", **clips, **look)
-
-
-def _at(x: float, y: float, width: float = 0, height: float = 0) -> dict[str, str]:
-    """A node's place, from its middle, and its size, where it is not that of its text."""
-    size = {"width": f"{width:.2f}", "height": f"{height:.2f}", "fixedsize": "true"} if width else {}
-    return {"pos": f"{x:.2f},{y:.2f}!", **size}

@@ -6,10 +6,6 @@ from fairdarts.genotype import GraphGenotype
 from fairdarts.plot import style
 from fairdarts.spaces.graph import bits, inputs_of, kept
 
-_INPUT = {"fillcolor": "#DCEBD3", "color": "#6F9A5B"}
-_OUTPUT = {"fillcolor": "#F7E9C3", "color": "#C2A14A"}
-_UNUSED = {"fillcolor": "#F4F4F4", "color": "#C8C8C8", "fontcolor": style.FAINT, "fontsize": "13"}
-
 _KNOWN = {"conv3x3-bn-relu": "nor_conv_3x3", "conv1x1-bn-relu": "nor_conv_1x1", "maxpool3x3": "max_pool_3x3"}
 """operation → what it looks like: the same with other spaces' names"""
 _TEXTS = {"conv3x3-bn-relu": "conv 3×3", "conv1x1-bn-relu": "conv 1×1", "maxpool3x3": "max pool 3×3"}
@@ -26,14 +22,16 @@ def vertex_graph(genotype: GraphGenotype, title: str) -> graphviz.Digraph:
     which = f"vert{'ices' if len(unused) > 1 else 'ex'} {', '.join(unused)}"
     note = f"on no way from input to output: {which}" if unused else ""
     graph = style.drawing(title, note, rankdir="LR", nodesep="0.25", ranksep="0.5")
-    graph.node("0", "0: input", **_INPUT)
+    graph.node("0", "0: input", **style.INPUT)
     for vertex, name in enumerate(genotype.operations, start=1):
-        look = style.box(_KNOWN[name]) if keep >> vertex & 1 else _UNUSED
+        look = style.box(_KNOWN[name]) if keep >> vertex & 1 else style.UNUSED | {"fontsize": "13"}
         graph.node(str(vertex), f"{vertex}: {_TEXTS[name]}", height="0.3", **look)
-    graph.node(str(last), f"{last}: output", **_OUTPUT)
+    graph.node(str(last), f"{last}: output", **style.OUTPUT)
     for target, sources in enumerate(inputs, start=1):
         for source in bits(sources):
             used = keep >> source & keep >> target & 1
-            look = {"color": style.INK, "penwidth": "1.3"} if used else {"color": _UNUSED["color"], "style": "dashed"}
+            look = (
+                {"color": style.INK, "penwidth": "1.3"} if used else {"color": style.UNUSED["color"], "style": "dashed"}
+            )
             graph.edge(str(source), str(target), **look)
     return graph

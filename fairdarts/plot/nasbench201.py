@@ -1,18 +1,10 @@
 """What does a cell of NAS-Bench-201 look like? Its four nodes, and a box for every operation but `none`."""
 
-from collections.abc import Sequence
-from itertools import pairwise
-
 import graphviz
 
 from fairdarts.genotype import EdgeGenotype
 from fairdarts.plot import style
 from fairdarts.spaces.nasbench201 import Bench201Space
-
-_INPUT = {"fillcolor": "#DCEBD3", "color": "#6F9A5B"}
-_NODE = {"fillcolor": "#DCE7F5", "color": "#6F8FBF"}
-_OUTPUT = {"fillcolor": "#F7E9C3", "color": "#C2A14A"}
-_UNFED = {"fillcolor": "#F4F4F4", "color": "#C8C8C8", "fontcolor": style.FAINT}
 
 # Inches. Graphviz only draws: where everything stands is known.
 _STEP, _WIDTH, _HEIGHT = 2.5, 0.75, 0.45  # from one node to the next; of a node
@@ -31,9 +23,17 @@ def bench_graph(genotype: EdgeGenotype, space: Bench201Space, title: str) -> gra
     graph = style.drawing(title, note, layout="neato", splines="line")
     last, fed = space.edges[-1][0], {node for (node, _), name in chosen.items() if name != "none"}
     for node in range(last + 1):
-        look = _INPUT if node == 0 else _UNFED if node not in fed else _OUTPUT if node == last else _NODE
+        look = (
+            style.INPUT
+            if node == 0
+            else style.UNUSED
+            if node not in fed
+            else style.OUTPUT
+            if node == last
+            else style.NODE
+        )
         text = {0: "0: input", last: f"{last}: output"}.get(node, str(node))
-        graph.node(str(node), text, width=str(_WIDTH), height=str(_HEIGHT), **_at(_STEP * node, 0), **look)
+        graph.node(str(node), text, width=str(_WIDTH), height=str(_HEIGHT), **style.at(_STEP * node, 0), **look)
     for edge, name in chosen.items():
         if name != "none":
             _edge(graph, *edge, name)
@@ -43,7 +43,7 @@ def bench_graph(genotype: EdgeGenotype, space: Bench201Space, title: str) -> gra
 def _edge(graph: graphviz.Digraph, node: int, source: int, name: str) -> None:
     """The box of an operation and the line that runs through it."""
     box, colour, level = f"op{node}{source}", style.colour(name), _LEVELS.get((node, source), 0)
-    graph.node(box, style.label(name), height="0.3", **_at(_STEP * (node + source) / 2, level), **style.box(name))
+    graph.node(box, style.label(name), height="0.3", **style.at(_STEP * (node + source) / 2, level), **style.box(name))
     if not level:
         graph.edge(str(source), f"{box}:w", color=colour, dir="none")
         graph.edge(f"{box}:e", str(node), color=colour)
@@ -51,21 +51,5 @@ def _edge(graph: graphviz.Digraph, node: int, source: int, name: str) -> None:
     apart = _APART if node - source == 2 else -_APART
     start, end = _STEP * source + apart, _STEP * node - apart
     rim = _HEIGHT / 2 if level > 0 else -_HEIGHT / 2
-    _line(graph, [(start, rim), (start, level), f"{box}:w"], colour, "none")
-    _line(graph, [f"{box}:e", (end, level), (end, rim)], colour, "forward")
-
-
-def _line(graph: graphviz.Digraph, stops: Sequence[str | tuple[float, float]], colour: str, arrow: str) -> None:
-    """A line through points and a side of a box; `arrow` is of its last part."""
-    names = [stop if isinstance(stop, str) else "at {:.2f} {:.2f}".format(*stop) for stop in stops]
-    for name, stop in zip(names, stops, strict=True):
-        if name != stop:
-            graph.node(name, "", shape="point", width="0", style="invis", **_at(*stop))
-    for start, end in pairwise(names):
-        ways = {"dir": arrow if end == names[-1] else "none", "tailclip": "false", "headclip": "false"}
-        graph.edge(start, end, color=colour, **ways)
-
-
-def _at(x: float, y: float) -> dict[str, str]:
-    """A node's place, from its middle."""
-    return {"pos": f"{x:.2f},{y:.2f}!"}
+    style.line(graph, [(start, rim), (start, level), f"{box}:w"], clipped=False, color=colour)
+    style.line(graph, [f"{box}:e", (end, level), (end, rim)], "forward", clipped=False, color=colour)

@@ -93,18 +93,9 @@ def overlay_figure(info: OverlayInfo) -> Figure:
     return figure
 
 
-def draw_overlay(
-    images: Sequence[np.ndarray],
-    truths: Sequence[np.ndarray] | None,
-    predictions: Sequence[np.ndarray],
-    classes: Sequence[str],
-    ious: Sequence[float | None] | None,
-    folder: Path,
-    name: str = "overlay",
-) -> list[Path]:
-    """Writes `folder`/`name`.png, as it is made of photographs; arguments as those of `overlay_info`."""
-    figure = overlay_figure(overlay_info(images, truths, predictions, classes, ious))
+def draw_overlay(info: OverlayInfo, folder: Path, name: str = "overlay") -> list[Path]:
+    """Writes `folder`/`name`.png, as it is made of photographs."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.png"
-    write_atomically(path, style.rendered(figure, "png"))
+    write_atomically(path, style.rendered(overlay_figure(info), "png"))
     return [path]

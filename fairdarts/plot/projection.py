@@ -126,12 +126,9 @@ def gain_panels(projections: Sequence[Projection], notes: Sequence[str]) -> tupl
     alone = len(projections) == 1
     figure, axes = style.panels(len(projections), 3, (6.4, 4) if alone else (4.1, 3.5), sharey=True)
     for ax, own in zip(axes, projections, strict=True):
-        ax.set_xlabel(axis(own.cost)[0], fontsize=9.5)
         if own.cost == EVALUATIONS:
             ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
-        if ax.get_subplotspec().is_first_col():
-            ax.set_ylabel(axis(own.gain)[0], fontsize=9.5)
-        style.tidy(ax)
+        style.tidy(ax, axis(own.cost)[0], axis(own.gain)[0] if ax.get_subplotspec().is_first_col() else "")
     fits = int(13 * figure.get_figwidth())
     title = "; ".join(notes)
     title = title if len(title) <= fits else "\n".join(textwrap.fill(note, fits) for note in notes)

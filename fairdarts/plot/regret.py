@@ -97,9 +97,7 @@ def regret_figure(
         ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
     note = f"Line: mean of the seeds; band: {LEVEL:.0%} interval of the mean (Student's t)".replace("%", " %")
     ax.set_title("\n".join(filter(None, (title, note * several))), fontsize=9.5, loc="left")
-    ax.set_xlabel("models evaluated", fontsize=9.5)
-    ax.set_ylabel(ylabel, fontsize=9.5)
-    style.tidy(ax)
+    style.tidy(ax, "models evaluated", ylabel)
     ax.margins(x=0.01)
     style.legend_below(figure, *ax.get_legend_handles_labels())
     return figure

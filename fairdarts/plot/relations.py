@@ -43,9 +43,8 @@ def relations_figure(info: RelationsInfo) -> Figure:
             look = style.series(GROUPS.index(group)) | {"linestyle": "none"}
             ax.plot(info.values[one][own], info.values[other][own], **look, markersize=4.5, alpha=0.75)
         rho = f"ρ = {measured_text(found)}, n = {found.n}"
-        ax.set_xlabel(f"{_axis(one)}\n\n{rho if math.isfinite(found.value) else 'no ρ: too few runs'}", fontsize=9.5)
-        ax.set_ylabel(_axis(other), fontsize=9.5)
-        style.tidy(ax)
+        known = rho if math.isfinite(found.value) else "no ρ: too few runs"
+        style.tidy(ax, f"{_axis(one)}\n\n{known}", _axis(other))
         ax.margins(0.08)
     figure.suptitle(f"{info.title}: a marker a run; Spearman's ρ, 95% interval over the runs", fontsize=9.5)
     handles = [Line2D([], [], **style.series(GROUPS.index(group)) | {"linestyle": "none"}) for group in used]

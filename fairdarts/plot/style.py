@@ -6,6 +6,7 @@ import io
 import re
 import zlib
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import graphviz
@@ -53,6 +54,12 @@ SERIES = (
 
 INK, FAINT = "#222222", "#999999"
 """text and lines; what stands back"""
+
+INPUT = {"fillcolor": "#DCEBD3", "color": "#6F9A5B"}
+NODE = {"fillcolor": "#DCE7F5", "color": "#6F8FBF"}
+OUTPUT = {"fillcolor": "#F7E9C3", "color": "#C2A14A"}
+UNUSED = {"fillcolor": "#F4F4F4", "color": "#C8C8C8", "fontcolor": FAINT}
+"""nodes of a cell that is drawn; UNUSED are those that nothing feeds, or nothing reads"""
 
 
 def colour(op: str) -> str:
@@ -103,8 +110,12 @@ def panels(
     return figure, axes[:count]
 
 
-def tidy(ax: Axes) -> None:
-    """The look of a panel with two axes of numbers."""
+def tidy(ax: Axes, x: str = "", y: str = "") -> None:
+    """The look of a panel with two axes of numbers, and what these are."""
+    if x:
+        ax.set_xlabel(x, fontsize=9.5)
+    if y:
+        ax.set_ylabel(y, fontsize=9.5)
     ax.grid(color="#E6E6E6", linewidth=0.6)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
@@ -128,6 +139,34 @@ def drawing(title: str, note: str = "", **look: str) -> graphviz.Digraph:
     graph.attr("node", shape="box", style="rounded,filled", **font, fontsize="15", penwidth="1.4")
     graph.attr("edge", penwidth="1.8", arrowsize="0.7")
     return graph
+
+
+def at(x: float, y: float, width: float = 0, height: float = 0) -> dict[str, str]:
+    """Where a node of a drawing stands, from its middle, and its size, where it is not that of its text; in inches."""
+    size = {"width": f"{width:.2f}", "height": f"{height:.2f}", "fixedsize": "true"} if width else {}
+    return {"pos": f"{x:.2f},{y:.2f}!", **size}
+
+
+def line(
+    graph: graphviz.Digraph,
+    stops: Sequence[str | tuple[float, float]],
+    arrow: str = "none",
+    clipped: bool = True,
+    **look: str,
+) -> None:
+    """A line through points, from a node or to one; `arrow` is of its last part. Where it is `clipped`, it ends at the
+    border of a node, not in its middle or at its side."""
+    names = [stop if isinstance(stop, str) else "at {:.2f} {:.2f}".format(*stop) for stop in stops]
+    for name, stop in zip(names, stops, strict=True):
+        if name != stop:
+            graph.node(name, "", shape="point", width="0", style="invis", **at(*stop))
+    for start, end in pairwise(names):
+        if start != end:
+            clips = {
+                "tailclip": str(clipped and start in stops).lower(),
+                "headclip": str(clipped and end in stops).lower(),
+            }
+            graph.edge(start, end, dir=arrow if end == names[-1] else "none", **clips, **look)
 
 
 def box(op: str) -> dict[str, str]:

@@ -157,9 +157,8 @@ def trainings_figure(info: TrainingsInfo) -> Figure:
 
 
 def _over_epochs(ax: Axes, labelled: bool = True) -> None:
-    ax.set_xlabel("epoch" if labelled else "", fontsize=9.5)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7, steps=[1, 2, 5, 10], min_n_ticks=1))
-    style.tidy(ax)
+    style.tidy(ax, "epoch" if labelled else "")
 
 
 def _mean_first(ax: Axes) -> tuple[list, list[str]]:

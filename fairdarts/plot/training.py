@@ -68,10 +68,8 @@ def network_figure(info: NetworkInfo) -> Figure:
         )
     rates.plot(info.epochs, info.lr, color=style.INK, **look)
     for ax, title in ((losses, "loss"), (accuracies, "accuracy, %"), (rates, "learning rate")):
-        ax.set_ylabel(title, fontsize=9.5)
-        ax.set_xlabel("epoch", fontsize=9.5)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, steps=[1, 2, 5, 10], min_n_ticks=1))
-        style.tidy(ax)
+        style.tidy(ax, "epoch", title)
     rates.set_ylim(bottom=0)
     entries = [ax.get_legend_handles_labels() for ax in (losses, accuracies)]
     style.legend_below(figure, *(first + second for first, second in zip(*entries, strict=True)))

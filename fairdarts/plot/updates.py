@@ -51,12 +51,10 @@ def updates_figure(info: UpdatesInfo) -> Figure:
     each = f"n = {few:,}" + ("" if few == many else f" to {many:,}") + " updates of a choice point"
     found = "all its choices alike" if spread == 0 else f"at most {spread:,.1f} off the mean".replace(".0 ", " ")
     ax.set_title(f"After epoch {info.epoch}, {each}: {found}", fontsize=10, loc="left")
-    ax.set_xlabel("choice point", fontsize=9.5)
-    ax.set_ylabel("updates of a choice, less n/m", fontsize=9.5)
     ax.set_xlim(-0.6, points - 0.4)
     high = 1.15 * max(spread, *info.uniform, 0.5)
     ax.set_ylim(-high, high)
-    style.tidy(ax)
+    style.tidy(ax, "choice point", "updates of a choice, less n/m")
     ax.grid(visible=False, axis="x")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=points + 1, min_n_ticks=1))
     figure.legend(loc="outside right center", fontsize=9, frameon=False)

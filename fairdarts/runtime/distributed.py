@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from fairdarts.config import SaidElsewhere, UserError
+
+T = TypeVar("T")
 
 
 class PeerLost(UserError):
@@ -150,6 +152,12 @@ def together() -> Iterator[None]:
     except UserError as error:
         problem = error
     agree(problem)
+
+
+def first(work: Callable[..., T], *args: Any) -> T | None:
+    """What `work` gives in the first process, which alone does it; None in the others. A UserError ends all of them."""
+    with together():
+        return work(*args) if rank() == 0 else None
 
 
 def agree(problem: UserError | None) -> None:

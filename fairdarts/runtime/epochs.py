@@ -4,7 +4,7 @@ if resumes(run, resume):
     records += …                    # of the last checkpoint
 else:
     begin(run, records, state)
-for batches in epochs(settings, run, at, records, state, steps, draw, observer, stop):
+for batches in epochs(settings, run, at, records, state, steps, draw, observer.epoch, stop):
     for batch in batches:
         …                           # a step
     means = means_of(sums, SUMS, steps)
@@ -24,33 +24,28 @@ from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.finite import all_finite
 from fairdarts.runtime.position import Position
+from fairdarts.runtime.records import Record
 from fairdarts.runtime.run import Run
+from fairdarts.runtime.settings import EpochSettings
 from fairdarts.runtime.stop import Diverged, Interrupted, Stop
 
 SAVE, FAILED = 1, 1000
 """What a process asks of all before a step, besides the number of a signal"""
 
-Record = dict[str, Any]
 State = Callable[[], dict[str, Any]]
 """Gives all that the rest of a run depends on, which its checkpoint holds"""
 
 Batch = TypeVar("Batch")
 
 
-class Schedule(Protocol):
-    """The settings that the frame knows."""
-
-    @property
-    def epochs(self) -> int: ...
-
-    @property
-    def save_minutes(self) -> float: ...
-
-
 class Observer(Protocol):
-    """Who is told the record of every epoch, once it is saved."""
+    """Who watches a training; nothing it does changes a number."""
 
-    def epoch(self, record: Record) -> None: ...
+    def step(self, epoch: int, step: int, steps: int, sums: Tensor) -> None:
+        """After every step: epoch and step count from 1, `sums` are those over the epoch's steps so far."""
+
+    def epoch(self, record: Record) -> None:
+        """After every epoch, once it is saved: its record, as metrics.jsonl holds it."""
 
 
 def resumes(run: Run, resume: bool) -> bool:
@@ -74,40 +69,34 @@ def resumes(run: Run, resume: bool) -> bool:
 
 def begin(run: Run, records: Sequence[Record], state: State) -> None:
     """Makes these the records of a run that begins, and writes its first checkpoint."""
-    with distributed.together():
-        if distributed.rank() == 0:
-            run.rewrite(records)
+    distributed.first(run.rewrite, records)
     save(run, state)
 
 
 def save(run: Run, state: State) -> None:
     """Writes the checkpoint of a run; all processes wait for the first one, which does it."""
-    with distributed.together():
-        if distributed.rank() == 0:
-            checkpoint.save(run.last, state())
+    distributed.first(lambda: checkpoint.save(run.last, state()))
 
 
 def epochs(
-    settings: Schedule,
+    settings: EpochSettings,
     run: Run,
     at: Position,
     records: list[Record],
     state: State,
     steps: int,
     draw: Callable[[], Batch],
-    observer: Observer,
+    tell: Callable[[Record], None],
     stop: Stop,
 ) -> Iterator[Iterator[Batch]]:
     """Yields the batches of every epoch that is left. Who takes them moves `at` to the next epoch, and appends its
-    record, which is then logged, saved and told.
+    record, which is then logged, saved and told to `tell`.
 
     `draw` gives the batch of a step. Before a step all processes save together where that is due. Raises Interrupted
     once any of them was asked to stop, and UserError where one cannot draw, the state saved.
     """
     saved = at.clock = time.monotonic()
-    with distributed.together():
-        if distributed.rank() == 0:
-            run.clear_divergence()
+    distributed.first(run.clear_divergence)
 
     def batches() -> Iterator[Batch]:
         nonlocal saved
@@ -133,12 +122,10 @@ def epochs(
     while at.epoch < settings.epochs:
         yield batches()
         at.clock = time.monotonic()  # what was measured after the epoch is no part of the next one's time
-        with distributed.together():
-            if distributed.rank() == 0:
-                run.log(records[-1])
+        distributed.first(run.log, records[-1])
         save(run, state)
         saved = time.monotonic()
-        observer.epoch(records[-1])
+        tell(records[-1])
 
 
 def means_of(sums: Tensor, names: Sequence[str], steps: int) -> dict[str, float]:
@@ -159,9 +146,7 @@ def check_converging(run: Run, loss: float, tensors: Iterable[Tensor], problem: 
         what = "the weights are" if sound else "the loss is"
         found = Diverged(f"{run.path}: {f'{what} {problem}' if isinstance(problem, str) else problem()}")
     if distributed.highest(int(found is not None)):
-        with distributed.together():
-            if distributed.rank() == 0:
-                run.note_divergence(str(found or "the loss of another process is no longer finite"))
+        distributed.first(run.note_divergence, str(found or "the loss of another process is no longer finite"))
     distributed.agree(found)
 
 

@@ -38,12 +38,17 @@ class RecipeSettings(Settings):
     """CPU threads, which decide the last bits of a result; torch's default where it is null"""
 
 
-class RunSettings(RecipeSettings):
-    """What every training can be told, be it a search or that of a supernet."""
+class EpochSettings(RecipeSettings):
+    """What all can be told that trains epoch by epoch."""
 
-    save_minutes: float = Field(default=10.0, ge=0)
-    """minutes between checkpoints within an epoch; one is written after every epoch anyway"""
-    space: str
-    """search space: a shipped name or a YAML file"""
     epochs: int = Field(ge=1)
     """passes over the images that train the weights"""
+    save_minutes: float = Field(default=10.0, ge=0)
+    """minutes between checkpoints within an epoch; one is written after every epoch anyway"""
+
+
+class RunSettings(EpochSettings):
+    """What searches and trainings of supernets can be told."""
+
+    space: str
+    """search space: a shipped name or a YAML file"""

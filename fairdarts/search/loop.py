@@ -20,14 +20,15 @@ from fairdarts.runtime.device import pick, use_threads
 from fairdarts.runtime.epochs import begin, check_converging, check_processes, epochs, means_of, resumes
 from fairdarts.runtime.finite import all_finite
 from fairdarts.runtime.position import Position, identity_of
+from fairdarts.runtime.resume import common_state, restored
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.stop import Stop
 from fairdarts.search.architect import STEPS, SUMS, Learner, StepIndex
 from fairdarts.search.curvature import held_out_curvature
-from fairdarts.search.derive import as_matrices, derive, dominant
+from fairdarts.search.derive import as_matrices, check_records, derive, dominant
 from fairdarts.search.settings import MAY_CHANGE, SearchSettings
 from fairdarts.search.setup import check_fit, make_learner, open_batches
-from fairdarts.search.state import restored, state_of
+from fairdarts.search.state import put_back, state_of
 from fairdarts.search.stopping import kept_record, verdict
 from fairdarts.spaces.space import Space
 
@@ -73,15 +74,17 @@ def search(
     learner = make_learner(settings, space, source, device)
     at, sums = Position(), torch.zeros(len(SUMS), device=device)
     records: list[dict[str, Any]] = []
-    state = partial(state_of, learner, identity, sums, at, records)
     lost = torch.zeros_like(sums)  # of the present epoch, how often each was not finite
 
+    def state() -> dict[str, Any]:
+        return common_state(identity, sums, at, records) | state_of(learner)
+
     resume = resumes(run, resume)
-    with distributed.together():
-        if writes:
-            keep_held_out(run, settings.data, source, halves[1])
+    distributed.first(keep_held_out, run, settings.data, source, halves[1])
     if resume:
-        records += restored(learner, identity, sums, at, run, space)
+        records += restored(run, identity, sums, at, partial(put_back, learner), first=0)
+        with distributed.together():
+            check_records(records, space, str(run.metrics))
     else:
         records.append(gate_record(0, learner, space))
         begin(run, records, state)
@@ -94,7 +97,7 @@ def search(
 
     learner.supernet.train()
     with closing(train), closing(valid), closing(looked_at):  # else loading processes would live on in an error
-        for steps_left in epochs(settings, run, at, records, state, steps, draw, observer, stop):
+        for steps_left in epochs(settings, run, at, records, state, steps, draw, observer.epoch, stop):
             if verdict(records, settings.stopping):
                 break
             lost.zero_()

@@ -90,7 +90,7 @@ class Bench201Space(SearchSpace):
         return _class_sizes(self)[self.canonical(path)]
 
     def arch(self, path: Path) -> str:
-        """The benchmark's architecture string of a path (see `path_of_arch`)."""
+        """The benchmark's architecture string of a path (see `names_of_arch`)."""
         words = [f"{name}~{source}" for name, (_, source) in zip(self.chosen(path), EDGES, strict=True)]
         return "+".join(f"|{'|'.join(into)}|" for into in _by_node(words))
 
@@ -125,17 +125,6 @@ def names_of_arch(text: str) -> list[str]:
     if found != [(str(node), str(source)) for node, source in EDGES]:
         raise UserError(f"{text!r}: its edges are others than those of NAS-Bench-201: should be {form}")
     return [name for into in nodes for name, _ in into]
-
-
-def path_of_arch(text: str, space: Bench201Space) -> Path:
-    """The path of the benchmark's architecture string. Raises UserError naming what is wrong in it."""
-    path = []
-    for name in names_of_arch(text):
-        if name not in space.candidates:
-            near = nearest(name, space.candidates)
-            raise UserError(f"{text!r}: '{name}' is not an operation of space {space.name}{near}")
-        path.append(space.candidates.index(name))
-    return tuple(path)
 
 
 @lru_cache(maxsize=4)

@@ -5,34 +5,25 @@ import math
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.device import keep_memory, use_threads
-from fairdarts.runtime.epochs import begin, check_converging, epochs, means_of, resumes
+from fairdarts.runtime.epochs import Observer, begin, check_converging, epochs, means_of, resumes
 from fairdarts.runtime.position import Position
+from fairdarts.runtime.resume import common_state, restored
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.seed import DROPS, fold
 from fairdarts.runtime.stop import Stop
 from fairdarts.train.optimize import learning_rate
 from fairdarts.train.settings import NetworkTraining
 from fairdarts.train.setup import Trainee, make_trainee
-from fairdarts.train.state import model_of, restored, state_of
+from fairdarts.train.state import model_of, put_back, state_of
 from fairdarts.train.step import SUMS, train_step
 from fairdarts.train.task import Task
-
-
-class Observer(Protocol):
-    """Who watches a training; nothing it does changes a number."""
-
-    def step(self, epoch: int, step: int, steps: int, sums: Tensor) -> None:
-        """After every step: epoch and step count from 1, `sums` are SUMS over the epoch's steps so far."""
-
-    def epoch(self, record: dict[str, Any]) -> None:
-        """After every epoch: its record, as metrics.jsonl holds it."""
 
 
 def train(
@@ -61,20 +52,18 @@ def train(
 
     def state() -> dict[str, Any]:
         last = records[-1] if records else {}
-        return model_of(trainee, task, last) | state_of(trainee, task, sums, at, records)
+        return model_of(trainee, task, last) | common_state(task.identity, sums, at, records) | state_of(trainee)
 
-    with distributed.together():
-        if writes:
-            task.begin(run)
+    distributed.first(task.begin, run)
     if resume:
-        records += restored(trainee, task, sums, at, run)
+        records += restored(run, task.identity, sums, at, partial(put_back, trainee))
     else:
         begin(run, records, state)
 
     served = task.batches(at.epoch * steps + at.step)
     draw = partial(next, served)
     with closing(served):  # else loading processes would live on in an error
-        for batches in epochs(settings, run, at, records, state, steps, draw, observer, stop):
+        for batches in epochs(settings, run, at, records, state, steps, draw, observer.epoch, stop):
             task.begin_epoch(trainee.network, at.epoch)
             trainee.network.train()
             for batch in batches:
@@ -123,14 +112,11 @@ def judged(trainee: Trainee, task: Task, run: Run) -> dict[str, Any]:
         found = {"images": task.tells.images, "on": task.tells.name, "best_by": task.chooses.name}
         found["last"] = {"epoch": trainee.settings.epochs, **task.tells.score(trainee.judged)}
     if task.tells and distributed.shared(run.best.is_file()):  # else somebody took it away
-        with distributed.together():
-            state = checkpoint.load(run.best) if distributed.rank() == 0 else None
-        state = distributed.shared_state(state)
+        state = distributed.shared_state(distributed.first(checkpoint.load, run.best))
         trainee.network.load_state_dict(state["network"])
         if trainee.average:
             trainee.average.network.load_state_dict(state["ema"])
         found["best"] = {"epoch": json.loads(state["about"])["epoch"], **task.tells.score(trainee.judged)}
-    with distributed.together():
-        if distributed.rank() == 0:
-            checkpoint.write_atomically(run.path / "results.json", (json.dumps(found, indent=1) + "\n").encode())
+    told = (json.dumps(found, indent=1) + "\n").encode()
+    distributed.first(checkpoint.write_atomically, run.path / "results.json", told)
     return found

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from fairdarts.config import Settings
 from fairdarts.data.settings import DataSettings
 from fairdarts.networks.blueprint import NetworkSettings
-from fairdarts.runtime.settings import Compute, RecipeSettings
+from fairdarts.runtime.settings import Compute, EpochSettings
 
 MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.accumulate", "compute.compile")
 """What a resumed training may be told anew: where its images lie and how a step is computed, not what it computes"""
@@ -110,13 +110,9 @@ class TrainCompute(Compute):
     """torch.compile of every cell or layer on CUDA: its mode; reduce-overhead runs them as CUDA graphs"""
 
 
-class NetworkTraining(RecipeSettings):
+class NetworkTraining(EpochSettings):
     """What every training of a stand-alone network can be told."""
 
-    epochs: int = Field(ge=1)
-    """passes over the training images"""
-    save_minutes: float = Field(default=10.0, ge=0)
-    """minutes between checkpoints within an epoch; one is written after every epoch anyway"""
     judge_every: int = Field(default=1, ge=1)
     """epochs between two judgements; the last epoch is judged anyway"""
     network: NetworkSettings = NetworkSettings()

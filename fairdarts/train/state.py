@@ -1,19 +1,13 @@
 """What a training leaves in its checkpoints, and how the rest of it goes on from them."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from fairdarts import resources
 from fairdarts.config import UserError, check, read_yaml
-from fairdarts.runtime import checkpoint, distributed
-from fairdarts.runtime.checkpoint import BadState
-from fairdarts.runtime.position import Position, check_identity, flat
-from fairdarts.runtime.records import kept_records, state_of_records
-from fairdarts.runtime.run import Run, versions
+from fairdarts.runtime.position import flat
+from fairdarts.runtime.run import versions
 from fairdarts.train.settings import NetworkTraining
 from fairdarts.train.setup import Trainee
 from fairdarts.train.task import Task
@@ -55,41 +49,18 @@ def changes_of(settings: NetworkTraining) -> dict[str, str]:
     return {key: value for key, value in own if value != recipe.get(key) and not key.startswith(passed_over)}
 
 
-def state_of(
-    trainee: Trainee, task: Task, sums: Tensor, at: Position, records: Sequence[dict[str, Any]]
-) -> dict[str, Any]:
-    """All that the rest of a training depends on besides its model; the loader needs the position alone."""
+def state_of(trainee: Trainee) -> dict[str, Any]:
+    """What a checkpoint holds of the training besides its model."""
     return {
-        "identity": task.identity,
-        **at.state(),
-        **state_of_records(records),
-        "sums": sums,
         "optimizer": trainee.optimizer.state_dict(),
         "averaged": trainee.average.updates if trainee.average else 0,
     }
 
 
-def restored(trainee: Trainee, task: Task, sums: Tensor, at: Position, run: Run) -> list[dict[str, Any]]:
-    """Puts the last checkpoint of a run back, in place; gives the records until then.
-
-    The first process reads, and all get what it read. Raises BadState where the state is that of another training, or
-    is not whole, or records are missing or damaged.
-    """
-    reads = distributed.rank() == 0
-    with distributed.together():
-        state = checkpoint.load(run.last) if reads else None
-    state = distributed.shared_state(state)
-    with distributed.together():
-        check_identity(state, task.identity, run)
-        try:
-            trainee.network.load_state_dict(state["network"])
-            trainee.optimizer.load_state_dict(state["optimizer"])
-            if trainee.average:
-                trainee.average.network.load_state_dict(state["ema"])
-                trainee.average.updates = int(state["averaged"])
-            sums.copy_(state["sums"])
-            at.restore(state)
-        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError):
-            raise BadState(f"{run.last}: does not fit the run's settings.yaml, space.yaml and genotype") from None
-        records = kept_records(run, state, at.epoch) if reads else None
-    return distributed.shared(records)
+def put_back(trainee: Trainee, state: dict[str, Any]) -> None:
+    """Puts what `model_of` and `state_of` gave back, in place."""
+    trainee.network.load_state_dict(state["network"])
+    trainee.optimizer.load_state_dict(state["optimizer"])
+    if trainee.average:
+        trainee.average.network.load_state_dict(state["ema"])
+        trainee.average.updates = int(state["averaged"])

@@ -18,7 +18,7 @@ from fairdarts.networks.published import random_model
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot import style
 from fairdarts.plot.drawing import draw_genotype
-from fairdarts.plot.overlay import draw_overlay
+from fairdarts.plot.overlay import draw_overlay, overlay_info
 from fairdarts.runtime.run import Run
 from fairdarts.transfer.formats import FORMATS, export
 
@@ -43,7 +43,7 @@ def draw_mask(folder: Path) -> None:
 
 def lay_over(folder: Path) -> None:
     image, mask = np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8)
-    draw_overlay([image], None, [mask], ["background", "cat"], None, folder)
+    draw_overlay(overlay_info([image], None, [mask], ["background", "cat"], None), folder)
 
 
 def log(folder: Path) -> None:

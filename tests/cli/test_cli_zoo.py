@@ -11,7 +11,7 @@ from fairdarts import resources
 from fairdarts.cli import main
 from fairdarts.cost.count import Cost
 from fairdarts.genotype import ChainGenotype, EdgeGenotype, to_yaml
-from fairdarts.networks.cell import cifar_network, imagenet_network
+from fairdarts.networks.cell import CellNetwork
 from fairdarts.networks.zoo import load_genotype
 
 KEYS = ["name", "space", "source", "network", "image", "params", "params_with_auxiliary", "madds"]
@@ -60,10 +60,10 @@ def test_all_genotypes_are_listed(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "network", "size", "image"),
-    [((), cifar_network, (20, 36, 10), 32), (("--network", "imagenet"), imagenet_network, (14, 48, 1000), 224)],
+    ("words", "name", "size", "image"),
+    [((), "cifar", (20, 36, 10), 32), (("--network", "imagenet"), "imagenet", (14, 48, 1000), 224)],
 )
-def test_costs_are_those_of_the_networks_themselves(monkeypatch, capsys, words, network, size, image):
+def test_costs_are_those_of_the_networks_themselves(monkeypatch, capsys, words, name, size, image):
     names = ["darts-v2", "fairdarts-a"] if image == 32 else ["fairdarts-a"]
     ship_only(monkeypatch, *names)
     entries = listed(capsys, *words)
@@ -71,8 +71,9 @@ def test_costs_are_those_of_the_networks_themselves(monkeypatch, capsys, words, 
     for entry in entries:
         genotype, space = load_genotype(entry["name"])
         with torch.device("meta"):  # shapes are all that counting needs
-            params, madds = counted(network(genotype, space, *size), image)
-            with_auxiliary = sum(p.numel() for p in network(genotype, space, *size, auxiliary=True).parameters())
+            params, madds = counted(CellNetwork(name, genotype, space, *size), image)
+            whole = CellNetwork(name, genotype, space, *size, auxiliary=True)
+            with_auxiliary = sum(p.numel() for p in whole.parameters())
         assert (entry["params"], entry["params_with_auxiliary"], entry["madds"]) == (params, with_auxiliary, madds)
 
 

@@ -5,12 +5,12 @@ import torch
 from torch import nn
 
 from fairdarts.cost.count import count
-from fairdarts.networks.cell import CellNetwork, cifar_network
+from fairdarts.networks.cell import CellNetwork
 from fairdarts.networks.zoo import load_genotype
 
 
 def small(name: str = "fairdarts-b", auxiliary: bool = True) -> CellNetwork:
-    return cifar_network(*load_genotype(name), cells=4, channels=4, classes=10, auxiliary=auxiliary)
+    return CellNetwork("cifar", *load_genotype(name), cells=4, channels=4, classes=10, auxiliary=auxiliary)
 
 
 def by_hooks(network: nn.Module, x: torch.Tensor) -> int:

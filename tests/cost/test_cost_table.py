@@ -14,7 +14,7 @@ from fairdarts.cost.table import Table, count_tables
 from fairdarts.networks.blueprint import build
 from fairdarts.runtime.shape import Shape
 from fairdarts.spaces.gates import Path
-from fairdarts.spaces.nasbench201 import Bench201Space, path_of_arch
+from fairdarts.spaces.nasbench201 import Bench201Space, names_of_arch
 from fairdarts.spaces.space import Space, load_space
 
 NAMES = ("fairnas-a", "fairnas-b", "nas-bench-macro", "nasbench201", "s2", "s2-small")
@@ -98,7 +98,8 @@ def test_all_networks_of_nas_bench_macro(macro: dict[str, dict]):
 
 def test_all_networks_of_nas_bench_201(bench201: list[dict[str, str]]):
     space = load_space("nasbench201")
-    paths = np.array([path_of_arch(row["arch"], space) for row in bench201])
+    names = [names_of_arch(row["arch"]) for row in bench201]
+    paths = np.array([[*map(space.candidates.index, own)] for own in names])
     assert len(paths) == 15625
     found = count_tables(space)["params"].costs(paths)
     assert found.tolist() == [int(row["params_cifar10"]) for row in bench201]

@@ -11,7 +11,7 @@ from fairdarts.config import UserError
 from fairdarts.cost.count import Cost, count
 from fairdarts.genotype import CellGenotype, Edge
 from fairdarts.networks.blueprint import NetworkSettings, build
-from fairdarts.networks.cell import Cell, cifar_network, imagenet_network
+from fairdarts.networks.cell import Cell, CellNetwork
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.ops.cell import FactorizedReduce
 from fairdarts.spaces.space import load_space
@@ -66,7 +66,7 @@ def genotype(normal: tuple[Edge, ...] = (SKIP,), reduce: tuple[Edge, ...] = (SKI
 
 def test_a_network_of_one_operation_counted_by_hand():
     # one reduction cell of 8 channels behind a stem of 3·4 = 12; 16×16 images become 8×8
-    network = cifar_network(genotype(reduce=(("sep_conv_3x3", 2, 0),)), S1, cells=1, channels=4, classes=10)
+    network = CellNetwork("cifar", genotype(reduce=(("sep_conv_3x3", 2, 0),)), S1, cells=1, channels=4, classes=10)
     stem, preprocess, separable, classifier = 3 * 12 * 9, 12 * 8, 8 * 9 + 8 * 8, 8 * 10
     norms = 2 * 12 + 2 * 8 + 2 * (2 * 8)
     params = stem + preprocess + 2 * separable + classifier + 10 + norms
@@ -76,40 +76,40 @@ def test_a_network_of_one_operation_counted_by_hand():
 
 def test_the_same_operation_at_stride_one():
     space = S1.model_copy(update={"reductions": ()})
-    network = cifar_network(genotype((("dil_conv_5x5", 2, 1),)), space, 1, 4, 10, in_channels=1)
+    network = CellNetwork("cifar", genotype((("dil_conv_5x5", 2, 1),)), space, 1, 4, 10, in_channels=1)
     madds = 64 * (1 * 12 * 9 + 12 * 4 + 4 * 25 + 4 * 4) + 4 * 10
     assert count(network, in_channels=1, image=8).madds == madds
 
 
 def test_forward_on_odd_images_gives_logits():
     darts, _ = load_genotype("darts-v2")
-    network = cifar_network(darts, S1, 4, 4, 7, in_channels=1).eval()
+    network = CellNetwork("cifar", darts, S1, 4, 4, 7, in_channels=1).eval()
     assert network(torch.zeros(2, 1, 13, 10)).shape == (2, 7)
 
 
 def test_auxiliary_logits_in_training_only():
     torch.manual_seed(0)
     darts, _ = load_genotype("darts-v2")
-    network = cifar_network(darts, S1, 3, 2, 5, auxiliary=True)
+    network = CellNetwork("cifar", darts, S1, 3, 2, 5, auxiliary=True)
     x = torch.randn(2, 3, 32, 32)
     logits, auxiliary = network(x)
     assert logits.shape == auxiliary.shape == (2, 5)
     assert network.eval()(x).shape == (2, 5)
-    assert cifar_network(darts, S1, 3, 2, 5).train()(x).shape == (2, 5)
+    assert CellNetwork("cifar", darts, S1, 3, 2, 5).train()(x).shape == (2, 5)
 
 
 def test_the_auxiliary_head_stands_behind_the_second_reduction():
     fair, _ = load_genotype("fairdarts-a")
     for cells in (8, 14, 20):
         with torch.device("meta"):
-            network = cifar_network(fair, S1, cells, 2, 5, auxiliary=True)
+            network = CellNetwork("cifar", fair, S1, cells, 2, 5, auxiliary=True)
         assert network.auxiliary_at == max(S1.reduction_cells(cells))
         assert network.auxiliary[2].in_channels == network.cells[network.auxiliary_at].channels == 4 * 8
 
 
 def test_nodes_that_nothing_feeds_do_not_widen_the_concatenation():
     fair, _ = load_genotype("fairdarts-a")
-    network = cifar_network(fair, S1, 3, 4, 5)
+    network = CellNetwork("cifar", fair, S1, 3, 4, 5)
     assert [cell.concat for cell in network.cells] == [(2, 4, 5), (2, 3, 4, 5), (2, 3, 4, 5)]
     assert [cell.channels for cell in network.cells] == [3 * 4, 4 * 8, 4 * 16]
     assert network.classifier.in_features == 4 * 16
@@ -126,7 +126,7 @@ def test_an_operation_that_reads_an_unfed_node_is_not_built():
 @pytest.mark.parametrize("edges", [(), (("sep_conv_3x3", 4, 3),)])
 def test_a_cell_without_operations_makes_no_network(kind, edges):
     with pytest.raises(UserError, match=f"^g: the {kind} cell has no operation"):
-        cifar_network(genotype(**{kind: edges}), S1, 3, 4, 5)
+        CellNetwork("cifar", genotype(**{kind: edges}), S1, 3, 4, 5)
 
 
 def test_an_input_that_no_operation_reads_has_no_preprocessing():
@@ -176,7 +176,7 @@ def test_drop_path_spares_identities_only():
 
 def test_drop_probability_may_be_raised_while_training():
     torch.manual_seed(0)
-    network = cifar_network(genotype((("max_pool_3x3", 2, 1),), (("max_pool_3x3", 2, 1),)), S1, 3, 4, 5)
+    network = CellNetwork("cifar", genotype((("max_pool_3x3", 2, 1),), (("max_pool_3x3", 2, 1),)), S1, 3, 4, 5)
     x = torch.randn(8, 3, 8, 8)
     plain = network(x)
     assert torch.equal(plain, network(x))
@@ -190,7 +190,7 @@ CELLS = [name for name in resources.names("genotypes") if isinstance(load_genoty
 @pytest.mark.parametrize("name", CELLS)
 def test_every_shipped_genotype_of_cells_trains(name):
     torch.manual_seed(0)
-    network = cifar_network(*load_genotype(name), cells=4, channels=4, classes=3)
+    network = CellNetwork("cifar", *load_genotype(name), cells=4, channels=4, classes=3)
     logits = network(torch.randn(4, 3, 8, 8))
     nn.functional.cross_entropy(logits, torch.tensor([0, 1, 2, 0])).backward()
     for key, parameter in network.named_parameters():
@@ -200,7 +200,7 @@ def test_every_shipped_genotype_of_cells_trains(name):
 
 @pytest.mark.parametrize("name", ["fairdarts-b", "darts-v2"])
 def test_imagenet_networks_run_at_64_pixels(name):
-    network = imagenet_network(*load_genotype(name), cells=4, channels=4, classes=11)
+    network = CellNetwork("imagenet", *load_genotype(name), cells=4, channels=4, classes=11)
     logits = network(torch.randn(2, 3, 64, 64))
     assert logits.shape == (2, 11)
     logits.sum().backward()
@@ -211,7 +211,7 @@ def test_imagenet_networks_run_at_64_pixels(name):
 
 def test_the_imagenet_auxiliary_head_wants_224_pixels():
     fair, _ = load_genotype("fairdarts-a")
-    network = imagenet_network(fair, S1, 3, 2, 11, auxiliary=True)
+    network = CellNetwork("imagenet", fair, S1, 3, 2, 11, auxiliary=True)
     assert isinstance(network.auxiliary[6], nn.Identity)  # DARTS' ImageNet head lacks this BatchNorm
     logits, auxiliary = network(torch.zeros(2, 3, 224, 224))
     assert logits.shape == auxiliary.shape == (2, 11)

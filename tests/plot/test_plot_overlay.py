@@ -104,7 +104,8 @@ def test_nothing_is_cut_off(count: int):
 
 
 def test_a_picture_is_written(tmp_path: Path):
-    paths = overlay.draw_overlay(IMAGES, TRUTHS, PREDICTIONS, NAMES, None, tmp_path / "figures", "seen")
+    info = overlay.overlay_info(IMAGES, TRUTHS, PREDICTIONS, NAMES, None)
+    paths = overlay.draw_overlay(info, tmp_path / "figures", "seen")
     assert paths == [tmp_path / "figures" / "seen.png"]
     with Image.open(paths[0]) as image:
         assert image.width == round(150 * (3 * overlay.WIDTH + 0.2))

@@ -52,7 +52,7 @@ class Kept:
         self.told: list[dict[str, Any]] = []
         settings, watch = SimpleNamespace(epochs=2, save_minutes=minutes), SimpleNamespace(epoch=self.told.append)
         draw = lambda: self.draw()  # noqa: E731
-        self.epochs = epochs.epochs(settings, run, self.at, self.records, self.state, 10, draw, watch, self.stop)
+        self.epochs = epochs.epochs(settings, run, self.at, self.records, self.state, 10, draw, watch.epoch, self.stop)
         self.batches = next(self.epochs)
 
     def state(self) -> dict[str, Any]:

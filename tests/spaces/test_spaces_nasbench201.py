@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from fairdarts.config import UserError, check, read_yaml
 from fairdarts.genotype import CellGenotype, EdgeGenotype
 from fairdarts.resources import find
-from fairdarts.spaces.nasbench201 import Bench201Space, path_of_arch
+from fairdarts.spaces.nasbench201 import Bench201Space, names_of_arch
 from fairdarts.spaces.space import check_genotype, load_space
 
 SPACE = load_space("nasbench201")
@@ -26,23 +26,27 @@ def test_facts_of_the_paper():
     assert (SPACE.networks.cifar.image, SPACE.networks.cifar.classes) == (32, 10)
 
 
+def read(text: str) -> EdgeGenotype:
+    return EdgeGenotype(name="read", space="nasbench201", source="a string", edges=names_of_arch(text))
+
+
 def test_an_architecture_string_is_read_edge_by_edge():
-    assert path_of_arch(BEST, SPACE) == (CONV3, CONV3, CONV3, SKIP, CONV3, CONV3)
+    assert SPACE.path_of(read(BEST)) == (CONV3, CONV3, CONV3, SKIP, CONV3, CONV3)
     mixed = "|none~0|+|skip_connect~0|nor_conv_1x1~1|+|nor_conv_3x3~0|avg_pool_3x3~1|none~2|"
-    assert path_of_arch(mixed, SPACE) == (NONE, SKIP, CONV1, CONV3, POOL, NONE)
+    assert SPACE.path_of(read(mixed)) == (NONE, SKIP, CONV1, CONV3, POOL, NONE)
 
 
 @settings(derandomize=True, deadline=None)
 @given(PATH)
 def test_architecture_strings_round_trip(path: tuple[int, ...]):
-    assert path_of_arch(SPACE.arch(path), SPACE) == path
+    assert SPACE.path_of(read(SPACE.arch(path))) == path
 
 
 def test_a_space_of_fewer_operations_has_its_own_indices():
     fewer = SPACE.model_copy(update={"candidates": ("nor_conv_3x3", "skip_connect")})
-    assert path_of_arch(BEST, fewer) == (0, 0, 0, 1, 0, 0)
+    assert fewer.path_of(read(BEST)) == (0, 0, 0, 1, 0, 0)
     with pytest.raises(UserError, match="'none' is not an operation of space nasbench201"):
-        path_of_arch(BEST.replace("skip_connect", "none"), fewer)
+        fewer.check(read(BEST.replace("skip_connect", "none")), "cell")
 
 
 @pytest.mark.parametrize(
@@ -63,7 +67,7 @@ def test_a_space_of_fewer_operations_has_its_own_indices():
 )
 def test_other_strings_are_refused_in_one_line(text: str, message: str):
     with pytest.raises(UserError) as refused:
-        path_of_arch(text, SPACE)
+        SPACE.check(read(text), "cell")
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -88,7 +92,7 @@ def test_cells_of_one_network_have_one_form_and_others_another():
 
 
 def test_cells_are_one_network_exactly_where_they_are_to_the_benchmark(bench201: list[dict[str, str]]):
-    paths = [path_of_arch(row["arch"], SPACE) for row in bench201]
+    paths = [SPACE.path_of(read(row["arch"])) for row in bench201]
     assert len(set(paths)) == 5**6
     assert [SPACE.arch(path) for path in paths] == [row["arch"] for row in bench201]
     forms = [SPACE.canonical(path) for path in paths]

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairdarts.genotype import CellGenotype
-from fairdarts.networks.cell import cifar_network
+from fairdarts.networks.cell import CellNetwork
 from fairdarts.ops.cell import FactorizedReduce
 from fairdarts.ops.drop_path import drop_path
 from fairdarts.spaces.cell import CellSpace, Size
@@ -100,7 +100,7 @@ def alone(whole: Supernet, path: Path) -> tuple[nn.Module, list[tuple[nn.Module,
     stem, stages, tail = whole.stem, whole.stages, whole.tail
     normal, reduce = ([edge for edge in edges if edge[0] != "none"] for edges in cells_of_path(path, DARTS))
     genotype = CellGenotype(schema=1, name="g", space="darts", source="", normal=normal, reduce=reduce)
-    network = cifar_network(genotype, DARTS, cells=3, channels=4, classes=3, in_channels=2).double()
+    network = CellNetwork("cifar", genotype, DARTS, cells=3, channels=4, classes=3, in_channels=2).double()
     pairs = [(stem, network.stem.conv), (tail.classifier, network.classifier)]
     for stage, cell in zip(stages, network.cells, strict=True):
         pairs += [(stage.preprocess[int(key)], module) for key, module in cell.preprocess.items()]
