@@ -6,7 +6,6 @@ from copy import deepcopy
 
 import pytest
 import torch
-from fairdarts.ops.again import FrozenStatistics
 from plain_supernet import PlainSupernet
 from torch import Tensor, nn
 
