@@ -4,8 +4,8 @@ The runs are those of RUNS, through the command line alone, so that they outlive
 to lies in tests/recorded/RUN.json, and in tests/recorded/machine.json where that was. On such a machine all must be
 equal to the last bit; elsewhere, where rounding differs, numbers must be close. They are of the structure before one
 supernet ran under gates from anywhere; but darts-dropout-all is recorded after it, as cells run node by node since, and
-add up the outputs of disturbed operations in another order (the numbers differ by 5e-7 at most). Numbers that are meant to change are
-recorded anew, of all runs (leave no name), or of those named:
+add up the outputs of disturbed operations in another order (the numbers differ by 5e-7 at most). Numbers that are meant
+to change are recorded anew, of all runs (leave no name), or of those named:
 
     python tests/test_recorded.py [RUN ...]
 """
