@@ -30,9 +30,8 @@ methods for the edges of NAS-Bench-201:
 
 An .npz file holds gates (softmax or sigmoid of α) from 0 to 1: normal and reduce, or edges, [edges, candidates], or
 layers, [layers, candidates]: in S1 that is [14, 7], in S2 [19, 7]. Layers that differ in their choices are layers-1,
-layers-2, … With --relaxation it holds α themselves, and may
-be an .npy or a .pt file as well: matrices of these shapes whose names tell which is which, or normal and reduce in a
-list (what DARTS' arch_parameters() gives) or in one array."""
+layers-2, … With --relaxation it holds α themselves, and may be an .npy or a .pt file as well: matrices of these shapes
+whose names tell which is which, or in this order in a list (what DARTS' arch_parameters() gives) or in one array."""
 
 
 def main(argv: Sequence[str]) -> int:

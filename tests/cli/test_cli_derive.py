@@ -157,7 +157,7 @@ def test_argmax_of_a_chain_keeps_every_layer_and_has_no_notes(layers: Path, caps
         (["--threshold", "0.7", "--format", "darts"], "--format darts is for cells; s2 has layers"),
         (["--threshold", "0.7", "--space", "s1"], "no 'normal' in it; should hold normal and reduce [14, 7]"),
         (["--threshold", "0.7", "--space", "s2-small", "--alphas", "gates.npz"], "no 'layers' in it"),
-        (["--threshold", "0.7", "--space", "nasbench201"], "--space nasbench201: is searched by paths"),
+        (["--threshold", "0.7", "--space", "nasbench101"], "--space nasbench101: is searched by paths, not"),
     ],
 )
 def test_what_is_for_cells_alone_is_named_for_a_chain(layers: Path, matrices: Path, monkeypatch, capsys, words, said):
