@@ -19,11 +19,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path as File
+from pathlib import Path
 
 import torch
 from circumstances import circumstances
-from plain import Path, PathStep
+from plain import PathStep
 from torch import Tensor
 
 from fairdarts import resources
@@ -190,7 +190,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64, help="images of a step")
     parser.add_argument("--pairs", type=int, default=7, help="rounds that are measured")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--out", type=File, help="JSON file of the result")
+    parser.add_argument("--out", type=Path, help="JSON file of the result")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

@@ -14,7 +14,7 @@ import json
 import statistics
 import sys
 import time
-from pathlib import Path as File
+from pathlib import Path
 from random import Random
 
 import torch
@@ -22,12 +22,12 @@ from circumstances import circumstances
 from torch import Tensor
 
 from fairdarts.oneshot.evaluate import Evaluator
-from fairdarts.spaces.gates import Path, subnet
+from fairdarts.spaces.gates import SinglePath, subnet
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet.supernet import Supernet, make_supernet
 
 
-def plainly(supernet: Supernet, images: Tensor, labels: Tensor, paths: list[Path]) -> list[float]:
+def plainly(supernet: Supernet, images: Tensor, labels: Tensor, paths: list[SinglePath]) -> list[float]:
     supernet.eval()
     with torch.no_grad():
         logits = [supernet(images, supernet.space.gates(subnet(path))) for path in paths]
@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16, help="images")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--pairs", type=int, default=5, help="rounds that are measured")
-    parser.add_argument("--out", type=File, help="JSON file of the result")
+    parser.add_argument("--out", type=Path, help="JSON file of the result")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     text = json.dumps(measure(args), indent=1)

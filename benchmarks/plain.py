@@ -255,7 +255,7 @@ class Chain(nn.Module):
         return self.tail["classifier"](F.adaptive_avg_pool2d(self.tail["head"](x), 1).flatten(1))
 
 
-class Path(Chain):
+class PathNetwork(Chain):
     """A supernet of a chain that runs a path, whole: one index a layer."""
 
     def __init__(self, space: ChainSpace, classes: int):
@@ -271,7 +271,7 @@ class Path(Chain):
 class PathStep:
     """The m passes of FairNAS' Algorithm 1 in turn, each through the whole network, its loss read at once."""
 
-    def __init__(self, network: Path, weights: object):
+    def __init__(self, network: PathNetwork, weights: object):
         self.network = network
         self.optimizer = torch.optim.SGD(
             network.parameters(), weights.lr, weights.momentum, weight_decay=weights.weight_decay, foreach=False

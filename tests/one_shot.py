@@ -13,7 +13,7 @@ from fairdarts.oneshot.step import Batch, Learner
 from fairdarts.runtime import distributed
 from fairdarts.spaces.cell import Size
 from fairdarts.spaces.chain import ChainSpace
-from fairdarts.spaces.gates import Path
+from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import Space, load_space
 from fairdarts.supernet.settings import SupernetSettings
 from fairdarts.supernet.supernet import Supernet, make_supernet
@@ -60,7 +60,7 @@ DEAD = (3, 0, 0, 3, 0, 0), (3, 3, 3, 0, 0, 0)
 """paths of BENCH, one with a convolution whose result nothing reads, one of which nothing reaches the output"""
 
 
-def every_path(space: Space) -> list[Path]:
+def every_path(space: Space) -> list[SinglePath]:
     return list(product(*(range(len(names)) for names in space.choices)))
 
 

@@ -11,7 +11,7 @@ from fairdarts.cost.table import count_tables
 from fairdarts.evolve.objectives import read_limit, read_objective
 from fairdarts.evolve.problem import Problem
 from fairdarts.evolve.settings import EvolveSettings
-from fairdarts.spaces.gates import Path
+from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import Space
 
 OBJECTIVES = ("accuracy", "madds", "params")
@@ -53,14 +53,14 @@ def settings_of(strategy: str = "nsga2", **overrides: Any) -> EvolveSettings:
     return check(EvolveSettings, content, "tiny.yaml", {key: str(value) for key, value in overrides.items()})
 
 
-def accuracy_of(path: Path) -> float:
+def accuracy_of(path: SinglePath) -> float:
     """A made-up truth from 50 to 100: better with larger choices, and uneven."""
     return 50 + 40 * sum(path) / (2 * len(path)) + zlib.crc32(bytes(path)) % 1000 / 100
 
 
-def truth_of(space: Space = CHAIN) -> dict[Path, float]:
+def truth_of(space: Space = CHAIN) -> dict[SinglePath, float]:
     return {path: accuracy_of(path) for path in every_path(space)}
 
 
-def judge(paths: Sequence[Path]) -> list[float]:
+def judge(paths: Sequence[SinglePath]) -> list[float]:
     return [accuracy_of(path) for path in paths]

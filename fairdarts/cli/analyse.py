@@ -7,7 +7,7 @@ from random import Random
 from fairdarts.cli.recipe import open_images
 from fairdarts.cli.words import say
 from fairdarts.config import UserError
-from fairdarts.data.serve import still_batches
+from fairdarts.data.serve import evaluation_batches
 from fairdarts.data.split import halves
 from fairdarts.oneshot.similarity import feature_maps, likeness, similarity
 from fairdarts.oneshot.state import load_weights
@@ -57,7 +57,7 @@ def compared(run: Run, layer: int, seed: int, root: str | None, folder: Path) ->
     load_weights(learner.supernet, run)
     held_out = held_out_images(settings, halves(data, source, settings.seed)[1], IMAGES)
     layout = LAYOUTS[settings.compute.layout]
-    batches = [images for images, _ in still_batches(source, data, held_out, device, layout)]
+    batches = [images for images, _ in evaluation_batches(source, data, held_out, device, layout)]
     path, found = space.random_path(Random(seed).randrange), []
     for number in range(len(space.choices)):
         maps = (feature_maps(learner.supernet, number, path, images) for images in batches)

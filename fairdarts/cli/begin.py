@@ -43,7 +43,7 @@ def add_options(parser: Parser, kind: Kind) -> None:
     parser.add_argument("--out", type=Path, metavar="RUN", help="run directory (default: runs/RECIPE-seedSEED)")
 
 
-def in_all(kind: Kind, read: Callable[[], tuple[Settings, Space]]) -> tuple[Settings, Space]:
+def in_all_processes(kind: Kind, read: Callable[[], tuple[Settings, Space]]) -> tuple[Settings, Space]:
     """Settings and space that the first process reads, in all; they run on the threads that the settings say."""
     told = distributed.first(read)
     if distributed.ranks() > 1:  # the others may not see the files
@@ -115,7 +115,7 @@ def begin(kind: Kind, args: Namespace, rest: Sequence[str], check_fit: Callable[
 
     `check_fit` is given settings, space and images, and gives the indices of those that train and of those held out.
     """
-    settings, space = in_all(kind, lambda: read_words(kind, args, rest))
+    settings, space = in_all_processes(kind, lambda: read_words(kind, args, rest))
     source = open_images(settings.data, new=not args.resume)
     with distributed.together():
         trained, _ = check_fit(settings, space, source)
@@ -160,7 +160,7 @@ def free_path(settings: Any) -> Path:
     return free
 
 
-def carry_out(work: Callable[[Stop], T], run: Run, again: str) -> tuple[T | None, int]:
+def run_until_stopped(work: Callable[[Stop], T], run: Run, again: str) -> tuple[T | None, int]:
     """What a run's work gives, and 0; or None and an exit status, if a signal ended it before its time.
 
     Where `again`, a command line, would continue it, that is said. Raises InUse where another process is at work on the

@@ -10,7 +10,7 @@ from fairdarts.genotype import Genotype, to_darts_text, to_yaml
 from fairdarts.relaxation import RELAXATIONS
 from fairdarts.runtime.run import open_run
 from fairdarts.search.alphas import GATES, read_gates
-from fairdarts.search.derive import METHODS, Matrices, as_matrices, check_kind, check_records, check_rule, derive
+from fairdarts.search.derive import METHODS, GateMatrices, as_matrices, check_kind, check_records, check_rule, derive
 from fairdarts.search.settings import DeriveSettings, SearchSettings
 from fairdarts.search.stopping import kept_record
 from fairdarts.spaces.cell import CellSpace
@@ -87,7 +87,7 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def notes_on(genotype: Genotype, matrices: Matrices) -> list[str]:
+def notes_on(genotype: Genotype, matrices: GateMatrices) -> list[str]:
     """What a reader would not expect: cells without operations, or layers that none of the gates decided."""
     return [
         *genotype.remarks,

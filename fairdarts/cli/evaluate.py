@@ -16,7 +16,7 @@ from fairdarts.data.settings import DataSettings
 from fairdarts.data.sources import Source, open_source
 from fairdarts.data.split import fingerprint
 from fairdarts.networks.blueprint import Blueprint
-from fairdarts.networks.published import Model, open_model
+from fairdarts.networks.published import TrainedModel, open_model
 from fairdarts.plot.confusion import draw_confusion
 from fairdarts.runtime.device import LAYOUTS, pick, use_threads
 from fairdarts.runtime.position import IMAGES, changed_images
@@ -191,7 +191,7 @@ def chosen_images(split: str | None, data: DataSettings, source: Source, seed: i
     raise UserError(f"data: {wanted}; take --split train, or images that have some")
 
 
-def numbers_of(model: Model, images: Images, found: Score) -> dict[str, Any]:
+def numbers_of(model: TrainedModel, images: Images, found: Score) -> dict[str, Any]:
     """What was measured, as plain JSON."""
     classes = images.source.classes
     return {

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from fairdarts.cli.begin import Kind, add_options, carry_out, free_path, in_all, reopened
+from fairdarts.cli.begin import Kind, add_options, free_path, in_all_processes, reopened, run_until_stopped
 from fairdarts.cli.evolve_show import LATENCY, finish, line_of
 from fairdarts.cli.evolve_tabular import compare
 from fairdarts.cli.progress import tensorboard
@@ -22,7 +22,7 @@ from fairdarts.cost.table import Table, count_tables
 from fairdarts.data.sources import Source
 from fairdarts.data.split import fingerprint
 from fairdarts.evolve.archive import Archive
-from fairdarts.evolve.loop import Judge, check_fit, evolve
+from fairdarts.evolve.loop import JudgePaths, check_fit, evolve
 from fairdarts.evolve.problem import Problem
 from fairdarts.evolve.settings import MAY_CHANGE, EvolveSettings
 from fairdarts.oneshot.evaluate import Evaluator, read_statistics
@@ -80,7 +80,7 @@ def main(argv: Sequence[str]) -> int:
 def search(args: Namespace, rest: Sequence[str]) -> int:
     """The search that the words ask for, in all processes that share it; gives the exit status."""
     first, resume = distributed.rank() == 0, bool(args.resume)
-    settings, space = in_all(EVOLVE, lambda: read(args, rest))
+    settings, space = in_all_processes(EVOLVE, lambda: read(args, rest))
     space = space.fixed_topology("space")
     with distributed.together():
         truth = open_benchmark(args.benchmark, space, args.column) if args.benchmark and first else None
@@ -105,7 +105,7 @@ def search(args: Namespace, rest: Sequence[str]) -> int:
     planned = f"{settings.generations} generations of {settings.population} models"
     say(f"run {run.path}: {settings.name}, seed {settings.seed}, {planned}")
     again = command("evolve", "--resume", run.path)
-    archive, status = carry_out(
+    archive, status = run_until_stopped(
         lambda stop: watched(settings, problem, make(stop), run, identity, stop, resume), run, again
     )
     if status or not first:
@@ -156,7 +156,7 @@ def counted_shape(settings: EvolveSettings, space: Space, source: Source, resume
     return own or stated_shape(space)
 
 
-def supernet_judge(settings: EvolveSettings, trained: Trained) -> tuple[Evaluator, Callable[[Stop], Judge]]:
+def supernet_judge(settings: EvolveSettings, trained: Trained) -> tuple[Evaluator, Callable[[Stop], JudgePaths]]:
     """The evaluator of the supernet, and what makes a judge of it that a signal can stop."""
     asked = settings.judge.statistics
     statistics = own_statistics(trained.training) if asked is None else read_statistics(asked)
@@ -166,7 +166,7 @@ def supernet_judge(settings: EvolveSettings, trained: Trained) -> tuple[Evaluato
     watch(evaluator, facts)
     inner = evaluator.held_out
 
-    def make(stop: Stop) -> Judge:
+    def make(stop: Stop) -> JudgePaths:
         evaluator.held_out = lambda: stopping(inner(), stop)
         return evaluator
 
@@ -207,7 +207,7 @@ def latency_of(settings: EvolveSettings, space: Space, shape: Shape, resumed: Pa
 def watched(
     settings: EvolveSettings,
     problem: Problem,
-    judge: Judge,
+    judge: JudgePaths,
     run: Run,
     identity: dict[str, str],
     stop: Stop,

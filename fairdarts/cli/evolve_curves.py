@@ -8,7 +8,7 @@ import numpy as np
 from rich.table import Table
 
 from fairdarts.cli.words import empty_table, print_table, to_json
-from fairdarts.evolve.tabular import Bench, interval
+from fairdarts.evolve.tabular import TabularBenchmark, interval
 from fairdarts.plot.regret import draw_regret
 from fairdarts.runtime.checkpoint import write_atomically
 
@@ -17,7 +17,9 @@ SHARES = (0.1, 0.25, 0.5, 1.0)
 ENDS = ("mean", "low", "high")
 
 
-def show(chosen: dict[str, list[dict[str, Any]]], bench: Bench, folder: Path, truth: str, as_json: bool) -> None:
+def show(
+    chosen: dict[str, list[dict[str, Any]]], bench: TabularBenchmark, folder: Path, truth: str, as_json: bool
+) -> None:
     """Table and figures of the searches of every strategy; the same numbers in comparison.json."""
     summary = summarized(chosen, bench)
     write_atomically(folder / "comparison.json", to_json(summary).encode())
@@ -34,7 +36,7 @@ def show(chosen: dict[str, list[dict[str, Any]]], bench: Bench, folder: Path, tr
         print(figure)
 
 
-def summarized(chosen: dict[str, list[dict[str, Any]]], bench: Bench) -> list[dict[str, Any]]:
+def summarized(chosen: dict[str, list[dict[str, Any]]], bench: TabularBenchmark) -> list[dict[str, Any]]:
     """Of every strategy: seeds, models, mean regret with its interval within every budget, and hypervolume."""
     models = min(len(told["regrets"][0]) for own in chosen.values() for told in own)  # all that a limit leaves, at most
     counts = sorted({max(1, round(share * models)) for share in SHARES})

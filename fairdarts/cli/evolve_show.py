@@ -17,8 +17,8 @@ from fairdarts.evolve.archive import Archive
 from fairdarts.evolve.objectives import ACCURACY
 from fairdarts.evolve.problem import Problem
 from fairdarts.evolve.result import (
-    Model,
-    Truth,
+    AgainstTruth,
+    FoundModel,
     against,
     best_of,
     front_by,
@@ -29,7 +29,7 @@ from fairdarts.evolve.result import (
 )
 from fairdarts.evolve.settings import EvolveSettings
 from fairdarts.plot.evolved import draw_evolved
-from fairdarts.plot.found import Model as Drawn
+from fairdarts.plot.found import FoundModel as Drawn
 from fairdarts.plot.found import draw_found
 from fairdarts.plot.fronts import draw_fronts
 from fairdarts.plot.projection import Evolved, counted
@@ -97,7 +97,7 @@ def finish(run: Run, settings: EvolveSettings, archive: Archive, benchmark: Benc
     say(f"continue   {command('zoo', run.path / 'genotypes' / f'{models[0].name}.yaml')}")
 
 
-def write_genotypes(run: Run, settings: EvolveSettings, archive: Archive, models: Sequence[Model]) -> None:
+def write_genotypes(run: Run, settings: EvolveSettings, archive: Archive, models: Sequence[FoundModel]) -> None:
     """Every model's, and as final.yaml the best one's of all evaluated, in place of those of an earlier end."""
     at = f" ({shape})" if (shape := shape_of(run.path)) else ""
     every = {**{model.name: model for model in models}, "final": best_of(archive)}
@@ -111,7 +111,7 @@ def write_genotypes(run: Run, settings: EvolveSettings, archive: Archive, models
             path.unlink()
 
 
-def table(models: Sequence[Model], archive: Archive, benchmark: Benchmark | None) -> Table:
+def table(models: Sequence[FoundModel], archive: Archive, benchmark: Benchmark | None) -> Table:
     """A model a row."""
     titles, rows = cells_of(models, archive, benchmark)
     shown = Table(box=None, pad_edge=False, header_style="bold")
@@ -123,7 +123,7 @@ def table(models: Sequence[Model], archive: Archive, benchmark: Benchmark | None
 
 
 def cells_of(
-    models: Sequence[Model], archive: Archive, benchmark: Benchmark | None
+    models: Sequence[FoundModel], archive: Archive, benchmark: Benchmark | None
 ) -> tuple[list[str], list[list[str]]]:
     """Titles and rows of a table of models."""
     budgets = any(model.budget for model in models)
@@ -142,7 +142,7 @@ def _number(quantity: str, value: float) -> str:
     return f"{value / UNITS[quantity][1]:.{UNITS[quantity][2]}f}"
 
 
-def _said(truth: Truth, benchmark: Benchmark) -> list[str]:
+def _said(truth: AgainstTruth, benchmark: Benchmark) -> list[str]:
     """What the truth says, in lines."""
     lines = [
         f"{benchmark.name}, {benchmark.column}: the front dominates {truth.hypervolume:.1%} of what the true one does"
@@ -154,7 +154,7 @@ def _said(truth: Truth, benchmark: Benchmark) -> list[str]:
 
 
 def _plain(
-    models: Sequence[Model], archive: Archive, benchmark: Benchmark | None, truth: Truth | None
+    models: Sequence[FoundModel], archive: Archive, benchmark: Benchmark | None, truth: AgainstTruth | None
 ) -> dict[str, Any]:
     """What JSON holds of it."""
     choices = archive.problem.space.choices
@@ -181,7 +181,7 @@ def bounds_of(settings: EvolveSettings) -> list[tuple[str, float]]:
     return [(limit.quantity, limit.bound) for limit in (*settings.limits, *settings.classes) if limit.sign == "<="]
 
 
-def drawn(models: Sequence[Model], archive: Archive) -> list[Drawn]:
+def drawn(models: Sequence[FoundModel], archive: Archive) -> list[Drawn]:
     """Models as a figure takes them: name, choices, numbers."""
     space = archive.problem.space
     rows: list[Drawn] = []

@@ -16,7 +16,7 @@ from fairdarts.config import UserError, parse_overrides, read_text
 from fairdarts.cost.latency import read_latency
 from fairdarts.cost.table import Table, count_tables
 from fairdarts.evolve.settings import EvolveSettings
-from fairdarts.evolve.tabular import Bench, make_bench, trial
+from fairdarts.evolve.tabular import TabularBenchmark, make_bench, trial
 from fairdarts.ranking.report import open_benchmark
 from fairdarts.resources import names
 from fairdarts.runtime import distributed
@@ -112,7 +112,7 @@ def tables_of(settings: EvolveSettings, space: Space) -> dict[str, Table]:
     return tables
 
 
-def begin(folder: Path, file: Path, column: str, bench: Bench, every: Sequence[EvolveSettings]) -> None:
+def begin(folder: Path, file: Path, column: str, bench: TabularBenchmark, every: Sequence[EvolveSettings]) -> None:
     """Writes down what is compared, beside what was before. Raises UserError where that does not go together."""
     path = folder / "strategies.json"
     objectives = [own.quantity for own in bench.table.problem.objectives]
@@ -141,7 +141,7 @@ def begin(folder: Path, file: Path, column: str, bench: Bench, every: Sequence[E
     write_atomically(path, (json.dumps(told, indent=1) + "\n").encode())
 
 
-def run_jobs(jobs: Sequence[EvolveSettings], bench: Bench, folder: Path) -> None:
+def run_jobs(jobs: Sequence[EvolveSettings], bench: TabularBenchmark, folder: Path) -> None:
     """Searches by those that no trial is on record of, each written down as soon as it is done."""
     rank, ranks = distributed.rank(), distributed.ranks()
     known = {(told["strategy"], told["seed"]) for told in trials(folder)}

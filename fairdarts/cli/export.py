@@ -15,7 +15,7 @@ from fairdarts.cli.words import Parser, empty_table, print_table, say, to_json
 from fairdarts.config import Settings, UserError, check, describe, nearest, parse_overrides
 from fairdarts.networks.blueprint import NetworkSettings
 from fairdarts.networks.models import find, model_names
-from fairdarts.networks.published import Model, check_size, open_model, random_model
+from fairdarts.networks.published import TrainedModel, check_size, open_model, random_model
 from fairdarts.runtime.checkpoint import folder_for, write_atomically
 from fairdarts.runtime.device import use_threads
 from fairdarts.transfer.card import card
@@ -98,7 +98,7 @@ def read_formats(words: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def read_model(args: Namespace, network: NetworkSettings) -> Model:
+def read_model(args: Namespace, network: NetworkSettings) -> TrainedModel:
     """The model that a word names; says so where its weights are random."""
     what, genotype = args.what, args.genotype
     path = Path(what)
@@ -125,7 +125,7 @@ def file_name(name: str) -> str:
     return re.sub(r"[^\w.+-]", "-", name).lstrip(".-")[:LONGEST] or "model"
 
 
-def benchmark(model: Model, made: Sequence[Made]) -> dict[str, Any]:
+def benchmark(model: TrainedModel, made: Sequence[Made]) -> dict[str, Any]:
     """What an image takes, in milliseconds on the CPU, with the model itself and with its files."""
     say(f"measuring {ROUNDS} rounds, one image at a time, all by turns")
     runs = {"torch": deepcopy(model.network).to(memory_format=torch.channels_last)}  # in which it is quickest

@@ -20,7 +20,7 @@ from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.drawing import graphs_of
 from fairdarts.plot.report_evolved import Evolution, evolutions
 from fairdarts.plot.report_searched import Found, searches
-from fairdarts.plot.report_supernets import Supernet, supernets
+from fairdarts.plot.report_supernets import SupernetRun, supernets
 from fairdarts.plot.report_trained import Training, trainings
 from fairdarts.ranking.report import open_training, read_ranking
 from fairdarts.runtime.run import Run, open_run
@@ -81,7 +81,7 @@ def searched(path: Path, name: str) -> Found:
     )
 
 
-def trained_supernet(path: Path, name: str) -> Supernet:
+def trained_supernet(path: Path, name: str) -> SupernetRun:
     """The training of a supernet, with the rankings that `fairdarts rank` left in it."""
     run = open_run(path)
     settings, space = open_training(run)
@@ -93,7 +93,7 @@ def trained_supernet(path: Path, name: str) -> Supernet:
         recipe = f"{ranking['recipe']}, BatchNorm {statistics}"
         rankings.append(ranking | {"run": f"{name}, {statistics}", "recipe": recipe})
     records = begun(run)
-    return Supernet(
+    return SupernetRun(
         name=name,
         recipe=settings.name,
         sampler=settings.sampler.kind.replace("_", " "),

@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from fairdarts.cli.begin import Begun, Kind, add_options, begin, carry_out, has_finished
+from fairdarts.cli.begin import Begun, Kind, add_options, begin, has_finished, run_until_stopped
 from fairdarts.cli.draw import figures_of
 from fairdarts.cli.progress import Silence, Watcher, search_progress, tensorboard
 from fairdarts.cli.recipe import help_text
@@ -42,7 +42,7 @@ def run_search(args: Namespace, rest: Sequence[str]) -> int:
         genotype = load_genotype(str(run.path))[0] if first else None
     else:
         again = command("search", "--resume", run.path)
-        genotype, status = carry_out(lambda stop: watched_search(begun, stop, bool(args.resume)), run, again)
+        genotype, status = run_until_stopped(lambda stop: watched_search(begun, stop, bool(args.resume)), run, again)
         if status:
             return status
     if not first:

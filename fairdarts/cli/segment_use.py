@@ -21,7 +21,7 @@ from fairdarts.runtime.device import LAYOUTS, pick, use_threads
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.settings import Compute
 from fairdarts.segment.images import Pairs, StillTransform, open_pairs
-from fairdarts.segment.model import Model, open_segmenter
+from fairdarts.segment.model import Segmenter, open_segmenter
 from fairdarts.segment.score import score
 from fairdarts.segment.settings import Photographs
 from fairdarts.segment.task import numbers_of
@@ -128,7 +128,7 @@ def predict(argv: Sequence[str]) -> int:
 
 @torch.no_grad()
 def predictions(
-    model: Model, images: Iterable[Image.Image], device: torch.device
+    model: Segmenter, images: Iterable[Image.Image], device: torch.device
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(the image, uint8 [H, W, 3]; the network's class of every pixel, uint8 [H, W]), one after another."""
     transform, network = StillTransform(), model.network.to(device, memory_format=LAYOUTS["channels_last"])
@@ -139,7 +139,7 @@ def predictions(
 
 
 def overlay(
-    model: Model,
+    model: Segmenter,
     pairs: Pairs,
     ious: Sequence[float | None],
     device: torch.device,

@@ -104,7 +104,7 @@ def main(argv: Sequence[str]) -> int:
                 if job.done:  # by another process, while this one looked
                     continue
                 say(f"{study.name}: run {number} of {len(jobs)}: {job.path.name}")
-                ran, status = True, carry_out(job)
+                ran, status = True, run_job(job)
         except InUse as error:
             say(f"{study.name}: run {number} of {len(jobs)}: {error}")
             elsewhere.append(job.path.name)
@@ -132,7 +132,7 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def carry_out(job: Job) -> int:
+def run_job(job: Job) -> int:
     """Runs it, or the rest of it; gives the exit status."""
     begun = (job.path / "settings.yaml").is_file()
     begin = ["--out", str(job.path), "--config", job.config, f"--seed={job.seed}"]

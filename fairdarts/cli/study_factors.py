@@ -27,7 +27,7 @@ from fairdarts.runtime.device import use_threads
 from fairdarts.runtime.lock import InUse, held
 from fairdarts.runtime.run import open_run, read_settings
 from fairdarts.runtime.stop import Diverged
-from fairdarts.spaces.gates import Path as Architecture
+from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import Space, load_space
 from fairdarts.supernet.settings import check_supernet
 
@@ -52,7 +52,7 @@ class Truth(NamedTuple):
 
     space: Space
     benchmark: Benchmark
-    paths: list[Architecture]
+    paths: list[SinglePath]
 
 
 Truths = Callable[[TrainingSettings], Truth]
@@ -105,7 +105,7 @@ def work_off(
             with suppress(InUse), held(folder / LOCKS / f"{job.space.name}-{job.run.name}"):
                 if outcome(job.run, job.row.settings) is not None:
                     continue
-                if status := carry_out(study, job.space, job.row, job.run, truths[job.space.name]):
+                if status := run_row(study, job.space, job.row, job.run, truths[job.space.name]):
                     return status
         if place is None:
             return 0
@@ -243,7 +243,7 @@ def runs_of(step: Step, study: FactorStudy) -> list[tuple[Row, Path]]:
     return [(row, run) for run, row in found.items()]
 
 
-def carry_out(study: FactorStudy, space: SpaceStudy, row: Row, run: Path, truths: Truths) -> int:
+def run_row(study: FactorStudy, space: SpaceStudy, row: Row, run: Path, truths: Truths) -> int:
     """Trains a run, or the rest of it, and judges it; gives the exit status."""
     say(f"{study.name}: {space.name}: {run.name}")
     begun = (run / "settings.yaml").is_file()

@@ -11,7 +11,7 @@ from fairdarts.cli.recipe import read_recipe
 from fairdarts.cli.study_form import BASELINE, BEST, Factor, FactorStudy, SpaceStudy, slug, texts
 from fairdarts.config import Settings, UserError, check
 from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
-from fairdarts.ranking.factors import DIVERGED, final_performance
+from fairdarts.ranking.factor_study import DIVERGED, final_performance
 from fairdarts.ranking.report import own_statistics, read_ranking
 from fairdarts.runtime.run import Run, read_settings
 

@@ -8,9 +8,9 @@ from fairdarts.cli.study_plan import Row, Step, kept_of, outcome, planned, recip
 from fairdarts.cli.words import empty_table, print_table, say, to_json
 from fairdarts.config import UserError, check, dump_yaml, read_yaml
 from fairdarts.oneshot.settings import TrainingSettings
-from fairdarts.plot.factors_page import COLUMNS, Facts, draw_factors, page, table_rows
+from fairdarts.plot.factor_page import COLUMNS, Facts, draw_factors, page, table_rows
 from fairdarts.plot.measured import measured_text
-from fairdarts.ranking.factors import (
+from fairdarts.ranking.factor_study import (
     METRICS,
     FactorResult,
     Outcome,

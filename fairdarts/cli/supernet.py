@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from statistics import fmean
 
-from fairdarts.cli.begin import Begun, Kind, add_options, begin, carry_out, has_finished
+from fairdarts.cli.begin import Begun, Kind, add_options, begin, has_finished, run_until_stopped
 from fairdarts.cli.progress import Silence, Watcher, tensorboard, training_progress
 from fairdarts.cli.recipe import help_text
 from fairdarts.cli.words import Parser, command, say
@@ -37,7 +37,7 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
     run = begun.run
     if not has_finished(SUPERNET, run):
         again = command("supernet", "--resume", run.path)
-        _, status = carry_out(lambda stop: watched(begun, stop, bool(args.resume)), run, again)
+        _, status = run_until_stopped(lambda stop: watched(begun, stop, bool(args.resume)), run, again)
         if status:
             return status
     if distributed.rank() == 0:

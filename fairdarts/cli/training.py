@@ -8,7 +8,15 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from fairdarts.cli.begin import Kind, add_options, carry_out, free_path, has_finished, in_all, reopened
+from fairdarts.cli.begin import (
+    Kind,
+    add_options,
+    free_path,
+    has_finished,
+    in_all_processes,
+    reopened,
+    run_until_stopped,
+)
 from fairdarts.cli.progress import RunProgress, Silence, Watcher, tensorboard
 from fairdarts.cli.words import Parser, command, say
 from fairdarts.config import UserError, check
@@ -73,7 +81,7 @@ def read_words(
         found.append(genotype)
         return settings, space
 
-    settings, space = in_all(kind, read)
+    settings, space = in_all_processes(kind, read)
     told = distributed.shared(found[0].model_dump(mode="json", by_alias=True) if found else None)
     return settings, check(FORMS[space.kind], told, "genotypes/final.yaml"), space
 
@@ -110,7 +118,7 @@ def carry_out_training(
             progress, run, resume, lambda observer: train(settings, task, run, observer, stop, resume, initialize)
         )
 
-    return Ended(run, *carry_out(work, run, command(kind.verb, "--resume", run.path)))
+    return Ended(run, *run_until_stopped(work, run, command(kind.verb, "--resume", run.path)))
 
 
 def begin(args: Namespace, settings: NetworkTraining, genotype: Genotype, space: Space, shape: Shape) -> Run:
@@ -161,7 +169,7 @@ def read_results(run: Run, task: Task) -> dict[str, Any]:
     check_identity(checkpoint.load(run.last), task.identity, run)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        if task.tells is None and found == {}:
+        if task.test is None and found == {}:
             return {}
         told = [found["on"], found["best_by"], int(found["images"])]
         for own in (found["last"], *([found["best"]] if "best" in found else [])):

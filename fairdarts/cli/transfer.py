@@ -11,7 +11,7 @@ from fairdarts.networks.blueprint import Blueprint, NetworkSettings, for_large_i
 from fairdarts.networks.models import find
 from fairdarts.networks.published import blueprint_of, open_model
 from fairdarts.runtime.run import SETTINGS, Run
-from fairdarts.transfer.detector import PREFIX, Choices, DetectorSettings, config_text
+from fairdarts.transfer.detector import PREFIX, DetectorOptions, DetectorSettings, config_text
 
 
 class _Network(Settings):
@@ -57,7 +57,7 @@ def main(argv: Sequence[str]) -> int:
     blueprint, weights = read_blueprint(args.genotype, network)
     weights = args.pretrained or weights
     # Absolute, as the training may be begun in another folder.
-    choices = Choices(str(Path(weights).resolve()) if weights else None, args.data_root, args.cpu)
+    choices = DetectorOptions(str(Path(weights).resolve()) if weights else None, args.data_root, args.cpu)
     print(config_text(blueprint, detector, choices), end="")
     if not choices.pretrained:
         trained = command("transfer", *argv, "--pretrained", "FILE")

@@ -9,7 +9,7 @@ import torch
 from fairdarts.cost.count import count
 from fairdarts.cost.parts import Part, Parts, parts_of
 from fairdarts.runtime.shape import Shape
-from fairdarts.spaces.gates import Path
+from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import Space
 
 
@@ -28,7 +28,7 @@ class Table(NamedTuple):
             total = total + np.array(own)[column]
         return total
 
-    def cost(self, path: Path) -> int | float:
+    def cost(self, path: SinglePath) -> int | float:
         """Of one path: exactly its number among those of `costs`."""
         return self.costs(np.array([path])).item()
 

@@ -47,7 +47,7 @@ def kept_in_memory(source: Source, settings: DataSettings) -> bool:
     return isinstance(source.dataset, TensorDataset) and settings.auto_augment == "none" and not as_imagenet(settings)
 
 
-def still_batches(
+def evaluation_batches(
     source: Source,
     settings: DataSettings,
     indices: Sequence[int],

@@ -9,7 +9,7 @@ import torch
 from fairdarts.evolve.objectives import ACCURACY, Limit
 from fairdarts.evolve.pareto import front, hypervolume
 from fairdarts.evolve.problem import Problem, as_array
-from fairdarts.spaces.gates import Path
+from fairdarts.spaces.gates import SinglePath
 
 
 class Archive:
@@ -17,7 +17,7 @@ class Archive:
 
     def __init__(self, problem: Problem):
         self.problem = problem
-        self.place: dict[Path, int] = {}
+        self.place: dict[SinglePath, int] = {}
         """path → its number, from 0"""
         self.generation = np.zeros(0, dtype=np.int64)
         """of every path, from 1"""
@@ -29,11 +29,11 @@ class Archive:
         return len(self.place)
 
     @property
-    def paths(self) -> list[Path]:
+    def paths(self) -> list[SinglePath]:
         """All paths, in order."""
         return list(self.place)
 
-    def add(self, paths: Sequence[Path], accuracies: Sequence[float], generation: int) -> None:
+    def add(self, paths: Sequence[SinglePath], accuracies: Sequence[float], generation: int) -> None:
         """Takes new paths with their accuracies in percent."""
         if not paths:
             return

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from fairdarts.config import Settings
 from fairdarts.runtime.seed import PATHS, WEIGHTS, fold
 from fairdarts.runtime.stop import Diverged
-from fairdarts.spaces.gates import Path
+from fairdarts.spaces.gates import SinglePath
 
 
 class Reinforce(Settings):
@@ -54,7 +54,7 @@ class PPO(Reinforce):
 
 ControllerSettings = Annotated[PPO | Reinforce, Field(discriminator="kind")]
 
-State = tuple[Tensor, Tensor]
+ControllerState = tuple[Tensor, Tensor]
 """What an LSTM remembers, [1, B, hidden] twice."""
 
 
@@ -81,7 +81,7 @@ class Policy(nn.Module):
         # Among m choices whose logits are else 0, this one makes the parent's as likely as `keep`.
         self.kept = nn.Parameter(torch.tensor([log(max(m - 1, 1) * keep / (1 - keep)) for m in choices]))  # [T]
 
-    def start(self, parents: Tensor | None) -> State | None:
+    def start(self, parents: Tensor | None) -> ControllerState | None:
         """The state before the first choice: what is seen of the whole of parents [B, T]."""
         if parents is None:
             return None
@@ -89,8 +89,8 @@ class Policy(nn.Module):
         return seen, seen
 
     def forward(
-        self, tokens: Tensor, parents: Tensor | None, state: State | None, points: slice = slice(None)
-    ) -> tuple[Tensor, Tensor, State]:
+        self, tokens: Tensor, parents: Tensor | None, state: ControllerState | None, points: slice = slice(None)
+    ) -> tuple[Tensor, Tensor, ControllerState]:
         """Logits [B, T, M] at these points, -inf where there is no such choice; returns expected [B, T]; the state.
 
         tokens [B, T] are the choices before each, parents [B, T] the parents' choices at the points.
@@ -141,7 +141,7 @@ class Controller:
         self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=settings.lr, fused=True)
 
     @torch.no_grad()
-    def draw(self, count: int, parents: Sequence[Path] | None) -> list[Path]:
+    def draw(self, count: int, parents: Sequence[SinglePath] | None) -> list[SinglePath]:
         """So many paths, or a mutation of each of so many parents; some may be equal, or equal to their parent.
 
         Raises Diverged where learning has led to probabilities that are not finite.
@@ -162,7 +162,7 @@ class Controller:
         return list(map(tuple, torch.cat(drawn, 1).tolist()))
 
     def learn(
-        self, paths: Sequence[Path], parents: Sequence[Path] | None, rewards: Sequence[float]
+        self, paths: Sequence[SinglePath], parents: Sequence[SinglePath] | None, rewards: Sequence[float]
     ) -> dict[str, float]:
         """Makes choices likelier whose paths were rewarded; paths are as drawn from these parents, since the last call.
 

@@ -21,9 +21,9 @@ from fairdarts.runtime.records import kept_records, state_of_records
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.seed import EVOLUTION, fold
 from fairdarts.runtime.stop import Diverged, Interrupted, Stop
-from fairdarts.spaces.gates import Path
+from fairdarts.spaces.gates import SinglePath
 
-Judge = Callable[[Sequence[Path]], list[float]]
+JudgePaths = Callable[[Sequence[SinglePath]], list[float]]
 """Gives the accuracy of each path in percent; of several processes all call it, and all get all."""
 
 
@@ -34,10 +34,10 @@ class Strategy(Protocol):
     def told(self) -> Mapping[str, int]:
         """How many of the models of the last `ask` were made in each way, where there are several."""
 
-    def ask(self, count: int) -> list[Path]:
+    def ask(self, count: int) -> list[SinglePath]:
         """The next paths, at most so many: all new, and within the limits; none where no more are left."""
 
-    def tell(self, paths: Sequence[Path]) -> None:
+    def tell(self, paths: Sequence[SinglePath]) -> None:
         """These paths, what `ask` gave, are in the archive now."""
 
     def state(self) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class Search:
         self.generation = 0
         """generations that are done"""
 
-    def advance(self, judge: Judge) -> int:
+    def advance(self, judge: JudgePaths) -> int:
         """One more generation; gives how many models it had: fewer than N where no more are found."""
         done = 0
         while paths := self.strategy.ask(self.settings.population - done):
@@ -114,7 +114,7 @@ class Search:
 def evolve(
     settings: EvolveSettings,
     problem: Problem,
-    judge: Judge,
+    judge: JudgePaths,
     run: Run,
     identity: dict[str, str],
     observe: Callable[[dict[str, Any]], None],
@@ -172,7 +172,7 @@ def evolve(
     return search.archive
 
 
-def judged_together(paths: Sequence[Path] | None, judge: Judge, stop: Stop) -> list[float]:
+def judged_together(paths: Sequence[SinglePath] | None, judge: JudgePaths, stop: Stop) -> list[float]:
     """What the judge says of the paths of the first process, in all of them; nothing where it has none."""
     distributed.agree(None)
     told = distributed.shared(None if paths is None else [list(path) for path in paths])

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fairdarts.evolve.problem import Problem
-from fairdarts.spaces.gates import Path
+from fairdarts.spaces.gates import SinglePath
 
 Weights = Sequence[np.ndarray]
 """of every point, a weight of each of its choices"""
@@ -39,7 +39,7 @@ def elite_weights(problem: Problem, elite: np.ndarray) -> Weights:
     return [1.0 + np.bincount(elite[:, point], minlength=width) for point, width in enumerate(problem.widths)]
 
 
-def changed(path: Path, weights: Weights, rng: np.random.Generator) -> Path:
+def changed(path: SinglePath, weights: Weights, rng: np.random.Generator) -> SinglePath:
     """The path with another choice at one point, drawn uniformly; the choice by the weights of the others there.
 
     Where weights leave the point nothing else, the path is given back as it was.
@@ -53,7 +53,7 @@ def changed(path: Path, weights: Weights, rng: np.random.Generator) -> Path:
     return (*path[:point], choice, *path[point + 1 :])
 
 
-def crossed(one: Path, other: Path, rng: np.random.Generator) -> Path:
+def crossed(one: SinglePath, other: SinglePath, rng: np.random.Generator) -> SinglePath:
     """The head of one path and the tail of another, cut at a point drawn uniformly.
 
     The papers say "crossover" alone; one cut, as MoreMNAS' cells suggest, is ours.

@@ -16,7 +16,7 @@ from fairdarts.evolve.mutation import changed, cost_weights, crossed, elite_weig
 from fairdarts.evolve.objectives import ACCURACY
 from fairdarts.evolve.problem import Problem, as_array
 from fairdarts.evolve.settings import NSGA2Settings
-from fairdarts.spaces.gates import Path
+from fairdarts.spaces.gates import SinglePath
 
 TRIES = 20
 """how often an offspring is made, where it is known or breaks a limit, before a uniformly drawn path replaces it"""
@@ -98,19 +98,19 @@ class NSGA2:
         """theirs"""
         self.offspring: list[int] = []
         """Q: those of the last generation"""
-        self.episodes: list[tuple[Path, Path]] = []
+        self.episodes: list[tuple[SinglePath, SinglePath]] = []
         """what the controller drew for it: (path, its parent)"""
         self.told: Counter[str] = Counter()
         """how many of the offspring were made in each way"""
 
-    def ask(self, count: int) -> list[Path]:
+    def ask(self, count: int) -> list[SinglePath]:
         """The next Q, of at most so many paths."""
         self.episodes, self.told = [], Counter()
         if not self.offspring:  # P, or the first Q
             return self.problem.fresh(count, self.archive.place, self.rng)
         self._select()
         ways = self.rng.choice(list(self.shares), size=count, p=list(self.shares.values())).tolist()
-        made: dict[Path, str] = {}
+        made: dict[SinglePath, str] = {}
         for _ in range(TRIES):
             if not ways:
                 break
@@ -128,7 +128,7 @@ class NSGA2:
         self.told = Counter(made.values())
         return list(made)
 
-    def tell(self, paths: Sequence[Path]) -> None:
+    def tell(self, paths: Sequence[SinglePath]) -> None:
         """The paths of P, or of the last Q, are in the archive now."""
         if not self.population:
             self.population = [self.archive.place[path] for path in paths]
@@ -158,7 +158,7 @@ class NSGA2:
         self.population, self.offspring = [both[number] for number in best], []
         self.standings = list(best.values())
 
-    def _children(self, ways: Sequence[str]) -> list[Path]:
+    def _children(self, ways: Sequence[str]) -> list[SinglePath]:
         """One child for each way, of parents that tournaments choose anew."""
         paths = self.archive.paths
         parents = [paths[self.population[won]] for won in tournaments(self.standings, 2 * len(ways), self.rng)]
@@ -181,7 +181,7 @@ class NSGA2:
                 children.append(changed(parent, weights, self.rng))
         return children
 
-    def _rewards(self, paths: Sequence[Path]) -> list[float]:
+    def _rewards(self, paths: Sequence[SinglePath]) -> list[float]:
         """The controller's, for the objective that needs training: accuracy, standardized over all models so far."""
         sign = next(1 if own.maximized else -1 for own in self.problem.objectives if own.quantity == ACCURACY)
         return standardized(sign * self.archive.values[ACCURACY], [self.archive.place[path] for path in paths])

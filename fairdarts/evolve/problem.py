@@ -9,7 +9,7 @@ import numpy as np
 from fairdarts.config import UserError
 from fairdarts.cost.table import Table
 from fairdarts.evolve.objectives import ACCURACY, Limit, Objective, excess, losses
-from fairdarts.spaces.gates import Path
+from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import Space
 
 LISTED = 2**17
@@ -67,7 +67,7 @@ class Problem:
         """Whether paths [n, points] keep the limits that need no training [n]."""
         return self._beyond(paths) == 0
 
-    def fresh(self, count: int, known: Collection[Path], rng: np.random.Generator) -> list[Path]:
+    def fresh(self, count: int, known: Collection[SinglePath], rng: np.random.Generator) -> list[SinglePath]:
         """Allowed paths, all different and none of them known; fewer where no more are found.
 
         They are drawn uniformly. Only where limits leave so little of a space too large to be listed that DRAWS rounds
@@ -76,7 +76,7 @@ class Problem:
         if self._every is not None:
             left = [path for path in self._every if path not in known]
             return [left[place] for place in rng.permutation(len(left))[:count]]
-        found: dict[Path, None] = {}
+        found: dict[SinglePath, None] = {}
         for _ in range(DRAWS):
             drawn = rng.integers(self.widths, size=(count, len(self.widths)))
             for path in map(tuple, drawn[self.allowed(drawn)].tolist()):
@@ -105,7 +105,7 @@ class Problem:
             raise UserError(f"constraints: {told}: no model was found that keeps them all; should leave more room")
 
     @cached_property
-    def _every(self) -> list[Path] | None:
+    def _every(self) -> list[SinglePath] | None:
         """All allowed paths of a small space."""
         if self.space.size() > LISTED:
             return None
@@ -116,7 +116,7 @@ class Problem:
         """By how much paths break the limits that need no training [n]."""
         return excess(self.costs(paths), [limit for limit in self.limits if limit.quantity in self.tables])
 
-    def _bent(self, path: np.ndarray, rng: np.random.Generator) -> Path | None:
+    def _bent(self, path: np.ndarray, rng: np.random.Generator) -> SinglePath | None:
         """An allowed path near another: point after point takes the choice that breaks the limits least, in an order
         drawn anew as long as that helps; None where it leads to none."""
         least = np.inf
@@ -133,6 +133,6 @@ class Problem:
             least = beyond.min()
 
 
-def as_array(paths: Sequence[Path]) -> np.ndarray:
+def as_array(paths: Sequence[SinglePath]) -> np.ndarray:
     """Paths as [n, points]."""
     return np.asarray(paths, dtype=np.int64)

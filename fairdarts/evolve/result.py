@@ -12,22 +12,22 @@ from fairdarts.evolve.archive import Archive
 from fairdarts.evolve.objectives import ACCURACY, Limit
 from fairdarts.evolve.pareto import evenly_spaced
 from fairdarts.evolve.problem import Problem, as_array
-from fairdarts.spaces.gates import Path
+from fairdarts.spaces.gates import SinglePath
 
 
-class Model(NamedTuple):
+class FoundModel(NamedTuple):
     """A model that a search ends with."""
 
     name: str
     """front-1, front-2, … along the front; best, or best-1, best-2, … within each budget"""
     budget: str
     """the limit that it keeps, in words; empty for those of the front"""
-    path: Path
+    path: SinglePath
     values: dict[str, float]
     """all that is known of it: quantity → number"""
 
 
-def models_of(archive: Archive, count: int, budgets: Sequence[Limit]) -> list[Model]:
+def models_of(archive: Archive, count: int, budgets: Sequence[Limit]) -> list[FoundModel]:
     """So many evenly spaced models of the last front, and the most accurate one within each budget, or of all.
 
     The front is that of all evaluated models: the last generation's has no other, but crowding may have lost some.
@@ -43,14 +43,14 @@ def models_of(archive: Archive, count: int, budgets: Sequence[Limit]) -> list[Mo
     return [_model(name, budget, archive, place) for name, budget, place in chosen]
 
 
-def best_of(archive: Archive) -> Model:
+def best_of(archive: Archive) -> FoundModel:
     """The best of all that was evaluated, where anything keeps the constraints."""
     return _model("best", "", archive, archive.best_within(None))
 
 
-def _model(name: str, budget: str, archive: Archive, place: int) -> Model:
+def _model(name: str, budget: str, archive: Archive, place: int) -> FoundModel:
     values = {key: own[place].item() for key, own in archive.values.items()}
-    return Model(name, budget, archive.paths[place], values)
+    return FoundModel(name, budget, archive.paths[place], values)
 
 
 def judged_alike(archive: Archive, budgets: Sequence[Limit]) -> list[str]:
@@ -69,7 +69,7 @@ def judged_alike(archive: Archive, budgets: Sequence[Limit]) -> list[str]:
     return lines
 
 
-class Truth(NamedTuple):
+class AgainstTruth(NamedTuple):
     """A search held against the true accuracies of a table."""
 
     hypervolume: float
@@ -81,7 +81,7 @@ class Truth(NamedTuple):
     """models of the front that was found that the table holds"""
 
 
-def against(archive: Archive, truth: Mapping[Path, float], budgets: Sequence[Limit]) -> Truth:
+def against(archive: Archive, truth: Mapping[SinglePath, float], budgets: Sequence[Limit]) -> AgainstTruth:
     """What the truth, accuracies in percent by path, says of a search."""
     table, found, paths = table_of(archive.problem, truth), front_by(archive, truth), archive.paths
     regrets: dict[str, float | None] = {}
@@ -89,10 +89,10 @@ def against(archive: Archive, truth: Mapping[Path, float], budgets: Sequence[Lim
         own, best = archive.best_within(limit), table.best_within(limit)
         known = own is not None and best is not None and paths[own] in truth
         regrets[str(limit or "")] = float(table.values[ACCURACY][best]) - truth[paths[own]] if known else None
-    return Truth(found.hypervolume() / (table.hypervolume() or 1.0), regrets, len(found))
+    return AgainstTruth(found.hypervolume() / (table.hypervolume() or 1.0), regrets, len(found))
 
 
-def front_by(archive: Archive, truth: Mapping[Path, float]) -> Archive:
+def front_by(archive: Archive, truth: Mapping[SinglePath, float]) -> Archive:
     """The front of a search, its models judged by the truth; those that it does not hold are left out."""
     paths = archive.paths
     known = [paths[place] for place in archive.front() if paths[place] in truth]
@@ -101,7 +101,7 @@ def front_by(archive: Archive, truth: Mapping[Path, float]) -> Archive:
     return found
 
 
-def table_of(problem: Problem, truth: Mapping[Path, float]) -> Archive:
+def table_of(problem: Problem, truth: Mapping[SinglePath, float]) -> Archive:
     """A table as if all of it that keeps the limits had been evaluated; its best and worst bound what there can be."""
     table = Archive(replace(problem, seen=_bounds(truth)))
     paths = list(truth)
@@ -111,7 +111,7 @@ def table_of(problem: Problem, truth: Mapping[Path, float]) -> Archive:
     return table
 
 
-def _bounds(truth: Mapping[Path, float]) -> tuple[float, float]:
+def _bounds(truth: Mapping[SinglePath, float]) -> tuple[float, float]:
     return min(truth.values()), max(truth.values())
 
 

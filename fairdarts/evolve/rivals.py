@@ -13,7 +13,7 @@ from fairdarts.evolve.nsga2 import TRIES, standardized
 from fairdarts.evolve.objectives import ACCURACY
 from fairdarts.evolve.problem import Problem, as_array
 from fairdarts.evolve.settings import MnasNetSettings, RegularizedSettings
-from fairdarts.spaces.gates import Path
+from fairdarts.spaces.gates import SinglePath
 
 
 class Memoryless:
@@ -23,7 +23,7 @@ class Memoryless:
         self.problem, self.archive, self.rng = problem, archive, rng
         self.told: Counter[str] = Counter()
 
-    def tell(self, paths: Sequence[Path]) -> None:
+    def tell(self, paths: Sequence[SinglePath]) -> None:
         """The paths are in the archive now, the last one last."""
 
     def state(self) -> dict[str, Any]:
@@ -37,7 +37,7 @@ class Memoryless:
 class RandomSearch(Memoryless):
     """Uniformly drawn paths, none twice."""
 
-    def ask(self, count: int) -> list[Path]:
+    def ask(self, count: int) -> list[SinglePath]:
         """The next paths, at most so many."""
         return self.problem.fresh(count, self.archive.place, self.rng)
 
@@ -54,10 +54,10 @@ class MnasNet:
         mean = table.fixed + sum(float(np.mean(own)) for own in table.choices)
         self.target = settings.target or mean
         self.controller = Controller(problem.widths, settings.controller, int(rng.integers(2**31)))
-        self.episodes: list[Path] = []
+        self.episodes: list[SinglePath] = []
         self.told: Counter[str] = Counter()
 
-    def ask(self, count: int) -> list[Path]:
+    def ask(self, count: int) -> list[SinglePath]:
         """The next paths, at most so many: as often as it needs to draw until they are new."""
         self.episodes, found = [], {}
         for _ in range(TRIES):
@@ -74,7 +74,7 @@ class MnasNet:
         self.told = Counter({"controller": len(found), "fresh": len(rest)})
         return [*found, *rest]
 
-    def tell(self, paths: Sequence[Path]) -> None:
+    def tell(self, paths: Sequence[SinglePath]) -> None:
         """The paths are in the archive now."""
         if self.episodes:
             values = self.archive.values
@@ -101,7 +101,7 @@ class Regularized(Memoryless):
         super().__init__(problem, archive, rng)
         self.settings = settings
 
-    def ask(self, count: int) -> list[Path]:
+    def ask(self, count: int) -> list[SinglePath]:
         """The first paths at once, at most so many; then one."""
         missing = self.settings.alive - len(self.archive)
         if missing > 0:

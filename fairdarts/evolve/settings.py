@@ -83,7 +83,7 @@ StrategySettings = Annotated[
 ]
 
 
-class Judge(Settings):
+class JudgeSettings(Settings):
     """How the supernet judges a model."""
 
     statistics: str | None = None
@@ -122,7 +122,7 @@ class EvolveSettings(RecipeSettings):
     has; of a table, the one that its file is named after"""
     root: str | None = None
     """folder of the images, where it is no longer that of the supernet's training"""
-    judge: Judge = Judge()
+    judge: JudgeSettings = JudgeSettings()
     """how the supernet judges"""
     latency: str | None = None
     """CSV of a latency per choice; null: measured on this machine once, if an objective or a limit needs it"""

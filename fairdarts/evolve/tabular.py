@@ -15,14 +15,14 @@ from fairdarts.evolve.objectives import ACCURACY, Limit
 from fairdarts.evolve.problem import Problem
 from fairdarts.evolve.result import table_of
 from fairdarts.evolve.settings import EvolveSettings
-from fairdarts.spaces.gates import Path
+from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import Space
 
 
-class Bench(NamedTuple):
+class TabularBenchmark(NamedTuple):
     """A table with what there is to be found in it."""
 
-    truth: Mapping[Path, float]
+    truth: Mapping[SinglePath, float]
     """accuracy of every path in percent"""
     budgets: tuple[Limit | None, ...]
     """limits, within each of which the best is looked for"""
@@ -31,12 +31,12 @@ class Bench(NamedTuple):
 
 
 def make_bench(
-    truth: Mapping[Path, float],
+    truth: Mapping[SinglePath, float],
     space: Space,
     tables: Mapping[str, Table],
     settings: Sequence[EvolveSettings],
     place: str,
-) -> Bench:
+) -> TabularBenchmark:
     """The table for strategies that are to be compared; hypervolumes are of the most objectives that one of them has.
 
     Raises UserError naming the file where paths are missing, and where strategies cannot be compared on it.
@@ -58,10 +58,10 @@ def make_bench(
         if table.best_within(limit) is None:
             which = ", ".join(map(str, (*settings[0].limits, *([limit] if limit else ()))))
             raise UserError(f"{'budgets' if limit else 'constraints'}: {which}: no model of {place} keeps it")
-    return Bench(truth, settings[0].classes or (None,), table)
+    return TabularBenchmark(truth, settings[0].classes or (None,), table)
 
 
-def trial(settings: EvolveSettings, bench: Bench) -> dict[str, Any]:
+def trial(settings: EvolveSettings, bench: TabularBenchmark) -> dict[str, Any]:
     """One search: regret after every evaluation, within every budget, and hypervolume after every generation."""
     whole = bench.table.problem
     search = Search(settings, replace(whole, objectives=settings.wanted))

@@ -31,7 +31,7 @@ BATCH = 16
 """random images from which a network with random weights gets its BatchNorm statistics"""
 
 
-class Model(NamedTuple):
+class TrainedModel(NamedTuple):
     """A network that can be used."""
 
     network: nn.Module
@@ -59,7 +59,7 @@ def open_model(
     genotype: str | None = None,
     network: NetworkSettings = NetworkSettings(),  # noqa: B008 (it is frozen)
     classes: int | None = None,
-) -> Model:
+) -> TrainedModel:
     """The model of a training run (the epoch that held-out images chose, else the last), a checkpoint, or .safetensors.
 
     `auto` takes the averaged weights where there are any. A file of others, such as the papers' authors, does not say
@@ -89,10 +89,10 @@ def open_model(
     about |= {"file": file.name, "weights": kind}
     if path.is_dir() and weights == "auto":
         about |= _results(path, file.stem, about)
-    return Model(_filled(blueprint, tensors, file), blueprint, about)
+    return TrainedModel(_filled(blueprint, tensors, file), blueprint, about)
 
 
-def save_model(path: Path, model: Model) -> None:
+def save_model(path: Path, model: TrainedModel) -> None:
     """Write a model as one .safetensors file, atomically; blueprint and about stand in its metadata."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.network.state_dict().items()}
     metadata = {
@@ -108,7 +108,7 @@ def random_model(
     network: NetworkSettings = NetworkSettings(),  # noqa: B008 (it is frozen)
     classes: int | None = None,
     image: int | None = None,
-) -> Model:
+) -> TrainedModel:
     """A model by name, or of a genotype's file or a search run, with random weights, which are always the same.
 
     Its BatchNorm statistics are those of a batch of random images: without them the signal dies out on its way, and
@@ -124,7 +124,7 @@ def random_model(
         built.train()(torch.randn(BATCH, len(blueprint.mean), blueprint.image, blueprint.image))
         for norm, momentum in momenta.items():
             norm.momentum = momentum
-    return Model(_described(built.eval(), blueprint), blueprint, {"weights": "random"})
+    return TrainedModel(_described(built.eval(), blueprint), blueprint, {"weights": "random"})
 
 
 def blueprint_of(
@@ -153,7 +153,7 @@ def check_size(classes: int | None, image: int | None, place: str = "") -> None:
             raise UserError(f"{place}{key}: {value}: should be {least} or more, at most {most}")
 
 
-def _of_others(path: Path, weights: Weights, name: str, network: NetworkSettings, classes: int | None) -> Model:
+def _of_others(path: Path, weights: Weights, name: str, network: NetworkSettings, classes: int | None) -> TrainedModel:
     # The only one to need what these import.
     from fairdarts.networks.released import classes_in, fill_released
 
@@ -164,17 +164,17 @@ def _of_others(path: Path, weights: Weights, name: str, network: NetworkSettings
     layout = fill_released(built, tensors, name, path)
     check_finite(built.state_dict(), path)
     about = {"source": f"a file in the layout of {layout}", "file": path.name, "weights": kind}
-    return Model(_described(built.eval(), blueprint), blueprint, about)
+    return TrainedModel(_described(built.eval(), blueprint), blueprint, about)
 
 
-def _read_published(path: Path, weights: Weights) -> Model:
+def _read_published(path: Path, weights: Weights) -> TrainedModel:
     tensors, metadata = read_tensors(path)
     if "fairdarts" not in metadata:
         raise UserError(f"{path}: fairdarts: is missing in its metadata: not a model that fairdarts wrote")
     blueprint, about = _read_blueprint(metadata["fairdarts"], path), _read_about(metadata.get("about"), path)
     if weights not in ("auto", about.get("weights")):
         raise UserError(f"{path}: weights: it has no {weights} weights, only those that it was written with")
-    return Model(_filled(blueprint, tensors, path), blueprint, about)
+    return TrainedModel(_filled(blueprint, tensors, path), blueprint, about)
 
 
 def _checkpoint_of(run: Path) -> Path:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from fairdarts.oneshot.running_stats import running_stats
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import autocast
-from fairdarts.spaces.gates import Gates, Path, subnet
+from fairdarts.spaces.gates import Gates, SinglePath, subnet
 from fairdarts.supernet.supernet import Supernet, at, norms, tracked_norms
 
 Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
@@ -56,9 +56,9 @@ class Evaluator:
     ):
         self.supernet, self.held_out, self.statistics = supernet, held_out, statistics
         self.calibration, self.precision = calibration, precision
-        self.known: dict[Path, float] = {}
+        self.known: dict[SinglePath, float] = {}
 
-    def __call__(self, paths: Iterable[Path]) -> list[float]:
+    def __call__(self, paths: Iterable[SinglePath]) -> list[float]:
         """The accuracy of every path in percent. Several processes share out those that are not known yet.
 
         Raises UserError where an image cannot be read, as `distributed.together` does.
@@ -69,7 +69,7 @@ class Evaluator:
             self.known |= zip(new, self._judge(new), strict=True)
         return [self.known[path] for path in paths]
 
-    def _judge(self, paths: Sequence[Path]) -> list[float]:
+    def _judge(self, paths: Sequence[SinglePath]) -> list[float]:
         share = -(-len(paths) // distributed.ranks())
         begin = min(distributed.rank() * share, len(paths))
         own = paths[begin : begin + share]
@@ -79,7 +79,7 @@ class Evaluator:
         distributed.sum_([hits])
         return hits.tolist()
 
-    def _accuracies(self, paths: Sequence[Path]) -> Tensor:
+    def _accuracies(self, paths: Sequence[SinglePath]) -> Tensor:
         """In percent, [paths], on the CPU."""
         run, place = self._prepared(paths), {path: number for number, path in enumerate(paths)}
         hits: Any = 0
@@ -92,7 +92,7 @@ class Evaluator:
             hits, images_seen = hits + right, images_seen + len(images)
         return 100 * hits.cpu().double() / images_seen
 
-    def _prepared(self, paths: Sequence[Path]) -> Branch:
+    def _prepared(self, paths: Sequence[SinglePath]) -> Branch:
         """Makes the BatchNorms ready, and gives what computes a branch with them."""
         every = norms([self.supernet])
         self.supernet.eval()  # nothing is dropped
@@ -117,19 +117,21 @@ class Evaluator:
         return _recalling(kept)
 
 
-def leaves(supernet: Supernet, images: Tensor, paths: Sequence[Path], run: Branch) -> Iterator[tuple[Path, Tensor]]:
+def leaves(
+    supernet: Supernet, images: Tensor, paths: Sequence[SinglePath], run: Branch
+) -> Iterator[tuple[SinglePath, Tensor]]:
     """Every path with its logits [B, classes] for a batch, in the order of the tree."""
     depths = range(len(supernet.stages))
     read = [sorted({point for stage in supernet.stages[: depth + 1] for point in stage.points}) for depth in depths]
     gates = {path: supernet.space.gates(subnet(path)) for path in paths}
 
-    def walk(depth: int, x: Any, group: Sequence[Path]) -> Iterator[tuple[Path, Tensor]]:
+    def walk(depth: int, x: Any, group: Sequence[SinglePath]) -> Iterator[tuple[SinglePath, Tensor]]:
         if depth == len(supernet.stages):
             logits = run(("tail", gates[group[0]]), [supernet.tail], lambda: supernet.tail(x))
             yield from ((path, logits) for path in group)  # several where they are the same network
             return
         stage = supernet.stages[depth]
-        branches: dict[Gates, list[Path]] = {}
+        branches: dict[Gates, list[SinglePath]] = {}
         for path in group:
             branches.setdefault(at(stage, gates[path]), []).append(path)
         for own, branch in branches.items():

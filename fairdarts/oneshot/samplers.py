@@ -18,7 +18,7 @@ from fairdarts.oneshot.settings import (
     UniformRepeatSettings,
     UniformSettings,
 )
-from fairdarts.spaces.gates import Path, Subnet, subnet
+from fairdarts.spaces.gates import SinglePath, Subnet, subnet
 from fairdarts.spaces.space import Space
 
 Step = list[list[Subnet]]
@@ -40,7 +40,7 @@ class Sampler(ABC):
     @abstractmethod
     def draw(self, progress: float) -> Step: ...
 
-    def path(self) -> Path:
+    def path(self) -> SinglePath:
         """A path, each as likely as any other."""
         return self.space.random_path(self.below)
 

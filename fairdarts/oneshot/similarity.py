@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from fairdarts.spaces.gates import Path, subnet
+from fairdarts.spaces.gates import SinglePath, subnet
 from fairdarts.supernet.chain import ChoiceLayer
 from fairdarts.supernet.supernet import Supernet, at
 
@@ -26,7 +26,7 @@ class Similarity(NamedTuple):
     """[m, C, C]: of a channel of the first choice and one of each choice (Fig. 14)"""
 
 
-def feature_maps(supernet: Supernet, layer: int, path: Path, images: Tensor) -> Tensor:
+def feature_maps(supernet: Supernet, layer: int, path: SinglePath, images: Tensor) -> Tensor:
     """What every choice of a layer makes of the output of the layers of a path before it: [m, B, C, H, W].
 
     BatchNorms take their running statistics.

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from fairdarts.config import UserError
-from fairdarts.data.serve import check_alike, keep_held_out, server, still_batches
+from fairdarts.data.serve import check_alike, evaluation_batches, keep_held_out, server
 from fairdarts.data.sources import Source
 from fairdarts.data.split import fingerprint, halves
 from fairdarts.oneshot.evaluate import Evaluator
@@ -189,5 +189,5 @@ def watch(
     random = Random(fold(settings.seed, WATCHED))
     paths = [space.random_path(random.randrange) for _ in range(settings.watch.paths)]
     images = held_out_images(settings, held_out, settings.watch.images)
-    batches = partial(still_batches, source, settings.data, images, device, LAYOUTS[settings.compute.layout])
+    batches = partial(evaluation_batches, source, settings.data, images, device, LAYOUTS[settings.compute.layout])
     return lambda learner: Evaluator(learner.supernet, batches, precision=settings.compute.precision)(paths)

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from fairdarts.plot import style
-from fairdarts.plot.factors import GROUPS
+from fairdarts.plot.factor_panels import GROUPS
 from fairdarts.plot.measured import measured_text
-from fairdarts.ranking.factors import METRICS, SpaceResult
+from fairdarts.ranking.factor_study import METRICS, SpaceResult
 from fairdarts.ranking.tau import Measured
 
 

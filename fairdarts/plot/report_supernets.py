@@ -14,7 +14,7 @@ from fairdarts.plot.updates import updates_figure, updates_info
 from fairdarts.ranking.tau import MEASURES, Measured
 
 
-class Supernet(NamedTuple):
+class SupernetRun(NamedTuple):
     """The training of one supernet."""
 
     name: str
@@ -38,7 +38,7 @@ NOTE = (
 )
 
 
-def supernets(runs: Sequence[Supernet]) -> list[str]:
+def supernets(runs: Sequence[SupernetRun]) -> list[str]:
     """A table of all, what compares them, and every one by itself."""
     parts = [table((*TITLES, "watched paths, held out"), [_row(run) for run in runs]), faint(NOTE)]
     if len(runs) > 1:
@@ -48,7 +48,7 @@ def supernets(runs: Sequence[Supernet]) -> list[str]:
     return parts
 
 
-def _row(run: Supernet) -> list[object]:
+def _row(run: SupernetRun) -> list[object]:
     last = run.records[-1]
     means = last.get("updates_mean", [])
     updates = "–" if not means else f"{min(means):,.0f}" + (f"–{max(means):,.0f}" if min(means) < max(means) else "")
@@ -59,7 +59,7 @@ def _row(run: Supernet) -> list[object]:
     return [run.name, run.space, run.sampler, last["epoch"], f"{last['passes']:,}", updates, variance, trained, watched]
 
 
-def _comparison(runs: Sequence[Supernet]) -> list[str]:
+def _comparison(runs: Sequence[SupernetRun]) -> list[str]:
     blocks = ["<h2>Comparison</h2>"]
     lines = trainings_info([(run.name, run.records) for run in runs])
     if lines.seeds:
@@ -71,7 +71,7 @@ def _comparison(runs: Sequence[Supernet]) -> list[str]:
     return blocks
 
 
-def _run(run: Supernet) -> list[str]:
+def _run(run: SupernetRun) -> list[str]:
     blocks = [f"<h2>{html.escape(run.name)}</h2>", f"<p>Recipe {html.escape(run.recipe)}.</p>"]
     if run.ended:
         blocks.append(f"<p><b>{html.escape(run.ended[:1].upper() + run.ended[1:])}.</b></p>")
@@ -91,7 +91,7 @@ def _run(run: Supernet) -> list[str]:
     return [*blocks, *_ranking(run), folded("settings", f"<pre>{html.escape(run.settings)}</pre>")]
 
 
-def _ranking(run: Supernet) -> list[str]:
+def _ranking(run: SupernetRun) -> list[str]:
     """What is known of how it ranks; where nothing is, how one finds out."""
     if not run.rankings:
         return [faint("No ranking: `fairdarts rank RUN --benchmark FILE` makes one, and a later report shows it.")]

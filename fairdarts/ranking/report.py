@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path as File
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from fairdarts.config import UserError, check
-from fairdarts.data.serve import server, still_batches
+from fairdarts.data.serve import evaluation_batches, server
 from fairdarts.data.sources import Source
 from fairdarts.data.split import fingerprint, halves
 from fairdarts.networks.zoo import load_genotype
@@ -31,7 +31,7 @@ from fairdarts.runtime.device import LAYOUTS, pick
 from fairdarts.runtime.position import IMAGES, changed_images
 from fairdarts.runtime.run import Run, read_settings
 from fairdarts.runtime.seed import CALIBRATION, fold
-from fairdarts.spaces.gates import Path
+from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import Space, load_space
 
 FIELDS = {"run", "recipe", "sampler", "seed", "passes", "batch_size", "images", "truth", "score", "measured"}
@@ -46,11 +46,11 @@ def open_training(run: Run) -> tuple[TrainingSettings, Space]:
     return check(TrainingSettings, read_settings(path), path), load_space(str(run.path / "space.yaml"))
 
 
-def open_benchmark(file: File, space: Space, column: str | None) -> Benchmark:
+def open_benchmark(file: Path, space: Space, column: str | None) -> Benchmark:
     """The truth in a file, for a space; its architectures may be names of shipped genotypes. Raises UserError."""
     shipped = set(names("genotypes"))
 
-    def named(text: str) -> Path | None:
+    def named(text: str) -> SinglePath | None:
         genotype, own = load_genotype(text) if text in shipped else (None, None)
         return space.path_of(genotype) if own and own.name == space.name else None
 
@@ -63,12 +63,12 @@ def open_benchmark(file: File, space: Space, column: str | None) -> Benchmark:
     return read_benchmark(file, space.choices, space.name, column, named)
 
 
-def chosen_paths(space: Space, benchmark: Benchmark | None, count: int, seed: int) -> list[Path]:
+def chosen_paths(space: Space, benchmark: Benchmark | None, count: int, seed: int) -> list[SinglePath]:
     """Different paths drawn by the seed: of a benchmark's own, or else of the whole space; sorted."""
     random = Random(seed)
     if benchmark:
         return sorted(random.sample(sorted(benchmark.truth), min(count, len(benchmark.truth))))
-    found: set[Path] = set()
+    found: set[SinglePath] = set()
     while len(found) < min(count, space.size()):
         found.add(space.random_path(random.randrange))
     return sorted(found)
@@ -102,7 +102,7 @@ def judge(
         raise UserError(f"{run.path}: data.train_portion 1.0: no images are held out to judge paths by")
     chosen = held_out_images(settings, held_out, images)
     layout = LAYOUTS[settings.compute.layout]
-    batches = partial(still_batches, source, settings.data, chosen, device, layout)
+    batches = partial(evaluation_batches, source, settings.data, chosen, device, layout)
     serve = server(source, settings.data, device, layout)
     calibration = partial(serve, indices=trained, seed=fold(settings.seed, CALIBRATION), start=0)
     evaluator = Evaluator(learner.supernet, batches, statistics, calibration, settings.compute.precision)
@@ -115,7 +115,7 @@ def judge(
 
 
 def ranking_of(
-    evaluator: Evaluator, facts: dict[str, Any], paths: Sequence[Path], benchmark: Benchmark | None, seed: int
+    evaluator: Evaluator, facts: dict[str, Any], paths: Sequence[SinglePath], benchmark: Benchmark | None, seed: int
 ) -> dict[str, Any]:
     """What the file holds: facts, paths, their one-shot accuracies and, with a benchmark, their truth and how well
     one ranks the other."""
@@ -130,7 +130,7 @@ def ranking_of(
     return ranking
 
 
-def ranking_path(run: Run, statistics: Statistics) -> File:
+def ranking_path(run: Run, statistics: Statistics) -> Path:
     """Where a run's ranking by some statistics of BatchNorm is kept: ranking-tracked.json, ranking-batch.json, …"""
     return run.path / f"ranking-{statistics}.json"
 

@@ -32,7 +32,7 @@ from fairdarts.runtime.stop import Diverged, Interrupted, Stop
 SAVE, FAILED = 1, 1000
 """What a process asks of all before a step, besides the number of a signal"""
 
-State = Callable[[], dict[str, Any]]
+GiveState = Callable[[], dict[str, Any]]
 """Gives all that the rest of a run depends on, which its checkpoint holds"""
 
 Batch = TypeVar("Batch")
@@ -67,13 +67,13 @@ def resumes(run: Run, resume: bool) -> bool:
     return bool(distributed.shared(found))
 
 
-def begin(run: Run, records: Sequence[Record], state: State) -> None:
+def begin(run: Run, records: Sequence[Record], state: GiveState) -> None:
     """Makes these the records of a run that begins, and writes its first checkpoint."""
     distributed.first(run.rewrite, records)
     save(run, state)
 
 
-def save(run: Run, state: State) -> None:
+def save(run: Run, state: GiveState) -> None:
     """Writes the checkpoint of a run; all processes wait for the first one, which does it."""
     distributed.first(lambda: checkpoint.save(run.last, state()))
 
@@ -83,7 +83,7 @@ def epochs(
     run: Run,
     at: Position,
     records: list[Record],
-    state: State,
+    state: GiveState,
     steps: int,
     draw: Callable[[], Batch],
     tell: Callable[[Record], None],

@@ -13,7 +13,7 @@ from torch import Tensor
 from fairdarts.config import UserError, open_regular
 from fairdarts.relaxation import gate_matrices
 from fairdarts.runtime.checkpoint import verified
-from fairdarts.search.derive import Matrices, as_matrices, shapes_text
+from fairdarts.search.derive import GateMatrices, as_matrices, shapes_text
 from fairdarts.spaces.space import Space
 
 GATES = "none"
@@ -22,7 +22,7 @@ SHOWN = 4
 """tensors of a file that an error names"""
 
 
-def read_gates(path: Path, space: Space, relaxation: str | None) -> Matrices:
+def read_gates(path: Path, space: Space, relaxation: str | None) -> GateMatrices:
     """The gates of an .npz file; or those that a relaxation makes of α in an .npz, .npy or .pt file.
 
     Raises UserError naming the file: where it is none, where it cannot be told which of its tensors are α, where no

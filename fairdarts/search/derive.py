@@ -19,11 +19,11 @@ from fairdarts.spaces.space import Space
 
 METHODS = ("argmax", "threshold", "edge")
 
-Matrices = dict[str, np.ndarray]
+GateMatrices = dict[str, np.ndarray]
 """part of the space → gates [choice points, candidates]"""
 
 
-def as_matrices(gates: dict[str, Any], space: Space, place: str) -> Matrices:
+def as_matrices(gates: dict[str, Any], space: Space, place: str) -> GateMatrices:
     """Gates as checked float64 matrices. Raises UserError where a part is missing, misshapen, or not from 0 to 1."""
     matrices = {}
     for name, part in space.parts.items():
@@ -70,7 +70,7 @@ def check_records(records: Sequence[dict[str, Any]], space: Space, place: str) -
 
 
 def derive(
-    gates: Matrices,
+    gates: GateMatrices,
     space: Space,
     method: str,
     threshold: float | None,
@@ -85,7 +85,12 @@ def derive(
 
 
 def _cells(
-    said: dict[str, Any], gates: Matrices, space: CellSpace, method: str, threshold: float | None, max_skips: int | None
+    said: dict[str, Any],
+    gates: GateMatrices,
+    space: CellSpace,
+    method: str,
+    threshold: float | None,
+    max_skips: int | None,
 ) -> CellGenotype:
     if max_skips is not None and SKIP in space.candidates:
         cells = {cell: limited_cell(gates[cell], space, method, threshold, max_skips) for cell in space.parts}
@@ -95,14 +100,14 @@ def _cells(
 
 
 def _layers(
-    said: dict[str, Any], gates: Matrices, space: ChainSpace, method: str, threshold: float | None, _: int | None
+    said: dict[str, Any], gates: GateMatrices, space: ChainSpace, method: str, threshold: float | None, _: int | None
 ) -> ChainGenotype:
     layers, notes = derive_layers(gates, space, method, threshold)
     return ChainGenotype(**said, layers=layers, notes=notes)
 
 
 def _edges(
-    said: dict[str, Any], gates: Matrices, space: Bench201Space, method: str, threshold: float | None, _: int | None
+    said: dict[str, Any], gates: GateMatrices, space: Bench201Space, method: str, threshold: float | None, _: int | None
 ) -> EdgeGenotype:
     return EdgeGenotype(**said, edges=derive_edges(gates["edges"], space, method, threshold))
 

@@ -37,7 +37,7 @@ class Segmenter(Settings):
     """likewise, the standard deviation"""
 
 
-class Model(NamedTuple):
+class Segmenter(NamedTuple):
     """A segmentation network that can be used."""
 
     network: DeepLab
@@ -53,7 +53,7 @@ def assemble_segmenter(blueprint: Segmenter) -> DeepLab:
     return build_deeplab(blueprint.genotype, blueprint.space, *own)
 
 
-def open_segmenter(path: str | Path) -> Model:
+def open_segmenter(path: str | Path) -> Segmenter:
     """The model of a run of `fairdarts segment`, as of its last epoch, or of one of its checkpoints.
 
     It has the averaged weights where there are any. Raises UserError naming the file where there is none.
@@ -79,7 +79,7 @@ def open_segmenter(path: str | Path) -> Model:
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise UserError(f"{file}: its weights are not the network's: {str(error).splitlines()[-1].strip()}") from None
     check_finite(weights, file)
-    return Model(network.eval(), blueprint, about)
+    return Segmenter(network.eval(), blueprint, about)
 
 
 def is_segmenter(path: Path) -> bool:

@@ -25,7 +25,7 @@ from fairdarts.spaces.space import Space
 from fairdarts.train.classify import training_identity
 from fairdarts.train.finetune import finetune
 from fairdarts.train.setup import check_step
-from fairdarts.train.task import Judge, Task
+from fairdarts.train.task import Evaluation, Task
 
 
 def segmentation(
@@ -57,8 +57,8 @@ def segmentation(
         batches=lambda start: batches(*stream, start, data.workers, device, shard, layout),
         steps=len(trained) // data.batch_size,
         numbers=("miou", "accuracy", "iou"),
-        chooses=judge,
-        tells=judge,
+        validation=judge,
+        test=judge,
     )
 
 
@@ -68,13 +68,13 @@ def segmenter_of(settings: SegmentSettings, genotype: Genotype, space: Space) ->
     return Segmenter(genotype=genotype, space=space, network=settings.network, deeplab=settings.deeplab, **facts)
 
 
-def judge_of(settings: SegmentSettings, pairs: Pairs, device: torch.device) -> Judge:
+def judge_of(settings: SegmentSettings, pairs: Pairs, device: torch.device) -> Evaluation:
     """Images as a judge."""
 
     def numbers(network: nn.Module) -> dict[str, Any]:
         return numbers_of(score(network, pairs, settings.data.workers, device, settings.compute), pairs)
 
-    return Judge(pairs.name, len(pairs), numbers)
+    return Evaluation(pairs.name, len(pairs), numbers)
 
 
 def numbers_of(seen: PixelScore, pairs: Pairs) -> dict[str, Any]:

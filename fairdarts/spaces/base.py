@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from fairdarts.config import Settings, UserError, nearest
 from fairdarts.genotype import Genotype
-from fairdarts.spaces.gates import Gate, Gates, Part, Path, Subnet
+from fairdarts.spaces.gates import Gate, Gates, Part, SinglePath, Subnet
 
 RandRange = Callable[[int], int]
 """draws a number from 0 to below the given one, each as likely as any other"""
@@ -106,11 +106,11 @@ class SearchSpace(Settings, ABC):
         """The number of paths."""
         return prod(map(len, self.choices))
 
-    def random_path(self, below: RandRange) -> Path:
+    def random_path(self, below: RandRange) -> SinglePath:
         """A path, each as likely as any other."""
         return tuple(below(len(names)) for names in self.choices)
 
-    def random_distinct(self, below: RandRange) -> Path:
+    def random_distinct(self, below: RandRange) -> SinglePath:
         """A path, each stand-alone network as likely as any other.
 
         Raises UserError where it is not counted how many paths are one network.
@@ -121,30 +121,30 @@ class SearchSpace(Settings, ABC):
                 return path
 
     @abstractmethod
-    def canonical(self, path: Path) -> Hashable:
+    def canonical(self, path: SinglePath) -> Hashable:
         """The same for two paths if they are the same stand-alone network."""
 
     @abstractmethod
-    def equivalent_paths(self, path: Path) -> int:
+    def equivalent_paths(self, path: SinglePath) -> int:
         """How many paths are the same stand-alone network as this one, itself included.
 
         Raises UserError where this is not counted.
         """
 
-    def chosen(self, path: Path) -> tuple[str, ...]:
+    def chosen(self, path: SinglePath) -> tuple[str, ...]:
         """The names of a path's choices."""
         return tuple(names[index] for names, index in zip(self.choices, path, strict=True))
 
-    def arch(self, path: Path) -> str:
+    def arch(self, path: SinglePath) -> str:
         """A path in words, as tables have it: the names of its choices."""
         return " ".join(self.chosen(path))
 
     @abstractmethod
-    def path_of(self, genotype: Any) -> Path:
+    def path_of(self, genotype: Any) -> SinglePath:
         """The path of a genotype that the space allows. Raises UserError where it is none."""
 
     @abstractmethod
-    def genotype_of(self, path: Path, name: str, source: str) -> Genotype:
+    def genotype_of(self, path: SinglePath, name: str, source: str) -> Genotype:
         """The genotype of a path."""
 
     def gates(self, chosen: Subnet) -> Gates:

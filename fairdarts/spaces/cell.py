@@ -12,7 +12,7 @@ from fairdarts.genotype import CELLS, CellGenotype, Edge, live
 from fairdarts.ops.cell import OPS
 from fairdarts.spaces import cell_paths
 from fairdarts.spaces.base import Images, SearchSpace, known_operations
-from fairdarts.spaces.gates import Gates, Part, Path, Subnet, only_path
+from fairdarts.spaces.gates import Gates, Part, SinglePath, Subnet, only_path
 
 
 class Size(Settings):
@@ -115,21 +115,21 @@ class CellSpace(SearchSpace):
         """Which of `cells` cells are reduction cells."""
         return {int(cells * Fraction(share)) for share in self.reductions}
 
-    def canonical(self, path: Path) -> Hashable:
+    def canonical(self, path: SinglePath) -> Hashable:
         """What runs of both cells, without edges of `none` and nodes without an input.
 
         Cells whose nodes only stand in another order are not recognized.
         """
         return tuple(live(edges, self.inputs) for edges in self._operations(path))
 
-    def equivalent_paths(self, path: Path) -> int:
+    def equivalent_paths(self, path: SinglePath) -> int:
         raise UserError(f"space {self.name}: how many paths are one network is not counted for cells")
 
-    def path_of(self, genotype: CellGenotype) -> Path:
+    def path_of(self, genotype: CellGenotype) -> SinglePath:
         """The path of a genotype. Raises UserError where a node has not exactly two inputs."""
         return cell_paths.path_of_cells(genotype, self)
 
-    def genotype_of(self, path: Path, name: str, source: str) -> CellGenotype:
+    def genotype_of(self, path: SinglePath, name: str, source: str) -> CellGenotype:
         """The genotype of a path, without edges of `none`."""
         return CellGenotype(**self._about(name, source), **dict(zip(CELLS, self._operations(path), strict=True)))
 
@@ -156,6 +156,6 @@ class CellSpace(SearchSpace):
                 if not 0 <= source < node:
                     raise UserError(f"{here}: node {node} reads node {source}, should be from 0 to {node - 1}")
 
-    def _operations(self, path: Path) -> list[tuple[Edge, ...]]:
+    def _operations(self, path: SinglePath) -> list[tuple[Edge, ...]]:
         """The edges of a path's normal and of its reduction cell, without those of `none`."""
         return [tuple(edge for edge in edges if edge[0] != "none") for edges in cell_paths.cells_of_path(path, self)]

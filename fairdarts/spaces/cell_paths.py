@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fairdarts.config import UserError, nearest
 from fairdarts.genotype import CELLS, CellGenotype, Edge
-from fairdarts.spaces.gates import Gate, Gates, Path
+from fairdarts.spaces.gates import Gate, Gates, SinglePath
 
 if TYPE_CHECKING:
     from fairdarts.spaces.cell import CellSpace
@@ -21,7 +21,7 @@ def input_pairs(node: int) -> list[tuple[int, int]]:
     return list(combinations(range(node), 2))
 
 
-def cells_of_path(path: Path, space: CellSpace) -> tuple[tuple[Edge, ...], tuple[Edge, ...]]:
+def cells_of_path(path: SinglePath, space: CellSpace) -> tuple[tuple[Edge, ...], tuple[Edge, ...]]:
     """The edges of a path's normal and of its reduction cell, two of every node, `none` among the operations."""
     cells = []
     for begin in (0, 3 * space.nodes):
@@ -37,7 +37,7 @@ def cells_of_path(path: Path, space: CellSpace) -> tuple[tuple[Edge, ...], tuple
     return cells[0], cells[1]
 
 
-def gates_of_path(path: Path, space: CellSpace) -> Gates:
+def gates_of_path(path: SinglePath, space: CellSpace) -> Gates:
     """The gates of a path, an edge a choice point; a chosen `none` is active like any other."""
     gates: list[Gate] = []
     for begin in (0, 3 * space.nodes):
@@ -49,7 +49,7 @@ def gates_of_path(path: Path, space: CellSpace) -> Gates:
     return tuple(gates)
 
 
-def path_of_cells(genotype: CellGenotype, space: CellSpace) -> Path:
+def path_of_cells(genotype: CellGenotype, space: CellSpace) -> SinglePath:
     """The path of a genotype, whose edges may stand in any order.
 
     Where the space has `none`, a node of fewer than two edges has it on the first inputs that it does not read.

@@ -11,7 +11,7 @@ from fairdarts.genotype import ChainGenotype
 from fairdarts.ops.cell import SKIP
 from fairdarts.ops.mbconv import is_choice
 from fairdarts.spaces.base import Images, SearchSpace
-from fairdarts.spaces.gates import Part, Path
+from fairdarts.spaces.gates import Part, SinglePath
 
 
 def _known(candidates: tuple[str, ...]) -> tuple[str, ...]:
@@ -28,7 +28,7 @@ Candidates = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_kno
 """Names of the choices of a layer."""
 
 
-class Stage(Settings):
+class ChainStage(Settings):
     """Layers of one width; the first of them carries the stride."""
 
     channels: int = Field(ge=1, le=4096)
@@ -90,7 +90,7 @@ class ChainSpace(SearchSpace):
     """the choices of every layer, in the order of the columns of α"""
     stem: Stem
     """what stands before the layers"""
-    stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
+    stages: Annotated[tuple[ChainStage, ...], Field(min_length=1)]
     """the layers"""
     head: int = Field(ge=1, le=65536)
     """output channels of the 1×1 convolution behind the layers"""
@@ -132,13 +132,13 @@ class ChainSpace(SearchSpace):
                 c_in = stage.channels
         return tuple(layers)
 
-    def canonical(self, path: Path) -> Hashable:
+    def canonical(self, path: SinglePath) -> Hashable:
         """The layers that are there. A skip that keeps the shape is no layer at all, so it does not matter where it
         stands among others of its kind: NAS-Bench-Macro trains one network for all such paths."""
         layers = zip(self.chosen(path), self.layers, strict=True)
         return tuple((name, layer) for name, layer in layers if name != SKIP or not layer.keeps_shape)
 
-    def equivalent_paths(self, path: Path) -> int:
+    def equivalent_paths(self, path: SinglePath) -> int:
         """How many paths are the same stand-alone network as this one, itself included."""
         number = 1
         points = zip(self.chosen(path), self.choices, self.layers, strict=True)
@@ -147,7 +147,7 @@ class ChainSpace(SearchSpace):
                 number *= _arrangements(*zip(*((name, names) for name, names, _ in run), strict=True))
         return number
 
-    def path_of(self, genotype: ChainGenotype) -> Path:
+    def path_of(self, genotype: ChainGenotype) -> SinglePath:
         """The path of a genotype that the space allows. Raises UserError where a layer has not exactly one choice."""
         path = []
         for number, (names, chosen) in enumerate(zip(self.choices, genotype.layers, strict=True)):
@@ -156,7 +156,7 @@ class ChainSpace(SearchSpace):
             path.append(names.index(chosen[0]))
         return tuple(path)
 
-    def genotype_of(self, path: Path, name: str, source: str) -> ChainGenotype:
+    def genotype_of(self, path: SinglePath, name: str, source: str) -> ChainGenotype:
         """The genotype of a path."""
         return ChainGenotype(**self._about(name, source), layers=tuple((own,) for own in self.chosen(path)))
 

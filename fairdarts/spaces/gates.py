@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-Path = tuple[int, ...]
+SinglePath = tuple[int, ...]
 """of every decision, the index of its choice"""
 Subnet = tuple[tuple[int, ...], ...]
 """of every decision, the indices of its active choices: one each in a path"""
@@ -38,11 +38,11 @@ class Part(NamedTuple):
         return len(self.points), len(self.candidates)
 
 
-def subnet(path: Path) -> Subnet:
+def subnet(path: SinglePath) -> Subnet:
     """The subnet of a path alone."""
     return tuple((choice,) for choice in path)
 
 
-def only_path(chosen: Subnet) -> Path:
+def only_path(chosen: Subnet) -> SinglePath:
     """The path of a subnet that is no more than one. Raises ValueError where a decision has not one active choice."""
     return tuple(choice for (choice,) in chosen)

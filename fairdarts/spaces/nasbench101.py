@@ -16,7 +16,7 @@ from fairdarts.genotype import GraphGenotype
 from fairdarts.ops.nasbench101 import OPS
 from fairdarts.spaces import graph as graphs
 from fairdarts.spaces.base import RandRange, SearchSpace, SmallNetworks, known_operations
-from fairdarts.spaces.gates import Gates, Part, Path, Subnet, only_path, subnet
+from fairdarts.spaces.gates import Gates, Part, SinglePath, Subnet, only_path, subnet
 from fairdarts.spaces.graph import Graph, Matrix, Wiring, kept
 
 LABELS = {"input": -1, "output": -2, **{name: number for number, name in enumerate(OPS)}}
@@ -76,18 +76,18 @@ class Bench101Space(SearchSpace):
         """Channels of every stack."""
         return tuple(self.channels * 2**stack for stack in range(self.stacks))
 
-    def pruned(self, path: Path) -> Graph | None:
+    def pruned(self, path: SinglePath) -> Graph | None:
         """The cell of a path, without vertices on no way from input to output; None where there is no such way."""
         between = self.vertices - 2
         return graphs.prune(path[between:], [self.candidates[choice] for choice in path[:between]])
 
-    def _cell(self, path: Path) -> Graph:
+    def _cell(self, path: SinglePath) -> Graph:
         """The pruned cell of a path that the space allows."""
         cell = self.pruned(path)
         assert cell is not None
         return cell
 
-    def allows(self, path: Path) -> bool:
+    def allows(self, path: SinglePath) -> bool:
         """Whether a path is a cell of the space, by its edges once it is pruned."""
         return self._fault(path[self.vertices - 2 :]) is None
 
@@ -105,12 +105,12 @@ class Bench101Space(SearchSpace):
             return f"{ends} vertices lead into the output, should be {self.output_edges} for space {self.name}"
         return None
 
-    def canonical(self, path: Path) -> str:
+    def canonical(self, path: SinglePath) -> str:
         """The benchmark's hash of the cell of a path that the space allows: the same for all that are the same cell."""
         matrix, operations = self._cell(path)
         return graphs.fingerprint(matrix, [LABELS[name] for name in ("input", *operations, "output")])
 
-    def equivalent_paths(self, path: Path) -> int:
+    def equivalent_paths(self, path: SinglePath) -> int:
         """How many paths that the space allows are the same cell as this one, itself included."""
         cell = self._cell(path)
         return len(graphs.orders(cell)) * _arrangements(len(cell.matrix), self)
@@ -125,7 +125,7 @@ class Bench101Space(SearchSpace):
         """The number of different cells."""
         return sum(wiring.cells for wiring in _wirings(self)[0])
 
-    def random_path(self, below: RandRange) -> Path:
+    def random_path(self, below: RandRange) -> SinglePath:
         """A path, each that the space allows as likely as any other."""
         vertices = self.vertices
         while True:
@@ -133,7 +133,7 @@ class Bench101Space(SearchSpace):
             if self._fault(inputs) is None:
                 return (*(below(len(self.candidates)) for _ in range(vertices - 2)), *inputs)
 
-    def random_distinct(self, below: RandRange) -> Path:
+    def random_distinct(self, below: RandRange) -> SinglePath:
         """A path of a cell, each different cell as likely as any other; of the orders of its vertices, likewise."""
         every, ends = _wirings(self)
         wiring = every[bisect_right(ends, below(ends[-1]))]
@@ -148,7 +148,7 @@ class Bench101Space(SearchSpace):
             if below(len(same)) < unchanged:
                 return self._padded(chosen, graphs.unpacked(code, wiring.vertices))
 
-    def path_of_graph(self, graph: Graph) -> Path:
+    def path_of_graph(self, graph: Graph) -> SinglePath:
         """The path of a cell, filled up with vertices without edges before the output.
 
         Raises UserError, which names no place, where the space has no such cell.
@@ -157,11 +157,11 @@ class Bench101Space(SearchSpace):
         chosen = tuple(self.candidates.index(name) for name in graph.operations)
         return self._padded(chosen, graphs.inputs_of(graph.matrix))
 
-    def path_of(self, genotype: GraphGenotype) -> Path:
+    def path_of(self, genotype: GraphGenotype) -> SinglePath:
         """The path of a genotype (see `path_of_graph`)."""
         return self.path_of_graph(Graph(genotype.matrix, genotype.operations))
 
-    def genotype_of(self, path: Path, name: str, source: str) -> GraphGenotype:
+    def genotype_of(self, path: SinglePath, name: str, source: str) -> GraphGenotype:
         """The genotype of a path that the space allows: its pruned cell."""
         return GraphGenotype(**self._about(name, source), **self._cell(path)._asdict())
 
@@ -192,7 +192,7 @@ class Bench101Space(SearchSpace):
         if wrong := self._fault(graphs.inputs_of(graph.matrix)):
             raise UserError(f"matrix: {wrong}")
 
-    def _padded(self, chosen: tuple[int, ...], inputs: tuple[int, ...]) -> Path:
+    def _padded(self, chosen: tuple[int, ...], inputs: tuple[int, ...]) -> SinglePath:
         """The path of so many vertices, the others without edges before the output."""
         spare = (0,) * (self.vertices - 2 - len(chosen))
         return (*chosen, *spare, *inputs[:-1], *spare, inputs[-1])

@@ -13,7 +13,7 @@ from fairdarts.genotype import EdgeGenotype
 from fairdarts.ops.cell import SKIP
 from fairdarts.ops.nasbench201 import OPS
 from fairdarts.spaces.base import SearchSpace, SmallNetworks, known_operations
-from fairdarts.spaces.gates import Part, Path
+from fairdarts.spaces.gates import Part, SinglePath
 
 EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
 """(node, input) of every edge of the cell: node 0 is its input, node 3 its output (section 2.1, Fig. 1)"""
@@ -66,7 +66,7 @@ class Bench201Space(SearchSpace):
         """Channels of every stage."""
         return tuple(self.channels * 2**stage for stage in range(STAGES))
 
-    def canonical(self, path: Path) -> str:
+    def canonical(self, path: SinglePath) -> str:
         """The same text for all paths that are one network to the benchmark (section 2.1), and for no others.
 
         It is the string by which the authors' code compares cells (`to_unique_str`): a node is the sorted sum of its
@@ -85,20 +85,20 @@ class Bench201Space(SearchSpace):
             nodes.append("+".join(sorted(terms)))
         return nodes[-1]
 
-    def equivalent_paths(self, path: Path) -> int:
+    def equivalent_paths(self, path: SinglePath) -> int:
         """How many paths are the same network to the benchmark as this one, itself included."""
         return _class_sizes(self)[self.canonical(path)]
 
-    def arch(self, path: Path) -> str:
+    def arch(self, path: SinglePath) -> str:
         """The benchmark's architecture string of a path (see `names_of_arch`)."""
         words = [f"{name}~{source}" for name, (_, source) in zip(self.chosen(path), EDGES, strict=True)]
         return "+".join(f"|{'|'.join(into)}|" for into in _by_node(words))
 
-    def path_of(self, genotype: EdgeGenotype) -> Path:
+    def path_of(self, genotype: EdgeGenotype) -> SinglePath:
         """The path of a genotype that the space allows."""
         return tuple(map(self.candidates.index, genotype.edges))
 
-    def genotype_of(self, path: Path, name: str, source: str) -> EdgeGenotype:
+    def genotype_of(self, path: SinglePath, name: str, source: str) -> EdgeGenotype:
         """The genotype of a path."""
         return EdgeGenotype(**self._about(name, source), edges=self.chosen(path))
 

@@ -16,10 +16,10 @@ from fairdarts.ops.ofa import share_kernels
 from fairdarts.ops.share import with_own_norms
 from fairdarts.spaces.cell import CellSpace, Size
 from fairdarts.spaces.gates import Gates
-from fairdarts.supernet.edges import Edge, EdgeCell, is_weightless
+from fairdarts.supernet.edges import ActiveEdge, EdgeCell, is_weightless
 from fairdarts.supernet.kernels.terms import Term, units_of
 from fairdarts.supernet.settings import SupernetSettings
-from fairdarts.supernet.stage import Parts
+from fairdarts.supernet.stage import SupernetParts
 
 Pair = tuple[Tensor, Tensor]
 
@@ -93,7 +93,7 @@ class SuperCell(EdgeCell):
         self.inputs, self.own_nodes = space.inputs, range(space.inputs, space.inputs + space.nodes)
         self.channels, self.stride, self.last = channels, stride, last
 
-    def running(self, gates: Gates) -> Iterator[Edge]:
+    def running(self, gates: Gates) -> Iterator[ActiveEdge]:
         """The edges that run, node by node. As in the stand-alone network, `none` does not, nor what reads a node
         without input."""
         fed = set(range(self.inputs))
@@ -144,7 +144,9 @@ class CellTail(nn.Module):
         return self.classifier(self.dropout(x[1]).mean((2, 3)))
 
 
-def cell_parts(space: CellSpace, classes: int, in_channels: int, settings: SupernetSettings, recompute: bool) -> Parts:
+def cell_parts(
+    space: CellSpace, classes: int, in_channels: int, settings: SupernetSettings, recompute: bool
+) -> SupernetParts:
     """Stem and tail as in the stand-alone network for small images; all normal cells read the same choice points, and
     all reduction cells."""
     own = space.supernet
@@ -159,4 +161,4 @@ def cell_parts(space: CellSpace, classes: int, in_channels: int, settings: Super
         widths = c_prev_prev, c_prev, channels
         cells.append(SuperCell(space, *widths, reduction, reduction_prev, last, settings, recompute))
         c_prev_prev, c_prev, reduction_prev = c_prev, space.nodes * channels, reduction
-    return Parts(stem, cells, CellTail(c_prev, classes, settings.global_dropout))
+    return SupernetParts(stem, cells, CellTail(c_prev, classes, settings.global_dropout))

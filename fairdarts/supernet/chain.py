@@ -14,7 +14,7 @@ from fairdarts.spaces.gates import Gate, Gates
 from fairdarts.supernet.kernels.bottlenecks import fits, gated_bottlenecks
 from fairdarts.supernet.kernels.terms import gated
 from fairdarts.supernet.settings import SupernetSettings
-from fairdarts.supernet.stage import Parts, total, weighted
+from fairdarts.supernet.stage import SupernetParts, total, weighted
 
 
 class ChoiceLayer(nn.Module):
@@ -87,11 +87,11 @@ class ChainTail(nn.Module):
 
 def chain_parts(
     space: ChainSpace, classes: int, in_channels: int, settings: SupernetSettings, recompute: bool
-) -> Parts:
+) -> SupernetParts:
     """Stem, layers and tail, as in the stand-alone network."""
     # Searches have always drawn the stem's weights first, one-shot trainings the layers': the numbers of a seed stay.
     entry = stem(space.stem, in_channels) if settings.tied else None
     layers = zip(space.choices, space.layers, strict=True)
     stages = [ChoiceLayer(number, *layer, settings.affine, recompute) for number, layer in enumerate(layers)]
     entry = entry or stem(space.stem, in_channels)
-    return Parts(entry, stages, ChainTail(space, classes, settings.global_dropout))
+    return SupernetParts(entry, stages, ChainTail(space, classes, settings.global_dropout))

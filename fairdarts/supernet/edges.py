@@ -29,7 +29,7 @@ def is_weightless(operation: nn.Module) -> bool:
     return known and next(operation.parameters(), None) is None
 
 
-class Edge(NamedTuple):
+class ActiveEdge(NamedTuple):
     """An edge that runs."""
 
     row: int
@@ -67,12 +67,12 @@ class EdgeCell(nn.Module):
         self.candidates = cast("Sequence[Sequence[Any]]", held)
         self.shared = [{column for column, op in enumerate(own) if shared and is_weightless(op)} for own in candidates]
 
-    def running(self, gates: Gates) -> Iterator[Edge]:
+    def running(self, gates: Gates) -> Iterator[ActiveEdge]:
         """The edges that run, node by node; one on which only `none` is active does not."""
         for row, ((node, source), gate) in enumerate(zip(self.edges, gates, strict=True)):
             active = tuple(own for own in enumerate(gate.active) if self.names[own[1]] != "none")
             if active:
-                yield Edge(row, node, source, active)
+                yield ActiveEdge(row, node, source, active)
 
     def active(self, gates: Gates) -> Iterator[nn.Module]:
         """The candidates that run, by shared parts of them: a hook on one need not be called."""
@@ -103,7 +103,9 @@ class EdgeCell(nn.Module):
             number: self.sum(terms) for number, terms in arriving.items()
         }
 
-    def terms(self, edge: Edge, node: Node, gate: Gate, disturbance: Disturbance | None, index: int) -> Iterator[Term]:
+    def terms(
+        self, edge: ActiveEdge, node: Node, gate: Gate, disturbance: Disturbance | None, index: int
+    ) -> Iterator[Term]:
         """What an edge adds to its node."""
         if not isinstance(gate.weights, Tensor):
             outputs = [self.output(edge.row, column, node, disturbance, index) for _, column in edge.active]

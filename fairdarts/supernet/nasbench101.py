@@ -19,11 +19,11 @@ from fairdarts.disturbance import Disturbance
 from fairdarts.ops.drop_path import drop_path
 from fairdarts.ops.dynamic import CroppedDynamicConv2d, DynamicBatchNorm2d, DynamicConv2d
 from fairdarts.ops.nasbench101 import downsample, max_pool
-from fairdarts.spaces.gates import Gates, Path
+from fairdarts.spaces.gates import Gates, SinglePath
 from fairdarts.spaces.graph import bits, kept, matrix_of
 from fairdarts.spaces.nasbench101 import Bench101Space, vertex_channels
 from fairdarts.supernet.settings import SupernetSettings
-from fairdarts.supernet.stage import Fixed, Parts, total
+from fairdarts.supernet.stage import Fixed, SupernetParts, total
 
 KERNELS = {"conv3x3-bn-relu": 3, "conv1x1-bn-relu": 1}
 """of the operations that are convolutions; the other one is max pooling"""
@@ -182,12 +182,12 @@ class GraphCell(nn.Module):
         if plan.sources[0] == 0:
             yield from self.projections[-1].active()
 
-    def plan(self, chosen: Path) -> CellPlan:
+    def plan(self, chosen: SinglePath) -> CellPlan:
         """What runs."""
         return planned(chosen[self.inner :], self.width, self.equal)
 
 
-def chosen_of(gates: Gates) -> Path:
+def chosen_of(gates: Gates) -> SinglePath:
     """The path whose gates these are. Raises ValueError where a point has several active candidates, or weights."""
     if any(len(gate.active) != 1 or gate.weights is not None for gate in gates):
         raise ValueError("NAS-Bench-101 runs paths only: one active candidate at every choice point, without weights")
@@ -196,7 +196,7 @@ def chosen_of(gates: Gates) -> Path:
 
 def nasbench101_parts(
     space: Bench101Space, classes: int, in_channels: int, settings: SupernetSettings, recompute: bool
-) -> Parts:
+) -> SupernetParts:
     """Stem, cells, max pooling between stacks, and tail; all cells read the same choice points.
 
     A stack's first cell doubles the channels, but that of the first stack. Where no channels are dynamic, a cell gives
@@ -217,4 +217,4 @@ def nasbench101_parts(
             channels = cell.channels
     dropout = [nn.Dropout(settings.global_dropout)] if settings.global_dropout else []
     tail = nn.Sequential(*dropout, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
-    return Parts(stem, stages, tail)
+    return SupernetParts(stem, stages, tail)

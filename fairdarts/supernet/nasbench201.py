@@ -12,7 +12,7 @@ from fairdarts.spaces.gates import Gates
 from fairdarts.spaces.nasbench201 import Bench201Space
 from fairdarts.supernet.edges import EdgeCell
 from fairdarts.supernet.settings import SupernetSettings
-from fairdarts.supernet.stage import Fixed, Parts
+from fairdarts.supernet.stage import Fixed, SupernetParts
 
 LARGER_KERNEL = {"nor_conv_1x1": "nor_conv_3x3"}
 """the operation of the larger kernel that another one's may be the centre of"""
@@ -51,7 +51,7 @@ def candidates_of_edges(space: Bench201Space, channels: int, settings: SupernetS
 
 def nasbench201_parts(
     space: Bench201Space, classes: int, in_channels: int, settings: SupernetSettings, recompute: bool
-) -> Parts:
+) -> SupernetParts:
     """Stem, cells, reductions and tail as in the stand-alone network, with dropout before the mean; all cells read the
     same choice points."""
     size = {"cells": settings.cells or space.cells, "channels": settings.channels or space.channels}
@@ -65,4 +65,4 @@ def nasbench201_parts(
     ending = [*tail(space, classes)]
     if settings.global_dropout:
         ending.insert(2, nn.Dropout(settings.global_dropout))
-    return Parts(entry, stages, nn.Sequential(*ending))
+    return SupernetParts(entry, stages, nn.Sequential(*ending))

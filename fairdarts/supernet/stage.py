@@ -27,7 +27,7 @@ class Stage(Protocol):
         """Compiles it in place, as every module can be."""
 
 
-class Parts(NamedTuple):
+class SupernetParts(NamedTuple):
     """A supernet's modules in their order."""
 
     stem: nn.Module

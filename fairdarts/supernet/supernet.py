@@ -16,11 +16,11 @@ from fairdarts.supernet.chain import chain_parts
 from fairdarts.supernet.nasbench101 import nasbench101_parts
 from fairdarts.supernet.nasbench201 import nasbench201_parts
 from fairdarts.supernet.settings import SupernetSettings
-from fairdarts.supernet.stage import Parts, Stage
+from fairdarts.supernet.stage import Stage, SupernetParts
 
 Memory = Literal["none", "recompute", "checkpoint"]
 
-PARTS: dict[str, Callable[..., Parts]] = {
+PARTS: dict[str, Callable[..., SupernetParts]] = {
     "cell": cell_parts,
     "chain": chain_parts,
     "nasbench101": nasbench101_parts,
@@ -41,7 +41,7 @@ class Supernet(nn.Module):
     stages: Sequence[Stage]
     """an nn.ModuleList"""
 
-    def __init__(self, space: Space, parts: Parts, memory: Memory = "none"):
+    def __init__(self, space: Space, parts: SupernetParts, memory: Memory = "none"):
         super().__init__()
         self.space, self.memory = space, memory
         stages = cast("Sequence[Stage]", nn.ModuleList(parts.stages))

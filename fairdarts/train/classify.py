@@ -24,7 +24,7 @@ from fairdarts.train.score import score
 from fairdarts.train.settings import MAY_CHANGE, NetworkTraining, TrainSettings
 from fairdarts.train.setup import check_step
 from fairdarts.train.step import measured
-from fairdarts.train.task import Judge, Task
+from fairdarts.train.task import Evaluation, Task
 
 Judges = tuple[Images | None, Images | None]
 """the images that choose the best epoch, and those that the result is told for"""
@@ -40,7 +40,7 @@ def classification(settings: TrainSettings, genotype: Genotype, space: Space, so
     with distributed.together():
         trained = check_fit(settings, blueprint, source)
         check_alike(settings.data, fingerprint(source))
-    chooses, tells = (judge_of(settings, images, device) for images in judges)
+    validation, test = (judge_of(settings, images, device) for images in judges)
 
     def set_drop_path(network: nn.Module, epoch: int) -> None:
         # It rises linearly, and would be the settings' after the last epoch.
@@ -56,14 +56,14 @@ def classification(settings: TrainSettings, genotype: Genotype, space: Space, so
         form="blueprint",
         shape=source.shape,
         identity=training_identity(settings, genotype, space, fingerprint(source)),
-        facts=facts | ({"judged_on": chooses.name} if chooses else {}),
+        facts=facts | ({"judged_on": validation.name} if validation else {}),
         build=lambda: build_classifier(settings, blueprint, device),
         measure=partial(measured, settings=settings.loss),
         batches=lambda start: serve(indices=trained, seed=fold(settings.seed, TRAIN), start=start),
         steps=len(trained) // settings.data.batch_size,
         numbers=("top1", "top5"),
-        chooses=chooses,
-        tells=tells,
+        validation=validation,
+        test=test,
         begin=lambda run: keep_held_out(run, settings.data, source, halves(settings.data, source, settings.seed)[1]),
         begin_epoch=set_drop_path,
     )
@@ -89,7 +89,7 @@ def training_identity(settings: NetworkTraining, genotype: Genotype, space: Spac
     return identity_of(settings, MAY_CHANGE, space, images) | {"genotypes/final.yaml": named}
 
 
-def judge_of(settings: TrainSettings, images: Images | None, device: torch.device) -> Judge | None:
+def judge_of(settings: TrainSettings, images: Images | None, device: torch.device) -> Evaluation | None:
     """Images as a judge; None for none."""
     if images is None:
         return None
@@ -98,7 +98,7 @@ def judge_of(settings: TrainSettings, images: Images | None, device: torch.devic
         seen = score(network, images, settings.data, device, settings.compute)
         return {"loss": seen.loss, "top1": seen.top1, "top5": seen.top5}
 
-    return Judge(images.name, len(images.indices), numbers)
+    return Evaluation(images.name, len(images.indices), numbers)
 
 
 def check_fit(settings: TrainSettings, blueprint: Blueprint, source: Source) -> list[int]:

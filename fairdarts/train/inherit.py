@@ -7,7 +7,7 @@ there are. What it cannot give is one thing: behind a pooling it has a BatchNorm
 """
 
 from collections.abc import Callable, Mapping
-from pathlib import Path as File
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ from fairdarts.runtime.finite import check_finite
 from fairdarts.runtime.run import open_run
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace
-from fairdarts.spaces.gates import Path
+from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import Space, check_genotype, load_space
 from fairdarts.supernet.names import current_names
 
@@ -32,7 +32,7 @@ Name = Callable[[list[str]], list]
 """a tensor's name in the network, word by word → in the supernet"""
 
 
-def weights_of(path: File) -> tuple[dict[str, Tensor], Space, str]:
+def weights_of(path: Path) -> tuple[dict[str, Tensor], Space, str]:
     """The supernet's weights in the last checkpoint of a run, its space, and the verb that trained it.
 
     Raises UserError where it is no run, has no checkpoint yet, or one without a supernet's weights, or with weights
@@ -93,7 +93,7 @@ def _names(network: nn.Module, genotype: Genotype, space: Space, weights: Weight
     return {key: ".".join(map(str, name(key.split(".")))) for key in keys}
 
 
-def _path(genotype: Genotype, space: Space, place: str) -> Path:
+def _path(genotype: Genotype, space: Space, place: str) -> SinglePath:
     try:
         return space.path_of(genotype)
     except UserError as error:

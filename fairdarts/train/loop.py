@@ -82,8 +82,8 @@ def train(
             record = {"epoch": at.epoch, **means, "lr": trainee.optimizer.param_groups[0]["lr"], **times}
             follow_first(trainee)
             best, better = f"valid_{task.numbers[0]}", False
-            if task.chooses and (at.epoch % settings.judge_every == 0 or at.epoch == settings.epochs):
-                record |= {f"valid_{key}": value for key, value in task.chooses.score(trainee.judged).items()}
+            if task.validation and (at.epoch % settings.judge_every == 0 or at.epoch == settings.epochs):
+                record |= {f"valid_{key}": value for key, value in task.validation.score(trainee.judged).items()}
                 better = all(record[best] > earlier.get(best, -math.inf) for earlier in records)
             records.append(record)
             with distributed.together():
@@ -108,15 +108,15 @@ def judged(trainee: Trainee, task: Task, run: Run) -> dict[str, Any]:
     says so.
     """
     found: dict[str, Any] = {}
-    if task.tells and task.chooses:
-        found = {"images": task.tells.images, "on": task.tells.name, "best_by": task.chooses.name}
-        found["last"] = {"epoch": trainee.settings.epochs, **task.tells.score(trainee.judged)}
-    if task.tells and distributed.shared(run.best.is_file()):  # else somebody took it away
+    if task.test and task.validation:
+        found = {"images": task.test.images, "on": task.test.name, "best_by": task.validation.name}
+        found["last"] = {"epoch": trainee.settings.epochs, **task.test.score(trainee.judged)}
+    if task.test and distributed.shared(run.best.is_file()):  # else somebody took it away
         state = distributed.shared_state(distributed.first(checkpoint.load, run.best))
         trainee.network.load_state_dict(state["network"])
         if trainee.average:
             trainee.average.network.load_state_dict(state["ema"])
-        found["best"] = {"epoch": json.loads(state["about"])["epoch"], **task.tells.score(trainee.judged)}
+        found["best"] = {"epoch": json.loads(state["about"])["epoch"], **task.test.score(trainee.judged)}
     told = (json.dumps(found, indent=1) + "\n").encode()
     distributed.first(checkpoint.write_atomically, run.path / "results.json", told)
     return found

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairdarts.data.judging import Images
-from fairdarts.data.serve import still_batches
+from fairdarts.data.serve import evaluation_batches
 from fairdarts.data.settings import DataSettings
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import LAYOUTS, autocast
@@ -56,7 +56,7 @@ def score(
     indices = images.indices[distributed.rank() :: distributed.ranks()]
     classes = len(images.source.classes)
     share = data.model_copy(update={"batch_size": max(2, data.batch_size // distributed.ranks())})
-    served = still_batches(images.source, share, indices, device, LAYOUTS[compute.layout])
+    served = evaluation_batches(images.source, share, indices, device, LAYOUTS[compute.layout])
     own = shown(served, -(-len(indices) // share.batch_size))
     confusion, sums = tally(network.eval(), own, classes, device, compute.precision)
     distributed.sum_([confusion, sums])

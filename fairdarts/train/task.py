@@ -18,7 +18,7 @@ Measure = Callable[[Any, Tensor], tuple[Tensor, Tensor]]
 """(a network's output, the labels) → (what is minimized, the share of labels that it gets right)"""
 
 
-class Judge(NamedTuple):
+class Evaluation(NamedTuple):
     """Images that say what a network is worth."""
 
     name: str
@@ -53,9 +53,9 @@ class Task:
     """of an epoch"""
     numbers: tuple[str, ...]
     """what a judge's numbers are called besides the loss; the first chooses the best epoch"""
-    chooses: Judge | None
+    validation: Evaluation | None
     """the images that choose it"""
-    tells: Judge | None
+    test: Evaluation | None
     """those that the result is told for"""
     begin: Callable[[Run], None] = lambda run: None
     """writes into the run directory what is to be known of the images"""

@@ -6,7 +6,7 @@ from typing import Any
 
 from fairdarts.cost.count import count
 from fairdarts.genotype import to_yaml
-from fairdarts.networks.published import Model
+from fairdarts.networks.published import TrainedModel
 
 SPELT_OUT = 20  # of more classes only the first are named
 SHARES = ("top1", "top5", "accuracy")
@@ -14,7 +14,7 @@ SHARES = ("top1", "top5", "accuracy")
 WEIGHTS = {"ema": "the moving average of the training's weights", "raw": "the training's own"}
 
 
-def card(model: Model, file: str) -> str:
+def card(model: TrainedModel, file: str) -> str:
     """The card of a model that is written to `file`, a .safetensors file beside it."""
     blueprint, about = model.blueprint, model.about
     genotype, space = blueprint.genotype, blueprint.space

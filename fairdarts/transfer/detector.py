@@ -73,7 +73,7 @@ class DetectorSettings(Settings):
         return config
 
 
-class Choices(NamedTuple):
+class DetectorOptions(NamedTuple):
     """What a user decides of a config."""
 
     pretrained: str | None = None
@@ -94,7 +94,7 @@ def levels_of(network: Backbone, strides: Sequence[int], name: str) -> list[int]
     return [found.index(stride) for stride in strides]
 
 
-def config_text(blueprint: Blueprint, detector: DetectorSettings, choices: Choices) -> str:
+def config_text(blueprint: Blueprint, detector: DetectorSettings, choices: DetectorOptions) -> str:
     """The config of a detector whose backbone is the network of a blueprint.
 
     Raises UserError where that cannot be a backbone, or `pretrained` has not its weights.
@@ -195,7 +195,7 @@ def _data(root: str) -> dict[str, Any]:
 
 
 def _head(
-    told: dict[str, Any], blueprint: Blueprint, detector: DetectorSettings, choices: Choices, features: Features
+    told: dict[str, Any], blueprint: Blueprint, detector: DetectorSettings, choices: DetectorOptions, features: Features
 ) -> Iterator[str]:
     """What the config is, for people: a paragraph a text."""
     info, cost, size = features.feature_info, count(features, image=blueprint.image), blueprint.image

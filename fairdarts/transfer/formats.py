@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from fairdarts.config import UserError
-from fairdarts.networks.published import Model, load, save_model
+from fairdarts.networks.published import TrainedModel, load, save_model
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.transfer.onnx import check_installed, image_shape, open_onnx, write_onnx
 
@@ -34,7 +34,7 @@ class Format(NamedTuple):
 
     suffix: str
     """what its files' names end with"""
-    write: Callable[[Path, Model], None]
+    write: Callable[[Path, TrainedModel], None]
     """writes one"""
     open: Callable[[Path], Runs]
     """what runs one"""
@@ -57,7 +57,7 @@ class Made(NamedTuple):
     """the largest absolute logit"""
 
 
-def write_torchscript(path: Path, model: Model) -> None:
+def write_torchscript(path: Path, model: TrainedModel) -> None:
     """A traced TorchScript file; `fairdarts` among its extra files is the blueprint."""
     with warnings.catch_warnings(action="ignore"), torch.no_grad():
         traced = torch.jit.trace(model.network, torch.zeros(2, *image_shape(model)), check_trace=False)
@@ -72,7 +72,7 @@ def open_torchscript(path: Path) -> Runs:
         return torch.jit.load(path)
 
 
-def write_torch_export(path: Path, model: Model) -> None:
+def write_torch_export(path: Path, model: TrainedModel) -> None:
     """A file of torch.export, for any batch; `fairdarts` among its extra files is the blueprint."""
     images, shapes = torch.zeros(2, *image_shape(model)), ({0: torch.export.Dim("batch")},)
     with warnings.catch_warnings(action="ignore"), torch.no_grad():
@@ -97,7 +97,7 @@ FORMATS = {
 }
 
 
-def export(model: Model, stem: Path, formats: Sequence[str]) -> list[Made]:
+def export(model: TrainedModel, stem: Path, formats: Sequence[str]) -> list[Made]:
     """Files of a model, called as `stem` with a format's suffix, in a folder that is there.
 
     Raises UserError, and leaves no file behind, where one of them is there already, gives other logits than the model
@@ -128,7 +128,7 @@ def export(model: Model, stem: Path, formats: Sequence[str]) -> list[Made]:
 
 
 @torch.no_grad()
-def compare(run: Runs, model: Model) -> tuple[float, float]:
+def compare(run: Runs, model: TrainedModel) -> tuple[float, float]:
     """(largest absolute difference of logits, largest absolute logit) on random images, one alone and three together.
 
     The difference is NaN where a logit is not finite.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fairdarts.config import UserError
-from fairdarts.networks.published import Model
+from fairdarts.networks.published import TrainedModel
 from fairdarts.runtime.checkpoint import write_atomically
 
 NEEDS = ("onnx", "onnxruntime", "onnxscript")
@@ -22,7 +22,7 @@ def check_installed() -> None:
         raise UserError(f"onnx: needs {', '.join(missing)}: pip install 'fairdarts[export]'")
 
 
-def write_onnx(path: Path, model: Model) -> None:
+def write_onnx(path: Path, model: TrainedModel) -> None:
     """One ONNX file: `image` [batch, C, H, W], normalized → `logits` [batch, classes], for any batch.
 
     Its metadata hold classes, mean, std and about as JSON, and under `fairdarts` the blueprint of the network.
@@ -65,6 +65,6 @@ def open_onnx(path: Path) -> Callable[[Tensor], Tensor]:
     return lambda images: torch.from_numpy(session.run(["logits"], {"image": images.numpy()})[0])
 
 
-def image_shape(model: Model) -> tuple[int, int, int]:
+def image_shape(model: TrainedModel) -> tuple[int, int, int]:
     """Channels, height and width of a model's images."""
     return len(model.blueprint.mean), model.blueprint.image, model.blueprint.image

@@ -12,7 +12,7 @@ from fairdarts.genotype import CellGenotype, ChainGenotype, EdgeGenotype, read, 
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.runtime.run import create
 from fairdarts.search.settings import SearchSettings
-from fairdarts.spaces.chain import Stage
+from fairdarts.spaces.chain import ChainStage
 from fairdarts.spaces.space import load_space
 
 SUFFIXES = (".gv", ".png", ".svg") if shutil.which("dot") else (".gv",)
@@ -105,7 +105,7 @@ def test_a_cell_of_nas_bench_201_is_drawn(capsys):
 
 def test_a_run_in_a_chain_space_has_all_its_figures(tiny_recipe: Path, capsys):
     settings = check(SearchSettings, read_yaml(tiny_recipe), tiny_recipe)
-    space = load_space("s2").model_copy(update={"stages": (Stage(channels=16, layers=2, stride=1),)})
+    space = load_space("s2").model_copy(update={"stages": (ChainStage(channels=16, layers=2, stride=1),)})
     run = create(tiny_recipe.parent / "chain", settings, space)
     run.log({"epoch": 0, "gates": {"layers": [[0.5] * 7] * 2}, "dominant": {"layers": {}}})
     run.write_genotype(ChainGenotype(name="c", space="s2", source="a test", layers=[["E3K3"], []]), "final")

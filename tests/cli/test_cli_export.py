@@ -10,7 +10,7 @@ import torch
 from fairdarts.cli.export import file_name, main
 from fairdarts.config import UserError
 from fairdarts.networks.blueprint import NetworkSettings
-from fairdarts.networks.published import Model, load, random_model, save_model
+from fairdarts.networks.published import TrainedModel, load, random_model, save_model
 from fairdarts.runtime import checkpoint
 from fairdarts.transfer.formats import FORMATS
 
@@ -18,13 +18,13 @@ SMALL = ("--network.cells", "2", "--network.channels", "2")
 
 
 @pytest.fixture(scope="module")
-def model() -> Model:
+def model() -> TrainedModel:
     settings = NetworkSettings(cells=2, channels=2)
     return random_model("fairdarts-a", settings, image=16)._replace(about={"recipe": "it"})
 
 
 @pytest.fixture
-def run(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def run(model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A training's run directory in the current folder."""
     monkeypatch.chdir(tmp_path)
     Path("run/checkpoints").mkdir(parents=True)
@@ -34,7 +34,7 @@ def run(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "run"
 
 
-def test_a_run_becomes_all_files_that_one_asks_for(run: str, model: Model, capfd: pytest.CaptureFixture[str]):
+def test_a_run_becomes_all_files_that_one_asks_for(run: str, model: TrainedModel, capfd: pytest.CaptureFixture[str]):
     pytest.importorskip("onnxruntime")
     formats = ("--format", "onnx,safetensors", "--format", "torchscript")
     assert main([run, *formats, "--benchmark", "--threads", "1"]) == 0
@@ -132,7 +132,7 @@ def test_what_cannot_be_exported(words: str, said: str, run: str):
     assert not Path("exported").exists()
 
 
-def test_a_name_stays_within_the_folder(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_name_stays_within_the_folder(model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert [file_name(name) for name in ("fairdarts-a", "../../x", "…", "a b/c")] == [
         "fairdarts-a",
         "x",

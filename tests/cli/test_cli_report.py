@@ -20,7 +20,7 @@ from fairdarts.networks.zoo import load_genotype
 from fairdarts.resources import find, names
 from fairdarts.runtime.run import create
 from fairdarts.search.settings import SearchSettings
-from fairdarts.spaces.chain import Stage
+from fairdarts.spaces.chain import ChainStage
 from fairdarts.spaces.space import load_space
 
 
@@ -113,7 +113,7 @@ def test_an_unfinished_run_says_how_far_it_is(tiny_recipe: Path):
 
 
 def test_a_chain_is_drawn_and_counted_in_its_own_network(tiny_recipe: Path):
-    space = load_space("s2-small").model_copy(update={"stages": (Stage(channels=4, layers=2, stride=1),)})
+    space = load_space("s2-small").model_copy(update={"stages": (ChainStage(channels=4, layers=2, stride=1),)})
     settings = check(SearchSettings, read_yaml(tiny_recipe), tiny_recipe)
     run = create(Path("chain"), settings, space)
     for epoch in (0, 1):

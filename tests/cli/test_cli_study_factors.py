@@ -135,7 +135,7 @@ def test_a_study_trains_judges_tables_and_does_nothing_twice(content, written, m
     ]  # fmt: skip
     assert "huge" in Path("out/report.html").read_text()
 
-    monkeypatch.setattr(study_factors, "carry_out", lambda *words: pytest.fail(f"{words} again"))
+    monkeypatch.setattr(study_factors, "run_row", lambda *words: pytest.fail(f"{words} again"))
     assert main(["study", written(), *WORDS]) == 0
     assert capsys.readouterr().out == out
     Path("bench.csv").unlink()

@@ -10,17 +10,17 @@ from torch import nn
 
 from fairdarts.cost.parts import Part, parts_of
 from fairdarts.networks.blueprint import build
-from fairdarts.spaces.gates import Path
+from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import Space, load_space
 
 
-def of_path(path: Path, space: Space) -> list[Part]:
+def of_path(path: SinglePath, space: Space) -> list[Part]:
     """All parts of a path's network: the fixed ones, then those of its choices."""
     parts = parts_of(space)
     return [*parts.fixed, *(part for own, index in zip(parts.choices, path, strict=True) for part in own[index])]
 
 
-def network_of(path: Path, space: Space) -> nn.Module:
+def network_of(path: SinglePath, space: Space) -> nn.Module:
     return build(space.genotype_of(path, "n", ""), space)
 
 

@@ -13,7 +13,7 @@ from fairdarts.cost.count import Cost, count
 from fairdarts.cost.table import Table, count_tables
 from fairdarts.networks.blueprint import build
 from fairdarts.runtime.shape import Shape
-from fairdarts.spaces.gates import Path
+from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.nasbench201 import Bench201Space, names_of_arch
 from fairdarts.spaces.space import Space, load_space
 
@@ -34,14 +34,14 @@ def at_image(space: Space, image: int) -> Space:
     return space.model_copy(update={"networks": space.networks.model_copy(update=sizes)})
 
 
-def whole(path: Path, space: Space) -> Cost:
+def whole(path: SinglePath, space: Space) -> Cost:
     """The count of a path's network as a whole."""
     with torch.device("meta"):
         network = build(space.genotype_of(path, "n", ""), space)
     return count(network, image=image_of(space))
 
 
-def assert_counted(paths: list[Path], space: Space) -> None:
+def assert_counted(paths: list[SinglePath], space: Space) -> None:
     tables = count_tables(space)
     madds, params = (tables[name].costs(np.array(paths)) for name in ("madds", "params"))
     assert madds.dtype == params.dtype == np.int64
@@ -132,6 +132,6 @@ def test_a_table_by_hand():
 
 
 @pytest.mark.parametrize("path", [(0,), (0, 0, 0)])
-def test_a_path_of_another_length_is_no_path(path: Path):
+def test_a_path_of_another_length_is_no_path(path: SinglePath):
     with pytest.raises(ValueError, match="argument"):
         Table(0, ((1,), (2,))).cost(path)

@@ -12,7 +12,7 @@ from torchvision import datasets
 
 from fairdarts.config import Settings, UserError, check
 from fairdarts.data import judging, sources
-from fairdarts.data.serve import still_batches
+from fairdarts.data.serve import evaluation_batches
 from fairdarts.data.settings import DataSettings
 from fairdarts.data.sources import open_source
 from fairdarts.data.split import halves
@@ -56,7 +56,7 @@ def test_class_folders_are_judged_by_root_test_or_root_val(tmp_path: Path, part:
     assert (found.name, found.indices) == ("test", list(range(6)))
     assert found.source.classes == ("ant", "bee")
     assert isinstance(found.source.dataset, TensorDataset) == memory
-    ((images, labels), *rest) = still_batches(found.source, data, found.indices, CPU, torch.channels_last)
+    ((images, labels), *rest) = evaluation_batches(found.source, data, found.indices, CPU, torch.channels_last)
     assert [len(part) for part, _ in rest] == [2]
     assert labels.tolist() == [0, 0, 0, 1]
     mean, std = (torch.tensor(values) for values in (found.source.mean, found.source.std))

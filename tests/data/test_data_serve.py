@@ -13,7 +13,7 @@ from torchvision.transforms.v2.functional import normalize, resize, to_dtype
 from fairdarts.config import UserError
 from fairdarts.data.images import read_image
 from fairdarts.data.loader import ADVICE
-from fairdarts.data.serve import kept_in_memory, server, still_batches
+from fairdarts.data.serve import evaluation_batches, kept_in_memory, server
 from fairdarts.data.settings import Cifar10, Digits, Folder, ImageNet
 from fairdarts.data.sources import CIFAR10_STATISTICS, IMAGENET_STATISTICS, Source, in_memory, open_source
 from fairdarts.data.split import fingerprint, halves
@@ -43,7 +43,7 @@ def write(root: Path, sizes: list[tuple[int, int]]) -> Path:
 
 def served(settings: Folder | Digits | ImageNet, indices: list[int]) -> tuple[list[int], Tensor, Tensor]:
     """Sizes of the batches, and all images and labels."""
-    batches = list(still_batches(open_source(settings), settings, indices, CPU, LAST))
+    batches = list(evaluation_batches(open_source(settings), settings, indices, CPU, LAST))
     images, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
     return [len(labels) for _, labels in batches], images, labels
 
@@ -108,7 +108,7 @@ def test_a_broken_file_is_named_when_images_are_read(tmp_path: Path, content: by
     for read, advice in (
         (lambda: open_source(folder(tmp_path, memory=True)), "; mend or remove it"),
         (lambda: in_memory(source), ""),
-        (lambda: list(still_batches(source, folder(tmp_path), [0, 1, 4], CPU, LAST)), f"; {ADVICE}"),
+        (lambda: list(evaluation_batches(source, folder(tmp_path), [0, 1, 4], CPU, LAST)), f"; {ADVICE}"),
     ):
         with pytest.raises(UserError) as error:
             read()
@@ -137,7 +137,7 @@ def test_every_index_is_served_once_in_order():
         pixels, expected = source.dataset[index]
         torch.testing.assert_close(image, (pixels / 255 - source.mean[0]) / source.std[0])
         assert label == expected
-    assert list(still_batches(source, settings, [], CPU, LAST)) == []
+    assert list(evaluation_batches(source, settings, [], CPU, LAST)) == []
 
 
 @pytest.mark.parametrize("memory", [False, True])
@@ -147,7 +147,7 @@ def test_a_layout_changes_no_number(tmp_path: Path, memory: bool):
     for layout in LAYOUTS.values():
         stream = server(source, settings, CPU, layout)(indices=list(range(16)), seed=3, start=0)
         found.append(
-            [next(stream)[0], *(images for images, _ in still_batches(source, settings, [1, 4, 9], CPU, layout))]
+            [next(stream)[0], *(images for images, _ in evaluation_batches(source, settings, [1, 4, 9], CPU, layout))]
         )
         stream.close()
         assert all(images.is_contiguous(memory_format=layout) for images in found[-1])
@@ -263,7 +263,7 @@ def test_auto_augment_and_memory_serve_the_same_images_in_the_same_order():
 def test_enlarged_cifar_is_judged_at_its_centre():
     """Resized to 256, of which the middle 224 are seen, with ImageNet's statistics."""
     source, settings = small_cifar(224, count=2)
-    ((images, _),) = still_batches(source, settings, [0, 1], CPU, LAST)
+    ((images, _),) = evaluation_batches(source, settings, [0, 1], CPU, LAST)
     assert images.shape == (2, 3, 224, 224)
     whole = resize(source.dataset.tensors[0], [256, 256], antialias=True)
     for own, expected in zip(images, whole[:, :, 16:240, 16:240], strict=True):
@@ -274,7 +274,7 @@ def test_enlarged_cifar_is_judged_at_its_centre():
 def test_images_in_memory_are_judged_a_batch_at_a_time_as_one_by_one(size: int):
     source, settings = small_cifar(size)
     transform, order = evaluation_transform(source, settings), [7, 3, 11, 0, 5, 2]
-    batches = list(still_batches(source, settings, order, CPU, LAST))
+    batches = list(evaluation_batches(source, settings, order, CPU, LAST))
     assert [len(labels) for _, labels in batches] == [4, 2]
     assert all(images.is_contiguous(memory_format=torch.channels_last) for images, _ in batches)
     expected = torch.stack([transform(source.dataset[index][0]) for index in order])
@@ -291,7 +291,7 @@ def wrong(images: Tensor, labels: Tensor, size: int = 32) -> str:
     assert "\n" not in said
     if "the source's image" not in said:
         with pytest.raises(UserError) as judged:
-            list(still_batches(source, settings, [0, 1], CPU, LAST))
+            list(evaluation_batches(source, settings, [0, 1], CPU, LAST))
         assert str(judged.value) == said
     return said
 
@@ -335,7 +335,7 @@ def test_a_data_set_s_images_are_uint8_of_the_means_channels(image: Tensor | Ima
         next(server(source, settings, CPU, LAST)(indices=list(range(8)), seed=0, start=0))
     assert str(error.value).startswith(said)
     with pytest.raises(UserError) as error:
-        list(still_batches(source, settings, [0, 1], CPU, LAST))
+        list(evaluation_batches(source, settings, [0, 1], CPU, LAST))
     assert str(error.value).startswith(said)
 
 

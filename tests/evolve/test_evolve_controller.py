@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import product
-from pathlib import Path as File
+from pathlib import Path
 from random import Random
 from statistics import fmean, pstdev
 from typing import Any
@@ -17,7 +17,7 @@ from scipy import stats
 from fairdarts.evolve.controller import PPO, Controller, ControllerSettings, Reinforce, clipped, normalized
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.stop import Diverged
-from fairdarts.spaces.gates import Path
+from fairdarts.spaces.gates import SinglePath
 
 UNLIKELY = 1e-3
 """p-value below which a distribution is not believed; seeds are fixed, so a test passes always or never"""
@@ -28,7 +28,7 @@ NUMBERS: dict[str, dict[str, Any]] = {
 }
 KINDS = tuple(NUMBERS)
 
-Reward = Callable[[Path, Path | None], float]
+Reward = Callable[[SinglePath, SinglePath | None], float]
 
 
 def controller(choices: Sequence[int], kind: str = "ppo", seed: int = 0, **numbers: Any) -> Controller:
@@ -36,7 +36,7 @@ def controller(choices: Sequence[int], kind: str = "ppo", seed: int = 0, **numbe
     return Controller(choices, settings, seed)
 
 
-def random_paths(choices: Sequence[int], count: int, random: Random) -> list[Path]:
+def random_paths(choices: Sequence[int], count: int, random: Random) -> list[SinglePath]:
     return [tuple(random.randrange(number) for number in choices) for _ in range(count)]
 
 
@@ -45,7 +45,9 @@ def z_scores(rewards: Sequence[float]) -> list[float]:
     return [(reward - mean) / deviation for reward in rewards]
 
 
-def practise(own: Controller, reward: Reward, rounds: int, parents: Callable[[], list[Path]] | None = None) -> float:
+def practise(
+    own: Controller, reward: Reward, rounds: int, parents: Callable[[], list[SinglePath]] | None = None
+) -> float:
     """Draws 32 paths and learns from them, so many times; gives the mean reward of the last 32."""
     rewards = []
     for _ in range(rounds):
@@ -64,7 +66,7 @@ def trained(choices: Sequence[int], kind: str = "ppo") -> Controller:
     return own
 
 
-def probabilities(own: Controller, paths: Sequence[Path], parent: Path | None) -> torch.Tensor:
+def probabilities(own: Controller, paths: Sequence[SinglePath], parent: SinglePath | None) -> torch.Tensor:
     """The probability of each path [paths], in float64."""
     own.policy.double()
     with torch.no_grad():
@@ -103,7 +105,7 @@ def test_untrained_a_choice_of_the_parent_is_kept_with_its_probability(keep: flo
 
 
 @pytest.mark.parametrize("parent", [None, (0, 4, 0, 1)])
-def test_paths_are_drawn_with_the_probabilities_that_are_learned_from(parent: Path | None):
+def test_paths_are_drawn_with_the_probabilities_that_are_learned_from(parent: SinglePath | None):
     own = trained(RAGGED)
     every = list(product(*map(range, RAGGED)))
     expected = probabilities(own, every, parent)
@@ -167,7 +169,7 @@ def test_a_hidden_path_is_found_where_random_drawing_does_not_find_it(kind: str,
     choices = [5] * 8
     hidden = random_paths(choices, 1, Random(100 + seed))[0]
 
-    def matches(path: Path, parent: Path | None = None) -> int:
+    def matches(path: SinglePath, parent: SinglePath | None = None) -> int:
         return sum(index == wanted for index, wanted in zip(path, hidden, strict=True))
 
     at_random = max(map(matches, random_paths(choices, 30 * 32, Random(seed))))
@@ -179,7 +181,7 @@ def test_mutations_follow_the_whole_parent(kind: str):
     """The best mutation is the parent reversed. Who sees of it what stands at the points so far, knows half of it."""
     choices, random = [4] * 4, Random(0)
 
-    def reversed_matches(path: Path, parent: Path | None) -> float:
+    def reversed_matches(path: SinglePath, parent: SinglePath | None) -> float:
         return fmean(index == wanted for index, wanted in zip(path, parent[::-1], strict=True))
 
     own = controller(choices, kind, hidden=64, lr=0.01, keep=0.3)
@@ -237,7 +239,7 @@ def test_nothing_is_drawn_or_learned_from_no_paths():
     assert weights(own).equal(before)
 
 
-def go_on(own: Controller) -> tuple[list[list[Path]], list[dict[str, float]], torch.Tensor]:
+def go_on(own: Controller) -> tuple[list[list[SinglePath]], list[dict[str, float]], torch.Tensor]:
     """Two rounds: the paths drawn, the numbers of their learning, the weights after."""
     random, drawn, numbers = Random(5), [], []
     for _ in range(2):
@@ -249,7 +251,7 @@ def go_on(own: Controller) -> tuple[list[list[Path]], list[dict[str, float]], to
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_restored_controller_goes_on_bit_for_bit(kind: str, tmp_path: File):
+def test_a_restored_controller_goes_on_bit_for_bit(kind: str, tmp_path: Path):
     own = trained(RAGGED, kind)
     state = own.state()
     checkpoint.save(tmp_path / "state.pt", {"controller": state})

@@ -13,7 +13,7 @@ import fairdarts
 from fairdarts.config import UserError
 from fairdarts.genotype import ChainGenotype, EdgeGenotype, to_yaml
 from fairdarts.networks.blueprint import NetworkSettings, assemble
-from fairdarts.networks.published import Model, blueprint_of, load, open_model, random_model, save_model
+from fairdarts.networks.published import TrainedModel, blueprint_of, load, open_model, random_model, save_model
 from fairdarts.runtime import checkpoint
 
 SMALL = NetworkSettings(cells=3, channels=4)
@@ -21,7 +21,7 @@ EDGES = ("nor_conv_3x3", "none", "skip_connect", "avg_pool_3x3", "nor_conv_1x1",
 
 
 @pytest.fixture(scope="module")
-def model() -> Model:
+def model() -> TrainedModel:
     return random_model("fairdarts-a", SMALL)._replace(about={"recipe": "ä", "metrics": {"valid_top1": 0.5}})
 
 
@@ -40,7 +40,7 @@ def edges(path: Path) -> str:
     return str(path)
 
 
-def trained(model: Model, path: Path, **changes: object) -> Path:
+def trained(model: TrainedModel, path: Path, **changes: object) -> Path:
     """A checkpoint as a training writes it."""
     state = {
         "blueprint": model.blueprint.model_dump_json(by_alias=True),
@@ -54,7 +54,7 @@ def trained(model: Model, path: Path, **changes: object) -> Path:
     return path
 
 
-def shifted(model: Model, by: float) -> dict[str, torch.Tensor]:
+def shifted(model: TrainedModel, by: float) -> dict[str, torch.Tensor]:
     return {
         key: value + by if value.is_floating_point() else value for key, value in model.network.state_dict().items()
     }
@@ -99,7 +99,7 @@ def test_a_saved_model_comes_back_bit_for_bit(kind: str, layout: torch.memory_fo
     assert not any(tensor.is_meta for tensor in (*network.parameters(), *network.buffers()))
 
 
-def test_load_gives_a_network_that_says_for_which_images_it_is(model: Model, tmp_path: Path):
+def test_load_gives_a_network_that_says_for_which_images_it_is(model: TrainedModel, tmp_path: Path):
     save_model(tmp_path / "a.safetensors", model._replace(blueprint=model.blueprint.model_copy(update={"image": 48})))
     assert fairdarts.load is load
     network = fairdarts.load(str(tmp_path / "a.safetensors"))
@@ -109,7 +109,7 @@ def test_load_gives_a_network_that_says_for_which_images_it_is(model: Model, tmp
     assert (told["mean"], told["std"]) == (model.blueprint.mean, model.blueprint.std)
 
 
-def test_weights_that_are_saved_hold_blueprint_and_about_as_text(model: Model, tmp_path: Path):
+def test_weights_that_are_saved_hold_blueprint_and_about_as_text(model: TrainedModel, tmp_path: Path):
     save_model(tmp_path / "a.safetensors", model)
     with safetensors.safe_open(tmp_path / "a.safetensors", "pt") as file:
         metadata = file.metadata()
@@ -131,7 +131,7 @@ def test_the_layout_of_a_training_changes_no_bit_of_what_is_published(tmp_path: 
     assert torch.equal(load(tmp_path / "it.safetensors")(images), read.network(images))
 
 
-def test_a_checkpoint_gives_its_average_where_it_has_one(model: Model, tmp_path: Path):
+def test_a_checkpoint_gives_its_average_where_it_has_one(model: TrainedModel, tmp_path: Path):
     plain = trained(model, tmp_path / "plain.pt")
     averaged = trained(model, tmp_path / "averaged.pt", ema=shifted(model, 1.0))
     network, blueprint, about = open_model(plain)
@@ -149,7 +149,7 @@ def test_a_checkpoint_gives_its_average_where_it_has_one(model: Model, tmp_path:
     refused(tmp_path / "it.safetensors", "it has no raw weights", weights="raw")
 
 
-def test_the_auxiliary_head_is_left_behind(model: Model, tmp_path: Path):
+def test_the_auxiliary_head_is_left_behind(model: TrainedModel, tmp_path: Path):
     whole = assemble(model.blueprint, auxiliary=True)
     names = whole.state_dict().keys() - model.network.state_dict().keys()
     assert names
@@ -159,7 +159,7 @@ def test_the_auxiliary_head_is_left_behind(model: Model, tmp_path: Path):
     assert torch.equal(network.classifier.weight, whole.classifier.weight)
 
 
-def test_of_a_run_the_best_epoch_is_taken_where_held_out_images_chose_it(model: Model, tmp_path: Path):
+def test_of_a_run_the_best_epoch_is_taken_where_held_out_images_chose_it(model: TrainedModel, tmp_path: Path):
     run = tmp_path / "run"
     trained(model, run / "checkpoints" / "last.pt", network=shifted(model, 2.0))
     refused(run, "not a run directory")
@@ -198,7 +198,7 @@ def test_a_run_without_a_trained_network_is_to_be_trained_first(tmp_path: Path):
 # files that are none, or not whole
 
 
-def test_tensors_that_are_not_the_network_s_are_named(model: Model, tmp_path: Path):
+def test_tensors_that_are_not_the_network_s_are_named(model: TrainedModel, tmp_path: Path):
     state, path = model.network.state_dict(), tmp_path / "it.pt"
     key = "classifier.weight"
     few = {name: tensor for name, tensor in state.items() if name != key}
@@ -216,7 +216,7 @@ def test_tensors_that_are_not_the_network_s_are_named(model: Model, tmp_path: Pa
     refused(tmp_path / "it.safetensors", f"{key}: is missing")
 
 
-def test_a_flipped_bit_in_a_model_s_file_is_refused_or_changes_nothing(model: Model, tmp_path: Path):
+def test_a_flipped_bit_in_a_model_s_file_is_refused_or_changes_nothing(model: TrainedModel, tmp_path: Path):
     path, refusals = tmp_path / "it.safetensors", 0
     save_model(path, model)
     whole = path.read_bytes()
@@ -234,11 +234,11 @@ def test_a_flipped_bit_in_a_model_s_file_is_refused_or_changes_nothing(model: Mo
     assert refusals >= 75
 
 
-def metadata(model: Model) -> dict[str, str]:
+def metadata(model: TrainedModel) -> dict[str, str]:
     return {"fairdarts": model.blueprint.model_dump_json(by_alias=True), "about": "{}"}
 
 
-def test_weights_that_are_not_finite_are_refused(model: Model, tmp_path: Path):
+def test_weights_that_are_not_finite_are_refused(model: TrainedModel, tmp_path: Path):
     spoiled = model.network.state_dict() | {"classifier.bias": torch.full((10,), float("nan"))}
     message = r": classifier\.bias: holds numbers that are not finite: its training has diverged$"
     with pytest.raises(UserError, match=f"^{tmp_path / 'last.pt'}{message}"):
@@ -249,7 +249,7 @@ def test_weights_that_are_not_finite_are_refused(model: Model, tmp_path: Path):
         load(file)
 
 
-def test_damaged_and_foreign_safetensors_are_refused(model: Model, tmp_path: Path):
+def test_damaged_and_foreign_safetensors_are_refused(model: TrainedModel, tmp_path: Path):
     path = tmp_path / "it.safetensors"
     refused(path, "No such file")
     save_model(path, model)
@@ -269,7 +269,7 @@ def test_damaged_and_foreign_safetensors_are_refused(model: Model, tmp_path: Pat
         refused(path, said)
 
 
-def test_a_blueprint_whose_genotype_its_space_does_not_allow_is_refused(model: Model, tmp_path: Path):
+def test_a_blueprint_whose_genotype_its_space_does_not_allow_is_refused(model: TrainedModel, tmp_path: Path):
     blueprint = json.loads(metadata(model)["fairdarts"])
     blueprint["genotype"]["normal"][0][0] = "conv_9x9"
     refused(trained(model, tmp_path / "it.pt", blueprint=json.dumps(blueprint)), "conv_9x9")
@@ -277,7 +277,7 @@ def test_a_blueprint_whose_genotype_its_space_does_not_allow_is_refused(model: M
     refused(trained(model, tmp_path / "it.pt", blueprint=other), "is missing")
 
 
-def test_files_that_are_no_model_are_refused(model: Model, tmp_path: Path):
+def test_files_that_are_no_model_are_refused(model: TrainedModel, tmp_path: Path):
     path = tmp_path / "it.pt"
     refused(path, "no such checkpoint")
     path.write_bytes(b"nothing")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from fairdarts.oneshot.evaluate import Evaluator, Statistics, leaves
 from fairdarts.oneshot.step import Batch
-from fairdarts.spaces.gates import Gates, Path, subnet
+from fairdarts.spaces.gates import Gates, SinglePath, subnet
 from fairdarts.spaces.space import Space
 from fairdarts.supernet.stage import Fixed
 from fairdarts.supernet.supernet import Supernet, norms
@@ -22,7 +22,7 @@ STATISTICS: tuple[Statistics, ...] = ("tracked", "batch", 1, 3)
 HELD_OUT, CALIBRATION = partial(batches_of, 3, 20), partial(batches_of, 4, 8, 2)
 
 
-def paths_of(space: Space, count: int = 12) -> list[Path]:
+def paths_of(space: Space, count: int = 12) -> list[SinglePath]:
     """Some paths in no order, with one that stands twice."""
     random = Random(1)
     paths = [space.random_path(random.randrange) for _ in range(count - 1)]
@@ -30,11 +30,11 @@ def paths_of(space: Space, count: int = 12) -> list[Path]:
     return [*paths, paths[0]]
 
 
-def gates_of(supernet: Supernet, path: Path) -> Gates:
+def gates_of(supernet: Supernet, path: SinglePath) -> Gates:
     return supernet.space.gates(subnet(path))
 
 
-def plain_network(supernet: Supernet, path: Path, statistics: Statistics) -> Supernet:
+def plain_network(supernet: Supernet, path: SinglePath, statistics: Statistics) -> Supernet:
     """A copy of the supernet with its BatchNorms ready for a path."""
     network = deepcopy(supernet).eval()
     if statistics == "batch":
@@ -61,13 +61,13 @@ def plain_network(supernet: Supernet, path: Path, statistics: Statistics) -> Sup
 
 
 @torch.no_grad()
-def plain_logits(supernet: Supernet, path: Path, statistics: Statistics, batches: list[Batch]) -> Tensor:
+def plain_logits(supernet: Supernet, path: SinglePath, statistics: Statistics, batches: list[Batch]) -> Tensor:
     """[images, classes] of a path alone."""
     network = plain_network(supernet, path, statistics)
     return torch.cat([network(images, gates_of(network, path)) for images, _ in batches])
 
 
-def plain_accuracy(supernet: Supernet, path: Path, statistics: Statistics) -> float:
+def plain_accuracy(supernet: Supernet, path: SinglePath, statistics: Statistics) -> float:
     labels = torch.cat([labels for _, labels in HELD_OUT()])
     right = plain_logits(supernet, path, statistics, HELD_OUT()).argmax(1) == labels
     return 100 * int(right.sum()) / len(labels)
@@ -89,7 +89,7 @@ def test_the_logits_are_the_same_too(name: str, statistics: Statistics, monkeypa
     supernet, paths = supernet_of(SPACES[name]), paths_of(SPACES[name])
     plain, logits = deepcopy(supernet), {}
 
-    def watched(own: Supernet, images: Tensor, *rest: object) -> Iterator[tuple[Path, Tensor]]:
+    def watched(own: Supernet, images: Tensor, *rest: object) -> Iterator[tuple[SinglePath, Tensor]]:
         for path, out in leaves(own, images, *rest):
             logits.setdefault(path, []).append(out)
             yield path, out

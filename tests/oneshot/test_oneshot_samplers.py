@@ -13,7 +13,7 @@ from scipy import stats
 
 from fairdarts.oneshot.samplers import Sampler, Step, make_sampler, tally
 from fairdarts.ranking.lemma import uniform_variance
-from fairdarts.spaces.gates import Path
+from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import Space
 
 UNLIKELY = 1e-3
@@ -33,7 +33,7 @@ def sampler_of(kind: str, space: Space, seed: int = 0, **options: Any) -> Sample
     return make_sampler(settings.sampler, space, torch.Generator().manual_seed(seed))
 
 
-def paths_of(step: Step) -> list[Path]:
+def paths_of(step: Step) -> list[SinglePath]:
     """The paths of the one update of a step."""
     (subnets,) = step
     assert all(len(chosen) == 1 for subnet in subnets for chosen in subnet)

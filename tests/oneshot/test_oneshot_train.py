@@ -24,7 +24,7 @@ from trainings import (
 )
 
 from fairdarts.config import UserError
-from fairdarts.data.serve import still_batches
+from fairdarts.data.serve import evaluation_batches
 from fairdarts.data.sources import Source, open_source
 from fairdarts.oneshot.evaluate import Evaluator
 from fairdarts.oneshot.state import load_weights
@@ -130,7 +130,7 @@ def test_what_is_watched_are_paths_of_the_seed_on_held_out_images_with_the_weigh
     random = Random(fold(settings.seed, WATCHED))
     paths = [CHAIN.random_path(random.randrange) for _ in range(3)]
     judge = Evaluator(
-        supernet, lambda: still_batches(source, settings.data, images, torch.device("cpu"), torch.channels_last)
+        supernet, lambda: evaluation_batches(source, settings.data, images, torch.device("cpu"), torch.channels_last)
     )
     assert metrics(tmp_path / "run")[-1]["watched"] == judge(paths)
 

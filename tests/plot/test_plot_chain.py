@@ -9,11 +9,11 @@ from fairdarts.genotype import ChainGenotype
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot import style
 from fairdarts.plot.chain import Row, chain_graph, chain_rows
-from fairdarts.spaces.chain import ChainSpace, Stage
+from fairdarts.spaces.chain import ChainSpace, ChainStage
 from fairdarts.spaces.space import load_space
 
 S2 = load_space("s2")
-STAGES = (Stage(channels=16, layers=3, stride=1), Stage(channels=24, layers=2, stride=2))
+STAGES = (ChainStage(channels=16, layers=3, stride=1), ChainStage(channels=24, layers=2, stride=2))
 SMALL = S2.model_copy(update={"stages": STAGES})
 """five layers: 16 channels as the stem gives, so that layer 0 keeps the shape, then 24 at half the resolution"""
 SKIP = "skip_connect"

@@ -10,12 +10,12 @@ from fairdarts.plot.evolution import evolution_figure, evolution_info
 from fairdarts.plot.gates import draw_run
 from fairdarts.plot.heatmap import heatmap_figure, heatmap_info
 from fairdarts.spaces.cell import CellSpace
-from fairdarts.spaces.chain import ChainSpace, Stage
+from fairdarts.spaces.chain import ChainSpace, ChainStage
 from fairdarts.spaces.space import load_space
 
 S1, S2 = load_space("s1"), load_space("s2")
 SMALL = S1.model_copy(update={"nodes": 2})
-STAGES = (Stage(channels=16, layers=4, stride=1), Stage(channels=24, layers=3, stride=2))
+STAGES = (ChainStage(channels=16, layers=4, stride=1), ChainStage(channels=24, layers=3, stride=2))
 CHAIN = S2.model_copy(update={"stages": STAGES})
 
 

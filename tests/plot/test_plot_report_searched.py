@@ -7,11 +7,11 @@ import pytest
 from fairdarts.genotype import CellGenotype, ChainGenotype
 from fairdarts.plot.document import document
 from fairdarts.plot.report_searched import BESIDE, Found, searches
-from fairdarts.spaces.chain import Stage
+from fairdarts.spaces.chain import ChainStage
 from fairdarts.spaces.space import Space, load_space
 
 CELLS = load_space("s1").model_copy(update={"nodes": 1})
-CHAIN = load_space("s2").model_copy(update={"stages": (Stage(channels=16, layers=3, stride=1),)})
+CHAIN = load_space("s2").model_copy(update={"stages": (ChainStage(channels=16, layers=3, stride=1),)})
 NOTE = "no choice of layer 4 reaches 0.75 <so>, so it is removed"
 
 

@@ -12,7 +12,7 @@ from segmenters import segmented, settings_of, small
 from fairdarts.config import UserError
 from fairdarts.data.masks import IGNORED
 from fairdarts.networks.blueprint import Blueprint, build
-from fairdarts.networks.published import Model, save_model
+from fairdarts.networks.published import TrainedModel, save_model
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.device import LAYOUTS
@@ -129,7 +129,7 @@ def test_a_network_goes_on_with_the_weights_of_a_classifier(voc: Path, tmp_path:
         genotype=genotype, space=space, classes=("cat", "dog"), image=64, mean=(0.5,) * 3, std=(0.2,) * 3
     )
     classifier = build(genotype, space, classes=2).eval()
-    save_model(tmp_path / "cats.safetensors", Model(classifier, blueprint, {}))
+    save_model(tmp_path / "cats.safetensors", TrainedModel(classifier, blueprint, {}))
     settings = settings_of(voc, init_from=tmp_path / "cats.safetensors")
     network = assemble_segmenter(segmenter_of(settings, genotype, space))
     assert initialize(network, settings, genotype, None) == ["what stands on the encoder: fresh"]

@@ -15,7 +15,7 @@ from fairdarts.config import UserError
 from fairdarts.genotype import ChainGenotype, EdgeGenotype
 from fairdarts.ops.mbconv import choice
 from fairdarts.spaces.chain import ChainSpace, Layer
-from fairdarts.spaces.gates import Path
+from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import check_genotype, load_space
 
 MACRO = load_space("nas-bench-macro")
@@ -46,7 +46,7 @@ def built(name: str, layer: Layer) -> str | None:
     return None if isinstance(module, nn.Identity) else str(module)
 
 
-def network_of(path: Path, space: ChainSpace) -> Hashable:
+def network_of(path: SinglePath, space: ChainSpace) -> Hashable:
     """The modules of the stand-alone network of a path, one after another."""
     names = (names[index] for names, index in zip(space.choices, path, strict=True))
     modules = (built(name, layer) for name, layer in zip(names, space.layers, strict=True))
@@ -58,7 +58,7 @@ def test_paths_of_a_chain_are_equivalent_where_their_networks_are_built_alike(na
     space = SMALL[name]
     paths = every_path(space)
     assert space.size() == len(paths) == len(set(paths))
-    classes: dict[Hashable, list[Path]] = defaultdict(list)
+    classes: dict[Hashable, list[SinglePath]] = defaultdict(list)
     for path in paths:
         classes[network_of(path, space)].append(path)
     for same in classes.values():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from one_shot import BENCH, CELLS, CHAIN, GRAPH, IRREGULAR
 
 from fairdarts.genotype import CELLS as NAMES
-from fairdarts.spaces.gates import Gate, Part, Path, only_path, subnet
+from fairdarts.spaces.gates import Gate, Part, SinglePath, only_path, subnet
 from fairdarts.spaces.space import Space, load_space
 
 DARTS = load_space("darts")
@@ -16,7 +16,7 @@ AS_THEY_ARE: dict[str, Space] = {"chain": CHAIN, "irregular": IRREGULAR, "bench"
 """spaces whose decisions are their choice points"""
 
 
-def random_path(space: Space, seed: int) -> Path:
+def random_path(space: Space, seed: int) -> SinglePath:
     return space.random_path(Random(seed).randrange)
 
 

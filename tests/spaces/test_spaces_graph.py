@@ -9,7 +9,7 @@ from bench101 import CONV1, CONV3, POOL, matrix, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairdarts.spaces.gates import Path
+from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.graph import (
     Graph,
     Matrix,
@@ -33,7 +33,7 @@ CHAIN = Graph(matrix(4, "01", "12", "23"), (CONV3, POOL))
 FORK = Graph(matrix(4, "01", "02", "13", "23"), (CONV3, POOL))
 
 
-def on_a_way(path: Path) -> set[int]:
+def on_a_way(path: SinglePath) -> set[int]:
     """The vertices on any way from the input to the output, from all ways there are."""
     inputs = dict(enumerate(path[5:], start=1))
 
@@ -48,7 +48,7 @@ def on_a_way(path: Path) -> set[int]:
 
 @PROPERTY
 @given(PATH)
-def test_what_is_on_no_way_is_no_part_of_the_cell(path: Path):
+def test_what_is_on_no_way_is_no_part_of_the_cell(path: SinglePath):
     keep, cell = sorted(on_a_way(path)), SPACE.pruned(path)
     if not keep:
         assert cell is None
@@ -88,7 +88,7 @@ def test_all_hashes_are_those_of_the_benchmark():
 
 @PROPERTY
 @given(PATH.filter(lambda path: SPACE.allows(path)))
-def test_all_orders_of_vertices_have_one_hash(path: Path):
+def test_all_orders_of_vertices_have_one_hash(path: SinglePath):
     cell = SPACE.pruned(path)
     for inputs, operations in orders(cell):
         whole = matrix_of(inputs, (1 << len(cell.matrix)) - 1)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fairdarts.config import UserError, check, read_yaml
 from fairdarts.resources import find
 from fairdarts.search.derive import check_kind
-from fairdarts.spaces.gates import Path
+from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.graph import Graph, Matrix
 from fairdarts.spaces.nasbench101 import Bench101Space, vertex_channels
 from fairdarts.spaces.space import check_genotype, load_space
@@ -67,7 +67,7 @@ def test_the_number_of_different_cells(name: str, cells: int):
 
 
 @cache
-def classes(name: str) -> dict[str, list[Path]]:
+def classes(name: str) -> dict[str, list[SinglePath]]:
     """The allowed paths of a small space by their cell, from every path there is."""
     space, hashes, found = SMALL[name], {}, {}
     for path in product(*(range(len(names)) for names in space.choices)):
@@ -136,7 +136,7 @@ def test_paths_are_drawn_of_the_space(number: int | None):
 
 @PROPERTY
 @given(PATH.filter(lambda path: SPACE.allows(path)))
-def test_cells_and_their_paths_say_the_same(path: Path):
+def test_cells_and_their_paths_say_the_same(path: SinglePath):
     cell = SPACE.pruned(path)
     again = SPACE.path_of_graph(cell)
     assert SPACE.pruned(again) == cell

@@ -14,7 +14,7 @@ from fairdarts.ops.cell import FactorizedReduce
 from fairdarts.ops.drop_path import drop_path
 from fairdarts.spaces.cell import CellSpace, Size
 from fairdarts.spaces.cell_paths import cells_of_path, input_pairs
-from fairdarts.spaces.gates import Gates, Path, subnet
+from fairdarts.spaces.gates import Gates, SinglePath, subnet
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet.settings import SupernetSettings
 from fairdarts.supernet.supernet import Supernet, make_supernet
@@ -26,7 +26,7 @@ NONE, MAX, AVG, SKIP, SEP3, SEP5, DIL3, DIL5 = range(8)
 RANDOM = Random(0)
 
 
-def random_path(operations: tuple[int, ...] = tuple(range(8)), space: CellSpace = DARTS) -> Path:
+def random_path(operations: tuple[int, ...] = tuple(range(8)), space: CellSpace = DARTS) -> SinglePath:
     points = enumerate(space.choices)
     return tuple(
         RANDOM.randrange(len(names)) if point in space.topology else RANDOM.choice(operations)
@@ -53,15 +53,15 @@ def supernet(space: CellSpace = DARTS, **settings) -> Supernet:
     return whole.double()
 
 
-def gates_of(path: Path, space: CellSpace = DARTS) -> Gates:
+def gates_of(path: SinglePath, space: CellSpace = DARTS) -> Gates:
     return space.gates(subnet(path))
 
 
-def run(whole: Supernet, path: Path, x: Tensor) -> Tensor:
+def run(whole: Supernet, path: SinglePath, x: Tensor) -> Tensor:
     return whole(x, gates_of(path, whole.space))
 
 
-def plain(whole: Supernet, path: Path, x: Tensor, drop: float = 0.0, dropout: float = 0.0) -> Tensor:
+def plain(whole: Supernet, path: SinglePath, x: Tensor, drop: float = 0.0, dropout: float = 0.0) -> Tensor:
     """The same with the same modules, edge after edge, as the paper tells it."""
     stem, stages, tail = whole.stem, whole.stages, whole.tail
     s0 = s1 = stem(x)
@@ -95,7 +95,7 @@ def close(one, other) -> None:
     torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-10)
 
 
-def alone(whole: Supernet, path: Path) -> tuple[nn.Module, list[tuple[nn.Module, nn.Module]]]:
+def alone(whole: Supernet, path: SinglePath) -> tuple[nn.Module, list[tuple[nn.Module, nn.Module]]]:
     """The stand-alone network of a path, with copies of the supernet's weights, and what corresponds to what."""
     stem, stages, tail = whole.stem, whole.stages, whole.tail
     normal, reduce = ([edge for edge in edges if edge[0] != "none"] for edges in cells_of_path(path, DARTS))
@@ -119,7 +119,7 @@ ONE_INPUT = (0, SEP3, NONE, 1, SKIP, SEP5, 0, NONE, SKIP, 2, DIL5, NONE)
 @pytest.mark.parametrize(
     ("path", "size"), [*((path, 8) for path in CONVOLUTIONS), (CONVOLUTIONS[2], 7), (ONE_INPUT, 8)]
 )
-def test_a_path_is_the_stand_alone_network(path: Path, size: int):
+def test_a_path_is_the_stand_alone_network(path: SinglePath, size: int):
     """Without poolings, behind which only a supernet has a BatchNorm; in training and in evaluation."""
     whole = supernet()
     network, pairs = alone(whole, path)
@@ -143,7 +143,7 @@ def gradients_kept(logits: Tensor, module: nn.Module) -> list[Tensor]:
 
 @pytest.mark.parametrize("path", PATHS, ids=str)
 @pytest.mark.parametrize("settings", [{}, {"operations": "node", "affine": False}], ids=str)
-def test_a_path_is_a_plain_loop_over_its_edges(path: Path, settings: dict):
+def test_a_path_is_a_plain_loop_over_its_edges(path: SinglePath, settings: dict):
     whole = supernet(**settings)
     weights = list(whole.parameters())
     ours, other = run(whole, path, images()), plain(whole, path, images())
@@ -225,7 +225,7 @@ def test_projections_begin_as_identity():
 
 
 @pytest.mark.parametrize("path", [WITHOUT_NONE[0], EMPTY[0]], ids=str)
-def test_dropout_of_edges_and_before_the_mean(path: Path):
+def test_dropout_of_edges_and_before_the_mean(path: SinglePath):
     """All edges, skip connections, too; in training alone, however BatchNorms are."""
     whole = supernet(path_dropout=0.3, global_dropout=0.4)
     outcomes = []
@@ -263,7 +263,7 @@ def test_what_is_active_is_what_gets_gradients(settings: dict):
 
 
 @pytest.mark.parametrize("path", EMPTY, ids=str)
-def test_what_is_active_is_what_runs(path: Path):
+def test_what_is_active_is_what_runs(path: SinglePath):
     whole, ran = supernet(), set()
     for module in whole.stages.modules():
         if isinstance(module, nn.Conv2d | nn.BatchNorm2d):

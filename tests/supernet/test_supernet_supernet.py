@@ -15,7 +15,7 @@ from fairdarts.ops.cell import Zero
 from fairdarts.relaxation import dense
 from fairdarts.search.settings import DenseSupernetSettings
 from fairdarts.spaces.chain import ChainSpace
-from fairdarts.spaces.gates import Path, subnet
+from fairdarts.spaces.gates import SinglePath, subnet
 from fairdarts.spaces.space import KINDS, Space, load_space
 from fairdarts.supernet.stage import Fixed
 from fairdarts.supernet.supernet import PARTS, Supernet, at, make_supernet, norms
@@ -26,7 +26,7 @@ CASES += [("chain", (0, 0, 0, 0)), ("irregular", (0, 0, 0, 4)), *(("bench", path
 IDS = ["-".join([name, *map(str, path)]) for name, path in CASES]
 
 
-def alone(supernet: Supernet, path: Path, space: Space) -> tuple[nn.Module, dict[nn.Module, nn.Module]]:
+def alone(supernet: Supernet, path: SinglePath, space: Space) -> tuple[nn.Module, dict[nn.Module, nn.Module]]:
     """The stand-alone network of a path with the supernet's weights, and which part of it has those of which part."""
     kind = ChainNetwork if isinstance(space, ChainSpace) else Bench201Network
     network = kind(space.genotype_of(path, "n", ""), space, CLASSES).double()
@@ -54,7 +54,7 @@ def gradient(weight: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("train", [True, False], ids=["train", "eval"])
 @pytest.mark.parametrize(("name", "path"), CASES, ids=IDS)
-def test_a_path_is_its_stand_alone_network(name: str, path: Path, train: bool):
+def test_a_path_is_its_stand_alone_network(name: str, path: SinglePath, train: bool):
     supernet = supernet_of(SPACES[name]).train(train)
     network, parts = alone(supernet, path, SPACES[name])
     ((images, labels),) = batches_of(1)
@@ -94,7 +94,7 @@ def test_several_active_choices_of_an_edge_give_their_mean():
 
 
 @pytest.mark.parametrize(("name", "path"), CASES, ids=IDS)
-def test_the_modules_that_run_are_named(name: str, path: Path):
+def test_the_modules_that_run_are_named(name: str, path: SinglePath):
     supernet = supernet_of(SPACES[name]).eval()
     active = list(supernet.active(supernet.space.gates(subnet(path))))
     assert active[-1] is supernet.tail

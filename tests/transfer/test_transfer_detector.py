@@ -14,7 +14,7 @@ from fairdarts.config import UserError, check, read_yaml
 from fairdarts.networks.blueprint import Blueprint, NetworkSettings
 from fairdarts.networks.models import create_model
 from fairdarts.networks.published import blueprint_of
-from fairdarts.transfer.detector import Choices, DetectorSettings, config_text, laid_over, python_text
+from fairdarts.transfer.detector import DetectorOptions, DetectorSettings, config_text, laid_over, python_text
 
 SMALL = NetworkSettings(size="imagenet", cells=4, channels=4)
 
@@ -61,7 +61,7 @@ def recipe(name: str = "detect-retinanet") -> DetectorSettings:
 
 def read(blueprint: Blueprint, **choices: Any) -> dict[str, Any]:
     """The values of a config, as Python has them."""
-    tree = ast.parse(config_text(blueprint, recipe(), Choices(**choices)))
+    tree = ast.parse(config_text(blueprint, recipe(), DetectorOptions(**choices)))
     return {line.targets[0].id: ast.literal_eval(line.value) for line in tree.body}
 
 

@@ -13,7 +13,7 @@ from fairdarts.config import UserError
 from fairdarts.genotype import ChainGenotype, to_yaml
 from fairdarts.networks.blueprint import Blueprint, NetworkSettings
 from fairdarts.networks.models import find, model_names
-from fairdarts.networks.published import Model, load, random_model, save_model
+from fairdarts.networks.published import TrainedModel, load, random_model, save_model
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.transfer.card import card
 from fairdarts.transfer.formats import FORMATS, TOLERANCE, Format, compare, export, latencies
@@ -23,11 +23,11 @@ SMALL = NetworkSettings(cells=3, channels=4)
 
 
 @pytest.fixture(scope="module")
-def model() -> Model:
+def model() -> TrainedModel:
     return random_model("fairdarts-a", SMALL)
 
 
-def test_a_network_of_cells_is_the_same_in_onnx(model: Model, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+def test_a_network_of_cells_is_the_same_in_onnx(model: TrainedModel, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     onnx = pytest.importorskip("onnx")
     (made,) = export(model, tmp_path / "it", ["onnx"])
     assert capfd.readouterr() == ("", "")
@@ -72,14 +72,16 @@ def doubled(path: Path):
     return lambda images: 2 * network(images)
 
 
-def test_a_file_that_gives_other_logits_is_not_kept(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_file_that_gives_other_logits_is_not_kept(
+    model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setitem(FORMATS, "wrong", Format(".wrong.safetensors", save_model, doubled))
     with pytest.raises(UserError, match=r"it\.wrong\.safetensors: not written: its logits differ from the model's by"):
         export(model, tmp_path / "it", ["safetensors", "wrong"])
     assert not list(tmp_path.iterdir())
 
 
-def test_a_network_without_finite_logits_is_not_exported(model: Model, tmp_path: Path):
+def test_a_network_without_finite_logits_is_not_exported(model: TrainedModel, tmp_path: Path):
     broken = random_model("fairdarts-a", SMALL)
     nn.init.constant_(broken.network.classifier.bias, float("inf"))
     with pytest.raises(UserError, match="not finite"):
@@ -87,7 +89,7 @@ def test_a_network_without_finite_logits_is_not_exported(model: Model, tmp_path:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_small_mistake_is_seen(model: Model):
+def test_a_small_mistake_is_seen(model: TrainedModel):
     def almost(images: torch.Tensor) -> torch.Tensor:
         return model.network(images.roll(1, -1))
 
@@ -96,14 +98,14 @@ def test_a_small_mistake_is_seen(model: Model):
     assert compare(model.network, model)[0] == 0
 
 
-def test_nothing_is_overwritten(model: Model, tmp_path: Path):
+def test_nothing_is_overwritten(model: TrainedModel, tmp_path: Path):
     (tmp_path / "it.safetensors").write_text("mine")
     with pytest.raises(UserError, match="already exists"):
         export(model, tmp_path / "it", ["safetensors"])
     assert (tmp_path / "it.safetensors").read_text() == "mine"
 
 
-def test_what_is_missing_is_named_with_the_line_that_installs_it(model: Model, tmp_path: Path, monkeypatch):
+def test_what_is_missing_is_named_with_the_line_that_installs_it(model: TrainedModel, tmp_path: Path, monkeypatch):
     monkeypatch.setattr("fairdarts.transfer.onnx.find_spec", lambda name: None if name == "onnxscript" else name)
     with pytest.raises(UserError, match=r"onnx: needs onnxscript: pip install 'fairdarts\[export\]'"):
         export(model, tmp_path / "it", ["onnx"])
@@ -124,7 +126,7 @@ def python_of(text: str) -> str:
     return text.split("```python\n")[1].split("```")[0]
 
 
-def test_the_python_of_a_card_runs(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_python_of_a_card_runs(model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     save_model(tmp_path / "it.safetensors", model)
     text = card(model, "it.safetensors")
@@ -137,7 +139,7 @@ def test_the_python_of_a_card_runs(model: Model, tmp_path: Path, monkeypatch: py
     assert written["normal"] == [list(edge) for edge in model.blueprint.genotype.normal]
 
 
-def test_a_card_tells_what_is_known_of_the_weights(model: Model):
+def test_a_card_tells_what_is_known_of_the_weights(model: TrainedModel):
     about = {
         "recipe": "train-darts-cifar10",
         "deviations": ["no cutout", "a | line\nand another"],

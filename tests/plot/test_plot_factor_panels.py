@@ -9,11 +9,11 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from fairdarts.plot.factors import influence_figure, influence_info, settings_figure, settings_info
-from fairdarts.plot.factors_page import COLUMNS, Facts, draw_factors, page, table_rows
+from fairdarts.plot.factor_page import COLUMNS, Facts, draw_factors, page, table_rows
+from fairdarts.plot.factor_panels import influence_figure, influence_info, settings_figure, settings_info
 from fairdarts.plot.measured import measured_text
 from fairdarts.plot.relations import relations_figure, relations_info
-from fairdarts.ranking.factors import (
+from fairdarts.ranking.factor_study import (
     FactorResult,
     Gain,
     Numbers,

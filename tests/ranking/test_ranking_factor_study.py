@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau, spearmanr
 
-from fairdarts.ranking.factors import (
+from fairdarts.ranking.factor_study import (
     DIVERGED,
     Spread,
     correlations_of,

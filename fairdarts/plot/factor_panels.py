@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from fairdarts.plot import style
-from fairdarts.ranking.factors import FactorResult, SettingResult, SpaceResult
+from fairdarts.ranking.factor_study import FactorResult, SettingResult, SpaceResult
 
 PANELS = {
     "accuracy": "supernet accuracy, %",

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 
 from fairdarts.plot import style
 from fairdarts.plot.document import document, folded, image, listed, table
-from fairdarts.plot.factors import influence_figure, influence_info, settings_figure, settings_info
+from fairdarts.plot.factor_panels import influence_figure, influence_info, settings_figure, settings_info
 from fairdarts.plot.measured import measured_text
 from fairdarts.plot.relations import relations_figure, relations_info
-from fairdarts.ranking.factors import METRICS, FactorResult, SettingResult, SpaceResult, Spread
+from fairdarts.ranking.factor_study import METRICS, FactorResult, SettingResult, SpaceResult, Spread
 
 COLUMNS = (
     "supernet accuracy, %",
