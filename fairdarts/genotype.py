@@ -31,7 +31,7 @@ class _Architecture(Settings, ABC):
 
     @property
     def empty_cells(self) -> list[str]:
-        """The cells in which no operation takes part: they make no network."""
+        """The cells that nothing leads through: no operation takes part in them."""
         return []
 
     @property
@@ -103,6 +103,16 @@ class EdgeGenotype(_Architecture):
 
     edges: tuple[str, ...]
     """the operation of every edge, in the space's order"""
+
+    @property
+    def empty_cells(self) -> list[str]:
+        """Its one cell, called `edges`, where no way leads from the cell's input to its output but by `none`."""
+        node, source, reached = 1, 0, {0}  # the edges into every node stand together, from its first input on
+        for name in self.edges:
+            if name != "none" and source in reached:
+                reached.add(node)
+            node, source = (node, source + 1) if source + 1 < node else (node + 1, 0)
+        return [] if node - 1 in reached else ["edges"]
 
     def elements(self) -> set[tuple]:
         """(edge, operation) of every edge."""

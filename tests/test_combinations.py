@@ -162,8 +162,8 @@ def test_a_pair_works_or_is_refused(space: str, maker: str):
         return
     genotype = check_genotype(find(own, MAKERS[maker]), own, "pair")
     assert all("digraph" in graph.source for graph in graphs_of(genotype, own).values())
-    if getattr(genotype, "empty_cells", None):
-        return  # it says so, and makes no network
+    if maker == "sigmoid" and genotype.empty_cells and own.kind == "cell":
+        return  # too few gates reached the threshold, which a search says; nothing makes a network of it
     network = build(genotype, own, classes=CLASSES).eval()
     image = own.network.image if own.kind == "chain" else 32
     assert network(torch.randn(2, 3, image, image)).shape[-1] == CLASSES

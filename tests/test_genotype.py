@@ -138,3 +138,17 @@ def test_live_operations_read_inputs_and_live_nodes_only(edges):
     assert {source for _, _, source in kept} <= {0, 1, *nodes}
     for edge in set(edges) - set(kept):
         assert edge[2] not in {0, 1, *nodes}
+
+
+@pytest.mark.parametrize(
+    ("edges", "empty"),
+    [
+        (("none",) * 6, ["edges"]),
+        (("none", "none", "none", "skip_connect", "none", "none"), []),  # straight from the input to the output
+        (("avg_pool_3x3", "none", "none", "none", "none", "nor_conv_1x1"), ["edges"]),  # node 2 reads nothing
+        (("avg_pool_3x3", "none", "nor_conv_1x1", "none", "none", "nor_conv_1x1"), []),
+    ],
+)
+def test_a_cell_of_edges_is_empty_where_nothing_leads_to_its_output(edges: tuple[str, ...], empty: list[str]):
+    genotype = EdgeGenotype(schema=1, name="a", space="nasbench201", source="tests", edges=edges)
+    assert genotype.empty_cells == empty

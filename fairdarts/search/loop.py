@@ -137,7 +137,7 @@ def search(
             for part in genotype.empty_cells:
                 strongest = f"{settings.derive.threshold} (the strongest is {max(map(max, gates[part])):.3f})"
                 advice = "derive another by argmax or a lower threshold"
-                nothing = f"no gate of the {part} cell reached {strongest}, so it makes no network"
+                nothing = f"too few gates of {part} reached {strongest}, so nothing leads through the cell"
                 warnings.warn(f"{run.path}: {nothing}; {advice}", Notice, stacklevel=2)
     return genotype
 

@@ -90,7 +90,7 @@ def test_a_search_without_a_network_says_so(tiny_recipe: Path, capsys):
     assert "tiny-seed0: the normal cell has no operation" in line
     assert "strongest gates: normal 0." in line
     for cell in ("normal", "reduce"):
-        nothing = f"runs/tiny-seed0: no gate of the {cell} cell reached 1.0 (the strongest is 0."
+        nothing = f"runs/tiny-seed0: too few gates of {cell} reached 1.0 (the strongest is 0."
         assert any(line.startswith(nothing) for line in err.splitlines())
     derive, train = (shlex.split(line) for line in err.splitlines()[-2:])
     assert derive[-6:] == ["derive", "runs/tiny-seed0", "--method", "argmax", ">", train[-1]]
