@@ -44,7 +44,8 @@ def open_settings(verb: str, model: type[Settings], name: str | None, words: Seq
     if not name:
         raise UserError(f"{verb}: --config is missing{nearest('', names_of(model))}")
     path = resources.find("recipes", name)
-    settings = check(model, read_recipe(verb, path), path, parse_overrides(words))
+    content = read_recipe(model.model_fields["verb"].default, path)
+    settings = check(model, content, path, parse_overrides(words))
     use_threads(settings.threads)
     return settings, path
 
