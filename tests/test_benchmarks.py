@@ -37,6 +37,19 @@ def test_the_step_of_a_chain_is_measured_too(tmp_path: Path):
     assert saved["plain"] == 1 > saved["none"] > saved["2 parts"] > 0
 
 
+@pytest.mark.slow
+def test_the_step_of_nasbench201_is_measured_too(tmp_path: Path):
+    words = ["--space", "nasbench201", "--cells", "1", "--channels", "4", "--batch", "4", "--image", "16"]
+    words += ["--pairs", "2", "--variants", "none", "checkpoint", "--out", str(tmp_path / "result.json")]
+    subprocess.run([sys.executable, str(ROOT / "benchmarks" / "search_step.py"), *words], check=True)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert set(result["difference_float64"]) == {"fairdarts-nasbench201", "darts-nasbench201"}
+    assert all(0 < apart < 1e-10 for apart in result["difference_float64"].values())
+    assert (result["cells"], result["channels"]) == (1, 4)
+    saved = {name: step["saved"] for name, step in result["steps"].items()}
+    assert saved["plain"] == 1 > saved["none"] > saved["checkpoint"] > 0
+
+
 def test_decoding_is_measured_against_images_that_are_decoded(tmp_path: Path):
     words = ["--decode", "--photos", "8", "--batch", "4", "--size", "32", "--pairs", "2"]
     words += ["--out", str(tmp_path / "result.json")]

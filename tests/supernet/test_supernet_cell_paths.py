@@ -282,7 +282,7 @@ def test_which_batchnorms_have_weights():
 
 
 def test_size_and_places():
-    """Factors say how many cells and channels there are, else the space; nodes choose from all inputs before them."""
+    """Settings say how many cells and channels there are, else the space; nodes choose from all inputs before them."""
     whole = make_supernet(DARTS, 3, 3, SupernetSettings(cells=4, channels=6))
     stages = whole.stages
     assert [stage.channels for stage in stages] == [6, 12, 24, 24]
