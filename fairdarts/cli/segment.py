@@ -30,7 +30,7 @@ from fairdarts.runtime import distributed
 from fairdarts.runtime.device import pick
 from fairdarts.runtime.run import Run
 from fairdarts.segment.images import Pairs, open_pairs
-from fairdarts.segment.model import Segmenter, assemble_segmenter, open_segmenter
+from fairdarts.segment.model import SegmenterBlueprint, assemble_segmenter, open_segmenter
 from fairdarts.segment.settings import SegmentSettings
 from fairdarts.segment.task import initialize, segmentation, segmenter_of
 from fairdarts.spaces.space import Space
@@ -105,7 +105,7 @@ def begun(args: Namespace, rest: Sequence[str]) -> tuple[SegmentSettings, Genoty
     return settings, model.genotype, model.space
 
 
-def told_cost(blueprint: Segmenter, crop: int) -> str:
+def told_cost(blueprint: SegmenterBlueprint, crop: int) -> str:
     """What the network costs for one image of so many pixels a side."""
     with torch.device("meta"):
         cost = count(assemble_segmenter(blueprint), len(blueprint.mean), crop)

@@ -18,7 +18,7 @@ from fairdarts.runtime.finite import check_finite
 from fairdarts.spaces.space import Space, check_genotype
 
 
-class Segmenter(Settings):
+class SegmenterBlueprint(Settings):
     """A segmentation network without its weights."""
 
     genotype: Genotype
@@ -42,15 +42,15 @@ class Segmenter(NamedTuple):
 
     network: DeepLab
     """in evaluation mode: images [B, 3, H, W], normalized → logits [B, classes, H, W]"""
-    blueprint: Segmenter
+    blueprint: SegmenterBlueprint
     about: dict[str, Any]
     """what is known of its weights, as plain JSON: recipe, seed, metrics, versions, …"""
 
 
-def assemble_segmenter(blueprint: Segmenter) -> DeepLab:
+def assemble_segmenter(blueprint: SegmenterBlueprint) -> DeepLab:
     """The network of a blueprint, with fresh weights."""
-    own = (blueprint.network, blueprint.deeplab, len(blueprint.classes), len(blueprint.mean))
-    return build_deeplab(blueprint.genotype, blueprint.space, *own)
+    settings, sizes = (blueprint.network, blueprint.deeplab), (len(blueprint.classes), len(blueprint.mean))
+    return build_deeplab(blueprint.genotype, blueprint.space, *settings, *sizes)
 
 
 def open_segmenter(path: str | Path) -> Segmenter:
@@ -64,7 +64,7 @@ def open_segmenter(path: str | Path) -> Segmenter:
     if SEGMENTER not in state:
         raise UserError(f"{path}: no segmentation network; should be a run of `fairdarts segment`, or its checkpoint")
     try:
-        blueprint = Segmenter.model_validate_json(state[SEGMENTER])
+        blueprint = SegmenterBlueprint.model_validate_json(state[SEGMENTER])
         about = dict(json.loads(state["about"]))
     except ValidationError as error:
         raise UserError(f"{file}: {first_problem(error, SEGMENTER)}") from None

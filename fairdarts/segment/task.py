@@ -18,7 +18,7 @@ from fairdarts.runtime.device import LAYOUTS, pick
 from fairdarts.runtime.seed import TRAIN, fold
 from fairdarts.runtime.shape import Shape
 from fairdarts.segment.images import MEAN, STD, AugmentedPairs, Pairs, TrainingTransform
-from fairdarts.segment.model import Segmenter, assemble_segmenter, is_segmenter, open_segmenter
+from fairdarts.segment.model import SegmenterBlueprint, assemble_segmenter, is_segmenter, open_segmenter
 from fairdarts.segment.score import PixelScore, measured, score
 from fairdarts.segment.settings import SegmentSettings
 from fairdarts.spaces.space import Space
@@ -62,10 +62,12 @@ def segmentation(
     )
 
 
-def segmenter_of(settings: SegmentSettings, genotype: Genotype, space: Space) -> Segmenter:
+def segmenter_of(settings: SegmentSettings, genotype: Genotype, space: Space) -> SegmenterBlueprint:
     """The network that the settings make of a genotype."""
     facts = {"classes": settings.data.classes, "mean": MEAN, "std": STD}
-    return Segmenter(genotype=genotype, space=space, network=settings.network, deeplab=settings.deeplab, **facts)
+    return SegmenterBlueprint(
+        genotype=genotype, space=space, network=settings.network, deeplab=settings.deeplab, **facts
+    )
 
 
 def judge_of(settings: SegmentSettings, pairs: Pairs, device: torch.device) -> Evaluation:
@@ -83,7 +85,7 @@ def numbers_of(seen: PixelScore, pairs: Pairs) -> dict[str, Any]:
     return {"loss": seen.loss, "miou": seen.miou, "accuracy": seen.accuracy, "iou": ious}
 
 
-def check_fit(settings: SegmentSettings, blueprint: Segmenter, trained: Pairs) -> None:
+def check_fit(settings: SegmentSettings, blueprint: SegmenterBlueprint, trained: Pairs) -> None:
     """Raises UserError where settings, machine, genotype and data do not fit."""
     with torch.device("meta"):
         assemble_segmenter(blueprint)
