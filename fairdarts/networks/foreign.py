@@ -53,11 +53,11 @@ def read_file(path: Path, allowed: Allowed = ()) -> dict[str, Any]:
             raise
 
 
-def _refusal(path: Path, said: str) -> str | None:
+def _refusal(path: Path, reason: str) -> str | None:
     """Why torch does not read a file that is whole; None where it is not whole, or why is unknown."""
-    if "TorchScript archive" in said:
+    if "TorchScript archive" in reason:
         return "is a TorchScript archive; should be a state_dict(), saved with torch.save"
-    found = re.search(r"GLOBAL (\S+) was not an allowed global", said)
+    found = re.search(r"GLOBAL (\S+) was not an allowed global", reason)
     if not found:
         return None
     content = path.read_bytes()  # in which a module names the parts that every module has
@@ -78,9 +78,8 @@ def tensors_in(path: Path, weights: Weights = "auto", allowed: Allowed = ()) -> 
     kinds = [kind for kind in ("ema", "raw") if found[kind]]
     if not kinds:
         keys = ", ".join((*HELD["raw"], *HELD["ema"]))
-        raise UserError(
-            f"{path}: holds no tensors by name{_shown(content)}; should be a state dict, bare or under {keys}"
-        )
+        should = f"should be a state dict, bare or under {keys}"
+        raise UserError(f"{path}: holds no tensors by name{_shown(content)}; {should}")
     kind = kinds[0] if weights == "auto" else weights
     if kind not in kinds:
         raise UserError(f"{path}: weights: it has no {weights} weights, only {kinds[0]} ones")

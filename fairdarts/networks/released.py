@@ -132,7 +132,7 @@ def _check(
     unfit = [key for key, there in names.items() if there in tensors and tensors[there].shape != ours[key].shape]
     if unfit:
         key = min(unfit, key=lambda key: key.startswith(LOGITS))  # the logits last: they may be all that does not fit
-        theirs, own = [*tensors[names[key]].shape], [*ours[key].shape]
-        if key.startswith(LOGITS) and theirs[1:] == own[1:]:
-            advice = f"it knows {theirs[0]} classes, so the network should be built for as many, not {own[0]}"
-        raise UserError(f"{path}: {names[key]}: shape {theirs}, but {key} of {name} needs {own}: {advice}")
+        theirs, needed = [*tensors[names[key]].shape], [*ours[key].shape]
+        if key.startswith(LOGITS) and theirs[1:] == needed[1:]:
+            advice = f"it knows {theirs[0]} classes, so the network should be built for as many, not {needed[0]}"
+        raise UserError(f"{path}: {names[key]}: shape {theirs}, but {key} of {name} needs {needed}: {advice}")
