@@ -7,19 +7,11 @@ from typing import Any
 
 import torch
 
+from fairdarts.cli import training
 from fairdarts.cli.begin import Kind
 from fairdarts.cli.progress import segment_progress
 from fairdarts.cli.recipe import help_text, open_settings
 from fairdarts.cli.segment_use import judge, overlay, predict, show_classes
-from fairdarts.cli.training import (
-    Initialize,
-    carry_out_training,
-    parse,
-    read_words,
-    tell_places,
-    tell_results,
-    words_of,
-)
 from fairdarts.cli.words import Parser, command, cost_text, say
 from fairdarts.cost.count import count
 from fairdarts.data.examine import examine, read_heads
@@ -57,14 +49,14 @@ def main(argv: Sequence[str]) -> int:
         if any(given.partition("=")[0] == word for given in argv):
             return use(argv)
     weights = "of a segmentation network, or of a classifier for the encoder: a run, a checkpoint, a file"
-    args, rest = parse(parser, SEGMENT, argv, weights)
+    args, rest = training.parse(parser, SEGMENT, argv, weights)
     with distributed.joined():
         return run_training(args, rest)
 
 
 def run_training(args: Namespace, rest: Sequence[str]) -> int:
     """The training that the words ask for, in all processes that share it; gives the exit status."""
-    settings, genotype, space = read_words(SEGMENT, args, rest, lambda: begun(args, rest))
+    settings, genotype, space = training.read_words(SEGMENT, args, rest, lambda: begun(args, rest))
     blueprint, crop = segmenter_of(settings, genotype, space), settings.data.crop
     if args.count:
         if distributed.rank() == 0:
@@ -78,12 +70,12 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
             distributed.wait_for(partial(look_at, pairs, settings) if distributed.leads_machine() else None)
     task = segmentation(settings, genotype, space, trained, judging)
 
-    def initializer() -> Initialize:
+    def initializer() -> training.Initialize:
         name = genotype.name if genotype.name in models() else None
         return lambda network: initialize(network, settings, genotype, name)
 
     progress = segment_progress(settings)
-    ended = carry_out_training(SEGMENT, args, settings, genotype, space, task, initializer, progress)
+    ended = training.carry_out_training(SEGMENT, args, settings, genotype, space, task, initializer, progress)
     if distributed.rank() == 0 and not ended.status:
         draw_network_training(ended.run.records(), ended.run.figures)
         say(f"network    {told_cost(blueprint, crop)}")
@@ -100,7 +92,7 @@ def look_at(pairs: Pairs, settings: SegmentSettings) -> None:
 def begun(args: Namespace, rest: Sequence[str]) -> tuple[SegmentSettings, Genotype, Space]:
     """Settings, genotype and space of a new training."""
     model = find(args.genotype)
-    words = words_of(model, args, rest)
+    words = training.words_of(model, args, rest)
     settings, _ = open_settings("segment", SegmentSettings, args.config or DEFAULT, words)
     return settings, model.genotype, model.space
 
@@ -114,12 +106,12 @@ def told_cost(blueprint: SegmenterBlueprint, crop: int) -> str:
 
 def summarize(settings: SegmentSettings, judging: Pairs | None, results: dict[str, Any], run: Run) -> None:
     """Says what the training has come to, shows some predictions, and says how to go on."""
-    tell_results(results, "mean IoU {miou:.2%}, pixels right {accuracy:.2%}")
+    training.tell_results(results, "mean IoU {miou:.2%}, pixels right {accuracy:.2%}")
     if results:
         ious = results["last"]["iou"]
         show_classes(ious)
         overlay(open_segmenter(run.path), judging, list(ious.values()), pick(settings.device), run.figures)
     else:
         say("           there are no images to judge it by: data.val names some")
-    tell_places(run)
+    training.tell_places(run)
     say(f"continue   {command('segment', '--predict', run.path, 'IMAGE')}")

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from statistics import fmean
 
 from fairdarts.cli.begin import Begun, Kind, add_options, begin, has_finished, run_until_stopped
-from fairdarts.cli.progress import Silence, Watcher, tensorboard, training_progress
+from fairdarts.cli.progress import training_progress, watched
 from fairdarts.cli.recipe import help_text
 from fairdarts.cli.words import Parser, command, say
 from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
@@ -37,7 +37,7 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
     run = begun.run
     if not has_finished(SUPERNET, run):
         again = command("supernet", "--resume", run.path)
-        _, status = run_until_stopped(lambda stop: watched(begun, stop, bool(args.resume)), run, again)
+        _, status = run_until_stopped(lambda stop: watched_training(begun, stop, bool(args.resume)), run, again)
         if status:
             return status
     if distributed.rank() == 0:
@@ -49,7 +49,7 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
 def summarize(settings: TrainingSettings, space: Space, run: Run) -> None:
     """Says what the training has come to, and how to go on."""
     last = run.records()[-1]
-    points = [(len(own), sum(own)) for own in last["updates"]]
+    points = [(len(counts), sum(counts)) for counts in last["updates"]]
     at_once = getattr(settings.sampler, "repeats", 1)  # updates that one draw makes, and so their scatter
     expected = at_once * fmean(uniform_variance(choices, updates) for choices, updates in points)
     means = last["updates_mean"]
@@ -70,10 +70,8 @@ def summarize(settings: TrainingSettings, space: Space, run: Run) -> None:
     say(f"continue   {command('rank', run.path, '--benchmark', 'FILE')}")
 
 
-def watched(begun: Begun, stop: Stop, resume: bool) -> None:
+def watched_training(begun: Begun, stop: Stop, resume: bool) -> None:
     """The training, with its progress shown by the first process."""
-    if distributed.rank() > 0:
-        return train(*begun, Silence(), stop, resume)
     purge = begun.run.logged() + 1 if resume else None
-    with tensorboard(begun.run, purge) as writer, training_progress(begun.settings) as progress:
-        return train(*begun, Watcher(progress, writer, log_training), stop, resume)
+    with watched(begun.run, training_progress(begun.settings), log_training, purge) as observer:
+        train(*begun, observer, stop, resume)
