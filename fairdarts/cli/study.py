@@ -15,7 +15,7 @@ from fairdarts.cli.report import main as report
 from fairdarts.cli.search import SEARCH
 from fairdarts.cli.search import main as search
 from fairdarts.cli.study_factors import LOCKS, run_study
-from fairdarts.cli.study_form import NAME, FactorStudy, Study, Value, text_of
+from fairdarts.cli.study_form import NAME, FactorStudy, Study, Value, texts
 from fairdarts.cli.supernet import SUPERNET
 from fairdarts.cli.supernet import main as supernet
 from fairdarts.cli.words import Parser, say
@@ -147,9 +147,8 @@ def jobs_of(study: StudySettings, folder: Path, overrides: dict[str, str]) -> li
     jobs = []
     for seed in study.seeds:
         for run in study.runs:
-            changes = {key: text_of(value) for key, value in (study.shared | run.changes).items()} | overrides
-            path = folder / f"{run.name}-seed{seed}"
-            jobs.append(Job(path, run.config, seed, changes))
+            changes = texts(study.shared | run.changes) | overrides
+            jobs.append(Job(folder / f"{run.name}-seed{seed}", run.config, seed, changes))
     return jobs
 
 
@@ -159,9 +158,8 @@ def check_job(job: Job) -> None:
         raise UserError(f"{job.path.name}: seed: a study's seeds stand in its file; leave --seed out")
     kind = KINDS.get(job.verb)
     if kind is None:
-        raise UserError(
-            f"{job.path.name}: {job.config}: is a recipe of `fairdarts {job.verb}`, which a study does not run"
-        )
+        problem = f"is a recipe of `fairdarts {job.verb}`, which a study does not run"
+        raise UserError(f"{job.path.name}: {job.config}: {problem}")
     if (job.path / "settings.yaml").is_file():
         resumed_settings(kind, open_run(job.path), job.changes)
         return

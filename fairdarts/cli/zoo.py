@@ -50,8 +50,8 @@ def main(argv: Sequence[str]) -> int:
         shape = shape_of(run) if run and not args.network else None
         if args.genotypes or args.network in (None, *sizes(model.space)):
             size = args.network or model.size
-            own = entry(model.genotype, sized(model.space, shape), size, model.network, shape.channels if shape else 3)
-            rows.append(own | ({"name": name} if name in models() else {}))
+            row = entry(model.genotype, sized(model.space, shape), size, model.network, shape.channels if shape else 3)
+            rows.append(row | ({"name": name} if name in models() else {}))
     show(rows, args.json)
     return 0
 

@@ -70,8 +70,8 @@ def numbered_as(source: Source, classes: tuple[str, ...], place: str) -> Source:
             raise UserError(f"{place}: {name}: is none of the {len(classes)} classes known{nearest(name, classes)}")
     labels = [classes.index(name) for name in source.classes]
     if isinstance(source.dataset, TensorDataset):
-        images, own = source.dataset.tensors
-        return source._replace(dataset=TensorDataset(images, torch.tensor(labels)[own]), classes=classes)
+        images, numbers = source.dataset.tensors
+        return source._replace(dataset=TensorDataset(images, torch.tensor(labels)[numbers]), classes=classes)
     dataset = source.dataset
     dataset.samples = [(path, labels[label]) for path, label in dataset.samples]
     dataset.targets = [label for _, label in dataset.samples]

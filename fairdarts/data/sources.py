@@ -92,18 +92,16 @@ def check_tensors(source: Source) -> None:
     if images is None:
         return
     if more or images.ndim != 4:
-        raise UserError(
-            f"images: {len(more) + 2} tensors, the first of {images.ndim} dimensions; should be [N, C, H, W], [N]"
-        )
+        has = f"{len(more) + 2} tensors, the first of {images.ndim} dimensions"
+        raise UserError(f"images: {has}; should be [N, C, H, W], [N]")
     check_pixels(images, len(source.mean))
     if labels.dtype != torch.int64 or labels.ndim != 1:
         has = f"{str(labels.dtype).removeprefix('torch.')} of {labels.ndim} dimensions"
         raise UserError(f"labels: {has}; should be int64 [N], numbers of classes")
     if len(labels) and not (labels.min() >= 0 and labels.max() < len(source.classes)):
         has = f"from {labels.min()} to {labels.max()}"
-        raise UserError(
-            f"labels: {has}; should be from 0 to {len(source.classes) - 1}, of {len(source.classes)} classes"
-        )
+        should = f"should be from 0 to {len(source.classes) - 1}, of {len(source.classes)} classes"
+        raise UserError(f"labels: {has}; {should}")
 
 
 def digits() -> Source:
@@ -183,9 +181,8 @@ def folder(root: Path, image_size: int, white: float | None = None, least: int =
             raise UserError(f"data.root: {root / name}: should be a name in UTF-8 without control characters")
     found = ClassFolders(root, white)
     for index in sorted(set(range(len(classes))) - set(found.targets)):
-        raise UserError(
-            f"data.root: {root / classes[index]}: no image in this class folder{_endings(root / classes[index])}"
-        )
+        empty = root / classes[index]
+        raise UserError(f"data.root: {empty}: no image in this class folder{_endings(empty)}")
     names = "\n".join(path[len(str(root)) :] for path, _ in found.samples)
     listing = hashlib.sha256(os.fsencode(names)).hexdigest()[:16]
     return Source(found, tuple(classes), image_size, *IMAGENET_STATISTICS, listing=listing)
@@ -229,6 +226,6 @@ def in_memory(source: Source) -> Source:
     square = v2.Compose([v2.ToImage(), v2.Resize(source.image, antialias=True), v2.CenterCrop(source.image)])
     images = torch.empty(len(source.dataset), 3, source.image, source.image, dtype=torch.uint8)
     images = images.contiguous(memory_format=torch.channels_last)
-    for own, (image, _) in zip(images, source.dataset, strict=True):
-        own.copy_(square(image))
+    for pixels, (image, _) in zip(images, source.dataset, strict=True):
+        pixels.copy_(square(image))
     return source._replace(dataset=TensorDataset(images, torch.tensor(source.dataset.targets)))

@@ -57,7 +57,7 @@ def load_backbone(
     else:
         published = path.suffix == ".safetensors"
         tensors = read_tensors(path)[0] if published else tensors_in(path, allowed=MMENGINE)[0]
-        layout = next((kind for kind, layout in LAYOUTS.items() if layout.told(tensors)), None)
+        layout = next((kind for kind, layout in LAYOUTS.items() if layout.fits(tensors)), None)
         if layout and name is None:
             way = f"fairdarts export {path} --genotype NAME --format safetensors"
             known = "which only the name of a model, without other settings, can tell"

@@ -31,7 +31,7 @@ class Layout(NamedTuple):
 
     sample: str
     """the name that tells it, for people"""
-    told: Callable[[Mapping[str, Tensor]], bool]
+    fits: Callable[[Mapping[str, Tensor]], bool]
     """whether a file's tensors are of it"""
     network: type[nn.Module]
     """which of our networks it holds"""
@@ -84,7 +84,7 @@ def fill_released(network: nn.Module, tensors: Mapping[str, Tensor], name: str, 
     none. Raises UserError, and leaves the network as it was, where the file is of no known layout, or a tensor is
     missing, misshapen or of no use.
     """
-    kind = next((kind for kind, layout in LAYOUTS.items() if layout.told(tensors)), None)
+    kind = next((kind for kind, layout in LAYOUTS.items() if layout.fits(tensors)), None)
     ours = not kind and any(name in tensors for name in network.state_dict())
     if kind is None and not ours:
         known = ", ".join(f"{kind} ({layout.sample})" for kind, layout in LAYOUTS.items())

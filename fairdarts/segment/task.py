@@ -81,7 +81,7 @@ def judge_of(settings: SegmentSettings, pairs: Pairs, device: torch.device) -> E
 
 def numbers_of(seen: PixelScore, pairs: Pairs) -> dict[str, Any]:
     """What a record holds of a score; IoU is None of a class that is nowhere."""
-    ious = {name: None if math.isnan(own) else own for name, own in zip(pairs.classes, seen.by_class(), strict=True)}
+    ious = {name: None if math.isnan(iou) else iou for name, iou in zip(pairs.classes, seen.by_class(), strict=True)}
     return {"loss": seen.loss, "miou": seen.miou, "accuracy": seen.accuracy, "iou": ious}
 
 

@@ -63,8 +63,8 @@ def inherit(
     """
     check_genotype(genotype, space, f"{place}: {genotype.name}")
     if space.kind not in NAMES:
-        own = "its supernets have no weights that are one network's, as every path cuts their channels anew"
-        raise UserError(f"{place}: space {space.name}: {own}; train it from scratch")
+        problem = "its supernets have no weights that are one network's, as every path cuts their channels anew"
+        raise UserError(f"{place}: space {space.name}: {problem}; train it from scratch")
     if not any(key.endswith(".running_mean") for key in weights):
         raise UserError(f"{place}: its BatchNorms remember nothing (supernet.track false), but a network's have to")
     if any(".whole." in key for key in weights):
@@ -79,9 +79,9 @@ def inherit(
         if tensor is None:
             raise UserError(f"{place}: {there}: is not in the supernet of space {space.name}, but {need}")
         found[key] = _of_fed_nodes(key, tensor, network)
-        theirs, own = [*found[key].shape], [*ours[key].shape]
-        if theirs != own:
-            raise UserError(f"{place}: {there}: shape {theirs}, but {need}: {_unlike(there, theirs, own, space)}")
+        theirs, needed = [*found[key].shape], [*ours[key].shape]
+        if theirs != needed:
+            raise UserError(f"{place}: {there}: shape {theirs}, but {need}: {_unlike(there, theirs, needed, space)}")
     network.load_state_dict(ours | found)
     return _notes(network)
 
@@ -186,9 +186,10 @@ def _check_cells(network: CellNetwork, space: CellSpace, weights: Weights, place
     if not isinstance(network.stem, CifarStem):
         raise UserError(f"{place}: has the stem of small images, so the network should be --network.size cifar")
     cells = len({key.split(".")[1] for key in weights if key.startswith("stages.")})
-    theirs, own = (cells, len(weights.get("stem.0.weight", ()))), (len(network.cells), len(network.stem.conv[0].weight))
-    if theirs != own:
-        (cells, channels), (count, width) = ((number, stem // space.stem_multiplier) for number, stem in (theirs, own))
+    theirs = cells, len(weights.get("stem.0.weight", ()))
+    ours = len(network.cells), len(network.stem.conv[0].weight)
+    if theirs != ours:
+        (cells, channels), (count, width) = ((number, stem // space.stem_multiplier) for number, stem in (theirs, ours))
         advice = f"should be --network.cells {cells} --network.channels {channels}"
         has = f"has {cells} cells of {channels} channels, but the network {count} of {width}"
         raise UserError(f"{place}: {has}: {advice}")
@@ -203,12 +204,12 @@ def _check_chain(network: ChainNetwork, place: str) -> None:
         raise UserError(f"{place}: has ReLU6 throughout, so the network should be --network.activation relu6")
 
 
-def _unlike(name: str, theirs: list[int], own: list[int], space: Space) -> str:
+def _unlike(name: str, theirs: list[int], needed: list[int], space: Space) -> str:
     """What the shapes of one tensor say of supernet and network."""
-    if name.startswith("stem.") and theirs[:1] + theirs[2:] == own[:1] + own[2:] and len(own) == 4:
-        return f"the supernet reads images of {theirs[1]} channels, the network of {own[1]}"
-    if ("classifier." in name or name.startswith("tail.4.")) and theirs[1:] == own[1:]:
-        return f"the supernet knows {theirs[0]} classes, the network {own[0]}"
+    if name.startswith("stem.") and theirs[:1] + theirs[2:] == needed[:1] + needed[2:] and len(needed) == 4:
+        return f"the supernet reads images of {theirs[1]} channels, the network of {needed[1]}"
+    if ("classifier." in name or name.startswith("tail.4.")) and theirs[1:] == needed[1:]:
+        return f"the supernet knows {theirs[0]} classes, the network {needed[0]}"
     return f"the supernet is of space {space.name}"
 
 

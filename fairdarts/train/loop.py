@@ -97,7 +97,8 @@ def follow_first(trainee: Trainee) -> None:
     else each would judge with its own."""
     if distributed.ranks() > 1:
         networks = [trainee.network, *([trainee.average.network] if trainee.average else [])]
-        distributed.follow_([own for network in networks for own in network.buffers() if own.is_floating_point()])
+        buffers = (buffer for network in networks for buffer in network.buffers())
+        distributed.follow_([buffer for buffer in buffers if buffer.is_floating_point()])
 
 
 def judged(trainee: Trainee, task: Task, run: Run) -> dict[str, Any]:
@@ -117,6 +118,6 @@ def judged(trainee: Trainee, task: Task, run: Run) -> dict[str, Any]:
         if trainee.average:
             trainee.average.network.load_state_dict(state["ema"])
         found["best"] = {"epoch": json.loads(state["about"])["epoch"], **task.test.score(trainee.judged)}
-    told = (json.dumps(found, indent=1) + "\n").encode()
-    distributed.first(checkpoint.write_atomically, run.path / "results.json", told)
+    text = (json.dumps(found, indent=1) + "\n").encode()
+    distributed.first(checkpoint.write_atomically, run.path / "results.json", text)
     return found

@@ -21,8 +21,8 @@ def measured(output: Tensor | tuple[Tensor, Tensor], labels: Tensor, settings: L
     logits, auxiliary = output if isinstance(output, tuple) else (output, None)
     loss = F.cross_entropy(logits.float(), labels, label_smoothing=settings.label_smoothing)
     if auxiliary is not None:
-        own = F.cross_entropy(auxiliary.float(), labels, label_smoothing=settings.label_smoothing)
-        loss = loss + settings.auxiliary * own
+        auxiliary_loss = F.cross_entropy(auxiliary.float(), labels, label_smoothing=settings.label_smoothing)
+        loss = loss + settings.auxiliary * auxiliary_loss
     return loss, (logits.detach().argmax(1) == labels).float().mean()
 
 
