@@ -29,7 +29,7 @@ from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState, write_atomically
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.shape import shape_of
-from fairdarts.spaces import gates
+from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import load_space, sized
 
 LATENCY = "latency.csv"
@@ -184,7 +184,7 @@ def drawn(models: Sequence[FoundModel], archive: Archive) -> list[Drawn]:
     return rows
 
 
-def draw_truth(name: str, archive: Archive, truth: Mapping[gates.Path, float], folder: Path) -> list[Path]:
+def draw_truth(name: str, archive: Archive, truth: Mapping[SinglePath, float], folder: Path) -> list[Path]:
     """The true accuracies of a search's front, against the true front."""
     whole, judged = result.table_of(archive.problem, truth), result.front_by(archive, truth)
     return draw_fronts([evolved(f"{name}, true accuracies", judged)], folder, truth=evolved("truth", whole))
