@@ -145,10 +145,8 @@ def tell_images(data: DataSettings, trained: int, every: int) -> None:
         say(f"images     {trained:,} of {every:,} train the weights, {every - trained:,} are held out")
         return
     key = "train_portion" if hasattr(data, "train_portion") else "held_out"
-    say(
-        f"images     ONLY {trained:,} of {every:,} train the weights, as data.{key} is {getattr(data, key)}; "
-        f"--data.{key} takes another share"
-    )
+    why = f"as data.{key} is {getattr(data, key)}; --data.{key} takes another share"
+    say(f"images     ONLY {trained:,} of {every:,} train the weights, {why}")
 
 
 def free_path(settings: Any) -> Path:

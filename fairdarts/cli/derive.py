@@ -89,13 +89,8 @@ def main(argv: Sequence[str]) -> int:
 
 def notes_on(genotype: Genotype, matrices: GateMatrices) -> list[str]:
     """What a reader would not expect: cells without operations, or layers that none of the gates decided."""
-    return [
-        *genotype.remarks,
-        *(
-            f"{cell}: no operation takes part; the strongest gate is {matrices[cell].max():.3f}"
-            for cell in genotype.empty_cells
-        ),
-    ]
+    strongest = {cell: f"the strongest gate is {matrices[cell].max():.3f}" for cell in genotype.empty_cells}
+    return [*genotype.remarks, *(f"{cell}: no operation takes part; {gate}" for cell, gate in strongest.items())]
 
 
 def from_run(path: Path) -> tuple[dict, Space, DeriveSettings, str, str]:

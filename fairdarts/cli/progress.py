@@ -12,7 +12,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from fairdarts.config import UserError
-from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.relaxation import Matrices, gate_matrices
 from fairdarts.runtime import distributed
 from fairdarts.runtime.run import Run
@@ -21,7 +20,6 @@ from fairdarts.search.architect import SUMS
 from fairdarts.search.derive import dominant
 from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.space import Space
-from fairdarts.train.settings import NetworkTraining, TrainSettings
 
 REFRESH_SECONDS = 0.2  # reading a number waits for the device, so it is done this often and no more
 
@@ -156,23 +154,8 @@ def search_progress(settings: SearchSettings, space: Space) -> RunProgress:
     return RunProgress(settings.epochs, numbers, line)
 
 
-def training_progress(settings: TrainingSettings) -> RunProgress:
-    """Loss and accuracy of the paths that a supernet trains, and the accuracy of those that are watched."""
-    return _of_training(settings, "watched", "paths {watched_mean:4.1f} ± {watched_std:.1f} %")
-
-
-def network_progress(settings: TrainSettings) -> RunProgress:
-    """Loss and accuracy of a classifier in training, and its accuracy on the images that judge it."""
-    return _of_training(settings, "valid_loss", "top-1 {valid_top1:6.2%}  top-5 {valid_top5:6.2%}")
-
-
-def segment_progress(settings: NetworkTraining) -> RunProgress:
-    """Loss and accuracy of a segmentation network in training, and its IoU on the images that judge it."""
-    return _of_training(settings, "valid_loss", "mean IoU {valid_miou:6.2%}  pixels {valid_accuracy:6.2%}")
-
-
-def _of_training(settings: EpochSettings, key: str, judged: str) -> RunProgress:
-    """`judged` is how a record that has the key says what the network is worth."""
+def training_progress(settings: EpochSettings, key: str, judged: str) -> RunProgress:
+    """Loss and accuracy of a training; `judged` is how a record that has the key says what the network is worth."""
 
     def numbers(step: int, sums: Tensor) -> str:
         loss, accuracy = (sums / step).tolist()

@@ -41,8 +41,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, help="which architectures (default 0)")
     parser.add_argument("--images", type=int, help="held-out images to judge by (default: all)")
     parser.add_argument(
-        "--statistics",
-        help="BatchNorm's: tracked, batch (the defaults), or a number of training batches a path",
+        "--statistics", help="BatchNorm's: tracked, batch (the defaults), or a number of training batches a path"
     )
     parser.add_argument("--root", help="folder of the images, where it is no longer that of the runs")
     parser.add_argument("--out", type=Path, help="folder of figures (default: the run's own; figures for several runs)")
@@ -108,7 +107,7 @@ def check_alike(rankings: Sequence[dict[str, Any]]) -> None:
     for key in ("benchmark", "column", "images", "paths"):
         for ranking in rankings[1:]:
             if ranking[key] != rankings[0][key]:
-                one, other = (f"{found['run']}: {_shown(found[key])}" for found in (rankings[0], ranking))
+                one, other = (f"{run['run']}: {_shown(run[key])}" for run in (rankings[0], ranking))
                 raise UserError(f"rank: the runs were ranked by different {key}: {one}; {other}; leave --again out")
 
 

@@ -62,8 +62,8 @@ def main(argv: Sequence[str]) -> int:
 
 def titled(found: dict[str, list[Any]]) -> str:
     """The name of a single run, or how many there are of what."""
-    runs = [run for of_verb in found.values() for run in of_verb]
-    return runs[0].name if len(runs) == 1 else ", ".join(counted(verb, of_verb) for verb, of_verb in found.items())
+    names = [run.name for runs in found.values() for run in runs]
+    return names[0] if len(names) == 1 else ", ".join(counted(verb, runs) for verb, runs in found.items())
 
 
 def counted(verb: str, runs: Sequence[Any]) -> str:

@@ -9,7 +9,7 @@ import torch
 
 from fairdarts.cli import training
 from fairdarts.cli.begin import Kind
-from fairdarts.cli.progress import segment_progress
+from fairdarts.cli.progress import training_progress
 from fairdarts.cli.recipe import help_text, open_settings
 from fairdarts.cli.segment_use import judge, overlay, predict, show_classes
 from fairdarts.cli.words import Parser, command, cost_text, say
@@ -74,7 +74,8 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
         name = genotype.name if genotype.name in models() else None
         return lambda network: initialize(network, settings, genotype, name)
 
-    progress = segment_progress(settings)
+    judged = "mean IoU {valid_miou:6.2%}  pixels {valid_accuracy:6.2%}"
+    progress = training_progress(settings, "valid_loss", judged)
     ended = training.carry_out_training(SEGMENT, args, settings, genotype, space, task, initializer, progress)
     if distributed.rank() == 0 and not ended.status:
         draw_network_training(ended.run.records(), ended.run.figures)

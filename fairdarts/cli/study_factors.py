@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fairdarts.cli.recipe import open_images
-from fairdarts.cli.study_form import BEST, FactorStudy, SpaceStudy
+from fairdarts.cli.study_form import BEST, FactorStudy, SpaceStudy, words_of
 from fairdarts.cli.study_plan import Row, Step, check_same, identity, outcome, planned, recipe_of
 from fairdarts.cli.study_results import STUDY, conclude
 from fairdarts.cli.supernet import main as supernet
@@ -25,7 +25,7 @@ from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.device import use_threads
 from fairdarts.runtime.lock import InUse, held
-from fairdarts.runtime.run import open_run, read_settings
+from fairdarts.runtime.run import SETTINGS, open_run, read_settings
 from fairdarts.runtime.stop import Diverged
 from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import Space, load_space
@@ -246,12 +246,8 @@ def runs_of(step: Step, study: FactorStudy) -> list[tuple[Row, Path]]:
 def run_row(study: FactorStudy, space: SpaceStudy, row: Row, run: Path, truths: Truths) -> int:
     """Trains a run, or the rest of it, and judges it; gives the exit status."""
     say(f"{study.name}: {space.name}: {run.name}")
-    begun = (run / "settings.yaml").is_file()
-    if not (begun and open_run(run).state == "finished"):
-        seed = study.seeds[row.runs.index(run)]
-        words = ["--config", str(recipe_of(space, run.parents[1])), "--out", str(run), f"--seed={seed}"]
-        words = ["--resume", str(run)] if begun else words
-        words += [f"--{key}={value}" for key, value in row.changes.items()]
+    if not ((run / SETTINGS).is_file() and open_run(run).state == "finished"):
+        words = words_of(run, recipe_of(space, run.parents[1]), study.seeds[row.runs.index(run)], row.changes)
         try:
             with redirect_stdout(io.StringIO()):
                 status = supernet(words, alone=True)

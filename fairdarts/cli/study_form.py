@@ -1,11 +1,13 @@
 """What is a study of factors? The form of its file: spaces, and in each of them factors with their settings."""
 
 import re
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from fairdarts.config import Settings, nearest
+from fairdarts.runtime.run import SETTINGS
 
 Value = bool | int | float | str | list[str] | None
 
@@ -135,6 +137,13 @@ def slug(label: str) -> str:
 def texts(changes: dict[str, Value]) -> dict[str, str]:
     """Settings by dotted key, as the command line writes them."""
     return {key: text_of(value) for key, value in changes.items()}
+
+
+def words_of(run: Path, config: str | Path, seed: int, changes: dict[str, str]) -> list[str]:
+    """The words of a verb by which a run begins, or goes on where it has begun."""
+    begin = ["--out", str(run), "--config", str(config), f"--seed={seed}"]
+    words = ["--resume", str(run)] if (run / SETTINGS).is_file() else begin
+    return words + [f"--{key}={value}" for key, value in changes.items()]
 
 
 def text_of(value: Value) -> str:

@@ -57,10 +57,8 @@ def summarize(settings: TrainingSettings, space: Space, run: Run) -> None:
     say(f"space      {space.name}: {len(space.choices)} choice points{topology}, {space.size():,} paths")
     say(f"passes     {last['passes']:,} of {settings.data.batch_size} images, each forward and backward")
     of_choice = f"{means[0]:,.0f}" if min(means) == max(means) else f"{min(means):,.0f} to {max(means):,.0f}"
-    say(
-        f"updates    {of_choice} of a choice, of variance {fmean(last['updates_variance']):,.1f} at a choice point; "
-        f"uniform draws: {expected:,.1f}"
-    )
+    variance = f"{fmean(last['updates_variance']):,.1f} at a choice point; uniform draws: {expected:,.1f}"
+    say(f"updates    {of_choice} of a choice, of variance {variance}")
     if "watched" in last:
         mean, deviation = last["watched_mean"], last["watched_std"]
         alike = ": it tells none from another" * (deviation == 0 and len(last["watched"]) > 1)
@@ -73,5 +71,6 @@ def summarize(settings: TrainingSettings, space: Space, run: Run) -> None:
 def watched_training(begun: Begun, stop: Stop, resume: bool) -> None:
     """The training, with its progress shown by the first process."""
     purge = begun.run.logged() + 1 if resume else None
-    with watched(begun.run, training_progress(begun.settings), log_training, purge) as observer:
+    progress = training_progress(begun.settings, "watched", "paths {watched_mean:4.1f} ± {watched_std:.1f} %")
+    with watched(begun.run, progress, log_training, purge) as observer:
         train(*begun, observer, stop, resume)

@@ -12,7 +12,7 @@ from torch import nn
 from fairdarts import resources
 from fairdarts.cli import training
 from fairdarts.cli.begin import Kind, tell_images
-from fairdarts.cli.progress import network_progress
+from fairdarts.cli.progress import training_progress
 from fairdarts.cli.recipe import examine_images, help_text, open_images, open_settings
 from fairdarts.cli.words import Parser, command, cost_text, say
 from fairdarts.config import UserError, parse_overrides, read_yaml
@@ -42,12 +42,8 @@ DEFAULTS = {
     ("nasbench201", "cifar"): "train-nasbench201-cifar10",
 }
 """(kind of space, whose size the network has) → the recipe where none is named"""
-
-
 WHICH = ("kind", "root", "white", "image_size", "in_memory", "images", "classes")
 """the settings that say which images there are, where a kind of data has them"""
-
-
 CIFAR = 32
 """height and width of CIFAR's images"""
 
@@ -76,7 +72,7 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
     task = classification(settings, genotype, space, source, judges)
     tell_images(settings.data, len(halves(settings.data, source, settings.seed)[0]), len(source.dataset))
     weights = partial(initializer, settings.init_from, task.blueprint)
-    progress = network_progress(settings)
+    progress = training_progress(settings, "valid_loss", "top-1 {valid_top1:6.2%}  top-5 {valid_top5:6.2%}")
     ended = training.carry_out_training(TRAIN, args, settings, genotype, space, task, weights, progress)
     if distributed.rank() == 0 and not ended.status:
         draw_network_training(ended.run.records(), ended.run.figures)

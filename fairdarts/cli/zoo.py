@@ -25,11 +25,9 @@ from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.sample import EDGES_PER_NODE, random_genotype
 from fairdarts.spaces.space import Space, load_space, sized
 
-EPILOG = "Counts are those of the paper's networks: parameters without and with the auxiliary head, multiply-adds of\n"
-EPILOG += (
-    "convolutions and linear layers for one image. `cifar` is 20 cells of 36 channels on 32×32, `imagenet` 14 of 48\n"
-)
-EPILOG += "on 224×224. The genotype of a run is counted for the run's images."
+EPILOG = """Counts are those of the paper's networks: parameters without and with the auxiliary head, multiply-adds of
+convolutions and linear layers for one image. `cifar` is 20 cells of 36 channels on 32×32, `imagenet` 14 of 48
+on 224×224. The genotype of a run is counted for the run's images."""
 
 
 def main(argv: Sequence[str]) -> int:

@@ -66,7 +66,9 @@ def open_source(settings: DataSettings, least: int = 2) -> Source:
         case Folder():
             return kept(folder(Path(settings.root), settings.image_size, settings.white, least), settings)
         case ImageNet():
-            return imagenet(Path(settings.root), settings.image_size, settings.white, least)
+            root = Path(settings.root)  # what lies in root/val is a test set, and never read
+            root = root / "train" if (root / "val").is_dir() else root
+            return folder(root, settings.image_size, settings.white, least)
         case Fake():
             size = (3, settings.image_size, settings.image_size)
             names = tuple(map(str, range(settings.classes)))
@@ -141,11 +143,6 @@ def cifar(settings: Cifar10 | Cifar100, train: bool = True) -> Source:
     statistics = IMAGENET_STATISTICS if as_imagenet(settings) else statistics
     labels = torch.tensor(dataset.targets)
     return Source(TensorDataset(images, labels), tuple(dataset.classes), settings.image_size, *statistics)
-
-
-def imagenet(root: Path, image_size: int, white: float | None = None, least: int = 2) -> Source:
-    """Class folders of images, in root/train or in root; what lies in root/val is a test set, and never read."""
-    return folder(root / "train" if (root / "val").is_dir() else root, image_size, white, least)
 
 
 class ClassFolders(datasets.ImageFolder):

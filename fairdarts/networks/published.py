@@ -19,6 +19,7 @@ from fairdarts.networks.models import STATISTICS, find
 from fairdarts.networks.tensors import read_tensors, write_tensors
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.finite import check_finite
+from fairdarts.runtime.run import SETTINGS, Run
 from fairdarts.spaces.space import check_genotype
 
 AUXILIARY = "auxiliary."
@@ -175,9 +176,9 @@ def _read_published(path: Path, weights: Weights) -> TrainedModel:
 
 
 def _checkpoint_of(run: Path) -> Path:
-    if not (run / "settings.yaml").is_file():
-        raise UserError(f"{run}: not a run directory: it has no settings.yaml")
-    best, last = run / "checkpoints" / "best.pt", run / "checkpoints" / "last.pt"
+    if not (run / SETTINGS).is_file():
+        raise UserError(f"{run}: not a run directory: it has no {SETTINGS}")
+    best, last = Run(run).best, Run(run).last
     # A best epoch that the test set chose is no result: what it says of that set is too good.
     if best.is_file() and _read_about(checkpoint.load(best).get("about"), best).get("judged_on") == "held-out":
         return best

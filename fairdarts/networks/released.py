@@ -110,12 +110,7 @@ def classes_in(tensors: Mapping[str, Tensor]) -> int | None:
 
 
 def _check(
-    path: Path,
-    name: str,
-    layout: Layout,
-    network: nn.Module,
-    tensors: Mapping[str, Tensor],
-    names: Mapping[str, str],
+    path: Path, name: str, layout: Layout, network: nn.Module, tensors: Mapping[str, Tensor], names: Mapping[str, str]
 ) -> None:
     """Raises UserError where a tensor is missing, misshapen or of no use."""
     ours, advice = network.state_dict(), layout.advice(network, tensors)

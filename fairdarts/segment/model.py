@@ -15,6 +15,7 @@ from fairdarts.networks.foreign import read_file
 from fairdarts.networks.published import SEGMENTER
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.finite import check_finite
+from fairdarts.runtime.run import Run
 from fairdarts.spaces.space import Space, check_genotype
 
 
@@ -59,7 +60,7 @@ def open_segmenter(path: str | Path) -> Segmenter:
     It has the averaged weights where there are any. Raises UserError naming the file where there is none.
     """
     path = Path(path)
-    file = path / "checkpoints" / "last.pt" if path.is_dir() else path
+    file = Run(path).last if path.is_dir() else path
     state = checkpoint.load(file)
     if SEGMENTER not in state:
         raise UserError(f"{path}: no segmentation network; should be a run of `fairdarts segment`, or its checkpoint")
@@ -84,5 +85,5 @@ def open_segmenter(path: str | Path) -> Segmenter:
 
 def is_segmenter(path: Path) -> bool:
     """Whether a run or checkpoint is of a segmentation network. Raises BadState where a checkpoint cannot be read."""
-    file = path / "checkpoints" / "last.pt" if path.is_dir() else path
+    file = Run(path).last if path.is_dir() else path
     return file.is_file() and file.suffix == ".pt" and SEGMENTER in read_file(file)

@@ -71,7 +71,9 @@ def inherit(
         raise UserError(f"{place}: its kernels are parts of others (supernet.ofa_kernel true); a network's are not")
     if by_path and not isinstance(space, CellSpace):
         _path(genotype, space, place)
-    names = _names(network, genotype, space, weights, place)
+    name = NAMES[space.kind](network, genotype, space, weights, place)
+    keys = [key for key in network.state_dict() if not key.startswith("auxiliary.")]
+    names = {key: ".".join(map(str, name(key.split(".")))) for key in keys}
     ours, found = network.state_dict(), {}
     for key, there in names.items():
         need = f"{key} of {genotype.name} needs {[*ours[key].shape]}"
@@ -84,13 +86,6 @@ def inherit(
             raise UserError(f"{place}: {there}: shape {theirs}, but {need}: {_unlike(there, theirs, needed, space)}")
     network.load_state_dict(ours | found)
     return _notes(network)
-
-
-def _names(network: nn.Module, genotype: Genotype, space: Space, weights: Weights, place: str) -> dict[str, str]:
-    """Our name of every tensor that a supernet has → the supernet's."""
-    keys = [key for key in network.state_dict() if not key.startswith("auxiliary.")]
-    name = NAMES[space.kind](network, genotype, space, weights, place)
-    return {key: ".".join(map(str, name(key.split(".")))) for key in keys}
 
 
 def _path(genotype: Genotype, space: Space, place: str) -> SinglePath:
@@ -106,53 +101,52 @@ def _cell_names(network: CellNetwork, genotype: Genotype, space: CellSpace, weig
     places = [
         [(rows.index((node, source)), columns.index(op)) for op, node, source in cell.edges] for cell in network.cells
     ]
-    return lambda ours: _in_cells(ours, places)
+
+    def name(ours: list[str]) -> list:
+        match ours:
+            case ["stem", "conv", *rest]:
+                return ["stem", *rest]
+            case ["cells", cell, "preprocess", number, *rest]:
+                return ["stages", cell, "preprocess", number, *rest]
+            case ["cells", cell, "ops", number, *rest]:
+                return ["stages", cell, "candidates", *places[int(cell)][int(number)], *rest]
+            case ["classifier", *_]:
+                return ["tail", *ours]
+        return ours
+
+    return name
 
 
 def _chain_names(network: ChainNetwork, genotype: Genotype, space: ChainSpace, weights: Weights, place: str) -> Name:
     _check_chain(network, place)
-    choices = space.choices
-    return lambda ours: _in_chain(ours, choices)
+
+    def name(ours: list[str]) -> list:
+        match ours:
+            case ["layers", layer, "choices", choice, *rest]:
+                return ["stages", layer, "candidates", space.choices[int(layer)].index(choice), *rest]
+            case ["head" | "classifier", *_]:
+                return ["tail", *ours]
+        return ours
+
+    return name
 
 
 def _bench_names(network: nn.Module, genotype: Genotype, space: Space, weights: Weights, place: str) -> Name:
     path = _path(genotype, space, place)
-    return lambda ours: _in_bench(ours, path)
+
+    def name(ours: list[str]) -> list:
+        match ours:
+            case ["stages", stage, "ops", point, *rest]:
+                return ["stages", stage, "candidates", point, path[int(point)], *rest]
+            case ["stages", stage, *rest]:
+                return ["stages", stage, "module", *rest]
+        return ours
+
+    return name
 
 
 NAMES: dict[str, Callable[..., Name]] = {"cell": _cell_names, "chain": _chain_names, "nasbench201": _bench_names}
 """kind of space → what tells the supernet's names, of those whose supernets have weights that are one network's"""
-
-
-def _in_cells(ours: list[str], places: list[list[tuple[int, int]]]) -> list:
-    match ours:
-        case ["stem", "conv", *rest]:
-            return ["stem", *rest]
-        case ["cells", cell, "preprocess", number, *rest]:
-            return ["stages", cell, "preprocess", number, *rest]
-        case ["cells", cell, "ops", number, *rest]:
-            return ["stages", cell, "candidates", *places[int(cell)][int(number)], *rest]
-        case ["classifier", *_]:
-            return ["tail", *ours]
-    return ours
-
-
-def _in_chain(ours: list[str], choices: tuple[tuple[str, ...], ...]) -> list:
-    match ours:
-        case ["layers", layer, "choices", name, *rest]:
-            return ["stages", layer, "candidates", choices[int(layer)].index(name), *rest]
-        case ["head" | "classifier", *_]:
-            return ["tail", *ours]
-    return ours
-
-
-def _in_bench(ours: list[str], path: tuple[int, ...]) -> list:
-    match ours:
-        case ["stages", stage, "ops", point, *rest]:
-            return ["stages", stage, "candidates", point, path[int(point)], *rest]
-        case ["stages", stage, *rest]:
-            return ["stages", stage, "module", *rest]
-    return ours
 
 
 def _of_supernet(name: str, weights: Weights) -> Tensor | None:

@@ -31,13 +31,14 @@ def card(model: TrainedModel, file: str) -> str:
     network = blueprint.network.model_dump(exclude_defaults=True)
     if network:
         facts.append(("Network", _text(network)))
+    random = ["**Its weights are random**: it tells what the network costs, and recognizes nothing.", ""]
     lines = [
         f"# {file.removesuffix('.safetensors')}",
         "",
         f"A classifier of images: the network of the genotype `{genotype.name}` from the search space `{space.name}`.",
         f"The genotype's source: {genotype.source}",
         "",
-        *_warning(about),
+        *(random if about.get("weights") == "random" else []),
         "```python",
         "import fairdarts, torch",
         f"network = fairdarts.load({json.dumps(file)})",
@@ -57,12 +58,6 @@ def card(model: TrainedModel, file: str) -> str:
         "",
     ]
     return "\n".join(lines)
-
-
-def _warning(about: dict[str, Any]) -> tuple[str, ...]:
-    if about.get("weights") != "random":
-        return ()
-    return ("**Its weights are random**: it tells what the network costs, and recognizes nothing.", "")
 
 
 def _training(about: dict[str, Any]) -> Iterator[str]:
