@@ -145,7 +145,8 @@ def show(made: Sequence[Made], described: Path | None, times: dict[str, Any] | N
         return
     width = max(len(str(one.path)) for one in made)
     for one in made:
-        same = "the model's logits, bit for bit" if not one.difference else difference_text(one)
+        difference = f"logits differ by {one.difference:.1e} at most, the largest is {one.largest:.3g}"
+        same = difference if one.difference else "the model's logits, bit for bit"
         print(f"{one.path!s:<{width}}  {size_text(one.size)}  {same}")
     if described:
         print(f"{described!s:<{width}}  {size_text(described.stat().st_size)}  the model card")
@@ -162,8 +163,3 @@ def show(made: Sequence[Made], described: Path | None, times: dict[str, Any] | N
 def size_text(size: int) -> str:
     """Bytes in MB, or in kB where they are few."""
     return f"{size / 1e6:6.1f} MB" if size >= 1e6 else f"{size / 1e3:6.1f} kB"
-
-
-def difference_text(one: Made) -> str:
-    """How far its logits are from the model's."""
-    return f"logits differ by {one.difference:.1e} at most, the largest is {one.largest:.3g}"

@@ -70,15 +70,11 @@ def detector_file(word: str, shipped: Sequence[str]) -> Path:
 
 def read_blueprint(word: str, network: NetworkSettings) -> tuple[Blueprint, str | None]:
     """The network that a word names, and where its weights are, if it has any."""
-    if is_trained(Path(word)):
+    path = Path(word)
+    if path.suffix == ".safetensors" or ((path / SETTINGS).is_file() and Run(path).verb == "train"):
         if network != AS_NAMED:
             raise UserError(f"transfer: {word} says itself how it is built: --network.… do not apply")
         return open_model(word).blueprint, word
     model = find(word)
     settings = model.network if network == AS_NAMED else network
     return blueprint_of(word, for_large_images(settings, model.space)), None
-
-
-def is_trained(path: Path) -> bool:
-    """Whether it is a training run or a published file."""
-    return path.suffix == ".safetensors" or ((path / SETTINGS).is_file() and Run(path).verb == "train")

@@ -83,16 +83,16 @@ ENDS: dict[str, Callable[[Any, str, NetworkSettings], tuple[str, int]]] = {"cell
 @cache
 def models() -> dict[str, Model]:
     """All models by name."""
-    found = {}
+    known = {}
     for name in resources.names("genotypes"):
         genotype, space = load_genotype(name)
-        found[name] = Model(genotype, space, AS_NAMED)
+        known[name] = Model(genotype, space, AS_NAMED)
         for size in sizes(space)[1:]:
-            found[f"{name}-{size}"] = Model(genotype, space, NetworkSettings(size=size))
+            known[f"{name}-{size}"] = Model(genotype, space, NetworkSettings(size=size))
         for suffix, ratio in EXCITED.items() if name in RELEASED else ():
             settings = NetworkSettings(se_ratio=ratio, activation="swish", outer_activation="relu")
-            found[f"{name}-{suffix}"] = Model(genotype, space, settings)
-    return dict(sorted(found.items()))
+            known[f"{name}-{suffix}"] = Model(genotype, space, settings)
+    return dict(sorted(known.items()))
 
 
 def model_names() -> list[str]:

@@ -84,12 +84,12 @@ def _architecture(genotype: Genotype) -> dict:
 
 
 def check_same(
-    found: Genotype, built: NetworkSettings, genotype: Genotype, settings: NetworkSettings, path: Path
+    of_file: Genotype, built: NetworkSettings, genotype: Genotype, settings: NetworkSettings, path: Path
 ) -> None:
-    """Raises UserError where a file's network, `found` built as `built` says, is another than that of `genotype`, which
-    the shapes of its tensors need not show."""
-    if _architecture(found) != _architecture(genotype):
-        raise UserError(f"{path}: is of {found.name}, another genotype than {genotype.name}")
+    """Raises UserError where a file's network, `of_file` built as `built` says, is another than that of `genotype`: the
+    shapes of its tensors need not show it."""
+    if _architecture(of_file) != _architecture(genotype):
+        raise UserError(f"{path}: is of {of_file.name}, another genotype than {genotype.name}")
     for key in ("activation", "outer_activation"):
         theirs, ours = (getattr(network, key) or network.activation for network in (built, settings))
         if theirs != ours:

@@ -98,8 +98,8 @@ def fill_released(network: nn.Module, tensors: Mapping[str, Tensor], name: str, 
     except UserError as error:
         raise UserError(f"{path}: {name} does not fit the layout of {kind}: {error}") from None
     _check(path, name, layout, network, tensors, names)
-    found = {key: tensors[there] for key, there in names.items() if there in tensors}
-    network.load_state_dict(network.state_dict() | found)
+    taken = {key: tensors[there] for key, there in names.items() if there in tensors}
+    network.load_state_dict(network.state_dict() | taken)
     return kind or "fairdarts"
 
 

@@ -107,14 +107,14 @@ def initialize(network: nn.Module, settings: SegmentSettings, genotype: Genotype
         load_backbone(network.encoder.model, path, genotype, name, settings.network)
         return ["what stands on the encoder: fresh"]
     model = open_segmenter(path)
-    found = model.blueprint
-    check_same(found.genotype, found.network, genotype, settings.network, path)
+    blueprint = model.blueprint
+    check_same(blueprint.genotype, blueprint.network, genotype, settings.network, path)
     for key in ("aspp", "decoder"):
-        theirs, ours = getattr(found.deeplab, key), getattr(settings.deeplab, key)
+        theirs, ours = getattr(blueprint.deeplab, key), getattr(settings.deeplab, key)
         if theirs != ours:
             should = f"should be --deeplab.{key} {str(theirs).lower()}"
             raise UserError(f"{path}: deeplab.{key}: is {theirs}, but this network has {ours}: {should}")
     tensors = model.network.state_dict()
-    if found.classes != settings.data.classes:
+    if blueprint.classes != settings.data.classes:
         tensors = {key: tensor for key, tensor in tensors.items() if not key.startswith("classifier.")}
     return finetune(network, tensors, str(path))

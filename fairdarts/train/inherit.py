@@ -74,17 +74,17 @@ def inherit(
     name = NAMES[space.kind](network, genotype, space, weights, place)
     keys = [key for key in network.state_dict() if not key.startswith("auxiliary.")]
     names = {key: ".".join(map(str, name(key.split(".")))) for key in keys}
-    ours, found = network.state_dict(), {}
+    ours, taken = network.state_dict(), {}
     for key, there in names.items():
         need = f"{key} of {genotype.name} needs {[*ours[key].shape]}"
         tensor = _of_supernet(there, weights)
         if tensor is None:
             raise UserError(f"{place}: {there}: is not in the supernet of space {space.name}, but {need}")
-        found[key] = _of_fed_nodes(key, tensor, network)
-        theirs, needed = [*found[key].shape], [*ours[key].shape]
+        taken[key] = _of_fed_nodes(key, tensor, network)
+        theirs, needed = [*taken[key].shape], [*ours[key].shape]
         if theirs != needed:
             raise UserError(f"{place}: {there}: shape {theirs}, but {need}: {_unlike(there, theirs, needed, space)}")
-    network.load_state_dict(ours | found)
+    network.load_state_dict(ours | taken)
     return _notes(network)
 
 

@@ -108,16 +108,16 @@ def judged(trainee: Trainee, task: Task, run: Run) -> dict[str, Any]:
     Where the best epoch was chosen by these very images, what they say of it is too good to be told, and `best_by`
     says so.
     """
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     if task.test and task.validation:
-        found = {"images": task.test.images, "on": task.test.name, "best_by": task.validation.name}
-        found["last"] = {"epoch": trainee.settings.epochs, **task.test.score(trainee.judged)}
+        results = {"images": task.test.images, "on": task.test.name, "best_by": task.validation.name}
+        results["last"] = {"epoch": trainee.settings.epochs, **task.test.score(trainee.judged)}
     if task.test and distributed.shared(run.best.is_file()):  # else somebody took it away
         state = distributed.shared_state(distributed.first(checkpoint.load, run.best))
         trainee.network.load_state_dict(state["network"])
         if trainee.average:
             trainee.average.network.load_state_dict(state["ema"])
-        found["best"] = {"epoch": json.loads(state["about"])["epoch"], **task.test.score(trainee.judged)}
-    text = (json.dumps(found, indent=1) + "\n").encode()
+        results["best"] = {"epoch": json.loads(state["about"])["epoch"], **task.test.score(trainee.judged)}
+    text = (json.dumps(results, indent=1) + "\n").encode()
     distributed.first(checkpoint.write_atomically, run.path / "results.json", text)
-    return found
+    return results
