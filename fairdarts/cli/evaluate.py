@@ -69,10 +69,10 @@ def run_evaluation(args: Namespace, rest: Sequence[str]) -> int:
     images = images._replace(source=images.source._replace(**facts))  # as the network was trained, not as these are
     compute = Compute(precision="float32")
     network = model.network.to(device, memory_format=LAYOUTS[compute.layout])
-    found = score(network, images, data, device, compute, partial(tracked, what="judging"))
+    result = score(network, images, data, device, compute, partial(tracked, what="judging"))
     folder = args.out or (args.model / "figures" if args.model.is_dir() else Path("figures"))
-    drawn = draw_confusion(images.source.classes, found.confusion.numpy(), folder)
-    numbers = numbers_of(model, images, found)
+    drawn = draw_confusion(images.source.classes, result.confusion.numpy(), folder)
+    numbers = numbers_of(model, images, result)
     if args.json:
         sys.stdout.write(to_json(numbers))
     else:
@@ -183,27 +183,27 @@ def chosen_images(split: str | None, data: DataSettings, source: Source, seed: i
     """The images that are asked for, or else the test set, or held-out images. UserError where there are none."""
     if split == "train":
         return Images(source, list(range(len(source.dataset))), "training")
-    found = {"test": lambda: images_of_test_set(data, source), "held-out": lambda: held_out_images(data, source, seed)}
-    for name in [split] if split else found:
-        if images := found[name]():
+    sets = {"test": lambda: images_of_test_set(data, source), "held-out": lambda: held_out_images(data, source, seed)}
+    for name in [split] if split else sets:
+        if images := sets[name]():
             return images
     wanted = f"there are no {split} images" if split else "there are neither test nor held-out images"
     raise UserError(f"data: {wanted}; take --split train, or images that have some")
 
 
-def numbers_of(model: TrainedModel, images: Images, found: Score) -> dict[str, Any]:
+def numbers_of(model: TrainedModel, images: Images, result: Score) -> dict[str, Any]:
     """What was measured, as plain JSON."""
     classes = images.source.classes
     return {
         "genotype": model.blueprint.genotype.name,
         "epoch": model.about.get("epoch"),
-        "images": found.images,
+        "images": result.images,
         "on": images.name,
-        "top1": found.top1,
-        "top5": found.top5,
-        "loss": found.loss,
-        "by_class": dict(zip(classes, found.by_class(), strict=True)),
-        "confusion": found.confusion.tolist(),
+        "top1": result.top1,
+        "top5": result.top5,
+        "loss": result.loss,
+        "by_class": dict(zip(classes, result.by_class(), strict=True)),
+        "confusion": result.confusion.tolist(),
     }
 
 

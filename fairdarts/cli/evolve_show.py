@@ -53,8 +53,8 @@ def line_of(record: dict[str, Any], settings: EvolveSettings) -> str:
 
 
 def _best(limit: str, accuracy: float | None) -> str:
-    found = "none" if accuracy is None else f"{accuracy:.2f} %"
-    return f"{found} ({limit})" if limit else found
+    best = "none" if accuracy is None else f"{accuracy:.2f} %"
+    return f"{best} ({limit})" if limit else best
 
 
 def finish(run: Run, settings: EvolveSettings, archive: Archive, benchmark: Benchmark | None, as_json: bool) -> None:
@@ -75,9 +75,9 @@ def finish(run: Run, settings: EvolveSettings, archive: Archive, benchmark: Benc
     figures = draw_search(name, settings, archive, run.figures)
     figures += draw_truth(name, archive, benchmark.truth, run.figures) if benchmark else []
     if as_json:
-        found = {"run": name, "recipe": settings.name, "seed": settings.seed, "supernet": settings.supernet}
-        found |= {"judge": settings.judge.model_dump(), **_plain(models, archive, benchmark, truth)}
-        sys.stdout.write(to_json(found))
+        results = {"run": name, "recipe": settings.name, "seed": settings.seed, "supernet": settings.supernet}
+        results |= {"judge": settings.judge.model_dump(), **_plain(models, archive, benchmark, truth)}
+        sys.stdout.write(to_json(results))
         return
     print_table(table(models, archive, benchmark))
     if truth and benchmark:
@@ -139,8 +139,8 @@ def _said(truth: AgainstTruth, benchmark: Benchmark) -> list[str]:
         f"{benchmark.name}, {benchmark.column}: the front dominates {truth.hypervolume:.1%} of what the true one does"
     ]
     for limit, regret in truth.regrets.items():
-        found = "unknown" if regret is None else f"{regret:.2f} percentage points"
-        lines.append(f"regret of the best{f' with {limit}' if limit else ''}: {found}")
+        points = "unknown" if regret is None else f"{regret:.2f} percentage points"
+        lines.append(f"regret of the best{f' with {limit}' if limit else ''}: {points}")
     return lines
 
 
@@ -155,9 +155,9 @@ def _plain(
         row: dict[str, Any] = {"name": model.name, "budget": model.budget or None}
         row |= {"path": list(model.path), "choices": names, **model.values}
         rows.append(row | ({"true_accuracy": benchmark.truth.get(model.path)} if benchmark else {}))
-    found = {"evaluations": len(archive), "hypervolume": archive.hypervolume(), "front": len(archive.front())}
-    found |= {"as_accurate_as_best": archive.as_accurate(None)}
-    return found | {"models": rows, "truth": truth and truth._asdict()}
+    summary = {"evaluations": len(archive), "hypervolume": archive.hypervolume(), "front": len(archive.front())}
+    summary |= {"as_accurate_as_best": archive.as_accurate(None)}
+    return summary | {"models": rows, "truth": truth and truth._asdict()}
 
 
 def draw_search(name: str, settings: EvolveSettings, archive: Archive, folder: Path) -> list[Path]:

@@ -24,18 +24,18 @@ def conclude(folder: Path, out: Path | None = None) -> None:
     Raises UserError where there is nothing to tell of yet.
     """
     study = check(FactorStudy, read_yaml(folder / STUDY), folder / STUDY)
-    found = [result for space in study.spaces if (result := space_result(study, space, folder))]
-    if not found:
+    spaces = [result for space in study.spaces if (result := space_result(study, space, folder))]
+    if not spaces:
         raise UserError(f"{folder}: none of its runs has been judged yet; `fairdarts study` goes on with it")
     recipes = {space.name: _recipe(study, space, folder) for space in study.spaces}
     facts = Facts(study.name, study.source, study.deviations, study.seeds, recipes)
-    results = {"name": study.name, "seeds": study.seeds, "spaces": [_plain(result) for result in found]}
+    results = {"name": study.name, "seeds": study.seeds, "spaces": [_plain(result) for result in spaces]}
     write_atomically(folder / "results.json", to_json(results).encode())
-    draw_factors(found, folder / "figures")
+    draw_factors(spaces, folder / "figures")
     out = out or folder / "report.html"
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(out, page(facts, found).encode())
-    for result in found:
+    write_atomically(out, page(facts, spaces).encode())
+    for result in spaces:
         show(result)
     print(out)
 

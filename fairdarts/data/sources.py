@@ -176,13 +176,13 @@ def folder(root: Path, image_size: int, white: float | None = None, least: int =
     for name in classes:  # a network is told of them
         if plain(name) != name:
             raise UserError(f"data.root: {root / name}: should be a name in UTF-8 without control characters")
-    found = ClassFolders(root, white)
-    for index in sorted(set(range(len(classes))) - set(found.targets)):
+    dataset = ClassFolders(root, white)
+    for index in sorted(set(range(len(classes))) - set(dataset.targets)):
         empty = root / classes[index]
         raise UserError(f"data.root: {empty}: no image in this class folder{_endings(empty)}")
-    names = "\n".join(path[len(str(root)) :] for path, _ in found.samples)
+    names = "\n".join(path[len(str(root)) :] for path, _ in dataset.samples)
     listing = hashlib.sha256(os.fsencode(names)).hexdigest()[:16]
-    return Source(found, tuple(classes), image_size, *IMAGENET_STATISTICS, listing=listing)
+    return Source(dataset, tuple(classes), image_size, *IMAGENET_STATISTICS, listing=listing)
 
 
 def class_names(root: Path) -> list[str]:
@@ -192,9 +192,9 @@ def class_names(root: Path) -> list[str]:
 
 def _endings(folder: Path) -> str:
     """What is said of a folder that has files, but no image."""
-    found = {path.suffix or path.name for path in folder.rglob("*") if path.is_file() and not is_hidden(path.name)}
-    has = f" (it has {', '.join(sorted(found)[:5])}; images end with {', '.join(IMG_EXTENSIONS)})"
-    return has if found else ""
+    endings = {path.suffix or path.name for path in folder.rglob("*") if path.is_file() and not is_hidden(path.name)}
+    has = f" (it has {', '.join(sorted(endings)[:5])}; images end with {', '.join(IMG_EXTENSIONS)})"
+    return has if endings else ""
 
 
 def kept(source: Source, settings: Folder) -> Source:

@@ -41,14 +41,14 @@ class Print(NamedTuple):
 
 def prints(text: str) -> list[Print]:
     """All genotypes in a text, in their order; where one is assigned to several names, once for each."""
-    found = []
+    genotypes = []
     for match in _START.finditer(text):
         name, bracket, arch = match.groups()
         start = match.start(2) - len("Genotype")
-        found.append(Print(name, text[start : start + LONGEST + 1] if bracket else None, arch))
-    names = {printed.name: printed for printed in found}
+        genotypes.append(Print(name, text[start : start + LONGEST + 1] if bracket else None, arch))
+    names = {printed.name: printed for printed in genotypes}
     aliases = ((alias, names[name]) for alias, name in _ALIAS.findall(text) if name in names)
-    return [printed._replace(name=alias) for alias, printed in aliases] + found
+    return [printed._replace(name=alias) for alias, printed in aliases] + genotypes
 
 
 def read_printed(text: str, path: Path, chosen: str | None = None) -> tuple[Genotype, Space]:
@@ -60,15 +60,15 @@ def read_printed(text: str, path: Path, chosen: str | None = None) -> tuple[Geno
     space_line = _SPACE.search(text)
     if path.suffix == ".py":
         text = re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE)
-    found = prints(text)
-    if not found:
+    genotypes = prints(text)
+    if not genotypes:
         raise UserError(f"{path}: no 'Genotype(' and no architecture of NAS-Bench-201 in this text")
-    names = dict.fromkeys(printed.name for printed in found if printed.name)
+    names = dict.fromkeys(printed.name for printed in genotypes if printed.name)
     if chosen is not None and chosen not in names:
         raise UserError(f"{path}:{chosen}: no genotype of this name in it{nearest(chosen, names)}")
-    printed = [printed for printed in found if chosen in (None, printed.name)][-1]
+    printed = [printed for printed in genotypes if chosen in (None, printed.name)][-1]
     if chosen is None:
-        _tell_others(path, found, [*names])
+        _tell_others(path, genotypes, [*names])
     name = chosen or (printed.name if path.suffix == ".py" else None) or path.stem
     source = f"{path}:{chosen}" if chosen else str(path)
     named = space_line[1] if space_line else "nasbench201" if printed.arch else "s1"
@@ -80,10 +80,10 @@ def read_printed(text: str, path: Path, chosen: str | None = None) -> tuple[Geno
         raise error if space_line else UserError(f"{error}; {HINT}") from None
 
 
-def _tell_others(path: Path, found: list[Print], names: list[str]) -> None:
-    count = len({one.arch or one.call[: _closing(one.call, len("Genotype"), str(path))] for one in found})
+def _tell_others(path: Path, genotypes: list[Print], names: list[str]) -> None:
+    count = len({one.arch or one.call[: _closing(one.call, len("Genotype"), str(path))] for one in genotypes})
     if count > 1:
-        last = f", {found[-1].name}" if found[-1].name else ""
+        last = f", {genotypes[-1].name}" if genotypes[-1].name else ""
         choice = f"; {path}:NAME chooses: {', '.join(names)}" if len(names) > 1 else ""
         notice = f"{path}: the last of {count} genotypes in it is taken{last}{choice}"
         warnings.warn(notice, Notice, stacklevel=3)

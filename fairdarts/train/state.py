@@ -51,10 +51,7 @@ def changes_of(settings: NetworkTraining) -> dict[str, str]:
 
 def state_of(trainee: Trainee) -> dict[str, Any]:
     """What a checkpoint holds of the training besides its model."""
-    return {
-        "optimizer": trainee.optimizer.state_dict(),
-        "averaged": trainee.average.updates if trainee.average else 0,
-    }
+    return {"optimizer": trainee.optimizer.state_dict(), "averaged": trainee.average.updates if trainee.average else 0}
 
 
 def put_back(trainee: Trainee, state: dict[str, Any]) -> None:

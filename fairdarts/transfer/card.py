@@ -79,16 +79,16 @@ def _training(about: dict[str, Any]) -> Iterator[str]:
     yield ""
 
 
-def _result(found: Any) -> str:
+def _result(result: Any) -> str:
     """What a finished training says of itself."""
     try:
-        text = "top-1 {top1:.2%}, top-5 {top5:.2%} of {images:,} {on} images, loss {loss:.4g}".format(**found)
-        if "best_by" not in found:
-            return f"{text}; epoch {found['epoch']}, the last"
-        chosen = "these very" if found["best_by"] == found["on"] else found["best_by"]
-        return f"{text}; epoch {found['epoch']}, chosen by {chosen} images"
+        text = "top-1 {top1:.2%}, top-5 {top5:.2%} of {images:,} {on} images, loss {loss:.4g}".format(**result)
+        if "best_by" not in result:
+            return f"{text}; epoch {result['epoch']}, the last"
+        chosen = "these very" if result["best_by"] == result["on"] else result["best_by"]
+        return f"{text}; epoch {result['epoch']}, chosen by {chosen} images"
     except (KeyError, TypeError, ValueError):  # somebody else wrote it
-        return _text(found)
+        return _text(result)
 
 
 def _text(value: Any, key: str = "") -> str:
