@@ -41,7 +41,7 @@ from torchvision import transforms
 
 from fairdarts.data.loader import Augmented, batches
 from fairdarts.data.memory import kept_batches, on_device
-from fairdarts.data.sources import CIFAR10_STATISTICS, Source, imagenet
+from fairdarts.data.sources import CIFAR10_STATISTICS, Source, folder
 from fairdarts.data.transforms import Cutout, padded_crop, resized_crop
 
 CPU = torch.device("cpu")
@@ -121,7 +121,7 @@ def write_photographs(root: Path, count: int) -> None:
 
 def decoding(args: argparse.Namespace, root: Path) -> tuple[Ways, dict[str, Any]]:
     """ImageNet's size: images that are decoded already, and files. Also what the result should say of them."""
-    source = imagenet(root, args.size)
+    source = folder(root, args.size)
     chosen = torch.randperm(len(source.dataset), generator=torch.Generator().manual_seed(0))[: args.photos].tolist()
     if len(chosen) < args.batch:
         sys.exit(f"loader: --batch {args.batch}: should be at most {len(chosen)}, the number of images")

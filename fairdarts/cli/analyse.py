@@ -35,8 +35,8 @@ def analyse(paths: Sequence[Path], layer: int, seed: int, root: str | None, out:
         named = zip(recipes_told_apart(runs), (run.records() for run in runs), strict=True)
         figures += draw_trainings(list(named), folder)
     for run in runs:
-        own = run.figures if not out else out if len(runs) == 1 else out / run.path.name
-        figures += compared(run, layer, seed, root, own)
+        figures_folder = run.figures if not out else out if len(runs) == 1 else out / run.path.name
+        figures += compared(run, layer, seed, root, figures_folder)
     for figure in figures:
         print(figure)
     return 0

@@ -19,7 +19,7 @@ from fairdarts.runtime.records import mend
 from fairdarts.runtime.run import Run, changed_versions, create, is_free, open_run, read_settings
 from fairdarts.runtime.shape import file_of
 from fairdarts.runtime.stop import Diverged, Interrupted, Stop, catch_signals
-from fairdarts.spaces.space import KINDS, Space, load_space
+from fairdarts.spaces.space import FORMS, KINDS, Space, load_space
 
 T = TypeVar("T")
 
@@ -43,14 +43,18 @@ def add_options(parser: Parser, kind: Kind) -> None:
     parser.add_argument("--out", type=Path, metavar="RUN", help="run directory (default: runs/RECIPE-seedSEED)")
 
 
-def in_all_processes(kind: Kind, read: Callable[[], tuple[Settings, Space]]) -> tuple[Settings, Space]:
-    """Settings and space that the first process reads, in all; they run on the threads that the settings say."""
-    told = distributed.first(read)
+def in_all_processes(kind: Kind, read: Callable[[], tuple[Settings, ...]]) -> tuple[Any, ...]:
+    """What the first process reads, in all of them: settings, space, and if so a genotype. They run on the threads that
+    the settings say."""
+    parts = distributed.first(read)
     if distributed.ranks() > 1:  # the others may not see the files
-        texts = distributed.shared([part.model_dump(mode="json", by_alias=True) for part in told] if told else None)
-        told = check(kind.model, texts[0], "settings.yaml"), check(KINDS[texts[1]["kind"]], texts[1], "space.yaml")
-    use_threads(told[0].threads)
-    return told
+        texts = distributed.shared([part.model_dump(mode="json", by_alias=True) for part in parts] if parts else None)
+        space = texts[1]["kind"]
+        forms = (kind.model, KINDS[space], FORMS[space])[: len(texts)]
+        names = ("settings.yaml", "space.yaml", "genotypes/final.yaml")[: len(texts)]
+        parts = tuple(map(check, forms, texts, names))
+    use_threads(parts[0].threads)
+    return parts
 
 
 def read_words(kind: Kind, args: Namespace, rest: Sequence[str]) -> tuple[Settings, Space]:
@@ -81,15 +85,13 @@ def resumed_settings(kind: Kind, run: Run, overrides: dict[str, str]) -> Any:
     if run.verb != kind.verb:
         raise UserError(f"{run.path}: is a run of `fairdarts {run.verb}`, which resumes it")
     content = read_settings(path)
-    own = check(kind.model, content, path)
+    begun = check(kind.model, content, path)
     asked = check(kind.model, content, path, overrides)
     for key in overrides:
-        before, after = value_of(own, key), value_of(asked, key)
+        before, after = value_of(begun, key), value_of(asked, key)
         if before != after and key not in kind.may_change:
-            raise UserError(
-                f"{path}: {key}: {before}, but the command line says {after}: "
-                f"a resumed {kind.what} keeps its settings; leave the option out, or start a new one"
-            )
+            advice = f"a resumed {kind.what} keeps its settings; leave the option out, or start a new one"
+            raise UserError(f"{path}: {key}: {before}, but the command line says {after}: {advice}")
     return asked
 
 
@@ -143,10 +145,8 @@ def tell_images(data: DataSettings, trained: int, every: int) -> None:
         say(f"images     {trained:,} of {every:,} train the weights, {every - trained:,} are held out")
         return
     key = "train_portion" if hasattr(data, "train_portion") else "held_out"
-    say(
-        f"images     ONLY {trained:,} of {every:,} train the weights, as data.{key} is {getattr(data, key)}; "
-        f"--data.{key} takes another share"
-    )
+    why = f"as data.{key} is {getattr(data, key)}; --data.{key} takes another share"
+    say(f"images     ONLY {trained:,} of {every:,} train the weights, {why}")
 
 
 def free_path(settings: Any) -> Path:
@@ -168,23 +168,19 @@ def run_until_stopped(work: Callable[[Stop], T], run: Run, again: str) -> tuple[
     """
     with ExitStack() as stack:
         distributed.first(lambda: stack.enter_context(run.held()))
-        return _carried_out(work, run, again)
-
-
-def _carried_out(work: Callable[[Stop], T], run: Run, again: str) -> tuple[T | None, int]:
-    try:
-        with catch_signals(patient=distributed.launched() > 1) as stop, memory_advice():
-            return work(stop), 0
-    except Interrupted as interrupted:
-        say(f"{interrupted}: the state is saved; continue with\n{again}")
-        return None, 128 + interrupted.signal
-    except (Diverged, BadState):
-        raise
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+        try:
+            with catch_signals(patient=distributed.launched() > 1) as stop, memory_advice():
+                return work(stop), 0
+        except Interrupted as interrupted:
+            say(f"{interrupted}: the state is saved; continue with\n{again}")
+            return None, 128 + interrupted.signal
+        except (Diverged, BadState):
             raise
-        raise UserError(f"a process that loads images died: {error}; continue with: {again}") from None
-    except UserError as error:
-        if not run.last.is_file():
-            raise
-        raise UserError(f"{error}; then continue with: {again}") from None
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise UserError(f"a process that loads images died: {error}; continue with: {again}") from None
+        except UserError as error:
+            if not run.last.is_file():
+                raise
+            raise UserError(f"{error}; then continue with: {again}") from None

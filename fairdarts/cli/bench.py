@@ -33,10 +33,10 @@ def main(argv: Sequence[str]) -> int:
             if args.steps < 2:
                 raise UserError(f"bench: --steps {args.steps}: should be at least 2")
             settings, space = open_recipe("bench", SearchSettings, args.config, rest)
-        found = measure(settings, space, open_images(settings.data), args.steps)
+        facts = measure(settings, space, open_images(settings.data), args.steps)
         first = distributed.rank() == 0
     if first:
-        sys.stdout.write(to_json(found) if args.json else text(found))
+        sys.stdout.write(to_json(facts) if args.json else text(facts))
     return 0
 
 
@@ -83,19 +83,19 @@ def measure(settings: SearchSettings, space: Space, source: Source, steps: int) 
     }
 
 
-def text(found: dict[str, object]) -> str:
+def text(facts: dict[str, object]) -> str:
     """The findings as lines."""
-    low, high = found["step_ms_quartiles"]
-    threads = "" if found["device"] != "cpu" else f", {found['threads']} thread{'s' if found['threads'] > 1 else ''}"
-    threads += f", {found['processes']} processes" if found["processes"] > 1 else ""
-    peak, whole = found["peak_memory_bytes"], "" if found["device"] != "cpu" else ", of the whole process"
-    whole += " (the first)" if found["processes"] > 1 else ""
+    low, high = facts["step_ms_quartiles"]
+    threads = "" if facts["device"] != "cpu" else f", {facts['threads']} thread{'s' if facts['threads'] > 1 else ''}"
+    threads += f", {facts['processes']} processes" if facts["processes"] > 1 else ""
+    peak, whole = facts["peak_memory_bytes"], "" if facts["device"] != "cpu" else ", of the whole process"
+    whole += " (the first)" if facts["processes"] > 1 else ""
     return (
-        f"recipe   {found['recipe']} on {found['device']}{threads}, torch {found['torch']}\n"
-        f"step     {found['step_ms']:,.1f} ms, half of them from {low:,.1f} to {high:,.1f}\n"
-        f"images   {found['images_per_second']:,.1f} a second, training and held-out ones together\n"
+        f"recipe   {facts['recipe']} on {facts['device']}{threads}, torch {facts['torch']}\n"
+        f"step     {facts['step_ms']:,.1f} ms, half of them from {low:,.1f} to {high:,.1f}\n"
+        f"images   {facts['images_per_second']:,.1f} a second, training and held-out ones together\n"
         f"memory   {'not known on this system' if peak is None else f'{peak / 2**30:.2f} GiB at most{whole}'}\n"
-        f"search   {found['epochs']} epochs of {found['steps_per_epoch']} steps: about {duration(found['hours'])}\n"
+        f"search   {facts['epochs']} epochs of {facts['steps_per_epoch']} steps: about {duration(facts['hours'])}\n"
     )
 
 

@@ -89,21 +89,16 @@ def main(argv: Sequence[str]) -> int:
 
 def notes_on(genotype: Genotype, matrices: GateMatrices) -> list[str]:
     """What a reader would not expect: cells without operations, or layers that none of the gates decided."""
-    return [
-        *genotype.remarks,
-        *(
-            f"{cell}: no operation takes part; the strongest gate is {matrices[cell].max():.3f}"
-            for cell in genotype.empty_cells
-        ),
-    ]
+    strongest = {cell: f"the strongest gate is {matrices[cell].max():.3f}" for cell in genotype.empty_cells}
+    return [*genotype.remarks, *(f"{cell}: no operation takes part; {gate}" for cell, gate in strongest.items())]
 
 
 def from_run(path: Path) -> tuple[dict, Space, DeriveSettings, str, str]:
     """Gates of the record that a run keeps, space, derivation settings, source and name of it."""
     run = open_run(path)
     if run.verb != "search":
-        told = f"{path}: is a run of `fairdarts {run.verb}`"
-        raise UserError(f"{told}: genotypes are derived from one of `fairdarts search`")
+        advice = "genotypes are derived from one of `fairdarts search`"
+        raise UserError(f"{path}: is a run of `fairdarts {run.verb}`: {advice}")
     settings = check(SearchSettings, read_yaml(path / "settings.yaml"), path / "settings.yaml")
     space = load_space(str(path / "space.yaml"))
     records = check_records(run.records(), space, str(run.metrics))

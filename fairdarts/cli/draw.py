@@ -73,9 +73,8 @@ def fronts_of(runs: Sequence[Run], folder: Path) -> list[Path]:
     searches = []
     for run in runs:
         if run.verb != "evolve":
-            raise UserError(
-                f"{run.path}: is a run of `fairdarts {run.verb}`: several runs can be drawn of `evolve` alone"
-            )
+            advice = "several runs can be drawn of `evolve` alone"
+            raise UserError(f"{run.path}: is a run of `fairdarts {run.verb}`: {advice}")
         searches.append(evolved(run.path.resolve().name, reopened_search(run)[1]))
     return draw_fronts(searches, folder)
 

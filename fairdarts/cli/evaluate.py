@@ -69,10 +69,10 @@ def run_evaluation(args: Namespace, rest: Sequence[str]) -> int:
     images = images._replace(source=images.source._replace(**facts))  # as the network was trained, not as these are
     compute = Compute(precision="float32")
     network = model.network.to(device, memory_format=LAYOUTS[compute.layout])
-    found = score(network, images, data, device, compute, partial(tracked, what="judging"))
+    result = score(network, images, data, device, compute, partial(tracked, what="judging"))
     folder = args.out or (args.model / "figures" if args.model.is_dir() else Path("figures"))
-    drawn = draw_confusion(images.source.classes, found.confusion.numpy(), folder)
-    numbers = numbers_of(model, images, found)
+    drawn = draw_confusion(images.source.classes, result.confusion.numpy(), folder)
+    numbers = numbers_of(model, images, result)
     if args.json:
         sys.stdout.write(to_json(numbers))
     else:
@@ -100,10 +100,10 @@ class Began(NamedTuple):
     def shared(self, source: Source) -> int:
         """How many of these images lie among its own, as class folders tell: of the same name and size in bytes."""
         try:
-            own = open_source(check(EvaluateSettings, {"data": self.data}, "settings.yaml").data)
+            trained_on = open_source(check(EvaluateSettings, {"data": self.data}, "settings.yaml").data)
         except UserError:  # they are no longer there
             return 0
-        return len(_files(own) & _files(source))
+        return len(_files(trained_on) & _files(source))
 
     def changed(self, source: Source) -> str | None:
         """How these images differ from those that it began with, as `changed_images` tells it."""
@@ -118,17 +118,17 @@ def _files(source: Source) -> set[tuple[str, str, int]]:
 
 def read_data(args: Namespace, rest: Sequence[str]) -> tuple[DataSettings, Began]:
     """Settings of the images, and what the model's run began with."""
-    own = args.model / "settings.yaml" if args.model.is_dir() else args.model.parent.parent / "settings.yaml"
-    path = resources.find("recipes", args.config) if args.config else own
+    of_run = args.model / "settings.yaml" if args.model.is_dir() else args.model.parent.parent / "settings.yaml"
+    path = resources.find("recipes", args.config) if args.config else of_run
     if not path.is_file():
         raise UserError(f"evaluate: {args.model}: says no images: name them with --config RECIPE --data.root FOLDER")
-    content = read_settings(path) if path == own else read_yaml(path)
-    if path == own and Run(own.parent).verb == "segment":
+    content = read_settings(path) if path == of_run else read_yaml(path)
+    if path == of_run and Run(of_run.parent).verb == "segment":
         raise UserError(f"{args.model}: is a run of `fairdarts segment`: fairdarts segment --judge measures it")
     if "data" not in content:
         raise UserError(f"{path}: data: is missing: it should say the images")
     data = check(EvaluateSettings, {"data": content["data"]}, path, parse_overrides(rest)).data
-    run = open_run(own.parent) if path == own else None
+    run = open_run(of_run.parent) if path == of_run else None
     return data, Began(int(content.get("seed", 0)), content["data"], run)
 
 
@@ -148,12 +148,12 @@ def check_channels(blueprint: Blueprint, source: Source, place: str) -> None:
 
 def check_classes(blueprint: Blueprint, source: Source, place: str) -> None:
     """Raises UserError where the images are of other classes than the network tells apart."""
-    own, theirs = blueprint.classes, source.classes
+    known, theirs = blueprint.classes, source.classes
     check_channels(blueprint, source, place)
-    if len(own) != len(theirs):
-        raise UserError(f"{place}: tells {len(own)} classes apart, but the images are of {len(theirs)}")
-    if own != theirs and own != tuple(map(str, range(len(own)))):  # a released file knows numbers only
-        first, other = next(pair for pair in zip(own, theirs, strict=True) if pair[0] != pair[1])
+    if len(known) != len(theirs):
+        raise UserError(f"{place}: tells {len(known)} classes apart, but the images are of {len(theirs)}")
+    if known != theirs and known != tuple(map(str, range(len(known)))):  # a released file knows numbers only
+        first, other = next(pair for pair in zip(known, theirs, strict=True) if pair[0] != pair[1])
         raise UserError(f"{place}: has the class '{first}' where the images have '{other}'")
 
 
@@ -183,27 +183,27 @@ def chosen_images(split: str | None, data: DataSettings, source: Source, seed: i
     """The images that are asked for, or else the test set, or held-out images. UserError where there are none."""
     if split == "train":
         return Images(source, list(range(len(source.dataset))), "training")
-    found = {"test": lambda: images_of_test_set(data, source), "held-out": lambda: held_out_images(data, source, seed)}
-    for name in [split] if split else found:
-        if images := found[name]():
+    sets = {"test": lambda: images_of_test_set(data, source), "held-out": lambda: held_out_images(data, source, seed)}
+    for name in [split] if split else sets:
+        if images := sets[name]():
             return images
     wanted = f"there are no {split} images" if split else "there are neither test nor held-out images"
     raise UserError(f"data: {wanted}; take --split train, or images that have some")
 
 
-def numbers_of(model: TrainedModel, images: Images, found: Score) -> dict[str, Any]:
+def numbers_of(model: TrainedModel, images: Images, result: Score) -> dict[str, Any]:
     """What was measured, as plain JSON."""
     classes = images.source.classes
     return {
         "genotype": model.blueprint.genotype.name,
         "epoch": model.about.get("epoch"),
-        "images": found.images,
+        "images": result.images,
         "on": images.name,
-        "top1": found.top1,
-        "top5": found.top5,
-        "loss": found.loss,
-        "by_class": dict(zip(classes, found.by_class(), strict=True)),
-        "confusion": found.confusion.tolist(),
+        "top1": result.top1,
+        "top5": result.top5,
+        "loss": result.loss,
+        "by_class": dict(zip(classes, result.by_class(), strict=True)),
+        "confusion": result.confusion.tolist(),
     }
 
 

@@ -3,6 +3,7 @@
 import hashlib
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -105,9 +106,12 @@ def search(args: Namespace, rest: Sequence[str]) -> int:
     planned = f"{settings.generations} generations of {settings.population} models"
     say(f"run {run.path}: {settings.name}, seed {settings.seed}, {planned}")
     again = command("evolve", "--resume", run.path)
-    archive, status = run_until_stopped(
-        lambda stop: watched(settings, problem, make(stop), run, identity, stop, resume), run, again
-    )
+
+    def work(stop: Stop) -> Archive:
+        with observing(run, settings, resume) as observe:
+            return evolve(settings, problem, make(stop), run, identity, observe, stop, resume)
+
+    archive, status = run_until_stopped(work, run, again)
     if status or not first:
         return status
     finish(run, settings, archive, truth, args.json)
@@ -118,14 +122,13 @@ def read(args: Namespace, rest: Sequence[str]) -> tuple[EvolveSettings, Any]:
     """Settings, and the space of the models."""
     if args.resume:
         if args.run or args.config or args.out:
-            raise UserError(
-                f"evolve: --resume {args.resume} takes its supernet, settings and place from the run itself"
-            )
+            what = "takes its supernet, settings and place from the run itself"
+            raise UserError(f"evolve: --resume {args.resume} {what}")
         return reopened(EVOLVE, open_run(args.resume), rest)
     words = [*rest, f"--supernet={args.run}"]
     settings, path = open_settings("evolve", EvolveSettings, args.config or DEFAULT, words)
-    own = open_training(open_run(args.run))[1]
-    return settings, load_space(settings.space, f"{path}: space") if settings.space else own
+    trained_in = open_training(open_run(args.run))[1]
+    return settings, load_space(settings.space, f"{path}: space") if settings.space else trained_in
 
 
 class Trained(NamedTuple):
@@ -141,19 +144,20 @@ def supernet_of(settings: EvolveSettings, space: Space) -> Trained:
     """The run of the supernet, and its images. Raises UserError where its space has other choices."""
     with distributed.together():
         run = open_run(Path(settings.supernet))
-        training, own = open_training(run)
-        if own.choices != space.choices:
-            raise UserError(f"space: {space.name}: has other choices than {own.name}, which {run.path} was trained in")
+        training, trained_in = open_training(run)
+        if trained_in.choices != space.choices:
+            problem = f"has other choices than {trained_in.name}, which {run.path} was trained in"
+            raise UserError(f"space: {space.name}: {problem}")
     data = training.data.model_copy(update={"root": settings.root}) if settings.root else training.data
     training = training.model_copy(update={"data": data, "device": settings.device})
-    return Trained(run, training, own, open_images(data))
+    return Trained(run, training, trained_in, open_images(data))
 
 
 def counted_shape(settings: EvolveSettings, space: Space, source: Source, resumed: Path | None) -> Shape:
     """The images that models are counted for: those of the supernet's run, or where the models are of another space,
     those that it was made for. A run keeps those that it began with, and one of version 0.1 those of the space."""
-    own = shape_of(resumed) if resumed else None if settings.space else source.shape
-    return own or stated_shape(space)
+    shape = shape_of(resumed) if resumed else None if settings.space else source.shape
+    return shape or stated_shape(space)
 
 
 def supernet_judge(settings: EvolveSettings, trained: Trained) -> tuple[Evaluator, Callable[[Stop], JudgePaths]]:
@@ -204,18 +208,12 @@ def latency_of(settings: EvolveSettings, space: Space, shape: Shape, resumed: Pa
     return measure_latency(space, device, shape=shape)
 
 
-def watched(
-    settings: EvolveSettings,
-    problem: Problem,
-    judge: JudgePaths,
-    run: Run,
-    identity: dict[str, str],
-    stop: Stop,
-    resume: bool,
-) -> Archive:
-    """The search, with its progress shown by the first process."""
+@contextmanager
+def observing(run: Run, settings: EvolveSettings, resume: bool) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """What takes the record of every generation: the first process shows it, the others do nothing."""
     if distributed.rank() > 0:
-        return evolve(settings, problem, judge, run, identity, lambda _: None, stop, resume)
+        yield lambda _: None
+        return
     records = run.records() if resume else []
     purge = records[-1].get("evaluations", 0) + 1 if records else None
     with tensorboard(run, purge) as writer:
@@ -225,4 +223,4 @@ def watched(
             log_generation(writer, record)
             writer.flush()
 
-        return evolve(settings, problem, judge, run, identity, observe, stop, resume)
+        yield observe

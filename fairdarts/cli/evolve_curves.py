@@ -25,7 +25,7 @@ def show(
     write_atomically(folder / "comparison.json", to_json(summary).encode())
     figures = []
     for number, limit in enumerate(bench.budgets):
-        curves = {name: np.array([told["regrets"][number] for told in own]) for name, own in chosen.items()}
+        curves = {name: np.array([trial["regrets"][number] for trial in trials]) for name, trials in chosen.items()}
         stem = f"regret-{number + 1}" if len(bench.budgets) > 1 else "regret"
         figures += draw_regret(curves, folder, f"{truth}{f' with {limit}' if limit else ''}", name=stem)
     if as_json:
@@ -38,17 +38,19 @@ def show(
 
 def summarized(chosen: dict[str, list[dict[str, Any]]], bench: TabularBenchmark) -> list[dict[str, Any]]:
     """Of every strategy: seeds, models, mean regret with its interval within every budget, and hypervolume."""
-    models = min(len(told["regrets"][0]) for own in chosen.values() for told in own)  # all that a limit leaves, at most
+    # All that a limit leaves, at most.
+    models = min(len(trial["regrets"][0]) for trials in chosen.values() for trial in trials)
     counts = sorted({max(1, round(share * models)) for share in SHARES})
     rows = []
-    for name, own in chosen.items():
-        row: dict[str, Any] = {"strategy": name, "seeds": len(own), "models": models, "regret": {}}
+    for name, trials in chosen.items():
+        row: dict[str, Any] = {"strategy": name, "seeds": len(trials), "models": models, "regret": {}}
         for number, limit in enumerate(bench.budgets):
-            curves = np.array([told["regrets"][number][:models] for told in own])
+            curves = np.array([trial["regrets"][number][:models] for trial in trials])
             after = {str(count): interval(curves[:, count - 1]) for count in counts}
-            row["regret"][str(limit or "")] = {count: dict(zip(ENDS, own, strict=True)) for count, own in after.items()}
-        ends = np.array([told["hypervolume"][-1] for told in own])
-        row["hypervolume"] = dict(zip(ENDS, interval(ends), strict=True))
+            ends = {count: dict(zip(ENDS, regrets, strict=True)) for count, regrets in after.items()}
+            row["regret"][str(limit or "")] = ends
+        volumes = np.array([trial["hypervolume"][-1] for trial in trials])
+        row["hypervolume"] = dict(zip(ENDS, interval(volumes), strict=True))
         rows.append(row)
     return rows
 

@@ -13,23 +13,14 @@ from fairdarts.cli.words import command, print_table, say, to_json
 from fairdarts.config import UserError, check, read_yaml
 from fairdarts.cost.latency import read_latency
 from fairdarts.cost.table import count_tables
+from fairdarts.evolve import result
 from fairdarts.evolve.archive import Archive
 from fairdarts.evolve.objectives import ACCURACY
 from fairdarts.evolve.problem import Problem
-from fairdarts.evolve.result import (
-    AgainstTruth,
-    FoundModel,
-    against,
-    best_of,
-    front_by,
-    judged_alike,
-    models_csv,
-    models_of,
-    table_of,
-)
+from fairdarts.evolve.result import AgainstTruth, FoundModel
 from fairdarts.evolve.settings import EvolveSettings
 from fairdarts.plot.evolved import draw_evolved
-from fairdarts.plot.found import FoundModel as Drawn
+from fairdarts.plot.found import Model as Drawn
 from fairdarts.plot.found import draw_found
 from fairdarts.plot.fronts import draw_fronts
 from fairdarts.plot.projection import Evolved, counted
@@ -38,7 +29,7 @@ from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState, write_atomically
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.shape import shape_of
-from fairdarts.spaces import gates
+from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import load_space, sized
 
 LATENCY = "latency.csv"
@@ -62,31 +53,31 @@ def line_of(record: dict[str, Any], settings: EvolveSettings) -> str:
 
 
 def _best(limit: str, accuracy: float | None) -> str:
-    found = "none" if accuracy is None else f"{accuracy:.2f} %"
-    return f"{found} ({limit})" if limit else found
+    best = "none" if accuracy is None else f"{accuracy:.2f} %"
+    return f"{best} ({limit})" if limit else best
 
 
 def finish(run: Run, settings: EvolveSettings, archive: Archive, benchmark: Benchmark | None, as_json: bool) -> None:
     """Writes the models, their table and figures into the run, and shows them."""
-    write_atomically(run.path / "models.csv", models_csv(archive).encode())
+    write_atomically(run.path / "models.csv", result.models_csv(archive).encode())
     if len(archive) < settings.population * settings.generations:
         within = " within the constraints" if settings.limits else ""
         say(f"{counted(len(archive), 'model')}, and no more are found{within}")
-    models = models_of(archive, settings.models, settings.classes)
+    models = result.models_of(archive, settings.models, settings.classes)
     if not models:
         limits = ", ".join(map(str, settings.limits))
         raise UserError(f"{run.path}: none of {len(archive):,} models keeps {limits}; all are in its models.csv")
     write_genotypes(run, settings, archive, models)
-    for line in judged_alike(archive, settings.classes):
+    for line in result.judged_alike(archive, settings.classes):
         say(f"judge      {line}")
-    truth = against(archive, benchmark.truth, settings.classes) if benchmark else None
+    truth = result.against(archive, benchmark.truth, settings.classes) if benchmark else None
     name = run.path.resolve().name
     figures = draw_search(name, settings, archive, run.figures)
     figures += draw_truth(name, archive, benchmark.truth, run.figures) if benchmark else []
     if as_json:
-        found = {"run": name, "recipe": settings.name, "seed": settings.seed, "supernet": settings.supernet}
-        found |= {"judge": settings.judge.model_dump(), **_plain(models, archive, benchmark, truth)}
-        sys.stdout.write(to_json(found))
+        results = {"run": name, "recipe": settings.name, "seed": settings.seed, "supernet": settings.supernet}
+        results |= {"judge": settings.judge.model_dump(), **_plain(models, archive, benchmark, truth)}
+        sys.stdout.write(to_json(results))
         return
     print_table(table(models, archive, benchmark))
     if truth and benchmark:
@@ -100,7 +91,7 @@ def finish(run: Run, settings: EvolveSettings, archive: Archive, benchmark: Benc
 def write_genotypes(run: Run, settings: EvolveSettings, archive: Archive, models: Sequence[FoundModel]) -> None:
     """Every model's, and as final.yaml the best one's of all evaluated, in place of those of an earlier end."""
     at = f" ({shape})" if (shape := shape_of(run.path)) else ""
-    every = {**{model.name: model for model in models}, "final": best_of(archive)}
+    every = {**{model.name: model for model in models}, "final": result.best_of(archive)}
     for name, model in every.items():
         numbers = ", ".join(f"{quantity} {value:g}" for quantity, value in model.values.items()) + at
         source = f"fairdarts evolve, {settings.name}, seed {settings.seed}, by {settings.supernet}: {numbers}"
@@ -131,7 +122,7 @@ def cells_of(
     titles += ["true, %"] * bool(benchmark) + ["within"] * budgets
     rows = []
     for model in models:
-        row = [model.name, *(_number(*own) for own in model.values.items())]
+        row = [model.name, *(_number(*value) for value in model.values.items())]
         if benchmark:
             row.append(f"{benchmark.truth[model.path]:.2f}" if model.path in benchmark.truth else "–")
         rows.append(row + [model.budget] * budgets)
@@ -148,8 +139,8 @@ def _said(truth: AgainstTruth, benchmark: Benchmark) -> list[str]:
         f"{benchmark.name}, {benchmark.column}: the front dominates {truth.hypervolume:.1%} of what the true one does"
     ]
     for limit, regret in truth.regrets.items():
-        found = "unknown" if regret is None else f"{regret:.2f} percentage points"
-        lines.append(f"regret of the best{f' with {limit}' if limit else ''}: {found}")
+        points = "unknown" if regret is None else f"{regret:.2f} percentage points"
+        lines.append(f"regret of the best{f' with {limit}' if limit else ''}: {points}")
     return lines
 
 
@@ -160,18 +151,18 @@ def _plain(
     choices = archive.problem.space.choices
     rows = []
     for model in models:
-        names = [own[index] for own, index in zip(choices, model.path, strict=True)]
+        names = [names_of_choice[index] for names_of_choice, index in zip(choices, model.path, strict=True)]
         row: dict[str, Any] = {"name": model.name, "budget": model.budget or None}
         row |= {"path": list(model.path), "choices": names, **model.values}
         rows.append(row | ({"true_accuracy": benchmark.truth.get(model.path)} if benchmark else {}))
-    found = {"evaluations": len(archive), "hypervolume": archive.hypervolume(), "front": len(archive.front())}
-    found |= {"as_accurate_as_best": archive.as_accurate(None)}
-    return found | {"models": rows, "truth": truth and truth._asdict()}
+    summary = {"evaluations": len(archive), "hypervolume": archive.hypervolume(), "front": len(archive.front())}
+    summary |= {"as_accurate_as_best": archive.as_accurate(None)}
+    return summary | {"models": rows, "truth": truth and truth._asdict()}
 
 
 def draw_search(name: str, settings: EvolveSettings, archive: Archive, folder: Path) -> list[Path]:
     """The figures of a search: all it evaluated, and the models it ends with."""
-    models = models_of(archive, settings.models, settings.classes)
+    models = result.models_of(archive, settings.models, settings.classes)
     paths = draw_evolved(evolved(name, archive), folder, bounds_of(settings))
     return paths + draw_found(drawn(models, archive), archive.problem.space, folder)
 
@@ -193,9 +184,9 @@ def drawn(models: Sequence[FoundModel], archive: Archive) -> list[Drawn]:
     return rows
 
 
-def draw_truth(name: str, archive: Archive, truth: Mapping[gates.Path, float], folder: Path) -> list[Path]:
+def draw_truth(name: str, archive: Archive, truth: Mapping[SinglePath, float], folder: Path) -> list[Path]:
     """The true accuracies of a search's front, against the true front."""
-    whole, judged = table_of(archive.problem, truth), front_by(archive, truth)
+    whole, judged = result.table_of(archive.problem, truth), result.front_by(archive, truth)
     return draw_fronts([evolved(f"{name}, true accuracies", judged)], folder, truth=evolved("truth", whole))
 
 
@@ -203,7 +194,7 @@ def evolved(name: str, archive: Archive) -> Evolved:
     """A search as figures take it."""
     front = np.zeros(len(archive), dtype=bool)
     front[archive.front()] = True
-    maximized = {own.quantity: own.maximized for own in archive.problem.objectives}
+    maximized = {objective.quantity: objective.maximized for objective in archive.problem.objectives}
     return Evolved(name, maximized, dict(archive.values), archive.generation, front)
 
 

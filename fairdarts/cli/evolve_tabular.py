@@ -53,7 +53,7 @@ def compare(args: Namespace, rest: Sequence[str], kind: Kind) -> int:
         benchmark = open_benchmark(args.benchmark, space, args.column)
         bench = make_bench(benchmark.truth, space, tables_of(every[0], space), every, str(args.benchmark))
         folder = args.out or Path("runs") / f"evolve-{args.benchmark.stem}"
-    jobs = [own.model_copy(update={"seed": seed}) for seed in seeds for own in every]
+    jobs = [strategy.model_copy(update={"seed": seed}) for seed in seeds for strategy in every]
     with ExitStack() as stack:
         with distributed.together():
             if first:
@@ -66,8 +66,8 @@ def compare(args: Namespace, rest: Sequence[str], kind: Kind) -> int:
                 say("the searches that are done are kept; the same command goes on")
                 raise
     if first:
-        done = {(told["strategy"], told["seed"]): told for told in trials(folder)}
-        chosen = {own.name: [done[own.name, seed] for seed in seeds] for own in every}
+        done = {(record["strategy"], record["seed"]): record for record in trials(folder)}
+        chosen = {strategy.name: [done[strategy.name, seed] for seed in seeds] for strategy in every}
         show(chosen, bench, folder, f"{benchmark.name}, {benchmark.column}", args.json)
     return 0
 
@@ -82,20 +82,20 @@ def strategies(kind: Kind, config: str | None, rest: Sequence[str]) -> list[Evol
         try:
             every.append(open_settings(kind.verb, kind.model, name, rest)[0])
         except UserError as error:
-            told = str(error)
-            raise UserError(told if name in told else f"{name}: {told}") from None
-    called = [own.name for own in every]
+            problem = str(error)
+            raise UserError(problem if name in problem else f"{name}: {problem}") from None
+    called = [strategy.name for strategy in every]
     for name in called:
         if called.count(name) > 1:
             raise UserError(f"evolve: --config {config}: two recipes have the name {name}; should have one each")
-    fewest = min(own.generations for own in every)
-    return [own.model_copy(update={"generations": fewest}) for own in every]
+    fewest = min(strategy.generations for strategy in every)
+    return [strategy.model_copy(update={"generations": fewest}) for strategy in every]
 
 
 def space_of(file: Path, name: str | None) -> Space:
     """The space that is named, or the one that the file is named after. Raises UserError where there is none."""
     if name is None:
-        fitting = [own for own in names("search_spaces") if file.name.startswith(own)]
+        fitting = [space for space in names("search_spaces") if file.name.startswith(space)]
         if not fitting:
             raise UserError(f"evolve: {file}: of which space are its architectures? Name it: --space nasbench201")
         name = max(fitting, key=len)
@@ -115,43 +115,43 @@ def tables_of(settings: EvolveSettings, space: Space) -> dict[str, Table]:
 def begin(folder: Path, file: Path, column: str, bench: TabularBenchmark, every: Sequence[EvolveSettings]) -> None:
     """Writes down what is compared, beside what was before. Raises UserError where that does not go together."""
     path = folder / "strategies.json"
-    objectives = [own.quantity for own in bench.table.problem.objectives]
-    told = {"benchmark": hashlib.sha256(file.read_bytes()).hexdigest(), "column": column, "objectives": objectives}
-    told["strategies"] = {
-        own.name: own.model_dump(
+    objectives = [objective.quantity for objective in bench.table.problem.objectives]
+    compared = {"benchmark": hashlib.sha256(file.read_bytes()).hexdigest(), "column": column, "objectives": objectives}
+    compared["strategies"] = {
+        strategy.name: strategy.model_dump(
             mode="json", exclude={"verb", "seed", "threads", "device", "models", "source", "deviations"}
         )
-        for own in every
+        for strategy in every
     }
     if path.is_file():
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
-            told["strategies"] = before["strategies"] | told["strategies"]
-            changed = [key for key in ("benchmark", "column", "objectives") if before[key] != told[key]]
-            for name, own in before["strategies"].items():
-                now = told["strategies"][name]
-                changed += [f"{key} of {name}" for key in now if own.get(key) != now[key]]
+            compared["strategies"] = before["strategies"] | compared["strategies"]
+            changed = [key for key in ("benchmark", "column", "objectives") if before[key] != compared[key]]
+            for name, then in before["strategies"].items():
+                now = compared["strategies"][name]
+                changed += [f"{key} of {name}" for key in now if then.get(key) != now[key]]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise UserError(f"{path}: not a comparison's; name another --out") from None
         if changed:
             raise UserError(f"{path}: holds another comparison, as to {changed[0]}; name another --out")
-    elif folder.is_dir() and any(own.name != LOCK for own in folder.iterdir()):
+    elif folder.is_dir() and any(entry.name != LOCK for entry in folder.iterdir()):
         raise UserError(f"{folder}: holds something else than a comparison; name another --out")
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, (json.dumps(told, indent=1) + "\n").encode())
+    write_atomically(path, (json.dumps(compared, indent=1) + "\n").encode())
 
 
 def run_jobs(jobs: Sequence[EvolveSettings], bench: TabularBenchmark, folder: Path) -> None:
     """Searches by those that no trial is on record of, each written down as soon as it is done."""
     rank, ranks = distributed.rank(), distributed.ranks()
-    known = {(told["strategy"], told["seed"]) for told in trials(folder)}
+    known = {(record["strategy"], record["seed"]) for record in trials(folder)}
     left = [job for job in jobs[rank::ranks] if (job.name, job.seed) not in known]
     path = folder / f"trials-{rank}.jsonl"
     for job in tracked(left, what="searching"):
-        told = "\n" + json.dumps(trial(job, bench))  # behind a line that a crash may have torn
+        line = "\n" + json.dumps(trial(job, bench))  # behind a line that a crash may have torn
         try:
             with path.open("a", encoding="utf-8") as file:
-                file.write(told)
+                file.write(line)
         except OSError as error:
             again = "the searches that are done are kept; the same command goes on"
             raise UserError(f"{path}: cannot be written: {error.strerror}; {again}") from None
@@ -162,8 +162,8 @@ def trials(folder: Path) -> Iterator[dict[str, Any]]:
     for path in sorted(folder.glob("trials-*.jsonl")):
         for line in read_text(path).split("\n"):
             try:
-                told = json.loads(line)
+                record = json.loads(line)
             except (ValueError, RecursionError):
                 continue
-            if isinstance(told, dict) and told.keys() >= {"strategy", "seed", "hypervolume", "regrets"}:
-                yield told
+            if isinstance(record, dict) and record.keys() >= {"strategy", "seed", "hypervolume", "regrets"}:
+                yield record

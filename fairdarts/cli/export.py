@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from fairdarts.cli.words import Parser, empty_table, print_table, say, to_json
-from fairdarts.config import Settings, UserError, check, describe, nearest, parse_overrides
-from fairdarts.networks.blueprint import NetworkSettings
+from fairdarts.config import UserError, check, describe, nearest, parse_overrides
+from fairdarts.networks.blueprint import AS_NAMED, NetworkOptions, NetworkSettings
 from fairdarts.networks.models import find, model_names
 from fairdarts.networks.published import TrainedModel, check_size, open_model, random_model
 from fairdarts.runtime.checkpoint import folder_for, write_atomically
@@ -27,11 +27,6 @@ GENOTYPES, WEIGHTS = (".yaml", ".yml", ".txt", ".py"), (".pt", ".safetensors", "
 DEFAULT = "onnx,safetensors"
 LONGEST = 100
 """of a genotype's name in that of a file, in letters"""
-
-
-class _Network(Settings):
-    network: NetworkSettings = NetworkSettings()
-    """how the network of a genotype is built"""
 
 
 EPILOG = f"""WHAT is one of
@@ -50,7 +45,7 @@ formats:
   torch-export   .pt2: for torch.export.load
 
 Every file is read again and gives the model's logits before it is kept. settings of authors' files and genotypes:
-{describe(_Network)}"""
+{describe(NetworkOptions)}"""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -71,7 +66,7 @@ def main(argv: Sequence[str]) -> int:
 
     formats = read_formats(args.format or [DEFAULT])
     check_size(args.classes, args.image, "export: --")
-    network = check(_Network, {}, "command line", parse_overrides(rest)).network
+    network = check(NetworkOptions, {}, "command line", parse_overrides(rest)).network
     use_threads(args.threads)
     model = read_model(args, network)
     named = args.genotype or args.what
@@ -104,12 +99,13 @@ def read_model(args: Namespace, network: NetworkSettings) -> TrainedModel:
     path = Path(what)
     if path.is_dir() or (path.exists() and path.suffix not in GENOTYPES):
         model = open_model(path, args.weights, genotype, network, args.classes)
-        own = model.blueprint
-        if genotype is not None and find(genotype).genotype.name != own.genotype.name:
-            raise UserError(f"export: --genotype {genotype}: {what} says itself that it is of {own.genotype.name}")
-        if args.classes not in (None, len(own.classes)) or network not in (NetworkSettings(), own.network):
+        blueprint = model.blueprint
+        if genotype is not None and find(genotype).genotype.name != blueprint.genotype.name:
+            problem = f"{what} says itself that it is of {blueprint.genotype.name}"
+            raise UserError(f"export: --genotype {genotype}: {problem}")
+        if args.classes not in (None, len(blueprint.classes)) or network not in (AS_NAMED, blueprint.network):
             raise UserError(f"export: {what} says itself how it is built: --classes and --network.… do not apply")
-        return model._replace(blueprint=own.model_copy(update={"image": args.image or own.image}))
+        return model._replace(blueprint=blueprint.model_copy(update={"image": args.image or blueprint.image}))
     for option, value in (("genotype", genotype), ("weights", args.weights)):
         if value not in (None, "auto"):
             raise UserError(f"export: --{option} {value}: goes with a file of weights, which {what} is not")
@@ -130,13 +126,13 @@ def benchmark(model: TrainedModel, made: Sequence[Made]) -> dict[str, Any]:
     say(f"measuring {ROUNDS} rounds, one image at a time, all by turns")
     runs = {"torch": deepcopy(model.network).to(memory_format=torch.channels_last)}  # in which it is quickest
     runs |= {one.format: FORMATS[one.format].open(one.path) for one in made if one.format != "safetensors"}
-    found = latencies(runs, image_shape(model))
+    times = latencies(runs, image_shape(model))
     return {
         "device": platform.processor() or platform.machine(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "rounds": ROUNDS,
-        "milliseconds": {name: {"median": round(m, 3), "p90": round(p, 3)} for name, (m, p) in found.items()},
+        "milliseconds": {name: {"median": round(m, 3), "p90": round(p, 3)} for name, (m, p) in times.items()},
     }
 
 
@@ -149,7 +145,8 @@ def show(made: Sequence[Made], described: Path | None, times: dict[str, Any] | N
         return
     width = max(len(str(one.path)) for one in made)
     for one in made:
-        same = "the model's logits, bit for bit" if not one.difference else difference_text(one)
+        difference = f"logits differ by {one.difference:.1e} at most, the largest is {one.largest:.3g}"
+        same = difference if one.difference else "the model's logits, bit for bit"
         print(f"{one.path!s:<{width}}  {size_text(one.size)}  {same}")
     if described:
         print(f"{described!s:<{width}}  {size_text(described.stat().st_size)}  the model card")
@@ -166,8 +163,3 @@ def show(made: Sequence[Made], described: Path | None, times: dict[str, Any] | N
 def size_text(size: int) -> str:
     """Bytes in MB, or in kB where they are few."""
     return f"{size / 1e6:6.1f} MB" if size >= 1e6 else f"{size / 1e3:6.1f} kB"
-
-
-def difference_text(one: Made) -> str:
-    """How far its logits are from the model's."""
-    return f"logits differ by {one.difference:.1e} at most, the largest is {one.largest:.3g}"

@@ -12,14 +12,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from fairdarts.config import UserError
-from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.relaxation import Matrices, gate_matrices
+from fairdarts.runtime import distributed
 from fairdarts.runtime.run import Run
+from fairdarts.runtime.settings import EpochSettings
 from fairdarts.search.architect import SUMS
 from fairdarts.search.derive import dominant
 from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.space import Space
-from fairdarts.train.settings import NetworkTraining, TrainSettings
 
 REFRESH_SECONDS = 0.2  # reading a number waits for the device, so it is done this often and no more
 
@@ -97,11 +97,11 @@ def tensorboard(run: Run, purge: int | None) -> Iterator[Any]:
     """
     from torch.utils.tensorboard import SummaryWriter  # takes a second to import, and only a run needs it
 
-    folder, told = run.path / "tensorboard", threading.excepthook
+    folder, usual = run.path / "tensorboard", threading.excepthook
 
     def tell(problem: Any) -> None:  # that of its thread it raises once more here
         if not type(problem.thread).__module__.startswith("tensorboard."):
-            told(problem)
+            usual(problem)
 
     threading.excepthook = tell
     try:
@@ -112,7 +112,7 @@ def tensorboard(run: Run, purge: int | None) -> Iterator[Any]:
             raise
         raise UserError(f"{folder}: cannot be written: {error.strerror}") from None
     finally:
-        threading.excepthook = told
+        threading.excepthook = usual
 
 
 class Silence:
@@ -123,14 +123,26 @@ class Silence:
     def epoch(self, record: dict[str, Any]) -> None: ...
 
 
+@contextmanager
+def watched(
+    run: Run, progress: RunProgress, log: Callable[[Any, dict[str, Any]], None], purge: int | None
+) -> Iterator[Watcher | Silence]:
+    """The observer of a run, in the first process a Watcher; see `tensorboard` for `purge`."""
+    if distributed.rank() > 0:
+        yield Silence()
+        return
+    with tensorboard(run, purge) as writer, progress:
+        yield Watcher(progress, writer, log)
+
+
 def search_progress(settings: SearchSettings, space: Space) -> RunProgress:
     """Loss, accuracy and dominant operations of a search."""
 
     def numbers(step: int, sums: Tensor, alphas: Matrices) -> str:
         rule = settings.derive
         gates = gate_matrices(alphas, settings.relaxation)
-        counts = (dominant(own, space, part, rule.method, rule.threshold) for part, own in gates.items())
-        count = sum(sum(own.values()) for own in counts)
+        counts = (dominant(matrix, space, part, rule.method, rule.threshold) for part, matrix in gates.items())
+        count = sum(sum(count.values()) for count in counts)
         means = dict(zip(SUMS, (sums / step).tolist(), strict=True))
         return f"loss {means['train_loss']:.3f}  accuracy {means['train_accuracy']:.1%}  {count} dominant "
 
@@ -142,39 +154,15 @@ def search_progress(settings: SearchSettings, space: Space) -> RunProgress:
     return RunProgress(settings.epochs, numbers, line)
 
 
-def training_progress(settings: TrainingSettings) -> RunProgress:
-    """Loss and accuracy of the paths that a supernet trains, and the accuracy of those that are watched."""
+def training_progress(settings: EpochSettings, key: str, judged: str) -> RunProgress:
+    """Loss and accuracy of a training; `judged` is how a record that has the key says what the network is worth."""
 
     def numbers(step: int, sums: Tensor) -> str:
         loss, accuracy = (sums / step).tolist()
         return f"loss {loss:.3f}  accuracy {accuracy:.1%} "
 
     def line(record: dict[str, Any]) -> str:
-        seen = f"  paths {record['watched_mean']:4.1f} ± {record['watched_std']:.1f} %" if "watched" in record else ""
-        return f"loss {record['train_loss']:.4f}  accuracy {record['train_accuracy']:6.1%}{seen}"
-
-    return RunProgress(settings.epochs, numbers, line)
-
-
-def network_progress(settings: TrainSettings) -> RunProgress:
-    """Loss and accuracy of a classifier in training, and its accuracy on the images that judge it."""
-    return _of_training(settings, "top-1 {valid_top1:6.2%}  top-5 {valid_top5:6.2%}")
-
-
-def segment_progress(settings: NetworkTraining) -> RunProgress:
-    """Loss and accuracy of a segmentation network in training, and its IoU on the images that judge it."""
-    return _of_training(settings, "mean IoU {valid_miou:6.2%}  pixels {valid_accuracy:6.2%}")
-
-
-def _of_training(settings: NetworkTraining, judged: str) -> RunProgress:
-    """`judged` is how a record says what the network is worth."""
-
-    def numbers(step: int, sums: Tensor) -> str:
-        loss, accuracy = (sums / step).tolist()
-        return f"loss {loss:.3f}  accuracy {accuracy:.1%} "
-
-    def line(record: dict[str, Any]) -> str:
-        seen = f"  {judged.format(**record)}" if "valid_loss" in record else ""
+        seen = f"  {judged.format(**record)}" if key in record else ""
         return f"loss {record['train_loss']:.4f}  accuracy {record['train_accuracy']:6.1%}{seen}"
 
     return RunProgress(settings.epochs, numbers, line)

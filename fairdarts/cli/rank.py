@@ -13,17 +13,7 @@ from fairdarts.cli.words import Parser, say, to_json, tracked
 from fairdarts.config import UserError
 from fairdarts.oneshot.evaluate import Evaluator, Statistics, read_statistics
 from fairdarts.plot.ranking import draw_rankings
-from fairdarts.ranking.report import (
-    chosen_paths,
-    judge,
-    open_benchmark,
-    open_training,
-    own_statistics,
-    ranking_of,
-    read_ranking,
-    recipes_told_apart,
-    write_ranking,
-)
+from fairdarts.ranking import report
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import use_threads
 from fairdarts.runtime.run import Run, open_run
@@ -51,8 +41,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, help="which architectures (default 0)")
     parser.add_argument("--images", type=int, help="held-out images to judge by (default: all)")
     parser.add_argument(
-        "--statistics",
-        help="BatchNorm's: tracked, batch (the defaults), or a number of training batches a path",
+        "--statistics", help="BatchNorm's: tracked, batch (the defaults), or a number of training batches a path"
     )
     parser.add_argument("--root", help="folder of the images, where it is no longer that of the runs")
     parser.add_argument("--out", type=Path, help="folder of figures (default: the run's own; figures for several runs)")
@@ -74,7 +63,7 @@ def main(argv: Sequence[str]) -> int:
         raise UserError("rank: no RUN is named; `fairdarts supernet` makes one")
     folder = args.out or (Run(args.runs[0]).figures if len(args.runs) == 1 else Path("figures"))
     with distributed.joined():
-        recipes = recipes_told_apart([open_run(path) for path in args.runs])
+        recipes = report.recipes_told_apart([open_run(path) for path in args.runs])
         check_spaces(args.runs)
         folder.mkdir(parents=True, exist_ok=True)  # if it cannot be, that is better said now
         rankings = [ranked(run, args, statistics) for run in args.runs]
@@ -107,7 +96,7 @@ def check_words(args: Namespace) -> None:
 
 def check_spaces(runs: Sequence[Path]) -> None:
     """Raises UserError where runs are of different spaces, before any of them is judged."""
-    names = [open_training(open_run(run))[1].name for run in runs]
+    names = [report.open_training(open_run(run))[1].name for run in runs]
     for run, name in zip(runs, names, strict=True):
         if name != names[0]:
             raise UserError(f"rank: {run} is of space {name}, {runs[0]} of {names[0]}: rank them one by one")
@@ -118,7 +107,7 @@ def check_alike(rankings: Sequence[dict[str, Any]]) -> None:
     for key in ("benchmark", "column", "images", "paths"):
         for ranking in rankings[1:]:
             if ranking[key] != rankings[0][key]:
-                one, other = (f"{found['run']}: {_shown(found[key])}" for found in (rankings[0], ranking))
+                one, other = (f"{run['run']}: {_shown(run[key])}" for run in (rankings[0], ranking))
                 raise UserError(f"rank: the runs were ranked by different {key}: {one}; {other}; leave --again out")
 
 
@@ -138,27 +127,27 @@ def ranked(path: Path, args: Namespace, statistics: Statistics | None) -> dict[s
     """The ranking of a run: made, and written into it, or (again) read."""
     with distributed.together():
         run = open_run(path)
-        settings, space = open_training(run)
-        statistics = statistics or own_statistics(settings)
+        settings, space = report.open_training(run)
+        statistics = statistics or report.own_statistics(settings)
         if args.again:
-            return read_ranking(run, statistics)
+            return report.read_ranking(run, statistics)
         benchmark = None
         if args.benchmark:
-            benchmark = open_benchmark(args.benchmark, space, args.column)
+            benchmark = report.open_benchmark(args.benchmark, space, args.column)
             for what, count in benchmark.left_out.items():
                 say(f"{args.benchmark}: left out {count:,} entries {what}")
     if args.root:
         settings = settings.model_copy(update={"data": settings.data.model_copy(update={"root": args.root})})
     use_threads(settings.threads)
     seed = args.seed or 0
-    paths = chosen_paths(space, benchmark, args.paths or PATHS, seed)
-    evaluator, facts = judge(run, settings, space, open_images(settings.data), statistics, args.images)
+    paths = report.chosen_paths(space, benchmark, args.paths or PATHS, seed)
+    evaluator, facts = report.judge(run, settings, space, open_images(settings.data), statistics, args.images)
     unfinished = "" if facts["epochs"] == settings.epochs else f", after {facts['epochs']} of {settings.epochs} epochs"
     say(f"{path}: judging {len(paths)} architectures by {facts['images']:,} images{unfinished}")
     watch(evaluator, facts)
-    ranking = ranking_of(evaluator, facts, paths, benchmark, seed)
+    ranking = report.ranking_of(evaluator, facts, paths, benchmark, seed)
     if distributed.rank() == 0:
-        write_ranking(run, ranking)
+        report.write_ranking(run, ranking)
     return ranking
 
 

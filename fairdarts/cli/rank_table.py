@@ -62,10 +62,11 @@ def _side_by_side(rankings: Sequence[dict[str, Any]]) -> Table:
 
 def _means(groups: dict[tuple[str, int], list[dict[str, Any]]]) -> Table:
     table = empty_table("recipe: mean ± deviation over seeds", "passes", "seeds", *MEASURES.values(), "mean one-shot")
-    for (recipe, passes), own in groups.items():
-        columns = [[ranking["measured"][name]["value"] for ranking in own if ranking["measured"]] for name in MEASURES]
-        columns.append([fmean(ranking["score"]) for ranking in own])
-        table.add_row(recipe, f"{passes:,}", str(len(own)), *map(_mean, columns))
+    for (recipe, passes), group in groups.items():
+        measured = [ranking["measured"] for ranking in group if ranking["measured"]]
+        columns = [[measures[name]["value"] for measures in measured] for name in MEASURES]
+        columns.append([fmean(ranking["score"]) for ranking in group])
+        table.add_row(recipe, f"{passes:,}", str(len(group)), *map(_mean, columns))
     return table
 
 

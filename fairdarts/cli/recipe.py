@@ -52,9 +52,10 @@ def open_settings(verb: str, model: type[Settings], name: str | None, words: Seq
 def read_recipe(model: type[Settings], path: Path) -> dict[str, Any]:
     """What the file of a recipe of a form holds. Raises UserError where it is one of another verb."""
     content, verb = read_yaml(path), model.model_fields["verb"].default
-    if (own := verb_of(content, path)) and own != verb:
-        why = "" if "verb" in content else f": it has the section {SECTIONS[own]}, and not the section {SECTIONS[verb]}"
-        raise UserError(f"{path}: is a recipe of `fairdarts {own}`, not of `fairdarts {verb}`{why}")
+    if (stated := verb_of(content, path)) and stated != verb:
+        sections = f": it has the section {SECTIONS[stated]}, and not the section {SECTIONS[verb]}"
+        why = "" if "verb" in content else sections
+        raise UserError(f"{path}: is a recipe of `fairdarts {stated}`, not of `fairdarts {verb}`{why}")
     return content
 
 

@@ -30,29 +30,29 @@ def main(argv: Sequence[str]) -> int:
 
     paths = list(dict.fromkeys(path for given in args.runs for path in runs_of(given)))
     names = [path.resolve().name for path in paths]
-    found: dict[str, list[Any]] = {verb: [] for verb in TOLD}
+    by_verb: dict[str, list[Any]] = {verb: [] for verb in TOLD}
     for path, name in zip(paths, names, strict=True):
         try:
             verb = open_run(path).verb
             if verb not in TOLD:
                 raise UserError(f"{path}: is a folder of `fairdarts {verb}`, of which there is no report")
-            found[verb].append(TOLD[verb].gather(path, str(path) if names.count(name) > 1 else name))
+            by_verb[verb].append(TOLD[verb].gather(path, str(path) if names.count(name) > 1 else name))
         except UserError as error:
             if path in args.runs:
                 raise
             say(f"left out: {error}")  # one damaged run in a folder hides no others
-    found = {verb: runs for verb, runs in found.items() if runs}
-    if not found:
+    by_verb = {verb: runs for verb, runs in by_verb.items() if runs}
+    if not by_verb:
         raise UserError(f"{args.runs[0]}: none of its runs can be read")
     out = args.out or args.runs[0] / "report.html"
-    title = titled(found)
-    if len(args.runs) == 1 and sum(map(len, found.values())) > 1:
+    title = titled(by_verb)
+    if len(args.runs) == 1 and sum(map(len, by_verb.values())) > 1:
         title = f"{args.runs[0].resolve().name}: {title}"
-    if not shutil.which("dot") and found.keys() & {"search", "train", "segment"}:
+    if not shutil.which("dot") and by_verb.keys() & {"search", "train", "segment"}:
         say(NO_DOT.replace("only .gv sources were written", "drawings are left out"))
     parts: list[str] = []
-    for verb, runs in found.items():  # a kind of run after another, as their numbers do not compare
-        parts += [f'<h1 class="kind">{counted(verb, runs)}</h1>'] if len(found) > 1 else []
+    for verb, runs in by_verb.items():  # a kind of run after another, as their numbers do not compare
+        parts += [f'<h1 class="kind">{counted(verb, runs)}</h1>'] if len(by_verb) > 1 else []
         parts += TOLD[verb].parts(runs)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(out, document(title, parts).encode())
@@ -60,10 +60,10 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def titled(found: dict[str, list[Any]]) -> str:
+def titled(by_verb: dict[str, list[Any]]) -> str:
     """The name of a single run, or how many there are of what."""
-    runs = [run for own in found.values() for run in own]
-    return runs[0].name if len(runs) == 1 else ", ".join(counted(verb, own) for verb, own in found.items())
+    names = [run.name for runs in by_verb.values() for run in runs]
+    return names[0] if len(names) == 1 else ", ".join(counted(verb, runs) for verb, runs in by_verb.items())
 
 
 def counted(verb: str, runs: Sequence[Any]) -> str:

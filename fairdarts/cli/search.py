@@ -4,10 +4,11 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import nullcontext
+from typing import Any
 
 from fairdarts.cli.begin import Begun, Kind, add_options, begin, has_finished, run_until_stopped
 from fairdarts.cli.draw import figures_of
-from fairdarts.cli.progress import Silence, Watcher, search_progress, tensorboard
+from fairdarts.cli.progress import search_progress, watched
 from fairdarts.cli.recipe import help_text
 from fairdarts.cli.summary import summarize
 from fairdarts.cli.words import Parser, command, say
@@ -59,9 +60,11 @@ def run_search(args: Namespace, rest: Sequence[str]) -> int:
 
 def watched_search(begun: Begun, stop: Stop, resume: bool) -> Genotype:
     """The search, with its progress shown by the first process."""
-    if distributed.rank() > 0:
-        return search(*begun, Silence(), stop, resume)
     purge = begun.run.logged() if resume else None
-    with tensorboard(begun.run, purge) as writer, search_progress(begun.settings, begun.space) as progress:
-        watcher = Watcher(progress, writer, lambda writer, record: log_epoch(writer, record, begun.space))
-        return search(*begun, watcher, stop, resume)
+    progress = search_progress(begun.settings, begun.space)
+
+    def log(writer: Any, record: dict[str, Any]) -> None:
+        log_epoch(writer, record, begun.space)
+
+    with watched(begun.run, progress, log, purge) as observer:
+        return search(*begun, observer, stop, resume)

@@ -7,19 +7,11 @@ from typing import Any
 
 import torch
 
+from fairdarts.cli import training
 from fairdarts.cli.begin import Kind
-from fairdarts.cli.progress import segment_progress
+from fairdarts.cli.progress import training_progress
 from fairdarts.cli.recipe import help_text, open_settings
 from fairdarts.cli.segment_use import judge, overlay, predict, show_classes
-from fairdarts.cli.training import (
-    Initialize,
-    carry_out_training,
-    parse,
-    read_words,
-    tell_places,
-    tell_results,
-    words_of,
-)
 from fairdarts.cli.words import Parser, command, cost_text, say
 from fairdarts.cost.count import count
 from fairdarts.data.examine import examine, read_heads
@@ -30,7 +22,7 @@ from fairdarts.runtime import distributed
 from fairdarts.runtime.device import pick
 from fairdarts.runtime.run import Run
 from fairdarts.segment.images import Pairs, open_pairs
-from fairdarts.segment.model import Segmenter, assemble_segmenter, open_segmenter
+from fairdarts.segment.model import SegmenterBlueprint, assemble_segmenter, open_segmenter
 from fairdarts.segment.settings import SegmentSettings
 from fairdarts.segment.task import initialize, segmentation, segmenter_of
 from fairdarts.spaces.space import Space
@@ -57,14 +49,14 @@ def main(argv: Sequence[str]) -> int:
         if any(given.partition("=")[0] == word for given in argv):
             return use(argv)
     weights = "of a segmentation network, or of a classifier for the encoder: a run, a checkpoint, a file"
-    args, rest = parse(parser, SEGMENT, argv, weights)
+    args, rest = training.parse(parser, SEGMENT, argv, weights)
     with distributed.joined():
         return run_training(args, rest)
 
 
 def run_training(args: Namespace, rest: Sequence[str]) -> int:
     """The training that the words ask for, in all processes that share it; gives the exit status."""
-    settings, genotype, space = read_words(SEGMENT, args, rest, lambda: begun(args, rest))
+    settings, genotype, space = training.read_words(SEGMENT, args, rest, lambda: begun(args, rest))
     blueprint, crop = segmenter_of(settings, genotype, space), settings.data.crop
     if args.count:
         if distributed.rank() == 0:
@@ -78,12 +70,13 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
             distributed.wait_for(partial(look_at, pairs, settings) if distributed.leads_machine() else None)
     task = segmentation(settings, genotype, space, trained, judging)
 
-    def initializer() -> Initialize:
+    def initializer() -> training.Initialize:
         name = genotype.name if genotype.name in models() else None
         return lambda network: initialize(network, settings, genotype, name)
 
-    progress = segment_progress(settings)
-    ended = carry_out_training(SEGMENT, args, settings, genotype, space, task, initializer, progress)
+    judged = "mean IoU {valid_miou:6.2%}  pixels {valid_accuracy:6.2%}"
+    progress = training_progress(settings, "valid_loss", judged)
+    ended = training.carry_out_training(SEGMENT, args, settings, genotype, space, task, initializer, progress)
     if distributed.rank() == 0 and not ended.status:
         draw_network_training(ended.run.records(), ended.run.figures)
         say(f"network    {told_cost(blueprint, crop)}")
@@ -100,12 +93,12 @@ def look_at(pairs: Pairs, settings: SegmentSettings) -> None:
 def begun(args: Namespace, rest: Sequence[str]) -> tuple[SegmentSettings, Genotype, Space]:
     """Settings, genotype and space of a new training."""
     model = find(args.genotype)
-    words = words_of(model, args, rest)
+    words = training.words_of(model, args, rest)
     settings, _ = open_settings("segment", SegmentSettings, args.config or DEFAULT, words)
     return settings, model.genotype, model.space
 
 
-def told_cost(blueprint: Segmenter, crop: int) -> str:
+def told_cost(blueprint: SegmenterBlueprint, crop: int) -> str:
     """What the network costs for one image of so many pixels a side."""
     with torch.device("meta"):
         cost = count(assemble_segmenter(blueprint), len(blueprint.mean), crop)
@@ -114,12 +107,12 @@ def told_cost(blueprint: Segmenter, crop: int) -> str:
 
 def summarize(settings: SegmentSettings, judging: Pairs | None, results: dict[str, Any], run: Run) -> None:
     """Says what the training has come to, shows some predictions, and says how to go on."""
-    tell_results(results, "mean IoU {miou:.2%}, pixels right {accuracy:.2%}")
+    training.tell_results(results, "mean IoU {miou:.2%}, pixels right {accuracy:.2%}")
     if results:
         ious = results["last"]["iou"]
         show_classes(ious)
         overlay(open_segmenter(run.path), judging, list(ious.values()), pick(settings.device), run.figures)
     else:
         say("           there are no images to judge it by: data.val names some")
-    tell_places(run)
+    training.tell_places(run)
     say(f"continue   {command('segment', '--predict', run.path, 'IMAGE')}")

@@ -51,7 +51,7 @@ def judge(argv: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="the numbers as JSON")
     args, rest = parser.parse_known_args(argv)
     run = args.judge.resolve().parent.parent if args.judge.is_file() else args.judge
-    own, settings = settings_of(run, rest)
+    photographs, settings = settings_of(run, rest)
     use_threads(settings.threads)
     model, device, split = open_segmenter(args.judge), pick(settings.device), settings.data.val
     if not split:
@@ -63,15 +63,15 @@ def judge(argv: Sequence[str]) -> int:
     network = model.network.to(device, memory_format=LAYOUTS[compute.layout])
     numbers = numbers_of(score(network, pairs, settings.data.workers, device, compute, shown), pairs)
     if args.json:
-        told = {"genotype": model.blueprint.genotype.name, "epoch": model.about.get("epoch"), "images": len(pairs)}
-        sys.stdout.write(to_json(told | {"on": pairs.name} | numbers))
+        facts = {"genotype": model.blueprint.genotype.name, "epoch": model.about.get("epoch"), "images": len(pairs)}
+        sys.stdout.write(to_json(facts | {"on": pairs.name} | numbers))
     else:
         say(f"network    {model.blueprint.genotype.name}, epoch {model.about.get('epoch')}")
         say(f"images     {len(pairs):,} {pairs.name} images of {len(pairs.classes)} classes")
         say(f"result     mean IoU {numbers['miou']:.2%}, pixels right {numbers['accuracy']:.2%}")
         show_classes(numbers["iou"])
     # Of the run itself it is the picture that the training has left.
-    name = "overlay" if args.judge.is_dir() and settings.data == own else f"overlay-{split.replace('/', '-')}"
+    name = "overlay" if args.judge.is_dir() and settings.data == photographs else f"overlay-{split.replace('/', '-')}"
     ious = list(numbers["iou"].values())
     say(f"figures    {', '.join(map(str, overlay(model, pairs, ious, device, args.out or run / 'figures', name)))}")
     return 0
@@ -86,8 +86,8 @@ def settings_of(run: Path, words: Sequence[str]) -> tuple[Photographs, JudgeSett
         raise UserError(f"{run}: is a run of `fairdarts {verb}`, and none of `fairdarts segment`")
     content = read_yaml(path)
     content = {key: content[key] for key in JudgeSettings.model_fields if key in content}
-    own = check(JudgeSettings, content, path).data
-    return own, check(JudgeSettings, content, path, parse_overrides(words))
+    photographs = check(JudgeSettings, content, path).data
+    return photographs, check(JudgeSettings, content, path, parse_overrides(words))
 
 
 def predict(argv: Sequence[str]) -> int:
@@ -121,8 +121,8 @@ def predict(argv: Sequence[str]) -> int:
         drawn = draw_overlay(overlay_info([image], None, [mask], model.blueprint.classes, None), args.out, name)
         shares = np.bincount(mask.ravel(), minlength=len(model.blueprint.classes)) / mask.size
         parts = sorted(zip(shares, model.blueprint.classes, strict=True), reverse=True)
-        told = ", ".join(f"{own} {share:.0%}" for share, own in parts if share >= 0.005)
-        say(f"{', '.join(map(str, [target, *drawn]))}: {told}")
+        classes = ", ".join(f"{name} {share:.0%}" for share, name in parts if share >= 0.005)
+        say(f"{', '.join(map(str, [target, *drawn]))}: {classes}")
     return 0
 
 
@@ -158,6 +158,6 @@ def overlay(
 def show_classes(ious: dict[str, float | None]) -> None:
     """A table of the classes' IoU, the worst first, and in the end those that are nowhere."""
     table = empty_table("class", "IoU")
-    for name, own in sorted(ious.items(), key=lambda item: 2 if item[1] is None else item[1]):
-        table.add_row(name, "not there" if own is None else f"{own:.1%}")
+    for name, iou in sorted(ious.items(), key=lambda item: 2 if item[1] is None else item[1]):
+        table.add_row(name, "not there" if iou is None else f"{iou:.1%}")
     print_table(table)

@@ -15,7 +15,7 @@ from fairdarts.cli.report import main as report
 from fairdarts.cli.search import SEARCH
 from fairdarts.cli.search import main as search
 from fairdarts.cli.study_factors import LOCKS, run_study
-from fairdarts.cli.study_form import NAME, FactorStudy, Study, Value, text_of
+from fairdarts.cli.study_form import NAME, FactorStudy, Study, Value, texts, words_of
 from fairdarts.cli.supernet import SUPERNET
 from fairdarts.cli.supernet import main as supernet
 from fairdarts.cli.words import Parser, say
@@ -70,9 +70,7 @@ class Job(NamedTuple):
 
 
 def main(argv: Sequence[str]) -> int:
-    epilog = (
-        "studies: " + ", ".join(resources.names("studies")) + "\n\nAny setting of a recipe is an option, for all runs."
-    )
+    epilog = f"studies: {', '.join(resources.names('studies'))}\n\nAny setting of a recipe is an option, for all runs."
     epilog += "\nUnder torchrun each process takes its share of the runs, as do several studies in one folder."
     parser = Parser(
         "study", "Run a list of recipes with several seeds; run again, it goes on where it stopped.", epilog
@@ -134,10 +132,7 @@ def main(argv: Sequence[str]) -> int:
 
 def run_job(job: Job) -> int:
     """Runs it, or the rest of it; gives the exit status."""
-    begun = (job.path / "settings.yaml").is_file()
-    begin = ["--out", str(job.path), "--config", job.config, f"--seed={job.seed}"]
-    words = ["--resume", str(job.path)] if begun else begin
-    words += [f"--{key}={value}" for key, value in job.changes.items()]
+    words = words_of(job.path, job.config, job.seed, job.changes)
     with redirect_stdout(io.StringIO()):  # its genotype lies in the run
         return (search if job.verb == "search" else supernet)(words, alone=True)
 
@@ -147,9 +142,8 @@ def jobs_of(study: StudySettings, folder: Path, overrides: dict[str, str]) -> li
     jobs = []
     for seed in study.seeds:
         for run in study.runs:
-            changes = {key: text_of(value) for key, value in (study.shared | run.changes).items()} | overrides
-            path = folder / f"{run.name}-seed{seed}"
-            jobs.append(Job(path, run.config, seed, changes))
+            changes = texts(study.shared | run.changes) | overrides
+            jobs.append(Job(folder / f"{run.name}-seed{seed}", run.config, seed, changes))
     return jobs
 
 
@@ -159,9 +153,8 @@ def check_job(job: Job) -> None:
         raise UserError(f"{job.path.name}: seed: a study's seeds stand in its file; leave --seed out")
     kind = KINDS.get(job.verb)
     if kind is None:
-        raise UserError(
-            f"{job.path.name}: {job.config}: is a recipe of `fairdarts {job.verb}`, which a study does not run"
-        )
+        problem = f"is a recipe of `fairdarts {job.verb}`, which a study does not run"
+        raise UserError(f"{job.path.name}: {job.config}: {problem}")
     if (job.path / "settings.yaml").is_file():
         resumed_settings(kind, open_run(job.path), job.changes)
         return

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fairdarts.cli.recipe import open_images
-from fairdarts.cli.study_form import BEST, FactorStudy, SpaceStudy
+from fairdarts.cli.study_form import BEST, FactorStudy, SpaceStudy, words_of
 from fairdarts.cli.study_plan import Row, Step, check_same, identity, outcome, planned, recipe_of
 from fairdarts.cli.study_results import STUDY, conclude
 from fairdarts.cli.supernet import main as supernet
@@ -25,7 +25,7 @@ from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.device import use_threads
 from fairdarts.runtime.lock import InUse, held
-from fairdarts.runtime.run import open_run, read_settings
+from fairdarts.runtime.run import SETTINGS, open_run, read_settings
 from fairdarts.runtime.stop import Diverged
 from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import Space, load_space
@@ -99,7 +99,7 @@ def work_off(
 
     With a place, it comes back when all are done: it waits for the others, and takes over what they leave.
     """
-    told = False
+    announced = False
     while left := [job for job in jobs if outcome(job.run, job.row.settings) is None]:
         for job in left:
             with suppress(InUse), held(folder / LOCKS / f"{job.space.name}-{job.run.name}"):
@@ -110,10 +110,10 @@ def work_off(
         if place is None:
             return 0
         left = [job for job in left if outcome(job.run, job.row.settings) is None]
-        if left and not told:
+        if left and not announced:
             names = ", ".join(job.run.name for job in left)
             say(f"{place}: waiting for other processes, which have {len(left)} runs to do: {names}")
-            told = True
+            announced = True
         if left:
             time.sleep(PATIENCE)
     return 0
@@ -171,10 +171,9 @@ def check_begun(study: FactorStudy, folder: Path) -> None:
     for place, old, new, keys in pairs:
         for key in keys:
             if getattr(old, key) != getattr(new, key):
-                raise UserError(
-                    f"{file}: {place}{key}: {getattr(old, key)}, but now it is {getattr(new, key)}: "
-                    "the runs of one folder are judged alike; name another --out"
-                )
+                change = f"{getattr(old, key)}, but now it is {getattr(new, key)}"
+                advice = "the runs of one folder are judged alike; name another --out"
+                raise UserError(f"{file}: {place}{key}: {change}: {advice}")
     for space in study.spaces:
         copy, original = folder / space.name / "recipe.yaml", find("recipes", space.config)
         if copy.is_file() and _content(copy) != _content(original):
@@ -195,9 +194,9 @@ def begin(study: FactorStudy, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / STUDY
     if file.is_file():
-        own = {space.name: space for space in study.spaces}
+        asked = {space.name: space for space in study.spaces}
         before = check(FactorStudy, read_yaml(file), file).spaces
-        spaces = {space.name: own.get(space.name, space) for space in before} | own
+        spaces = {space.name: asked.get(space.name, space) for space in before} | asked
         study = study.model_copy(update={"spaces": tuple(spaces.values())})
     for space in study.spaces:
         (folder / space.name).mkdir(exist_ok=True)
@@ -213,9 +212,10 @@ def truths_of(study: FactorStudy, space: SpaceStudy, folder: Path) -> Truths:
 
     def truth(settings: TrainingSettings) -> Truth:
         if settings.space not in known:
-            own = load_space(settings.space, f"{study.name}: {space.name}: space")
-            benchmark = open_benchmark(folder / space.files[0], own, space.column)
-            known[settings.space] = Truth(own, benchmark, chosen_paths(own, benchmark, study.architectures, SEED))
+            search_space = load_space(settings.space, f"{study.name}: {space.name}: space")
+            benchmark = open_benchmark(folder / space.files[0], search_space, space.column)
+            paths = chosen_paths(search_space, benchmark, study.architectures, SEED)
+            known[settings.space] = Truth(search_space, benchmark, paths)
         return known[settings.space]
 
     return truth
@@ -224,9 +224,9 @@ def truths_of(study: FactorStudy, space: SpaceStudy, folder: Path) -> Truths:
 def check_step(step: Step, truths: Truths, space: str) -> None:
     """Raises UserError where a setting could not run, or be judged, or has begun as something else."""
     for row in step.rows:
-        own = truths(row.settings).space
-        check_supernet(row.settings.supernet, own)
-        check_sampler(row.settings.sampler.kind, own)
+        search_space = truths(row.settings).space
+        check_supernet(row.settings.supernet, search_space)
+        check_sampler(row.settings.sampler.kind, search_space)
         if not row.settings.data.holds_out:
             place = f"{space}: {step.factor.name} {row.label}: data.train_portion 1.0"
             raise UserError(f"{place}: no images are held out to judge architectures by")
@@ -246,12 +246,8 @@ def runs_of(step: Step, study: FactorStudy) -> list[tuple[Row, Path]]:
 def run_row(study: FactorStudy, space: SpaceStudy, row: Row, run: Path, truths: Truths) -> int:
     """Trains a run, or the rest of it, and judges it; gives the exit status."""
     say(f"{study.name}: {space.name}: {run.name}")
-    begun = (run / "settings.yaml").is_file()
-    if not (begun and open_run(run).state == "finished"):
-        seed = study.seeds[row.runs.index(run)]
-        words = ["--config", str(recipe_of(space, run.parents[1])), "--out", str(run), f"--seed={seed}"]
-        words = ["--resume", str(run)] if begun else words
-        words += [f"--{key}={value}" for key, value in row.changes.items()]
+    if not ((run / SETTINGS).is_file() and open_run(run).state == "finished"):
+        words = words_of(run, recipe_of(space, run.parents[1]), study.seeds[row.runs.index(run)], row.changes)
         try:
             with redirect_stdout(io.StringIO()):
                 status = supernet(words, alone=True)

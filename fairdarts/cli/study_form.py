@@ -1,11 +1,13 @@
 """What is a study of factors? The form of its file: spaces, and in each of them factors with their settings."""
 
 import re
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from fairdarts.config import Settings, nearest
+from fairdarts.runtime.run import SETTINGS
 
 Value = bool | int | float | str | list[str] | None
 
@@ -43,13 +45,13 @@ class Factor(Settings):
     def _told_apart(self) -> Self:
         labels = [setting.label for setting in self.settings]
         slugs = [slug(label) for label in labels]
-        for setting, own in zip(self.settings, slugs, strict=True):
-            if not own:
+        for setting, name in zip(self.settings, slugs, strict=True):
+            if not name:
                 raise ValueError(f"settings: the label '{setting.label}' has no letter or digit to name its runs by")
-            if slugs.count(own) > 1:
-                alike = ", ".join(f"'{label}'" for label in labels if slug(label) == own)
+            if slugs.count(name) > 1:
+                alike = ", ".join(f"'{label}'" for label in labels if slug(label) == name)
                 raise ValueError(f"settings: of factor {self.name}, the labels {alike} name the same runs")
-            if own == BASELINE and setting.changes:
+            if name == BASELINE and setting.changes:
                 raise ValueError(f"settings: the label '{BASELINE}' is for what changes nothing")
         if self.keep not in (None, BEST, *labels):
             known = nearest(self.keep, (BEST, *labels))
@@ -109,7 +111,7 @@ class Study(Settings):
     @field_validator("seeds", "spaces", "runs", check_fields=False)
     @classmethod
     def _told_apart(cls, listed: tuple[Any, ...]) -> tuple[Any, ...]:
-        names = [getattr(own, "name", own) for own in listed]
+        names = [getattr(entry, "name", entry) for entry in listed]
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"{name} stands twice" if isinstance(name, int) else f"the name '{name}' stands twice")
@@ -137,6 +139,13 @@ def texts(changes: dict[str, Value]) -> dict[str, str]:
     return {key: text_of(value) for key, value in changes.items()}
 
 
+def words_of(run: Path, config: str | Path, seed: int, changes: dict[str, str]) -> list[str]:
+    """The words of a verb by which a run begins, or goes on where it has begun."""
+    begin = ["--out", str(run), "--config", str(config), f"--seed={seed}"]
+    words = ["--resume", str(run)] if (run / SETTINGS).is_file() else begin
+    return words + [f"--{key}={value}" for key, value in changes.items()]
+
+
 def text_of(value: Value) -> str:
     """A value as the command line writes it."""
     if isinstance(value, list):
@@ -146,5 +155,5 @@ def text_of(value: Value) -> str:
 
 def _runs(factor: Factor) -> list[str]:
     """What the runs of a factor may be called, but for the seed."""
-    own = dict.fromkeys(slug(setting.label) for setting in factor.settings)
-    return [f"{factor.name}-{label}" for label in own | {BASELINE: None}]
+    labels = dict.fromkeys(slug(setting.label) for setting in factor.settings)
+    return [f"{factor.name}-{label}" for label in labels | {BASELINE: None}]

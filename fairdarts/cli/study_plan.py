@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 from fairdarts import resources
 from fairdarts.cli.recipe import read_recipe
 from fairdarts.cli.study_form import BASELINE, BEST, Factor, FactorStudy, SpaceStudy, slug, texts
-from fairdarts.config import Settings, UserError, check
+from fairdarts.config import UserError, check
 from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
 from fairdarts.ranking.factor_study import DIVERGED, final_performance
 from fairdarts.ranking.report import own_statistics, read_ranking
+from fairdarts.runtime.position import flat
 from fairdarts.runtime.run import Run, read_settings
 
 
@@ -52,7 +53,7 @@ def planned(study: FactorStudy, space: SpaceStudy, folder: Path) -> Iterator[Ste
     names: dict[str, str] = {}
     settled = True
 
-    def row(factor: Factor, label: str, own: dict[str, str], same: str | None) -> Row:
+    def row_of(factor: Factor, label: str, own: dict[str, str], same: str | None) -> Row:
         changes = carried | own
         if "seed" in changes:
             raise UserError(f"{study.name}: seed: a study's seeds stand in its file; leave it out")
@@ -64,15 +65,15 @@ def planned(study: FactorStudy, space: SpaceStudy, folder: Path) -> Iterator[Ste
 
     for factor in space.factors:
         same = identity(_settled(recipe, path, carried, f"{study.name}: {space.name}"))
-        rows = [row(factor, setting.label, texts(setting.changes), same) for setting in factor.settings]
-        if not any(own.baseline for own in rows):
-            rows.insert(0, row(factor, BASELINE, {}, same))
+        rows = [row_of(factor, setting.label, texts(setting.changes), same) for setting in factor.settings]
+        if not any(row.baseline for row in rows):
+            rows.insert(0, row_of(factor, BASELINE, {}, same))
         step = Step(factor, tuple(rows), settled)
         yield step
         if kept := kept_of(step):
             carried = kept.changes
         settled = settled and (
-            factor.keep != BEST or all(outcome(run, own.settings) for own in rows for run in own.runs)
+            factor.keep != BEST or all(outcome(run, row.settings) for row in rows for run in row.runs)
         )
 
 
@@ -82,9 +83,9 @@ def kept_of(step: Step) -> Row | None:
     if step.factor.keep != BEST:
         return next((row for row in step.rows if row.label == step.factor.keep), None)
     outcomes = [[outcome(run, row.settings) for run in row.runs] for row in step.rows]
-    if any(None in own for own in outcomes):
+    if any(None in outcomes_of_row for outcomes_of_row in outcomes):
         return None
-    performances = [final_performance(own) for own in outcomes]
+    performances = [final_performance(outcomes_of_row) for outcomes_of_row in outcomes]
     best = max((value for value in performances if value is not None), default=None)
     return None if best is None else step.rows[performances.index(best)]
 
@@ -108,14 +109,12 @@ def check_same(run: Path, settings: TrainingSettings) -> None:
     """Raises UserError where a run that has begun follows other settings than the study says."""
     if not (file := run / "settings.yaml").is_file():
         return
-    before, now = (_flat(own) for own in (check(TrainingSettings, read_settings(file), file), settings))
+    before, now = map(flat, (check(TrainingSettings, read_settings(file), file), settings))
     for key in before | now:
         free = key in MAY_CHANGE or key.partition(".")[0] in ("seed", "name", "source", "deviations")
         if before.get(key) != now.get(key) and not free:
-            raise UserError(
-                f"{file}: {key}: {before.get(key)}, but the study says {now.get(key)}: "
-                "it goes on with the settings that it began with; or name another --out"
-            )
+            advice = "it goes on with the settings that it began with; or name another --out"
+            raise UserError(f"{file}: {key}: {before.get(key)}, but the study says {now.get(key)}: {advice}")
 
 
 def recipe_of(space: SpaceStudy, folder: Path) -> Path:
@@ -130,16 +129,3 @@ def _settled(recipe: dict[str, Any], path: Path, changes: dict[str, str], place:
         return check(TrainingSettings, recipe, path, changes)
     except UserError as error:
         raise UserError(re.sub(r"^command line: (--)?", f"{place}: ", str(error))) from None
-
-
-def _flat(settings: Settings) -> dict[str, Any]:
-    """Settings by dotted key."""
-
-    def walk(content: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-        for key, value in content.items():
-            if isinstance(value, dict):
-                yield from walk(value, f"{prefix}{key}.")
-            else:
-                yield prefix + key, value
-
-    return dict(walk(settings.model_dump(mode="json", by_alias=True), ""))

@@ -10,17 +10,8 @@ from fairdarts.config import UserError, check, dump_yaml, read_yaml
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.plot.factor_page import COLUMNS, Facts, draw_factors, page, table_rows
 from fairdarts.plot.measured import measured_text
-from fairdarts.ranking.factor_study import (
-    METRICS,
-    FactorResult,
-    Outcome,
-    SettingResult,
-    SpaceResult,
-    Spread,
-    correlations_of,
-    numbers_of,
-    points_of,
-)
+from fairdarts.ranking import factor_study
+from fairdarts.ranking.factor_study import METRICS, FactorResult, Outcome, SettingResult, SpaceResult, Spread
 from fairdarts.runtime.checkpoint import write_atomically
 
 STUDY = "study.yaml"
@@ -33,19 +24,19 @@ def conclude(folder: Path, out: Path | None = None) -> None:
     Raises UserError where there is nothing to tell of yet.
     """
     study = check(FactorStudy, read_yaml(folder / STUDY), folder / STUDY)
-    found = [own for space in study.spaces if (own := space_result(study, space, folder))]
-    if not found:
+    spaces = [result for space in study.spaces if (result := space_result(study, space, folder))]
+    if not spaces:
         raise UserError(f"{folder}: none of its runs has been judged yet; `fairdarts study` goes on with it")
     recipes = {space.name: _recipe(study, space, folder) for space in study.spaces}
     facts = Facts(study.name, study.source, study.deviations, study.seeds, recipes)
-    results = {"name": study.name, "seeds": study.seeds, "spaces": [_plain(own) for own in found]}
+    results = {"name": study.name, "seeds": study.seeds, "spaces": [_plain(result) for result in spaces]}
     write_atomically(folder / "results.json", to_json(results).encode())
-    draw_factors(found, folder / "figures")
+    draw_factors(spaces, folder / "figures")
     out = out or folder / "report.html"
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(out, page(facts, found).encode())
-    for own in found:
-        show(own)
+    write_atomically(out, page(facts, spaces).encode())
+    for result in spaces:
+        show(result)
     print(out)
 
 
@@ -66,31 +57,31 @@ def space_result(study: FactorStudy, space: SpaceStudy, folder: Path) -> SpaceRe
         begun = next(row for row in step.rows if row.baseline)
         settings = []
         for row in step.rows:
-            numbers = numbers_of(outcomes(row), None if row.runs == begun.runs else outcomes(begun))
+            numbers = factor_study.numbers_of(outcomes(row), None if row.runs == begun.runs else outcomes(begun))
             runs = tuple(run.name for run in row.runs)
             settings.append(SettingResult(row.label, row.own, runs, row.baseline, row is kept, numbers))
-            for run, own in zip(runs, outcomes(row), strict=True):
-                groups.setdefault(run, (step.factor.group, own))
+            for run, run_outcome in zip(runs, outcomes(row), strict=True):
+                groups.setdefault(run, (step.factor.group, run_outcome))
         return FactorResult(step.factor.name, step.factor.title, step.factor.group, step.factor.keep, tuple(settings))
 
     factors = tuple(factor(step) for step in steps)
-    rankings = [own for own in known.values() if isinstance(own, dict)]
+    rankings = [run_outcome for run_outcome in known.values() if isinstance(run_outcome, dict)]
     if not rankings:
         return None
-    left = sum(own is None for own in known.values())
+    left = sum(run_outcome is None for run_outcome in known.values())
     if left:
         say(f"{space.name}: {left} of {len(known)} runs are not done yet")
-    points = points_of(groups)
+    points = factor_study.points_of(groups)
     return SpaceResult(
         space.name,
         space.title or space.name,
         rankings[0]["recipe"],
         f"{rankings[0]['benchmark']}, {rankings[0]['column']}",
-        max(len(own["score"]) for own in rankings),
-        max(own["images"] for own in rankings),
+        max(len(ranking["score"]) for ranking in rankings),
+        max(ranking["images"] for ranking in rankings),
         factors,
         points,
-        correlations_of(points),
+        factor_study.correlations_of(points),
     )
 
 
@@ -101,9 +92,9 @@ def show(space: SpaceResult) -> None:
     for row in table_rows(space):
         table.add_row(*row)
     print_table(table)
-    for pair, own in space.correlations.items():
+    for pair, correlation in space.correlations.items():
         one, other = pair.split(", ")
-        print(f"ρ of {METRICS[one]} and {METRICS[other]}: {measured_text(own)}, {own.n} runs")
+        print(f"ρ of {METRICS[one]} and {METRICS[other]}: {measured_text(correlation)}, {correlation.n} runs")
 
 
 def _recipe(study: FactorStudy, space: SpaceStudy, folder: Path) -> str:
@@ -117,9 +108,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Spread):
         return {"values": _plain(value.values), "mean": _plain(value.mean), "deviation": _plain(value.deviation)}
     if hasattr(value, "_asdict"):
-        return {key: _plain(own) for key, own in value._asdict().items()}
+        return {key: _plain(part) for key, part in value._asdict().items()}
     if isinstance(value, dict):
-        return {key: _plain(own) for key, own in value.items()}
+        return {key: _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(own) for own in value]
+        return [_plain(part) for part in value]
     return value

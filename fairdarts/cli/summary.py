@@ -25,7 +25,7 @@ def summarize(genotype: Genotype, space: Space, source: Source, settings: Search
     how = rule.method if rule.method == "argmax" else f"{rule.method} {rule.threshold}"
     if ended := verdict(run.records(), settings.stopping):
         say(f"stopped    {ended.reason}")
-    say(f"genotype   {genotype.name}: {operations_text(genotype)} ({how})")
+    say(f"genotype   {genotype.name}: {TEXTS[type(genotype)](genotype)} ({how})")
     try:
         with torch.device("meta"):
             network = build(genotype, space, classes=len(source.classes), in_channels=len(source.mean))
@@ -46,11 +46,6 @@ def summarize(genotype: Genotype, space: Space, source: Source, settings: Search
     say(f"curves     tensorboard --logdir {run.path}")
     for number, line in enumerate(then):
         say(f"{'' if number else 'continue':<10} {line}")
-
-
-def operations_text(genotype: Genotype) -> str:
-    """How many operations of what."""
-    return TEXTS[type(genotype)](genotype)
 
 
 def _of_edges(genotype: EdgeGenotype) -> str:
@@ -80,3 +75,4 @@ TEXTS: dict[type[Genotype], Callable[[Any], str]] = {
     EdgeGenotype: _of_edges,
     GraphGenotype: _of_graph,
 }
+"""kind of genotype → what says how many operations it has"""

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from statistics import fmean
 
 from fairdarts.cli.begin import Begun, Kind, add_options, begin, has_finished, run_until_stopped
-from fairdarts.cli.progress import Silence, Watcher, tensorboard, training_progress
+from fairdarts.cli.progress import training_progress, watched
 from fairdarts.cli.recipe import help_text
 from fairdarts.cli.words import Parser, command, say
 from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
@@ -37,7 +37,7 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
     run = begun.run
     if not has_finished(SUPERNET, run):
         again = command("supernet", "--resume", run.path)
-        _, status = run_until_stopped(lambda stop: watched(begun, stop, bool(args.resume)), run, again)
+        _, status = run_until_stopped(lambda stop: watched_training(begun, stop, bool(args.resume)), run, again)
         if status:
             return status
     if distributed.rank() == 0:
@@ -49,7 +49,7 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
 def summarize(settings: TrainingSettings, space: Space, run: Run) -> None:
     """Says what the training has come to, and how to go on."""
     last = run.records()[-1]
-    points = [(len(own), sum(own)) for own in last["updates"]]
+    points = [(len(counts), sum(counts)) for counts in last["updates"]]
     at_once = getattr(settings.sampler, "repeats", 1)  # updates that one draw makes, and so their scatter
     expected = at_once * fmean(uniform_variance(choices, updates) for choices, updates in points)
     means = last["updates_mean"]
@@ -57,10 +57,8 @@ def summarize(settings: TrainingSettings, space: Space, run: Run) -> None:
     say(f"space      {space.name}: {len(space.choices)} choice points{topology}, {space.size():,} paths")
     say(f"passes     {last['passes']:,} of {settings.data.batch_size} images, each forward and backward")
     of_choice = f"{means[0]:,.0f}" if min(means) == max(means) else f"{min(means):,.0f} to {max(means):,.0f}"
-    say(
-        f"updates    {of_choice} of a choice, of variance {fmean(last['updates_variance']):,.1f} at a choice point; "
-        f"uniform draws: {expected:,.1f}"
-    )
+    variance = f"{fmean(last['updates_variance']):,.1f} at a choice point; uniform draws: {expected:,.1f}"
+    say(f"updates    {of_choice} of a choice, of variance {variance}")
     if "watched" in last:
         mean, deviation = last["watched_mean"], last["watched_std"]
         alike = ": it tells none from another" * (deviation == 0 and len(last["watched"]) > 1)
@@ -70,10 +68,9 @@ def summarize(settings: TrainingSettings, space: Space, run: Run) -> None:
     say(f"continue   {command('rank', run.path, '--benchmark', 'FILE')}")
 
 
-def watched(begun: Begun, stop: Stop, resume: bool) -> None:
+def watched_training(begun: Begun, stop: Stop, resume: bool) -> None:
     """The training, with its progress shown by the first process."""
-    if distributed.rank() > 0:
-        return train(*begun, Silence(), stop, resume)
     purge = begun.run.logged() + 1 if resume else None
-    with tensorboard(begun.run, purge) as writer, training_progress(begun.settings) as progress:
-        return train(*begun, Watcher(progress, writer, log_training), stop, resume)
+    progress = training_progress(begun.settings, "watched", "paths {watched_mean:4.1f} ± {watched_std:.1f} %")
+    with watched(begun.run, progress, log_training, purge) as observer:
+        train(*begun, observer, stop, resume)

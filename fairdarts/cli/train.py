@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +10,10 @@ import torch
 from torch import nn
 
 from fairdarts import resources
+from fairdarts.cli import training
 from fairdarts.cli.begin import Kind, tell_images
-from fairdarts.cli.progress import network_progress
+from fairdarts.cli.progress import training_progress
 from fairdarts.cli.recipe import examine_images, help_text, open_images, open_settings
-from fairdarts.cli.training import (
-    Initialize,
-    carry_out_training,
-    parse,
-    read_words,
-    tell_places,
-    tell_results,
-    words_of,
-)
 from fairdarts.cli.words import Parser, command, cost_text, say
 from fairdarts.config import UserError, parse_overrides, read_yaml
 from fairdarts.cost.count import count
@@ -49,12 +42,8 @@ DEFAULTS = {
     ("nasbench201", "cifar"): "train-nasbench201-cifar10",
 }
 """(kind of space, whose size the network has) → the recipe where none is named"""
-
-
 WHICH = ("kind", "root", "white", "image_size", "in_memory", "images", "classes")
 """the settings that say which images there are, where a kind of data has them"""
-
-
 CIFAR = 32
 """height and width of CIFAR's images"""
 
@@ -64,14 +53,14 @@ def main(argv: Sequence[str]) -> int:
     parser.usage = "fairdarts train GENOTYPE [options]\n       fairdarts train --resume RUN [options]"
     parser.epilog = "GENOTYPE is a model's name, a YAML file, or the run of a search. Without --config the recipe is\n"
     parser.epilog += f"one of {', '.join(DEFAULTS.values())}.\n\n{help_text(TrainSettings)}"
-    args, rest = parse(parser, TRAIN, argv, "of a supernet's run, or a model")
+    args, rest = training.parse(parser, TRAIN, argv, "of a supernet's run, or a model")
     with distributed.joined():
         return run_training(args, rest)
 
 
 def run_training(args: Namespace, rest: Sequence[str]) -> int:
     """The training that the words ask for, in all processes that share it; gives the exit status."""
-    settings, genotype, space = read_words(TRAIN, args, rest, lambda: begun(args, rest))
+    settings, genotype, space = training.read_words(TRAIN, args, rest, lambda: begun(args, rest))
     source = open_images(settings.data, new=not args.resume)
     with distributed.together():
         judges = judging_images(settings, source)
@@ -82,16 +71,9 @@ def run_training(args: Namespace, rest: Sequence[str]) -> int:
                 break  # where there is but one test set, it stands in for both
     task = classification(settings, genotype, space, source, judges)
     tell_images(settings.data, len(halves(settings.data, source, settings.seed)[0]), len(source.dataset))
-    ended = carry_out_training(
-        TRAIN,
-        args,
-        settings,
-        genotype,
-        space,
-        task,
-        lambda: initializer(settings.init_from, task.blueprint),
-        network_progress(settings),
-    )
+    weights = partial(initializer, settings.init_from, task.blueprint)
+    progress = training_progress(settings, "valid_loss", "top-1 {valid_top1:6.2%}  top-5 {valid_top5:6.2%}")
+    ended = training.carry_out_training(TRAIN, args, settings, genotype, space, task, weights, progress)
     if distributed.rank() == 0 and not ended.status:
         draw_network_training(ended.run.records(), ended.run.figures)
         summarize(task.blueprint, ended.results, ended.run)
@@ -104,13 +86,13 @@ def begun(args: Namespace, rest: Sequence[str]) -> tuple[TrainSettings, Genotype
     genotype, space = model.genotype, model.space
     excited = "train-mnasnet-se-imagenet" if model.network.se_ratio else None
     recipe = args.config or excited or DEFAULTS.get((space.kind, model.size))
-    words = words_of(model, args, rest)
+    words = training.words_of(model, args, rest)
     inherited = data_words(args, recipe, words) if recipe else []
     settings, _ = open_settings("train", TrainSettings, recipe, [*inherited, *words])
     if inherited:
         say(f"images     those of {args.genotype}: {' '.join(inherited)}")
-    elif found := data_of(Path(args.genotype)):
-        others = f"{args.genotype} is of a run on {found['kind']}"
+    elif data := data_of(Path(args.genotype)):
+        others = f"{args.genotype} is of a run on {data['kind']}"
         say(f"images     of {settings.data.kind}, as {settings.name} says; {others}")
     with torch.device("meta"):
         build(genotype, space, settings.network)  # that it makes no network should show before images are looked for
@@ -120,16 +102,16 @@ def begun(args: Namespace, rest: Sequence[str]) -> tuple[TrainSettings, Genotype
 def data_words(args: Namespace, recipe: str, words: Sequence[str]) -> list[str]:
     """The settings that say which images the run of the genotype saw: a recipe that none was named beside takes them,
     and a recipe that was named does if it is for images of that kind. What the command line says comes after them."""
-    found = data_of(Path(args.genotype))
-    told = parse_overrides(words)
-    kind = told.get("data.kind") or (read_yaml(resources.find("recipes", recipe)).get("data") or {}).get("kind")
-    if not found or ((args.config or "data.kind" in told) and kind != found["kind"]):
+    data = data_of(Path(args.genotype))
+    given = parse_overrides(words)
+    kind = given.get("data.kind") or (read_yaml(resources.find("recipes", recipe)).get("data") or {}).get("kind")
+    if not data or ((args.config or "data.kind" in given) and kind != data["kind"]):
         return []
-    which = {f"data.{key}": found[key] for key in WHICH if found.get(key) is not None}
+    which = {f"data.{key}": data[key] for key in WHICH if data.get(key) is not None}
     run = run_of(args.genotype)
     if run and (shape := shape_of(run)):
         which |= fitting(read_yaml(resources.find("recipes", recipe)), shape)
-    return [f"--{key}={value}" for key, value in which.items() if key not in told]
+    return [f"--{key}={value}" for key, value in which.items() if key not in given]
 
 
 def fitting(recipe: dict[str, Any], shape: Shape) -> dict[str, Any]:
@@ -153,13 +135,13 @@ def data_of(genotype: Path) -> dict[str, Any]:
     return content.get("data") or {}
 
 
-def initializer(init_from: str, blueprint: Blueprint) -> Initialize:
+def initializer(init_from: str, blueprint: Blueprint) -> training.Initialize:
     """What puts the weights that --init-from names into a network."""
     path, genotype, space = Path(init_from), blueprint.genotype, blueprint.space
     if (path / SETTINGS).is_file() and Run(path).verb != "train":
-        state, own, verb = weights_of(path)
-        if own != space:
-            raise UserError(f"{path}: was trained in space {own.name}, but {genotype.name} is of {space.name}")
+        state, trained_in, verb = weights_of(path)
+        if trained_in != space:
+            raise UserError(f"{path}: was trained in space {trained_in.name}, but {genotype.name} is of {space.name}")
 
         def initialize(network: nn.Module) -> list[str]:
             return inherit(network, genotype, space, state, str(path), by_path=verb == "supernet")
@@ -177,10 +159,10 @@ def summarize(blueprint: Blueprint, results: dict[str, Any], run: Run) -> None:
     with torch.device("meta"):
         cost = count(assemble(blueprint), len(blueprint.mean), blueprint.image)
     say(f"network    {cost_text(cost, blueprint.image)}, {len(blueprint.classes)} classes")
-    tell_results(results, "top-1 {top1:.2%}, top-5 {top5:.2%}")
+    training.tell_results(results, "top-1 {top1:.2%}, top-5 {top5:.2%}")
     if not results:
         say("           there are no images to judge it by: data.train_portion below 1 holds some out")
-    tell_places(run)
+    training.tell_places(run)
     verbs = ("evaluate", "export") if results else ("export",)
     for number, verb in enumerate(verbs):
         say(f"{'' if number else 'continue':<10} {command(verb, run.path)}")

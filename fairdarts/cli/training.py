@@ -8,29 +8,21 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from fairdarts.cli.begin import (
-    Kind,
-    add_options,
-    free_path,
-    has_finished,
-    in_all_processes,
-    reopened,
-    run_until_stopped,
-)
-from fairdarts.cli.progress import RunProgress, Silence, Watcher, tensorboard
+from fairdarts.cli import begin
+from fairdarts.cli.begin import Kind
+from fairdarts.cli.progress import RunProgress, watched
 from fairdarts.cli.words import Parser, command, say
-from fairdarts.config import UserError, check
+from fairdarts.config import UserError
 from fairdarts.genotype import Genotype, to_yaml
 from fairdarts.networks.models import Model, models
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.tensorboard import log_network
 from fairdarts.runtime import checkpoint, distributed
-from fairdarts.runtime.epochs import Observer
 from fairdarts.runtime.position import check_identity
 from fairdarts.runtime.run import Run, create, open_run
 from fairdarts.runtime.shape import Shape, file_of
 from fairdarts.runtime.stop import Stop
-from fairdarts.spaces.space import FORMS, Space
+from fairdarts.spaces.space import Space
 from fairdarts.train.loop import train
 from fairdarts.train.settings import NetworkTraining
 from fairdarts.train.task import Task
@@ -51,7 +43,7 @@ class Ended(NamedTuple):
 def parse(parser: Parser, kind: Kind, argv: Sequence[str], weights: str) -> tuple[Namespace, list[str]]:
     """The words of a training, of which the first may be the genotype, and the settings among them; `weights` are those
     that it may begin with."""
-    add_options(parser, kind)
+    begin.add_options(parser, kind)
     parser.add_argument("--init-from", metavar="FROM", help=f"weights to begin with: {weights}")
     # The genotype is the first word alone: elsewhere it would be taken for the value of a setting.
     named = bool(argv) and not argv[0].startswith("-")
@@ -65,25 +57,22 @@ def read_words(
 ) -> tuple[Any, Genotype, Space]:
     """Settings, genotype and space of a new training, which `begun` reads, or of a run to be continued; in all
     processes, as the first one reads them."""
-    found: list[Genotype] = []
 
-    def read() -> tuple[NetworkTraining, Space]:
+    def read() -> tuple[NetworkTraining, Space, Genotype]:
         if args.resume:
             if args.genotype or args.config or args.out or args.init_from:
-                own = "takes its genotype, settings and place from the run"
-                raise UserError(f"{kind.verb}: --resume {args.resume} {own}")
-            settings, _ = reopened(kind, open_run(args.resume), rest)
+                what = "takes its genotype, settings and place from the run"
+                raise UserError(f"{kind.verb}: --resume {args.resume} {what}")
+            settings, _ = begin.reopened(kind, open_run(args.resume), rest)
             genotype, space = load_genotype(str(args.resume))
         elif args.genotype:
             settings, genotype, space = begun()
         else:
             raise UserError(f"{kind.verb}: the first word should be a GENOTYPE, or --resume a RUN")
-        found.append(genotype)
-        return settings, space
+        return settings, space, genotype
 
-    settings, space = in_all_processes(kind, read)
-    told = distributed.shared(found[0].model_dump(mode="json", by_alias=True) if found else None)
-    return settings, check(FORMS[space.kind], told, "genotypes/final.yaml"), space
+    settings, space, genotype = begin.in_all_processes(kind, read)
+    return settings, genotype, space
 
 
 def carry_out_training(
@@ -106,33 +95,32 @@ def carry_out_training(
             initialize = initializer()
             notes = initialize(task.build())
             say("\n           ".join([f"weights    from {settings.init_from}", *notes]))
-        path = (args.resume or begin(args, settings, genotype, space, task.shape).path) if first else ""
+        path = (args.resume or new_run(args, settings, genotype, space, task.shape).path) if first else ""
     run = Run(Path(distributed.shared(str(path))))
     several = f", {distributed.ranks()} processes" if distributed.ranks() > 1 else ""
     say(f"run {run.path}: {genotype.name} by {settings.name}, seed {settings.seed}, epochs {settings.epochs}{several}")
-    if has_finished(kind, run):
+    if begin.has_finished(kind, run):
         return Ended(run, distributed.first(read_results, run, task), 0)
 
     def work(stop: Stop) -> dict[str, Any]:
-        return watched(
-            progress, run, resume, lambda observer: train(settings, task, run, observer, stop, resume, initialize)
-        )
+        with watched(run, progress, log_network, run.logged() + 1 if resume else None) as observer:
+            return train(settings, task, run, observer, stop, resume, initialize)
 
-    return Ended(run, *run_until_stopped(work, run, command(kind.verb, "--resume", run.path)))
+    return Ended(run, *begin.run_until_stopped(work, run, command(kind.verb, "--resume", run.path)))
 
 
-def begin(args: Namespace, settings: NetworkTraining, genotype: Genotype, space: Space, shape: Shape) -> Run:
+def new_run(args: Namespace, settings: NetworkTraining, genotype: Genotype, space: Space, shape: Shape) -> Run:
     """A new run directory, with the genotype in it."""
     model = args.genotype if args.genotype in models() else genotype.name
     named = settings.model_copy(update={"name": f"{model}-{settings.name}"})
     others = {"genotypes/final.yaml": to_yaml(genotype)} | file_of(shape)
-    return create(args.out or free_path(named), settings, space, others)
+    return create(args.out or begin.free_path(named), settings, space, others)
 
 
 def words_of(model: Model, args: Namespace, rest: Sequence[str]) -> list[str]:
     """The settings that a model's name, and after it the command line, lay over a recipe."""
-    own = model.network.model_dump(exclude_defaults=True)
-    words = [*(f"--network.{key}={value}" for key, value in own.items()), *rest]
+    network = model.network.model_dump(exclude_defaults=True)
+    words = [*(f"--network.{key}={value}" for key, value in network.items()), *rest]
     return words + ([f"--init_from={args.init_from}"] if args.init_from is not None else [])
 
 
@@ -140,8 +128,8 @@ def tell_results(results: dict[str, Any], numbers: str) -> None:
     """Says what the last and the best epoch are worth; `numbers` is how a result tells it."""
     for which in ("last", "best"):
         if which in results:
-            told = numbers.format(**results[which])
-            say(f"{which} epoch {results[which]['epoch']:>3}  {told} of {results['images']:,} {results['on']} images")
+            worth = numbers.format(**results[which])
+            say(f"{which} epoch {results[which]['epoch']:>3}  {worth} of {results['images']:,} {results['on']} images")
     if results and results["best_by"] == results["on"]:
         say(f"           the best epoch was chosen by these very {results['on']} images, so its numbers are too good")
 
@@ -153,30 +141,21 @@ def tell_places(run: Run) -> None:
     say(f"curves     tensorboard --logdir {run.path}")
 
 
-def watched(progress: RunProgress, run: Run, resume: bool, go: Callable[[Observer], dict[str, Any]]) -> dict[str, Any]:
-    """What a training gives that is told who watches it: in the first process the terminal and TensorBoard."""
-    if distributed.rank() > 0:
-        return go(Silence())
-    purge = run.logged() + 1 if resume else None
-    with tensorboard(run, purge) as writer, progress:
-        return go(Watcher(progress, writer, log_network))
-
-
 def read_results(run: Run, task: Task) -> dict[str, Any]:
     """The results of a finished training; empty where no images tell them. Raises UserError where they are damaged, or
     the run's files are no longer those of this training."""
     path = run.path / "results.json"
     check_identity(checkpoint.load(run.last), task.identity, run)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if task.test is None and found == {}:
+        results = json.loads(path.read_text(encoding="utf-8"))
+        if task.test is None and results == {}:
             return {}
-        told = [found["on"], found["best_by"], int(found["images"])]
-        for own in (found["last"], *([found["best"]] if "best" in found else [])):
-            told += [int(own["epoch"]), float(own[task.numbers[0]]), *(own[name] for name in task.numbers)]
-        if None in told:
+        facts = [results["on"], results["best_by"], int(results["images"])]
+        for epoch in (results["last"], *([results["best"]] if "best" in results else [])):
+            facts += [int(epoch["epoch"]), float(epoch[task.numbers[0]]), *(epoch[name] for name in task.numbers)]
+        if None in facts:
             raise ValueError("a number is missing")
-        return found
+        return results
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         again = f"remove it, and --resume {run.path} writes it again"
         raise UserError(f"{path}: not the results of a training; {again}") from None

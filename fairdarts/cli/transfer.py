@@ -6,18 +6,12 @@ from pathlib import Path
 from fairdarts import resources
 from fairdarts.cli.recipe import names_of, read_recipe
 from fairdarts.cli.words import Parser, command, say
-from fairdarts.config import Settings, UserError, check, describe, nearest, parse_overrides
-from fairdarts.networks.blueprint import Blueprint, NetworkSettings, for_large_images
+from fairdarts.config import UserError, check, describe, nearest, parse_overrides
+from fairdarts.networks.blueprint import AS_NAMED, Blueprint, NetworkOptions, NetworkSettings, for_large_images
 from fairdarts.networks.models import find
 from fairdarts.networks.published import blueprint_of, open_model
 from fairdarts.runtime.run import SETTINGS, Run
 from fairdarts.transfer.detector import PREFIX, DetectorOptions, DetectorSettings, config_text
-
-
-class _Network(Settings):
-    network: NetworkSettings = NetworkSettings()
-    """how the network of a genotype is built"""
-
 
 EPILOG = f"""GENOTYPE is one of
   a genotype        a model's name (fairnas-a-se, fairdarts-b-imagenet, …), a file, or a search run
@@ -27,7 +21,7 @@ The config is written to stdout: fairdarts transfer mmdet fairnas-a > config.py.
 mmdet's tools train and test with it: docs/transfer.md. Recipes: {PREFIX}DETECTOR.
 
 settings of genotypes:
-{describe(_Network)}"""
+{describe(NetworkOptions)}"""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -53,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
 
     path = detector_file(args.detector, detectors)
     detector = check(DetectorSettings, read_recipe(DetectorSettings, path), path)
-    network = check(_Network, {}, "command line", parse_overrides(rest)).network
+    network = check(NetworkOptions, {}, "command line", parse_overrides(rest)).network
     blueprint, weights = read_blueprint(args.genotype, network)
     weights = args.pretrained or weights
     # Absolute, as the training may be begun in another folder.
@@ -76,15 +70,11 @@ def detector_file(word: str, shipped: Sequence[str]) -> Path:
 
 def read_blueprint(word: str, network: NetworkSettings) -> tuple[Blueprint, str | None]:
     """The network that a word names, and where its weights are, if it has any."""
-    if is_trained(Path(word)):
-        if network != NetworkSettings():
+    path = Path(word)
+    if path.suffix == ".safetensors" or ((path / SETTINGS).is_file() and Run(path).verb == "train"):
+        if network != AS_NAMED:
             raise UserError(f"transfer: {word} says itself how it is built: --network.… do not apply")
         return open_model(word).blueprint, word
     model = find(word)
-    settings = model.network if network == NetworkSettings() else network
+    settings = model.network if network == AS_NAMED else network
     return blueprint_of(word, for_large_images(settings, model.space)), None
-
-
-def is_trained(path: Path) -> bool:
-    """Whether it is a training run or a published file."""
-    return path.suffix == ".safetensors" or ((path / SETTINGS).is_file() and Run(path).verb == "train")

@@ -56,17 +56,17 @@ def say(message: str) -> None:
             print(plain(message), file=sys.stderr, flush=True)
 
 
-def to_json(found: Any) -> str:
+def to_json(value: Any) -> str:
     """A result as JSON that any terminal can show and any program read: in ASCII, null for what is no finite number."""
-    return json.dumps(_finite(found), indent=1, allow_nan=False) + "\n"
+    return json.dumps(_finite(value), indent=1, allow_nan=False) + "\n"
 
 
-def _finite(found: Any) -> Any:
-    if isinstance(found, dict):
-        return {key: _finite(value) for key, value in found.items()}
-    if isinstance(found, list | tuple):
-        return [_finite(value) for value in found]
-    return None if isinstance(found, float) and not math.isfinite(found) else found
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def tracked(items: Iterable[T], total: float | None = None, *, what: str) -> Iterable[T]:
@@ -80,8 +80,8 @@ def tracked(items: Iterable[T], total: float | None = None, *, what: str) -> Ite
 def command(*words: object) -> str:
     """A command line to copy, which runs this very installation from the current directory."""
     script = Path(sys.executable).with_name("fairdarts")
-    found = shutil.which("fairdarts")
-    if found and Path(found).resolve() == script.resolve():
+    on_path = shutil.which("fairdarts")
+    if on_path and Path(on_path).resolve() == script.resolve():
         start = ["fairdarts"]
     else:
         program = script if script.is_file() else Path(sys.executable)

@@ -14,7 +14,7 @@ from fairdarts.cli.words import Parser, to_json, tracked
 from fairdarts.config import UserError
 from fairdarts.cost.count import count
 from fairdarts.genotype import Genotype, to_yaml
-from fairdarts.networks.blueprint import NetworkSettings, build, sizes
+from fairdarts.networks.blueprint import AS_NAMED, NetworkSettings, build, sizes
 from fairdarts.networks.cell import SIZES
 from fairdarts.networks.models import Model, models
 from fairdarts.networks.zoo import load_genotype, run_of
@@ -25,11 +25,9 @@ from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.sample import EDGES_PER_NODE, random_genotype
 from fairdarts.spaces.space import Space, load_space, sized
 
-EPILOG = "Counts are those of the paper's networks: parameters without and with the auxiliary head, multiply-adds of\n"
-EPILOG += (
-    "convolutions and linear layers for one image. `cifar` is 20 cells of 36 channels on 32×32, `imagenet` 14 of 48\n"
-)
-EPILOG += "on 224×224. The genotype of a run is counted for the run's images."
+EPILOG = """Counts are those of the paper's networks: parameters without and with the auxiliary head, multiply-adds of
+convolutions and linear layers for one image. `cifar` is 20 cells of 36 channels on 32×32, `imagenet` 14 of 48
+on 224×224. The genotype of a run is counted for the run's images."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -45,13 +43,13 @@ def main(argv: Sequence[str]) -> int:
 
     rows = []
     for name in tracked(args.genotypes or resources.names("genotypes"), what="counting"):
-        model = models().get(name) or Model(*load_genotype(name), NetworkSettings())
+        model = models().get(name) or Model(*load_genotype(name), AS_NAMED)
         run = run_of(name) if name not in models() else None
         shape = shape_of(run) if run and not args.network else None
         if args.genotypes or args.network in (None, *sizes(model.space)):
             size = args.network or model.size
-            own = entry(model.genotype, sized(model.space, shape), size, model.network, shape.channels if shape else 3)
-            rows.append(own | ({"name": name} if name in models() else {}))
+            row = entry(model.genotype, sized(model.space, shape), size, model.network, shape.channels if shape else 3)
+            rows.append(row | ({"name": name} if name in models() else {}))
     show(rows, args.json)
     return 0
 
@@ -84,9 +82,8 @@ def sample(argv: Sequence[str]) -> int:
     if not args.madds >= 0:
         raise UserError(f"zoo sample: --madds {args.madds:g}: should be 0 or more")
     if args.skips is not None and not {SKIP} < set(space.candidates) - {"none"}:
-        raise UserError(
-            f"zoo sample: --skips {args.skips}: space {space.name} has no skip connections, or nothing else"
-        )
+        problem = f"space {space.name} has no skip connections, or nothing else"
+        raise UserError(f"zoo sample: --skips {args.skips}: {problem}")
     paths = [args.out / f"random-{space.name}-seed{args.seed}-{number}.yaml" for number in range(args.count)]
     for path in paths:
         if path.exists():
@@ -122,22 +119,14 @@ def show(rows: list[dict[str, object]], as_json: bool) -> None:
         table.add_column(title, justify="right", no_wrap=True)
     for entry in rows:
         numbers = (entry["params"], entry["params_with_auxiliary"], entry["madds"])
-        table.add_row(
-            entry["name"],
-            entry["space"],
-            entry["source"],
-            *(f"{number / 1e6:.2f} M" for number in numbers),
-            f"{entry['image']}×{entry['image']}",
-        )
+        millions = (f"{number / 1e6:.2f} M" for number in numbers)
+        size = f"{entry['image']}×{entry['image']}"
+        table.add_row(entry["name"], entry["space"], entry["source"], *millions, size)
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
 def entry(
-    genotype: Genotype,
-    space: Space,
-    network: str,
-    settings: NetworkSettings = NetworkSettings(),  # noqa: B008 (it is frozen)
-    channels: int = 3,
+    genotype: Genotype, space: Space, network: str, settings: NetworkSettings = AS_NAMED, channels: int = 3
 ) -> dict[str, object]:
     """A genotype's name, space, source, network, and its Cost; networks of cells have an auxiliary head."""
     with torch.device("meta"):

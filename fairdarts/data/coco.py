@@ -169,9 +169,8 @@ def _inside(item: dict, scene: Scene) -> np.ndarray:
     except Exception as error:  # pycocotools raises Exception itself, too
         raise UserError(f"{place}: segmentation: neither polygons nor runs of pixels: {error}") from None
     if inside.shape != (height, width):
-        raise UserError(
-            f"{place}: segmentation: is of {inside.shape[1]}×{inside.shape[0]} pixels, not {width}×{height}"
-        )
+        has = f"{inside.shape[1]}×{inside.shape[0]}"
+        raise UserError(f"{place}: segmentation: is of {has} pixels, not {width}×{height}")
     return inside
 
 
@@ -196,6 +195,6 @@ def _get(entry: Any, key: str, place: str, kind: type | tuple[type, ...]) -> Any
     if not isinstance(entry, dict) or key not in entry:
         raise UserError(f"{place}: {key}: is missing")
     if not isinstance(value := entry[key], kind) or isinstance(value, bool):
-        kinds = " or ".join(own.__name__ for own in (kind if isinstance(kind, tuple) else (kind,)))
+        kinds = " or ".join(one.__name__ for one in (kind if isinstance(kind, tuple) else (kind,)))
         raise UserError(f"{place}: {key}: {str(value)[:40]}: should be of kind {kinds}")
     return value

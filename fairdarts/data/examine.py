@@ -62,9 +62,9 @@ def examine(
     heads = read_heads(paths, shown)
     sizes = sizes_of(heads)
     if seen and sizes.most > CUT:
-        told = " to ".join(dict.fromkeys(f"{width}×{height}" for width, height in (sizes.smallest, sizes.largest)))
+        span = " to ".join(dict.fromkeys(f"{width}×{height}" for width, height in (sizes.smallest, sizes.largest)))
         share = f"up to {sizes.most:.0%} of an image is cut away, {sizes.mean:.0%} on average"
-        notice(f"{place}: images of {told} pixels: {seen}: {share}")
+        notice(f"{place}: images of {span} pixels: {seen}: {share}")
     check_white([path for path, head in zip(paths, heads, strict=True) if head.deep], white, place)
     few = paths[:: -(-len(paths) // LOOKED_AT)]
     low, high = zip(*(extremes(path, white) for path in few), strict=True)
@@ -120,12 +120,11 @@ def check_white(paths: Sequence[str], white: float | None, place: str) -> None:
     All of them are read: a file alone does not say whether it is dark, or of 12 bits.
     """
     if white is not None:
+        problem = f"data.white {white:g}: is for gray images; of 16-bit colour PIL keeps 8 bits"
         for path in paths:
             with opened(path) as image:
                 if not is_numeric(image) and white != WHITE:
-                    raise UserError(
-                        f"{path}: data.white {white:g}: is for gray images; of 16-bit colour PIL keeps 8 bits"
-                    )
+                    raise UserError(f"{path}: {problem}")
         return
     brightest = dict.fromkeys(("16-bit gray images", "floats", "16-bit colour images"), 0.0)
     for path in paths:
@@ -140,16 +139,15 @@ def check_white(paths: Sequence[str], white: float | None, place: str) -> None:
     for kind, highest in brightest.items():
         top = 1 if kind == "floats" else WHITE
         if highest > WHITE:
-            raise UserError(
-                f"{place}: its {kind} have values up to {highest:g}; should be at most {WHITE}: convert them"
-            )
+            should = f"should be at most {WHITE}: convert them"
+            raise UserError(f"{place}: its {kind} have values up to {highest:g}; {should}")
         if 0 < highest <= top / 4 or highest > top:
-            fits = next((own for own in (1, 255, 1023, 4095, 16383) if highest <= own), WHITE)
+            fits = next((level for level in (1, 255, 1023, 4095, 16383) if highest <= level), WHITE)
             dark = f"data.white {top} if they are so dark" if highest <= top else ""
             right = "they should be 8-bit images" if kind == "16-bit colour images" else f"data.white should be {fits}"
             dark = "" if not dark else " if they are so dark" if fits == top else f", or {dark}"
-            told = f"the brightest value of its {kind} is {highest:g}, where {top} is white"
-            raise UserError(f"{place}: {told}: {right}{dark}")
+            brightest_value = f"the brightest value of its {kind} is {highest:g}, where {top} is white"
+            raise UserError(f"{place}: {brightest_value}: {right}{dark}")
 
 
 def extremes(path: str, white: float | None) -> tuple[int, int]:

@@ -30,19 +30,19 @@ def images_of_test_set(settings: DataSettings, source: Source) -> Images | None:
     """
     match settings:
         case Cifar10() | Cifar100():
-            found = cifar(settings, False)
+            test = cifar(settings, False)
         case Folder() | ImageNet():
             names = ("val",) if isinstance(settings, ImageNet) else ("test", "val")
             roots = [Path(settings.root) / name for name in names if name not in source.classes]
             root = next((root for root in roots if root.is_dir()), None)
             if root is None:
                 return None
-            found = folder(root, settings.image_size, settings.white, least=1)
-            found = numbered_as(found, source.classes, f"data.root: {root}")
-            found = kept(found, settings) if isinstance(settings, Folder) else found
+            test = folder(root, settings.image_size, settings.white, least=1)
+            test = numbered_as(test, source.classes, f"data.root: {root}")
+            test = kept(test, settings) if isinstance(settings, Folder) else test
         case _:
             return None
-    return Images(found, list(range(len(found.dataset))), "test")
+    return Images(test, list(range(len(test.dataset))), "test")
 
 
 def held_out_images(settings: DataSettings, source: Source, seed: int) -> Images | None:
@@ -70,8 +70,8 @@ def numbered_as(source: Source, classes: tuple[str, ...], place: str) -> Source:
             raise UserError(f"{place}: {name}: is none of the {len(classes)} classes known{nearest(name, classes)}")
     labels = [classes.index(name) for name in source.classes]
     if isinstance(source.dataset, TensorDataset):
-        images, own = source.dataset.tensors
-        return source._replace(dataset=TensorDataset(images, torch.tensor(labels)[own]), classes=classes)
+        images, numbers = source.dataset.tensors
+        return source._replace(dataset=TensorDataset(images, torch.tensor(labels)[numbers]), classes=classes)
     dataset = source.dataset
     dataset.samples = [(path, labels[label]) for path, label in dataset.samples]
     dataset.targets = [label for _, label in dataset.samples]

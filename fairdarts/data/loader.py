@@ -35,13 +35,13 @@ class EndlessBatches(Sampler):
         per_pass = len(self.indices) // self.batch_size
         number, first = divmod(self.start, per_pass)
         part = self.batch_size // self.shard[1]
-        own = self.shard[0] * part  # where this shard begins in a batch
+        offset = self.shard[0] * part  # where this shard begins in a batch
         while True:
             generator = torch.Generator().manual_seed(fold(self.seed, number))
             order = torch.randperm(len(self.indices), generator=generator).tolist()
             seeds = torch.randint(2**62, (len(self.indices),), generator=generator).tolist()
             for begin in range(first * self.batch_size, per_pass * self.batch_size, self.batch_size):
-                chosen = order[begin + own : begin + own + part]
+                chosen = order[begin + offset : begin + offset + part]
                 yield [(self.indices[position], seeds[position]) for position in chosen]
             number, first = number + 1, 0
 

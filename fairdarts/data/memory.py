@@ -27,9 +27,8 @@ def check_square(source: Source) -> None:
     """Raises UserError where images in memory have another size than the source says: they are served as they are."""
     height, width = source.dataset.tensors[0].shape[-2:]
     if (height, width) != (source.image, source.image):
-        raise UserError(
-            f"images: of {width}×{height} pixels; should be {source.image}×{source.image}, the source's image"
-        )
+        should = f"should be {source.image}×{source.image}, the source's image"
+        raise UserError(f"images: of {width}×{height} pixels; {should}")
 
 
 def kept_batches(

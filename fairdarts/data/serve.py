@@ -48,11 +48,7 @@ def kept_in_memory(source: Source, settings: DataSettings) -> bool:
 
 
 def evaluation_batches(
-    source: Source,
-    settings: DataSettings,
-    indices: Sequence[int],
-    device: torch.device,
-    layout: torch.memory_format,
+    source: Source, settings: DataSettings, indices: Sequence[int], device: torch.device, layout: torch.memory_format
 ) -> Generator[tuple[Tensor, Tensor], None, None]:
     """(images [B, C, H, W] in the layout, labels [B]) on the device, as they are: each of the indices once, in order.
 

@@ -66,7 +66,9 @@ def open_source(settings: DataSettings, least: int = 2) -> Source:
         case Folder():
             return kept(folder(Path(settings.root), settings.image_size, settings.white, least), settings)
         case ImageNet():
-            return imagenet(Path(settings.root), settings.image_size, settings.white, least)
+            root = Path(settings.root)  # what lies in root/val is a test set, and never read
+            root = root / "train" if (root / "val").is_dir() else root
+            return folder(root, settings.image_size, settings.white, least)
         case Fake():
             size = (3, settings.image_size, settings.image_size)
             names = tuple(map(str, range(settings.classes)))
@@ -92,18 +94,16 @@ def check_tensors(source: Source) -> None:
     if images is None:
         return
     if more or images.ndim != 4:
-        raise UserError(
-            f"images: {len(more) + 2} tensors, the first of {images.ndim} dimensions; should be [N, C, H, W], [N]"
-        )
+        has = f"{len(more) + 2} tensors, the first of {images.ndim} dimensions"
+        raise UserError(f"images: {has}; should be [N, C, H, W], [N]")
     check_pixels(images, len(source.mean))
     if labels.dtype != torch.int64 or labels.ndim != 1:
         has = f"{str(labels.dtype).removeprefix('torch.')} of {labels.ndim} dimensions"
         raise UserError(f"labels: {has}; should be int64 [N], numbers of classes")
     if len(labels) and not (labels.min() >= 0 and labels.max() < len(source.classes)):
         has = f"from {labels.min()} to {labels.max()}"
-        raise UserError(
-            f"labels: {has}; should be from 0 to {len(source.classes) - 1}, of {len(source.classes)} classes"
-        )
+        should = f"should be from 0 to {len(source.classes) - 1}, of {len(source.classes)} classes"
+        raise UserError(f"labels: {has}; {should}")
 
 
 def digits() -> Source:
@@ -145,11 +145,6 @@ def cifar(settings: Cifar10 | Cifar100, train: bool = True) -> Source:
     return Source(TensorDataset(images, labels), tuple(dataset.classes), settings.image_size, *statistics)
 
 
-def imagenet(root: Path, image_size: int, white: float | None = None, least: int = 2) -> Source:
-    """Class folders of images, in root/train or in root; what lies in root/val is a test set, and never read."""
-    return folder(root / "train" if (root / "val").is_dir() else root, image_size, white, least)
-
-
 class ClassFolders(datasets.ImageFolder):
     """Images in class folders; `white` is that of `read_image`. Hidden folders and files are no data."""
 
@@ -181,14 +176,13 @@ def folder(root: Path, image_size: int, white: float | None = None, least: int =
     for name in classes:  # a network is told of them
         if plain(name) != name:
             raise UserError(f"data.root: {root / name}: should be a name in UTF-8 without control characters")
-    found = ClassFolders(root, white)
-    for index in sorted(set(range(len(classes))) - set(found.targets)):
-        raise UserError(
-            f"data.root: {root / classes[index]}: no image in this class folder{_endings(root / classes[index])}"
-        )
-    names = "\n".join(path[len(str(root)) :] for path, _ in found.samples)
+    dataset = ClassFolders(root, white)
+    for index in sorted(set(range(len(classes))) - set(dataset.targets)):
+        empty = root / classes[index]
+        raise UserError(f"data.root: {empty}: no image in this class folder{_endings(empty)}")
+    names = "\n".join(path[len(str(root)) :] for path, _ in dataset.samples)
     listing = hashlib.sha256(os.fsencode(names)).hexdigest()[:16]
-    return Source(found, tuple(classes), image_size, *IMAGENET_STATISTICS, listing=listing)
+    return Source(dataset, tuple(classes), image_size, *IMAGENET_STATISTICS, listing=listing)
 
 
 def class_names(root: Path) -> list[str]:
@@ -198,9 +192,9 @@ def class_names(root: Path) -> list[str]:
 
 def _endings(folder: Path) -> str:
     """What is said of a folder that has files, but no image."""
-    found = {path.suffix or path.name for path in folder.rglob("*") if path.is_file() and not is_hidden(path.name)}
-    has = f" (it has {', '.join(sorted(found)[:5])}; images end with {', '.join(IMG_EXTENSIONS)})"
-    return has if found else ""
+    endings = {path.suffix or path.name for path in folder.rglob("*") if path.is_file() and not is_hidden(path.name)}
+    has = f" (it has {', '.join(sorted(endings)[:5])}; images end with {', '.join(IMG_EXTENSIONS)})"
+    return has if endings else ""
 
 
 def kept(source: Source, settings: Folder) -> Source:
@@ -229,6 +223,6 @@ def in_memory(source: Source) -> Source:
     square = v2.Compose([v2.ToImage(), v2.Resize(source.image, antialias=True), v2.CenterCrop(source.image)])
     images = torch.empty(len(source.dataset), 3, source.image, source.image, dtype=torch.uint8)
     images = images.contiguous(memory_format=torch.channels_last)
-    for own, (image, _) in zip(images, source.dataset, strict=True):
-        own.copy_(square(image))
+    for pixels, (image, _) in zip(images, source.dataset, strict=True):
+        pixels.copy_(square(image))
     return source._replace(dataset=TensorDataset(images, torch.tensor(source.dataset.targets)))

@@ -75,11 +75,11 @@ def stratified(labels: Sequence[int], portion: float) -> tuple[list[int], list[i
     for index in order:
         of_class[labels[index]].append(index)
     before, first = 0, set()
-    for own in of_class.values():
-        count = int((before + len(own)) * portion) - int(before * portion)
-        before += len(own)
-        most = max(1, len(own) - 1) if portion < 1 else len(own)
-        first.update(own[: min(max(count, 1), most)])
+    for indices in of_class.values():
+        count = int((before + len(indices)) * portion) - int(before * portion)
+        before += len(indices)
+        most = max(1, len(indices) - 1) if portion < 1 else len(indices)
+        first.update(indices[: min(max(count, 1), most)])
     return [index for index in order if index in first], [index for index in order if index not in first]
 
 

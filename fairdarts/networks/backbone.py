@@ -4,6 +4,8 @@ That interface is described in timm's documentation (https://huggingface.co/docs
 here without timm.
 """
 
+import math
+from itertools import pairwise
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -53,15 +55,10 @@ class Backbone(nn.Module):
     def finish(self, points: list[Point], width: int, in_channels: int, classes: int, dropout: float) -> None:
         """Behind the blocks: the classifier of `width` inputs. `points` are the places behind stem and blocks."""
         self.points = points
-        self.feature_points = [
-            number
-            for number, point in enumerate(points)
-            if point is points[-1] or point.stride < points[number + 1].stride
-        ]
-        self.feature_info = [
-            {"num_chs": points[number].channels, "reduction": points[number].stride, "module": points[number].module}
-            for number in self.feature_points
-        ]
+        steps = pairwise([*(point.stride for point in points), math.inf])
+        self.feature_points = [number for number, (stride, behind) in enumerate(steps) if stride < behind]
+        levels = (points[number] for number in self.feature_points)
+        self.feature_info = [{"num_chs": c, "reduction": stride, "module": module} for module, c, stride in levels]
         self.default_cfg: dict = {}
         self.pretrained_cfg = self.default_cfg
         self.grad_checkpointing = False

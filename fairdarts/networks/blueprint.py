@@ -37,6 +37,17 @@ class NetworkSettings(Settings):
     """before and behind the layers of a chain; as in them where it is null"""
 
 
+AS_NAMED = NetworkSettings()
+"""nothing is said of how a network is built, but by its name or its space"""
+
+
+class NetworkOptions(Settings):
+    """What a command line may say of a network."""
+
+    network: NetworkSettings = AS_NAMED
+    """how the network of a genotype is built"""
+
+
 class Blueprint(Settings):
     """A network without its weights."""
 
@@ -44,7 +55,7 @@ class Blueprint(Settings):
     """the architecture"""
     space: Space
     """the space it is of"""
-    network: NetworkSettings = NetworkSettings()
+    network: NetworkSettings = AS_NAMED
     """how it is built"""
     classes: tuple[str, ...] = Field(min_length=2)
     """names of the classes, in the order of the logits"""
@@ -64,7 +75,7 @@ def sizes(space: Space) -> tuple[str, ...]:
 def build(
     genotype: Genotype,
     space: Space,
-    network: NetworkSettings = NetworkSettings(),  # noqa: B008 (it is frozen)
+    network: NetworkSettings = AS_NAMED,
     classes: int | None = None,
     in_channels: int = 3,
     auxiliary: bool = False,
@@ -95,16 +106,7 @@ def _cells(
 def _chain(
     genotype: ChainGenotype, space: ChainSpace, network: NetworkSettings, classes: int, in_channels: int, _: bool
 ) -> nn.Module:
-    return ChainNetwork(
-        genotype,
-        space,
-        classes,
-        in_channels,
-        dropout=network.dropout,
-        se_ratio=network.se_ratio,
-        activation=network.activation,
-        outer_activation=network.outer_activation,
-    )
+    return ChainNetwork(genotype, space, classes, in_channels, **network.model_dump(include=set(HAVE["chain"])))
 
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {
@@ -119,7 +121,7 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
 def build_backbone(
     genotype: Genotype,
     space: Space,
-    network: NetworkSettings = NetworkSettings(),  # noqa: B008 (it is frozen)
+    network: NetworkSettings = AS_NAMED,
     classes: int | None = None,
     in_channels: int = 3,
 ) -> Backbone:
@@ -132,8 +134,8 @@ def build_backbone(
 
 def assemble(blueprint: Blueprint, auxiliary: bool = False) -> nn.Module:
     """The network of a blueprint, with fresh weights."""
-    own = (len(blueprint.classes), len(blueprint.mean), auxiliary)
-    return build(blueprint.genotype, blueprint.space, blueprint.network, *own)
+    classes, channels = len(blueprint.classes), len(blueprint.mean)
+    return build(blueprint.genotype, blueprint.space, blueprint.network, classes, channels, auxiliary)
 
 
 def for_large_images(network: NetworkSettings, space: Space) -> NetworkSettings:

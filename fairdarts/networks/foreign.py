@@ -53,17 +53,17 @@ def read_file(path: Path, allowed: Allowed = ()) -> dict[str, Any]:
             raise
 
 
-def _refusal(path: Path, said: str) -> str | None:
+def _refusal(path: Path, reason: str) -> str | None:
     """Why torch does not read a file that is whole; None where it is not whole, or why is unknown."""
-    if "TorchScript archive" in said:
+    if "TorchScript archive" in reason:
         return "is a TorchScript archive; should be a state_dict(), saved with torch.save"
-    found = re.search(r"GLOBAL (\S+) was not an allowed global", said)
-    if not found:
+    name = re.search(r"GLOBAL (\S+) was not an allowed global", reason)
+    if not name:
         return None
     content = path.read_bytes()  # in which a module names the parts that every module has
     if b"_parameters" in content and b"_modules" in content:
-        return f"holds a whole pickled module ({found[1]}); save its state_dict() instead"
-    return f"holds {found[1]} beside tensors and plain values; save the state_dict() alone"
+        return f"holds a whole pickled module ({name[1]}); save its state_dict() instead"
+    return f"holds {name[1]} beside tensors and plain values; save the state_dict() alone"
 
 
 def tensors_in(path: Path, weights: Weights = "auto", allowed: Allowed = ()) -> tuple[dict[str, Tensor], str]:
@@ -73,28 +73,23 @@ def tensors_in(path: Path, weights: Weights = "auto", allowed: Allowed = ()) -> 
     is taken away, and what thop and averages count. Raises UserError where there are none, or none of these weights.
     """
     content = read_file(path, allowed)
-    found = {kind: _first(content, keys) for kind, keys in HELD.items()}
-    found["raw"] = found["raw"] or _named(content)
-    kinds = [kind for kind in ("ema", "raw") if found[kind]]
+    tensors = {kind: _first(content, keys) for kind, keys in HELD.items()}
+    tensors["raw"] = tensors["raw"] or _named(content)
+    kinds = [kind for kind in ("ema", "raw") if tensors[kind]]
     if not kinds:
         keys = ", ".join((*HELD["raw"], *HELD["ema"]))
-        raise UserError(
-            f"{path}: holds no tensors by name{_shown(content)}; should be a state dict, bare or under {keys}"
-        )
+        only = f", only {first_names(content)}" if content else ""
+        raise UserError(f"{path}: holds no tensors by name{only}; should be a state dict, bare or under {keys}")
     kind = kinds[0] if weights == "auto" else weights
     if kind not in kinds:
         raise UserError(f"{path}: weights: it has no {weights} weights, only {kinds[0]} ones")
-    return found[kind], kind
+    return tensors[kind], kind
 
 
 def first_names(names: Iterable[object]) -> str:
     """The first three, for people."""
     shown = [str(name) for name in islice(names, 4)]
     return ", ".join(shown[:3]) + (" and so on" if len(shown) > 3 else "")
-
-
-def _shown(content: Mapping[str, Any]) -> str:
-    return f", only {first_names(content)}" if content else ""
 
 
 def _first(content: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Tensor]:

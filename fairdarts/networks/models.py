@@ -14,8 +14,7 @@ from fairdarts import resources
 from fairdarts.config import UserError, nearest
 from fairdarts.genotype import Genotype
 from fairdarts.networks.atrous import set_output_stride
-from fairdarts.networks.backbone import Backbone
-from fairdarts.networks.blueprint import NetworkSettings, build_backbone, sizes
+from fairdarts.networks.blueprint import AS_NAMED, NetworkSettings, build_backbone, sizes
 from fairdarts.networks.cell import CellNetwork
 from fairdarts.networks.features import Features
 from fairdarts.networks.zoo import file_and_name, load_genotype
@@ -84,16 +83,16 @@ ENDS: dict[str, Callable[[Any, str, NetworkSettings], tuple[str, int]]] = {"cell
 @cache
 def models() -> dict[str, Model]:
     """All models by name."""
-    found = {}
+    known = {}
     for name in resources.names("genotypes"):
         genotype, space = load_genotype(name)
-        found[name] = Model(genotype, space, NetworkSettings())
+        known[name] = Model(genotype, space, AS_NAMED)
         for size in sizes(space)[1:]:
-            found[f"{name}-{size}"] = Model(genotype, space, NetworkSettings(size=size))
+            known[f"{name}-{size}"] = Model(genotype, space, NetworkSettings(size=size))
         for suffix, ratio in EXCITED.items() if name in RELEASED else ():
             settings = NetworkSettings(se_ratio=ratio, activation="swish", outer_activation="relu")
-            found[f"{name}-{suffix}"] = Model(genotype, space, settings)
-    return dict(sorted(found.items()))
+            known[f"{name}-{suffix}"] = Model(genotype, space, settings)
+    return dict(sorted(known.items()))
 
 
 def model_names() -> list[str]:
@@ -112,7 +111,7 @@ def find(name: str) -> Model:
     if name.endswith((".pt", ".safetensors", ".tar", ".pth")) and os.path.isfile(name):
         raise UserError(f"{name}: is a file of weights, which fairdarts.load reads; should be a genotype or a run")
     if os.path.exists(file_and_name(name)[0]):
-        return Model(*load_genotype(name), NetworkSettings())
+        return Model(*load_genotype(name), AS_NAMED)
     raise UserError(f"{name}: neither a model, a file nor a run{nearest(name.replace('_', '-'), models())}")
 
 
@@ -141,10 +140,8 @@ def create_model(
     Raises UserError in one line where an argument is not possible.
     """
     if pretrained:
-        raise UserError(
-            f"{name}: pretrained: no weights are shipped; fairdarts.load(FILE, …) and "
-            "`fairdarts export FILE --genotype NAME` read the authors' checkpoints"
-        )
+        readers = "fairdarts.load(FILE, …) and `fairdarts export FILE --genotype NAME` read the authors' checkpoints"
+        raise UserError(f"{name}: pretrained: no weights are shipped; {readers}")
     model = find(name)
     settings = network or model.network
     for key, value in (("drop_rate", drop_rate or 0.0), ("drop_path_rate", drop_path_rate)):
@@ -158,8 +155,9 @@ def create_model(
         settings = settings.model_copy(update={"dropout": drop_rate})
     with torch.device(device) if device is not None else nullcontext():
         built = build_backbone(model.genotype, model.space, settings, num_classes or None, in_chans)
-        if num_classes is not None or global_pool != "avg":
-            _set_head(built, num_classes, global_pool)
+        classes = built.num_classes if num_classes is None else num_classes
+        if (classes, global_pool) != (built.num_classes, built.global_pool):
+            built.reset_classifier(classes, global_pool)
     if drop_path_rate and not isinstance(built, CellNetwork):
         raise UserError(f"drop_path_rate: {drop_path_rate}: should be 0, as {name} is no network of cells")
     if drop_path_rate:
@@ -168,9 +166,3 @@ def create_model(
         set_output_stride(built, output_stride)
     built.default_cfg = built.pretrained_cfg = model._replace(network=settings).default_cfg
     return (Features(built, out_indices) if features_only else built).to(dtype=dtype)
-
-
-def _set_head(network: Backbone, num_classes: int | None, global_pool: str) -> None:
-    classes = network.num_classes if num_classes is None else num_classes
-    if classes != network.num_classes or global_pool != network.global_pool:
-        network.reset_classifier(classes, global_pool)

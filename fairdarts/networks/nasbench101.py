@@ -32,7 +32,9 @@ class Cell(nn.Module):
         self.matrix = graph.matrix
         self.channels = vertex_channels(c_in, c_out, graph.matrix)
         readers = [vertex for vertex, edge in enumerate(graph.matrix[0]) if edge]
-        self.projections = nn.ModuleDict({str(own): ConvBnRelu(c_in, self.channels[own], 1) for own in readers})
+        self.projections = nn.ModuleDict(
+            {str(vertex): ConvBnRelu(c_in, self.channels[vertex], 1) for vertex in readers}
+        )
         widths = self.channels[1:-1]
         self.ops = nn.ModuleList(OPS[name](width, True) for name, width in zip(graph.operations, widths, strict=True))
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from fairdarts.config import UserError
 from fairdarts.genotype import Genotype
 from fairdarts.networks.backbone import Backbone
-from fairdarts.networks.blueprint import NetworkSettings
+from fairdarts.networks.blueprint import AS_NAMED, NetworkSettings
 from fairdarts.networks.foreign import first_names, read_file, tensors_in
 from fairdarts.networks.published import open_model
 from fairdarts.networks.released import LAYOUTS
@@ -38,7 +38,7 @@ def load_backbone(
     path: str | Path,
     genotype: Genotype,
     name: str | None = None,
-    settings: NetworkSettings = NetworkSettings(),  # noqa: B008 (it is frozen)
+    settings: NetworkSettings = AS_NAMED,
 ) -> None:
     """Puts the weights of a file into a network of `genotype` that may be cut off, in place.
 
@@ -55,8 +55,9 @@ def load_backbone(
         check_same(model.blueprint.genotype, model.blueprint.network, genotype, settings, path)
         tensors = model.network.state_dict()
     else:
-        tensors = _read_tensors(path)
-        layout = next((kind for kind, layout in LAYOUTS.items() if layout.told(tensors)), None)
+        published = path.suffix == ".safetensors"
+        tensors = read_tensors(path)[0] if published else tensors_in(path, allowed=MMENGINE)[0]
+        layout = next((kind for kind, layout in LAYOUTS.items() if layout.fits(tensors)), None)
         if layout and name is None:
             way = f"fairdarts export {path} --genotype NAME --format safetensors"
             known = "which only the name of a model, without other settings, can tell"
@@ -78,33 +79,27 @@ def _says_what_it_is(path: Path) -> bool:
     return "blueprint" in read_file(path, MMENGINE)
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors":
-        return read_tensors(path)[0]
-    return tensors_in(path, allowed=MMENGINE)[0]
-
-
 def _architecture(genotype: Genotype) -> dict:
     return genotype.model_dump(exclude={"schema_version", "name", "space", "source", "notes"})
 
 
 def check_same(
-    found: Genotype, built: NetworkSettings, genotype: Genotype, settings: NetworkSettings, path: Path
+    of_file: Genotype, built: NetworkSettings, genotype: Genotype, settings: NetworkSettings, path: Path
 ) -> None:
-    """Raises UserError where a file's network, `found` built as `built` says, is another than that of `genotype`, which
-    the shapes of its tensors need not show."""
-    if _architecture(found) != _architecture(genotype):
-        raise UserError(f"{path}: is of {found.name}, another genotype than {genotype.name}")
+    """Raises UserError where a file's network, `of_file` built as `built` says, is another than that of `genotype`: the
+    shapes of its tensors need not show it."""
+    if _architecture(of_file) != _architecture(genotype):
+        raise UserError(f"{path}: is of {of_file.name}, another genotype than {genotype.name}")
     for key in ("activation", "outer_activation"):
-        theirs, ours = (getattr(own, key) or own.activation for own in (built, settings))
+        theirs, ours = (getattr(network, key) or network.activation for network in (built, settings))
         if theirs != ours:
             raise UserError(f"{path}: network.{key}: is {theirs}, but that of this {genotype.name} is {ours}")
 
 
 def _fill(network: Backbone, tensors: Mapping[str, Tensor], name: str, path: Path) -> None:
     """Copies the tensors that are the network's, whatever stands before their names."""
-    own = network.state_dict()
-    first = next(iter(own))
+    weights = network.state_dict()
+    first = next(iter(weights))
     prefixes = [key.removesuffix(first) for key in tensors if f".{key}".endswith(f".{first}")]
     if not prefixes:
         holds = f"but its tensors are called {first_names(tensors)}"
@@ -112,7 +107,7 @@ def _fill(network: Backbone, tensors: Mapping[str, Tensor], name: str, path: Pat
     if len(prefixes) > 1:
         raise UserError(f"{path}: has weights of several networks, behind {' and '.join(map(repr, prefixes))}")
     theirs = {key.removeprefix(prefixes[0]): tensor for key, tensor in tensors.items() if key.startswith(prefixes[0])}
-    for key, tensor in own.items():
+    for key, tensor in weights.items():
         there = prefixes[0] + key
         if key not in theirs and key.endswith(".num_batches_tracked"):
             theirs[key] = tensor  # which torch counts since 0.4.1, and nothing depends on
@@ -122,6 +117,6 @@ def _fill(network: Backbone, tensors: Mapping[str, Tensor], name: str, path: Pat
             raise UserError(f"{path}: {there}: shape {[*theirs[key].shape]}, but {name} needs {[*tensor.shape]}")
     kept = tuple(f"{point.module}." for point in network.points[: network.feature_points[-1] + 1])
     for key in theirs:
-        if key not in own and key.startswith(kept):
+        if key not in weights and key.startswith(kept):
             raise UserError(f"{path}: {prefixes[0]}{key}: has no place in {name}: is it another genotype or size?")
-    network.load_state_dict({key: theirs[key] for key in own})
+    network.load_state_dict({key: theirs[key] for key in weights})

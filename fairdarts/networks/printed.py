@@ -39,19 +39,16 @@ class Print(NamedTuple):
     """or an architecture of NAS-Bench-201"""
 
 
-def _from(text: str, start: int) -> str:
-    return text[start : start + LONGEST + 1]
-
-
 def prints(text: str) -> list[Print]:
     """All genotypes in a text, in their order; where one is assigned to several names, once for each."""
-    found = []
+    genotypes = []
     for match in _START.finditer(text):
         name, bracket, arch = match.groups()
-        found.append(Print(name, _from(text, match.start(2) - len("Genotype")) if bracket else None, arch))
-    names = {own.name: own for own in found}
+        start = match.start(2) - len("Genotype")
+        genotypes.append(Print(name, text[start : start + LONGEST + 1] if bracket else None, arch))
+    names = {printed.name: printed for printed in genotypes}
     aliases = ((alias, names[name]) for alias, name in _ALIAS.findall(text) if name in names)
-    return [own._replace(name=alias) for alias, own in aliases] + found
+    return [printed._replace(name=alias) for alias, printed in aliases] + genotypes
 
 
 def read_printed(text: str, path: Path, chosen: str | None = None) -> tuple[Genotype, Space]:
@@ -60,48 +57,48 @@ def read_printed(text: str, path: Path, chosen: str | None = None) -> tuple[Geno
     The space is s1, or nasbench201, or what a line `# space: NAME` says. That there are others, where none is chosen,
     is said by a Notice. Raises UserError naming the file and the part.
     """
-    said = _SPACE.search(text)
+    space_line = _SPACE.search(text)
     if path.suffix == ".py":
         text = re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE)
-    found = prints(text)
-    if not found:
+    genotypes = prints(text)
+    if not genotypes:
         raise UserError(f"{path}: no 'Genotype(' and no architecture of NAS-Bench-201 in this text")
-    names = dict.fromkeys(own.name for own in found if own.name)
+    names = dict.fromkeys(printed.name for printed in genotypes if printed.name)
     if chosen is not None and chosen not in names:
         raise UserError(f"{path}:{chosen}: no genotype of this name in it{nearest(chosen, names)}")
-    own = [own for own in found if chosen in (None, own.name)][-1]
+    printed = [printed for printed in genotypes if chosen in (None, printed.name)][-1]
     if chosen is None:
-        _tell_others(path, found, [*names])
-    name = chosen or (own.name if path.suffix == ".py" else None) or path.stem
+        _tell_others(path, genotypes, [*names])
+    name = chosen or (printed.name if path.suffix == ".py" else None) or path.stem
     source = f"{path}:{chosen}" if chosen else str(path)
-    named = said[1] if said else "nasbench201" if own.arch else "s1"
+    named = space_line[1] if space_line else "nasbench201" if printed.arch else "s1"
     beside = path.parent / named  # a file is named as it lies beside the text
     space = load_space(str(beside) if beside.is_file() else named, f"{path}: space")
     try:
-        return check_genotype(_genotype(own, name, space, source), space, source), space
+        return check_genotype(_genotype(printed, name, space, source), space, source), space
     except UserError as error:
-        raise error if said else UserError(f"{error}; {HINT}") from None
+        raise error if space_line else UserError(f"{error}; {HINT}") from None
 
 
-def _tell_others(path: Path, found: list[Print], names: list[str]) -> None:
-    count = len({own.arch or own.call[: _closing(own.call, len("Genotype"), str(path))] for own in found})
+def _tell_others(path: Path, genotypes: list[Print], names: list[str]) -> None:
+    count = len({one.arch or one.call[: _closing(one.call, len("Genotype"), str(path))] for one in genotypes})
     if count > 1:
-        last = f", {found[-1].name}" if found[-1].name else ""
+        last = f", {genotypes[-1].name}" if genotypes[-1].name else ""
         choice = f"; {path}:NAME chooses: {', '.join(names)}" if len(names) > 1 else ""
-        told = f"{path}: the last of {count} genotypes in it is taken{last}{choice}"
-        warnings.warn(told, Notice, stacklevel=3)
+        notice = f"{path}: the last of {count} genotypes in it is taken{last}{choice}"
+        warnings.warn(notice, Notice, stacklevel=3)
 
 
-def _genotype(own: Print, name: str, space: Space, source: str) -> Genotype:
-    if own.arch:
+def _genotype(printed: Print, name: str, space: Space, source: str) -> Genotype:
+    if printed.arch:
         try:
-            edges = names_of_arch(own.arch)
+            edges = names_of_arch(printed.arch)
         except UserError as error:
             raise UserError(f"{source}: {error}") from None
         return EdgeGenotype(name=name, space=space.name, source=source, edges=edges)
     if not isinstance(space, CellSpace):
         raise UserError(f"{source}: holds cells (normal, reduce), but space {space.name} is a {space.kind} space")
-    return from_darts_text(own.call, name, space, source)
+    return from_darts_text(printed.call, name, space, source)
 
 
 def from_darts_text(text: str, name: str, space: CellSpace, source: str = "") -> CellGenotype:

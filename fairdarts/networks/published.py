@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from fairdarts.config import UserError, first_problem, nearest, read_text
 from fairdarts.networks import models
 from fairdarts.networks.backbone import Backbone
-from fairdarts.networks.blueprint import Blueprint, NetworkSettings, assemble, sizes
+from fairdarts.networks.blueprint import AS_NAMED, Blueprint, NetworkSettings, assemble, sizes
 from fairdarts.networks.foreign import Weights, read_file, tensors_in
 from fairdarts.networks.models import STATISTICS, find
 from fairdarts.networks.tensors import read_tensors, write_tensors
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.finite import check_finite
+from fairdarts.runtime.run import SETTINGS, Run
 from fairdarts.spaces.space import check_genotype
 
 AUXILIARY = "auxiliary."
@@ -46,7 +47,7 @@ def load(
     path: str | Path,
     weights: Weights = "auto",
     genotype: str | None = None,
-    network: NetworkSettings = NetworkSettings(),  # noqa: B008 (it is frozen)
+    network: NetworkSettings = AS_NAMED,
     classes: int | None = None,
 ) -> nn.Module:
     """The network of `open_model`: images [B, C, H, W], normalized → logits [B, classes]."""
@@ -57,7 +58,7 @@ def open_model(
     path: str | Path,
     weights: Weights = "auto",
     genotype: str | None = None,
-    network: NetworkSettings = NetworkSettings(),  # noqa: B008 (it is frozen)
+    network: NetworkSettings = AS_NAMED,
     classes: int | None = None,
 ) -> TrainedModel:
     """The model of a training run (the epoch that held-out images chose, else the last), a checkpoint, or .safetensors.
@@ -104,10 +105,7 @@ def save_model(path: Path, model: TrainedModel) -> None:
 
 
 def random_model(
-    name: str,
-    network: NetworkSettings = NetworkSettings(),  # noqa: B008 (it is frozen)
-    classes: int | None = None,
-    image: int | None = None,
+    name: str, network: NetworkSettings = AS_NAMED, classes: int | None = None, image: int | None = None
 ) -> TrainedModel:
     """A model by name, or of a genotype's file or a search run, with random weights, which are always the same.
 
@@ -135,15 +133,15 @@ def blueprint_of(
     Settings other than the default ones take the place of those that the name says.
     """
     check_size(classes, image)
-    found = find(name)
-    if network != NetworkSettings():
-        found = found._replace(network=network)
-    if found.size not in sizes(found.space):
-        known = ", ".join(sizes(found.space))
-        raise UserError(f"{name}: space {found.space.name} has no {found.size} network, only {known}")
-    size, (mean, std) = getattr(found.space.networks, found.size), STATISTICS[found.size]
+    model = find(name)
+    if network != AS_NAMED:
+        model = model._replace(network=network)
+    if model.size not in sizes(model.space):
+        known = ", ".join(sizes(model.space))
+        raise UserError(f"{name}: space {model.space.name} has no {model.size} network, only {known}")
+    size, (mean, std) = getattr(model.space.networks, model.size), STATISTICS[model.size]
     names = tuple(map(str, range(classes or size.classes)))
-    return Blueprint(**found._asdict(), classes=names, image=image or size.image, mean=mean, std=std)
+    return Blueprint(**model._asdict(), classes=names, image=image or size.image, mean=mean, std=std)
 
 
 def check_size(classes: int | None, image: int | None, place: str = "") -> None:
@@ -178,9 +176,9 @@ def _read_published(path: Path, weights: Weights) -> TrainedModel:
 
 
 def _checkpoint_of(run: Path) -> Path:
-    if not (run / "settings.yaml").is_file():
-        raise UserError(f"{run}: not a run directory: it has no settings.yaml")
-    best, last = run / "checkpoints" / "best.pt", run / "checkpoints" / "last.pt"
+    if not (run / SETTINGS).is_file():
+        raise UserError(f"{run}: not a run directory: it has no {SETTINGS}")
+    best, last = Run(run).best, Run(run).last
     # A best epoch that the test set chose is no result: what it says of that set is too good.
     if best.is_file() and _read_about(checkpoint.load(best).get("about"), best).get("judged_on") == "held-out":
         return best
@@ -191,17 +189,17 @@ def _checkpoint_of(run: Path) -> Path:
 
 
 def _untrained(run: Path) -> UserError:
-    found = run if (run / "genotypes" / "final.yaml").is_file() else "GENOTYPE"
-    return UserError(f"{run}: holds no trained network; train one first: fairdarts train {found}")
+    genotype = run if (run / "genotypes" / "final.yaml").is_file() else "GENOTYPE"
+    return UserError(f"{run}: holds no trained network; train one first: fairdarts train {genotype}")
 
 
 def _results(run: Path, which: str, about: dict[str, Any]) -> dict[str, Any]:
     """What a finished training says of these weights in its results.json, as {"results": …}."""
     with suppress(UserError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
-        found = json.loads(read_text(run / "results.json"))
-        if found[which]["epoch"] == about["epoch"]:
-            chosen = {"best_by": found["best_by"]} if which == "best" else {}
-            return {"results": {key: found[key] for key in ("on", "images")} | chosen | found[which]}
+        results = json.loads(read_text(run / "results.json"))
+        if results[which]["epoch"] == about["epoch"]:
+            chosen = {"best_by": results["best_by"]} if which == "best" else {}
+            return {"results": {key: results[key] for key in ("on", "images")} | chosen | results[which]}
     return {}
 
 
@@ -222,20 +220,20 @@ def _read_about(text: Any, place: Path) -> dict[str, Any]:
 
 
 def _filled(blueprint: Blueprint, tensors: Mapping[str, Any], place: Path) -> nn.Module:
-    """The network of a blueprint with these tensors as its weights. Raises UserError unless all are its own."""
+    """The network of a blueprint with these tensors as its weights. Raises UserError unless they are all of them."""
     with torch.device("meta"):  # of a file that does not fit nothing is computed, and no random number drawn
         network = assemble(blueprint)
-    own = network.state_dict()
+    weights = network.state_dict()
     tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(AUXILIARY)}
-    for name in own:
+    for name in weights:
         if name not in tensors:
             raise UserError(f"{place}: {name}: is missing")
     for name, tensor in tensors.items():
-        if name not in own:
-            raise UserError(f"{place}: {name}: is no weight of {blueprint.genotype.name}{nearest(name, own)}")
-        if not isinstance(tensor, Tensor) or _form(tensor) != _form(own[name]):
+        if name not in weights:
+            raise UserError(f"{place}: {name}: is no weight of {blueprint.genotype.name}{nearest(name, weights)}")
+        if not isinstance(tensor, Tensor) or _form(tensor) != _form(weights[name]):
             given = _form(tensor) if isinstance(tensor, Tensor) else type(tensor).__name__
-            raise UserError(f"{place}: {name}: is {given}, should be {_form(own[name])}")
+            raise UserError(f"{place}: {name}: is {given}, should be {_form(weights[name])}")
     check_finite(tensors, place)
     # Copies: those of a .safetensors file lie in the file itself, and strides of channels_last choose other kernels.
     copies = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}

@@ -31,7 +31,7 @@ class Layout(NamedTuple):
 
     sample: str
     """the name that tells it, for people"""
-    told: Callable[[Mapping[str, Tensor]], bool]
+    fits: Callable[[Mapping[str, Tensor]], bool]
     """whether a file's tensors are of it"""
     network: type[nn.Module]
     """which of our networks it holds"""
@@ -84,7 +84,7 @@ def fill_released(network: nn.Module, tensors: Mapping[str, Tensor], name: str, 
     none. Raises UserError, and leaves the network as it was, where the file is of no known layout, or a tensor is
     missing, misshapen or of no use.
     """
-    kind = next((kind for kind, layout in LAYOUTS.items() if layout.told(tensors)), None)
+    kind = next((kind for kind, layout in LAYOUTS.items() if layout.fits(tensors)), None)
     ours = not kind and any(name in tensors for name in network.state_dict())
     if kind is None and not ours:
         known = ", ".join(f"{kind} ({layout.sample})" for kind, layout in LAYOUTS.items())
@@ -98,8 +98,8 @@ def fill_released(network: nn.Module, tensors: Mapping[str, Tensor], name: str, 
     except UserError as error:
         raise UserError(f"{path}: {name} does not fit the layout of {kind}: {error}") from None
     _check(path, name, layout, network, tensors, names)
-    found = {key: tensors[there] for key, there in names.items() if there in tensors}
-    network.load_state_dict(network.state_dict() | found)
+    taken = {key: tensors[there] for key, there in names.items() if there in tensors}
+    network.load_state_dict(network.state_dict() | taken)
     return kind or "fairdarts"
 
 
@@ -110,12 +110,7 @@ def classes_in(tensors: Mapping[str, Tensor]) -> int | None:
 
 
 def _check(
-    path: Path,
-    name: str,
-    layout: Layout,
-    network: nn.Module,
-    tensors: Mapping[str, Tensor],
-    names: Mapping[str, str],
+    path: Path, name: str, layout: Layout, network: nn.Module, tensors: Mapping[str, Tensor], names: Mapping[str, str]
 ) -> None:
     """Raises UserError where a tensor is missing, misshapen or of no use."""
     ours, advice = network.state_dict(), layout.advice(network, tensors)
@@ -132,7 +127,7 @@ def _check(
     unfit = [key for key, there in names.items() if there in tensors and tensors[there].shape != ours[key].shape]
     if unfit:
         key = min(unfit, key=lambda key: key.startswith(LOGITS))  # the logits last: they may be all that does not fit
-        theirs, own = [*tensors[names[key]].shape], [*ours[key].shape]
-        if key.startswith(LOGITS) and theirs[1:] == own[1:]:
-            advice = f"it knows {theirs[0]} classes, so the network should be built for as many, not {own[0]}"
-        raise UserError(f"{path}: {names[key]}: shape {theirs}, but {key} of {name} needs {own}: {advice}")
+        theirs, needed = [*tensors[names[key]].shape], [*ours[key].shape]
+        if key.startswith(LOGITS) and theirs[1:] == needed[1:]:
+            advice = f"it knows {theirs[0]} classes, so the network should be built for as many, not {needed[0]}"
+        raise UserError(f"{path}: {names[key]}: shape {theirs}, but {key} of {name} needs {needed}: {advice}")

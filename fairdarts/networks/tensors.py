@@ -38,8 +38,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
     except (safetensors.SafetensorError, OSError, ValueError):
         raise UserError(f"{path}: not a whole .safetensors file: truncated, damaged, or another kind of file") from None
-    told = texts.pop(SHA256, None)
-    if told not in (None, _hash(tensors, texts)):
+    stated = texts.pop(SHA256, None)
+    if stated not in (None, _hash(tensors, texts)):
         raise UserError(f"{path}: is damaged: weights or texts have changed since it was written")
     return tensors, texts
 

@@ -42,8 +42,8 @@ def load_genotype(name: str) -> tuple[Genotype, Space]:
 
 def _space_of(genotype: Genotype, path: Path) -> Space:
     """The space that a genotype's file names: that of the run it lies in, which may be shipped nowhere, or another."""
-    own = path.parent.parent / "space.yaml"
-    if path.parent.name == "genotypes" and own.is_file() and (space := load_space(str(own))).name == genotype.space:
+    file = path.parent.parent / "space.yaml"
+    if path.parent.name == "genotypes" and file.is_file() and (space := load_space(str(file))).name == genotype.space:
         return space
     return load_space(genotype.space, f"{path}: space")
 

@@ -121,8 +121,8 @@ def verified(file: BinaryIO) -> BinaryIO:
             members.writestr(name, archive.read(name))
         # The number of members stands in the last record, and zipfile passes over it.
         file.seek(-22 - len(archive.comment), os.SEEK_END)
-        (told,) = struct.unpack("<10xH", file.read(12))
-        if told not in (len(names), 0xFFFF):  # more than that are told elsewhere
-            raise zipfile.BadZipFile(f"{len(names)} members, should be {told}")
+        (count,) = struct.unpack("<10xH", file.read(12))
+        if count not in (len(names), 0xFFFF):  # more than that are told elsewhere
+            raise zipfile.BadZipFile(f"{len(names)} members, should be {count}")
     copy.seek(0)
     return copy

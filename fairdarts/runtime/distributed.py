@@ -118,7 +118,7 @@ def _reduce_(tensors: Sequence[Tensor], divisor: int) -> None:
     if divisor > 1:
         flat.div_(divisor)
     parts = flat.split([tensor.numel() for tensor in tensors])
-    torch._foreach_copy_(list(tensors), [part.view_as(own) for part, own in zip(parts, tensors, strict=True)])
+    torch._foreach_copy_(list(tensors), [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)])
 
 
 def highest(value: int) -> int:
@@ -180,10 +180,10 @@ def wait_for(work: Callable[[], None] | None) -> None:
         elif ranks() > 1:
             with ThreadPoolExecutor(1) as pool:
                 doing = [pool.submit(work)] if work else []
-                while highest(sum(not own.done() for own in doing)):
+                while highest(sum(not future.done() for future in doing)):
                     wait(doing, timeout=1)
-            for done in doing:
-                done.result()
+            for future in doing:
+                future.result()
 
 
 def shared(content: Any) -> Any:

@@ -72,10 +72,10 @@ def changed_images(run: Run, images: str) -> str | None:
 
 def flat(settings: Settings, prefix: str = "") -> dict[str, str]:
     """Settings as dotted keys and values."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for name, value in settings:
-        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Settings) else {f"{prefix}{name}": str(value)}
-    return found
+        values |= flat(value, f"{prefix}{name}.") if isinstance(value, Settings) else {f"{prefix}{name}": str(value)}
+    return values
 
 
 def check_identity(state: dict[str, Any], identity: dict[str, str], run: Run) -> None:

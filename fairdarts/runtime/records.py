@@ -58,18 +58,10 @@ def _settle(run: Run, records: Sequence[Record]) -> None:
 def _of_log(run: Run, last: int) -> list[Record]:
     """The records of the log until unit `last`, each once."""
     try:
-        known = _each_once(run.records(), run.unit)
+        known = {record[run.unit]: record for record in reversed(run.records())}  # of two the first is kept
     except UserError as error:
         raise BadState(f"{error}{LOST}") from None
     return [known[unit] for unit in sorted(known) if unit <= last]
-
-
-def _each_once(records: Sequence[Record], unit: str) -> dict[int, Record]:
-    """The first record of every unit."""
-    found: dict[int, Record] = {}
-    for record in records:
-        found.setdefault(record[unit], record)
-    return found
 
 
 def _stored(state: dict[str, Any], run: Run) -> list[Record]:

@@ -227,21 +227,16 @@ def is_free(path: Path) -> bool:
             return not path.exists()
         if not any(path.iterdir()):
             return True
-        files = [own for own in path.rglob("*") if not own.is_dir()]
-        names = {own.name for own in path.iterdir()}
+        files = [file for file in path.rglob("*") if not file.is_dir()]
+        names = {entry.name for entry in path.iterdir()}
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
     made = LOCK in names or names & set(FOLDERS)  # else it is somebody's folder, with a space.yaml in it
-    ours = all(own.name in MADE or own.match(checkpoint.TEMPORARY) for own in files)
-    return bool(made and ours and not _is_whole(path / SETTINGS))
-
-
-def _is_whole(settings: Path) -> bool:
-    """Whether a settings.yaml is there, and was not cut off by a power cut."""
-    try:
-        return bool(read_yaml(settings))
-    except UserError:
+    if not made or not all(file.name in MADE or file.match(checkpoint.TEMPORARY) for file in files):
         return False
+    with suppress(UserError):  # it is not there, or was cut off by a power cut
+        return not read_yaml(path / SETTINGS)
+    return True
 
 
 def open_run(path: Path) -> Run:

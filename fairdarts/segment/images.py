@@ -37,7 +37,7 @@ class Pairs(Dataset):
         self.labels[: len(self.classes)] = range(len(self.classes))
         self.labels[list(settings.void)] = IGNORED
         void = f", or {' or '.join(map(str, settings.void))} for no class" if settings.void else ""
-        self.told = f"from 0 to {len(self.classes) - 1}{void}"
+        self.allowed = f"from 0 to {len(self.classes) - 1}{void}"
 
     def __len__(self) -> int:
         return len(self.images)
@@ -46,23 +46,20 @@ class Pairs(Dataset):
         image, mask = read_image(self.images[index], self.white), self.read_mask(self.masks[index])
         if image.size[::-1] != mask.shape:
             width, height = image.size
-            raise UserError(
-                f"{self.masks[index]}: is of {mask.shape[1]}×{mask.shape[0]} pixels; should be {width}×{height}, "
-                f"as {self.images[index].name} is shown"
-            )
+            should = f"should be {width}×{height}, as {self.images[index].name} is shown"
+            raise UserError(f"{self.masks[index]}: is of {mask.shape[1]}×{mask.shape[0]} pixels; {should}")
         return image, mask
 
     def read_mask(self, path: Path) -> np.ndarray:
         """The mask of a file. Raises UserError where it is none, or has a value that is no class."""
         with opened(path) as image:
             if image.mode not in NUMBERED:
-                raise UserError(
-                    f"{path}: its pixels are no class numbers ({image.mode}); should be a palette or gray PNG"
-                )
+                problem = f"its pixels are no class numbers ({image.mode})"
+                raise UserError(f"{path}: {problem}; should be a palette or gray PNG")
             values = np.asarray(image).astype(np.int64)
         labels = np.where(values < 0, -1, self.labels[values.clip(0, len(self.labels) - 1)])
         if (labels < 0).any():
-            raise UserError(f"{path}: holds the value {values[labels < 0].max()}; should be {self.told}")
+            raise UserError(f"{path}: holds the value {values[labels < 0].max()}; should be {self.allowed}")
         return labels.astype(np.uint8)
 
     def fingerprint(self) -> str:

@@ -15,10 +15,11 @@ from fairdarts.networks.foreign import read_file
 from fairdarts.networks.published import SEGMENTER
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.finite import check_finite
+from fairdarts.runtime.run import Run
 from fairdarts.spaces.space import Space, check_genotype
 
 
-class Segmenter(Settings):
+class SegmenterBlueprint(Settings):
     """A segmentation network without its weights."""
 
     genotype: Genotype
@@ -42,15 +43,15 @@ class Segmenter(NamedTuple):
 
     network: DeepLab
     """in evaluation mode: images [B, 3, H, W], normalized → logits [B, classes, H, W]"""
-    blueprint: Segmenter
+    blueprint: SegmenterBlueprint
     about: dict[str, Any]
     """what is known of its weights, as plain JSON: recipe, seed, metrics, versions, …"""
 
 
-def assemble_segmenter(blueprint: Segmenter) -> DeepLab:
+def assemble_segmenter(blueprint: SegmenterBlueprint) -> DeepLab:
     """The network of a blueprint, with fresh weights."""
-    own = (blueprint.network, blueprint.deeplab, len(blueprint.classes), len(blueprint.mean))
-    return build_deeplab(blueprint.genotype, blueprint.space, *own)
+    settings, sizes = (blueprint.network, blueprint.deeplab), (len(blueprint.classes), len(blueprint.mean))
+    return build_deeplab(blueprint.genotype, blueprint.space, *settings, *sizes)
 
 
 def open_segmenter(path: str | Path) -> Segmenter:
@@ -59,12 +60,12 @@ def open_segmenter(path: str | Path) -> Segmenter:
     It has the averaged weights where there are any. Raises UserError naming the file where there is none.
     """
     path = Path(path)
-    file = path / "checkpoints" / "last.pt" if path.is_dir() else path
+    file = Run(path).last if path.is_dir() else path
     state = checkpoint.load(file)
     if SEGMENTER not in state:
         raise UserError(f"{path}: no segmentation network; should be a run of `fairdarts segment`, or its checkpoint")
     try:
-        blueprint = Segmenter.model_validate_json(state[SEGMENTER])
+        blueprint = SegmenterBlueprint.model_validate_json(state[SEGMENTER])
         about = dict(json.loads(state["about"]))
     except ValidationError as error:
         raise UserError(f"{file}: {first_problem(error, SEGMENTER)}") from None
@@ -84,5 +85,5 @@ def open_segmenter(path: str | Path) -> Segmenter:
 
 def is_segmenter(path: Path) -> bool:
     """Whether a run or checkpoint is of a segmentation network. Raises BadState where a checkpoint cannot be read."""
-    file = path / "checkpoints" / "last.pt" if path.is_dir() else path
+    file = Run(path).last if path.is_dir() else path
     return file.is_file() and file.suffix == ".pt" and SEGMENTER in read_file(file)

@@ -66,8 +66,8 @@ def score(
     Raises UserError where no pixel has a class.
     """
     indices = range(len(pairs))[distributed.rank() :: distributed.ranks()]
-    own = shown(still_pairs(pairs, indices, workers, device, LAYOUTS[compute.layout]), len(indices))
-    confusion, loss = tally(network.eval(), own, len(pairs.classes), device, compute.precision)
+    batches = shown(still_pairs(pairs, indices, workers, device, LAYOUTS[compute.layout]), len(indices))
+    confusion, loss = tally(network.eval(), batches, len(pairs.classes), device, compute.precision)
     distributed.sum_([confusion, loss])
     if not confusion.any():
         raise UserError(f"{pairs.masks[0].parent}: no pixel of the {pairs.name} images has a class to judge by")

@@ -18,7 +18,7 @@ from fairdarts.runtime.device import LAYOUTS, pick
 from fairdarts.runtime.seed import TRAIN, fold
 from fairdarts.runtime.shape import Shape
 from fairdarts.segment.images import MEAN, STD, AugmentedPairs, Pairs, TrainingTransform
-from fairdarts.segment.model import Segmenter, assemble_segmenter, is_segmenter, open_segmenter
+from fairdarts.segment.model import SegmenterBlueprint, assemble_segmenter, is_segmenter, open_segmenter
 from fairdarts.segment.score import PixelScore, measured, score
 from fairdarts.segment.settings import SegmentSettings
 from fairdarts.spaces.space import Space
@@ -62,10 +62,12 @@ def segmentation(
     )
 
 
-def segmenter_of(settings: SegmentSettings, genotype: Genotype, space: Space) -> Segmenter:
+def segmenter_of(settings: SegmentSettings, genotype: Genotype, space: Space) -> SegmenterBlueprint:
     """The network that the settings make of a genotype."""
     facts = {"classes": settings.data.classes, "mean": MEAN, "std": STD}
-    return Segmenter(genotype=genotype, space=space, network=settings.network, deeplab=settings.deeplab, **facts)
+    return SegmenterBlueprint(
+        genotype=genotype, space=space, network=settings.network, deeplab=settings.deeplab, **facts
+    )
 
 
 def judge_of(settings: SegmentSettings, pairs: Pairs, device: torch.device) -> Evaluation:
@@ -79,11 +81,11 @@ def judge_of(settings: SegmentSettings, pairs: Pairs, device: torch.device) -> E
 
 def numbers_of(seen: PixelScore, pairs: Pairs) -> dict[str, Any]:
     """What a record holds of a score; IoU is None of a class that is nowhere."""
-    ious = {name: None if math.isnan(own) else own for name, own in zip(pairs.classes, seen.by_class(), strict=True)}
+    ious = {name: None if math.isnan(iou) else iou for name, iou in zip(pairs.classes, seen.by_class(), strict=True)}
     return {"loss": seen.loss, "miou": seen.miou, "accuracy": seen.accuracy, "iou": ious}
 
 
-def check_fit(settings: SegmentSettings, blueprint: Segmenter, trained: Pairs) -> None:
+def check_fit(settings: SegmentSettings, blueprint: SegmenterBlueprint, trained: Pairs) -> None:
     """Raises UserError where settings, machine, genotype and data do not fit."""
     with torch.device("meta"):
         assemble_segmenter(blueprint)
@@ -105,14 +107,14 @@ def initialize(network: nn.Module, settings: SegmentSettings, genotype: Genotype
         load_backbone(network.encoder.model, path, genotype, name, settings.network)
         return ["what stands on the encoder: fresh"]
     model = open_segmenter(path)
-    found = model.blueprint
-    check_same(found.genotype, found.network, genotype, settings.network, path)
+    blueprint = model.blueprint
+    check_same(blueprint.genotype, blueprint.network, genotype, settings.network, path)
     for key in ("aspp", "decoder"):
-        theirs, ours = getattr(found.deeplab, key), getattr(settings.deeplab, key)
+        theirs, ours = getattr(blueprint.deeplab, key), getattr(settings.deeplab, key)
         if theirs != ours:
             should = f"should be --deeplab.{key} {str(theirs).lower()}"
             raise UserError(f"{path}: deeplab.{key}: is {theirs}, but this network has {ours}: {should}")
     tensors = model.network.state_dict()
-    if found.classes != settings.data.classes:
+    if blueprint.classes != settings.data.classes:
         tensors = {key: tensor for key, tensor in tensors.items() if not key.startswith("classifier.")}
     return finetune(network, tensors, str(path))

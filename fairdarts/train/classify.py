@@ -1,7 +1,6 @@
 """The training of a classifier: which network, on which images, and whether all of it fits together."""
 
 import hashlib
-from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -111,18 +110,15 @@ def check_fit(settings: TrainSettings, blueprint: Blueprint, source: Source) -> 
         lambda: check_images(settings, blueprint),
         lambda: check_step(settings, settings.data.batch_size, len(trained)),
     )
-    if problems := list(filter(None, map(problem_of, checks))):
+    problems = []
+    for check in checks:
+        try:
+            check()
+        except UserError as error:
+            problems.append(str(error))
+    if problems:
         raise UserError("; ".join(problems))
     return trained
-
-
-def problem_of(check: Callable[[], None]) -> str:
-    """What a check has to say; nothing where all is well."""
-    try:
-        check()
-    except UserError as error:
-        return str(error)
-    return ""
 
 
 def check_cells(settings: TrainSettings, blueprint: Blueprint) -> None:

@@ -13,8 +13,8 @@ def finetune(network: nn.Module, trained: dict[str, Tensor], place: str) -> list
 
     Raises UserError naming the first tensor that does not fit.
     """
-    own, fresh = network.state_dict(), set()
-    for key, value in own.items():
+    weights, fresh = network.state_dict(), set()
+    for key, value in weights.items():
         head = next((head for head in HEADS if key.startswith(head)), None)
         given = trained.get(key)
         if given is not None and given.shape == value.shape:
@@ -27,8 +27,8 @@ def finetune(network: nn.Module, trained: dict[str, Tensor], place: str) -> list
             shapes = f"shape {list(given.shape)}, but this network needs {list(value.shape)}"
             raise UserError(f"{place}: {key}: {shapes}: is it another genotype or size?")
     for key in trained:
-        if key not in own and not key.startswith(HEADS):
+        if key not in weights and not key.startswith(HEADS):
             raise UserError(f"{place}: {key}: has no place in this network: is it another genotype or size?")
-    whole = [head for head in HEADS if fresh and all(key in fresh for key in own if key.startswith(head))]
+    whole = [head for head in HEADS if fresh and all(key in fresh for key in weights if key.startswith(head))]
     names = {next((head[:-1] for head in whole if key.startswith(head)), key.rpartition(".")[0]) for key in fresh}
     return [f"{name}: fresh, as {place} has none that fits" for name in sorted(names)]

@@ -63,34 +63,29 @@ def inherit(
     """
     check_genotype(genotype, space, f"{place}: {genotype.name}")
     if space.kind not in NAMES:
-        own = "its supernets have no weights that are one network's, as every path cuts their channels anew"
-        raise UserError(f"{place}: space {space.name}: {own}; train it from scratch")
+        problem = "its supernets have no weights that are one network's, as every path cuts their channels anew"
+        raise UserError(f"{place}: space {space.name}: {problem}; train it from scratch")
     if not any(key.endswith(".running_mean") for key in weights):
         raise UserError(f"{place}: its BatchNorms remember nothing (supernet.track false), but a network's have to")
     if any(".whole." in key for key in weights):
         raise UserError(f"{place}: its kernels are parts of others (supernet.ofa_kernel true); a network's are not")
     if by_path and not isinstance(space, CellSpace):
         _path(genotype, space, place)
-    names = _names(network, genotype, space, weights, place)
-    ours, found = network.state_dict(), {}
+    name = NAMES[space.kind](network, genotype, space, weights, place)
+    keys = [key for key in network.state_dict() if not key.startswith("auxiliary.")]
+    names = {key: ".".join(map(str, name(key.split(".")))) for key in keys}
+    ours, taken = network.state_dict(), {}
     for key, there in names.items():
         need = f"{key} of {genotype.name} needs {[*ours[key].shape]}"
         tensor = _of_supernet(there, weights)
         if tensor is None:
             raise UserError(f"{place}: {there}: is not in the supernet of space {space.name}, but {need}")
-        found[key] = _of_fed_nodes(key, tensor, network)
-        theirs, own = [*found[key].shape], [*ours[key].shape]
-        if theirs != own:
-            raise UserError(f"{place}: {there}: shape {theirs}, but {need}: {_unlike(there, theirs, own, space)}")
-    network.load_state_dict(ours | found)
+        taken[key] = _of_fed_nodes(key, tensor, network)
+        theirs, needed = [*taken[key].shape], [*ours[key].shape]
+        if theirs != needed:
+            raise UserError(f"{place}: {there}: shape {theirs}, but {need}: {_unlike(there, theirs, needed, space)}")
+    network.load_state_dict(ours | taken)
     return _notes(network)
-
-
-def _names(network: nn.Module, genotype: Genotype, space: Space, weights: Weights, place: str) -> dict[str, str]:
-    """Our name of every tensor that a supernet has → the supernet's."""
-    keys = [key for key in network.state_dict() if not key.startswith("auxiliary.")]
-    name = NAMES[space.kind](network, genotype, space, weights, place)
-    return {key: ".".join(map(str, name(key.split(".")))) for key in keys}
 
 
 def _path(genotype: Genotype, space: Space, place: str) -> SinglePath:
@@ -106,53 +101,52 @@ def _cell_names(network: CellNetwork, genotype: Genotype, space: CellSpace, weig
     places = [
         [(rows.index((node, source)), columns.index(op)) for op, node, source in cell.edges] for cell in network.cells
     ]
-    return lambda ours: _in_cells(ours, places)
+
+    def name(ours: list[str]) -> list:
+        match ours:
+            case ["stem", "conv", *rest]:
+                return ["stem", *rest]
+            case ["cells", cell, "preprocess", number, *rest]:
+                return ["stages", cell, "preprocess", number, *rest]
+            case ["cells", cell, "ops", number, *rest]:
+                return ["stages", cell, "candidates", *places[int(cell)][int(number)], *rest]
+            case ["classifier", *_]:
+                return ["tail", *ours]
+        return ours
+
+    return name
 
 
 def _chain_names(network: ChainNetwork, genotype: Genotype, space: ChainSpace, weights: Weights, place: str) -> Name:
     _check_chain(network, place)
-    choices = space.choices
-    return lambda ours: _in_chain(ours, choices)
+
+    def name(ours: list[str]) -> list:
+        match ours:
+            case ["layers", layer, "choices", choice, *rest]:
+                return ["stages", layer, "candidates", space.choices[int(layer)].index(choice), *rest]
+            case ["head" | "classifier", *_]:
+                return ["tail", *ours]
+        return ours
+
+    return name
 
 
 def _bench_names(network: nn.Module, genotype: Genotype, space: Space, weights: Weights, place: str) -> Name:
     path = _path(genotype, space, place)
-    return lambda ours: _in_bench(ours, path)
+
+    def name(ours: list[str]) -> list:
+        match ours:
+            case ["stages", stage, "ops", point, *rest]:
+                return ["stages", stage, "candidates", point, path[int(point)], *rest]
+            case ["stages", stage, *rest]:
+                return ["stages", stage, "module", *rest]
+        return ours
+
+    return name
 
 
 NAMES: dict[str, Callable[..., Name]] = {"cell": _cell_names, "chain": _chain_names, "nasbench201": _bench_names}
 """kind of space → what tells the supernet's names, of those whose supernets have weights that are one network's"""
-
-
-def _in_cells(ours: list[str], places: list[list[tuple[int, int]]]) -> list:
-    match ours:
-        case ["stem", "conv", *rest]:
-            return ["stem", *rest]
-        case ["cells", cell, "preprocess", number, *rest]:
-            return ["stages", cell, "preprocess", number, *rest]
-        case ["cells", cell, "ops", number, *rest]:
-            return ["stages", cell, "candidates", *places[int(cell)][int(number)], *rest]
-        case ["classifier", *_]:
-            return ["tail", *ours]
-    return ours
-
-
-def _in_chain(ours: list[str], choices: tuple[tuple[str, ...], ...]) -> list:
-    match ours:
-        case ["layers", layer, "choices", name, *rest]:
-            return ["stages", layer, "candidates", choices[int(layer)].index(name), *rest]
-        case ["head" | "classifier", *_]:
-            return ["tail", *ours]
-    return ours
-
-
-def _in_bench(ours: list[str], path: tuple[int, ...]) -> list:
-    match ours:
-        case ["stages", stage, "ops", point, *rest]:
-            return ["stages", stage, "candidates", point, path[int(point)], *rest]
-        case ["stages", stage, *rest]:
-            return ["stages", stage, "module", *rest]
-    return ours
 
 
 def _of_supernet(name: str, weights: Weights) -> Tensor | None:
@@ -186,9 +180,10 @@ def _check_cells(network: CellNetwork, space: CellSpace, weights: Weights, place
     if not isinstance(network.stem, CifarStem):
         raise UserError(f"{place}: has the stem of small images, so the network should be --network.size cifar")
     cells = len({key.split(".")[1] for key in weights if key.startswith("stages.")})
-    theirs, own = (cells, len(weights.get("stem.0.weight", ()))), (len(network.cells), len(network.stem.conv[0].weight))
-    if theirs != own:
-        (cells, channels), (count, width) = ((number, stem // space.stem_multiplier) for number, stem in (theirs, own))
+    theirs = cells, len(weights.get("stem.0.weight", ()))
+    ours = len(network.cells), len(network.stem.conv[0].weight)
+    if theirs != ours:
+        (cells, channels), (count, width) = ((number, stem // space.stem_multiplier) for number, stem in (theirs, ours))
         advice = f"should be --network.cells {cells} --network.channels {channels}"
         has = f"has {cells} cells of {channels} channels, but the network {count} of {width}"
         raise UserError(f"{place}: {has}: {advice}")
@@ -203,12 +198,12 @@ def _check_chain(network: ChainNetwork, place: str) -> None:
         raise UserError(f"{place}: has ReLU6 throughout, so the network should be --network.activation relu6")
 
 
-def _unlike(name: str, theirs: list[int], own: list[int], space: Space) -> str:
+def _unlike(name: str, theirs: list[int], needed: list[int], space: Space) -> str:
     """What the shapes of one tensor say of supernet and network."""
-    if name.startswith("stem.") and theirs[:1] + theirs[2:] == own[:1] + own[2:] and len(own) == 4:
-        return f"the supernet reads images of {theirs[1]} channels, the network of {own[1]}"
-    if ("classifier." in name or name.startswith("tail.4.")) and theirs[1:] == own[1:]:
-        return f"the supernet knows {theirs[0]} classes, the network {own[0]}"
+    if name.startswith("stem.") and theirs[:1] + theirs[2:] == needed[:1] + needed[2:] and len(needed) == 4:
+        return f"the supernet reads images of {theirs[1]} channels, the network of {needed[1]}"
+    if ("classifier." in name or name.startswith("tail.4.")) and theirs[1:] == needed[1:]:
+        return f"the supernet knows {theirs[0]} classes, the network {needed[0]}"
     return f"the supernet is of space {space.name}"
 
 

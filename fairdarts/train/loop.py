@@ -97,7 +97,8 @@ def follow_first(trainee: Trainee) -> None:
     else each would judge with its own."""
     if distributed.ranks() > 1:
         networks = [trainee.network, *([trainee.average.network] if trainee.average else [])]
-        distributed.follow_([own for network in networks for own in network.buffers() if own.is_floating_point()])
+        buffers = (buffer for network in networks for buffer in network.buffers())
+        distributed.follow_([buffer for buffer in buffers if buffer.is_floating_point()])
 
 
 def judged(trainee: Trainee, task: Task, run: Run) -> dict[str, Any]:
@@ -107,16 +108,16 @@ def judged(trainee: Trainee, task: Task, run: Run) -> dict[str, Any]:
     Where the best epoch was chosen by these very images, what they say of it is too good to be told, and `best_by`
     says so.
     """
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     if task.test and task.validation:
-        found = {"images": task.test.images, "on": task.test.name, "best_by": task.validation.name}
-        found["last"] = {"epoch": trainee.settings.epochs, **task.test.score(trainee.judged)}
+        results = {"images": task.test.images, "on": task.test.name, "best_by": task.validation.name}
+        results["last"] = {"epoch": trainee.settings.epochs, **task.test.score(trainee.judged)}
     if task.test and distributed.shared(run.best.is_file()):  # else somebody took it away
         state = distributed.shared_state(distributed.first(checkpoint.load, run.best))
         trainee.network.load_state_dict(state["network"])
         if trainee.average:
             trainee.average.network.load_state_dict(state["ema"])
-        found["best"] = {"epoch": json.loads(state["about"])["epoch"], **task.test.score(trainee.judged)}
-    told = (json.dumps(found, indent=1) + "\n").encode()
-    distributed.first(checkpoint.write_atomically, run.path / "results.json", told)
-    return found
+        results["best"] = {"epoch": json.loads(state["about"])["epoch"], **task.test.score(trainee.judged)}
+    text = (json.dumps(results, indent=1) + "\n").encode()
+    distributed.first(checkpoint.write_atomically, run.path / "results.json", text)
+    return results

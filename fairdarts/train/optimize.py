@@ -50,7 +50,7 @@ class Average:
     def __init__(self, network: nn.Module, decay: float):
         self.decay, self.updates = decay, 0
         self.network = copy.deepcopy(network).requires_grad_(False).eval()
-        self.own = [value for value in self.network.state_dict().values() if value.is_floating_point()]
+        self.tensors = [value for value in self.network.state_dict().values() if value.is_floating_point()]
 
     @torch.no_grad()
     def update(self, network: nn.Module) -> None:
@@ -58,4 +58,4 @@ class Average:
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         weights = [value for value in network.state_dict().values() if value.is_floating_point()]
-        torch._foreach_lerp_(self.own, weights, 1 - decay)
+        torch._foreach_lerp_(self.tensors, weights, 1 - decay)

@@ -45,16 +45,13 @@ def changes_of(settings: NetworkTraining) -> dict[str, str]:
     except UserError:
         return {}
     passed_over = ("data.root", "data.workers", "save_minutes", "threads", "device", "seed", "init_from", "compute.")
-    own = flat(settings).items()
-    return {key: value for key, value in own if value != recipe.get(key) and not key.startswith(passed_over)}
+    values = flat(settings).items()
+    return {key: value for key, value in values if value != recipe.get(key) and not key.startswith(passed_over)}
 
 
 def state_of(trainee: Trainee) -> dict[str, Any]:
     """What a checkpoint holds of the training besides its model."""
-    return {
-        "optimizer": trainee.optimizer.state_dict(),
-        "averaged": trainee.average.updates if trainee.average else 0,
-    }
+    return {"optimizer": trainee.optimizer.state_dict(), "averaged": trainee.average.updates if trainee.average else 0}
 
 
 def put_back(trainee: Trainee, state: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """A step of training: forward and backward over a batch, one update, one move of the average."""
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -21,8 +21,8 @@ def measured(output: Tensor | tuple[Tensor, Tensor], labels: Tensor, settings: L
     logits, auxiliary = output if isinstance(output, tuple) else (output, None)
     loss = F.cross_entropy(logits.float(), labels, label_smoothing=settings.label_smoothing)
     if auxiliary is not None:
-        own = F.cross_entropy(auxiliary.float(), labels, label_smoothing=settings.label_smoothing)
-        loss = loss + settings.auxiliary * own
+        auxiliary_loss = F.cross_entropy(auxiliary.float(), labels, label_smoothing=settings.label_smoothing)
+        loss = loss + settings.auxiliary * auxiliary_loss
     return loss, (logits.detach().argmax(1) == labels).float().mean()
 
 
@@ -31,9 +31,10 @@ def train_step(trainee: Trainee, batch: Batch) -> Tensor:
     settings, parts = trainee.settings, trainee.settings.compute.accumulate
     images, labels = batch
     seen = torch.zeros(len(SUMS), device=images.device)
+    no_sync = getattr(trainee.forward, "no_sync", nullcontext)  # DistributedDataParallel alone has it
     trainee.optimizer.zero_grad(set_to_none=True)
     for number, (x, y) in enumerate(zip(images.chunk(parts), labels.chunk(parts), strict=True), start=1):
-        with _unsynchronized(trainee.forward) if number < parts else nullcontext():
+        with no_sync() if number < parts else nullcontext():
             with autocast(images.device, settings.compute.precision):
                 output = trainee.forward(x)
             loss, accuracy = trainee.measure(output, y)
@@ -46,7 +47,3 @@ def train_step(trainee: Trainee, batch: Batch) -> Tensor:
         trainee.average.update(trainee.network)
     distributed.average_([seen])
     return seen
-
-
-def _unsynchronized(forward: nn.Module) -> AbstractContextManager:
-    return getattr(forward, "no_sync", nullcontext)()  # DistributedDataParallel has it, a network alone has not

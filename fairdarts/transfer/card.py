@@ -31,13 +31,14 @@ def card(model: TrainedModel, file: str) -> str:
     network = blueprint.network.model_dump(exclude_defaults=True)
     if network:
         facts.append(("Network", _text(network)))
+    random = ["**Its weights are random**: it tells what the network costs, and recognizes nothing.", ""]
     lines = [
         f"# {file.removesuffix('.safetensors')}",
         "",
         f"A classifier of images: the network of the genotype `{genotype.name}` from the search space `{space.name}`.",
         f"The genotype's source: {genotype.source}",
         "",
-        *_warning(about),
+        *(random if about.get("weights") == "random" else []),
         "```python",
         "import fairdarts, torch",
         f"network = fairdarts.load({json.dumps(file)})",
@@ -59,12 +60,6 @@ def card(model: TrainedModel, file: str) -> str:
     return "\n".join(lines)
 
 
-def _warning(about: dict[str, Any]) -> tuple[str, ...]:
-    if about.get("weights") != "random":
-        return ()
-    return ("**Its weights are random**: it tells what the network costs, and recognizes nothing.", "")
-
-
 def _training(about: dict[str, Any]) -> Iterator[str]:
     """The section of what is known of the weights; none where nothing is."""
     about = {key: value for key, value in about.items() if value not in (None, "", [], {})}
@@ -84,16 +79,16 @@ def _training(about: dict[str, Any]) -> Iterator[str]:
     yield ""
 
 
-def _result(found: Any) -> str:
+def _result(result: Any) -> str:
     """What a finished training says of itself."""
     try:
-        text = "top-1 {top1:.2%}, top-5 {top5:.2%} of {images:,} {on} images, loss {loss:.4g}".format(**found)
-        if "best_by" not in found:
-            return f"{text}; epoch {found['epoch']}, the last"
-        chosen = "these very" if found["best_by"] == found["on"] else found["best_by"]
-        return f"{text}; epoch {found['epoch']}, chosen by {chosen} images"
+        text = "top-1 {top1:.2%}, top-5 {top5:.2%} of {images:,} {on} images, loss {loss:.4g}".format(**result)
+        if "best_by" not in result:
+            return f"{text}; epoch {result['epoch']}, the last"
+        chosen = "these very" if result["best_by"] == result["on"] else result["best_by"]
+        return f"{text}; epoch {result['epoch']}, chosen by {chosen} images"
     except (KeyError, TypeError, ValueError):  # somebody else wrote it
-        return _text(found)
+        return _text(result)
 
 
 def _text(value: Any, key: str = "") -> str:

@@ -3,6 +3,7 @@
 import json
 import textwrap
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -86,12 +87,12 @@ class DetectorOptions(NamedTuple):
 
 def levels_of(network: Backbone, strides: Sequence[int], name: str) -> list[int]:
     """The levels of these strides. Raises UserError where the network has none; `name` is what it calls the network."""
-    found = [level["reduction"] for level in network.feature_info]
-    if not set(strides) <= set(found):
-        has, needs = (", ".join(map(str, own)) for own in (found, strides))
-        hint = "; should be built in the size imagenet" if found[0] == 1 else ""  # only stems of small images keep it
+    there = [level["reduction"] for level in network.feature_info]
+    if not set(strides) <= set(there):
+        has, needs = (", ".join(map(str, numbers)) for numbers in (there, strides))
+        hint = "; should be built in the size imagenet" if there[0] == 1 else ""  # only stems of small images keep it
         raise UserError(f"{name}: has features of strides {has}, but {needs} are needed{hint}")
-    return [found.index(stride) for stride in strides]
+    return [there.index(stride) for stride in strides]
 
 
 def config_text(blueprint: Blueprint, detector: DetectorSettings, choices: DetectorOptions) -> str:
@@ -106,10 +107,12 @@ def config_text(blueprint: Blueprint, detector: DetectorSettings, choices: Detec
         built = build_backbone(blueprint.genotype, blueprint.space, network)
         levels = levels_of(built, detector.strides, name)
         features = Features(built, levels)
-    told = _described(blueprint.genotype, blueprint.space, network)
-    backbone = {"_delete_": True, "type": "FairDARTSBackbone"} | told | {"out_indices": levels}
+    described = _described(blueprint.genotype, blueprint.space, network)
+    backbone = {"_delete_": True, "type": "FairDARTSBackbone"} | described | {"out_indices": levels}
     if choices.pretrained:
-        _check_weights(choices.pretrained, blueprint, network, levels, told.get("name"))
+        trained = build_backbone(blueprint.genotype, blueprint.space, network)
+        trained.prune_intermediate_layers(levels, prune_norm=True)
+        load_backbone(trained, choices.pretrained, blueprint.genotype, described.get("name"), network)
         (frozen,) = levels_of(built, [detector.frozen_stride], name)
         backbone |= {"frozen_stages": frozen, "norm_eval": detector.norm_eval, "pretrained": choices.pretrained}
     model = {
@@ -129,8 +132,9 @@ def config_text(blueprint: Blueprint, detector: DetectorSettings, choices: Detec
     stand_in = ["fairdarts.transfer.mmcv_ops"] if choices.cpu else []
     imports = {"imports": [*stand_in, "fairdarts.transfer.mmdet"], "allow_failed_imports": False}
     keys = {"_base_": detector.base, "custom_imports": imports} | config
-    about = _head({"name": name} | told, blueprint, detector, choices, features)
-    head = [line for text in about for line in _comment(text)]
+    about = _head({"name": name} | described, blueprint, detector, choices, features)
+    wrap = partial(textwrap.wrap, width=WIDTH, initial_indent="# ", subsequent_indent="#   ")
+    head = [line for text in about for line in wrap(" ".join(text.split()))]
     return "\n".join([*head, *(f"{key} = {python_text(value, len(key) + 3)}" for key, value in keys.items()), ""])
 
 
@@ -172,20 +176,12 @@ def _described(genotype: Genotype, space: Space, network: NetworkSettings) -> di
     for name, model in models().items():
         if (model.genotype, model.space, model.network) == (genotype, space, network):
             return {"name": name}
-    told: dict[str, Any] = {"genotype": genotype.model_dump(mode="json", by_alias=True, exclude={"notes"})}
+    described: dict[str, Any] = {"genotype": genotype.model_dump(mode="json", by_alias=True, exclude={"notes"})}
     if genotype.space not in resources.names("search_spaces") or load_space(genotype.space) != space:
-        told["space"] = space.model_dump(mode="json", by_alias=True)
+        described["space"] = space.model_dump(mode="json", by_alias=True)
     if settings := network.model_dump(mode="json", exclude_defaults=True):
-        told["network"] = settings
-    return told
-
-
-def _check_weights(
-    pretrained: str, blueprint: Blueprint, network: NetworkSettings, levels: list[int], name: str | None
-) -> None:
-    built = build_backbone(blueprint.genotype, blueprint.space, network)
-    built.prune_intermediate_layers(levels, prune_norm=True)
-    load_backbone(built, pretrained, blueprint.genotype, name, network)
+        described["network"] = settings
+    return described
 
 
 def _data(root: str) -> dict[str, Any]:
@@ -195,14 +191,18 @@ def _data(root: str) -> dict[str, Any]:
 
 
 def _head(
-    told: dict[str, Any], blueprint: Blueprint, detector: DetectorSettings, choices: DetectorOptions, features: Features
+    described: dict[str, Any],
+    blueprint: Blueprint,
+    detector: DetectorSettings,
+    choices: DetectorOptions,
+    features: Features,
 ) -> Iterator[str]:
     """What the config is, for people: a paragraph a text."""
     info, cost, size = features.feature_info, count(features, image=blueprint.image), blueprint.image
-    yield f"{detector.name.removeprefix(PREFIX)} with the backbone {told['name']}: a config of MMDetection."
+    yield f"{detector.name.removeprefix(PREFIX)} with the backbone {described['name']}: a config of MMDetection."
     yield f"The backbone's source: {blueprint.genotype.source}."
-    if "network" in told:
-        yield f"It is built with {', '.join(f'{key} {value}' for key, value in told['network'].items())}."
+    if "network" in described:
+        yield f"It is built with {', '.join(f'{key} {value}' for key, value in described['network'].items())}."
     params, madds = f"{cost.params / 1e6:.2f} M parameters", f"{cost.madds / 1e6:.1f} M multiply-adds"
     yield f"It has {params}; {size}×{size} pixels take {madds}."
     maps = ", ".join(f"{c} channels at stride {s}" for c, s in zip(info.channels(), info.reduction(), strict=True))
@@ -215,7 +215,3 @@ def _head(
         yield "Its backbone begins with random weights, so nothing of it is frozen and its BatchNorms are trained."
     if choices.cpu:
         yield "fairdarts.transfer.mmcv_ops stands in for operations that mmcv has not compiled; on the CPU alone."
-
-
-def _comment(text: str) -> list[str]:
-    return textwrap.wrap(" ".join(text.split()), WIDTH, initial_indent="# ", subsequent_indent="#   ")

@@ -135,11 +135,12 @@ def compare(run: Runs, model: TrainedModel) -> tuple[float, float]:
     """
     images = torch.randn(4, *image_shape(model), generator=torch.Generator().manual_seed(0))
     batches = images.split([1, 3])
-    own = torch.cat([model.network(batch) for batch in batches])
-    other = torch.cat([run(batch) for batch in batches])
-    if own.shape != other.shape or not (own.isfinite().all() and other.isfinite().all()):
-        return float("nan"), float(own.abs().max())
-    return float((own - other).abs().max()), float(own.abs().max())
+    logits = torch.cat([model.network(batch) for batch in batches])
+    others = torch.cat([run(batch) for batch in batches])
+    largest = float(logits.abs().max())
+    if logits.shape != others.shape or not (logits.isfinite().all() and others.isfinite().all()):
+        return float("nan"), largest
+    return float((logits - others).abs().max()), largest
 
 
 @torch.no_grad()

@@ -79,7 +79,7 @@ class FairDARTSBackbone(BaseModule):
         given = {key: value for key, value in locals().items() if key in Arguments.model_fields}
         check(Arguments, given, "FairDARTSBackbone")
         initializers = [init_cfg] if isinstance(init_cfg, dict) else init_cfg or []
-        if any(own.get("type") in ("Pretrained", PretrainedInit) for own in initializers):
+        if any(given.get("type") in ("Pretrained", PretrainedInit) for given in initializers):
             why = "loads what fits and passes over the rest"
             raise UserError(f"FairDARTSBackbone: init_cfg: Pretrained: {why}; should be pretrained=FILE")
         super().__init__(init_cfg)
@@ -129,8 +129,8 @@ def described(
             raise UserError(f"FairDARTSBackbone: space: goes with genotype, but {name} has a space of its own")
         model = find(name)
     else:
-        found = from_content(genotype, "genotype")
-        own = load_space(found.space, "genotype: space") if space is None else space_from(space, "space")
-        model = Model(check_genotype(found, own, "genotype"), own, NetworkSettings())
-    said = model.network.model_dump(exclude_defaults=True) | (network or {})
-    return model._replace(network=for_large_images(check(NetworkSettings, said, "network"), model.space))
+        read = from_content(genotype, "genotype")
+        of = load_space(read.space, "genotype: space") if space is None else space_from(space, "space")
+        model = Model(check_genotype(read, of, "genotype"), of, NetworkSettings())
+    settings = model.network.model_dump(exclude_defaults=True) | (network or {})
+    return model._replace(network=for_large_images(check(NetworkSettings, settings, "network"), model.space))
