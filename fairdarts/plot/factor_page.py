@@ -109,7 +109,7 @@ def _space(space: SpaceResult, facts: Facts) -> list[str]:
             one, other = pair.split(", ")
             rows.append([f"{METRICS[one]}, {METRICS[other]}", measured_text(found), found.n])
         blocks.append(table(("Spearman's ρ of", "value [95% interval over runs]", "runs"), rows))
-    return [*blocks, folded("recipe", f"<pre>{html.escape(facts.recipes[space.name])}</pre>")]
+    return [*blocks, pre("recipe", facts.recipes[space.name])]
 
 
 def table_rows(space: SpaceResult) -> list[list[str]]:

@@ -1,6 +1,5 @@
 """What did searches find? The part of a report that tells of gradient searches, and of what sets them apart."""
 
-import html
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -8,7 +7,7 @@ from fairdarts.genotype import Genotype
 from fairdarts.ops.cell import SKIP
 from fairdarts.plot import compare, style
 from fairdarts.plot.curves import PANELS, curves_figure, curves_info
-from fairdarts.plot.document import faint, folded, image, listed, svg_image, table
+from fairdarts.plot.document import cells, faint, folded, image, listed, pre, run_head, table
 from fairdarts.plot.dominant import dominant_by_run_figure, dominant_figure, dominant_info
 from fairdarts.plot.evolution import evolution_figure, evolution_info
 from fairdarts.plot.heatmap import heatmap_figure, heatmap_info
@@ -144,11 +143,7 @@ def _figures(runs: Sequence[Found], part: str) -> list[str]:
 
 
 def _run(run: Found, detailed: bool) -> list[str]:
-    blocks = [f"<h2>{html.escape(run.name)}</h2>", f"<p>Recipe {html.escape(run.recipe)}. {html.escape(run.cost)}.</p>"]
-    if run.ended:
-        blocks.append(f"<p><b>{html.escape(run.ended[:1].upper() + run.ended[1:])}.</b></p>")
-    drawings = "".join(svg_image(svg, part_title(part)) for part, svg in run.drawings.items())
-    blocks.append(f'<div class="{"cells" if len(run.drawings) > 1 else "wide figure"}">{drawings}</div>')
+    blocks = [*run_head(run.name, f"Recipe {run.recipe}. {run.cost}.", run.ended), cells(run.drawings)]
     if run.genotype and run.genotype.remarks:
         blocks += ["<h3>Notes of the derivation</h3>", listed(run.genotype.remarks)]
     curves = curves_info(run.records)
@@ -166,7 +161,7 @@ def _run(run: Found, detailed: bool) -> list[str]:
         for at, epoch in enumerate(dominant.epochs)
     ]
     blocks.append(folded("numbers", table(titles, rows)))
-    return [*blocks, *(_gates(run) if detailed else []), folded("settings", f"<pre>{html.escape(run.settings)}</pre>")]
+    return [*blocks, *(_gates(run) if detailed else []), pre("settings", run.settings)]
 
 
 def _gates(run: Found) -> list[str]:
