@@ -42,11 +42,11 @@ class Archive:
             raise ValueError("a path was evaluated twice")
         self.generation = np.concatenate([self.generation, np.full(len(paths), generation)])
         values = {ACCURACY: np.asarray(accuracies, dtype=float), **self.problem.costs(as_array(paths))}
-        self.values = {name: np.concatenate([own, values[name]]) for name, own in self.values.items()}
+        self.values = {name: np.concatenate([column, values[name]]) for name, column in self.values.items()}
 
     def of(self, places: Sequence[int]) -> Mapping[str, np.ndarray]:
         """The values of some paths, by their numbers."""
-        return {name: own[list(places)] for name, own in self.values.items()}
+        return {name: column[list(places)] for name, column in self.values.items()}
 
     def front(self) -> list[int]:
         """The numbers of the paths that none dominates, of those that keep all limits."""
@@ -67,7 +67,7 @@ class Archive:
         if not len(kept):
             return None
         values = self.of(kept)
-        costs = [own for name, own in values.items() if name != ACCURACY]
+        costs = [column for name, column in values.items() if name != ACCURACY]
         keys = [-values[ACCURACY], *self.problem.losses(values).T, *costs]
         return int(kept[np.lexsort(keys[::-1])[0]])
 

@@ -67,7 +67,7 @@ def shares(settings: NSGA2Settings, problem: Problem) -> dict[str, float]:
     by_controller, neither = settings.by_controller, 0.0
     if not problem.untrained:
         by_controller, neither = (1.0, 0.0) if settings.controller else (0.0, settings.reinforced)
-    elif all(own.quantity != ACCURACY for own in problem.objectives):
+    elif all(objective.quantity != ACCURACY for objective in problem.objectives):
         by_controller = 0.0
     mutation = {
         "random": settings.random + neither,
@@ -75,7 +75,7 @@ def shares(settings: NSGA2Settings, problem: Problem) -> dict[str, float]:
         "wheel": settings.reinforced * (1 - by_controller) - neither,
         "prior": settings.prior,
     }
-    return {"crossover": 1 - settings.mutation} | {way: settings.mutation * own for way, own in mutation.items()}
+    return {"crossover": 1 - settings.mutation} | {way: settings.mutation * share for way, share in mutation.items()}
 
 
 class NSGA2:
@@ -100,12 +100,12 @@ class NSGA2:
         """Q: those of the last generation"""
         self.episodes: list[tuple[SinglePath, SinglePath]] = []
         """what the controller drew for it: (path, its parent)"""
-        self.told: Counter[str] = Counter()
+        self.made: Counter[str] = Counter()
         """how many of the offspring were made in each way"""
 
     def ask(self, count: int) -> list[SinglePath]:
         """The next Q, of at most so many paths."""
-        self.episodes, self.told = [], Counter()
+        self.episodes, self.made = [], Counter()
         if not self.offspring:  # P, or the first Q
             return self.problem.fresh(count, self.archive.place, self.rng)
         self._select()
@@ -125,7 +125,7 @@ class NSGA2:
             ways = failed
         known = self.archive.place.keys() | made.keys()
         made |= dict.fromkeys(self.problem.fresh(len(ways), known, self.rng), "fresh")
-        self.told = Counter(made.values())
+        self.made = Counter(made.values())
         return list(made)
 
     def tell(self, paths: Sequence[SinglePath]) -> None:
@@ -162,15 +162,15 @@ class NSGA2:
         """One child for each way, of parents that tournaments choose anew."""
         paths = self.archive.paths
         parents = [paths[self.population[won]] for won in tournaments(self.standings, 2 * len(ways), self.rng)]
-        own, mates = parents[: len(ways)], parents[len(ways) :]
-        steered = [parent for way, parent in zip(ways, own, strict=True) if way == "controller"]
+        firsts, mates = parents[: len(ways)], parents[len(ways) :]
+        steered = [parent for way, parent in zip(ways, firsts, strict=True) if way == "controller"]
         drawn = self.controller.draw(len(steered), steered) if steered else []
         self.episodes += zip(drawn, steered, strict=True)
         from_controller = iter(drawn)
         given, elite = self.settings.prior_weights, as_array([paths[place] for place in self.population])
         prior = given or elite_weights(self.problem, elite)
         children = []
-        for way, parent, mate in zip(ways, own, mates, strict=True):
+        for way, parent, mate in zip(ways, firsts, mates, strict=True):
             if way == "crossover":
                 children.append(crossed(parent, mate, self.rng))
             elif way == "controller":
@@ -183,7 +183,7 @@ class NSGA2:
 
     def _rewards(self, paths: Sequence[SinglePath]) -> list[float]:
         """The controller's, for the objective that needs training: accuracy, standardized over all models so far."""
-        sign = next(1 if own.maximized else -1 for own in self.problem.objectives if own.quantity == ACCURACY)
+        sign = next(1 if goal.maximized else -1 for goal in self.problem.objectives if goal.quantity == ACCURACY)
         return standardized(sign * self.archive.values[ACCURACY], [self.archive.place[path] for path in paths])
 
 

@@ -38,14 +38,14 @@ class Problem:
     @cached_property
     def untrained(self) -> tuple[Objective, ...]:
         """The objectives that need no training."""
-        return tuple(own for own in self.objectives if own.quantity in self.tables)
+        return tuple(goal for goal in self.objectives if goal.quantity in self.tables)
 
     @cached_property
     def box(self) -> tuple[np.ndarray, np.ndarray]:
         """The best and the worst losses [objectives] that there can be."""
         ends = {name: (table.least, table.greatest) for name, table in self.tables.items()} | {ACCURACY: self.seen}
-        corners = [ends[own.quantity][::-1] if own.maximized else ends[own.quantity] for own in self.objectives]
-        signs = [-1.0 if own.maximized else 1.0 for own in self.objectives]
+        corners = [ends[goal.quantity][::-1] if goal.maximized else ends[goal.quantity] for goal in self.objectives]
+        signs = [-1.0 if goal.maximized else 1.0 for goal in self.objectives]
         best, worst = np.asarray(corners, dtype=float).T * signs
         return best, worst
 
@@ -101,8 +101,8 @@ class Problem:
                     ends = f"{self.space.name} has {table.least:g} to {table.greatest:g}"
                     raise UserError(f"constraints: {limit}: no model keeps it: {ends}")
         if not self.fresh(1, (), np.random.default_rng(0)):
-            told = ", ".join(map(str, self.limits))
-            raise UserError(f"constraints: {told}: no model was found that keeps them all; should leave more room")
+            limits = ", ".join(map(str, self.limits))
+            raise UserError(f"constraints: {limits}: no model was found that keeps them all; should leave more room")
 
     @cached_property
     def _every(self) -> list[SinglePath] | None:

@@ -185,5 +185,5 @@ class EvolveSettings(RecipeSettings):
     @property
     def quantities(self) -> set[str]:
         """All that has to be known of a model."""
-        told = {own.quantity for own in (*self.wanted, *self.limits, *self.classes)}
-        return told | {ACCURACY} | ({self.evolve.cost} if self.evolve.kind == "mnasnet" else set())
+        named = {part.quantity for part in (*self.wanted, *self.limits, *self.classes)}
+        return named | {ACCURACY} | ({self.evolve.cost} if self.evolve.kind == "mnasnet" else set())

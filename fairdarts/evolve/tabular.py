@@ -44,15 +44,15 @@ def make_bench(
     if len(truth) < space.size():
         raise UserError(f"{place}: holds {len(truth):,} of {space.size():,} paths of {space.name}; should hold all")
     for key in ("constraints", "budgets", "space", "latency", "population", "generations"):
-        if len({getattr(own, key) for own in settings}) > 1:
+        if len({getattr(recipe, key) for recipe in settings}) > 1:
             raise UserError(f"{key}: the recipes have unlike ones; say --{key} for all of them")
-    objectives = max((own.wanted for own in settings), key=len)
-    for own in settings:
-        if not set(own.wanted) <= set(objectives):
-            raise UserError(f"objectives: {own.name} has others than the rest; say --objectives for all of them")
+    objectives = max((recipe.wanted for recipe in settings), key=len)
+    for recipe in settings:
+        if not set(recipe.wanted) <= set(objectives):
+            raise UserError(f"objectives: {recipe.name} has others than the rest; say --objectives for all of them")
     problem = Problem(space, objectives, settings[0].limits, tables)
-    for own in settings:
-        check_fit(own, problem)
+    for recipe in settings:
+        check_fit(recipe, problem)
     table = table_of(problem, truth)
     for limit in (None, *settings[0].classes):
         if table.best_within(limit) is None:

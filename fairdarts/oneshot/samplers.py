@@ -154,5 +154,5 @@ def tally(counts: Sequence[torch.Tensor], step: Step) -> None:
     """Adds how often a step updates every choice to `counts`, a tensor [choices] for every point."""
     for update in step:
         for chosen in update:
-            for own, indices in zip(counts, chosen, strict=True):
-                own[list(indices)] += 1
+            for updates, indices in zip(counts, chosen, strict=True):
+                updates[list(indices)] += 1

@@ -43,7 +43,9 @@ def skips_info(runs: dict[str, dict[str, list[dict]]], part: str) -> SkipsInfo:
     """Of the records of runs, by method and name, and of one part of their space."""
     return SkipsInfo(
         {
-            method: {name: [record["dominant"][part].get(SKIP, 0) for record in own] for name, own in seeds.items()}
+            method: {
+                name: [record["dominant"][part].get(SKIP, 0) for record in records] for name, records in seeds.items()
+            }
             for method, seeds in runs.items()
         }
     )
@@ -61,7 +63,7 @@ def skips_figure(info: SkipsInfo) -> Figure:
         ax.spines[["top", "right"]].set_visible(False)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-    axes[0].set_ylim(-0.3, max(3, *(max(own) for seeds in info.counts.values() for own in seeds.values())) + 0.5)
+    axes[0].set_ylim(-0.3, max(3, *(max(counts) for seeds in info.counts.values() for counts in seeds.values())) + 0.5)
     figure.supxlabel("epoch", fontsize=10)
     figure.supylabel("dominant skip connections", fontsize=10)
     return figure
@@ -78,7 +80,7 @@ def histogram_info(runs: dict[str, dict[str, list[dict]]]) -> HistogramInfo:
     """Of the last records of runs, by method and name."""
     shares = {}
     for method, seeds in runs.items():
-        gates = _gates([own[-1] for own in seeds.values()])
+        gates = _gates([records[-1] for records in seeds.values()])
         shares[method] = np.histogram(gates, BINS)[0] / len(gates)
     return HistogramInfo(shares)
 

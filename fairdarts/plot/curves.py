@@ -32,11 +32,11 @@ def curves_info(records: list[dict]) -> CurvesInfo:
 
 def curves_figure(info: CurvesInfo) -> Figure:
     """A panel for each of what was measured."""
-    panels = {title: own for title, own in PANELS.items() if own.keys() & info.values.keys()}
+    panels = {title: labels for title, labels in PANELS.items() if labels.keys() & info.values.keys()}
     figure = Figure(figsize=(3.6 * len(panels) + 0.2, 2.7), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, len(panels)))
-    for ax, (title, own) in zip(axes, panels.items(), strict=True):
-        for (name, label), colour in zip(own.items(), ("#001C6A", "#F79A02"), strict=False):
+    for ax, (title, labels) in zip(axes, panels.items(), strict=True):
+        for (name, label), colour in zip(labels.items(), ("#001C6A", "#F79A02"), strict=False):
             if name in info.values:
                 ax.plot(info.epochs, info.values[name], color=colour, label=label, marker="o", markersize=3)
         ax.set_title(title, fontsize=10)
@@ -44,6 +44,6 @@ def curves_figure(info: CurvesInfo) -> Figure:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
         ax.grid(color="#E6E6E6", linewidth=0.6)
         ax.spines[["top", "right"]].set_visible(False)
-        if len(own) > 1:
+        if len(labels) > 1:
             ax.legend(frameon=False, fontsize=9)
     return figure

@@ -28,7 +28,8 @@ def dominant_info(records: list[dict], space: Space) -> DominantInfo:
     """The dominant operations of all records; a candidate that a record does not name has none."""
     candidates, found = all_candidates(space), [joined_dominant(record, space) for record in records]
     counts = {
-        part: np.asarray([[own[part].get(op, 0) for own in found] for op in candidates]) for part in joined_parts(space)
+        part: np.asarray([[counts[part].get(op, 0) for counts in found] for op in candidates])
+        for part in joined_parts(space)
     }
     return DominantInfo(tuple(record["epoch"] for record in records), candidates, counts)
 

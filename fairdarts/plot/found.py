@@ -47,7 +47,7 @@ def found_info(models: Sequence[Model], space: ChainSpace | Bench201Space) -> Fo
         tuple("skip,\n1×1" if name == SKIP and at in convolved else _lines(name) for at, name in enumerate(path))
         for _, path, _ in models
     )
-    choices = tuple(dict.fromkeys(name for own in space.choices for name in own))
+    choices = tuple(dict.fromkeys(name for names in space.choices for name in names))
     return FoundInfo(tuple(models), texts, axis, labels, groups, choices)
 
 

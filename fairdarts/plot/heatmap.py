@@ -57,7 +57,7 @@ def heatmap_figure(info: HeatmapInfo) -> Figure:
 
 
 def _panel(ax: Axes, info: HeatmapInfo, part: str, lies: bool) -> QuadMesh:
-    gates, has = (own.T if lies else own for own in (info.gates[part], info.offered[part]))
+    gates, has = (matrix.T if lies else matrix for matrix in (info.gates[part], info.offered[part]))
     rows, columns = gates.shape
     colours = matplotlib.colormaps["Blues"].with_extremes(bad="#DDDDDD")  # NaN, of a search that diverged
     # Squares and not an image, which an SVG would hold as a blurred bitmap.

@@ -32,9 +32,9 @@ def joined_gates(record: dict[str, Any], space: Space) -> dict[str, np.ndarray]:
         for part in parts:
             points, candidates = space.parts[part]
             at = [columns.index(candidate) for candidate in candidates]
-            for point, own in zip(points, np.reshape(record["gates"][part], space.parts[part].shape), strict=True):
+            for point, row in zip(points, np.reshape(record["gates"][part], space.parts[part].shape), strict=True):
                 rows[point] = np.full(len(columns), np.nan)
-                rows[point][at] = own
+                rows[point][at] = row
         gates[name] = np.stack([rows[point] for point in sorted(rows)])
     return gates
 

@@ -173,6 +173,6 @@ def draw_rankings(rankings: Sequence[dict], folder: Path) -> list[Path]:
         paths += style.save(scatter_figure(info), folder, "ranking-scatter")
         paths += style.save(lines_figure(info), folder, "ranking-lines")
     paths += style.save(scores_figure(scores_info(rankings)), folder, "ranking-histogram")
-    if any(len(own) > 1 for own in budgets.taus.values()):
+    if any(len(taus) > 1 for taus in budgets.taus.values()):
         paths += style.save(budget_figure(budgets), folder, "ranking-budget")
     return paths

@@ -39,9 +39,9 @@ def relations_figure(info: RelationsInfo) -> Figure:
     for ax, (pair, found) in zip(axes, info.correlations.items(), strict=True):
         one, other = pair.split(", ")
         for group in used:
-            own = np.asarray([name == group for name in info.groups])
+            inside = np.asarray([name == group for name in info.groups])
             look = style.series(GROUPS.index(group)) | {"linestyle": "none"}
-            ax.plot(info.values[one][own], info.values[other][own], **look, markersize=4.5, alpha=0.75)
+            ax.plot(info.values[one][inside], info.values[other][inside], **look, markersize=4.5, alpha=0.75)
         rho = f"ρ = {measured_text(found)}, n = {found.n}"
         known = rho if math.isfinite(found.value) else "no ρ: too few runs"
         style.tidy(ax, f"{_axis(one)}\n\n{known}", _axis(other))

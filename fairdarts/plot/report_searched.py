@@ -60,8 +60,8 @@ def _summary(runs: Sequence[Found]) -> list[str]:
     for run in runs:
         first, last = run.records[0], run.records[-1]
         accuracies = [f"{100 * last[key]:.1f} %" if key in last else "–" for key in PANELS["accuracy"]]
-        counts = _counts(run, parts, lambda own: sum(own.values()))
-        skips = _counts(run, parts, lambda own: own.get(SKIP, 0))
+        counts = _counts(run, parts, lambda counts: sum(counts.values()))
+        skips = _counts(run, parts, lambda counts: counts.get(SKIP, 0))
         gaps = [f"{compare.gap(record):.3f}" for record in (first, last)]
         short = run.cost.partition(":")[0].replace(" parameters", "").replace(" multiply-adds", "")
         rows.append([run.name, last["epoch"], *accuracies, *counts, *skips, *gaps, short])
@@ -77,25 +77,25 @@ def _comparison(runs: Sequence[Found]) -> list[str]:
     for run in runs:
         kinds.setdefault(tuple(joined_parts(run.space)), []).append(run)
     blocks = ["<h2>Comparison</h2>"]
-    for parts, own in kinds.items():
-        blocks += _figures(own, parts[0]) if len(own) > 1 else []
-    methods = [method for own in kinds.values() for method in _by_method(own).items()]
+    for parts, alike in kinds.items():
+        blocks += _figures(alike, parts[0]) if len(alike) > 1 else []
+    methods = [method for alike in kinds.values() for method in _by_method(alike).items()]
     return [*blocks, "<h3>Methods</h3>", *_methods(methods, _parts(runs))]
 
 
 def _methods(methods: Iterable[tuple[str, list[Found]]], parts: tuple[str, ...]) -> list[str]:
     rows = []
-    for method, own in methods:
-        last = [run.records[-1] for run in own]
-        dominant = [joined_dominant(run.records[-1], run.space) for run in own]
+    for method, runs in methods:
+        last = [run.records[-1] for run in runs]
+        dominant = [joined_dominant(run.records[-1], run.space) for run in runs]
         skips = [[counts[part].get(SKIP, 0) for counts in dominant if part in counts] for part in parts]
-        alike = compare.agreement([run.genotype for run in own if run.genotype])
+        alike = compare.agreement([run.genotype for run in runs if run.genotype])
         rows.append(
             [
                 method,
-                len(own),
+                len(runs),
                 *map(_spread, skips),
-                _spread([_dominant(run) for run in own]),
+                _spread([_dominant(run) for run in runs]),
                 _spread([compare.gap(record) for record in last], 3),
                 _spread([100 * record["valid_accuracy"] for record in last if "valid_accuracy" in record]),
                 "–" if alike is None else f"{100 * alike:.0f} %",
@@ -113,9 +113,9 @@ def _figures(runs: Sequence[Found], part: str) -> list[str]:
     grouped = {
         method: {
             run.name: [record | {"dominant": joined_dominant(record, run.space)} for record in run.records]
-            for run in own
+            for run in seeds
         }
-        for method, own in _by_method(runs).items()
+        for method, seeds in _by_method(runs).items()
     }
     skips, histogram = compare.skips_info(grouped, part), compare.histogram_info(grouped)
     blocks = []
@@ -127,7 +127,9 @@ def _figures(runs: Sequence[Found], part: str) -> list[str]:
     blocks.append(image(compare.skips_figure(skips), f"dominant skip connections {of} over the epochs"))
     longest = max(len(run.records) for run in runs)
     rows = [
-        [name, *own, *[""] * (longest - len(own))] for seeds in skips.counts.values() for name, own in seeds.items()
+        [name, *counts, *[""] * (longest - len(counts))]
+        for seeds in skips.counts.values()
+        for name, counts in seeds.items()
     ]
     blocks.append(folded("numbers, by epoch", table(["run", *range(longest)], rows)))
     blocks += ["<h3>Gates at the end</h3>", image(compare.histogram_figure(histogram), "histogram of the gates")]
@@ -150,7 +152,8 @@ def _run(run: Found, detailed: bool) -> list[str]:
     if detailed and curves.epochs:
         blocks += ["<h3>Curves</h3>", image(curves_figure(curves), "loss and accuracy over the epochs")]
         rows = [
-            [epoch, *(f"{own[at]:.4g}" for own in curves.values.values())] for at, epoch in enumerate(curves.epochs)
+            [epoch, *(f"{numbers[at]:.4g}" for numbers in curves.values.values())]
+            for at, epoch in enumerate(curves.epochs)
         ]
         blocks.append(folded("numbers", table(["epoch", *(name.replace("_", " ") for name in curves.values)], rows)))
     dominant = dominant_info(run.records, run.space)

@@ -76,7 +76,7 @@ def trainings_info(named: Sequence[tuple[str, Sequence[dict]]]) -> TrainingsInfo
 
     Seeds of a recipe make one line where they are as many epochs far: others have had another learning rate.
     """
-    watched = [(recipe, [own for own in records if "watched_mean" in own]) for recipe, records in named]
+    watched = [(recipe, [record for record in records if "watched_mean" in record]) for recipe, records in named]
     watched = [(recipe, records) for recipe, records in watched if records]
     lengths: dict[str, set[int]] = {}
     for recipe, records in watched:
@@ -88,10 +88,10 @@ def trainings_info(named: Sequence[tuple[str, Sequence[dict]]]) -> TrainingsInfo
         lines.setdefault(recipe + several, []).append(records)
     info = TrainingsInfo({}, {}, {}, {}, {})
     for line, seeds in lines.items():
-        common = sorted(set.intersection(*({record["epoch"] for record in own} for own in seeds)))
-        shared = [[record for record in own if record["epoch"] in common] for own in seeds]
+        common = sorted(set.intersection(*({record["epoch"] for record in records} for records in seeds)))
+        shared = [[record for record in records if record["epoch"] in common] for records in seeds]
         passes, means, deviations = (
-            np.asarray([[record[name] for record in own] for own in shared], dtype=float)  # [seeds, points]
+            np.asarray([[record[name] for record in records] for records in shared], dtype=float)  # [seeds, points]
             for name in ("passes", "watched_mean", "watched_std")
         )
         info.seeds[line], info.epochs[line] = len(seeds), np.asarray(common)

@@ -38,14 +38,14 @@ class NetworkInfo(NamedTuple):
 def network_info(records: Sequence[dict]) -> NetworkInfo:
     """Of the records of metrics.jsonl, at least one."""
 
-    def own(name: str) -> np.ndarray:
+    def column(name: str) -> np.ndarray:
         return np.asarray([record.get(name, np.nan) for record in records], dtype=float)
 
     kinds = [keys for keys in JUDGED_BY if any(f"valid_{keys[0]}" in record for record in records)]
     keys = kinds[0] if kinds else next(iter(JUDGED_BY))
-    shares = (100 * own(name) for name in ("train_accuracy", *(f"valid_{key}" for key in keys)))
+    shares = (100 * column(name) for name in ("train_accuracy", *(f"valid_{key}" for key in keys)))
     epochs = np.asarray([record["epoch"] for record in records])
-    return NetworkInfo(epochs, own("train_loss"), own("valid_loss"), *shares, JUDGED_BY[keys], own("lr"))
+    return NetworkInfo(epochs, column("train_loss"), column("valid_loss"), *shares, JUDGED_BY[keys], column("lr"))
 
 
 def network_figure(info: NetworkInfo) -> Figure:

@@ -51,8 +51,8 @@ def open_benchmark(file: Path, space: Space, column: str | None) -> Benchmark:
     shipped = set(names("genotypes"))
 
     def named(text: str) -> SinglePath | None:
-        genotype, own = load_genotype(text) if text in shipped else (None, None)
-        return space.path_of(genotype) if own and own.name == space.name else None
+        genotype, its_space = load_genotype(text) if text in shipped else (None, None)
+        return space.path_of(genotype) if its_space and its_space.name == space.name else None
 
     if space.topology and (table := read_cells(file, space, column)):
         if not table.rows:
@@ -164,13 +164,13 @@ def recipes_told_apart(runs: Sequence[Run]) -> list[str]:
     first: dict[str, dict[str, str]] = {}
     for run, settings, variant in zip(runs, every, variants, strict=True):
         first.setdefault(settings.name, {}).setdefault(variant, run.path.name)
-    told = []
+    recipes = []
     for settings, variant in zip(every, variants, strict=True):
-        own = first[settings.name]
-        short = {key: re.sub(r"-seed[0-9]+$", "", run_name) for key, run_name in own.items()}
-        called = (short if len(set(short.values())) == len(own) else own)[variant]
-        told.append(settings.name if len(own) == 1 else f"{settings.name} ({called})")
-    return told
+        run_of = first[settings.name]
+        short = {key: re.sub(r"-seed[0-9]+$", "", run_name) for key, run_name in run_of.items()}
+        called = (short if len(set(short.values())) == len(run_of) else run_of)[variant]
+        recipes.append(settings.name if len(run_of) == 1 else f"{settings.name} ({called})")
+    return recipes
 
 
 def variant_of(settings: TrainingSettings) -> str:

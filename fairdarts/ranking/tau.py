@@ -113,13 +113,13 @@ def sparse_kendall_gain(
     drawn so often, where they are equally many; else the interval lies to the favour of the side with fewer.
     """
     steps = steps_of(truth, threshold)
-    reasons = [sparse_kendall(truth, own.mean(axis=0), weights[:1], threshold).reason for own in (scores, baselines)]
+    reasons = [sparse_kendall(truth, side.mean(axis=0), weights[:1], threshold).reason for side in (scores, baselines)]
 
-    def tau_of_means(own: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    def tau_of_means(side: np.ndarray, drawn: np.ndarray) -> np.ndarray:
         found = np.empty(len(weights))
         for draw in np.unique(drawn, axis=0):  # 10 of 3 supernets: far fewer than there are resamples
             rows = (drawn == draw).all(axis=1)
-            found[rows] = _tau(steps, (draw[:, None] * own).sum(axis=0) / len(own), weights[rows])
+            found[rows] = _tau(steps, (draw[:, None] * side).sum(axis=0) / len(side), weights[rows])
         return found
 
     drawn = resampled(len(scores), random, len(weights) - 1)

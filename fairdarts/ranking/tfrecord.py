@@ -100,8 +100,8 @@ def _taken(file: BinaryIO, length: int, size: int, place: str) -> bytes:
 
 def _checked(data: bytes, place: str) -> bytes:
     """The data before its checksum."""
-    content, (told,) = data[:-4], struct.unpack("<I", data[-4:])
-    if masked(content) != told:
+    content, (checksum,) = data[:-4], struct.unpack("<I", data[-4:])
+    if masked(content) != checksum:
         raise UserError(f"{place}: is damaged: its checksum is that of other data")
     return content
 

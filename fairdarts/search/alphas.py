@@ -77,7 +77,7 @@ def _flat(held: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 def _alphas(tensors: Mapping[str, Any], space: Space, path: Path) -> dict[str, Tensor]:
     """Those of the tensors that are α: the only ones of their shapes, or by what they are called, or in the order of
     the parts, such as a pair of cells, normal before reduce."""
-    shapes = {part: own.shape for part, own in space.parts.items()}
+    shapes = {part: points.shape for part, points in space.parts.items()}
     numbers = {name: _tensor(value) for name, value in tensors.items() if _is_numeric(value)}
     fits = {part: [name for name, value in numbers.items() if value.shape == shape] for part, shape in shapes.items()}
     named = {part: [name for name in names if _names(name, part)] for part, names in fits.items()}

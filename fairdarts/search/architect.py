@@ -178,7 +178,7 @@ def second_order(learner: Learner, train: Batch, valid: Batch, at: StepIndex = S
             )
             for shard, part in parts_of(learner, train)
         ]
-    correction = [sum(own) / settings.compute.accumulate for own in zip(*corrections, strict=True)]
+    correction = [sum(terms) / settings.compute.accumulate for terms in zip(*corrections, strict=True)]
     distributed.average_(correction)
     _update_alphas(learner, torch._foreach_add(of_alphas, correction, alpha=-slope(learner.weight_optimizer)))
     return torch.stack([*_train_weights(learner, train, at), *seen])

@@ -80,12 +80,12 @@ def derive(
 ) -> Genotype:
     """The genotype of gates: see `derive_cell`, `derive_layers`, `derive_edges`. A cell has at most `max_skips` skip
     connections."""
-    said = {"schema": 1, "name": name, "space": space.name, "source": source}
-    return DERIVATIONS[space.kind](said, gates, space, method, threshold, max_skips)
+    about = {"schema": 1, "name": name, "space": space.name, "source": source}
+    return DERIVATIONS[space.kind](about, gates, space, method, threshold, max_skips)
 
 
 def _cells(
-    said: dict[str, Any],
+    about: dict[str, Any],
     gates: GateMatrices,
     space: CellSpace,
     method: str,
@@ -96,20 +96,25 @@ def _cells(
         cells = {cell: limited_cell(gates[cell], space, method, threshold, max_skips) for cell in space.parts}
     else:
         cells = {cell: derive_cell(gates[cell], space, method, threshold) for cell in space.parts}
-    return CellGenotype(**said, **cells)
+    return CellGenotype(**about, **cells)
 
 
 def _layers(
-    said: dict[str, Any], gates: GateMatrices, space: ChainSpace, method: str, threshold: float | None, _: int | None
+    about: dict[str, Any], gates: GateMatrices, space: ChainSpace, method: str, threshold: float | None, _: int | None
 ) -> ChainGenotype:
     layers, notes = derive_layers(gates, space, method, threshold)
-    return ChainGenotype(**said, layers=layers, notes=notes)
+    return ChainGenotype(**about, layers=layers, notes=notes)
 
 
 def _edges(
-    said: dict[str, Any], gates: GateMatrices, space: Bench201Space, method: str, threshold: float | None, _: int | None
+    about: dict[str, Any],
+    gates: GateMatrices,
+    space: Bench201Space,
+    method: str,
+    threshold: float | None,
+    _: int | None,
 ) -> EdgeGenotype:
-    return EdgeGenotype(**said, edges=derive_edges(gates["edges"], space, method, threshold))
+    return EdgeGenotype(**about, edges=derive_edges(gates["edges"], space, method, threshold))
 
 
 DERIVATIONS: dict[str, Callable[..., Genotype]] = {"cell": _cells, "chain": _layers, "nasbench201": _edges}
@@ -126,8 +131,8 @@ def dominant(gates: np.ndarray, space: Space, part: str, method: str, threshold:
 def check_kind(space: Space, place: str) -> None:
     """Raises UserError, naming the place, where gates make no architecture of this kind of space."""
     if not space.parts:
-        own = "what a vertex reads decides its channels, so that gates cannot add up several"
-        raise UserError(f"{place}: is searched by paths, not by gradients: {own}; take `fairdarts supernet`")
+        why = "what a vertex reads decides its channels, so that gates cannot add up several"
+        raise UserError(f"{place}: is searched by paths, not by gradients: {why}; take `fairdarts supernet`")
 
 
 def check_rule(rule: DeriveSettings, space: Space, place: str) -> None:

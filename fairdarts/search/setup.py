@@ -44,8 +44,8 @@ def make_learner(settings: SearchSettings, space: Space, source: Source, device:
             stage.compile(mode=settings.compute.compile, dynamic=False)
     weights, architect = settings.weights, settings.architect
     quick = {"fused": True} if device.type == "cuda" else {"foreach": True}
-    own: dict[str, Any] = {"weight_decay": weights.weight_decay, "nesterov": weights.nesterov, **quick}
-    weight_optimizer = torch.optim.SGD(supernet.parameters(), weights.lr, weights.momentum, **own)
+    options: dict[str, Any] = {"weight_decay": weights.weight_decay, "nesterov": weights.nesterov, **quick}
+    weight_optimizer = torch.optim.SGD(supernet.parameters(), weights.lr, weights.momentum, **options)
     alpha_optimizer = torch.optim.Adam(
         alphas.values(), architect.lr, architect.betas, weight_decay=architect.weight_decay, **quick
     )

@@ -119,7 +119,7 @@ class Bench101Space(SearchSpace):
         """The number of paths that the space allows."""
         number = len(self.candidates)
         orders = ((len(wiring.codes), wiring.vertices) for wiring in _wirings(self)[0])
-        return sum(count * number ** (own - 2) * _arrangements(own, self) for count, own in orders)
+        return sum(count * number ** (vertices - 2) * _arrangements(vertices, self) for count, vertices in orders)
 
     def distinct(self) -> int:
         """The number of different cells."""
@@ -220,7 +220,7 @@ def vertex_channels(c_in: int, c_out: int, matrix: Matrix) -> tuple[int, ...]:
         channels[vertex] = c_out // len(ends) + (number < c_out % len(ends))
     for vertex in range(last - 1, 0, -1):
         if vertex not in ends:
-            channels[vertex] = max(own for edge, own in zip(matrix[vertex], channels, strict=True) if edge)
+            channels[vertex] = max(width for edge, width in zip(matrix[vertex], channels, strict=True) if edge)
     return tuple(channels)
 
 
@@ -228,7 +228,7 @@ def vertex_channels(c_in: int, c_out: int, matrix: Matrix) -> tuple[int, ...]:
 def _wirings(space: Bench101Space) -> tuple[list[Wiring], list[int]]:
     """All that the cells of the space have; and their numbers of cells, added up one after another."""
     sizes = range(2, space.vertices + 1)
-    every = (own for vertices in sizes for own in graphs.wirings(vertices, space.edges, len(space.candidates)))
+    every = (wiring for vertices in sizes for wiring in graphs.wirings(vertices, space.edges, len(space.candidates)))
     found = [wiring for wiring in every if space.output_edges in (None, wiring.ends)]
     return found, [*accumulate(wiring.cells for wiring in found)]
 

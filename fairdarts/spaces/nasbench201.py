@@ -135,4 +135,4 @@ def _class_sizes(space: Bench201Space) -> Counter[str]:
 
 def _by_node(of_edges: list[T]) -> list[list[T]]:
     """What is given for every edge, node by node."""
-    return [[own for own, (node, _) in zip(of_edges, EDGES, strict=True) if node == into] for into in (1, 2, 3)]
+    return [[thing for thing, (node, _) in zip(of_edges, EDGES, strict=True) if node == into] for into in (1, 2, 3)]

@@ -49,19 +49,19 @@ def candidates_of_edges(
         return list(made.values())
 
     strides = [stride if source < space.inputs else 1 for source in range(space.inputs + space.nodes)]
-    tied = [fresh(own) for own in strides] if settings.tied else []
+    tied = [fresh(step) for step in strides] if settings.tied else []
     first: dict[tuple[int, int], list[nn.Module]] = {}
     found = []
     for node, source in space.edges:
         into = node, strides[source]
         if settings.operations == "node" and into in first:
-            own = [with_own_norms(op) if settings.wsbn else op for op in first[into]]
+            modules = [with_own_norms(op) if settings.wsbn else op for op in first[into]]
         else:
-            own = fresh(strides[source])
+            modules = fresh(strides[source])
         if tied:
-            own = [one if is_weightless(one) else op for one, op in zip(tied[source], own, strict=True)]
-        first.setdefault(into, own)
-        found.append(own)
+            modules = [one if is_weightless(one) else op for one, op in zip(tied[source], modules, strict=True)]
+        first.setdefault(into, modules)
+        found.append(modules)
     return found
 
 
@@ -149,8 +149,8 @@ def cell_parts(
 ) -> SupernetParts:
     """Stem and tail as in the stand-alone network for small images; all normal cells read the same choice points, and
     all reduction cells."""
-    own = space.supernet
-    size = Size(cells=settings.cells or own.cells, channels=settings.channels or own.channels)
+    stated = space.supernet
+    size = Size(cells=settings.cells or stated.cells, channels=settings.channels or stated.channels)
     channels, reductions = size.channels, space.reduction_cells(size.cells)
     c_prev_prev = c_prev = space.stem_multiplier * channels
     stem = nn.Sequential(nn.Conv2d(in_channels, c_prev, 3, padding=1, bias=False), nn.BatchNorm2d(c_prev))

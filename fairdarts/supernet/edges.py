@@ -63,14 +63,16 @@ class EdgeCell(nn.Module):
         """Registers the candidates, behind what a kind of cell has besides."""
         self.points, self.edges, self.names = points, edges, names
         self.drop, self.recompute = settings.path_dropout, recompute
-        held = nn.ModuleList(nn.ModuleList(own) for own in candidates)
+        held = nn.ModuleList(nn.ModuleList(modules) for modules in candidates)
         self.candidates = cast("Sequence[Sequence[Any]]", held)
-        self.shared = [{column for column, op in enumerate(own) if shared and is_weightless(op)} for own in candidates]
+        self.shared = [
+            {column for column, op in enumerate(modules) if shared and is_weightless(op)} for modules in candidates
+        ]
 
     def running(self, gates: Gates) -> Iterator[ActiveEdge]:
         """The edges that run, node by node; one on which only `none` is active does not."""
         for row, ((node, source), gate) in enumerate(zip(self.edges, gates, strict=True)):
-            active = tuple(own for own in enumerate(gate.active) if self.names[own[1]] != "none")
+            active = tuple(pair for pair in enumerate(gate.active) if self.names[pair[1]] != "none")
             if active:
                 yield ActiveEdge(row, node, source, active)
 

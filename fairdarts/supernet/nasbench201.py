@@ -39,13 +39,13 @@ def candidates_of_edges(space: Bench201Space, channels: int, settings: SupernetS
     found = []
     for (node, _), names in zip(space.edges, space.choices, strict=True):
         if settings.operations == "node" and node in first:
-            own = [with_own_norms(op) if settings.wsbn else op for op in first[node]]
+            modules = [with_own_norms(op) if settings.wsbn else op for op in first[node]]
         else:
-            own = [OPS[name](channels, settings.affine) for name in names]
+            modules = [OPS[name](channels, settings.affine) for name in names]
             if settings.ofa_kernel:
-                share_kernels(dict(zip(names, own, strict=True)), LARGER_KERNEL)
-        first.setdefault(node, own)
-        found.append(own)
+                share_kernels(dict(zip(names, modules, strict=True)), LARGER_KERNEL)
+        first.setdefault(node, modules)
+        found.append(modules)
     return found
 
 

@@ -148,15 +148,17 @@ class _GatedBottlenecks(torch.autograd.Function):
         of_gates: list[Tensor] = []
         of_weights: list[Tensor | None] = []
         for number, (block, gate) in enumerate(zip(ctx.blocks, gates.tolist(), strict=True)):
-            own, width = weights[3 * number : 3 * number + 3], len(_Made._fields)
-            made = _Made(*kept[number * width : (number + 1) * width]) if kept else _make(x, moments, block, own, False)
+            parts, width = weights[3 * number : 3 * number + 3], len(_Made._fields)
+            made = (
+                _Made(*kept[number * width : (number + 1) * width]) if kept else _make(x, moments, block, parts, False)
+            )
             along = (rows * rows_of(made.end)).sum(0)
             of_gates.append(along.sum())
             if x_too or weights_too:
                 of_end = torch.addcmul(centred, rows_of(made.end), along, value=-1 / len(rows)).mul_(
                     made.end_inverse * gate
                 )
-                of_weights += _pull_back(x, moments, block, own, made, of_end, of_x, weights_too)
+                of_weights += _pull_back(x, moments, block, parts, made, of_end, of_x, weights_too)
         if not of_weights:
             of_weights = [None] * len(weights)
         return None, None, of_x.whole() if of_x else None, torch.stack(of_gates), *of_weights

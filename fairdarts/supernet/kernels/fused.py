@@ -134,9 +134,9 @@ def _moments(step: _Step) -> tuple[_Moments, Tensor]:
     rows = [rows_of(x) for x in step.reads]
     if min(map(len, rows)) < 2:
         raise ValueError("BatchNorm has no statistics of a single value: more images, or larger ones, are needed")
-    count = step.weight.new_tensor([[len(own)] for own in rows])
-    mean = torch.stack([own.sum(0) for own in rows]).div_(count)
-    spread = torch.stack([own.t() @ own for own in rows]).div_(count[..., None])
+    count = step.weight.new_tensor([[len(x)] for x in rows])
+    mean = torch.stack([x.sum(0) for x in rows]).div_(count)
+    spread = torch.stack([x.t() @ x for x in rows]).div_(count[..., None])
     spread.baddbmm_(mean[:, :, None], mean[:, None, :], alpha=-1)
     variance = (step.weight @ spread).mul_(step.weight).sum(2).clamp_(min=0)
     moments = _Moments(count, mean, spread, (variance + step.group.units[0].norm.eps).rsqrt_())
@@ -263,10 +263,10 @@ def _again(plan: SumPlan, saved: list[Tensor]) -> Iterator[tuple[_Step, _Moments
     moments = iter(saved[plan.inputs + parts :])
     kept = None if plan.recompute else iter(saved[plan.inputs + parts + 4 * len(plan.groups) :])
     for group in plan.groups:
-        step, own = _enter(group, at, weights, kept), _Moments(*(next(moments) for _ in _Moments._fields))
-        yield step, own
+        step, known = _enter(group, at, weights, kept), _Moments(*(next(moments) for _ in _Moments._fields))
+        yield step, known
         if plan.recompute and not group.last:
-            _leave(step, own, at)
+            _leave(step, known, at)
 
 
 def _pull_back(
