@@ -63,7 +63,7 @@ class Archive:
         Of equally accurate ones it is the best by the objectives, one after another, then the one of fewest
         multiply-adds, then of fewest parameters: none that the search wants more is behind it.
         """
-        kept = self._kept(limit)
+        kept = np.flatnonzero(self.keeps(limit))
         if not len(kept):
             return None
         values = self.of(kept)
@@ -73,15 +73,13 @@ class Archive:
 
     def as_accurate(self, limit: Limit | None) -> int:
         """How many paths are as accurate as the best within a limit, itself included."""
-        accuracy = self.values[ACCURACY][self._kept(limit)]
+        accuracy = self.values[ACCURACY][self.keeps(limit)]
         return int((accuracy == accuracy.max()).sum()) if len(accuracy) else 0
 
-    def _kept(self, limit: Limit | None) -> np.ndarray:
-        """The numbers of the paths that keep the constraints and a limit."""
+    def keeps(self, limit: Limit | None) -> np.ndarray:
+        """Whether each of the paths keeps the constraints and a limit."""
         kept = self.problem.excess(self.values) == 0
-        if limit:
-            kept &= limit.kept(self.values[limit.quantity])
-        return np.flatnonzero(kept)
+        return kept & limit.kept(self.values[limit.quantity]) if limit else kept
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds of it: costs are known of the paths."""

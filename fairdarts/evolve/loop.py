@@ -186,14 +186,16 @@ def recorded(search: Search, settings: EvolveSettings, done: int, seconds: float
     archive = search.archive
     best = {str(limit) if limit else "": archive.best_within(limit) for limit in settings.classes or (None,)}
     accuracy = archive.values["accuracy"]
-    record: dict[str, Any] = {
+    return {
         "generation": search.generation,
         "evaluations": len(archive),
         "hypervolume": archive.hypervolume(),
+        "front": len(archive.front()),
+        "made": dict(search.strategy.made),
+        "best": {name: None if place is None else float(accuracy[place]) for name, place in best.items()},
+        "seconds": round(seconds, 3),
+        "evaluations_per_second": round(done / seconds, 2),
     }
-    record |= {"front": len(archive.front()), "made": dict(search.strategy.made)}
-    record |= {"best": {name: None if place is None else float(accuracy[place]) for name, place in best.items()}}
-    return record | {"seconds": round(seconds, 3), "evaluations_per_second": round(done / seconds, 2)}
 
 
 def restored(search: Search, run: Run, identity: dict[str, str]) -> list[dict[str, Any]]:

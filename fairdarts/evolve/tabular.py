@@ -85,10 +85,7 @@ def regret(seen: Archive, table: Archive, limit: Limit | None) -> np.ndarray:
     Before any model keeps the limit, and the constraints, it is that of the worst model there is.
     """
     best = table.values[ACCURACY][table.best_within(limit)]
-    kept = seen.problem.excess(seen.values) == 0
-    if limit:
-        kept &= limit.kept(seen.values[limit.quantity])
-    found = np.where(kept, seen.values[ACCURACY], table.values[ACCURACY].min())
+    found = np.where(seen.keeps(limit), seen.values[ACCURACY], table.values[ACCURACY].min())
     return best - np.maximum.accumulate(found)
 
 

@@ -2,11 +2,9 @@
 
 import html
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
-
-from matplotlib.figure import Figure
 
 from fairdarts.plot import style
 from fairdarts.plot.document import document, faint, folded, image, listed, pre, table
@@ -162,16 +160,13 @@ def draw_factors(spaces: Sequence[SpaceResult], folder: Path) -> list[Path]:
     """Writes the page's figures into `folder` and gives their paths: `factor-SPACE-FACTOR`, `influence`,
     `relations-SPACE`."""
     paths: list[Path] = []
-    figures: dict[str, Callable[[], Figure]] = {}
     bars = influence_info(spaces)
     if bars.rows:
-        figures["influence"] = lambda: influence_figure(bars)
+        paths += style.save(influence_figure(bars), folder, "influence")
     for space in spaces:
         for factor in space.factors:
-            info = settings_info(factor, space.title)
-            figures[f"factor-{space.name}-{factor.name}"] = lambda info=info: settings_figure(info)
+            figure = settings_figure(settings_info(factor, space.title))
+            paths += style.save(figure, folder, f"factor-{space.name}-{factor.name}")
         if space.points:
-            figures[f"relations-{space.name}"] = lambda space=space: relations_figure(relations_info(space))
-    for name, figure in figures.items():
-        paths += style.save(figure(), folder, name)
+            paths += style.save(relations_figure(relations_info(space)), folder, f"relations-{space.name}")
     return paths

@@ -77,18 +77,12 @@ class InfluenceInfo(NamedTuple):
 
 def settings_info(factor: FactorResult, space: str) -> SettingsInfo:
     """Of a factor of a space, whose title is given, all its settings."""
-    panels = {panel: tuple(_setting(setting, panel) for setting in factor.settings) for panel in PANELS}
-    return SettingsInfo(
-        f"{space}: {factor.title}",
-        panels,
-        tuple(setting.baseline for setting in factor.settings),
-        tuple(setting.kept for setting in factor.settings),
-        tuple(
-            f"{lost} of {len(setting.runs)}" * (lost > 0)
-            for setting in factor.settings
-            for lost in [setting.numbers.diverged]
-        ),
-    )
+    settings = factor.settings
+    panels = {panel: tuple(_setting(setting, panel) for setting in settings) for panel in PANELS}
+    lost = ((setting.numbers.diverged, len(setting.runs)) for setting in settings)
+    diverged = tuple(f"{some} of {runs}" if some else "" for some, runs in lost)
+    marks = (tuple(getattr(setting, mark) for setting in settings) for mark in ("baseline", "kept"))
+    return SettingsInfo(f"{space}: {factor.title}", panels, *marks, diverged)
 
 
 def _setting(setting: SettingResult, panel: str) -> SettingInfo:
@@ -141,11 +135,9 @@ def _marks(ax: Axes, place: int, setting: SettingInfo, ink: str) -> None:
     ax.plot(place + shift, setting.seeds, color=ink, marker="o", linestyle="none", markersize=4.5, alpha=0.65, zorder=2)
     if math.isfinite(setting.middle):
         ax.plot([place - 0.27, place + 0.27], [setting.middle] * 2, color=style.INK, linewidth=2, zorder=3)
-    if math.isfinite(setting.low):
-        whisker = {"fmt": "none", "ecolor": style.INK, "elinewidth": 1.1, "capsize": 3.5, "zorder": 3}
-        ax.errorbar(
-            [place], [setting.middle], [[setting.middle - setting.low], [setting.high - setting.middle]], **whisker
-        )
+    if math.isfinite(setting.low):  # drawn from end to end, as a bootstrap interval may leave out the value
+        middle, half = (setting.low + setting.high) / 2, (setting.high - setting.low) / 2
+        ax.errorbar(place, middle, half, fmt="none", ecolor=style.INK, elinewidth=1.1, capsize=3.5, zorder=3)
 
 
 def influence_info(spaces: Sequence[SpaceResult]) -> InfluenceInfo:

@@ -62,11 +62,7 @@ def _curve(values: np.ndarray) -> RegretCurve:
 
 
 def regret_figure(
-    info: RegretInfo,
-    title: str = "",
-    ylabel: str = "regret, percentage points",
-    log: bool = True,
-    log_x: bool = False,
+    info: RegretInfo, title: str = "", ylabel: str = "regret, percentage points", log: bool = True, log_x: bool = False
 ) -> Figure:
     """A line a strategy, its interval a band; a regret of zero leaves a logarithmic axis at its floor."""
     figure = Figure(figsize=(6.8, 4.1), layout="constrained")

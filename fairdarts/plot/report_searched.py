@@ -127,19 +127,17 @@ def _figures(runs: Sequence[Found], part: str) -> list[str]:
     blocks.append(image(compare.skips_figure(skips), f"dominant skip connections {of} over the epochs"))
     longest = max(len(run.records) for run in runs)
     rows = [
-        [name, *counts, *[""] * (longest - len(counts))]
-        for seeds in skips.counts.values()
-        for name, counts in seeds.items()
+        [name, *counts, *[""] * (longest - len(counts))] for seeds in skips.values() for name, counts in seeds.items()
     ]
     blocks.append(folded("numbers, by epoch", table(["run", *range(longest)], rows)))
     blocks += ["<h3>Gates at the end</h3>", image(compare.histogram_figure(histogram), "histogram of the gates")]
     titles = ["gates, %", *(f"{low:.2f}–{low + 0.05:.2f}" for low in compare.BINS[:-1])]
-    rows = [[method, *(f"{100 * share:.1f}" for share in shares)] for method, shares in histogram.shares.items()]
+    rows = [[method, *(f"{100 * share:.1f}" for share in shares)] for method, shares in histogram.items()]
     blocks.append(folded("numbers", table(titles, rows)))
     points = tuple((run.weight, _dominant(run)) for run in runs if run.weight is not None)
     if len({weight for weight, _ in points}) > 2:
         blocks.append("<h3>Weight of the zero-one loss</h3>")
-        blocks.append(image(compare.sweep_figure(compare.SweepInfo(points)), "sweep"))
+        blocks.append(image(compare.sweep_figure(points), "sweep"))
         blocks.append(folded("numbers", table(["weight", "dominant operations"], sorted(points))))
     return blocks
 

@@ -7,6 +7,7 @@ in a run holds; the outcome of a run is its ranking, DIVERGED, or None as long a
 import math
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import combinations
 from statistics import fmean, pstdev, stdev
 from typing import Any, NamedTuple
 
@@ -185,9 +186,8 @@ def points_of(runs: Mapping[str, tuple[str, Outcome]]) -> tuple[Point, ...]:
 
 def correlations_of(points: Sequence[Point]) -> dict[str, Measured]:
     """Spearman's ρ of every two metrics over runs (Fig. 9), its interval from a bootstrap over the runs."""
-    names, weights = list(METRICS), _weights(len(points))
-    pairs = [(one, other) for number, one in enumerate(names) for other in names[number + 1 :]]
-    columns = {name: np.asarray([getattr(point, name) for point in points], dtype=float) for name in names}
+    columns = {name: np.asarray([getattr(point, name) for point in points], dtype=float) for name in METRICS}
+    pairs, weights = combinations(METRICS, 2), _weights(len(points))
     return {f"{one}, {other}": spearman(columns[one], columns[other], weights) for one, other in pairs}
 
 

@@ -204,17 +204,11 @@ def measure(
     """All of the above in the order of a table, over the same resamples; `everything` [total] as P > R wants it."""
     truth, score, everything = (np.asarray(values, dtype=float) for values in (truth, score, everything))
     weights = resampled(len(truth), random)
-    return {
-        "kendall": kendall(truth, score, weights),
-        "spearman": spearman(truth, score, weights),
-        "sparse_kendall": sparse_kendall(truth, score, weights),
-        "kendall_of_top": kendall_of_top(truth, score, weights),
-        "surpass_random": found_surpasses_random(truth, score, weights, everything),
-        "truth_of_best": truth_of_best(truth, score, weights),
-        "one_shot_range": one_shot_range(truth, score, weights),
-        "stand_alone_range": stand_alone_range(truth, score, weights),
-        "range_gap": range_gap(truth, score, weights),
-    }
+    correlations = kendall, spearman, sparse_kendall, kendall_of_top
+    others = truth_of_best, one_shot_range, stand_alone_range, range_gap
+    found = {number.__name__: number(truth, score, weights) for number in (*correlations, *others)}
+    found["surpass_random"] = found_surpasses_random(truth, score, weights, everything)
+    return {name: found[name] for name in MEASURES}
 
 
 def _measured(reason: str, n: int, statistic: Callable[[], np.ndarray]) -> Measured:

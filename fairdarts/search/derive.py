@@ -81,17 +81,15 @@ def derive(
     """The genotype of gates: see `derive_cell`, `derive_layers`, `derive_edges`. A cell has at most `max_skips` skip
     connections."""
     about = {"schema": 1, "name": name, "space": space.name, "source": source}
-    return DERIVATIONS[space.kind](about, gates, space, method, threshold, max_skips)
+    return DERIVATIONS[space.kind](about, gates, space, (method, threshold, max_skips))
 
 
-def _cells(
-    about: dict[str, Any],
-    gates: GateMatrices,
-    space: CellSpace,
-    method: str,
-    threshold: float | None,
-    max_skips: int | None,
-) -> CellGenotype:
+Rule = tuple[str, float | None, int | None]
+"""method, threshold, and the most skip connections of a cell"""
+
+
+def _cells(about: dict[str, Any], gates: GateMatrices, space: CellSpace, rule: Rule) -> CellGenotype:
+    method, threshold, max_skips = rule
     if max_skips is not None and SKIP in space.candidates:
         cells = {cell: limited_cell(gates[cell], space, method, threshold, max_skips) for cell in space.parts}
     else:
@@ -99,22 +97,13 @@ def _cells(
     return CellGenotype(**about, **cells)
 
 
-def _layers(
-    about: dict[str, Any], gates: GateMatrices, space: ChainSpace, method: str, threshold: float | None, _: int | None
-) -> ChainGenotype:
-    layers, notes = derive_layers(gates, space, method, threshold)
+def _layers(about: dict[str, Any], gates: GateMatrices, space: ChainSpace, rule: Rule) -> ChainGenotype:
+    layers, notes = derive_layers(gates, space, *rule[:2])
     return ChainGenotype(**about, layers=layers, notes=notes)
 
 
-def _edges(
-    about: dict[str, Any],
-    gates: GateMatrices,
-    space: Bench201Space,
-    method: str,
-    threshold: float | None,
-    _: int | None,
-) -> EdgeGenotype:
-    return EdgeGenotype(**about, edges=derive_edges(gates["edges"], space, method, threshold))
+def _edges(about: dict[str, Any], gates: GateMatrices, space: Bench201Space, rule: Rule) -> EdgeGenotype:
+    return EdgeGenotype(**about, edges=derive_edges(gates["edges"], space, *rule[:2]))
 
 
 DERIVATIONS: dict[str, Callable[..., Genotype]] = {"cell": _cells, "chain": _layers, "nasbench201": _edges}
