@@ -2,13 +2,16 @@
 
 import base64
 import html
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from matplotlib.figure import Figure
 
 from fairdarts.plot import style
 from fairdarts.plot.points import part_title
+
+Run = TypeVar("Run")
+Key = TypeVar("Key", bound=Hashable)
 
 STYLE = """
 :root { color-scheme: light; --line: #d9dde3; --faint: #5c6670; --link: #1657a8; }
@@ -40,6 +43,14 @@ pre { font-size: .8rem; overflow-x: auto; background: #f5f6f8; padding: .8rem; }
   table { font-size: 9px; }
 }
 """
+
+
+def grouped(runs: Iterable[Run], key: Callable[[Run], Key]) -> dict[Key, list[Run]]:
+    """Runs by what they have in common, in the order in which they first have it."""
+    groups: dict[Key, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(key(run), []).append(run)
+    return groups
 
 
 def document(title: str, parts: Iterable[str]) -> str:

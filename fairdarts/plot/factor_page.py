@@ -88,15 +88,11 @@ def _space(space: SpaceResult, facts: Facts) -> list[str]:
         blocks.append(f"<h3>{html.escape(factor.title)}</h3>")
         blocks.append(faint(_kept(factor)))
         blocks.append(image(settings_figure(settings_info(factor, space.title)), f"settings of {factor.title}"))
-        rows = [
-            [
-                setting.label,
-                ", ".join(f"{key} {value}" for key, value in setting.changes.items()) or "–",
-                _passes(setting),
-                *setting.runs,
-            ]
-            for setting in factor.settings
-        ]
+        rows: list[list[object]] = []
+        for setting in factor.settings:
+            changes = ", ".join(f"{key} {value}" for key, value in setting.changes.items()) or "–"
+            passes = "–" if setting.numbers.passes is None else f"{setting.numbers.passes:,}"
+            rows.append([setting.label, changes, passes, *setting.runs])
         seeds = [f"seed {seed}" for seed in facts.seeds]
         blocks.append(folded("settings and runs", table(("setting", "changes", "image passes", *seeds), rows)))
     if space.points:
@@ -150,10 +146,6 @@ def _kept(factor: FactorResult) -> str:
         return "Later factors begin with the baseline."
     how = "the setting of highest final performance" if factor.keep == "best" else "as the study says"
     return f"Later factors begin with {kept}: {how}." if kept else "Nothing is kept yet."
-
-
-def _passes(setting: SettingResult) -> str:
-    return "–" if setting.numbers.passes is None else f"{setting.numbers.passes:,}"
 
 
 def draw_factors(spaces: Sequence[SpaceResult], folder: Path) -> list[Path]:

@@ -1,6 +1,9 @@
-"""How is a measured number written? With its 95% interval, where that can be told."""
+"""How are measured numbers read and written? A record's may be missing, an interval be unknown."""
 
 import math
+from collections.abc import Sequence
+
+import numpy as np
 
 from fairdarts.ranking.tau import Measured
 
@@ -11,3 +14,8 @@ def measured_text(measured: Measured, sign: str = "") -> str:
         return f"– ({measured.reason})" if measured.reason else "–"
     interval = "" if math.isnan(measured.low) else f" [{measured.low:{sign}.2f}, {measured.high:{sign}.2f}]"
     return f"{measured.value:{sign}.2f}{interval}"
+
+
+def column(records: Sequence[dict], name: str) -> np.ndarray:
+    """A number of every record; not a number where a record lacks it."""
+    return np.asarray([record.get(name, np.nan) for record in records], dtype=float)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fairdarts.plot.document import faint, folded, image, listed, pre, run_head, table
+from fairdarts.plot.document import faint, folded, grouped, image, listed, pre, run_head, table
 from fairdarts.plot.evolved import evolved_figure, evolved_info
 from fairdarts.plot.found import Model, found_figure, found_info
 from fairdarts.plot.fronts import fronts_figure, fronts_info
@@ -52,10 +52,7 @@ def evolutions(runs: Sequence[Evolution]) -> list[str]:
     """A table of all, what compares them, and every one by itself."""
     titles = ("run", "judge", "objectives", "generations", "models", "front", "hypervolume", "highest accuracy")
     parts = [table(titles, [_row(run) for run in runs]), faint(NOTE)]
-    spaces: dict[str, list[Evolution]] = {}
-    for run in runs:
-        spaces.setdefault(run.space.name, []).append(run)
-    for space, alike in spaces.items():
+    for space, alike in grouped(runs, lambda run: run.space.name).items():
         parts += _comparison(alike, space) if len(alike) > 1 else []
     for run in runs:
         parts += _run(run)

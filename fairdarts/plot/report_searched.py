@@ -1,13 +1,16 @@
 """What did searches find? The part of a report that tells of gradient searches, and of what sets them apart."""
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from fairdarts.genotype import Genotype
 from fairdarts.ops.cell import SKIP
 from fairdarts.plot import compare, style
 from fairdarts.plot.curves import PANELS, curves_figure, curves_info
-from fairdarts.plot.document import cells, faint, folded, image, listed, pre, run_head, table
+from fairdarts.plot.document import cells, faint, folded, grouped, image, listed, pre, run_head, table
 from fairdarts.plot.dominant import dominant_by_run_figure, dominant_figure, dominant_info
 from fairdarts.plot.evolution import evolution_figure, evolution_info
 from fairdarts.plot.heatmap import heatmap_figure, heatmap_info
@@ -73,13 +76,11 @@ def _summary(runs: Sequence[Found]) -> list[str]:
 
 def _comparison(runs: Sequence[Found]) -> list[str]:
     """Figures of the runs in spaces of one kind, as only their numbers compare; then a table of all methods."""
-    kinds: dict[tuple[str, ...], list[Found]] = {}
-    for run in runs:
-        kinds.setdefault(tuple(joined_parts(run.space)), []).append(run)
+    kinds = grouped(runs, lambda run: tuple(joined_parts(run.space)))
     blocks = ["<h2>Comparison</h2>"]
     for parts, alike in kinds.items():
         blocks += _figures(alike, parts[0]) if len(alike) > 1 else []
-    methods = [method for alike in kinds.values() for method in _by_method(alike).items()]
+    methods = [method for alike in kinds.values() for method in grouped(alike, attrgetter("method")).items()]
     return [*blocks, "<h3>Methods</h3>", *_methods(methods, _parts(runs))]
 
 
@@ -90,17 +91,11 @@ def _methods(methods: Iterable[tuple[str, list[Found]]], parts: tuple[str, ...])
         dominant = [joined_dominant(run.records[-1], run.space) for run in runs]
         skips = [[counts[part].get(SKIP, 0) for counts in dominant if part in counts] for part in parts]
         alike = compare.agreement([run.genotype for run in runs if run.genotype])
-        rows.append(
-            [
-                method,
-                len(runs),
-                *map(_spread, skips),
-                _spread([_dominant(run) for run in runs]),
-                _spread([compare.gap(record) for record in last], 3),
-                _spread([100 * record["valid_accuracy"] for record in last if "valid_accuracy" in record]),
-                "–" if alike is None else f"{100 * alike:.0f} %",
-            ]
-        )
+        counts, gaps = map(_dominant, runs), map(compare.gap, last)
+        accuracies = [100 * record["valid_accuracy"] for record in last if "valid_accuracy" in record]
+        numbers = [_spread([*counts]), _spread([*gaps], 3), _spread(accuracies)]
+        agreed = "–" if alike is None else f"{100 * alike:.0f} %"
+        rows.append([method, len(runs), *map(_spread, skips), *numbers, agreed])
     titles = ["method", "runs", *_of_parts("skip connections", parts)]
     titles += ["dominant operations", "gap after", "held-out accuracy, %", "agreement"]
     note = "Means, and ranges in brackets. Agreement: of the operations of two seeds' genotypes, the share that both "
@@ -110,14 +105,14 @@ def _methods(methods: Iterable[tuple[str, list[Found]]], parts: tuple[str, ...])
 def _figures(runs: Sequence[Found], part: str) -> list[str]:
     """Runs in spaces of one kind; `part` stands for it where one must do."""
     of = f"of the {part_title(part)}"
-    grouped = {
+    by_method = {
         method: {
             run.name: [record | {"dominant": joined_dominant(record, run.space)} for record in run.records]
             for run in seeds
         }
-        for method, seeds in _by_method(runs).items()
+        for method, seeds in grouped(runs, attrgetter("method")).items()
     }
-    skips, histogram = compare.skips_info(grouped, part), compare.histogram_info(grouped)
+    skips, histogram = compare.skips_info(by_method, part), compare.histogram_info(by_method)
     blocks = []
     if len(runs) <= BESIDE:
         infos = {run.name: dominant_info(run.records, run.space) for run in runs}
@@ -149,18 +144,13 @@ def _run(run: Found, detailed: bool) -> list[str]:
     curves = curves_info(run.records)
     if detailed and curves.epochs:
         blocks += ["<h3>Curves</h3>", image(curves_figure(curves), "loss and accuracy over the epochs")]
-        rows = [
-            [epoch, *(f"{numbers[at]:.4g}" for numbers in curves.values.values())]
-            for at, epoch in enumerate(curves.epochs)
-        ]
+        lines = zip(curves.epochs, *curves.values.values(), strict=True)
+        rows = [[epoch, *(f"{number:.4g}" for number in numbers)] for epoch, *numbers in lines]
         blocks.append(folded("numbers", table(["epoch", *(name.replace("_", " ") for name in curves.values)], rows)))
     dominant = dominant_info(run.records, run.space)
     blocks += ["<h3>Dominant operations</h3>", image(dominant_figure(dominant), "dominant operations over the epochs")]
     titles = ["epoch", *(f"{part} {style.label(op)}" for part in dominant.counts for op in dominant.candidates)]
-    rows = [
-        [epoch, *(int(n) for counts in dominant.counts.values() for n in counts[:, at])]
-        for at, epoch in enumerate(dominant.epochs)
-    ]
+    rows = np.vstack([dominant.epochs, *dominant.counts.values()]).T.tolist()
     blocks.append(folded("numbers", table(titles, rows)))
     return [*blocks, *(_gates(run) if detailed else []), pre("settings", run.settings)]
 
@@ -196,13 +186,6 @@ def _counts(run: Found, parts: tuple[str, ...], count: Callable[[dict[str, int]]
     """A count of dominant operations at the end for each part, where the run's space has it."""
     dominant = joined_dominant(run.records[-1], run.space)
     return [count(dominant[part]) if part in dominant else "–" for part in parts]
-
-
-def _by_method(runs: Iterable[Found]) -> dict[str, list[Found]]:
-    grouped: dict[str, list[Found]] = {}
-    for run in runs:
-        grouped.setdefault(run.method, []).append(run)
-    return grouped
 
 
 def _network(space: Space) -> str:

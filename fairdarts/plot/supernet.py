@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from fairdarts.plot import style
+from fairdarts.plot.measured import column
 from fairdarts.plot.updates import updates_figure, updates_info
 
 WATCHED, TRAINED = "#1486F9", "#F79A02"
@@ -56,19 +57,12 @@ def training_info(records: Sequence[dict]) -> TrainingInfo:
     """Of the records of metrics.jsonl, at least one."""
     paths = max(len(record.get("watched", ())) for record in records)
     watched = [record.get("watched") or [np.nan] * paths for record in records]
-    numbers = {
-        name: np.asarray([record.get(name, np.nan) for record in records], dtype=float)
-        for name in ("watched_mean", "watched_std", "train_accuracy", "train_loss", "lr")
-    }
-    return TrainingInfo(
-        np.asarray([record["epoch"] for record in records]),
-        np.asarray(watched, dtype=float).reshape(len(records), paths),
-        numbers["watched_mean"],
-        numbers["watched_std"],
-        100 * numbers["train_accuracy"],
-        numbers["train_loss"],
-        numbers["lr"],
+    epochs = np.asarray([record["epoch"] for record in records])
+    watched = np.asarray(watched, dtype=float).reshape(len(records), paths)
+    mean, deviation, accuracy, loss, lr = (
+        column(records, name) for name in ("watched_mean", "watched_std", "train_accuracy", "train_loss", "lr")
     )
+    return TrainingInfo(epochs, watched, mean, deviation, 100 * accuracy, loss, lr)
 
 
 def trainings_info(named: Sequence[tuple[str, Sequence[dict]]]) -> TrainingsInfo:

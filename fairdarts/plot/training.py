@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fairdarts.plot import style
+from fairdarts.plot.measured import column
 
 TRAINED, JUDGED, FIRST_FIVE = "#F79A02", "#1486F9", "#000050"
 """colours: training images, images that judge, the same within the first five or by pixels"""
@@ -37,15 +38,18 @@ class NetworkInfo(NamedTuple):
 
 def network_info(records: Sequence[dict]) -> NetworkInfo:
     """Of the records of metrics.jsonl, at least one."""
-
-    def column(name: str) -> np.ndarray:
-        return np.asarray([record.get(name, np.nan) for record in records], dtype=float)
-
     kinds = [keys for keys in JUDGED_BY if any(f"valid_{keys[0]}" in record for record in records)]
     keys = kinds[0] if kinds else next(iter(JUDGED_BY))
-    shares = (100 * column(name) for name in ("train_accuracy", *(f"valid_{key}" for key in keys)))
+    shares = (100 * column(records, name) for name in ("train_accuracy", *(f"valid_{key}" for key in keys)))
     epochs = np.asarray([record["epoch"] for record in records])
-    return NetworkInfo(epochs, column("train_loss"), column("valid_loss"), *shares, JUDGED_BY[keys], column("lr"))
+    return NetworkInfo(
+        epochs,
+        column(records, "train_loss"),
+        column(records, "valid_loss"),
+        *shares,
+        JUDGED_BY[keys],
+        column(records, "lr"),
+    )
 
 
 def network_figure(info: NetworkInfo) -> Figure:

@@ -8,7 +8,7 @@ import numpy as np
 from fairdarts.config import UserError
 from fairdarts.genotype import CellGenotype, ChainGenotype, EdgeGenotype, Genotype
 from fairdarts.ops.cell import SKIP
-from fairdarts.search.derive_cell import derive_cell, dominant_in_cell, limited_cell
+from fairdarts.search.derive_cell import derive_cell, limited_cell, strongest_of_nodes
 from fairdarts.search.derive_chain import derive_layers, dominant_choices
 from fairdarts.search.derive_nasbench201 import derive_edges
 from fairdarts.search.settings import DeriveSettings
@@ -112,8 +112,8 @@ DERIVATIONS: dict[str, Callable[..., Genotype]] = {"cell": _cells, "chain": _lay
 
 def dominant(gates: np.ndarray, space: Space, part: str, method: str, threshold: float | None) -> dict[str, int]:
     """How many dominant operations each candidate has in one part of the space."""
-    if space.kind == "cell":
-        return dominant_in_cell(gates, space, method, threshold)
+    if space.kind == "cell" and method == "argmax":
+        return strongest_of_nodes(gates, space)
     return dominant_choices(gates, space.parts[part].candidates, method, threshold)
 
 

@@ -4,7 +4,7 @@ What edges read of a node is computed once where it is the same for all of them 
 all that arrives at a node under weights is one sum.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -14,6 +14,8 @@ from fairdarts.disturbance import Disturbance
 from fairdarts.ops.cell import FactorizedReduce, Zero
 from fairdarts.ops.drop_path import drop_path
 from fairdarts.ops.nasbench201 import ReluConvBn
+from fairdarts.ops.ofa import share_kernels
+from fairdarts.ops.share import with_own_norms
 from fairdarts.spaces.gates import Gate, Gates
 from fairdarts.supernet.kernels.fused import gated_sum
 from fairdarts.supernet.kernels.terms import Term, averaged, plain_sum, units_of
@@ -27,6 +29,43 @@ def is_weightless(operation: nn.Module) -> bool:
     """Whether all edges that leave a node may read one result: it has no weights, and is known not to be random."""
     known = all(type(module) in WEIGHTLESS for module in operation.modules())
     return known and next(operation.parameters(), None) is None
+
+
+def candidates_of_edges(
+    edges: Sequence[tuple[int, int]],
+    strides: Sequence[int],
+    fresh: Callable[[int], dict[str, nn.Module]],
+    larger_kernel: Mapping[str, str],
+    settings: SupernetSettings,
+    tied: bool,
+) -> list[list[nn.Module]]:
+    """The operations of every edge (node, input); `strides` are those of the edges from each input, and `fresh` makes
+    operations of a stride, by name.
+
+    Where operations are on nodes, edges into one node share them, those of another stride apart. Where weightless ones
+    are `tied`, all edges that leave a node have the same modules of them.
+    """
+
+    def made(stride: int) -> list[nn.Module]:
+        operations = fresh(stride)
+        if settings.ofa_kernel:
+            share_kernels(operations, larger_kernel)
+        return list(operations.values())
+
+    shared = [made(stride) for stride in strides] if tied else []
+    first: dict[tuple[int, int], list[nn.Module]] = {}
+    candidates = []
+    for node, source in edges:
+        into = node, strides[source]
+        if settings.operations == "node" and into in first:
+            modules = [with_own_norms(op) if settings.wsbn else op for op in first[into]]
+        else:
+            modules = made(strides[source])
+        if shared:
+            modules = [one if is_weightless(one) else op for one, op in zip(shared[source], modules, strict=True)]
+        first.setdefault(into, modules)
+        candidates.append(modules)
+    return candidates
 
 
 class ActiveEdge(NamedTuple):
@@ -65,9 +104,7 @@ class EdgeCell(nn.Module):
         self.drop, self.recompute = settings.path_dropout, recompute
         held = nn.ModuleList(nn.ModuleList(modules) for modules in candidates)
         self.candidates = cast("Sequence[Sequence[Any]]", held)
-        self.shared = [
-            {column for column, op in enumerate(modules) if shared and is_weightless(op)} for modules in candidates
-        ]
+        self.shared = [{at for at, op in enumerate(ops) if shared and is_weightless(op)} for ops in candidates]
 
     def running(self, gates: Gates) -> Iterator[ActiveEdge]:
         """The edges that run, node by node; one on which only `none` is active does not."""
