@@ -35,12 +35,10 @@ def survivors(losses: np.ndarray, excess: np.ndarray, count: int, rng: np.random
     kept: dict[int, Standing] = {}
     if len(feasible):
         models, fits = Population.new(F=losses[feasible]), min(count, len(feasible))
-        best = RankAndCrowding().do(
-            Unconstrained(n_var=1), models, n_survive=fits, random_state=rng, return_indices=True
-        )
-        standing = {
-            number: (float(models[number].get("rank")), -float(models[number].get("crowding"))) for number in best
-        }
+        options = {"n_survive": fits, "random_state": rng, "return_indices": True}
+        best = RankAndCrowding().do(Unconstrained(n_var=1), models, **options)
+        ranks, crowding = (models.get(name).tolist() for name in ("rank", "crowding"))
+        standing = {number: (float(ranks[number]), -float(crowding[number])) for number in best}
         kept = {int(feasible[number]): standing[number] for number in sorted(best, key=standing.get)}
     beyond = others[np.argsort(excess[others], kind="stable")][: count - len(kept)]
     return kept | {number: (np.inf, float(excess[number])) for number in beyond.tolist()}

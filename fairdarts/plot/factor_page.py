@@ -75,9 +75,8 @@ def _run(space: SpaceResult, facts: Facts) -> list[object]:
     setting_of = {run: setting for factor in space.factors for setting in factor.settings for run in setting.runs}
     lost = sum({setting.runs: setting.numbers.diverged for setting in setting_of.values()}.values())
     judged = sum({setting.runs: setting.numbers.supernets for setting in setting_of.values()}.values())
-    return [
-        space.title, space.recipe, space.truth, space.architectures, f"{space.images:,}", len(facts.seeds), judged, lost
-    ]  # fmt: skip
+    what = [space.title, space.recipe, space.truth, space.architectures, f"{space.images:,}"]
+    return [*what, len(facts.seeds), judged, lost]
 
 
 def _space(space: SpaceResult, facts: Facts) -> list[str]:

@@ -98,9 +98,8 @@ def settings_figure(info: SettingsInfo) -> Figure:
     """A panel a metric, a place on the x axis a setting, a dot a seed."""
     count = len(info.baseline)
     labels = [textwrap.fill(setting.label, 9, break_long_words=False) for setting in info.panels["sparse"]]
-    labels = [
-        label + (f"\n{lost}\ndiverged" if lost else "") for label, lost in zip(labels, info.diverged, strict=True)
-    ]
+    below = [f"\n{lost}\ndiverged" if lost else "" for lost in info.diverged]
+    labels = [label + note for label, note in zip(labels, below, strict=True)]
     longest = max(len(line) for label in labels for line in label.split("\n"))
     width = max(2.9, count * (0.2 + 0.068 * longest))
     beside = width <= 4.2  # else the panels stand one above the other
@@ -168,9 +167,8 @@ def influence_figure(info: InfluenceInfo) -> Figure:
     figure = Figure(figsize=(0.07 * longest + 3.4 * len(info.spaces), height), layout="constrained")
     axes = figure.subplots(1, len(info.spaces), sharey=True, squeeze=False)[0]
     factors = list(dict.fromkeys(factor for factor, _ in info.rows))
-    used = [
-        group for group in GROUPS if any(bar.group == group for bars in info.spaces.values() for bar in bars.values())
-    ]
+    seen = {bar.group for bars in info.spaces.values() for bar in bars.values()}
+    used = [group for group in GROUPS if group in seen]
     for ax, (title, bars) in zip(axes, info.spaces.items(), strict=True):
         ends = [abs(bar.gain) + np.nan_to_num(bar.error) for bar in bars.values() if math.isfinite(bar.gain)]
         for place, row in enumerate(info.rows):
@@ -195,9 +193,8 @@ def influence_figure(info: InfluenceInfo) -> Figure:
 
 def _bar(ax: Axes, place: int, bar: Influence) -> None:
     if not math.isfinite(bar.gain):
-        ax.annotate(
-            bar.note, (0, place), (4, 0), textcoords="offset points", va="center", fontsize=8, color=style.FAINT
-        )
+        look = {"va": "center", "fontsize": 8, "color": style.FAINT}
+        ax.annotate(bar.note, (0, place), (4, 0), textcoords="offset points", **look)
         return
     ax.barh(place, bar.gain, height=0.68, color=_ink(bar.group), zorder=2)
     if math.isfinite(bar.error):

@@ -70,9 +70,8 @@ def fronts_figure(info: FrontsInfo, title: str = "") -> Figure:
             look = style.series(at) | {"drawstyle": "steps-post", "markersize": 5 + 1.5 * after, "markeredgewidth": 0.8}
             if front.cost != EVALUATIONS:
                 ax.plot(*front.rings.T, **look | {"linestyle": "none", "alpha": 0.3, "markersize": 4})
-            marked = slice(
-                len(front.line) - (front.cost == EVALUATIONS)
-            )  # its last evaluation need not be a better one
+            # the last evaluation need not be a better one
+            marked = slice(len(front.line) - (front.cost == EVALUATIONS))
             (named[at],) = ax.plot(*front.line.T, **look, linewidth=1.5 + 1.2 * after, alpha=0.85, markevery=marked)
     begin(axes[0], info.bottom)
     labels = dict(enumerate(info.names)) | {"true front": "true front"}

@@ -74,9 +74,8 @@ def regret_figure(
         seeds = f" ({curve.seeds} seed" + "s" * (curve.seeds != 1) + ")"
         line = {"color": look["color"], "linestyle": look["linestyle"], "linewidth": 1.8, "drawstyle": "steps-post"}
         line["marker"] = "o" if len(steps) == 1 else None
-        ax.fill_between(
-            steps + 1, curve.low[steps], curve.high[steps], step="post", color=look["color"], alpha=0.14, lw=0
-        )
+        band = {"step": "post", "color": look["color"], "alpha": 0.14, "linewidth": 0}
+        ax.fill_between(steps + 1, curve.low[steps], curve.high[steps], **band)
         ax.plot(steps + 1, curve.mean[steps], **line, label=strategy + seeds * several)
     if log and info.lowest is not None:
         ax.set_yscale("log", nonpositive="clip")

@@ -121,9 +121,8 @@ def _figures(runs: Sequence[Found], part: str) -> list[str]:
     blocks.append(f"<h3>Dominant skip connections {of}, a line a run</h3>")
     blocks.append(image(compare.skips_figure(skips), f"dominant skip connections {of} over the epochs"))
     longest = max(len(run.records) for run in runs)
-    rows = [
-        [name, *counts, *[""] * (longest - len(counts))] for seeds in skips.values() for name, counts in seeds.items()
-    ]
+    lines = (line for seeds in skips.values() for line in seeds.items())
+    rows = [[name, *counts, *[""] * (longest - len(counts))] for name, counts in lines]
     blocks.append(folded("numbers, by epoch", table(["run", *range(longest)], rows)))
     blocks += ["<h3>Gates at the end</h3>", image(compare.histogram_figure(histogram), "histogram of the gates")]
     titles = ["gates, %", *(f"{low:.2f}–{low + 0.05:.2f}" for low in compare.BINS[:-1])]

@@ -106,10 +106,8 @@ def _measures(rankings: Sequence[dict[str, Any]]) -> str:
     rows.append(["mean one-shot, %", *(f"{fmean(ranking['score']):.2f}" for ranking in rankings)])
     rows.append(["architectures", *(len(ranking["score"]) for ranking in rankings)])
     rows.append(["held-out images", *(f"{ranking['images']:,}" for ranking in rankings)])
-    truths = (
-        f"{ranking['benchmark']}, {ranking['column']}" if ranking["benchmark"] else "none" for ranking in rankings
-    )
-    rows.append(["truth", *truths])
+    truths = ([ranking["benchmark"], ranking["column"]] for ranking in rankings)
+    rows.append(["truth", *(", ".join(truth) if truth[0] else "none" for truth in truths)])
     return table(["measure [95% interval]", *(ranking["run"] for ranking in rankings)], rows)
 
 

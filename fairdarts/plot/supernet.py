@@ -59,10 +59,9 @@ def training_info(records: Sequence[dict]) -> TrainingInfo:
     watched = [record.get("watched") or [np.nan] * paths for record in records]
     epochs = np.asarray([record["epoch"] for record in records])
     watched = np.asarray(watched, dtype=float).reshape(len(records), paths)
-    mean, deviation, accuracy, loss, lr = (
-        column(records, name) for name in ("watched_mean", "watched_std", "train_accuracy", "train_loss", "lr")
-    )
-    return TrainingInfo(epochs, watched, mean, deviation, 100 * accuracy, loss, lr)
+    spread = (column(records, name) for name in ("watched_mean", "watched_std"))
+    accuracy, loss, lr = (column(records, name) for name in ("train_accuracy", "train_loss", "lr"))
+    return TrainingInfo(epochs, watched, *spread, 100 * accuracy, loss, lr)
 
 
 def trainings_info(named: Sequence[tuple[str, Sequence[dict]]]) -> TrainingsInfo:

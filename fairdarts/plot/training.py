@@ -67,9 +67,8 @@ def network_figure(info: NetworkInfo) -> Figure:
         accuracies.plot(info.epochs[seen], info.judged_beside[seen], color=FIRST_FIVE, label=beside, **look)
         best = int(np.nanargmax(info.judged))
         marked = f"best: {info.judged[best]:.2f} % in epoch {info.epochs[best]}"
-        accuracies.plot(
-            info.epochs[best], info.judged[best], "o", markersize=8, mfc="none", color=style.INK, label=marked
-        )
+        ring = {"marker": "o", "linestyle": "none", "markersize": 8, "mfc": "none", "color": style.INK}
+        accuracies.plot(info.epochs[best], info.judged[best], **ring, label=marked)
     rates.plot(info.epochs, info.lr, color=style.INK, **look)
     for ax, title in ((losses, "loss"), (accuracies, "accuracy, %"), (rates, "learning rate")):
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, steps=[1, 2, 5, 10], min_n_ticks=1))

@@ -75,7 +75,7 @@ def chosen_paths(space: Space, benchmark: Benchmark | None, count: int, seed: in
 
 
 def own_statistics(settings: TrainingSettings) -> Statistics:
-    """What the BatchNorms of a supernet take where nothing is asked for: what they remember, if they do."""
+    """What the BatchNorms of a supernet take if nothing is asked for: their running statistics, where there are any."""
     return "tracked" if settings.supernet.track else "batch"
 
 
@@ -85,9 +85,8 @@ def judge(
     """What judges paths by the weights of a run's last checkpoint, on so many held-out images (None: all), and facts
     about both. Raises UserError where its BatchNorms cannot take these statistics."""
     if not settings.supernet.track and statistics != "batch":
-        raise UserError(
-            f"{run.path}: supernet.track false: no statistics are remembered, so {statistics} should be batch"
-        )
+        none = "BatchNorms have no running statistics"
+        raise UserError(f"{run.path}: supernet.track false: {none}, so {statistics} should be batch")
     if isinstance(statistics, int) and settings.supernet.operations == "node" and not settings.supernet.wsbn:
         shared = "edges share BatchNorms (supernet.operations node), so no edge has statistics of its own"
         raise UserError(f"{run.path}: {shared}: statistics {statistics} should be tracked or batch")

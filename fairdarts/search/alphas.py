@@ -82,9 +82,7 @@ def _alphas(tensors: Mapping[str, Any], space: Space, path: Path) -> dict[str, T
     fits = {part: [name for name, value in numbers.items() if value.shape == shape] for part, shape in shapes.items()}
     named = {part: [name for name in names if _names(name, part)] for part, names in fits.items()}
     for found in (fits, named):
-        if all(len(names) == 1 for names in found.values()) and len({name for (name,) in found.values()}) == len(
-            shapes
-        ):
+        if all(len(names) == 1 for names in found.values()) and len({*map(tuple, found.values())}) == len(shapes):
             return {part: numbers[name] for part, (name,) in found.items()}
     inside = [*numbers.values()]
     if [*numbers] == [str(number) for number in range(len(shapes))]:  # what DARTS' arch_parameters() gives

@@ -46,9 +46,8 @@ def make_learner(settings: SearchSettings, space: Space, source: Source, device:
     quick = {"fused": True} if device.type == "cuda" else {"foreach": True}
     options: dict[str, Any] = {"weight_decay": weights.weight_decay, "nesterov": weights.nesterov, **quick}
     weight_optimizer = torch.optim.SGD(supernet.parameters(), weights.lr, weights.momentum, **options)
-    alpha_optimizer = torch.optim.Adam(
-        alphas.values(), architect.lr, architect.betas, weight_decay=architect.weight_decay, **quick
-    )
+    options = {"weight_decay": architect.weight_decay, **quick}
+    alpha_optimizer = torch.optim.Adam(alphas.values(), architect.lr, architect.betas, **options)
     return Learner(settings, supernet, alphas, weight_optimizer, alpha_optimizer)
 
 

@@ -111,12 +111,8 @@ def fingerprint(matrix: Matrix, labels: Sequence[int]) -> str:
     degrees = zip(matrix, columns, labels, strict=True)
     digests = [_md5(str((sum(row), sum(column), label))) for row, column, label in degrees]
     for _ in labels:
-        around = [
-            (_joined(digests, columns[vertex]), _joined(digests, matrix[vertex])) for vertex in range(len(labels))
-        ]
-        digests = [
-            _md5(f"{before}|{behind}|{digest}") for (before, behind), digest in zip(around, digests, strict=True)
-        ]
+        before, behind = ([_joined(digests, row) for row in edges] for edges in (columns, matrix))
+        digests = [_md5("|".join(around)) for around in zip(before, behind, digests, strict=True)]
     return _md5(str(sorted(digests)))
 
 
@@ -147,8 +143,8 @@ def as_trained(graph: Graph, names: Sequence[str]) -> Graph:
 def symmetries(code: int, vertices: int) -> tuple[tuple[int, ...], ...]:
     """Of every vertex its new place, in all renumberings of a graph that leave the graph as it is."""
     edges = {(s, target) for target, mask in enumerate(unpacked(code, vertices), start=1) for s in bits(mask)}
-    same = (place for place in _places(vertices) if all((place[s], place[target]) in edges for s, target in edges))
-    return tuple(same)
+    places = _places(vertices)
+    return tuple(place for place in places if all((place[s], place[target]) in edges for s, target in edges))
 
 
 def wirings(vertices: int, edges: int, operations: int) -> tuple[Wiring, ...]:

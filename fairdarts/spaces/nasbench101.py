@@ -142,9 +142,7 @@ class Bench101Space(SearchSpace):
         while True:
             chosen = tuple(below(len(self.candidates)) for _ in range(wiring.vertices - 2))
             # A symmetry that changes the operations makes another of the same cell: as many as len(same) / unchanged.
-            unchanged = sum(
-                all(chosen[new - 1] == chosen[old] for old, new in enumerate(place[1:-1])) for place in same
-            )
+            unchanged = sum(tuple(chosen[new - 1] for new in place[1:-1]) == chosen for place in same)
             if below(len(same)) < unchanged:
                 return self._padded(chosen, graphs.unpacked(code, wiring.vertices))
 
@@ -201,8 +199,7 @@ class Bench101Space(SearchSpace):
 @lru_cache
 def _inputs(vertices: int) -> tuple[tuple[str, ...], ...]:
     """Of every vertex but the first the names of all bit masks over the vertices before it."""
-    names = ("+".join(map(str, graphs.bits(mask))) or "none" for mask in range(1 << vertices - 1))
-    every = tuple(names)
+    every = tuple("+".join(map(str, graphs.bits(mask))) or "none" for mask in range(1 << vertices - 1))
     return tuple(every[: 1 << vertex] for vertex in range(1, vertices))
 
 

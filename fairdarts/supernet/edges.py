@@ -138,9 +138,8 @@ class EdgeCell(nn.Module):
                     into[-1] = Term(into[-1].input + term.input, None)
                 else:
                     into.append(term)
-        return {number: node.value for number, node in found.items()} | {
-            number: self.sum(terms) for number, terms in arriving.items()
-        }
+        values = {number: node.value for number, node in found.items()}
+        return values | {number: self.sum(terms) for number, terms in arriving.items()}
 
     def terms(
         self, edge: ActiveEdge, node: Node, gate: Gate, disturbance: Disturbance | None, index: int

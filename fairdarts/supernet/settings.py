@@ -24,7 +24,7 @@ class SupernetSettings(Settings):
     channels: int | None = Field(default=None, ge=2, le=4096)
     """channels of the first cells; the space's own where it is null; not for chains"""
     track: bool = True
-    """whether BatchNorms remember statistics of the training; else they always take those of the batch"""
+    """whether BatchNorms have running statistics; else they always take those of the batch"""
     affine: bool = True
     """whether the BatchNorms of choices, and of what stands between cells, have weights"""
     wsbn: bool = False
