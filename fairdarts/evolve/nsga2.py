@@ -135,7 +135,10 @@ class NSGA2:
         known = [(path, parent) for path, parent in self.episodes if path in self.archive.place]
         if self.controller and known:
             drawn, parents = zip(*known, strict=True)
-            self.controller.learn(drawn, parents, self._rewards(drawn))
+            # for the objective that needs training, standardized over all models so far
+            sign = next(1 if goal.maximized else -1 for goal in self.problem.objectives if goal.quantity == ACCURACY)
+            places = [self.archive.place[path] for path in drawn]
+            self.controller.learn(drawn, parents, standardized(sign * self.archive.values[ACCURACY], places))
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds of it, between a `tell` and the next `ask`."""
@@ -178,11 +181,6 @@ class NSGA2:
                 weights = {"random": self.even, "prior": prior, "wheel": wheel}[way]
                 children.append(changed(parent, weights, self.rng))
         return children
-
-    def _rewards(self, paths: Sequence[SinglePath]) -> list[float]:
-        """The controller's, for the objective that needs training: accuracy, standardized over all models so far."""
-        sign = next(1 if goal.maximized else -1 for goal in self.problem.objectives if goal.quantity == ACCURACY)
-        return standardized(sign * self.archive.values[ACCURACY], [self.archive.place[path] for path in paths])
 
 
 def standardized(values: np.ndarray, places: Sequence[int]) -> list[float]:

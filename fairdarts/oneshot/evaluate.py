@@ -100,7 +100,7 @@ class Evaluator:
             norm.train(self.statistics != "tracked")
             norm.momentum = 0.0 if self.statistics == "batch" else 1.0
         if not isinstance(self.statistics, int):
-            return _plain
+            return lambda _name, _modules, compute: compute()
         kept: dict[Hashable, list[Tensor]] = {}
         if self.calibration is None:
             raise ValueError(f"statistics: {self.statistics}: so many batches need calibration, which gives them")
@@ -140,10 +140,6 @@ def leaves(
             yield from walk(depth + 1, grown, branch)
 
     yield from walk(0, run("stem", [supernet.stem], lambda: supernet.stem(images)), paths)
-
-
-def _plain(_name: Hashable, _modules: Iterable[nn.Module], compute: Callable[[], Tensor]) -> Tensor:
-    return compute()
 
 
 def _noting(kept: dict[Hashable, list[Tensor]]) -> Branch:

@@ -53,8 +53,7 @@ def skips_figure(skips: dict[str, dict[str, list[int]]]) -> Figure:
             apart = 0.04 * (number - (len(seeds) - 1) / 2)  # lines of equal counts would hide each other
             ax.plot(np.arange(len(counts)), np.asarray(counts) + apart, color=style.COLOURS[SKIP], alpha=0.6)
         ax.set_title(method, fontsize=10)
-        ax.grid(color="#E6E6E6", linewidth=0.6)
-        ax.spines[["top", "right"]].set_visible(False)
+        style.tidy(ax)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
     axes[0].set_ylim(-0.3, max(3, *(max(counts) for seeds in skips.values() for counts in seeds.values())) + 0.5)
@@ -92,11 +91,8 @@ def sweep_figure(points: Sequence[tuple[float, int]]) -> Figure:
     figure = Figure(figsize=(6, 3), layout="constrained")
     ax = figure.subplots()
     ax.plot(*zip(*points, strict=True), "o", color="#1486F9", alpha=0.7)
-    ax.set_xlabel("weight of the zero-one loss")
-    ax.set_ylabel("dominant operations")
+    style.tidy(ax, "weight of the zero-one loss", "dominant operations")
     ax.set_ylim(bottom=0)
-    ax.grid(color="#E6E6E6", linewidth=0.6)
-    ax.spines[["top", "right"]].set_visible(False)
     return figure
 
 

@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from fairdarts.plot import style
+
 PANELS = {
     "loss": {"train_loss": "training", "valid_loss": "held out"},
     "accuracy": {"train_accuracy": "training", "valid_accuracy": "held out"},
@@ -40,10 +42,8 @@ def curves_figure(info: CurvesInfo) -> Figure:
             if name in info.values:
                 ax.plot(info.epochs, info.values[name], color=colour, label=label, marker="o", markersize=3)
         ax.set_title(title, fontsize=10)
-        ax.set_xlabel("epoch", fontsize=9)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
-        ax.grid(color="#E6E6E6", linewidth=0.6)
-        ax.spines[["top", "right"]].set_visible(False)
+        style.tidy(ax, "epoch")
         if len(labels) > 1:
             ax.legend(frameon=False, fontsize=9)
     return figure

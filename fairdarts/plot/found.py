@@ -64,10 +64,8 @@ class Columns(NamedTuple):
 
 def _layers(space: ChainSpace) -> Columns:
     points = choice_points(space)
-    groups = tuple(
-        (group, note, stage.stride == 2)
-        for group, note, stage in zip(points.groups, points.notes, space.stages, strict=True)
-    )
+    halved = (stage.stride == 2 for stage in space.stages)
+    groups = tuple(zip(points.groups, points.notes, halved, strict=True))
     changing = frozenset(at for at, layer in enumerate(space.layers) if not layer.keeps_shape)
     return Columns(points.axis, points.labels, groups, changing)
 

@@ -47,7 +47,5 @@ def offered(space: Space) -> dict[str, np.ndarray]:
 
 def joined_dominant(record: dict[str, Any], space: Space) -> dict[str, dict[str, int]]:
     """How many dominant operations a record has of each candidate, of all that is shown as one."""
-    return {
-        name: dict(sum((Counter(record["dominant"][part]) for part in parts), Counter()))
-        for name, parts in joined_parts(space).items()
-    }
+    counts = {part: Counter(record["dominant"][part]) for part in space.parts}
+    return {name: dict(sum(map(counts.get, parts), Counter())) for name, parts in joined_parts(space).items()}

@@ -63,10 +63,8 @@ def overlay_info(
     masks = {} if truths is None else {"truth": truths}
     masks["prediction" if ious is None else "prediction (below: IoU of the classes, %)"] = predictions
     palette = palette_of(classes)
-    rows = tuple(
-        (image, *(overlay(image, mask, palette) for mask in classes))
-        for image, *classes in zip(images, *masks.values(), strict=True)
-    )
+    of_images = zip(images, *masks.values(), strict=True)
+    rows = tuple((image, *(overlay(image, mask, palette) for mask in seen)) for image, *seen in of_images)
     seen = set().union(*(np.unique(mask).tolist() for column in masks.values() for mask in column))
     present = tuple(sorted(seen - {IGNORED}))
     known = [None] * len(classes) if ious is None else ious

@@ -105,13 +105,10 @@ def _methods(methods: Iterable[tuple[str, list[Found]]], parts: tuple[str, ...])
 def _figures(runs: Sequence[Found], part: str) -> list[str]:
     """Runs in spaces of one kind; `part` stands for it where one must do."""
     of = f"of the {part_title(part)}"
-    by_method = {
-        method: {
-            run.name: [record | {"dominant": joined_dominant(record, run.space)} for record in run.records]
-            for run in seeds
-        }
-        for method, seeds in grouped(runs, attrgetter("method")).items()
-    }
+    by_method: dict[str, dict[str, list[dict]]] = {run.method: {} for run in runs}
+    for run in runs:
+        records = [record | {"dominant": joined_dominant(record, run.space)} for record in run.records]
+        by_method[run.method][run.name] = records
     skips, histogram = compare.skips_info(by_method, part), compare.histogram_info(by_method)
     blocks = []
     if len(runs) <= BESIDE:
@@ -159,12 +156,10 @@ def _gates(run: Found) -> list[str]:
     for part in joined_parts(run.space):
         info = evolution_info(run.records, run.space, part)
         blocks.append(image(evolution_figure(info), f"gates of the {part_title(part)}"))
-        rows = [
-            [f"{point} {style.label(op)}", *(f"{gate:.3f}" for gate in info.gates[:, row, column])]
-            for row, point in enumerate(info.points.titles)
-            for column, op in enumerate(info.candidates)
-            if info.offered[row, column]
-        ]
+        rows = []
+        for row, column in np.argwhere(info.offered):
+            name = f"{info.points.titles[row]} {style.label(info.candidates[column])}"
+            rows.append([name, *(f"{gate:.3f}" for gate in info.gates[:, row, column])])
         titles = [f"{part}: {info.points.axis}, operation", *info.epochs]
         blocks.append(folded("numbers, by epoch", table(titles, rows)))
     histogram = compare.histogram_info({run.name: {run.name: run.records}})

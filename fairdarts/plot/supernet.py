@@ -83,10 +83,8 @@ def trainings_info(named: Sequence[tuple[str, Sequence[dict]]]) -> TrainingsInfo
     for line, seeds in lines.items():
         common = sorted(set.intersection(*({record["epoch"] for record in records} for records in seeds)))
         shared = [[record for record in records if record["epoch"] in common] for records in seeds]
-        passes, means, deviations = (
-            np.asarray([[record[name] for record in records] for records in shared], dtype=float)  # [seeds, points]
-            for name in ("passes", "watched_mean", "watched_std")
-        )
+        names = ("passes", "watched_mean", "watched_std")
+        passes, means, deviations = (np.stack([column(records, name) for records in shared]) for name in names)
         info.seeds[line], info.epochs[line] = len(seeds), np.asarray(common)
         info.passes[line], info.mean[line] = passes.mean(axis=0), means.mean(axis=0)
         info.deviation[line] = np.sqrt((deviations**2).mean(axis=0) + means.var(axis=0))

@@ -42,14 +42,8 @@ def network_info(records: Sequence[dict]) -> NetworkInfo:
     keys = kinds[0] if kinds else next(iter(JUDGED_BY))
     shares = (100 * column(records, name) for name in ("train_accuracy", *(f"valid_{key}" for key in keys)))
     epochs = np.asarray([record["epoch"] for record in records])
-    return NetworkInfo(
-        epochs,
-        column(records, "train_loss"),
-        column(records, "valid_loss"),
-        *shares,
-        JUDGED_BY[keys],
-        column(records, "lr"),
-    )
+    losses = (column(records, name) for name in ("train_loss", "valid_loss"))
+    return NetworkInfo(epochs, *losses, *shares, JUDGED_BY[keys], column(records, "lr"))
 
 
 def network_figure(info: NetworkInfo) -> Figure:

@@ -144,8 +144,7 @@ def _json_rows(path: Path, text: str, column: str | None) -> tuple[str, Iterator
         raise UserError(f"{path}: should hold architectures, each with its numbers: {{'0120': {{'mean_acc': 91.5}}}}")
     if not content:
         raise UserError(f"{path}: holds no architecture")
-    first = next(iter(content.values()))
-    column = _chosen(path, tuple(first), column)
+    column = _chosen(path, tuple(next(iter(content.values()))), column)
     return column, _json_numbers(path, content, column)
 
 

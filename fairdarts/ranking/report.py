@@ -147,7 +147,7 @@ def read_ranking(run: Run, statistics: Statistics) -> dict[str, Any]:
     try:
         ranking = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError, RecursionError):
-        raise UserError(f"{path}: not a ranking; leave --again out to make it anew") from None
+        ranking = None
     if not isinstance(ranking, dict) or not ranking.keys() >= FIELDS or not _whole(ranking):
         raise UserError(f"{path}: not a ranking; leave --again out to make it anew")
     return ranking

@@ -37,10 +37,8 @@ def as_matrices(gates: dict[str, Any], space: Space, place: str) -> GateMatrices
             raise UserError(f"{place}: {name}: should be a matrix of numbers")
         matrix = matrix.astype(np.float64)
         if matrix.shape != part.shape:
-            raise UserError(
-                f"{place}: {name}: shape {list(matrix.shape)}, should be {list(part.shape)} "
-                f"(choice points, candidates) for space {space.name}"
-            )
+            should = f"{list(part.shape)} (choice points, candidates) for space {space.name}"
+            raise UserError(f"{place}: {name}: shape {list(matrix.shape)}, should be {should}")
         if not np.isfinite(matrix).all():
             raise UserError(f"{place}: {name}: holds gates that are not finite: they are of a search that has diverged")
         if not np.all((matrix >= 0) & (matrix <= 1)):

@@ -101,7 +101,5 @@ def open_batches(
     shard = (distributed.rank(), distributed.ranks())
     serve = server(source, settings.data, device, LAYOUTS[settings.compute.layout], shard)
     train, valid = halves
-    return [
-        serve(indices=half, seed=fold(settings.seed, stream), start=start)
-        for half, stream, start in ((train, TRAIN, step), (valid, VALID, step), (valid, CURVATURE, epoch))
-    ]
+    streams = (train, TRAIN, step), (valid, VALID, step), (valid, CURVATURE, epoch)
+    return [serve(indices=half, seed=fold(settings.seed, name), start=start) for half, name, start in streams]

@@ -28,11 +28,8 @@ def cells_of_path(path: SinglePath, space: CellSpace) -> tuple[tuple[Edge, ...],
         edges: list[Edge] = []
         for number in range(space.nodes):
             node, first = space.inputs + number, begin + 3 * number
-            inputs = input_pairs(node)[path[first]]
-            edges += [
-                (space.candidates[choice], node, source)
-                for source, choice in zip(inputs, path[first + 1 : first + 3], strict=True)
-            ]
+            operations = [space.candidates[choice] for choice in path[first + 1 : first + 3]]
+            edges += zip(operations, (node, node), input_pairs(node)[path[first]], strict=True)
         cells.append(tuple(edges))
     return cells[0], cells[1]
 

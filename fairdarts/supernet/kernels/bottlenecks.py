@@ -205,11 +205,9 @@ def _pull_back(
         return [None, None, None]
     turned = narrow * (along * made.scale * len(of_wide))[:, None]
     of_expand = (cross - turned @ moments.spread).mul_(made.scale[:, None])
-    return [
-        of_expand.view_as(expand),
-        weight_gradient(of_spread, made.wide, kernel, stride, 1),
-        (pull.t() @ rows_of(made.entry)).view_as(project),
-    ]
+    of_kernel = weight_gradient(of_spread, made.wide, kernel, stride, 1)
+    of_project = pull.t() @ rows_of(made.entry)
+    return [of_expand.view_as(expand), of_kernel, of_project.view_as(project)]
 
 
 def _plain(blocks: Sequence[Block], x: Tensor, gates: Tensor, *weights: Tensor) -> Tensor:

@@ -201,10 +201,8 @@ class _FusedSum(torch.autograd.Function):
         for step, moments in reversed(steps):
             group = step.group
             pulls = [arriving[number] for number in group.terms]
-            entries_too = [
-                not begins or inputs_too[plan.sources[number]]
-                for begins, number in zip(group.first, group.terms, strict=True)
-            ]
+            firsts = zip(group.first, group.terms, strict=True)
+            entries_too = [not begins or inputs_too[plan.sources[number]] for begins, number in firsts]
             factors = gates[group.terms][:, None] if group.last else 1.0
             along, of_entries, found = _pull_back(step, moments, factors, pulls, entries_too, weights_too)
             of_weights = [*found, *of_weights]
