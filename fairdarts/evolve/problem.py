@@ -76,21 +76,21 @@ class Problem:
         if self._every is not None:
             left = [path for path in self._every if path not in known]
             return [left[place] for place in rng.permutation(len(left))[:count]]
-        found: dict[SinglePath, None] = {}
+        fresh: dict[SinglePath, None] = {}
         for _ in range(DRAWS):
             drawn = rng.integers(self.widths, size=(count, len(self.widths)))
             for path in map(tuple, drawn[self.allowed(drawn)].tolist()):
-                if path not in known and len(found) < count:
-                    found[path] = None
-            if len(found) == count:
-                return list(found)
+                if path not in known and len(fresh) < count:
+                    fresh[path] = None
+            if len(fresh) == count:
+                return list(fresh)
         failed = 0
-        while len(found) < count and failed < DRAWS:
+        while len(fresh) < count and failed < DRAWS:
             path = self._bent(rng.integers(self.widths), rng)
             failed += 1
-            if path and path not in known and path not in found:
-                found[path], failed = None, 0
-        return list(found)
+            if path and path not in known and path not in fresh:
+                fresh[path], failed = None, 0
+        return list(fresh)
 
     def check(self) -> None:
         """Raises UserError where no path keeps the limits that need no training."""

@@ -83,22 +83,22 @@ class AgainstTruth(NamedTuple):
 
 def against(archive: Archive, truth: Mapping[SinglePath, float], budgets: Sequence[Limit]) -> AgainstTruth:
     """What the truth, accuracies in percent by path, says of a search."""
-    table, found, paths = table_of(archive.problem, truth), front_by(archive, truth), archive.paths
+    table, front, paths = table_of(archive.problem, truth), front_by(archive, truth), archive.paths
     regrets: dict[str, float | None] = {}
     for limit in budgets or (None,):
         place, best = archive.best_within(limit), table.best_within(limit)
         known = place is not None and best is not None and paths[place] in truth
         regrets[str(limit or "")] = float(table.values[ACCURACY][best]) - truth[paths[place]] if known else None
-    return AgainstTruth(found.hypervolume() / (table.hypervolume() or 1.0), regrets, len(found))
+    return AgainstTruth(front.hypervolume() / (table.hypervolume() or 1.0), regrets, len(front))
 
 
 def front_by(archive: Archive, truth: Mapping[SinglePath, float]) -> Archive:
     """The front of a search, its models judged by the truth; those that it does not hold are left out."""
     paths = archive.paths
     known = [paths[place] for place in archive.front() if paths[place] in truth]
-    found = Archive(replace(archive.problem, seen=_bounds(truth)))
-    found.add(known, [truth[path] for path in known], 1)
-    return found
+    front = Archive(replace(archive.problem, seen=_bounds(truth)))
+    front.add(known, [truth[path] for path in known], 1)
+    return front
 
 
 def table_of(problem: Problem, truth: Mapping[SinglePath, float]) -> Archive:

@@ -59,20 +59,20 @@ class MnasNet:
 
     def ask(self, count: int) -> list[SinglePath]:
         """The next paths, at most so many: as often as it needs to draw until they are new."""
-        self.episodes, found = [], {}
+        self.episodes, fresh = [], {}
         for _ in range(TRIES):
-            if len(found) == count:
+            if len(fresh) == count:
                 break
             drawn = self.controller.draw(count, None)
             for path, fits in zip(drawn, self.problem.allowed(as_array(drawn)).tolist(), strict=True):
                 if path in self.archive.place:
                     self.episodes.append(path)
-                elif fits and (path in found or len(found) < count):
+                elif fits and (path in fresh or len(fresh) < count):
                     self.episodes.append(path)
-                    found[path] = None
-        rest = self.problem.fresh(count - len(found), self.archive.place.keys() | found.keys(), self.rng)
-        self.made = Counter({"controller": len(found), "fresh": len(rest)})
-        return [*found, *rest]
+                    fresh[path] = None
+        rest = self.problem.fresh(count - len(fresh), self.archive.place.keys() | fresh.keys(), self.rng)
+        self.made = Counter({"controller": len(fresh), "fresh": len(rest)})
+        return [*fresh, *rest]
 
     def tell(self, paths: Sequence[SinglePath]) -> None:
         """The paths are in the archive now."""

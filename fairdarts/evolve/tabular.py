@@ -85,8 +85,8 @@ def regret(seen: Archive, table: Archive, limit: Limit | None) -> np.ndarray:
     Before any model keeps the limit, and the constraints, it is that of the worst model there is.
     """
     best = table.values[ACCURACY][table.best_within(limit)]
-    found = np.where(seen.keeps(limit), seen.values[ACCURACY], table.values[ACCURACY].min())
-    return best - np.maximum.accumulate(found)
+    accuracies = np.where(seen.keeps(limit), seen.values[ACCURACY], table.values[ACCURACY].min())
+    return best - np.maximum.accumulate(accuracies)
 
 
 def interval(values: np.ndarray) -> tuple[float, float | None, float | None]:

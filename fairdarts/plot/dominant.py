@@ -26,9 +26,9 @@ class DominantInfo(NamedTuple):
 
 def dominant_info(records: list[dict], space: Space) -> DominantInfo:
     """The dominant operations of all records; a candidate that a record does not name has none."""
-    candidates, found = all_candidates(space), [joined_dominant(record, space) for record in records]
+    candidates, of_records = all_candidates(space), [joined_dominant(record, space) for record in records]
     counts = {
-        part: np.asarray([[counts[part].get(op, 0) for counts in found] for op in candidates])
+        part: np.asarray([[counts[part].get(op, 0) for counts in of_records] for op in candidates])
         for part in joined_parts(space)
     }
     return DominantInfo(tuple(record["epoch"] for record in records), candidates, counts)

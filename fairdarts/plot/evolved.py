@@ -57,11 +57,11 @@ def evolved_info(evolved: Evolved, budgets: Sequence[tuple[str, float]] = ()) ->
     costs = tuple(dict.fromkeys((*evolved.costs, *bounded)))
     limits = (tuple(bound / axis(cost)[1] for quantity, bound in budgets if quantity == cost) for cost in costs)
     generations = int(np.max(evolved.generation, initial=1))
-    found, gains = int(np.sum(evolved.front)), np.asarray(evolved.values[evolved.gain], dtype=float)
+    winners, gains = int(np.sum(evolved.front)), np.asarray(evolved.values[evolved.gain], dtype=float)
     gains = gains / axis(evolved.gain)[1]
     bottom = cut(gains, WORST) if evolved.maximized.get(evolved.gain, True) else None
     notes = [f"{evolved.name}: {counted(len(gains), 'model')} in {counted(generations, 'generation')}"]
-    notes[0] += f", {found:,} on the front"
+    notes[0] += f", {winners:,} on the front"
     if unknown := int((~np.isfinite(gains)).sum()):
         notes.append(f"{counted(unknown, 'model')} of unknown {evolved.gain} left out")
     if bottom is not None:

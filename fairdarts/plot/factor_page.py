@@ -98,9 +98,9 @@ def _space(space: SpaceResult, facts: Facts) -> list[str]:
         blocks += ["<h3>What tells of the final performance?</h3>"]
         blocks.append(image(relations_figure(relations_info(space)), "supernet accuracy, sparse τ, final performance"))
         rows = []
-        for pair, found in space.correlations.items():
+        for pair, rho in space.correlations.items():
             one, other = pair.split(", ")
-            rows.append([f"{METRICS[one]}, {METRICS[other]}", measured_text(found), found.n])
+            rows.append([f"{METRICS[one]}, {METRICS[other]}", measured_text(rho), rho.n])
         blocks.append(table(("Spearman's ρ of", "value [95% interval over runs]", "runs"), rows))
     return [*blocks, pre("recipe", facts.recipes[space.name])]
 

@@ -141,16 +141,16 @@ def _marks(ax: Axes, place: int, setting: SettingInfo, ink: str) -> None:
 
 def influence_info(spaces: Sequence[SpaceResult]) -> InfluenceInfo:
     """Of every setting that is not its factor's baseline."""
-    found: dict[str, dict[tuple[str, str], Influence]] = {}
+    of_spaces: dict[str, dict[tuple[str, str], Influence]] = {}
     for space in spaces:
-        bars = found.setdefault(space.title, {})
+        bars = of_spaces.setdefault(space.title, {})
         for factor in space.factors:
             for setting in factor.settings:
                 if not setting.baseline:
                     bars[factor.title, setting.label] = _influence(factor, setting)
-    rows = dict.fromkeys(key for bars in found.values() for key in bars)
+    rows = dict.fromkeys(key for bars in of_spaces.values() for key in bars)
     factors = list(dict.fromkeys(factor for factor, _ in rows))
-    return InfluenceInfo(found, tuple(sorted(rows, key=lambda row: factors.index(row[0]))))
+    return InfluenceInfo(of_spaces, tuple(sorted(rows, key=lambda row: factors.index(row[0]))))
 
 
 def _influence(factor: FactorResult, setting: SettingResult) -> Influence:

@@ -11,11 +11,11 @@ from fairdarts.spaces.space import Space
 
 def joined_parts(space: Space) -> dict[str, tuple[str, ...]]:
     """What is shown as one → its parts: `normal` of itself, `layers` of layers-1, layers-2, … too."""
-    found: dict[str, tuple[str, ...]] = {}
+    joined: dict[str, tuple[str, ...]] = {}
     for part in space.parts:
         name = part.partition("-")[0]
-        found[name] = (*found.get(name, ()), part)
-    return found
+        joined[name] = (*joined.get(name, ()), part)
+    return joined
 
 
 def all_candidates(space: Space) -> tuple[str, ...]:

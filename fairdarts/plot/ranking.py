@@ -153,11 +153,11 @@ def _columns(rankings: Sequence[RankingInfo]) -> int:
 
 
 def _tau(ranking: dict) -> str:
-    found = (ranking["measured"] or {}).get("kendall") or {}
-    value, low, high = (np.nan if found.get(key) is None else found[key] for key in ("value", "low", "high"))
+    tau = (ranking["measured"] or {}).get("kendall") or {}
+    value, low, high = (np.nan if tau.get(key) is None else tau[key] for key in ("value", "low", "high"))
     if np.isfinite(value):
-        return f"τ = {measured_text(Measured(value, low, high, found['n']))}"
-    return f"no τ: {found.get('reason') or 'not measured'}"
+        return f"τ = {measured_text(Measured(value, low, high, tau['n']))}"
+    return f"no τ: {tau.get('reason') or 'not measured'}"
 
 
 def draw_rankings(rankings: Sequence[dict], folder: Path) -> list[Path]:

@@ -43,11 +43,11 @@ class RegretInfo(NamedTuple):
 
 def regret_info(curves: Mapping[str, np.ndarray]) -> RegretInfo:
     """Of the values [seeds, evaluations] of every strategy. The interval is Student's, of LEVEL."""
-    found = {strategy: _curve(np.atleast_2d(np.asarray(values, dtype=float))) for strategy, values in curves.items()}
-    means = np.concatenate([np.empty(0), *(curve.mean for curve in found.values())])
+    lines = {strategy: _curve(np.atleast_2d(np.asarray(values, dtype=float))) for strategy, values in curves.items()}
+    means = np.concatenate([np.empty(0), *(curve.mean for curve in lines.values())])
     positive = means[means > 0]
     lowest = max(positive.min(), positive.max() / 10**DECADES) if positive.size else None
-    return RegretInfo(found, lowest, cut(means, WORST))
+    return RegretInfo(lines, lowest, cut(means, WORST))
 
 
 def _curve(values: np.ndarray) -> RegretCurve:

@@ -49,8 +49,8 @@ def updates_figure(info: UpdatesInfo) -> Figure:
     spread = max(np.abs(values).max() for values in info.deviations)
     few, many = min(info.counts), max(info.counts)
     each = f"n = {few:,}" + ("" if few == many else f" to {many:,}") + " updates of a choice point"
-    found = "all its choices alike" if spread == 0 else f"at most {spread:,.1f} off the mean".replace(".0 ", " ")
-    ax.set_title(f"After epoch {info.epoch}, {each}: {found}", fontsize=10, loc="left")
+    apart = "all its choices alike" if spread == 0 else f"at most {spread:,.1f} off the mean".replace(".0 ", " ")
+    ax.set_title(f"After epoch {info.epoch}, {each}: {apart}", fontsize=10, loc="left")
     ax.set_xlim(-0.6, points - 0.4)
     high = 1.15 * max(spread, *info.uniform, 0.5)
     ax.set_ylim(-high, high)

@@ -179,11 +179,11 @@ def mean_of(value: Any) -> float:
 def _csv_rows(path: Path, text: str, column: str | None) -> tuple[str, Iterator[Row]]:
     records = csv_records(path, text)
     _, header = next(records, ("", []))
-    found = [name for name in ARCHITECTURES if name in header]
-    if not found:
+    named = [name for name in ARCHITECTURES if name in header]
+    if not named:
         raise UserError(f"{path}: has no column {' or '.join(ARCHITECTURES)}, only {listed(header)}")
-    column = _chosen(path, tuple(name for name in header if name != found[0]), column)
-    lines = columns_of(path, records, header, (found[0], column))
+    column = _chosen(path, tuple(name for name in header if name != named[0]), column)
+    lines = columns_of(path, records, header, (named[0], column))
     return column, ((place, arch, finite(to_number(n), n, f"{place}: {column}")) for place, (arch, n) in lines)
 
 

@@ -116,13 +116,13 @@ def _records(path: Path, space: Bench101Space, column: str | None) -> CellTable:
     if column not in ACCURACIES:
         raise UserError(f"{path}: has no column {column!r}, only {listed(ACCURACIES)}")
     places: dict[str, tuple[str, tuple[int, ...] | None]] = {}
-    found: dict[str, list[float]] = {}
+    accuracies: dict[str, list[float]] = {}
     for training in trainings(path, column, EPOCHS):
         if training.cell not in places:
             cell = _path_of_graph(training.matrix, training.operations, space, training.place)
             places[training.cell] = training.place, cell
-        found.setdefault(training.cell, []).append(training.accuracy)
-    rows = [(place, cell, fmean(found[key])) for key, (place, cell) in places.items() if cell is not None]
+        accuracies.setdefault(training.cell, []).append(training.accuracy)
+    rows = [(place, cell, fmean(accuracies[key])) for key, (place, cell) in places.items() if cell is not None]
     left_out = {"of other spaces": len(places) - len(rows)} if len(rows) < len(places) else {}
     return CellTable(column, rows, left_out)
 

@@ -176,12 +176,12 @@ def gain(after: Spread, before: Spread) -> Gain | None:
 
 def points_of(runs: Mapping[str, tuple[str, Outcome]]) -> tuple[Point, ...]:
     """The runs of a space that have all metrics, of name → (group, outcome)."""
-    found = []
+    points = []
     for name, (group, outcome) in runs.items():
         sparse, performance = _measured(outcome, "sparse_kendall"), _measured(outcome, "truth_of_best")
         if isinstance(outcome, dict) and sparse is not None and performance is not None:
-            found.append(Point(name, group, fmean(outcome["score"]), sparse, performance))
-    return tuple(found)
+            points.append(Point(name, group, fmean(outcome["score"]), sparse, performance))
+    return tuple(points)
 
 
 def correlations_of(points: Sequence[Point]) -> dict[str, Measured]:
@@ -212,10 +212,10 @@ def _together(rankings: Sequence[dict[str, Any]]) -> tuple[np.ndarray, np.ndarra
 
 
 def _sparse(rankings: Sequence[dict[str, Any]]) -> Measured:
-    found = _together(rankings)
-    if isinstance(found, str):
-        return Measured(math.nan, math.nan, math.nan, 0, found)
-    truth, scores = found
+    together = _together(rankings)
+    if isinstance(together, str):
+        return Measured(math.nan, math.nan, math.nan, 0, together)
+    truth, scores = together
     return sparse_kendall(truth, scores.mean(axis=0), _weights(len(truth)))
 
 

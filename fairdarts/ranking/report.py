@@ -68,10 +68,10 @@ def chosen_paths(space: Space, benchmark: Benchmark | None, count: int, seed: in
     random = Random(seed)
     if benchmark:
         return sorted(random.sample(sorted(benchmark.truth), min(count, len(benchmark.truth))))
-    found: set[SinglePath] = set()
-    while len(found) < min(count, space.size()):
-        found.add(space.random_path(random.randrange))
-    return sorted(found)
+    paths: set[SinglePath] = set()
+    while len(paths) < min(count, space.size()):
+        paths.add(space.random_path(random.randrange))
+    return sorted(paths)
 
 
 def own_statistics(settings: TrainingSettings) -> Statistics:

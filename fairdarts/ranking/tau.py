@@ -116,11 +116,11 @@ def sparse_kendall_gain(
     reasons = [sparse_kendall(truth, side.mean(axis=0), weights[:1], threshold).reason for side in (scores, baselines)]
 
     def tau_of_means(side: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-        found = np.empty(len(weights))
+        taus = np.empty(len(weights))
         for draw in np.unique(drawn, axis=0):  # 10 of 3 supernets: far fewer than there are resamples
             rows = (drawn == draw).all(axis=1)
-            found[rows] = _tau(steps, (draw[:, None] * side).sum(axis=0) / len(side), weights[rows])
-        return found
+            taus[rows] = _tau(steps, (draw[:, None] * side).sum(axis=0) / len(side), weights[rows])
+        return taus
 
     drawn = resampled(len(scores), random, len(weights) - 1)
     alike = len(scores) == len(baselines)
@@ -163,8 +163,8 @@ def found_surpasses_random(
         chosen = _first(weights, _descending(score), runs)
         best = np.where(chosen > 0, truth, -np.inf).max(axis=1)
         better = known.size - np.searchsorted(known, best, side="right")
-        found = surpass_random(np.minimum(better + 1, known.size), known.size, runs)
-        return np.where(_pairs(score, weights) > 0, found, np.nan)
+        shares = surpass_random(np.minimum(better + 1, known.size), known.size, runs)
+        return np.where(_pairs(score, weights) > 0, shares, np.nan)
 
     return _measured(reason, len(truth), probabilities)
 
@@ -174,8 +174,8 @@ def truth_of_best(truth: np.ndarray, score: np.ndarray, weights: np.ndarray, bes
     reason = _unfit(truth, score, best) or _tied_score(score)
 
     def means() -> np.ndarray:
-        found = _first(weights, _descending(score), best) @ truth / best
-        return np.where(_pairs(score, weights) > 0, found, np.nan)
+        truths = _first(weights, _descending(score), best) @ truth / best
+        return np.where(_pairs(score, weights) > 0, truths, np.nan)
 
     return _measured(reason, len(truth), means)
 
@@ -206,9 +206,9 @@ def measure(
     weights = resampled(len(truth), random)
     correlations = kendall, spearman, sparse_kendall, kendall_of_top
     others = truth_of_best, one_shot_range, stand_alone_range, range_gap
-    found = {number.__name__: number(truth, score, weights) for number in (*correlations, *others)}
-    found["surpass_random"] = found_surpasses_random(truth, score, weights, everything)
-    return {name: found[name] for name in MEASURES}
+    numbers = {number.__name__: number(truth, score, weights) for number in (*correlations, *others)}
+    numbers["surpass_random"] = found_surpasses_random(truth, score, weights, everything)
+    return {name: numbers[name] for name in MEASURES}
 
 
 def _measured(reason: str, n: int, statistic: Callable[[], np.ndarray]) -> Measured:

@@ -165,9 +165,9 @@ def second_order(learner: Learner, train: Batch, valid: Batch, at: StepIndex = S
         gradients, _ = _gradients(learner, learner.alphas, train, at, TRAIN, weights, pushed=False)
         distributed.average_(gradients)
         with weights_at(weights, unrolled(weights, gradients, learner.weight_optimizer)):
-            found, seen = _gradients(learner, learner.alphas, valid, at, VALID, [*alphas, *weights], pushed=True)
-        distributed.average_([*found, *seen])
-        of_alphas, v = found[: len(alphas)], found[len(alphas) :]
+            of_both, seen = _gradients(learner, learner.alphas, valid, at, VALID, [*alphas, *weights], pushed=True)
+        distributed.average_([*of_both, *seen])
+        of_alphas, v = of_both[: len(alphas)], of_both[len(alphas) :]
         correct = CORRECTIONS[settings.architect.hessian]
         losses = [partial(_loss, learner, part, at, shard) for shard, part in parts_of(learner, train)]
         corrections = [correct(loss, weights, alphas, v) for loss in losses]

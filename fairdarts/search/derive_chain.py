@@ -34,12 +34,12 @@ def derive_layers(
         chosen = [column for column in best if method == "argmax" or row[column] >= threshold]
         if not chosen:
             name, gate = names[best[0]], row[best[0]]
-            found = f"no choice of layer {number} reaches {threshold:g}"
+            reason = f"no choice of layer {number} reaches {threshold:g}"
             if layer.keeps_shape:
-                notes.append(f"{found}, so it is removed; the strongest is {name} with {gate:.3f}")
+                notes.append(f"{reason}, so it is removed; the strongest is {name} with {gate:.3f}")
             else:
                 chosen = best[:1]
-                notes.append(f"{found}, and it changes the shape, so it keeps its strongest, {name} with {gate:.3f}")
+                notes.append(f"{reason}, and it changes the shape, so it keeps its strongest, {name} with {gate:.3f}")
         layers.append(tuple(names[column] for column in chosen))
     return tuple(layers), tuple(notes)
 

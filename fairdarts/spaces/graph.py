@@ -118,7 +118,7 @@ def fingerprint(matrix: Matrix, labels: Sequence[int]) -> str:
 
 def orders(graph: Graph) -> set[tuple[tuple[int, ...], tuple[str, ...]]]:
     """(inputs, operations) of the same cell with its vertices in every order, edges leading to larger numbers."""
-    found = set()
+    forms = set()
     edges = [(source, target) for source, row in enumerate(graph.matrix) for target in _ones(row)]
     for place in _places(len(graph.matrix)):
         if all(place[source] < place[target] for source, target in edges):
@@ -126,8 +126,8 @@ def orders(graph: Graph) -> set[tuple[tuple[int, ...], tuple[str, ...]]]:
             for source, target in edges:
                 inputs[place[target] - 1] |= 1 << place[source]
             moved = sorted(zip(place[1:-1], graph.operations, strict=True))
-            found.add((tuple(inputs), tuple(name for _, name in moved)))
-    return found
+            forms.add((tuple(inputs), tuple(name for _, name in moved)))
+    return forms
 
 
 def as_trained(graph: Graph, names: Sequence[str]) -> Graph:

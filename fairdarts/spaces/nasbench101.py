@@ -226,8 +226,8 @@ def _wirings(space: Bench101Space) -> tuple[list[Wiring], list[int]]:
     """All that the cells of the space have; and their numbers of cells, added up one after another."""
     sizes = range(2, space.vertices + 1)
     every = (wiring for vertices in sizes for wiring in graphs.wirings(vertices, space.edges, len(space.candidates)))
-    found = [wiring for wiring in every if space.output_edges in (None, wiring.ends)]
-    return found, [*accumulate(wiring.cells for wiring in found)]
+    allowed = [wiring for wiring in every if space.output_edges in (None, wiring.ends)]
+    return allowed, [*accumulate(wiring.cells for wiring in allowed)]
 
 
 @lru_cache

@@ -84,8 +84,8 @@ class SuperCell(EdgeCell):
         [B, nodes · C, H', W']: rectified, but that of the last cell. A node without input is zeros."""
         pair = x if isinstance(x, tuple) else (F.relu(x),) * 2
         one = next((gate.weights.new_ones(()) for gate in gates if isinstance(gate.weights, Tensor)), None)
-        found = self.nodes(lambda source: self.entered(source, pair[source], one), gates, disturbance, index)
-        nodes = [found[node] if node in found else self.zeros(pair[1]) for node in self.own_nodes]
+        values = self.nodes(lambda source: self.entered(source, pair[source], one), gates, disturbance, index)
+        nodes = [values[node] if node in values else self.zeros(pair[1]) for node in self.own_nodes]
         out = torch.cat(nodes, dim=1)
         return pair[1], out if self.last else F.relu(out)
 

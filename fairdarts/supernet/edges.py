@@ -123,13 +123,13 @@ class EdgeCell(nn.Module):
     ) -> dict[int, Tensor]:
         """The nodes [B, C, H, W] that are read or arrived at; `read` gives those that nothing has arrived at."""
         disturbance = disturbance if self.training else None
-        found: dict[int, Node] = {}
+        nodes: dict[int, Node] = {}
         arriving: dict[int, list[Term]] = {}
         for edge in self.running(gates):
-            if edge.source not in found:  # edges are in the order of their nodes, so nothing more arrives there
+            if edge.source not in nodes:  # edges are in the order of their nodes, so nothing more arrives there
                 terms = arriving.pop(edge.source, None)
-                found[edge.source] = Node(self.sum(terms) if terms else read(edge.source))
-            terms = [*self.terms(edge, found[edge.source], gates[edge.row], disturbance, index)]
+                nodes[edge.source] = Node(self.sum(terms) if terms else read(edge.source))
+            terms = [*self.terms(edge, nodes[edge.source], gates[edge.row], disturbance, index)]
             if self.drop and self.training:
                 terms = [Term(drop_path(plain_sum(terms, self.training), self.drop), None)]
             into = arriving.setdefault(edge.node, [])
@@ -138,7 +138,7 @@ class EdgeCell(nn.Module):
                     into[-1] = Term(into[-1].input + term.input, None)
                 else:
                     into.append(term)
-        values = {number: node.value for number, node in found.items()}
+        values = {number: node.value for number, node in nodes.items()}
         return values | {number: self.sum(terms) for number, terms in arriving.items()}
 
     def terms(

@@ -31,9 +31,9 @@ class BenchCell(EdgeCell):
 
     def forward(self, x: Tensor, gates: Gates, disturbance: Disturbance | None = None, index: int = 0) -> Tensor:
         """x [B, C, H, W] → the same shape. Node 0 is x; one that nothing arrives at is zeros, which operations read."""
-        found = self.nodes(lambda node: torch.zeros_like(x) if node else x, gates, disturbance, index)
+        nodes = self.nodes(lambda node: torch.zeros_like(x) if node else x, gates, disturbance, index)
         last = self.edges[-1][0]
-        return found[last] if last in found else torch.zeros_like(x)
+        return nodes[last] if last in nodes else torch.zeros_like(x)
 
 
 def nasbench201_parts(

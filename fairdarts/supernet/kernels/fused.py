@@ -204,8 +204,8 @@ class _FusedSum(torch.autograd.Function):
             firsts = zip(group.first, group.terms, strict=True)
             entries_too = [not begins or inputs_too[plan.sources[number]] for begins, number in firsts]
             factors = gates[group.terms][:, None] if group.last else 1.0
-            along, of_entries, found = _pull_back(step, moments, factors, pulls, entries_too, weights_too)
-            of_weights = [*found, *of_weights]
+            along, of_entries, of_group = _pull_back(step, moments, factors, pulls, entries_too, weights_too)
+            of_weights = [*of_group, *of_weights]
             for k, number in enumerate(group.terms):
                 of_entry = of_entries[k]
                 if group.last:

@@ -40,5 +40,5 @@ def differentiable(ctx: Any, pull: Tensor, others: int, total: Callable[..., Ten
     needed = ctx.needs_input_grad[others:]
     tensors = [tensor.view_as(tensor) for tensor in ctx.saved_tensors[: len(needed)]]  # one may be made of another
     wanted = [tensor for tensor, its in zip(tensors, needed, strict=True) if its]
-    found = iter(torch.autograd.grad(total(*tensors), wanted, pull, create_graph=True))
-    return *(None,) * others, *(next(found) if its else None for its in needed)
+    gradients = iter(torch.autograd.grad(total(*tensors), wanted, pull, create_graph=True))
+    return *(None,) * others, *(next(gradients) if its else None for its in needed)
