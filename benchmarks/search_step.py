@@ -191,7 +191,7 @@ def peak(variant: str, args: argparse.Namespace) -> int:
         words += [f"--{name}", str(getattr(args, name))]
     if size := size_of(args):
         words += ["--cells", str(size[0]), "--channels", str(size[1])]
-    return int(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+    return int(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def grow(variant: str, args: argparse.Namespace) -> int:

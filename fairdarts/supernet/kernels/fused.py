@@ -42,7 +42,7 @@ def gated_sum(terms: Sequence[Term], training: bool, recompute: bool) -> Tensor:
         return fused_sum(others, recompute)
     inputs, gates, units = zip(*alone, strict=True)
     normalized = gated_norms(inputs, gates, [unit.norm for (unit,) in units])
-    return normalized + fused_sum(others, recompute) if others else normalized
+    return normalized.add_(fused_sum(others, recompute)) if others else normalized
 
 
 def fused_sum(terms: Sequence[Term], recompute: bool) -> Tensor:
