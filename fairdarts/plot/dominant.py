@@ -27,10 +27,9 @@ class DominantInfo(NamedTuple):
 def dominant_info(records: list[dict], space: Space) -> DominantInfo:
     """The dominant operations of all records; a candidate that a record does not name has none."""
     candidates, of_records = all_candidates(space), [joined_dominant(record, space) for record in records]
-    counts = {
-        part: np.asarray([[counts[part].get(op, 0) for counts in of_records] for op in candidates])
-        for part in joined_parts(space)
-    }
+    counts = {}
+    for part in joined_parts(space):
+        counts[part] = np.asarray([[record[part].get(op, 0) for record in of_records] for op in candidates])
     return DominantInfo(tuple(record["epoch"] for record in records), candidates, counts)
 
 
