@@ -205,10 +205,10 @@ def measure(
     truth, score, everything = (np.asarray(values, dtype=float) for values in (truth, score, everything))
     weights = resampled(len(truth), random)
     correlations = kendall, spearman, sparse_kendall, kendall_of_top
-    others = truth_of_best, one_shot_range, stand_alone_range, range_gap
-    numbers = {number.__name__: number(truth, score, weights) for number in (*correlations, *others)}
+    numbers = {number.__name__: number(truth, score, weights) for number in correlations}
     numbers["surpass_random"] = found_surpasses_random(truth, score, weights, everything)
-    return {name: numbers[name] for name in MEASURES}
+    others = truth_of_best, one_shot_range, stand_alone_range, range_gap
+    return numbers | {number.__name__: number(truth, score, weights) for number in others}
 
 
 def _measured(reason: str, n: int, statistic: Callable[[], np.ndarray]) -> Measured:

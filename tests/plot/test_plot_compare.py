@@ -65,12 +65,12 @@ RUNS = {
 
 
 def test_skip_connections_are_those_of_the_normal_cell():
-    info = compare.skips_info(RUNS, "normal")
-    assert info.counts == {
+    skips = compare.skips_info(RUNS, "normal")
+    assert skips == {
         "darts": {"darts-seed0": [1, 4], "darts-seed1": [0]},
         "fairdarts": {"fairdarts-seed0": [0, 2]},
     }
-    figure = compare.skips_figure(info)
+    figure = compare.skips_figure(skips)
     shown = [ax for ax in figure.axes if ax.get_visible()]
     assert [ax.get_title() for ax in shown] == ["darts", "fairdarts"]
     assert [len(ax.lines) for ax in shown] == [2, 1]
