@@ -78,21 +78,21 @@ def read_latency(path: Path, space: Space) -> Table:
     if header != HEADER:
         raise UserError(f"{place}: {','.join(header)!r}: should be {','.join(HEADER)}")
     keys = _keys(space)
-    found: dict[tuple[str, str], float] = {}
+    times: dict[tuple[str, str], float] = {}
     for place, record in records:
         if len(record) != len(HEADER):
             raise UserError(f"{place}: {len(record)} fields, should be {len(HEADER)}: {','.join(HEADER)}")
         point, choice, milliseconds = record
         if (point, choice) not in keys:
             raise UserError(f"{place}: {_unknown(point, choice, space)}")
-        if (point, choice) in found:
+        if (point, choice) in times:
             raise UserError(f"{place}: {_row(point, choice)}: stands twice")
-        found[point, choice] = _number(milliseconds, place)
-    missing = [key for key in keys if key not in found]
+        times[point, choice] = _number(milliseconds, place)
+    missing = [key for key in keys if key not in times]
     if missing:
         more = f", nor {len(missing) - 1} others" if len(missing) > 1 else ""
         raise UserError(f"{path}: has no row for {_row(*missing[0])}{more}: should have {len(keys)} for {space.name}")
-    values = iter([found[key] for key in keys])
+    values = iter([times[key] for key in keys])
     return Table(next(values), tuple(tuple(islice(values, len(names))) for names in space.choices))
 
 

@@ -24,8 +24,8 @@ class Table(NamedTuple):
     def costs(self, paths: np.ndarray) -> np.ndarray:
         """Of every path: paths [n, points], indices of choices → [n], int64 where the table holds integers."""
         total = np.full(len(paths), self.fixed)
-        for own, column in zip(self.choices, paths.T, strict=True):
-            total = total + np.array(own)[column]
+        for costs, column in zip(self.choices, paths.T, strict=True):
+            total = total + np.array(costs)[column]
         return total
 
     def cost(self, path: SinglePath) -> int | float:
@@ -36,19 +36,19 @@ class Table(NamedTuple):
     @property
     def least(self) -> int | float:
         """The cost of the cheapest path."""
-        return self.cost(tuple(own.index(min(own)) for own in self.choices))
+        return self.cost(tuple(costs.index(min(costs)) for costs in self.choices))
 
     @property
     def greatest(self) -> int | float:
         """The cost of the dearest path."""
-        return self.cost(tuple(own.index(max(own)) for own in self.choices))
+        return self.cost(tuple(costs.index(max(costs)) for costs in self.choices))
 
 
 def tabulate(parts: Parts, costs: Mapping[Part, int | float]) -> Table:
     """The table of parts that cost so much each."""
 
-    def total(own: tuple[Part, ...]) -> int | float:
-        return sum(costs[part] for part in own)
+    def total(some: tuple[Part, ...]) -> int | float:
+        return sum(costs[part] for part in some)
 
     return Table(total(parts.fixed), tuple(tuple(map(total, point)) for point in parts.choices))
 

@@ -42,11 +42,11 @@ class Archive:
             raise ValueError("a path was evaluated twice")
         self.generation = np.concatenate([self.generation, np.full(len(paths), generation)])
         values = {ACCURACY: np.asarray(accuracies, dtype=float), **self.problem.costs(as_array(paths))}
-        self.values = {name: np.concatenate([own, values[name]]) for name, own in self.values.items()}
+        self.values = {name: np.concatenate([column, values[name]]) for name, column in self.values.items()}
 
     def of(self, places: Sequence[int]) -> Mapping[str, np.ndarray]:
         """The values of some paths, by their numbers."""
-        return {name: own[list(places)] for name, own in self.values.items()}
+        return {name: column[list(places)] for name, column in self.values.items()}
 
     def front(self) -> list[int]:
         """The numbers of the paths that none dominates, of those that keep all limits."""
@@ -63,25 +63,23 @@ class Archive:
         Of equally accurate ones it is the best by the objectives, one after another, then the one of fewest
         multiply-adds, then of fewest parameters: none that the search wants more is behind it.
         """
-        kept = self._kept(limit)
+        kept = np.flatnonzero(self.keeps(limit))
         if not len(kept):
             return None
         values = self.of(kept)
-        costs = [own for name, own in values.items() if name != ACCURACY]
+        costs = [column for name, column in values.items() if name != ACCURACY]
         keys = [-values[ACCURACY], *self.problem.losses(values).T, *costs]
         return int(kept[np.lexsort(keys[::-1])[0]])
 
     def as_accurate(self, limit: Limit | None) -> int:
         """How many paths are as accurate as the best within a limit, itself included."""
-        accuracy = self.values[ACCURACY][self._kept(limit)]
+        accuracy = self.values[ACCURACY][self.keeps(limit)]
         return int((accuracy == accuracy.max()).sum()) if len(accuracy) else 0
 
-    def _kept(self, limit: Limit | None) -> np.ndarray:
-        """The numbers of the paths that keep the constraints and a limit."""
+    def keeps(self, limit: Limit | None) -> np.ndarray:
+        """Whether each of the paths keeps the constraints and a limit."""
         kept = self.problem.excess(self.values) == 0
-        if limit:
-            kept &= limit.kept(self.values[limit.quantity])
-        return np.flatnonzero(kept)
+        return kept & limit.kept(self.values[limit.quantity]) if limit else kept
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds of it: costs are known of the paths."""

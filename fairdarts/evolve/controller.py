@@ -55,7 +55,7 @@ class PPO(Reinforce):
 ControllerSettings = Annotated[PPO | Reinforce, Field(discriminator="kind")]
 
 ControllerState = tuple[Tensor, Tensor]
-"""What an LSTM remembers, [1, B, hidden] twice."""
+"""The hidden and the cell state of an LSTM, [1, B, hidden] each."""
 
 
 class Policy(nn.Module):
@@ -180,11 +180,8 @@ class Controller:
             if old is None:  # what the policy that drew the paths makes of them
                 old, advantages = log_probs.detach(), normalized(returns - expected.detach(), returns)
                 numbers = {"entropy": entropy.mean().item(), "error": error.item()}
-            match self.settings:
-                case PPO(clip=clip):
-                    gain = clipped(log_probs, old, advantages, clip)
-                case Reinforce():
-                    gain = log_probs * advantages
+            clip = self.settings.clip if isinstance(self.settings, PPO) else None
+            gain = log_probs * advantages if clip is None else clipped(log_probs, old, advantages, clip)
             loss = -gain.mean() - self.settings.entropy * entropy.mean() + self.settings.baseline * error
             self.optimizer.zero_grad()
             loss.backward()

@@ -31,7 +31,7 @@ class Strategy(Protocol):
     """Chooses which models are judged next. It shares the archive and a generator with the loop."""
 
     @property
-    def told(self) -> Mapping[str, int]:
+    def made(self) -> Mapping[str, int]:
         """How many of the models of the last `ask` were made in each way, where there are several."""
 
     def ask(self, count: int) -> list[SinglePath]:
@@ -50,10 +50,10 @@ class Strategy(Protocol):
 def check_fit(settings: EvolveSettings, problem: Problem) -> None:
     """Raises UserError where no path keeps the limits, or the strategy does not fit the space."""
     problem.check()
-    own = settings.evolve
-    if own.kind == "mnasnet" and problem.tables[own.cost].least <= 0:
-        raise UserError(f"evolve.cost: {own.cost}: some path costs nothing, which the reward cannot divide by")
-    weights = getattr(own, "prior_weights", None)
+    strategy = settings.evolve
+    if strategy.kind == "mnasnet" and problem.tables[strategy.cost].least <= 0:
+        raise UserError(f"evolve.cost: {strategy.cost}: some path costs nothing, which the reward cannot divide by")
+    weights = getattr(strategy, "prior_weights", None)
     if weights and tuple(map(len, weights)) != problem.widths:
         widths = ", ".join(map(str, problem.widths))
         raise UserError(f"evolve.prior_weights: should hold, of the points of {problem.space.name}, {widths} weights")
@@ -61,13 +61,13 @@ def check_fit(settings: EvolveSettings, problem: Problem) -> None:
 
 def make_strategy(settings: EvolveSettings, problem: Problem, archive: Archive, rng: np.random.Generator) -> Strategy:
     """What the settings ask for."""
-    own = settings.evolve
-    if own.kind == "nsga2":
-        return NSGA2(own, settings.population, problem, archive, rng)
-    if own.kind == "mnasnet":
-        return MnasNet(own, problem, archive, rng)
-    if own.kind == "regularized":
-        return Regularized(own, problem, archive, rng)
+    strategy = settings.evolve
+    if strategy.kind == "nsga2":
+        return NSGA2(strategy, settings.population, problem, archive, rng)
+    if strategy.kind == "mnasnet":
+        return MnasNet(strategy, problem, archive, rng)
+    if strategy.kind == "regularized":
+        return Regularized(strategy, problem, archive, rng)
     return RandomSearch(problem, archive, rng)
 
 
@@ -175,10 +175,10 @@ def evolve(
 def judged_together(paths: Sequence[SinglePath] | None, judge: JudgePaths, stop: Stop) -> list[float]:
     """What the judge says of the paths of the first process, in all of them; nothing where it has none."""
     distributed.agree(None)
-    told = distributed.shared(None if paths is None else [list(path) for path in paths])
+    shared = distributed.shared(None if paths is None else [list(path) for path in paths])
     if signal := distributed.highest(stop.signal or 0):
         raise Interrupted(signal)
-    return judge([tuple(path) for path in told]) if told else []
+    return judge([tuple(path) for path in shared]) if shared else []
 
 
 def recorded(search: Search, settings: EvolveSettings, done: int, seconds: float) -> dict[str, Any]:
@@ -186,14 +186,16 @@ def recorded(search: Search, settings: EvolveSettings, done: int, seconds: float
     archive = search.archive
     best = {str(limit) if limit else "": archive.best_within(limit) for limit in settings.classes or (None,)}
     accuracy = archive.values["accuracy"]
-    record: dict[str, Any] = {
+    return {
         "generation": search.generation,
         "evaluations": len(archive),
         "hypervolume": archive.hypervolume(),
+        "front": len(archive.front()),
+        "made": dict(search.strategy.made),
+        "best": {name: None if place is None else float(accuracy[place]) for name, place in best.items()},
+        "seconds": round(seconds, 3),
+        "evaluations_per_second": round(done / seconds, 2),
     }
-    record |= {"front": len(archive.front()), "made": dict(search.strategy.told)}
-    record |= {"best": {name: None if place is None else float(accuracy[place]) for name, place in best.items()}}
-    return record | {"seconds": round(seconds, 3), "evaluations_per_second": round(done / seconds, 2)}
 
 
 def restored(search: Search, run: Run, identity: dict[str, str]) -> list[dict[str, Any]]:

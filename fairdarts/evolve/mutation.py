@@ -24,8 +24,8 @@ def cost_weights(problem: Problem, quantity: str, maximized: bool = False) -> We
     depends on units nor ever excludes a choice.
     """
     sign, weights = (1 if maximized else -1), []
-    for own in problem.tables[quantity].choices:
-        cost = np.asarray(own, dtype=float)
+    for costs in problem.tables[quantity].choices:
+        cost = np.asarray(costs, dtype=float)
         spread = cost.std()
         weights.append(np.exp(sign * (cost - cost.mean()) / spread) if spread > 0 else np.ones(len(cost)))
     return weights

@@ -35,12 +35,10 @@ def survivors(losses: np.ndarray, excess: np.ndarray, count: int, rng: np.random
     kept: dict[int, Standing] = {}
     if len(feasible):
         models, fits = Population.new(F=losses[feasible]), min(count, len(feasible))
-        best = RankAndCrowding().do(
-            Unconstrained(n_var=1), models, n_survive=fits, random_state=rng, return_indices=True
-        )
-        standing = {
-            number: (float(models[number].get("rank")), -float(models[number].get("crowding"))) for number in best
-        }
+        options = {"n_survive": fits, "random_state": rng, "return_indices": True}
+        best = RankAndCrowding().do(Unconstrained(n_var=1), models, **options)
+        ranks, crowding = (models.get(name).tolist() for name in ("rank", "crowding"))
+        standing = {number: (float(ranks[number]), -float(crowding[number])) for number in best}
         kept = {int(feasible[number]): standing[number] for number in sorted(best, key=standing.get)}
     beyond = others[np.argsort(excess[others], kind="stable")][: count - len(kept)]
     return kept | {number: (np.inf, float(excess[number])) for number in beyond.tolist()}
@@ -67,7 +65,7 @@ def shares(settings: NSGA2Settings, problem: Problem) -> dict[str, float]:
     by_controller, neither = settings.by_controller, 0.0
     if not problem.untrained:
         by_controller, neither = (1.0, 0.0) if settings.controller else (0.0, settings.reinforced)
-    elif all(own.quantity != ACCURACY for own in problem.objectives):
+    elif all(objective.quantity != ACCURACY for objective in problem.objectives):
         by_controller = 0.0
     mutation = {
         "random": settings.random + neither,
@@ -75,7 +73,7 @@ def shares(settings: NSGA2Settings, problem: Problem) -> dict[str, float]:
         "wheel": settings.reinforced * (1 - by_controller) - neither,
         "prior": settings.prior,
     }
-    return {"crossover": 1 - settings.mutation} | {way: settings.mutation * own for way, own in mutation.items()}
+    return {"crossover": 1 - settings.mutation} | {way: settings.mutation * share for way, share in mutation.items()}
 
 
 class NSGA2:
@@ -100,12 +98,12 @@ class NSGA2:
         """Q: those of the last generation"""
         self.episodes: list[tuple[SinglePath, SinglePath]] = []
         """what the controller drew for it: (path, its parent)"""
-        self.told: Counter[str] = Counter()
+        self.made: Counter[str] = Counter()
         """how many of the offspring were made in each way"""
 
     def ask(self, count: int) -> list[SinglePath]:
         """The next Q, of at most so many paths."""
-        self.episodes, self.told = [], Counter()
+        self.episodes, self.made = [], Counter()
         if not self.offspring:  # P, or the first Q
             return self.problem.fresh(count, self.archive.place, self.rng)
         self._select()
@@ -125,7 +123,7 @@ class NSGA2:
             ways = failed
         known = self.archive.place.keys() | made.keys()
         made |= dict.fromkeys(self.problem.fresh(len(ways), known, self.rng), "fresh")
-        self.told = Counter(made.values())
+        self.made = Counter(made.values())
         return list(made)
 
     def tell(self, paths: Sequence[SinglePath]) -> None:
@@ -137,7 +135,10 @@ class NSGA2:
         known = [(path, parent) for path, parent in self.episodes if path in self.archive.place]
         if self.controller and known:
             drawn, parents = zip(*known, strict=True)
-            self.controller.learn(drawn, parents, self._rewards(drawn))
+            # for the objective that needs training, standardized over all models so far
+            sign = next(1 if goal.maximized else -1 for goal in self.problem.objectives if goal.quantity == ACCURACY)
+            places = [self.archive.place[path] for path in drawn]
+            self.controller.learn(drawn, parents, standardized(sign * self.archive.values[ACCURACY], places))
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds of it, between a `tell` and the next `ask`."""
@@ -162,15 +163,15 @@ class NSGA2:
         """One child for each way, of parents that tournaments choose anew."""
         paths = self.archive.paths
         parents = [paths[self.population[won]] for won in tournaments(self.standings, 2 * len(ways), self.rng)]
-        own, mates = parents[: len(ways)], parents[len(ways) :]
-        steered = [parent for way, parent in zip(ways, own, strict=True) if way == "controller"]
+        firsts, mates = parents[: len(ways)], parents[len(ways) :]
+        steered = [parent for way, parent in zip(ways, firsts, strict=True) if way == "controller"]
         drawn = self.controller.draw(len(steered), steered) if steered else []
         self.episodes += zip(drawn, steered, strict=True)
         from_controller = iter(drawn)
         given, elite = self.settings.prior_weights, as_array([paths[place] for place in self.population])
         prior = given or elite_weights(self.problem, elite)
         children = []
-        for way, parent, mate in zip(ways, own, mates, strict=True):
+        for way, parent, mate in zip(ways, firsts, mates, strict=True):
             if way == "crossover":
                 children.append(crossed(parent, mate, self.rng))
             elif way == "controller":
@@ -180,11 +181,6 @@ class NSGA2:
                 weights = {"random": self.even, "prior": prior, "wheel": wheel}[way]
                 children.append(changed(parent, weights, self.rng))
         return children
-
-    def _rewards(self, paths: Sequence[SinglePath]) -> list[float]:
-        """The controller's, for the objective that needs training: accuracy, standardized over all models so far."""
-        sign = next(1 if own.maximized else -1 for own in self.problem.objectives if own.quantity == ACCURACY)
-        return standardized(sign * self.archive.values[ACCURACY], [self.archive.place[path] for path in paths])
 
 
 def standardized(values: np.ndarray, places: Sequence[int]) -> list[float]:

@@ -80,7 +80,7 @@ def read_limit(text: str) -> Limit:
 
 def losses(values: Mapping[str, np.ndarray], objectives: Sequence[Objective]) -> np.ndarray:
     """The objectives [n, objectives] of models, all of them to be minimized; not a number counts as the worst."""
-    columns = [-values[own.quantity] if own.maximized else values[own.quantity] for own in objectives]
+    columns = [-values[goal.quantity] if goal.maximized else values[goal.quantity] for goal in objectives]
     return np.nan_to_num(np.stack(columns, 1).astype(float), nan=np.inf, posinf=np.inf, neginf=-np.inf)
 
 

@@ -22,8 +22,7 @@ def hypervolume(losses: np.ndarray, best: np.ndarray, worst: np.ndarray) -> floa
     scaled = np.unique(np.maximum(scaled[(scaled <= 1).all(1)], 0.0), axis=0)
     if not len(scaled):
         return 0.0
-    volume = HV(ref_point=np.ones(scaled.shape[1]))(scaled[front(scaled)])
-    return float(volume)
+    return float(HV(ref_point=np.ones(scaled.shape[1]))(scaled[front(scaled)]))
 
 
 def evenly_spaced(losses: np.ndarray, count: int) -> list[int]:

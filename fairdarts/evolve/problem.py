@@ -38,14 +38,14 @@ class Problem:
     @cached_property
     def untrained(self) -> tuple[Objective, ...]:
         """The objectives that need no training."""
-        return tuple(own for own in self.objectives if own.quantity in self.tables)
+        return tuple(goal for goal in self.objectives if goal.quantity in self.tables)
 
     @cached_property
     def box(self) -> tuple[np.ndarray, np.ndarray]:
         """The best and the worst losses [objectives] that there can be."""
         ends = {name: (table.least, table.greatest) for name, table in self.tables.items()} | {ACCURACY: self.seen}
-        corners = [ends[own.quantity][::-1] if own.maximized else ends[own.quantity] for own in self.objectives]
-        signs = [-1.0 if own.maximized else 1.0 for own in self.objectives]
+        corners = [ends[goal.quantity][::-1] if goal.maximized else ends[goal.quantity] for goal in self.objectives]
+        signs = [-1.0 if goal.maximized else 1.0 for goal in self.objectives]
         best, worst = np.asarray(corners, dtype=float).T * signs
         return best, worst
 
@@ -76,21 +76,21 @@ class Problem:
         if self._every is not None:
             left = [path for path in self._every if path not in known]
             return [left[place] for place in rng.permutation(len(left))[:count]]
-        found: dict[SinglePath, None] = {}
+        fresh: dict[SinglePath, None] = {}
         for _ in range(DRAWS):
             drawn = rng.integers(self.widths, size=(count, len(self.widths)))
             for path in map(tuple, drawn[self.allowed(drawn)].tolist()):
-                if path not in known and len(found) < count:
-                    found[path] = None
-            if len(found) == count:
-                return list(found)
+                if path not in known and len(fresh) < count:
+                    fresh[path] = None
+            if len(fresh) == count:
+                return list(fresh)
         failed = 0
-        while len(found) < count and failed < DRAWS:
+        while len(fresh) < count and failed < DRAWS:
             path = self._bent(rng.integers(self.widths), rng)
             failed += 1
-            if path and path not in known and path not in found:
-                found[path], failed = None, 0
-        return list(found)
+            if path and path not in known and path not in fresh:
+                fresh[path], failed = None, 0
+        return list(fresh)
 
     def check(self) -> None:
         """Raises UserError where no path keeps the limits that need no training."""
@@ -101,8 +101,8 @@ class Problem:
                     ends = f"{self.space.name} has {table.least:g} to {table.greatest:g}"
                     raise UserError(f"constraints: {limit}: no model keeps it: {ends}")
         if not self.fresh(1, (), np.random.default_rng(0)):
-            told = ", ".join(map(str, self.limits))
-            raise UserError(f"constraints: {told}: no model was found that keeps them all; should leave more room")
+            limits = ", ".join(map(str, self.limits))
+            raise UserError(f"constraints: {limits}: no model was found that keeps them all; should leave more room")
 
     @cached_property
     def _every(self) -> list[SinglePath] | None:

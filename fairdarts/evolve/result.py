@@ -49,7 +49,7 @@ def best_of(archive: Archive) -> FoundModel:
 
 
 def _model(name: str, budget: str, archive: Archive, place: int) -> FoundModel:
-    values = {key: own[place].item() for key, own in archive.values.items()}
+    values = {key: column[place].item() for key, column in archive.values.items()}
     return FoundModel(name, budget, archive.paths[place], values)
 
 
@@ -83,22 +83,22 @@ class AgainstTruth(NamedTuple):
 
 def against(archive: Archive, truth: Mapping[SinglePath, float], budgets: Sequence[Limit]) -> AgainstTruth:
     """What the truth, accuracies in percent by path, says of a search."""
-    table, found, paths = table_of(archive.problem, truth), front_by(archive, truth), archive.paths
+    table, front, paths = table_of(archive.problem, truth), front_by(archive, truth), archive.paths
     regrets: dict[str, float | None] = {}
     for limit in budgets or (None,):
-        own, best = archive.best_within(limit), table.best_within(limit)
-        known = own is not None and best is not None and paths[own] in truth
-        regrets[str(limit or "")] = float(table.values[ACCURACY][best]) - truth[paths[own]] if known else None
-    return AgainstTruth(found.hypervolume() / (table.hypervolume() or 1.0), regrets, len(found))
+        place, best = archive.best_within(limit), table.best_within(limit)
+        known = place is not None and best is not None and paths[place] in truth
+        regrets[str(limit or "")] = float(table.values[ACCURACY][best]) - truth[paths[place]] if known else None
+    return AgainstTruth(front.hypervolume() / (table.hypervolume() or 1.0), regrets, len(front))
 
 
 def front_by(archive: Archive, truth: Mapping[SinglePath, float]) -> Archive:
     """The front of a search, its models judged by the truth; those that it does not hold are left out."""
     paths = archive.paths
     known = [paths[place] for place in archive.front() if paths[place] in truth]
-    found = Archive(replace(archive.problem, seen=_bounds(truth)))
-    found.add(known, [truth[path] for path in known], 1)
-    return found
+    front = Archive(replace(archive.problem, seen=_bounds(truth)))
+    front.add(known, [truth[path] for path in known], 1)
+    return front
 
 
 def table_of(problem: Problem, truth: Mapping[SinglePath, float]) -> Archive:
@@ -106,7 +106,7 @@ def table_of(problem: Problem, truth: Mapping[SinglePath, float]) -> Archive:
     table = Archive(replace(problem, seen=_bounds(truth)))
     paths = list(truth)
     fits = problem.allowed(as_array(paths)).tolist()
-    kept = [path for path, own in zip(paths, fits, strict=True) if own]
+    kept = [path for path, fit in zip(paths, fits, strict=True) if fit]
     table.add(kept, [truth[path] for path in kept], 1)
     return table
 
@@ -121,8 +121,8 @@ def models_csv(archive: Archive) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["arch", *archive.values, "generation", "front"])
-    columns = [own.tolist() for own in archive.values.values()]
+    columns = [column.tolist() for column in archive.values.values()]
     for place, path in enumerate(archive.paths):
-        numbers = [own[place] for own in columns]
+        numbers = [column[place] for column in columns]
         writer.writerow([archive.problem.space.arch(path), *numbers, archive.generation[place], int(place in front)])
     return text.getvalue()

@@ -21,7 +21,7 @@ class Memoryless:
 
     def __init__(self, problem: Problem, archive: Archive, rng: np.random.Generator):
         self.problem, self.archive, self.rng = problem, archive, rng
-        self.told: Counter[str] = Counter()
+        self.made: Counter[str] = Counter()
 
     def tell(self, paths: Sequence[SinglePath]) -> None:
         """The paths are in the archive now, the last one last."""
@@ -51,28 +51,28 @@ class MnasNet:
     def __init__(self, settings: MnasNetSettings, problem: Problem, archive: Archive, rng: np.random.Generator):
         self.settings, self.problem, self.archive, self.rng = settings, problem, archive, rng
         table = problem.tables[settings.cost]
-        mean = table.fixed + sum(float(np.mean(own)) for own in table.choices)
+        mean = table.fixed + sum(float(np.mean(costs)) for costs in table.choices)
         self.target = settings.target or mean
         self.controller = Controller(problem.widths, settings.controller, int(rng.integers(2**31)))
         self.episodes: list[SinglePath] = []
-        self.told: Counter[str] = Counter()
+        self.made: Counter[str] = Counter()
 
     def ask(self, count: int) -> list[SinglePath]:
         """The next paths, at most so many: as often as it needs to draw until they are new."""
-        self.episodes, found = [], {}
+        self.episodes, fresh = [], {}
         for _ in range(TRIES):
-            if len(found) == count:
+            if len(fresh) == count:
                 break
             drawn = self.controller.draw(count, None)
             for path, fits in zip(drawn, self.problem.allowed(as_array(drawn)).tolist(), strict=True):
                 if path in self.archive.place:
                     self.episodes.append(path)
-                elif fits and (path in found or len(found) < count):
+                elif fits and (path in fresh or len(fresh) < count):
                     self.episodes.append(path)
-                    found[path] = None
-        rest = self.problem.fresh(count - len(found), self.archive.place.keys() | found.keys(), self.rng)
-        self.told = Counter({"controller": len(found), "fresh": len(rest)})
-        return [*found, *rest]
+                    fresh[path] = None
+        rest = self.problem.fresh(count - len(fresh), self.archive.place.keys() | fresh.keys(), self.rng)
+        self.made = Counter({"controller": len(fresh), "fresh": len(rest)})
+        return [*fresh, *rest]
 
     def tell(self, paths: Sequence[SinglePath]) -> None:
         """The paths are in the archive now."""
@@ -112,7 +112,7 @@ class Regularized(Memoryless):
         paths, even = self.archive.paths, uniform_weights(self.problem)
         for _ in range(TRIES):
             sample = self.rng.integers(len(alive), size=self.settings.sample)
-            parent = paths[alive[min(sample, key=lambda own: (broken[own], losses[own]))]]
+            parent = paths[alive[min(sample, key=lambda model: (broken[model], losses[model]))]]
             child = changed(parent, even, self.rng)
             if child not in self.archive.place and self.problem.allowed(as_array([child]))[0]:
                 return [child]

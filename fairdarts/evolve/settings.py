@@ -87,8 +87,8 @@ class JudgeSettings(Settings):
     """How the supernet judges a model."""
 
     statistics: str | None = None
-    """what BatchNorm takes: tracked, its memory; batch, the statistics of a batch; 8, those of 8 training batches; null
-    for its memory, or where it remembers nothing, the batch"""
+    """what BatchNorm takes: tracked, its running statistics; batch, those of a batch; 8, those of 8 training batches;
+    null: its running statistics, or where it has none, those of the batch"""
     images: int | None = Field(default=None, ge=2)
     """held-out images to judge by; all where it is null"""
 
@@ -185,5 +185,5 @@ class EvolveSettings(RecipeSettings):
     @property
     def quantities(self) -> set[str]:
         """All that has to be known of a model."""
-        told = {own.quantity for own in (*self.wanted, *self.limits, *self.classes)}
-        return told | {ACCURACY} | ({self.evolve.cost} if self.evolve.kind == "mnasnet" else set())
+        named = {part.quantity for part in (*self.wanted, *self.limits, *self.classes)}
+        return named | {ACCURACY} | ({self.evolve.cost} if self.evolve.kind == "mnasnet" else set())

@@ -44,15 +44,15 @@ def make_bench(
     if len(truth) < space.size():
         raise UserError(f"{place}: holds {len(truth):,} of {space.size():,} paths of {space.name}; should hold all")
     for key in ("constraints", "budgets", "space", "latency", "population", "generations"):
-        if len({getattr(own, key) for own in settings}) > 1:
+        if len({getattr(recipe, key) for recipe in settings}) > 1:
             raise UserError(f"{key}: the recipes have unlike ones; say --{key} for all of them")
-    objectives = max((own.wanted for own in settings), key=len)
-    for own in settings:
-        if not set(own.wanted) <= set(objectives):
-            raise UserError(f"objectives: {own.name} has others than the rest; say --objectives for all of them")
+    objectives = max((recipe.wanted for recipe in settings), key=len)
+    for recipe in settings:
+        if not set(recipe.wanted) <= set(objectives):
+            raise UserError(f"objectives: {recipe.name} has others than the rest; say --objectives for all of them")
     problem = Problem(space, objectives, settings[0].limits, tables)
-    for own in settings:
-        check_fit(own, problem)
+    for recipe in settings:
+        check_fit(recipe, problem)
     table = table_of(problem, truth)
     for limit in (None, *settings[0].classes):
         if table.best_within(limit) is None:
@@ -85,11 +85,8 @@ def regret(seen: Archive, table: Archive, limit: Limit | None) -> np.ndarray:
     Before any model keeps the limit, and the constraints, it is that of the worst model there is.
     """
     best = table.values[ACCURACY][table.best_within(limit)]
-    kept = seen.problem.excess(seen.values) == 0
-    if limit:
-        kept &= limit.kept(seen.values[limit.quantity])
-    found = np.where(kept, seen.values[ACCURACY], table.values[ACCURACY].min())
-    return best - np.maximum.accumulate(found)
+    accuracies = np.where(seen.keeps(limit), seen.values[ACCURACY], table.values[ACCURACY].min())
+    return best - np.maximum.accumulate(accuracies)
 
 
 def interval(values: np.ndarray) -> tuple[float, float | None, float | None]:

@@ -72,10 +72,10 @@ class Evaluator:
     def _judge(self, paths: Sequence[SinglePath]) -> list[float]:
         share = -(-len(paths) // distributed.ranks())
         begin = min(distributed.rank() * share, len(paths))
-        own = paths[begin : begin + share]
+        part = paths[begin : begin + share]
         hits = torch.zeros(len(paths), dtype=torch.float64)
         with distributed.together(), _untouched(self.supernet), torch.no_grad():
-            hits[begin : begin + len(own)] = self._accuracies(own)
+            hits[begin : begin + len(part)] = self._accuracies(part)
         distributed.sum_([hits])
         return hits.tolist()
 
@@ -100,7 +100,7 @@ class Evaluator:
             norm.train(self.statistics != "tracked")
             norm.momentum = 0.0 if self.statistics == "batch" else 1.0
         if not isinstance(self.statistics, int):
-            return _plain
+            return lambda _name, _modules, compute: compute()
         kept: dict[Hashable, list[Tensor]] = {}
         if self.calibration is None:
             raise ValueError(f"statistics: {self.statistics}: so many batches need calibration, which gives them")
@@ -134,16 +134,12 @@ def leaves(
         branches: dict[Gates, list[SinglePath]] = {}
         for path in group:
             branches.setdefault(at(stage, gates[path]), []).append(path)
-        for own, branch in branches.items():
+        for opened, branch in branches.items():
             name = depth, tuple(gates[branch[0]][point] for point in read[depth])
-            grown = run(name, stage.active(own), partial(stage, x, own))
+            grown = run(name, stage.active(opened), partial(stage, x, opened))
             yield from walk(depth + 1, grown, branch)
 
     yield from walk(0, run("stem", [supernet.stem], lambda: supernet.stem(images)), paths)
-
-
-def _plain(_name: Hashable, _modules: Iterable[nn.Module], compute: Callable[[], Tensor]) -> Tensor:
-    return compute()
 
 
 def _noting(kept: dict[Hashable, list[Tensor]]) -> Branch:
@@ -151,11 +147,11 @@ def _noting(kept: dict[Hashable, list[Tensor]]) -> Branch:
 
     def run(name: Hashable, modules: Iterable[nn.Module], compute: Callable[[], Tensor]) -> Tensor:
         out = compute()
-        own = [buffer for norm in tracked_norms(modules) for buffer in running_stats(norm)]
+        buffers = [buffer for norm in tracked_norms(modules) for buffer in running_stats(norm)]
         if name not in kept:
-            kept[name] = [buffer.clone() for buffer in own]
-        elif own:
-            torch._foreach_add_(kept[name], own)
+            kept[name] = [buffer.clone() for buffer in buffers]
+        elif buffers:
+            torch._foreach_add_(kept[name], buffers)
         return out
 
     return run
@@ -165,8 +161,8 @@ def _recalling(kept: dict[Hashable, list[Tensor]]) -> Branch:
     """Puts back the running statistics that a branch's BatchNorms should have."""
 
     def run(name: Hashable, modules: Iterable[nn.Module], compute: Callable[[], Tensor]) -> Tensor:
-        own = [buffer for norm in tracked_norms(modules) for buffer in running_stats(norm)]
-        for buffer, known in zip(own, kept[name], strict=True):
+        buffers = [buffer for norm in tracked_norms(modules) for buffer in running_stats(norm)]
+        for buffer, known in zip(buffers, kept[name], strict=True):
             buffer.copy_(known)
         return compute()
 

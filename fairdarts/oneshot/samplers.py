@@ -6,18 +6,11 @@ from one generator, in `sampler.generator`, whose state is what a resumed traini
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
-from fairdarts.oneshot.settings import (
-    ArchitectureSettings,
-    OneShotSettings,
-    SamplerSettings,
-    StrictFairSettings,
-    UniformRepeatSettings,
-    UniformSettings,
-)
+from fairdarts.oneshot.settings import SamplerSettings
 from fairdarts.spaces.gates import SinglePath, Subnet, subnet
 from fairdarts.spaces.space import Space
 
@@ -135,24 +128,24 @@ class Architecture(Sampler):
         return [[subnet(self.space.random_distinct(self.below))]]
 
 
+SAMPLERS: dict[str, Callable[..., Sampler]] = {
+    "strict_fair": StrictFair,
+    "uniform": Uniform,
+    "uniform_repeat": UniformRepeat,
+    "one_shot": OneShot,
+    "architecture": Architecture,
+}
+"""`sampler.kind` → sampler(space, generator, and what its settings say besides)"""
+
+
 def make_sampler(settings: SamplerSettings, space: Space, generator: torch.Generator) -> Sampler:
     """The sampler that settings name."""
-    match settings:
-        case StrictFairSettings():
-            return StrictFair(space, generator)
-        case UniformSettings():
-            return Uniform(space, generator)
-        case UniformRepeatSettings():
-            return UniformRepeat(space, generator, settings.repeats)
-        case OneShotSettings():
-            return OneShot(space, generator, settings.rate)
-        case ArchitectureSettings():
-            return Architecture(space, generator)
+    return SAMPLERS[settings.kind](space, generator, **settings.model_dump(exclude={"kind"}))
 
 
 def tally(counts: Sequence[torch.Tensor], step: Step) -> None:
     """Adds how often a step updates every choice to `counts`, a tensor [choices] for every point."""
     for update in step:
         for chosen in update:
-            for own, indices in zip(counts, chosen, strict=True):
-                own[list(indices)] += 1
+            for updates, indices in zip(counts, chosen, strict=True):
+                updates[list(indices)] += 1

@@ -38,9 +38,9 @@ def feature_maps(supernet: Supernet, layer: int, path: SinglePath, images: Tenso
         x = supernet.stem(images)
         for stage in supernet.stages[:layer]:
             x = stage(x, at(stage, gates))
-        found = torch.stack([candidate(x) for candidate in chosen.candidates])
+        maps = torch.stack([candidate(x) for candidate in chosen.candidates])
     supernet.train(training)
-    return found
+    return maps
 
 
 def similarity(maps: Iterable[Tensor]) -> Similarity:
@@ -51,17 +51,17 @@ def similarity(maps: Iterable[Tensor]) -> Similarity:
         unit = batch.flatten(3).double()
         norm = unit.norm(dim=-1, keepdim=True)
         unit = torch.where(norm > 0, unit / norm, torch.nan)  # [m, B, C, H·W]
-        found = (
+        cosines = (
             torch.einsum("ibcx,jbcx->cij", unit, unit),
             torch.einsum("ibcx,ibdx->icd", unit, unit),
             torch.einsum("bcx,jbdx->jcd", unit[0], unit),
         )
-        sums = [old + new for old, new in zip(sums, found, strict=True)]
+        sums = [old + new for old, new in zip(sums, cosines, strict=True)]
         images += batch.shape[1]
     return Similarity(*(total / images for total in sums))
 
 
-def likeness(found: Similarity) -> float:
+def likeness(cosines: Similarity) -> float:
     """The mean cosine of two different choices on the same channel, over the channels where it is defined."""
-    mean = found.per_channel.nanmean(0)
+    mean = cosines.per_channel.nanmean(0)
     return float(mean[~torch.eye(len(mean), dtype=torch.bool)].nanmean())

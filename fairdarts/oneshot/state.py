@@ -29,8 +29,8 @@ def put_back(learner: Learner, sampler: Sampler, updates: Sequence[Tensor], stat
     learner.supernet.load_state_dict(state["supernet"])
     learner.optimizer.load_state_dict(state["optimizer"])
     sampler.generator.set_state(state["sampler"])
-    for own, saved in zip(updates, state["updates"], strict=True):
-        own.copy_(saved)
+    for count, saved in zip(updates, state["updates"], strict=True):
+        count.copy_(saved)
 
 
 def load_weights(supernet: Supernet, run: Run) -> tuple[int, int]:
@@ -43,8 +43,8 @@ def load_weights(supernet: Supernet, run: Run) -> tuple[int, int]:
     state = checkpoint.load(run.last)
     try:
         supernet.load_state_dict(state["supernet"])
-        found = int(state["epoch"]), int(state["step"])
+        position = int(state["epoch"]), int(state["step"])
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError):
         raise BadState(f"{run.last}: not the checkpoint of a supernet of the run's space.yaml") from None
     check_finite(state["supernet"], run.path)
-    return found
+    return position

@@ -81,9 +81,9 @@ def path_parallel(learner: Learner, subnets: Sequence[Gates], batch: Batch) -> T
     The gradient of a choice is made by one process, that of stem and tail by all of them, a part each. Everything is
     summed over the processes, choices too, as the next step gives a choice to another process.
     """
-    supernet, own = learner.supernet, range(distributed.rank(), len(subnets), distributed.ranks())
+    supernet, indices = learner.supernet, range(distributed.rank(), len(subnets), distributed.ranks())
     stats = SharedStats([tracked_norms(supernet.active(gates)) for gates in subnets])
-    seen = add_gradients(learner, subnets, own, batch, 1.0, stats.take)
+    seen = add_gradients(learner, subnets, indices, batch, 1.0, stats.take)
     ran = [supernet.stem, *(module for gates in subnets for module in supernet.active(gates))]
     weights = list({id(weight): weight for module in ran for weight in module.parameters()}.values())
     given = torch.tensor([float(weight.grad is not None) for weight in weights])
@@ -99,7 +99,7 @@ def path_parallel(learner: Learner, subnets: Sequence[Gates], batch: Batch) -> T
 def add_gradients(
     learner: Learner,
     subnets: Sequence[Gates],
-    own: Sequence[int],
+    indices: Sequence[int],
     batch: Batch,
     share: float,
     after: Callable[[int], None] | None = None,
@@ -115,7 +115,7 @@ def add_gradients(
     with autocast(images.device, precision), repeated(supernet.stem, len(subnets)):
         stemmed = supernet.stem(images)
     entry = stemmed.detach().requires_grad_()
-    for index in own:
+    for index in indices:
         with autocast(images.device, precision):
             logits = supernet.after_stem(entry, subnets[index])
         logits = logits.to(learner.weights[0].dtype)

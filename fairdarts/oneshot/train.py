@@ -135,7 +135,7 @@ def check_fit(settings: TrainingSettings, space: Space, source: Source) -> tuple
         if parts > 1:
             raise UserError(f"compute.accumulate: {parts}: should be 1 with compute.parallel path")
         if settings.supernet.track and (settings.supernet.operations == "node" or isinstance(space, Bench101Space)):
-            twice = "a path may move what a BatchNorm remembers twice, or in part"
+            twice = "a path may move running statistics twice, or in part"
             raise UserError(f"compute.parallel: path: {twice}; set supernet.track false, or take parallel data")
     else:
         distributed.check_shares(size, parts)
@@ -168,9 +168,8 @@ def make_learner(settings: TrainingSettings, space: Space, source: Source, devic
         for block in blocks:
             block.compile(mode=settings.compute.compile, dynamic=False)
     weights, quick = settings.weights, {"fused": True} if device.type == "cuda" else {"foreach": True}
-    optimizer = torch.optim.SGD(
-        supernet.parameters(), weights.lr, weights.momentum, weight_decay=weights.weight_decay, **quick
-    )
+    options: dict[str, Any] = {"weight_decay": weights.weight_decay, **quick}
+    optimizer = torch.optim.SGD(supernet.parameters(), weights.lr, weights.momentum, **options)
     return Learner(settings, supernet, optimizer)
 
 

@@ -34,31 +34,31 @@ def budget_info(rankings: Sequence[dict]) -> BudgetInfo:
     for ranking in rankings:
         value = ((ranking["measured"] or {}).get("kendall") or {}).get("value")
         if value is not None and np.isfinite(value) and budget(ranking) > 0:
-            own = taus.setdefault(ranking["recipe"], {})
-            own[budget(ranking)] = (*own.get(budget(ranking), ()), value)
+            points = taus.setdefault(ranking["recipe"], {})
+            points[budget(ranking)] = (*points.get(budget(ranking), ()), value)
     places = {recipe: place for place, recipe in enumerate(recipes)}
-    return BudgetInfo({recipe: dict(sorted(own.items())) for recipe, own in taus.items()}, places)
+    return BudgetInfo({recipe: dict(sorted(points.items())) for recipe, points in taus.items()}, places)
 
 
 def budget_figure(info: BudgetInfo) -> Figure:
     """A line a recipe through the means of its seeds, a dot a seed."""
     figure = Figure(figsize=(6.8, 3.9), layout="constrained")
     ax = figure.subplots()
-    budgets = [budget for own in info.taus.values() for budget in own]
+    budgets = [budget for points in info.taus.values() for budget in points]
     wide = max(budgets) > WIDE * min(budgets)
     place = _apart(budgets, len(info.taus), wide)
-    for number, (recipe, own) in enumerate(info.taus.items()):
+    for number, (recipe, points) in enumerate(info.taus.items()):
         look = style.series(info.series[recipe])
-        places = np.asarray([place(budget, number) for budget in own])
-        means = [np.mean(taus) for taus in own.values()]
+        places = np.asarray([place(budget, number) for budget in points])
+        means = [np.mean(taus) for taus in points.values()]
         ax.plot(places, means, color=look["color"], linestyle=look["linestyle"], linewidth=1.8)
         ax.plot([], [], **look, markersize=5, label=recipe)
         # A spread of one seed is none.
-        several = np.asarray([len(taus) > 1 for taus in own.values()])
-        spread = [np.std(taus, ddof=1) if len(taus) > 1 else 0 for taus in own.values()]
+        several = np.asarray([len(taus) > 1 for taus in points.values()])
+        spread = [np.std(taus, ddof=1) if len(taus) > 1 else 0 for taus in points.values()]
         whiskers = {"fmt": "none", "ecolor": look["color"], "elinewidth": 1.1, "capsize": 3.5}
         ax.errorbar(places[several], np.compress(several, means), np.compress(several, spread), **whiskers)
-        dots = [(x, tau) for x, taus in zip(places, own.values(), strict=True) for tau in taus]
+        dots = [(x, tau) for x, taus in zip(places, points.values(), strict=True) for tau in taus]
         ax.plot(*zip(*dots, strict=True), **look | {"linestyle": "none"}, markersize=4.5, alpha=0.65)
     if wide:
         ax.set_xscale("log")
@@ -67,7 +67,7 @@ def budget_figure(info: BudgetInfo) -> Figure:
     else:
         ax.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
     ax.xaxis.set_major_formatter(EngFormatter(sep=""))
-    several = any(len(taus) > 1 for own in info.taus.values() for taus in own.values())
+    several = any(len(taus) > 1 for points in info.taus.values() for taus in points.values())
     note = "A marker a seed; line: mean of the seeds"
     ax.set_title(note + "; whisker: ± one standard deviation" * several, fontsize=9.5, loc="left")
     style.tidy(ax, "image passes, forward and backward (batches × batch size)", "Kendall's τ")

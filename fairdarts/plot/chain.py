@@ -59,8 +59,8 @@ def chain_rows(genotype: ChainGenotype, space: ChainSpace) -> tuple[Row, ...]:
     separable = (Place(f"{stem.separable} channels", (Box("BOTTLE K3", _FIXED),)),) if stem.separable else ()
     rows = [Row(f"stem\n{sides[0]}×{sides[0]}", (convolution, *separable))]
     for stage, side in zip(space.stages, sides[1:], strict=True):
-        own = [next(numbers) for _ in range(stage.layers)]
-        places = tuple(layer_place(number, genotype.layers[number], space.layers[number]) for number in own)
+        layers = [next(numbers) for _ in range(stage.layers)]
+        places = tuple(layer_place(number, genotype.layers[number], space.layers[number]) for number in layers)
         rows.append(Row(f"{stage.channels} channels\n{side}×{side}", places))
     classes = f"{space.network.classes} classes"
     head = ((f"{space.head} channels", "conv 1×1"), ("", "average pool"), (classes, "linear"))
@@ -123,13 +123,13 @@ def _place(graph: graphviz.Digraph, name: str, place: Place, x: float, y: float)
         plus = {"shape": "circle", "margin": "0", "fillcolor": "white", "color": _LINE}
         graph.node(last, "+", **style.at(x + _JOINT, y, 0.2, 0.2), **plus)
     for number, box in enumerate(place.boxes):
-        own, level = f"op{name}.{number}", y + half - _HEIGHT / 2 - _PITCH * number
-        graph.node(own, box.text, **style.at(x, level, _WIDTH, _HEIGHT), **box.look)
-        style.line(graph, [first, (x - _JOINT, level), f"{own}:w"], arrow="forward")
+        node, level = f"op{name}.{number}", y + half - _HEIGHT / 2 - _PITCH * number
+        graph.node(node, box.text, **style.at(x, level, _WIDTH, _HEIGHT), **box.look)
+        style.line(graph, [first, (x - _JOINT, level), f"{node}:w"], arrow="forward")
         if summed:
             corner = [(x + _JOINT, level)] if abs(level - y) > 0.01 else []
-            style.line(graph, [f"{own}:e", *corner, last])
+            style.line(graph, [f"{node}:e", *corner, last])
     if place.residual:
         level = y + half + _ARC
         style.line(graph, [first, (x - _JOINT, level), (x + _JOINT, level), last], color=style.COLOURS[SKIP])
-    return last if summed else f"{own}:e"
+    return last if summed else f"{node}:e"

@@ -1,7 +1,8 @@
 """What sets searches apart: skip connections, gates at the end, the discretization gap, agreement between seeds."""
 
 import itertools
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -32,61 +33,51 @@ def agreement(genotypes: list[Genotype]) -> float | None:
     return sum(shares) / len(shares) if shares else None
 
 
-class SkipsInfo(NamedTuple):
-    """Dominant skip connections of one part of a space over the epochs, as FairDARTS (arXiv:1911.12126), Fig. 2."""
+def skips_info(runs: dict[str, dict[str, list[dict]]], part: str) -> dict[str, dict[str, list[int]]]:
+    """Dominant skip connections of a part of a space at epochs 0, 1, …, by method and run.
 
-    counts: dict[str, dict[str, list[int]]]
-    """method → run → count at epochs 0, 1, …"""
-
-
-def skips_info(runs: dict[str, dict[str, list[dict]]], part: str) -> SkipsInfo:
-    """Of the records of runs, by method and name, and of one part of their space."""
-    return SkipsInfo(
-        {
-            method: {name: [record["dominant"][part].get(SKIP, 0) for record in own] for name, own in seeds.items()}
-            for method, seeds in runs.items()
-        }
-    )
+    Of the records of runs, by method and name. As FairDARTS (arXiv:1911.12126), Fig. 2.
+    """
+    counts: dict[str, dict[str, list[int]]] = {method: {} for method in runs}
+    for method, seeds in runs.items():
+        for name, records in seeds.items():
+            counts[method][name] = [record["dominant"][part].get(SKIP, 0) for record in records]
+    return counts
 
 
-def skips_figure(info: SkipsInfo) -> Figure:
-    """A panel a method, a line a run."""
-    figure, axes = _panels(len(info.counts), 2.3, sharey=True)
-    for ax, (method, seeds) in zip(axes, info.counts.items(), strict=True):
+def skips_figure(skips: dict[str, dict[str, list[int]]]) -> Figure:
+    """A panel a method, a line a run, of what `skips_info` gives."""
+    figure, axes = _panels(len(skips), 2.3, sharey=True)
+    for ax, (method, seeds) in zip(axes, skips.items(), strict=True):
         for number, counts in enumerate(seeds.values()):
             apart = 0.04 * (number - (len(seeds) - 1) / 2)  # lines of equal counts would hide each other
             ax.plot(np.arange(len(counts)), np.asarray(counts) + apart, color=style.COLOURS[SKIP], alpha=0.6)
         ax.set_title(method, fontsize=10)
-        ax.grid(color="#E6E6E6", linewidth=0.6)
-        ax.spines[["top", "right"]].set_visible(False)
+        style.tidy(ax)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-    axes[0].set_ylim(-0.3, max(3, *(max(own) for seeds in info.counts.values() for own in seeds.values())) + 0.5)
+    axes[0].set_ylim(-0.3, max(3, *(max(counts) for seeds in skips.values() for counts in seeds.values())) + 0.5)
     figure.supxlabel("epoch", fontsize=10)
     figure.supylabel("dominant skip connections", fontsize=10)
     return figure
 
 
-class HistogramInfo(NamedTuple):
-    """How the gates of the last epoch spread, as FairDARTS, Fig. 8, left."""
+def histogram_info(runs: dict[str, dict[str, list[dict]]]) -> dict[str, np.ndarray]:
+    """The share of all gates of a method's runs in every one of BINS, at the last epoch (FairDARTS, Fig. 8, left).
 
-    shares: dict[str, np.ndarray]
-    """method → share of all gates of its runs in every one of BINS"""
-
-
-def histogram_info(runs: dict[str, dict[str, list[dict]]]) -> HistogramInfo:
-    """Of the last records of runs, by method and name."""
+    Of the records of runs, by method and name.
+    """
     shares = {}
     for method, seeds in runs.items():
-        gates = _gates([own[-1] for own in seeds.values()])
+        gates = _gates([records[-1] for records in seeds.values()])
         shares[method] = np.histogram(gates, BINS)[0] / len(gates)
-    return HistogramInfo(shares)
+    return shares
 
 
-def histogram_figure(info: HistogramInfo) -> Figure:
-    """A panel a method."""
-    figure, axes = _panels(len(info.shares), 2.1)
-    for ax, (method, shares) in zip(axes, info.shares.items(), strict=True):
+def histogram_figure(histogram: dict[str, np.ndarray]) -> Figure:
+    """A panel a method, of what `histogram_info` gives."""
+    figure, axes = _panels(len(histogram), 2.1)
+    for ax, (method, shares) in zip(axes, histogram.items(), strict=True):
         ax.bar(BINS[:-1], 100 * shares, width=np.diff(BINS), align="edge", color="#1486F9", edgecolor="white")
         ax.set_title(method, fontsize=10)
         ax.spines[["top", "right"]].set_visible(False)
@@ -95,23 +86,13 @@ def histogram_figure(info: HistogramInfo) -> Figure:
     return figure
 
 
-class SweepInfo(NamedTuple):
-    """Dominant operations at the end against the weight of the zero-one loss, as FairDARTS, Fig. 8, right."""
-
-    points: tuple[tuple[float, int], ...]
-    """w₀₋₁, dominant operations of all parts of the space"""
-
-
-def sweep_figure(info: SweepInfo) -> Figure:
-    """A dot a run."""
+def sweep_figure(points: Sequence[tuple[float, int]]) -> Figure:
+    """A dot a run: the weight of its zero-one loss, its dominant operations at the end (FairDARTS, Fig. 8, right)."""
     figure = Figure(figsize=(6, 3), layout="constrained")
     ax = figure.subplots()
-    ax.plot(*zip(*info.points, strict=True), "o", color="#1486F9", alpha=0.7)
-    ax.set_xlabel("weight of the zero-one loss")
-    ax.set_ylabel("dominant operations")
+    ax.plot(*zip(*points, strict=True), "o", color="#1486F9", alpha=0.7)
+    style.tidy(ax, "weight of the zero-one loss", "dominant operations")
     ax.set_ylim(bottom=0)
-    ax.grid(color="#E6E6E6", linewidth=0.6)
-    ax.spines[["top", "right"]].set_visible(False)
     return figure
 
 

@@ -51,10 +51,9 @@ def confusion_figure(info: ConfusionInfo) -> Figure:
     colours, scale = matplotlib.colormaps["Blues"].with_extremes(bad="#DDDDDD"), PowerNorm(0.5, 0, 100)
     borders = np.arange(count + 1) - 0.5
     # Squares that an SVG holds as such where they can be told apart, else one bitmap.
-    mesh = ax.pcolormesh(
-        borders, borders, info.shares, norm=scale, cmap=colours, edgecolors="white" if written else "none",
-        linewidth=1 if written else 0, rasterized=not written,
-    )  # fmt: skip
+    look = {"edgecolors": "white", "linewidth": 1} if written else {"edgecolors": "none", "linewidth": 0}
+    look |= {"norm": scale, "cmap": colours, "rasterized": not written}
+    mesh = ax.pcolormesh(borders, borders, info.shares, **look)
     if written:
         for (row, column), share in np.ndenumerate(info.shares):
             text = f"{share:.0f}"

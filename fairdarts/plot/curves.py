@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from fairdarts.plot import style
+
 PANELS = {
     "loss": {"train_loss": "training", "valid_loss": "held out"},
     "accuracy": {"train_accuracy": "training", "valid_accuracy": "held out"},
@@ -32,18 +34,16 @@ def curves_info(records: list[dict]) -> CurvesInfo:
 
 def curves_figure(info: CurvesInfo) -> Figure:
     """A panel for each of what was measured."""
-    panels = {title: own for title, own in PANELS.items() if own.keys() & info.values.keys()}
+    panels = {title: labels for title, labels in PANELS.items() if labels.keys() & info.values.keys()}
     figure = Figure(figsize=(3.6 * len(panels) + 0.2, 2.7), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, len(panels)))
-    for ax, (title, own) in zip(axes, panels.items(), strict=True):
-        for (name, label), colour in zip(own.items(), ("#001C6A", "#F79A02"), strict=False):
+    for ax, (title, labels) in zip(axes, panels.items(), strict=True):
+        for (name, label), colour in zip(labels.items(), ("#001C6A", "#F79A02"), strict=False):
             if name in info.values:
                 ax.plot(info.epochs, info.values[name], color=colour, label=label, marker="o", markersize=3)
         ax.set_title(title, fontsize=10)
-        ax.set_xlabel("epoch", fontsize=9)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=1))
-        ax.grid(color="#E6E6E6", linewidth=0.6)
-        ax.spines[["top", "right"]].set_visible(False)
-        if len(own) > 1:
+        style.tidy(ax, "epoch")
+        if len(labels) > 1:
             ax.legend(frameon=False, fontsize=9)
     return figure

@@ -2,11 +2,16 @@
 
 import base64
 import html
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from matplotlib.figure import Figure
 
 from fairdarts.plot import style
+from fairdarts.plot.points import part_title
+
+Run = TypeVar("Run")
+Key = TypeVar("Key", bound=Hashable)
 
 STYLE = """
 :root { color-scheme: light; --line: #d9dde3; --faint: #5c6670; --link: #1657a8; }
@@ -40,6 +45,14 @@ pre { font-size: .8rem; overflow-x: auto; background: #f5f6f8; padding: .8rem; }
 """
 
 
+def grouped(runs: Iterable[Run], key: Callable[[Run], Key]) -> dict[Key, list[Run]]:
+    """Runs by what they have in common, in the order in which they first have it."""
+    groups: dict[Key, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(key(run), []).append(run)
+    return groups
+
+
 def document(title: str, parts: Iterable[str]) -> str:
     """The whole page, its title first."""
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -68,6 +81,29 @@ def faint(note: str) -> str:
 def folded(title: str, content: str) -> str:
     """Content that a click on its title shows."""
     return f"<details><summary>{html.escape(title)}</summary>{content}</details>"
+
+
+def pre(title: str, text: str) -> str:
+    """Text as it stands in a file, such as that of settings, behind a click."""
+    return folded(title, f"<pre>{html.escape(text)}</pre>")
+
+
+def run_head(name: str, text: str, ended: str) -> list[str]:
+    """The head of a run: its name, a sentence, and how it ended, if that is worth a word."""
+    blocks = [f"<h2>{html.escape(name)}</h2>", f"<p>{html.escape(text)}</p>"]
+    return [*blocks, f"<p><b>{html.escape(ended[:1].upper() + ended[1:])}.</b></p>"] if ended else blocks
+
+
+def by_epoch(records: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> str:
+    """The numbers of records, an epoch a row, behind a click; empty where a record lacks one."""
+    rows = [[record["epoch"], *(f"{record[key]:.4g}" if key in record else "" for key in keys)] for record in records]
+    return folded("numbers, by epoch", table(["epoch", *(key.replace("_", " ") for key in keys)], rows))
+
+
+def cells(drawings: Mapping[str, str]) -> str:
+    """The SVGs of a space's parts, side by side."""
+    images = "".join(svg_image(svg, part_title(part)) for part, svg in drawings.items())
+    return f'<div class="{"cells" if len(drawings) > 1 else "wide figure"}">{images}</div>'
 
 
 def image(figure: Figure, alt: str) -> str:

@@ -26,10 +26,10 @@ class DominantInfo(NamedTuple):
 
 def dominant_info(records: list[dict], space: Space) -> DominantInfo:
     """The dominant operations of all records; a candidate that a record does not name has none."""
-    candidates, found = all_candidates(space), [joined_dominant(record, space) for record in records]
-    counts = {
-        part: np.asarray([[own[part].get(op, 0) for own in found] for op in candidates]) for part in joined_parts(space)
-    }
+    candidates, of_records = all_candidates(space), [joined_dominant(record, space) for record in records]
+    counts = {}
+    for part in joined_parts(space):
+        counts[part] = np.asarray([[record[part].get(op, 0) for record in of_records] for op in candidates])
     return DominantInfo(tuple(record["epoch"] for record in records), candidates, counts)
 
 

@@ -77,8 +77,7 @@ def _panel(ax: Axes, info: EvolutionInfo, point: int) -> None:
         look = {"color": colour, "linewidth": 1.6, "marker": marker, "markersize": 3.5}
         ax.plot(np.asarray(info.epochs) + shift, info.gates[:, point, column], **look)
     ax.set_title(info.points.titles[point], fontsize=9, pad=3)
+    style.tidy(ax)
     ax.tick_params(labelsize=8)
-    ax.grid(color="#E6E6E6", linewidth=0.6)
-    ax.spines[["top", "right"]].set_visible(False)
     ax.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
     ax.margins(x=0.04)

@@ -57,11 +57,11 @@ def evolved_info(evolved: Evolved, budgets: Sequence[tuple[str, float]] = ()) ->
     costs = tuple(dict.fromkeys((*evolved.costs, *bounded)))
     limits = (tuple(bound / axis(cost)[1] for quantity, bound in budgets if quantity == cost) for cost in costs)
     generations = int(np.max(evolved.generation, initial=1))
-    found, gains = int(np.sum(evolved.front)), np.asarray(evolved.values[evolved.gain], dtype=float)
+    winners, gains = int(np.sum(evolved.front)), np.asarray(evolved.values[evolved.gain], dtype=float)
     gains = gains / axis(evolved.gain)[1]
     bottom = cut(gains, WORST) if evolved.maximized.get(evolved.gain, True) else None
     notes = [f"{evolved.name}: {counted(len(gains), 'model')} in {counted(generations, 'generation')}"]
-    notes[0] += f", {found:,} on the front"
+    notes[0] += f", {winners:,} on the front"
     if unknown := int((~np.isfinite(gains)).sum()):
         notes.append(f"{counted(unknown, 'model')} of unknown {evolved.gain} left out")
     if bottom is not None:
@@ -75,12 +75,12 @@ def evolved_figure(info: EvolvedInfo) -> Figure:
     figure, axes = gain_panels(info.projections, info.notes)
     figure.set_dpi(200)  # of what an SVG holds as a picture
     scale = ScalarMappable(Normalize(1, max(2, info.generations)), COLOURS)
-    for ax, own, limits in zip(axes, info.projections, info.limits, strict=True):
-        order = np.argsort(own.generation, kind="stable")  # the last on top
+    for ax, shown, limits in zip(axes, info.projections, info.limits, strict=True):
+        order = np.argsort(shown.generation, kind="stable")  # the last on top
         size = float(np.clip(9000 / max(1, len(order)), 4, 22))
         dots = {"s": size, "alpha": 0.55, "linewidths": 0, "rasterized": len(order) > MANY}
-        ax.scatter(own.x[order], own.y[order], color=scale.to_rgba(own.generation[order]), **dots)
-        _front(ax, own, info.projections[0].cost == EVALUATIONS)
+        ax.scatter(shown.x[order], shown.y[order], color=scale.to_rgba(shown.generation[order]), **dots)
+        _front(ax, shown, info.projections[0].cost == EVALUATIONS)
         for limit in limits:
             ax.axvline(limit, color=style.INK, linewidth=1.2, linestyle=(0, (4, 3)), label="budget")
             above = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center", "fontsize": 8.5}
@@ -96,16 +96,16 @@ def evolved_figure(info: EvolvedInfo) -> Figure:
     return figure
 
 
-def _front(ax: Axes, own: Projection, alone: bool) -> None:
+def _front(ax: Axes, shown: Projection, alone: bool) -> None:
     """Rings and steps; `alone` where there is one objective only."""
-    rings = own.rings
+    rings = shown.rings
     size = float(np.clip(45 / max(1, len(rings)) ** 0.5, 2.4, 6.5))
     look = {"linestyle": "none", "marker": "o", "markerfacecolor": "none", "markeredgewidth": max(0.5, size / 7)}
     text = "best" if alone else "front of all objectives"
     ax.plot(*rings.T, color=FRONT, markersize=size, **look, label=text)
-    if len(own.line) > 1:
+    if len(shown.line) > 1:
         text = "best so far" if alone else "front of the two shown"
-        ax.plot(*own.line.T, color=FRONT, linewidth=1.4, drawstyle="steps-post", label=text)
+        ax.plot(*shown.line.T, color=FRONT, linewidth=1.4, drawstyle="steps-post", label=text)
 
 
 def draw_evolved(

@@ -2,14 +2,12 @@
 
 import html
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from matplotlib.figure import Figure
-
 from fairdarts.plot import style
-from fairdarts.plot.document import document, folded, image, listed, table
+from fairdarts.plot.document import document, faint, folded, image, listed, pre, table
 from fairdarts.plot.factor_panels import influence_figure, influence_info, settings_figure, settings_info
 from fairdarts.plot.measured import measured_text
 from fairdarts.plot.relations import relations_figure, relations_info
@@ -74,59 +72,54 @@ RUN = ("space", "recipe", "truth", "architectures", "held-out images", "seeds", 
 
 
 def _run(space: SpaceResult, facts: Facts) -> list[object]:
-    own = {run: setting for factor in space.factors for setting in factor.settings for run in setting.runs}
-    lost = sum({setting.runs: setting.numbers.diverged for setting in own.values()}.values())
-    judged = sum({setting.runs: setting.numbers.supernets for setting in own.values()}.values())
-    return [
-        space.title, space.recipe, space.truth, space.architectures, f"{space.images:,}", len(facts.seeds), judged, lost
-    ]  # fmt: skip
+    setting_of = {run: setting for factor in space.factors for setting in factor.settings for run in setting.runs}
+    lost = sum({setting.runs: setting.numbers.diverged for setting in setting_of.values()}.values())
+    judged = sum({setting.runs: setting.numbers.supernets for setting in setting_of.values()}.values())
+    what = [space.title, space.recipe, space.truth, space.architectures, f"{space.images:,}"]
+    return [*what, len(facts.seeds), judged, lost]
 
 
 def _space(space: SpaceResult, facts: Facts) -> list[str]:
     blocks = [f"<h2>{html.escape(space.title)}</h2>", table(("factor", "setting", *COLUMNS), table_rows(space))]
-    blocks.append('<p class="faint">◂ baseline: what the factor began with. ✓ kept: what later factors begin with.</p>')
+    blocks.append(faint("◂ baseline: what the factor began with. ✓ kept: what later factors begin with."))
     blocks.append(folded("what the numbers are", listed(NOTES)))
     for factor in space.factors:
         blocks.append(f"<h3>{html.escape(factor.title)}</h3>")
-        blocks.append(f'<p class="faint">{html.escape(_kept(factor))}</p>')
+        blocks.append(faint(_kept(factor)))
         blocks.append(image(settings_figure(settings_info(factor, space.title)), f"settings of {factor.title}"))
-        rows = [
-            [
-                own.label,
-                ", ".join(f"{key} {value}" for key, value in own.changes.items()) or "–",
-                _passes(own),
-                *own.runs,
-            ]
-            for own in factor.settings
-        ]
+        rows: list[list[object]] = []
+        for setting in factor.settings:
+            changes = ", ".join(f"{key} {value}" for key, value in setting.changes.items()) or "–"
+            passes = "–" if setting.numbers.passes is None else f"{setting.numbers.passes:,}"
+            rows.append([setting.label, changes, passes, *setting.runs])
         seeds = [f"seed {seed}" for seed in facts.seeds]
         blocks.append(folded("settings and runs", table(("setting", "changes", "image passes", *seeds), rows)))
     if space.points:
         blocks += ["<h3>What tells of the final performance?</h3>"]
         blocks.append(image(relations_figure(relations_info(space)), "supernet accuracy, sparse τ, final performance"))
         rows = []
-        for pair, found in space.correlations.items():
+        for pair, rho in space.correlations.items():
             one, other = pair.split(", ")
-            rows.append([f"{METRICS[one]}, {METRICS[other]}", measured_text(found), found.n])
+            rows.append([f"{METRICS[one]}, {METRICS[other]}", measured_text(rho), rho.n])
         blocks.append(table(("Spearman's ρ of", "value [95% interval over runs]", "runs"), rows))
-    return [*blocks, folded("recipe", f"<pre>{html.escape(facts.recipes[space.name])}</pre>")]
+    return [*blocks, pre("recipe", facts.recipes[space.name])]
 
 
 def table_rows(space: SpaceResult) -> list[list[str]]:
     """Factor, setting and COLUMNS of all settings of a space; the factor stands at its first setting alone."""
     rows = []
     for factor in space.factors:
-        for number, own in enumerate(factor.settings):
-            marks = " ◂" * own.baseline + " ✓" * own.kept
-            rows.append([factor.title if number == 0 else "", own.label + marks, *_cells(own)])
+        for number, setting in enumerate(factor.settings):
+            marks = " ◂" * setting.baseline + " ✓" * setting.kept
+            rows.append([factor.title if number == 0 else "", setting.label + marks, *_cells(setting)])
     return rows
 
 
-def _cells(own: SettingResult) -> list[str]:
-    numbers = own.numbers
+def _cells(setting: SettingResult) -> list[str]:
+    numbers = setting.numbers
     if not numbers.supernets:
         return ["N/A" if numbers.diverged else "–"] * len(COLUMNS)
-    lost = f" ({numbers.supernets} of {len(own.runs)} supernets)" if numbers.supernets < len(own.runs) else ""
+    lost = f" ({numbers.supernets} of {len(setting.runs)} supernets)" if numbers.supernets < len(setting.runs) else ""
     gained = numbers.performance_gain
     return [
         spread_text(numbers.accuracy, 1) + lost,
@@ -139,39 +132,32 @@ def _cells(own: SettingResult) -> list[str]:
     ]
 
 
-def spread_text(own: Spread, digits: int) -> str:
+def spread_text(spread: Spread, digits: int) -> str:
     """'92.31 ± 0.15', mean and standard deviation over seeds."""
-    if not own.known:
+    if not spread.known:
         return "–"
-    return f"{own.mean:.{digits}f}" + ("" if math.isnan(own.deviation) else f" ± {own.deviation:.{digits}f}")
+    return f"{spread.mean:.{digits}f}" + ("" if math.isnan(spread.deviation) else f" ± {spread.deviation:.{digits}f}")
 
 
 def _kept(factor: FactorResult) -> str:
-    kept = next((own.label for own in factor.settings if own.kept), None)
+    kept = next((setting.label for setting in factor.settings if setting.kept), None)
     if factor.keep is None:
         return "Later factors begin with the baseline."
     how = "the setting of highest final performance" if factor.keep == "best" else "as the study says"
     return f"Later factors begin with {kept}: {how}." if kept else "Nothing is kept yet."
 
 
-def _passes(own: SettingResult) -> str:
-    return "–" if own.numbers.passes is None else f"{own.numbers.passes:,}"
-
-
 def draw_factors(spaces: Sequence[SpaceResult], folder: Path) -> list[Path]:
     """Writes the page's figures into `folder` and gives their paths: `factor-SPACE-FACTOR`, `influence`,
     `relations-SPACE`."""
     paths: list[Path] = []
-    figures: dict[str, Callable[[], Figure]] = {}
     bars = influence_info(spaces)
     if bars.rows:
-        figures["influence"] = lambda: influence_figure(bars)
+        paths += style.save(influence_figure(bars), folder, "influence")
     for space in spaces:
         for factor in space.factors:
-            info = settings_info(factor, space.title)
-            figures[f"factor-{space.name}-{factor.name}"] = lambda info=info: settings_figure(info)
+            figure = settings_figure(settings_info(factor, space.title))
+            paths += style.save(figure, folder, f"factor-{space.name}-{factor.name}")
         if space.points:
-            figures[f"relations-{space.name}"] = lambda space=space: relations_figure(relations_info(space))
-    for name, figure in figures.items():
-        paths += style.save(figure(), folder, name)
+            paths += style.save(relations_figure(relations_info(space)), folder, f"relations-{space.name}")
     return paths

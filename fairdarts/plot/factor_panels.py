@@ -77,42 +77,39 @@ class InfluenceInfo(NamedTuple):
 
 def settings_info(factor: FactorResult, space: str) -> SettingsInfo:
     """Of a factor of a space, whose title is given, all its settings."""
-    panels = {panel: tuple(_setting(own, panel) for own in factor.settings) for panel in PANELS}
-    return SettingsInfo(
-        f"{space}: {factor.title}",
-        panels,
-        tuple(own.baseline for own in factor.settings),
-        tuple(own.kept for own in factor.settings),
-        tuple(f"{lost} of {len(own.runs)}" * (lost > 0) for own in factor.settings for lost in [own.numbers.diverged]),
-    )
+    settings = factor.settings
+    panels = {panel: tuple(_setting(setting, panel) for setting in settings) for panel in PANELS}
+    lost = ((setting.numbers.diverged, len(setting.runs)) for setting in settings)
+    diverged = tuple(f"{some} of {runs}" if some else "" for some, runs in lost)
+    marks = (tuple(getattr(setting, mark) for setting in settings) for mark in ("baseline", "kept"))
+    return SettingsInfo(f"{space}: {factor.title}", panels, *marks, diverged)
 
 
-def _setting(own: SettingResult, panel: str) -> SettingInfo:
-    numbers = own.numbers
+def _setting(setting: SettingResult, panel: str) -> SettingInfo:
+    numbers = setting.numbers
     if panel == "sparse":
         middle, low, high = numbers.sparse.value, numbers.sparse.low, numbers.sparse.high
-        return SettingInfo(own.label, tuple(numbers.sparse_by_seed.known), middle, low, high)
+        return SettingInfo(setting.label, tuple(numbers.sparse_by_seed.known), middle, low, high)
     spread = getattr(numbers, panel)
-    return SettingInfo(own.label, tuple(spread.known), spread.mean, math.nan, math.nan)
+    return SettingInfo(setting.label, tuple(spread.known), spread.mean, math.nan, math.nan)
 
 
 def settings_figure(info: SettingsInfo) -> Figure:
     """A panel a metric, a place on the x axis a setting, a dot a seed."""
     count = len(info.baseline)
-    labels = [textwrap.fill(own.label, 9, break_long_words=False) for own in info.panels["sparse"]]
-    labels = [
-        label + (f"\n{lost}\ndiverged" if lost else "") for label, lost in zip(labels, info.diverged, strict=True)
-    ]
+    labels = [textwrap.fill(setting.label, 9, break_long_words=False) for setting in info.panels["sparse"]]
+    below = [f"\n{lost}\ndiverged" if lost else "" for lost in info.diverged]
+    labels = [label + note for label, note in zip(labels, below, strict=True)]
     longest = max(len(line) for label in labels for line in label.split("\n"))
     width = max(2.9, count * (0.2 + 0.068 * longest))
     beside = width <= 4.2  # else the panels stand one above the other
     figure, axes = style.panels(len(PANELS), 3 if beside else 1, (width, 2.9) if beside else (max(7.0, width), 2.2))
     ink = style.series(0)["color"]
     for ax, (panel, settings) in zip(axes, info.panels.items(), strict=True):
-        for place, own in enumerate(settings):
+        for place, setting in enumerate(settings):
             if info.baseline[place]:
                 ax.axvspan(place - 0.5, place + 0.5, color=BASELINE, zorder=0)
-            _marks(ax, place, own, ink)
+            _marks(ax, place, setting, ink)
         ax.set_xlim(-0.5, count - 0.5)
         ax.set_xticks(range(count), labels, fontsize=8.5)
         for tick, kept in zip(ax.get_xticklabels(), info.kept, strict=True):
@@ -131,29 +128,29 @@ def settings_figure(info: SettingsInfo) -> Figure:
     return figure
 
 
-def _marks(ax: Axes, place: int, own: SettingInfo, ink: str) -> None:
+def _marks(ax: Axes, place: int, setting: SettingInfo, ink: str) -> None:
     """The dots of a setting, its mean and interval."""
-    shift = 0.1 * (np.arange(len(own.seeds)) - (len(own.seeds) - 1) / 2)
-    ax.plot(place + shift, own.seeds, color=ink, marker="o", linestyle="none", markersize=4.5, alpha=0.65, zorder=2)
-    if math.isfinite(own.middle):
-        ax.plot([place - 0.27, place + 0.27], [own.middle] * 2, color=style.INK, linewidth=2, zorder=3)
-    if math.isfinite(own.low):
-        whisker = {"fmt": "none", "ecolor": style.INK, "elinewidth": 1.1, "capsize": 3.5, "zorder": 3}
-        ax.errorbar([place], [own.middle], [[own.middle - own.low], [own.high - own.middle]], **whisker)
+    shift = 0.1 * (np.arange(len(setting.seeds)) - (len(setting.seeds) - 1) / 2)
+    ax.plot(place + shift, setting.seeds, color=ink, marker="o", linestyle="none", markersize=4.5, alpha=0.65, zorder=2)
+    if math.isfinite(setting.middle):
+        ax.plot([place - 0.27, place + 0.27], [setting.middle] * 2, color=style.INK, linewidth=2, zorder=3)
+    if math.isfinite(setting.low):  # drawn from end to end, as a bootstrap interval may leave out the value
+        middle, half = (setting.low + setting.high) / 2, (setting.high - setting.low) / 2
+        ax.errorbar(place, middle, half, fmt="none", ecolor=style.INK, elinewidth=1.1, capsize=3.5, zorder=3)
 
 
 def influence_info(spaces: Sequence[SpaceResult]) -> InfluenceInfo:
     """Of every setting that is not its factor's baseline."""
-    found: dict[str, dict[tuple[str, str], Influence]] = {}
+    of_spaces: dict[str, dict[tuple[str, str], Influence]] = {}
     for space in spaces:
-        own = found.setdefault(space.title, {})
+        bars = of_spaces.setdefault(space.title, {})
         for factor in space.factors:
             for setting in factor.settings:
                 if not setting.baseline:
-                    own[factor.title, setting.label] = _influence(factor, setting)
-    rows = dict.fromkeys(key for own in found.values() for key in own)
+                    bars[factor.title, setting.label] = _influence(factor, setting)
+    rows = dict.fromkeys(key for bars in of_spaces.values() for key in bars)
     factors = list(dict.fromkeys(factor for factor, _ in rows))
-    return InfluenceInfo(found, tuple(sorted(rows, key=lambda row: factors.index(row[0]))))
+    return InfluenceInfo(of_spaces, tuple(sorted(rows, key=lambda row: factors.index(row[0]))))
 
 
 def _influence(factor: FactorResult, setting: SettingResult) -> Influence:
@@ -170,11 +167,10 @@ def influence_figure(info: InfluenceInfo) -> Figure:
     figure = Figure(figsize=(0.07 * longest + 3.4 * len(info.spaces), height), layout="constrained")
     axes = figure.subplots(1, len(info.spaces), sharey=True, squeeze=False)[0]
     factors = list(dict.fromkeys(factor for factor, _ in info.rows))
-    used = [
-        group for group in GROUPS if any(own.group == group for bars in info.spaces.values() for own in bars.values())
-    ]
+    seen = {bar.group for bars in info.spaces.values() for bar in bars.values()}
+    used = [group for group in GROUPS if group in seen]
     for ax, (title, bars) in zip(axes, info.spaces.items(), strict=True):
-        ends = [abs(own.gain) + np.nan_to_num(own.error) for own in bars.values() if math.isfinite(own.gain)]
+        ends = [abs(bar.gain) + np.nan_to_num(bar.error) for bar in bars.values() if math.isfinite(bar.gain)]
         for place, row in enumerate(info.rows):
             if factors.index(row[0]) % 2 == 0:
                 ax.axhspan(place - 0.5, place + 0.5, color="#F4F5F7", zorder=0)
@@ -195,15 +191,14 @@ def influence_figure(info: InfluenceInfo) -> Figure:
     return figure
 
 
-def _bar(ax: Axes, place: int, own: Influence) -> None:
-    if not math.isfinite(own.gain):
-        ax.annotate(
-            own.note, (0, place), (4, 0), textcoords="offset points", va="center", fontsize=8, color=style.FAINT
-        )
+def _bar(ax: Axes, place: int, bar: Influence) -> None:
+    if not math.isfinite(bar.gain):
+        look = {"va": "center", "fontsize": 8, "color": style.FAINT}
+        ax.annotate(bar.note, (0, place), (4, 0), textcoords="offset points", **look)
         return
-    ax.barh(place, own.gain, height=0.68, color=_ink(own.group), zorder=2)
-    if math.isfinite(own.error):
-        ax.errorbar(own.gain, place, xerr=own.error, fmt="none", ecolor=style.INK, elinewidth=1, capsize=2.5, zorder=3)
+    ax.barh(place, bar.gain, height=0.68, color=_ink(bar.group), zorder=2)
+    if math.isfinite(bar.error):
+        ax.errorbar(bar.gain, place, xerr=bar.error, fmt="none", ecolor=style.INK, elinewidth=1, capsize=2.5, zorder=3)
 
 
 def _name(row: tuple[str, str]) -> str:

@@ -30,44 +30,38 @@ class FoundInfo(NamedTuple):
     models: tuple[Model, ...]
     texts: tuple[tuple[str, ...], ...]
     """of each model, what stands in its boxes"""
-    axis: str
-    """what the columns are"""
-    labels: tuple[str, ...]
-    """of each column"""
-    groups: tuple[tuple[range, str, bool], ...]
-    """columns that belong together, what they share, and whether the resolution is halved before them"""
+    columns: "Columns"
     choices: tuple[str, ...]
     """of the whole space"""
 
 
 def found_info(models: Sequence[Model], space: ChainSpace | Bench201Space) -> FoundInfo:
     """The layers of a chain, a stage a group; or the edges of NAS-Bench-201's cell, those into a node a group."""
-    axis, labels, groups, convolved = COLUMNS[space.kind](space)
-    texts = tuple(
-        tuple("skip,\n1×1" if name == SKIP and at in convolved else _lines(name) for at, name in enumerate(path))
-        for _, path, _ in models
-    )
-    choices = tuple(dict.fromkeys(name for own in space.choices for name in own))
-    return FoundInfo(tuple(models), texts, axis, labels, groups, choices)
+    columns = COLUMNS[space.kind](space)
+    skips = ["skip,\n1×1" if at in columns.convolved else _lines(SKIP) for at in range(len(columns.labels))]
+    texts = []
+    for _, path, _ in models:
+        texts.append(tuple(skip if name == SKIP else _lines(name) for name, skip in zip(path, skips, strict=True)))
+    choices = tuple(dict.fromkeys(name for names in space.choices for name in names))
+    return FoundInfo(tuple(models), tuple(texts), columns, choices)
 
 
 class Columns(NamedTuple):
     """The choice points of a space, from left to right."""
 
     axis: str
+    """what they are"""
     labels: tuple[str, ...]
     groups: tuple[tuple[range, str, bool], ...]
-    """as in FoundInfo"""
+    """those that belong together, what they share, and whether the resolution is halved before them"""
     convolved: frozenset[int] = frozenset()
     """those whose skip is a 1×1 convolution, as they change the shape"""
 
 
 def _layers(space: ChainSpace) -> Columns:
     points = choice_points(space)
-    groups = tuple(
-        (group, note, stage.stride == 2)
-        for group, note, stage in zip(points.groups, points.notes, space.stages, strict=True)
-    )
+    halved = (stage.stride == 2 for stage in space.stages)
+    groups = tuple(zip(points.groups, points.notes, halved, strict=True))
     changing = frozenset(at for at, layer in enumerate(space.layers) if not layer.keeps_shape)
     return Columns(points.axis, points.labels, groups, changing)
 
@@ -91,7 +85,7 @@ def found_figure(info: FoundInfo, title: str = "") -> Figure:
     """A box a choice, from left to right as data flows; at the right of a row its model."""
     width = 0.15 + 0.064 * max(len(line) for name in info.choices for line in _lines(name).split("\n"))
     lefts = {}  # column → where its boxes begin
-    for number, (group, _, _) in enumerate(info.groups):
+    for number, (group, _, _) in enumerate(info.columns.groups):
         lefts |= {column: (width + _BETWEEN) * column + _GAP * number for column in group}
     right, bottom = max(lefts.values()) + width, _PITCH * len(info.models) - (_PITCH - _HEIGHT)
     words = max((len(line) for name, _, numbers in info.models for line in (name, *numbers.split("\n"))), default=0)
@@ -100,15 +94,15 @@ def found_figure(info: FoundInfo, title: str = "") -> Figure:
     ax = figure.subplots()
     for row, (model, texts) in enumerate(zip(info.models, info.texts, strict=True)):
         _row(ax, _PITCH * row, model, texts, tuple(lefts.values()), width)
-    for group, note, halved in info.groups:
+    for group, note, halved in info.columns.groups:
         middle = (lefts[group.start] + lefts[group.stop - 1] + width) / 2
         above = {"xytext": (0, 4), "textcoords": "offset points", "ha": "center", "annotation_clip": False}
         ax.annotate(note, (middle, 0), fontsize=8, color="#666666", **above)
         if halved:
             before = lefts[group.start] - (_GAP + _BETWEEN) / 2
             ax.plot([before, before], [0, bottom], **_HALVED, solid_capstyle="butt", clip_on=False)
-    ax.set_xticks([left + width / 2 for left in lefts.values()], info.labels, fontsize=8.5)
-    ax.set_xlabel(info.axis, fontsize=9.5)
+    ax.set_xticks([left + width / 2 for left in lefts.values()], info.columns.labels, fontsize=8.5)
+    ax.set_xlabel(info.columns.axis, fontsize=9.5)
     ax.set_yticks([])
     ax.set_xlim(-_GAP, right)
     ax.set_ylim(bottom, 0)  # the first on top
@@ -117,7 +111,7 @@ def found_figure(info: FoundInfo, title: str = "") -> Figure:
     if title:
         figure.suptitle(title, fontsize=10, x=0.01, ha="left")
     legend = {style.label(name): Patch(color=style.colour(name)) for name in info.choices}
-    if any(halved for _, _, halved in info.groups):
+    if any(halved for _, _, halved in info.columns.groups):
         legend["stride 2"] = Line2D([], [], **_HALVED)
     style.legend_below(figure, list(legend.values()), list(legend))
     return figure

@@ -42,16 +42,16 @@ def fronts_info(searches: Sequence[Evolved], truth: Evolved | None = None) -> Fr
     costs = dict.fromkeys(cost for search in searches for cost in search.costs)
     panels = []
     for cost in [cost for cost in costs if cost != EVALUATIONS] or [EVALUATIONS]:
-        known = {at: own for at, own in enumerate(searches) if cost in {EVALUATIONS, *own.values}}
+        known = {at: search for at, search in enumerate(searches) if cost in {EVALUATIONS, *search.values}}
         line = projection(truth, cost).line if truth is not None and cost in truth.values else None
-        panels.append(FrontPanel({at: projection(own, cost) for at, own in known.items()}, line))
+        panels.append(FrontPanel({at: projection(search, cost) for at, search in known.items()}, line))
     bottom, note = None, ""
     if searches[0].maximized.get(searches[0].gain, True):
-        shown = [own for panel in panels for own in panel.fronts.values()]
-        bottom = cut(np.concatenate([own.line[:, 1] for own in shown]), WORST)
+        shown = [front for panel in panels for front in panel.fronts.values()]
+        bottom = cut(np.concatenate([front.line[:, 1] for front in shown]), WORST)
         if bottom is not None:
-            once = {at: own for panel in panels for at, own in panel.fronts.items()}
-            below = sum(int((own.rings[:, 1] < bottom).sum()) for own in once.values())
+            once = {at: front for panel in panels for at, front in panel.fronts.items()}
+            below = sum(int((front.rings[:, 1] < bottom).sum()) for front in once.values())
             note = f"{counted(below, 'model')} below {bottom:.1f} not shown" * bool(below)
     return FrontsInfo(tuple(search.name for search in searches), tuple(panels), bottom, note)
 
@@ -65,13 +65,14 @@ def fronts_figure(info: FrontsInfo, title: str = "") -> Figure:
         if panel.truth is not None:
             look = {"color": "#BBBBBB", "linewidth": 3.5, "drawstyle": "steps-post", "zorder": 1}
             (named["true front"],) = ax.plot(*panel.truth.T, **look)
-        for at, own in panel.fronts.items():
+        for at, front in panel.fronts.items():
             after = min(len(info.names) - 1 - at, 5)  # those drawn over it: where they coincide, it shows around them
             look = style.series(at) | {"drawstyle": "steps-post", "markersize": 5 + 1.5 * after, "markeredgewidth": 0.8}
-            if own.cost != EVALUATIONS:
-                ax.plot(*own.rings.T, **look | {"linestyle": "none", "alpha": 0.3, "markersize": 4})
-            marked = slice(len(own.line) - (own.cost == EVALUATIONS))  # its last evaluation need not be a better one
-            (named[at],) = ax.plot(*own.line.T, **look, linewidth=1.5 + 1.2 * after, alpha=0.85, markevery=marked)
+            if front.cost != EVALUATIONS:
+                ax.plot(*front.rings.T, **look | {"linestyle": "none", "alpha": 0.3, "markersize": 4})
+            # the last evaluation need not be a better one
+            marked = slice(len(front.line) - (front.cost == EVALUATIONS))
+            (named[at],) = ax.plot(*front.line.T, **look, linewidth=1.5 + 1.2 * after, alpha=0.85, markevery=marked)
     begin(axes[0], info.bottom)
     labels = dict(enumerate(info.names)) | {"true front": "true front"}
     shown = [at for at in labels if at in named]

@@ -57,7 +57,7 @@ def heatmap_figure(info: HeatmapInfo) -> Figure:
 
 
 def _panel(ax: Axes, info: HeatmapInfo, part: str, lies: bool) -> QuadMesh:
-    gates, has = (own.T if lies else own for own in (info.gates[part], info.offered[part]))
+    gates, has = (matrix.T if lies else matrix for matrix in (info.gates[part], info.offered[part]))
     rows, columns = gates.shape
     colours = matplotlib.colormaps["Blues"].with_extremes(bad="#DDDDDD")  # NaN, of a search that diverged
     # Squares and not an image, which an SVG would hold as a blurred bitmap.
@@ -75,9 +75,8 @@ def _panel(ax: Axes, info: HeatmapInfo, part: str, lies: bool) -> QuadMesh:
     if lies:
         for group, note in zip(info.points.groups, info.points.notes, strict=True):
             middle = (group.start + group.stop - 1) / 2
-            ax.annotate(
-                note, (middle, -0.5), (0, 3), textcoords="offset points", ha="center", fontsize=8, color="#666666"
-            )
+            look = {"ha": "center", "fontsize": 8, "color": "#666666"}
+            ax.annotate(note, (middle, -0.5), (0, 3), textcoords="offset points", **look)
         ax.set_xticks(range(columns), info.points.labels, fontsize=9)
         ax.set_yticks(range(rows), names, fontsize=8.5)
     else:

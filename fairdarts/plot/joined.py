@@ -11,11 +11,11 @@ from fairdarts.spaces.space import Space
 
 def joined_parts(space: Space) -> dict[str, tuple[str, ...]]:
     """What is shown as one → its parts: `normal` of itself, `layers` of layers-1, layers-2, … too."""
-    found: dict[str, tuple[str, ...]] = {}
+    joined: dict[str, tuple[str, ...]] = {}
     for part in space.parts:
         name = part.partition("-")[0]
-        found[name] = (*found.get(name, ()), part)
-    return found
+        joined[name] = (*joined.get(name, ()), part)
+    return joined
 
 
 def all_candidates(space: Space) -> tuple[str, ...]:
@@ -32,9 +32,9 @@ def joined_gates(record: dict[str, Any], space: Space) -> dict[str, np.ndarray]:
         for part in parts:
             points, candidates = space.parts[part]
             at = [columns.index(candidate) for candidate in candidates]
-            for point, own in zip(points, np.reshape(record["gates"][part], space.parts[part].shape), strict=True):
+            for point, row in zip(points, np.reshape(record["gates"][part], space.parts[part].shape), strict=True):
                 rows[point] = np.full(len(columns), np.nan)
-                rows[point][at] = own
+                rows[point][at] = row
         gates[name] = np.stack([rows[point] for point in sorted(rows)])
     return gates
 
@@ -47,7 +47,5 @@ def offered(space: Space) -> dict[str, np.ndarray]:
 
 def joined_dominant(record: dict[str, Any], space: Space) -> dict[str, dict[str, int]]:
     """How many dominant operations a record has of each candidate, of all that is shown as one."""
-    return {
-        name: dict(sum((Counter(record["dominant"][part]) for part in parts), Counter()))
-        for name, parts in joined_parts(space).items()
-    }
+    counts = {part: Counter(record["dominant"][part]) for part in space.parts}
+    return {name: dict(sum(map(counts.get, parts), Counter())) for name, parts in joined_parts(space).items()}

@@ -37,7 +37,7 @@ def lemma_figure(info: LemmaInfo) -> Figure:
     for ax in (even, logarithmic):
         _panel(ax, info)
     even.set_ylim(0, 1.02 if 1 in info.exact else 0.6)
-    least = min((min(own.values()) for own in info.exact.values() if own), default=0.01)
+    least = min((min(values.values()) for values in info.exact.values() if values), default=0.01)
     logarithmic.set_yscale("log")
     logarithmic.set_ylim(10 ** np.floor(np.log10(least)), 1)
     logarithmic.set_title("the same, logarithmic", fontsize=10)

@@ -9,6 +9,8 @@ from fairdarts.spaces.graph import bits, inputs_of, kept
 _KNOWN = {"conv3x3-bn-relu": "nor_conv_3x3", "conv1x1-bn-relu": "nor_conv_1x1", "maxpool3x3": "max_pool_3x3"}
 """operation → what it looks like: the same with other spaces' names"""
 _TEXTS = {"conv3x3-bn-relu": "conv 3×3", "conv1x1-bn-relu": "conv 1×1", "maxpool3x3": "max pool 3×3"}
+_USED, _UNUSED = {"color": style.INK, "penwidth": "1.3"}, {"color": style.UNUSED["color"], "style": "dashed"}
+"""edges between vertices on a way from the input to the output, and others"""
 
 
 def vertex_graph(genotype: GraphGenotype, title: str) -> graphviz.Digraph:
@@ -29,9 +31,6 @@ def vertex_graph(genotype: GraphGenotype, title: str) -> graphviz.Digraph:
     graph.node(str(last), f"{last}: output", **style.OUTPUT)
     for target, sources in enumerate(inputs, start=1):
         for source in bits(sources):
-            used = keep >> source & keep >> target & 1
-            look = (
-                {"color": style.INK, "penwidth": "1.3"} if used else {"color": style.UNUSED["color"], "style": "dashed"}
-            )
+            look = _USED if keep >> source & keep >> target & 1 else _UNUSED
             graph.edge(str(source), str(target), **look)
     return graph

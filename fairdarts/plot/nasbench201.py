@@ -22,16 +22,9 @@ def bench_graph(genotype: EdgeGenotype, space: Bench201Space, title: str) -> gra
     note = f"none on {', '.join(absent)}" if absent else ""
     graph = style.drawing(title, note, layout="neato", splines="line")
     last, fed = space.edges[-1][0], {node for (node, _), name in chosen.items() if name != "none"}
+    ends = {0: style.INPUT, last: style.OUTPUT}
     for node in range(last + 1):
-        look = (
-            style.INPUT
-            if node == 0
-            else style.UNUSED
-            if node not in fed
-            else style.OUTPUT
-            if node == last
-            else style.NODE
-        )
+        look = style.UNUSED if node and node not in fed else ends.get(node, style.NODE)
         text = {0: "0: input", last: f"{last}: output"}.get(node, str(node))
         graph.node(str(node), text, width=str(_WIDTH), height=str(_HEIGHT), **style.at(_STEP * node, 0), **look)
     for edge, name in chosen.items():

@@ -63,15 +63,13 @@ def overlay_info(
     masks = {} if truths is None else {"truth": truths}
     masks["prediction" if ious is None else "prediction (below: IoU of the classes, %)"] = predictions
     palette = palette_of(classes)
-    rows = tuple(
-        (image, *(overlay(image, mask, palette) for mask in own))
-        for image, *own in zip(images, *masks.values(), strict=True)
-    )
+    of_images = zip(images, *masks.values(), strict=True)
+    rows = tuple((image, *(overlay(image, mask, palette) for mask in seen)) for image, *seen in of_images)
     seen = set().union(*(np.unique(mask).tolist() for column in masks.values() for mask in column))
     present = tuple(sorted(seen - {IGNORED}))
     known = [None] * len(classes) if ious is None else ious
     shares = ["" if iou is None else f" {100 * iou:.1f}" for iou in known]
-    labels = tuple(classes[own] + shares[own] for own in present)
+    labels = tuple(classes[number] + shares[number] for number in present)
     return OverlayInfo(("image", *masks), rows, present, labels, tuple(map(tuple, palette[list(present)].tolist())))
 
 
@@ -88,7 +86,7 @@ def overlay_figure(info: OverlayInfo) -> Figure:
             ax.set_axis_off()
     for ax, title in zip(grid[0], info.columns, strict=True):
         ax.set_title(title, fontsize=10)
-    patches = [Patch(facecolor=np.asarray(own) / 255, edgecolor=style.FAINT) for own in info.colours]
+    patches = [Patch(facecolor=np.asarray(colour) / 255, edgecolor=style.FAINT) for colour in info.colours]
     style.legend_below(figure, patches, info.labels)
     return figure
 

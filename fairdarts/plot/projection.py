@@ -125,10 +125,10 @@ def gain_panels(projections: Sequence[Projection], notes: Sequence[str]) -> tupl
     """Empty panels of projections on one axis of gains, the notes above them."""
     alone = len(projections) == 1
     figure, axes = style.panels(len(projections), 3, (6.4, 4) if alone else (4.1, 3.5), sharey=True)
-    for ax, own in zip(axes, projections, strict=True):
-        if own.cost == EVALUATIONS:
+    for ax, shown in zip(axes, projections, strict=True):
+        if shown.cost == EVALUATIONS:
             ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
-        style.tidy(ax, axis(own.cost)[0], axis(own.gain)[0] if ax.get_subplotspec().is_first_col() else "")
+        style.tidy(ax, axis(shown.cost)[0], axis(shown.gain)[0] if ax.get_subplotspec().is_first_col() else "")
     fits = int(13 * figure.get_figwidth())
     title = "; ".join(notes)
     title = title if len(title) <= fits else "\n".join(textwrap.fill(note, fits) for note in notes)

@@ -153,11 +153,11 @@ def _columns(rankings: Sequence[RankingInfo]) -> int:
 
 
 def _tau(ranking: dict) -> str:
-    found = (ranking["measured"] or {}).get("kendall") or {}
-    value, low, high = (np.nan if found.get(key) is None else found[key] for key in ("value", "low", "high"))
+    tau = (ranking["measured"] or {}).get("kendall") or {}
+    value, low, high = (np.nan if tau.get(key) is None else tau[key] for key in ("value", "low", "high"))
     if np.isfinite(value):
-        return f"τ = {measured_text(Measured(value, low, high, found['n']))}"
-    return f"no τ: {found.get('reason') or 'not measured'}"
+        return f"τ = {measured_text(Measured(value, low, high, tau['n']))}"
+    return f"no τ: {tau.get('reason') or 'not measured'}"
 
 
 def draw_rankings(rankings: Sequence[dict], folder: Path) -> list[Path]:
@@ -173,6 +173,6 @@ def draw_rankings(rankings: Sequence[dict], folder: Path) -> list[Path]:
         paths += style.save(scatter_figure(info), folder, "ranking-scatter")
         paths += style.save(lines_figure(info), folder, "ranking-lines")
     paths += style.save(scores_figure(scores_info(rankings)), folder, "ranking-histogram")
-    if any(len(own) > 1 for own in budgets.taus.values()):
+    if any(len(taus) > 1 for taus in budgets.taus.values()):
         paths += style.save(budget_figure(budgets), folder, "ranking-budget")
     return paths

@@ -43,11 +43,11 @@ class RegretInfo(NamedTuple):
 
 def regret_info(curves: Mapping[str, np.ndarray]) -> RegretInfo:
     """Of the values [seeds, evaluations] of every strategy. The interval is Student's, of LEVEL."""
-    found = {strategy: _curve(np.atleast_2d(np.asarray(own, dtype=float))) for strategy, own in curves.items()}
-    means = np.concatenate([np.empty(0), *(own.mean for own in found.values())])
+    lines = {strategy: _curve(np.atleast_2d(np.asarray(values, dtype=float))) for strategy, values in curves.items()}
+    means = np.concatenate([np.empty(0), *(curve.mean for curve in lines.values())])
     positive = means[means > 0]
     lowest = max(positive.min(), positive.max() / 10**DECADES) if positive.size else None
-    return RegretInfo(found, lowest, cut(means, WORST))
+    return RegretInfo(lines, lowest, cut(means, WORST))
 
 
 def _curve(values: np.ndarray) -> RegretCurve:
@@ -62,24 +62,21 @@ def _curve(values: np.ndarray) -> RegretCurve:
 
 
 def regret_figure(
-    info: RegretInfo,
-    title: str = "",
-    ylabel: str = "regret, percentage points",
-    log: bool = True,
-    log_x: bool = False,
+    info: RegretInfo, title: str = "", ylabel: str = "regret, percentage points", log: bool = True, log_x: bool = False
 ) -> Figure:
     """A line a strategy, its interval a band; a regret of zero leaves a logarithmic axis at its floor."""
     figure = Figure(figsize=(6.8, 4.1), layout="constrained")
     ax = figure.subplots()
-    several = any(own.seeds > 1 for own in info.curves.values())
-    for number, (strategy, own) in enumerate(info.curves.items()):
+    several = any(curve.seeds > 1 for curve in info.curves.values())
+    for number, (strategy, curve) in enumerate(info.curves.items()):
         look = style.series(number)
-        steps = _steps(own)
-        seeds = f" ({own.seeds} seed" + "s" * (own.seeds != 1) + ")"
+        steps = _steps(curve)
+        seeds = f" ({curve.seeds} seed" + "s" * (curve.seeds != 1) + ")"
         line = {"color": look["color"], "linestyle": look["linestyle"], "linewidth": 1.8, "drawstyle": "steps-post"}
         line["marker"] = "o" if len(steps) == 1 else None
-        ax.fill_between(steps + 1, own.low[steps], own.high[steps], step="post", color=look["color"], alpha=0.14, lw=0)
-        ax.plot(steps + 1, own.mean[steps], **line, label=strategy + seeds * several)
+        band = {"step": "post", "color": look["color"], "alpha": 0.14, "linewidth": 0}
+        ax.fill_between(steps + 1, curve.low[steps], curve.high[steps], **band)
+        ax.plot(steps + 1, curve.mean[steps], **line, label=strategy + seeds * several)
     if log and info.lowest is not None:
         ax.set_yscale("log", nonpositive="clip")
         ax.set_ylim(bottom=info.lowest / 1.3)

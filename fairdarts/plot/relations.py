@@ -36,14 +36,14 @@ def relations_figure(info: RelationsInfo) -> Figure:
     """A panel for every two metrics, a marker a run, Spearman's ρ below."""
     figure, axes = style.panels(len(info.correlations), 3, (3.2, 3.3))
     used = [group for group in GROUPS if group in info.groups]
-    for ax, (pair, found) in zip(axes, info.correlations.items(), strict=True):
+    for ax, (pair, measured) in zip(axes, info.correlations.items(), strict=True):
         one, other = pair.split(", ")
         for group in used:
-            own = np.asarray([name == group for name in info.groups])
+            inside = np.asarray([name == group for name in info.groups])
             look = style.series(GROUPS.index(group)) | {"linestyle": "none"}
-            ax.plot(info.values[one][own], info.values[other][own], **look, markersize=4.5, alpha=0.75)
-        rho = f"ρ = {measured_text(found)}, n = {found.n}"
-        known = rho if math.isfinite(found.value) else "no ρ: too few runs"
+            ax.plot(info.values[one][inside], info.values[other][inside], **look, markersize=4.5, alpha=0.75)
+        rho = f"ρ = {measured_text(measured)}, n = {measured.n}"
+        known = rho if math.isfinite(measured.value) else "no ρ: too few runs"
         style.tidy(ax, f"{_axis(one)}\n\n{known}", _axis(other))
         ax.margins(0.08)
     figure.suptitle(f"{info.title}: a marker a run; Spearman's ρ, 95% interval over the runs", fontsize=9.5)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fairdarts.plot.document import faint, folded, image, listed, table
+from fairdarts.plot.document import faint, folded, grouped, image, listed, pre, run_head, table
 from fairdarts.plot.evolved import evolved_figure, evolved_info
 from fairdarts.plot.found import Model, found_figure, found_info
 from fairdarts.plot.fronts import fronts_figure, fronts_info
@@ -52,11 +52,8 @@ def evolutions(runs: Sequence[Evolution]) -> list[str]:
     """A table of all, what compares them, and every one by itself."""
     titles = ("run", "judge", "objectives", "generations", "models", "front", "hypervolume", "highest accuracy")
     parts = [table(titles, [_row(run) for run in runs]), faint(NOTE)]
-    spaces: dict[str, list[Evolution]] = {}
-    for run in runs:
-        spaces.setdefault(run.space.name, []).append(run)
-    for space, own in spaces.items():
-        parts += _comparison(own, space) if len(own) > 1 else []
+    for space, alike in grouped(runs, lambda run: run.space.name).items():
+        parts += _comparison(alike, space) if len(alike) > 1 else []
     for run in runs:
         parts += _run(run)
     return parts
@@ -80,12 +77,8 @@ def _comparison(runs: Sequence[Evolution], space: str) -> list[str]:
 
 
 def _run(run: Evolution) -> list[str]:
-    judged = (
-        f"Recipe {html.escape(run.recipe)}, judged by {html.escape(run.supernet)}, in {html.escape(run.space.name)}."
-    )
-    blocks = [f"<h2>{html.escape(run.name)}</h2>", f"<p>{judged}</p>"]
-    if run.ended:
-        blocks.append(f"<p><b>{html.escape(run.ended[:1].upper() + run.ended[1:])}.</b></p>")
+    judged = f"Recipe {run.recipe}, judged by {run.supernet}, in {run.space.name}."
+    blocks = run_head(run.name, judged, run.ended)
     blocks += [listed(run.notes)] if run.notes else []
     blocks += ["<h3>Models found</h3>", table(run.titles, run.rows)]
     blocks.append(image(found_figure(found_info(run.models, run.space)), "the models found, choice by choice"))
@@ -93,23 +86,23 @@ def _run(run: Evolution) -> list[str]:
     blocks += ["<h3>All that was evaluated</h3>", image(evolved_figure(info), "every model by its generation")]
     blocks += ["<h3>Hypervolume</h3>", _volumes([run])]
     keys = ("generation", "evaluations", "front")
-    rows = [[*(own[key] for key in keys), f"{own['hypervolume']:.4f}", _best(own)] for own in run.records]
+    rows = [[*map(record.get, keys), f"{record['hypervolume']:.4f}", _best(record)] for record in run.records]
     titles = ("generation", "models", "front", "hypervolume", "highest accuracy")
     blocks.append(folded("numbers, by generation", table(titles, rows)))
-    return [*blocks, folded("settings", f"<pre>{html.escape(run.settings)}</pre>")]
+    return [*blocks, pre("settings", run.settings)]
 
 
 def _best(record: dict[str, Any]) -> str:
     """The best accuracy within every budget."""
-    told = [(limit, "none" if own is None else f"{own:.2f} %") for limit, own in record["best"].items()]
-    return ", ".join(f"{own} ({limit})" if limit else own for limit, own in told)
+    best = {limit: "none" if accuracy is None else f"{accuracy:.2f} %" for limit, accuracy in record["best"].items()}
+    return ", ".join(f"{text} ({limit})" if limit else text for limit, text in best.items())
 
 
 def _volumes(runs: Sequence[Evolution]) -> str:
     """The hypervolume after every model, as it is known after every generation."""
     curves = {}
     for run in runs:
-        new = np.diff([own["evaluations"] for own in run.records], prepend=0)
-        curves[run.name] = np.repeat([[own["hypervolume"] for own in run.records]], new, axis=1)
+        new = np.diff([record["evaluations"] for record in run.records], prepend=0)
+        curves[run.name] = np.repeat([[record["hypervolume"] for record in run.records]], new, axis=1)
     figure = regret_figure(regret_info(curves), ylabel="hypervolume of the front", log=False)
     return image(figure, "hypervolume over the models evaluated")

@@ -1,14 +1,16 @@
 """What did searches find? The part of a report that tells of gradient searches, and of what sets them apart."""
 
-import html
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from fairdarts.genotype import Genotype
 from fairdarts.ops.cell import SKIP
 from fairdarts.plot import compare, style
 from fairdarts.plot.curves import PANELS, curves_figure, curves_info
-from fairdarts.plot.document import faint, folded, image, listed, svg_image, table
+from fairdarts.plot.document import cells, faint, folded, grouped, image, listed, pre, run_head, table
 from fairdarts.plot.dominant import dominant_by_run_figure, dominant_figure, dominant_info
 from fairdarts.plot.evolution import evolution_figure, evolution_info
 from fairdarts.plot.heatmap import heatmap_figure, heatmap_info
@@ -61,8 +63,8 @@ def _summary(runs: Sequence[Found]) -> list[str]:
     for run in runs:
         first, last = run.records[0], run.records[-1]
         accuracies = [f"{100 * last[key]:.1f} %" if key in last else "–" for key in PANELS["accuracy"]]
-        counts = _counts(run, parts, lambda own: sum(own.values()))
-        skips = _counts(run, parts, lambda own: own.get(SKIP, 0))
+        counts = _counts(run, parts, lambda counts: sum(counts.values()))
+        skips = _counts(run, parts, lambda counts: counts.get(SKIP, 0))
         gaps = [f"{compare.gap(record):.3f}" for record in (first, last)]
         short = run.cost.partition(":")[0].replace(" parameters", "").replace(" multiply-adds", "")
         rows.append([run.name, last["epoch"], *accuracies, *counts, *skips, *gaps, short])
@@ -74,34 +76,26 @@ def _summary(runs: Sequence[Found]) -> list[str]:
 
 def _comparison(runs: Sequence[Found]) -> list[str]:
     """Figures of the runs in spaces of one kind, as only their numbers compare; then a table of all methods."""
-    kinds: dict[tuple[str, ...], list[Found]] = {}
-    for run in runs:
-        kinds.setdefault(tuple(joined_parts(run.space)), []).append(run)
+    kinds = grouped(runs, lambda run: tuple(joined_parts(run.space)))
     blocks = ["<h2>Comparison</h2>"]
-    for parts, own in kinds.items():
-        blocks += _figures(own, parts[0]) if len(own) > 1 else []
-    methods = [method for own in kinds.values() for method in _by_method(own).items()]
+    for parts, alike in kinds.items():
+        blocks += _figures(alike, parts[0]) if len(alike) > 1 else []
+    methods = [method for alike in kinds.values() for method in grouped(alike, attrgetter("method")).items()]
     return [*blocks, "<h3>Methods</h3>", *_methods(methods, _parts(runs))]
 
 
 def _methods(methods: Iterable[tuple[str, list[Found]]], parts: tuple[str, ...]) -> list[str]:
     rows = []
-    for method, own in methods:
-        last = [run.records[-1] for run in own]
-        dominant = [joined_dominant(run.records[-1], run.space) for run in own]
+    for method, runs in methods:
+        last = [run.records[-1] for run in runs]
+        dominant = [joined_dominant(run.records[-1], run.space) for run in runs]
         skips = [[counts[part].get(SKIP, 0) for counts in dominant if part in counts] for part in parts]
-        alike = compare.agreement([run.genotype for run in own if run.genotype])
-        rows.append(
-            [
-                method,
-                len(own),
-                *map(_spread, skips),
-                _spread([_dominant(run) for run in own]),
-                _spread([compare.gap(record) for record in last], 3),
-                _spread([100 * record["valid_accuracy"] for record in last if "valid_accuracy" in record]),
-                "–" if alike is None else f"{100 * alike:.0f} %",
-            ]
-        )
+        alike = compare.agreement([run.genotype for run in runs if run.genotype])
+        counts, gaps = map(_dominant, runs), map(compare.gap, last)
+        accuracies = [100 * record["valid_accuracy"] for record in last if "valid_accuracy" in record]
+        numbers = [_spread([*counts]), _spread([*gaps], 3), _spread(accuracies)]
+        agreed = "–" if alike is None else f"{100 * alike:.0f} %"
+        rows.append([method, len(runs), *map(_spread, skips), *numbers, agreed])
     titles = ["method", "runs", *_of_parts("skip connections", parts)]
     titles += ["dominant operations", "gap after", "held-out accuracy, %", "agreement"]
     note = "Means, and ranges in brackets. Agreement: of the operations of two seeds' genotypes, the share that both "
@@ -111,14 +105,11 @@ def _methods(methods: Iterable[tuple[str, list[Found]]], parts: tuple[str, ...])
 def _figures(runs: Sequence[Found], part: str) -> list[str]:
     """Runs in spaces of one kind; `part` stands for it where one must do."""
     of = f"of the {part_title(part)}"
-    grouped = {
-        method: {
-            run.name: [record | {"dominant": joined_dominant(record, run.space)} for record in run.records]
-            for run in own
-        }
-        for method, own in _by_method(runs).items()
-    }
-    skips, histogram = compare.skips_info(grouped, part), compare.histogram_info(grouped)
+    by_method: dict[str, dict[str, list[dict]]] = {run.method: {} for run in runs}
+    for run in runs:
+        records = [record | {"dominant": joined_dominant(record, run.space)} for record in run.records]
+        by_method[run.method][run.name] = records
+    skips, histogram = compare.skips_info(by_method, part), compare.histogram_info(by_method)
     blocks = []
     if len(runs) <= BESIDE:
         infos = {run.name: dominant_info(run.records, run.space) for run in runs}
@@ -127,46 +118,37 @@ def _figures(runs: Sequence[Found], part: str) -> list[str]:
     blocks.append(f"<h3>Dominant skip connections {of}, a line a run</h3>")
     blocks.append(image(compare.skips_figure(skips), f"dominant skip connections {of} over the epochs"))
     longest = max(len(run.records) for run in runs)
-    rows = [
-        [name, *own, *[""] * (longest - len(own))] for seeds in skips.counts.values() for name, own in seeds.items()
-    ]
+    lines = (line for seeds in skips.values() for line in seeds.items())
+    rows = [[name, *counts, *[""] * (longest - len(counts))] for name, counts in lines]
     blocks.append(folded("numbers, by epoch", table(["run", *range(longest)], rows)))
     blocks += ["<h3>Gates at the end</h3>", image(compare.histogram_figure(histogram), "histogram of the gates")]
     titles = ["gates, %", *(f"{low:.2f}–{low + 0.05:.2f}" for low in compare.BINS[:-1])]
-    rows = [[method, *(f"{100 * share:.1f}" for share in shares)] for method, shares in histogram.shares.items()]
+    rows = [[method, *(f"{100 * share:.1f}" for share in shares)] for method, shares in histogram.items()]
     blocks.append(folded("numbers", table(titles, rows)))
     points = tuple((run.weight, _dominant(run)) for run in runs if run.weight is not None)
     if len({weight for weight, _ in points}) > 2:
         blocks.append("<h3>Weight of the zero-one loss</h3>")
-        blocks.append(image(compare.sweep_figure(compare.SweepInfo(points)), "sweep"))
+        blocks.append(image(compare.sweep_figure(points), "sweep"))
         blocks.append(folded("numbers", table(["weight", "dominant operations"], sorted(points))))
     return blocks
 
 
 def _run(run: Found, detailed: bool) -> list[str]:
-    blocks = [f"<h2>{html.escape(run.name)}</h2>", f"<p>Recipe {html.escape(run.recipe)}. {html.escape(run.cost)}.</p>"]
-    if run.ended:
-        blocks.append(f"<p><b>{html.escape(run.ended[:1].upper() + run.ended[1:])}.</b></p>")
-    drawings = "".join(svg_image(svg, part_title(part)) for part, svg in run.drawings.items())
-    blocks.append(f'<div class="{"cells" if len(run.drawings) > 1 else "wide figure"}">{drawings}</div>')
+    blocks = [*run_head(run.name, f"Recipe {run.recipe}. {run.cost}.", run.ended), cells(run.drawings)]
     if run.genotype and run.genotype.remarks:
         blocks += ["<h3>Notes of the derivation</h3>", listed(run.genotype.remarks)]
     curves = curves_info(run.records)
     if detailed and curves.epochs:
         blocks += ["<h3>Curves</h3>", image(curves_figure(curves), "loss and accuracy over the epochs")]
-        rows = [
-            [epoch, *(f"{own[at]:.4g}" for own in curves.values.values())] for at, epoch in enumerate(curves.epochs)
-        ]
+        lines = zip(curves.epochs, *curves.values.values(), strict=True)
+        rows = [[epoch, *(f"{number:.4g}" for number in numbers)] for epoch, *numbers in lines]
         blocks.append(folded("numbers", table(["epoch", *(name.replace("_", " ") for name in curves.values)], rows)))
     dominant = dominant_info(run.records, run.space)
     blocks += ["<h3>Dominant operations</h3>", image(dominant_figure(dominant), "dominant operations over the epochs")]
     titles = ["epoch", *(f"{part} {style.label(op)}" for part in dominant.counts for op in dominant.candidates)]
-    rows = [
-        [epoch, *(int(n) for counts in dominant.counts.values() for n in counts[:, at])]
-        for at, epoch in enumerate(dominant.epochs)
-    ]
+    rows = np.vstack([dominant.epochs, *dominant.counts.values()]).T.tolist()
     blocks.append(folded("numbers", table(titles, rows)))
-    return [*blocks, *(_gates(run) if detailed else []), folded("settings", f"<pre>{html.escape(run.settings)}</pre>")]
+    return [*blocks, *(_gates(run) if detailed else []), pre("settings", run.settings)]
 
 
 def _gates(run: Found) -> list[str]:
@@ -174,12 +156,10 @@ def _gates(run: Found) -> list[str]:
     for part in joined_parts(run.space):
         info = evolution_info(run.records, run.space, part)
         blocks.append(image(evolution_figure(info), f"gates of the {part_title(part)}"))
-        rows = [
-            [f"{point} {style.label(op)}", *(f"{gate:.3f}" for gate in info.gates[:, row, column])]
-            for row, point in enumerate(info.points.titles)
-            for column, op in enumerate(info.candidates)
-            if info.offered[row, column]
-        ]
+        rows = []
+        for row, column in np.argwhere(info.offered):
+            name = f"{info.points.titles[row]} {style.label(info.candidates[column])}"
+            rows.append([name, *(f"{gate:.3f}" for gate in info.gates[:, row, column])])
         titles = [f"{part}: {info.points.axis}, operation", *info.epochs]
         blocks.append(folded("numbers, by epoch", table(titles, rows)))
     histogram = compare.histogram_info({run.name: {run.name: run.records}})
@@ -200,13 +180,6 @@ def _counts(run: Found, parts: tuple[str, ...], count: Callable[[dict[str, int]]
     """A count of dominant operations at the end for each part, where the run's space has it."""
     dominant = joined_dominant(run.records[-1], run.space)
     return [count(dominant[part]) if part in dominant else "–" for part in parts]
-
-
-def _by_method(runs: Iterable[Found]) -> dict[str, list[Found]]:
-    grouped: dict[str, list[Found]] = {}
-    for run in runs:
-        grouped.setdefault(run.method, []).append(run)
-    return grouped
 
 
 def _network(space: Space) -> str:

@@ -1,11 +1,11 @@
 """How did supernets train, and how do they rank? The part of a report that tells of one-shot trainings."""
 
-import html
 import math
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any, NamedTuple
 
-from fairdarts.plot.document import faint, folded, image, table
+from fairdarts.plot.document import by_epoch, faint, folded, image, pre, run_head, table
 from fairdarts.plot.measured import measured_text
 from fairdarts.plot.ranking import lines_figure, rankings_info, scatter_figure
 from fairdarts.plot.scores import scores_figure, scores_info
@@ -64,7 +64,7 @@ def _comparison(runs: Sequence[SupernetRun]) -> list[str]:
     lines = trainings_info([(run.name, run.records) for run in runs])
     if lines.seeds:
         blocks.append(image(trainings_figure(lines), "accuracy of watched paths over the epochs"))
-    ranked = [own for run in runs for own in run.rankings]
+    ranked = [ranking for run in runs for ranking in run.rankings]
     if len(ranked) > 1:
         blocks += ["<h3>Rankings</h3>", _measures(ranked)]
         blocks.append(image(scores_figure(scores_info(ranked)), "histograms of one-shot accuracies"))
@@ -72,23 +72,19 @@ def _comparison(runs: Sequence[SupernetRun]) -> list[str]:
 
 
 def _run(run: SupernetRun) -> list[str]:
-    blocks = [f"<h2>{html.escape(run.name)}</h2>", f"<p>Recipe {html.escape(run.recipe)}.</p>"]
-    if run.ended:
-        blocks.append(f"<p><b>{html.escape(run.ended[:1].upper() + run.ended[1:])}.</b></p>")
-    blocks.append("<h3>Training</h3>")
+    blocks = [*run_head(run.name, f"Recipe {run.recipe}.", run.ended), "<h3>Training</h3>"]
     blocks.append(image(training_figure(training_info(run.records)), "accuracy, loss and learning rate"))
     keys = ("train_loss", "train_accuracy", "watched_mean", "watched_std", "lr")
     known = [key for key in keys if any(key in record for record in run.records)]
-    rows = [[own["epoch"], *(f"{own[key]:.4g}" if key in own else "" for key in known)] for own in run.records]
-    blocks.append(folded("numbers, by epoch", table(["epoch", *(key.replace("_", " ") for key in known)], rows)))
+    blocks.append(by_epoch(run.records, known))
     if "updates" in run.records[-1]:
         blocks.append("<h3>Updates of every choice</h3>")
         blocks.append(image(updates_figure(updates_info(run.records[-1])), "updates of every choice"))
         counts = run.records[-1]["updates"]
         titles = ["choice point", *(f"choice {number}" for number in range(max(map(len, counts))))]
-        rows = [[point, *own, *[""] * (len(titles) - 1 - len(own))] for point, own in enumerate(counts)]
+        rows = [[point, *row, *[""] * (len(titles) - 1 - len(row))] for point, row in enumerate(counts)]
         blocks.append(folded("numbers", table(titles, rows)))
-    return [*blocks, *_ranking(run), folded("settings", f"<pre>{html.escape(run.settings)}</pre>")]
+    return [*blocks, *_ranking(run), pre("settings", run.settings)]
 
 
 def _ranking(run: SupernetRun) -> list[str]:
@@ -105,20 +101,19 @@ def _ranking(run: SupernetRun) -> list[str]:
 
 def _measures(rankings: Sequence[dict[str, Any]]) -> str:
     """A measure a row, a ranking a column."""
-    rows = [[title, *(_measured(own, name) for own in rankings)] for name, title in MEASURES.items()]
+    rows = [[title, *(_measured(ranking, name) for ranking in rankings)] for name, title in MEASURES.items()]
     rows = [row for row in rows if any(cell != "–" for cell in row[1:])]
-    rows.append(["mean one-shot, %", *(f"{sum(own['score']) / len(own['score']):.2f}" for own in rankings)])
-    rows.append(["architectures", *(len(own["score"]) for own in rankings)])
-    rows.append(["held-out images", *(f"{own['images']:,}" for own in rankings)])
-    rows.append(
-        ["truth", *(f"{own['benchmark']}, {own['column']}" if own["benchmark"] else "none" for own in rankings)]
-    )
-    return table(["measure [95% interval]", *(own["run"] for own in rankings)], rows)
+    rows.append(["mean one-shot, %", *(f"{fmean(ranking['score']):.2f}" for ranking in rankings)])
+    rows.append(["architectures", *(len(ranking["score"]) for ranking in rankings)])
+    rows.append(["held-out images", *(f"{ranking['images']:,}" for ranking in rankings)])
+    truths = ([ranking["benchmark"], ranking["column"]] for ranking in rankings)
+    rows.append(["truth", *(", ".join(truth) if truth[0] else "none" for truth in truths)])
+    return table(["measure [95% interval]", *(ranking["run"] for ranking in rankings)], rows)
 
 
 def _measured(ranking: dict[str, Any], name: str) -> str:
     if not ranking["measured"]:
         return "–"
-    own = ranking["measured"][name]
-    numbers = (math.nan if own[key] is None else own[key] for key in ("value", "low", "high"))
-    return measured_text(Measured(*numbers, own["n"], own["reason"]))
+    measured = ranking["measured"][name]
+    numbers = (math.nan if measured[key] is None else measured[key] for key in ("value", "low", "high"))
+    return measured_text(Measured(*numbers, measured["n"], measured["reason"]))

@@ -1,11 +1,9 @@
 """What are trained networks worth? The part of a report that tells of stand-alone trainings."""
 
-import html
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from fairdarts.plot.document import faint, folded, image, svg_image, table
-from fairdarts.plot.points import part_title
+from fairdarts.plot.document import by_epoch, cells, faint, folded, image, pre, run_head, table
 from fairdarts.plot.training import network_figure, network_info
 
 WORDS = {"top1": "top-1", "top5": "top-5", "miou": "mean IoU", "accuracy": "pixels right"}
@@ -43,12 +41,12 @@ def trainings(runs: Sequence[Training]) -> list[str]:
 def _row(run: Training) -> list[object]:
     last, results = run.records[-1], run.results
     judge = f"{results['images']:,} {results['on']} images" if results else "–"
-    told = [_told(results.get(which)) for which in ("last", "best")]
-    told[1] += " ∗" if results and "best" in results and results["best_by"] == results["on"] else ""
-    return [run.name, run.genotype, last["epoch"], f"{last['train_loss']:.3f}", judge, *told]
+    numbers = [_numbers(results.get(which)) for which in ("last", "best")]
+    numbers[1] += " ∗" if results and "best" in results and results["best_by"] == results["on"] else ""
+    return [run.name, run.genotype, last["epoch"], f"{last['train_loss']:.3f}", judge, *numbers]
 
 
-def _told(result: dict[str, Any] | None) -> str:
+def _numbers(result: dict[str, Any] | None) -> str:
     """'top-1 93.10 %, top-5 99.80 % (epoch 12)'."""
     if not result:
         return "–"
@@ -57,25 +55,13 @@ def _told(result: dict[str, Any] | None) -> str:
 
 
 def _run(run: Training) -> list[str]:
-    blocks = [f"<h2>{html.escape(run.name)}</h2>"]
-    blocks.append(f"<p>{html.escape(run.genotype)}, by recipe {html.escape(run.recipe)}.</p>")
-    if run.ended:
-        blocks.append(f"<p><b>{html.escape(run.ended[:1].upper() + run.ended[1:])}.</b></p>")
-    blocks += [
-        "<h3>Training</h3>",
-        image(network_figure(network_info(run.records)), "loss and accuracy over the epochs"),
-    ]
-    keys = list(dict.fromkeys(key for own in run.records for key, value in own.items() if isinstance(value, float)))
-    rows = [[own["epoch"], *(f"{own[key]:.4g}" if key in own else "" for key in keys)] for own in run.records]
-    blocks.append(folded("numbers, by epoch", table(["epoch", *(key.replace("_", " ") for key in keys)], rows)))
+    blocks = run_head(run.name, f"{run.genotype}, by recipe {run.recipe}.", run.ended)
+    curves = image(network_figure(network_info(run.records)), "loss and accuracy over the epochs")
+    numbers = (key for record in run.records for key, value in record.items() if isinstance(value, float))
+    blocks += ["<h3>Training</h3>", curves, by_epoch(run.records, list(dict.fromkeys(numbers)))]
     ious = run.results.get("last", {}).get("iou")
     if ious:
-        rows = [[name, "–" if own is None else f"{100 * own:.1f}"] for name, own in ious.items()]
+        rows = [[name, "–" if iou is None else f"{100 * iou:.1f}"] for name, iou in ious.items()]
         blocks.append(folded("IoU of every class, last epoch", table(("class", "IoU, %"), rows)))
-    drawings = "".join(svg_image(svg, part_title(part)) for part, svg in run.drawings.items())
-    if drawings:
-        blocks += [
-            "<h3>Network</h3>",
-            f'<div class="{"cells" if len(run.drawings) > 1 else "wide figure"}">{drawings}</div>',
-        ]
-    return [*blocks, folded("settings", f"<pre>{html.escape(run.settings)}</pre>")]
+    blocks += ["<h3>Network</h3>", cells(run.drawings)] if run.drawings else []
+    return [*blocks, pre("settings", run.settings)]

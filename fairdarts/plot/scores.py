@@ -36,11 +36,11 @@ def scores_info(rankings: Sequence[dict]) -> ScoresInfo:
         budgets = {budget(other) for other in rankings if other["recipe"] == ranking["recipe"]}
         name = ranking["recipe"] + (f", {budget(ranking):,} image passes" if len(budgets) > 1 else "")
         rows.setdefault(name, []).append(ranking)
-    pooled = {name: np.concatenate([_finite(ranking["score"]) for ranking in own]) for name, own in rows.items()}
+    pooled = {name: np.concatenate([_finite(ranking["score"]) for ranking in alike]) for name, alike in rows.items()}
     edges = _edges(np.concatenate([*pooled.values()]), max(100 / ranking["images"] for ranking in rankings))
-    shares = {name: 100 * np.histogram(own, edges)[0] / max(1, len(own)) for name, own in pooled.items()}
-    notes = {name: _note(pooled[name], own) for name, own in rows.items()}
-    return ScoresInfo(edges, shares, notes, {name: recipes.index(own[0]["recipe"]) for name, own in rows.items()})
+    shares = {name: 100 * np.histogram(scores, edges)[0] / max(1, len(scores)) for name, scores in pooled.items()}
+    notes = {name: _note(pooled[name], alike) for name, alike in rows.items()}
+    return ScoresInfo(edges, shares, notes, {name: recipes.index(alike[0]["recipe"]) for name, alike in rows.items()})
 
 
 def scores_figure(info: ScoresInfo) -> Figure:

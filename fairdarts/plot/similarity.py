@@ -111,12 +111,7 @@ def _panel(ax: Axes, matrix: np.ndarray, written: bool) -> AxesImage:
 
 
 def draw_similarity(
-    names: Sequence[str],
-    layer: int,
-    per_channel: np.ndarray,
-    across: np.ndarray,
-    within: np.ndarray,
-    folder: Path,
+    names: Sequence[str], layer: int, per_channel: np.ndarray, across: np.ndarray, within: np.ndarray, folder: Path
 ) -> list[Path]:
     """Writes four figures of a layer K into `folder`: `similarity-layerK`, `similarity-channels-layerK`,
     `similarity-within-layerK` and `similarity-across-layerK`.

@@ -162,11 +162,9 @@ def line(
             graph.node(name, "", shape="point", width="0", style="invis", **at(*stop))
     for start, end in pairwise(names):
         if start != end:
-            clips = {
-                "tailclip": str(clipped and start in stops).lower(),
-                "headclip": str(clipped and end in stops).lower(),
-            }
-            graph.edge(start, end, dir=arrow if end == names[-1] else "none", **clips, **look)
+            tail, head = (str(clipped and stop in stops).lower() for stop in (start, end))
+            way = arrow if end == names[-1] else "none"
+            graph.edge(start, end, dir=way, tailclip=tail, headclip=head, **look)
 
 
 def box(op: str) -> dict[str, str]:

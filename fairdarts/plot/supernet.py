@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from fairdarts.plot import style
+from fairdarts.plot.measured import column
 from fairdarts.plot.updates import updates_figure, updates_info
 
 WATCHED, TRAINED = "#1486F9", "#F79A02"
@@ -56,19 +57,11 @@ def training_info(records: Sequence[dict]) -> TrainingInfo:
     """Of the records of metrics.jsonl, at least one."""
     paths = max(len(record.get("watched", ())) for record in records)
     watched = [record.get("watched") or [np.nan] * paths for record in records]
-    numbers = {
-        name: np.asarray([record.get(name, np.nan) for record in records], dtype=float)
-        for name in ("watched_mean", "watched_std", "train_accuracy", "train_loss", "lr")
-    }
-    return TrainingInfo(
-        np.asarray([record["epoch"] for record in records]),
-        np.asarray(watched, dtype=float).reshape(len(records), paths),
-        numbers["watched_mean"],
-        numbers["watched_std"],
-        100 * numbers["train_accuracy"],
-        numbers["train_loss"],
-        numbers["lr"],
-    )
+    epochs = np.asarray([record["epoch"] for record in records])
+    watched = np.asarray(watched, dtype=float).reshape(len(records), paths)
+    spread = (column(records, name) for name in ("watched_mean", "watched_std"))
+    accuracy, loss, lr = (column(records, name) for name in ("train_accuracy", "train_loss", "lr"))
+    return TrainingInfo(epochs, watched, *spread, 100 * accuracy, loss, lr)
 
 
 def trainings_info(named: Sequence[tuple[str, Sequence[dict]]]) -> TrainingsInfo:
@@ -76,7 +69,7 @@ def trainings_info(named: Sequence[tuple[str, Sequence[dict]]]) -> TrainingsInfo
 
     Seeds of a recipe make one line where they are as many epochs far: others have had another learning rate.
     """
-    watched = [(recipe, [own for own in records if "watched_mean" in own]) for recipe, records in named]
+    watched = [(recipe, [record for record in records if "watched_mean" in record]) for recipe, records in named]
     watched = [(recipe, records) for recipe, records in watched if records]
     lengths: dict[str, set[int]] = {}
     for recipe, records in watched:
@@ -88,12 +81,10 @@ def trainings_info(named: Sequence[tuple[str, Sequence[dict]]]) -> TrainingsInfo
         lines.setdefault(recipe + several, []).append(records)
     info = TrainingsInfo({}, {}, {}, {}, {})
     for line, seeds in lines.items():
-        common = sorted(set.intersection(*({record["epoch"] for record in own} for own in seeds)))
-        shared = [[record for record in own if record["epoch"] in common] for own in seeds]
-        passes, means, deviations = (
-            np.asarray([[record[name] for record in own] for own in shared], dtype=float)  # [seeds, points]
-            for name in ("passes", "watched_mean", "watched_std")
-        )
+        common = sorted(set.intersection(*({record["epoch"] for record in records} for records in seeds)))
+        shared = [[record for record in records if record["epoch"] in common] for records in seeds]
+        names = ("passes", "watched_mean", "watched_std")
+        passes, means, deviations = (np.stack([column(records, name) for records in shared]) for name in names)
         info.seeds[line], info.epochs[line] = len(seeds), np.asarray(common)
         info.passes[line], info.mean[line] = passes.mean(axis=0), means.mean(axis=0)
         info.deviation[line] = np.sqrt((deviations**2).mean(axis=0) + means.var(axis=0))

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fairdarts.plot import style
+from fairdarts.plot.measured import column
 
 TRAINED, JUDGED, FIRST_FIVE = "#F79A02", "#1486F9", "#000050"
 """colours: training images, images that judge, the same within the first five or by pixels"""
@@ -37,15 +38,12 @@ class NetworkInfo(NamedTuple):
 
 def network_info(records: Sequence[dict]) -> NetworkInfo:
     """Of the records of metrics.jsonl, at least one."""
-
-    def own(name: str) -> np.ndarray:
-        return np.asarray([record.get(name, np.nan) for record in records], dtype=float)
-
     kinds = [keys for keys in JUDGED_BY if any(f"valid_{keys[0]}" in record for record in records)]
     keys = kinds[0] if kinds else next(iter(JUDGED_BY))
-    shares = (100 * own(name) for name in ("train_accuracy", *(f"valid_{key}" for key in keys)))
+    shares = (100 * column(records, name) for name in ("train_accuracy", *(f"valid_{key}" for key in keys)))
     epochs = np.asarray([record["epoch"] for record in records])
-    return NetworkInfo(epochs, own("train_loss"), own("valid_loss"), *shares, JUDGED_BY[keys], own("lr"))
+    losses = (column(records, name) for name in ("train_loss", "valid_loss"))
+    return NetworkInfo(epochs, *losses, *shares, JUDGED_BY[keys], column(records, "lr"))
 
 
 def network_figure(info: NetworkInfo) -> Figure:
@@ -63,9 +61,8 @@ def network_figure(info: NetworkInfo) -> Figure:
         accuracies.plot(info.epochs[seen], info.judged_beside[seen], color=FIRST_FIVE, label=beside, **look)
         best = int(np.nanargmax(info.judged))
         marked = f"best: {info.judged[best]:.2f} % in epoch {info.epochs[best]}"
-        accuracies.plot(
-            info.epochs[best], info.judged[best], "o", markersize=8, mfc="none", color=style.INK, label=marked
-        )
+        ring = {"marker": "o", "linestyle": "none", "markersize": 8, "mfc": "none", "color": style.INK}
+        accuracies.plot(info.epochs[best], info.judged[best], **ring, label=marked)
     rates.plot(info.epochs, info.lr, color=style.INK, **look)
     for ax, title in ((losses, "loss"), (accuracies, "accuracy, %"), (rates, "learning rate")):
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, steps=[1, 2, 5, 10], min_n_ticks=1))

@@ -24,10 +24,10 @@ class UpdatesInfo(NamedTuple):
 
 def updates_info(record: dict) -> UpdatesInfo:
     """Of one record."""
-    counts = [np.asarray(own, dtype=float) for own in record["updates"]]
-    uniform = tuple(uniform_variance(len(own), int(own.sum())) ** 0.5 for own in counts)
-    deviations = tuple(own - own.mean() for own in counts)
-    return UpdatesInfo(record["epoch"], deviations, tuple(int(own.sum()) for own in counts), uniform)
+    counts = [np.asarray(point, dtype=float) for point in record["updates"]]
+    uniform = tuple(uniform_variance(len(updates), int(updates.sum())) ** 0.5 for updates in counts)
+    deviations = tuple(updates - updates.mean() for updates in counts)
+    return UpdatesInfo(record["epoch"], deviations, tuple(int(updates.sum()) for updates in counts), uniform)
 
 
 def updates_figure(info: UpdatesInfo) -> Figure:
@@ -41,16 +41,16 @@ def updates_figure(info: UpdatesInfo) -> Figure:
     ax.axhline(0, color=style.FAINT, linewidth=0.8)
     most = max(map(len, info.deviations))
     for choice in range(most):
-        own = [(point, values[choice]) for point, values in enumerate(info.deviations) if choice < len(values)]
-        places, values = np.transpose(own)
+        dots = [(point, values[choice]) for point, values in enumerate(info.deviations) if choice < len(values)]
+        places, values = np.transpose(dots)
         places = places + 0.8 * ((choice + 0.5) / most - 0.5)  # side by side, as equal counts would hide each other
         look = style.series(choice) | {"linestyle": "none", "label": f"choice {choice}"}
         ax.plot(places, values, markersize=min(6, 22 / most), **look)
     spread = max(np.abs(values).max() for values in info.deviations)
     few, many = min(info.counts), max(info.counts)
     each = f"n = {few:,}" + ("" if few == many else f" to {many:,}") + " updates of a choice point"
-    found = "all its choices alike" if spread == 0 else f"at most {spread:,.1f} off the mean".replace(".0 ", " ")
-    ax.set_title(f"After epoch {info.epoch}, {each}: {found}", fontsize=10, loc="left")
+    apart = "all its choices alike" if spread == 0 else f"at most {spread:,.1f} off the mean".replace(".0 ", " ")
+    ax.set_title(f"After epoch {info.epoch}, {each}: {apart}", fontsize=10, loc="left")
     ax.set_xlim(-0.6, points - 0.4)
     high = 1.15 * max(spread, *info.uniform, 0.5)
     ax.set_ylim(-high, high)

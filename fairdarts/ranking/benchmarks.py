@@ -144,8 +144,7 @@ def _json_rows(path: Path, text: str, column: str | None) -> tuple[str, Iterator
         raise UserError(f"{path}: should hold architectures, each with its numbers: {{'0120': {{'mean_acc': 91.5}}}}")
     if not content:
         raise UserError(f"{path}: holds no architecture")
-    first = next(iter(content.values()))
-    column = _chosen(path, tuple(first), column)
+    column = _chosen(path, tuple(next(iter(content.values()))), column)
     return column, _json_numbers(path, content, column)
 
 
@@ -180,23 +179,29 @@ def mean_of(value: Any) -> float:
 def _csv_rows(path: Path, text: str, column: str | None) -> tuple[str, Iterator[Row]]:
     records = csv_records(path, text)
     _, header = next(records, ("", []))
-    found = [name for name in ARCHITECTURES if name in header]
-    if not found:
+    named = [name for name in ARCHITECTURES if name in header]
+    if not named:
         raise UserError(f"{path}: has no column {' or '.join(ARCHITECTURES)}, only {listed(header)}")
-    column = _chosen(path, tuple(name for name in header if name != found[0]), column)
-    for name in (found[0], column):
+    column = _chosen(path, tuple(name for name in header if name != named[0]), column)
+    lines = columns_of(path, records, header, (named[0], column))
+    return column, ((place, arch, finite(to_number(n), n, f"{place}: {column}")) for place, (arch, n) in lines)
+
+
+def columns_of(
+    path: Path, records: Iterable[tuple[str, list[str]]], header: list[str], names: tuple[str, ...]
+) -> list[tuple[str, list[str]]]:
+    """The place of every line of a CSV, and its fields in some columns.
+
+    Raises UserError where a column stands twice, or a line has not as many fields as the header.
+    """
+    for name in names:
         if header.count(name) > 1:
             raise UserError(f"{path}: column {name!r} stands twice")
     lines = list(records)
     for place, record in lines:
         if len(record) != len(header):
             raise UserError(f"{place}: {len(record)} fields, should be {len(header)}")
-    return column, _csv_numbers(lines, header.index(found[0]), header.index(column), column)
-
-
-def _csv_numbers(lines: list[tuple[str, list[str]]], architecture: int, accuracy: int, column: str) -> Iterator[Row]:
-    for place, record in lines:
-        yield place, record[architecture], finite(to_number(record[accuracy]), record[accuracy], f"{place}: {column}")
+    return [(place, [record[header.index(name)] for name in names]) for place, record in lines]
 
 
 def to_number(text: str) -> float:

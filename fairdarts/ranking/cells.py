@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from fairdarts.config import UserError, check, csv_records, nearest, read_text
 from fairdarts.genotype import CELLS, CellGenotype
-from fairdarts.ranking.benchmarks import ARCHITECTURES, finite, json_of, listed, mean_of, shown, to_number
+from fairdarts.ranking.benchmarks import ARCHITECTURES, columns_of, finite, json_of, listed, mean_of, shown, to_number
 from fairdarts.ranking.tfrecord import ACCURACIES, is_tfrecord, trainings
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.graph import as_trained
@@ -92,17 +92,8 @@ def _csv(path: Path, text: str, halves: tuple[str, str], column: str) -> list[Li
     if column not in header or column in halves:
         others = listed(name for name in header if name not in halves)
         raise UserError(f"{path}: has no column {column!r}; name the one of {others}")
-    names = *halves, column
-    for name in names:
-        if header.count(name) > 1:
-            raise UserError(f"{path}: column {name!r} stands twice")
-    first, second, value = map(header.index, names)
-    lines = []
-    for place, record in records:
-        if len(record) != len(header):
-            raise UserError(f"{place}: {len(record)} fields, should be {len(header)}")
-        lines.append((place, record[first], record[second], record[value]))
-    return lines
+    lines = columns_of(path, records, header, (*halves, column))
+    return [(place, first, second, value) for place, (first, second, value) in lines]
 
 
 def _graphs(lines: list[Line], space: Bench101Space, column: str) -> CellTable:
@@ -125,13 +116,13 @@ def _records(path: Path, space: Bench101Space, column: str | None) -> CellTable:
     if column not in ACCURACIES:
         raise UserError(f"{path}: has no column {column!r}, only {listed(ACCURACIES)}")
     places: dict[str, tuple[str, tuple[int, ...] | None]] = {}
-    found: dict[str, list[float]] = {}
+    accuracies: dict[str, list[float]] = {}
     for training in trainings(path, column, EPOCHS):
         if training.cell not in places:
             cell = _path_of_graph(training.matrix, training.operations, space, training.place)
             places[training.cell] = training.place, cell
-        found.setdefault(training.cell, []).append(training.accuracy)
-    rows = [(place, cell, fmean(found[key])) for key, (place, cell) in places.items() if cell is not None]
+        accuracies.setdefault(training.cell, []).append(training.accuracy)
+    rows = [(place, cell, fmean(accuracies[key])) for key, (place, cell) in places.items() if cell is not None]
     left_out = {"of other spaces": len(places) - len(rows)} if len(rows) < len(places) else {}
     return CellTable(column, rows, left_out)
 

@@ -7,6 +7,7 @@ in a run holds; the outcome of a run is its ranking, DIVERGED, or None as long a
 import math
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import combinations
 from statistics import fmean, pstdev, stdev
 from typing import Any, NamedTuple
 
@@ -137,20 +138,20 @@ class SpaceResult(NamedTuple):
 def numbers_of(outcomes: Sequence[Outcome], baseline: Sequence[Outcome] | None) -> Numbers:
     """The numbers of a setting from its runs, one outcome a seed; the baseline is another setting's, or None."""
     rankings = _rankings(outcomes)
-    performance = Spread(tuple(_measured(own, "truth_of_best") for own in outcomes))
+    performance = Spread(tuple(_measured(outcome, "truth_of_best") for outcome in outcomes))
     gains: tuple[Measured | None, Gain | None] = None, None
     if baseline is not None:
-        before = Spread(tuple(_measured(own, "truth_of_best") for own in baseline))
+        before = Spread(tuple(_measured(outcome, "truth_of_best") for outcome in baseline))
         gains = _sparse_gain(rankings, _rankings(baseline)), gain(performance, before)
     return Numbers(
         len(rankings),
-        sum(own == DIVERGED for own in outcomes),
-        max((own["passes"] * own["batch_size"] for own in rankings), default=None),
-        Spread(tuple(fmean(own["score"]) if isinstance(own, dict) else None for own in outcomes)),
-        fmean(pstdev(own["score"]) for own in rankings) if rankings else math.nan,
+        sum(outcome == DIVERGED for outcome in outcomes),
+        max((ranking["passes"] * ranking["batch_size"] for ranking in rankings), default=None),
+        Spread(tuple(fmean(outcome["score"]) if isinstance(outcome, dict) else None for outcome in outcomes)),
+        fmean(pstdev(ranking["score"]) for ranking in rankings) if rankings else math.nan,
         _sparse(rankings),
-        Spread(tuple(_measured(own, "sparse_kendall") for own in outcomes)),
-        Spread(tuple(_measured(own, "surpass_random") for own in outcomes)),
+        Spread(tuple(_measured(outcome, "sparse_kendall") for outcome in outcomes)),
+        Spread(tuple(_measured(outcome, "surpass_random") for outcome in outcomes)),
         performance,
         *gains,
     )
@@ -161,7 +162,7 @@ def final_performance(outcomes: Sequence[Outcome]) -> float | None:
 
     None where a run diverged, is missing, or has no such number: a setting that fails once is not the best.
     """
-    values = [_measured(own, "truth_of_best") for own in outcomes]
+    values = [_measured(outcome, "truth_of_best") for outcome in outcomes]
     return None if None in values or not values else fmean(values)
 
 
@@ -169,60 +170,59 @@ def gain(after: Spread, before: Spread) -> Gain | None:
     """Difference of two means over seeds; None where either is unknown."""
     if not (after.known and before.known):
         return None
-    parts = [own.deviation**2 / len(own.known) for own in (after, before)]
+    parts = [spread.deviation**2 / len(spread.known) for spread in (after, before)]
     return Gain(after.mean - before.mean, math.sqrt(sum(parts)))
 
 
 def points_of(runs: Mapping[str, tuple[str, Outcome]]) -> tuple[Point, ...]:
     """The runs of a space that have all metrics, of name → (group, outcome)."""
-    found = []
-    for name, (group, own) in runs.items():
-        sparse, performance = _measured(own, "sparse_kendall"), _measured(own, "truth_of_best")
-        if isinstance(own, dict) and sparse is not None and performance is not None:
-            found.append(Point(name, group, fmean(own["score"]), sparse, performance))
-    return tuple(found)
+    points = []
+    for name, (group, outcome) in runs.items():
+        sparse, performance = _measured(outcome, "sparse_kendall"), _measured(outcome, "truth_of_best")
+        if isinstance(outcome, dict) and sparse is not None and performance is not None:
+            points.append(Point(name, group, fmean(outcome["score"]), sparse, performance))
+    return tuple(points)
 
 
 def correlations_of(points: Sequence[Point]) -> dict[str, Measured]:
     """Spearman's ρ of every two metrics over runs (Fig. 9), its interval from a bootstrap over the runs."""
-    names, weights = list(METRICS), _weights(len(points))
-    pairs = [(one, other) for number, one in enumerate(names) for other in names[number + 1 :]]
-    columns = {name: np.asarray([getattr(point, name) for point in points], dtype=float) for name in names}
+    columns = {name: np.asarray([getattr(point, name) for point in points], dtype=float) for name in METRICS}
+    pairs, weights = combinations(METRICS, 2), _weights(len(points))
     return {f"{one}, {other}": spearman(columns[one], columns[other], weights) for one, other in pairs}
 
 
 def _rankings(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    return [own for own in outcomes if isinstance(own, dict)]
+    return [outcome for outcome in outcomes if isinstance(outcome, dict)]
 
 
-def _measured(own: Outcome, name: str) -> float | None:
+def _measured(outcome: Outcome, name: str) -> float | None:
     """A measure of a ranking; None where it has none."""
-    return own["measured"][name]["value"] if isinstance(own, dict) and own["measured"] else None
+    return outcome["measured"][name]["value"] if isinstance(outcome, dict) and outcome["measured"] else None
 
 
 def _together(rankings: Sequence[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray] | str:
     """Truth [n] and accuracies [supernets, n] of the architectures; or why there are none."""
     if not rankings:
         return "no supernet has been judged"
-    if any(own["truth"] is None for own in rankings):
+    if any(ranking["truth"] is None for ranking in rankings):
         return "no truth is known"
-    if any(own["paths"] != rankings[0]["paths"] for own in rankings):
+    if any(ranking["paths"] != rankings[0]["paths"] for ranking in rankings):
         return "the supernets ranked different architectures"
-    return np.asarray(rankings[0]["truth"], float), np.asarray([own["score"] for own in rankings], float)
+    return np.asarray(rankings[0]["truth"], float), np.asarray([ranking["score"] for ranking in rankings], float)
 
 
 def _sparse(rankings: Sequence[dict[str, Any]]) -> Measured:
-    found = _together(rankings)
-    if isinstance(found, str):
-        return Measured(math.nan, math.nan, math.nan, 0, found)
-    truth, scores = found
+    together = _together(rankings)
+    if isinstance(together, str):
+        return Measured(math.nan, math.nan, math.nan, 0, together)
+    truth, scores = together
     return sparse_kendall(truth, scores.mean(axis=0), _weights(len(truth)))
 
 
 def _sparse_gain(rankings: Sequence[dict[str, Any]], baseline: Sequence[dict[str, Any]]) -> Measured:
     """Over the same resamples of the architectures, as both rank the same ones, and those of each one's supernets."""
     after, before = _together(rankings), _together(baseline)
-    reasons = [own for own in (after, before) if isinstance(own, str)]
+    reasons = [side for side in (after, before) if isinstance(side, str)]
     if not reasons and rankings[0]["paths"] != baseline[0]["paths"]:
         reasons = ["the baseline ranked other architectures"]
     if reasons:

@@ -51,8 +51,8 @@ def open_benchmark(file: Path, space: Space, column: str | None) -> Benchmark:
     shipped = set(names("genotypes"))
 
     def named(text: str) -> SinglePath | None:
-        genotype, own = load_genotype(text) if text in shipped else (None, None)
-        return space.path_of(genotype) if own and own.name == space.name else None
+        genotype, its_space = load_genotype(text) if text in shipped else (None, None)
+        return space.path_of(genotype) if its_space and its_space.name == space.name else None
 
     if space.topology and (table := read_cells(file, space, column)):
         if not table.rows:
@@ -68,14 +68,14 @@ def chosen_paths(space: Space, benchmark: Benchmark | None, count: int, seed: in
     random = Random(seed)
     if benchmark:
         return sorted(random.sample(sorted(benchmark.truth), min(count, len(benchmark.truth))))
-    found: set[SinglePath] = set()
-    while len(found) < min(count, space.size()):
-        found.add(space.random_path(random.randrange))
-    return sorted(found)
+    paths: set[SinglePath] = set()
+    while len(paths) < min(count, space.size()):
+        paths.add(space.random_path(random.randrange))
+    return sorted(paths)
 
 
 def own_statistics(settings: TrainingSettings) -> Statistics:
-    """What the BatchNorms of a supernet take where nothing is asked for: what they remember, if they do."""
+    """What the BatchNorms of a supernet take if nothing is asked for: their running statistics, where there are any."""
     return "tracked" if settings.supernet.track else "batch"
 
 
@@ -85,9 +85,8 @@ def judge(
     """What judges paths by the weights of a run's last checkpoint, on so many held-out images (None: all), and facts
     about both. Raises UserError where its BatchNorms cannot take these statistics."""
     if not settings.supernet.track and statistics != "batch":
-        raise UserError(
-            f"{run.path}: supernet.track false: no statistics are remembered, so {statistics} should be batch"
-        )
+        none = "BatchNorms have no running statistics"
+        raise UserError(f"{run.path}: supernet.track false: {none}, so {statistics} should be batch")
     if isinstance(statistics, int) and settings.supernet.operations == "node" and not settings.supernet.wsbn:
         shared = "edges share BatchNorms (supernet.operations node), so no edge has statistics of its own"
         raise UserError(f"{run.path}: {shared}: statistics {statistics} should be tracked or batch")
@@ -148,7 +147,7 @@ def read_ranking(run: Run, statistics: Statistics) -> dict[str, Any]:
     try:
         ranking = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError, RecursionError):
-        raise UserError(f"{path}: not a ranking; leave --again out to make it anew") from None
+        ranking = None
     if not isinstance(ranking, dict) or not ranking.keys() >= FIELDS or not _whole(ranking):
         raise UserError(f"{path}: not a ranking; leave --again out to make it anew")
     return ranking
@@ -164,13 +163,13 @@ def recipes_told_apart(runs: Sequence[Run]) -> list[str]:
     first: dict[str, dict[str, str]] = {}
     for run, settings, variant in zip(runs, every, variants, strict=True):
         first.setdefault(settings.name, {}).setdefault(variant, run.path.name)
-    told = []
+    recipes = []
     for settings, variant in zip(every, variants, strict=True):
-        own = first[settings.name]
-        short = {key: re.sub(r"-seed[0-9]+$", "", run_name) for key, run_name in own.items()}
-        called = (short if len(set(short.values())) == len(own) else own)[variant]
-        told.append(settings.name if len(own) == 1 else f"{settings.name} ({called})")
-    return told
+        run_of = first[settings.name]
+        short = {key: re.sub(r"-seed[0-9]+$", "", run_name) for key, run_name in run_of.items()}
+        called = (short if len(set(short.values())) == len(run_of) else run_of)[variant]
+        recipes.append(settings.name if len(run_of) == 1 else f"{settings.name} ({called})")
+    return recipes
 
 
 def variant_of(settings: TrainingSettings) -> str:

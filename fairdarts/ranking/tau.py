@@ -113,14 +113,14 @@ def sparse_kendall_gain(
     drawn so often, where they are equally many; else the interval lies to the favour of the side with fewer.
     """
     steps = steps_of(truth, threshold)
-    reasons = [sparse_kendall(truth, own.mean(axis=0), weights[:1], threshold).reason for own in (scores, baselines)]
+    reasons = [sparse_kendall(truth, side.mean(axis=0), weights[:1], threshold).reason for side in (scores, baselines)]
 
-    def tau_of_means(own: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-        found = np.empty(len(weights))
+    def tau_of_means(side: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+        taus = np.empty(len(weights))
         for draw in np.unique(drawn, axis=0):  # 10 of 3 supernets: far fewer than there are resamples
             rows = (drawn == draw).all(axis=1)
-            found[rows] = _tau(steps, (draw[:, None] * own).sum(axis=0) / len(own), weights[rows])
-        return found
+            taus[rows] = _tau(steps, (draw[:, None] * side).sum(axis=0) / len(side), weights[rows])
+        return taus
 
     drawn = resampled(len(scores), random, len(weights) - 1)
     alike = len(scores) == len(baselines)
@@ -163,8 +163,8 @@ def found_surpasses_random(
         chosen = _first(weights, _descending(score), runs)
         best = np.where(chosen > 0, truth, -np.inf).max(axis=1)
         better = known.size - np.searchsorted(known, best, side="right")
-        found = surpass_random(np.minimum(better + 1, known.size), known.size, runs)
-        return np.where(_pairs(score, weights) > 0, found, np.nan)
+        shares = surpass_random(np.minimum(better + 1, known.size), known.size, runs)
+        return np.where(_pairs(score, weights) > 0, shares, np.nan)
 
     return _measured(reason, len(truth), probabilities)
 
@@ -174,8 +174,8 @@ def truth_of_best(truth: np.ndarray, score: np.ndarray, weights: np.ndarray, bes
     reason = _unfit(truth, score, best) or _tied_score(score)
 
     def means() -> np.ndarray:
-        found = _first(weights, _descending(score), best) @ truth / best
-        return np.where(_pairs(score, weights) > 0, found, np.nan)
+        truths = _first(weights, _descending(score), best) @ truth / best
+        return np.where(_pairs(score, weights) > 0, truths, np.nan)
 
     return _measured(reason, len(truth), means)
 
@@ -204,17 +204,11 @@ def measure(
     """All of the above in the order of a table, over the same resamples; `everything` [total] as P > R wants it."""
     truth, score, everything = (np.asarray(values, dtype=float) for values in (truth, score, everything))
     weights = resampled(len(truth), random)
-    return {
-        "kendall": kendall(truth, score, weights),
-        "spearman": spearman(truth, score, weights),
-        "sparse_kendall": sparse_kendall(truth, score, weights),
-        "kendall_of_top": kendall_of_top(truth, score, weights),
-        "surpass_random": found_surpasses_random(truth, score, weights, everything),
-        "truth_of_best": truth_of_best(truth, score, weights),
-        "one_shot_range": one_shot_range(truth, score, weights),
-        "stand_alone_range": stand_alone_range(truth, score, weights),
-        "range_gap": range_gap(truth, score, weights),
-    }
+    correlations = kendall, spearman, sparse_kendall, kendall_of_top
+    numbers = {number.__name__: number(truth, score, weights) for number in correlations}
+    numbers["surpass_random"] = found_surpasses_random(truth, score, weights, everything)
+    others = truth_of_best, one_shot_range, stand_alone_range, range_gap
+    return numbers | {number.__name__: number(truth, score, weights) for number in others}
 
 
 def _measured(reason: str, n: int, statistic: Callable[[], np.ndarray]) -> Measured:

@@ -100,8 +100,8 @@ def _taken(file: BinaryIO, length: int, size: int, place: str) -> bytes:
 
 def _checked(data: bytes, place: str) -> bytes:
     """The data before its checksum."""
-    content, (told,) = data[:-4], struct.unpack("<I", data[-4:])
-    if masked(content) != told:
+    content, (checksum,) = data[:-4], struct.unpack("<I", data[-4:])
+    if masked(content) != checksum:
         raise UserError(f"{place}: is damaged: its checksum is that of other data")
     return content
 
@@ -120,12 +120,12 @@ def _accuracy(metrics: str, column: str, place: str) -> float:
         raise UserError(f"{place}: metrics: should be base64") from None
     try:
         evaluations = [value for *field, value in fields(message) if field == [1, LENGTH]] or [b""]
-        found = [value for *field, value in fields(evaluations[-1]) if field == [ACCURACIES[column], DOUBLE]]
+        values = [value for *field, value in fields(evaluations[-1]) if field == [ACCURACIES[column], DOUBLE]]
     except ValueError as error:
         raise UserError(f"{place}: metrics: not a protobuf message: {error}") from None
-    if not found:
+    if not values:
         raise UserError(f"{place}: metrics: no {column} of a last evaluation")
-    (accuracy,) = struct.unpack("<d", found[-1])
+    (accuracy,) = struct.unpack("<d", values[-1])
     if not math.isfinite(accuracy):
         raise UserError(f"{place}: metrics: {column}: {accuracy}: should be a number")
     return accuracy

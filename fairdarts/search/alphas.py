@@ -55,10 +55,10 @@ def _read(path: Path) -> Any:
             if path.suffix not in kinds:
                 with warnings.catch_warnings(action="ignore"):  # what torch has to say of a bad file is said below
                     return torch.load(content, map_location="cpu", weights_only=True)
-            found = np.load(content, allow_pickle=False)
-            if isinstance(found, np.ndarray) != (path.suffix == ".npy"):
+            loaded = np.load(content, allow_pickle=False)
+            if isinstance(loaded, np.ndarray) != (path.suffix == ".npy"):
                 raise ValueError("the other kind of the two")
-            return found if isinstance(found, np.ndarray) else {key: found[key] for key in found.files}
+            return loaded if isinstance(loaded, np.ndarray) else {key: loaded[key] for key in loaded.files}
     except Exception:  # a damaged file shows as one of many: ValueError, BadZipFile, zlib.error, EOFError, …
         kind = kinds.get(path.suffix, "a file of tensors and plain values")
         raise UserError(f"{path}: not {kind}: truncated, damaged, or another kind of file") from None
@@ -77,15 +77,15 @@ def _flat(held: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 def _alphas(tensors: Mapping[str, Any], space: Space, path: Path) -> dict[str, Tensor]:
     """Those of the tensors that are α: the only ones of their shapes, or by what they are called, or in the order of
     the parts, such as a pair of cells, normal before reduce."""
-    shapes = {part: own.shape for part, own in space.parts.items()}
+    shapes = {part: points.shape for part, points in space.parts.items()}
     numbers = {name: _tensor(value) for name, value in tensors.items() if _is_numeric(value)}
     fits = {part: [name for name, value in numbers.items() if value.shape == shape] for part, shape in shapes.items()}
     named = {part: [name for name in names if _names(name, part)] for part, names in fits.items()}
-    for found in (fits, named):
-        if all(len(names) == 1 for names in found.values()) and len({name for (name,) in found.values()}) == len(
+    for candidates in (fits, named):
+        if all(len(names) == 1 for names in candidates.values()) and len({*map(tuple, candidates.values())}) == len(
             shapes
         ):
-            return {part: numbers[name] for part, (name,) in found.items()}
+            return {part: numbers[name] for part, (name,) in candidates.items()}
     inside = [*numbers.values()]
     if [*numbers] == [str(number) for number in range(len(shapes))]:  # what DARTS' arch_parameters() gives
         ordered = inside

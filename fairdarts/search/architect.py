@@ -127,7 +127,7 @@ def _update_alphas(learner: Learner, gradients: Sequence[Tensor]) -> None:
 
 
 def _statistics(learner: Learner) -> list[Tensor]:
-    """What the BatchNorms remember of the batches, which processes share as they share gradients; alone, nothing."""
+    """The running statistics of the BatchNorms, which processes share as they share gradients; alone, nothing."""
     if distributed.ranks() == 1:
         return []  # to ask thousands of modules takes a while
     return [buffer for buffer in learner.supernet.buffers() if buffer.is_floating_point()]
@@ -148,9 +148,8 @@ def first_order(learner: Learner, train: Batch, valid: Batch, at: StepIndex = ST
     Each half computes only the gradients that it uses. Gives the step's SUMS [5].
     """
     with frozen(learner.weights):
-        gradients, seen = _gradients(
-            learner, learner.alphas, valid, at, VALID, list(learner.alphas.values()), pushed=True
-        )
+        alphas = list(learner.alphas.values())
+        gradients, seen = _gradients(learner, learner.alphas, valid, at, VALID, alphas, pushed=True)
     distributed.average_([*gradients, *seen])
     _update_alphas(learner, gradients)
     return torch.stack([*_train_weights(learner, train, at), *seen])
@@ -166,19 +165,13 @@ def second_order(learner: Learner, train: Batch, valid: Batch, at: StepIndex = S
         gradients, _ = _gradients(learner, learner.alphas, train, at, TRAIN, weights, pushed=False)
         distributed.average_(gradients)
         with weights_at(weights, unrolled(weights, gradients, learner.weight_optimizer)):
-            found, seen = _gradients(learner, learner.alphas, valid, at, VALID, [*alphas, *weights], pushed=True)
-        distributed.average_([*found, *seen])
-        of_alphas, v = found[: len(alphas)], found[len(alphas) :]
-        corrections = [
-            CORRECTIONS[settings.architect.hessian](
-                partial(_loss, learner, part, at, shard),
-                weights,
-                alphas,
-                v,
-            )
-            for shard, part in parts_of(learner, train)
-        ]
-    correction = [sum(own) / settings.compute.accumulate for own in zip(*corrections, strict=True)]
+            of_both, seen = _gradients(learner, learner.alphas, valid, at, VALID, [*alphas, *weights], pushed=True)
+        distributed.average_([*of_both, *seen])
+        of_alphas, v = of_both[: len(alphas)], of_both[len(alphas) :]
+        correct = CORRECTIONS[settings.architect.hessian]
+        losses = [partial(_loss, learner, part, at, shard) for shard, part in parts_of(learner, train)]
+        corrections = [correct(loss, weights, alphas, v) for loss in losses]
+    correction = [sum(terms) / settings.compute.accumulate for terms in zip(*corrections, strict=True)]
     distributed.average_(correction)
     _update_alphas(learner, torch._foreach_add(of_alphas, correction, alpha=-slope(learner.weight_optimizer)))
     return torch.stack([*_train_weights(learner, train, at), *seen])

@@ -8,7 +8,7 @@ import numpy as np
 from fairdarts.config import UserError
 from fairdarts.genotype import CellGenotype, ChainGenotype, EdgeGenotype, Genotype
 from fairdarts.ops.cell import SKIP
-from fairdarts.search.derive_cell import derive_cell, dominant_in_cell, limited_cell
+from fairdarts.search.derive_cell import derive_cell, limited_cell, strongest_of_nodes
 from fairdarts.search.derive_chain import derive_layers, dominant_choices
 from fairdarts.search.derive_nasbench201 import derive_edges
 from fairdarts.search.settings import DeriveSettings
@@ -37,10 +37,8 @@ def as_matrices(gates: dict[str, Any], space: Space, place: str) -> GateMatrices
             raise UserError(f"{place}: {name}: should be a matrix of numbers")
         matrix = matrix.astype(np.float64)
         if matrix.shape != part.shape:
-            raise UserError(
-                f"{place}: {name}: shape {list(matrix.shape)}, should be {list(part.shape)} "
-                f"(choice points, candidates) for space {space.name}"
-            )
+            should = f"{list(part.shape)} (choice points, candidates) for space {space.name}"
+            raise UserError(f"{place}: {name}: shape {list(matrix.shape)}, should be {should}")
         if not np.isfinite(matrix).all():
             raise UserError(f"{place}: {name}: holds gates that are not finite: they are of a search that has diverged")
         if not np.all((matrix >= 0) & (matrix <= 1)):
@@ -80,36 +78,30 @@ def derive(
 ) -> Genotype:
     """The genotype of gates: see `derive_cell`, `derive_layers`, `derive_edges`. A cell has at most `max_skips` skip
     connections."""
-    said = {"schema": 1, "name": name, "space": space.name, "source": source}
-    return DERIVATIONS[space.kind](said, gates, space, method, threshold, max_skips)
+    about = {"schema": 1, "name": name, "space": space.name, "source": source}
+    return DERIVATIONS[space.kind](about, gates, space, (method, threshold, max_skips))
 
 
-def _cells(
-    said: dict[str, Any],
-    gates: GateMatrices,
-    space: CellSpace,
-    method: str,
-    threshold: float | None,
-    max_skips: int | None,
-) -> CellGenotype:
+Rule = tuple[str, float | None, int | None]
+"""method, threshold, and the most skip connections of a cell"""
+
+
+def _cells(about: dict[str, Any], gates: GateMatrices, space: CellSpace, rule: Rule) -> CellGenotype:
+    method, threshold, max_skips = rule
     if max_skips is not None and SKIP in space.candidates:
         cells = {cell: limited_cell(gates[cell], space, method, threshold, max_skips) for cell in space.parts}
     else:
         cells = {cell: derive_cell(gates[cell], space, method, threshold) for cell in space.parts}
-    return CellGenotype(**said, **cells)
+    return CellGenotype(**about, **cells)
 
 
-def _layers(
-    said: dict[str, Any], gates: GateMatrices, space: ChainSpace, method: str, threshold: float | None, _: int | None
-) -> ChainGenotype:
-    layers, notes = derive_layers(gates, space, method, threshold)
-    return ChainGenotype(**said, layers=layers, notes=notes)
+def _layers(about: dict[str, Any], gates: GateMatrices, space: ChainSpace, rule: Rule) -> ChainGenotype:
+    layers, notes = derive_layers(gates, space, *rule[:2])
+    return ChainGenotype(**about, layers=layers, notes=notes)
 
 
-def _edges(
-    said: dict[str, Any], gates: GateMatrices, space: Bench201Space, method: str, threshold: float | None, _: int | None
-) -> EdgeGenotype:
-    return EdgeGenotype(**said, edges=derive_edges(gates["edges"], space, method, threshold))
+def _edges(about: dict[str, Any], gates: GateMatrices, space: Bench201Space, rule: Rule) -> EdgeGenotype:
+    return EdgeGenotype(**about, edges=derive_edges(gates["edges"], space, *rule[:2]))
 
 
 DERIVATIONS: dict[str, Callable[..., Genotype]] = {"cell": _cells, "chain": _layers, "nasbench201": _edges}
@@ -118,16 +110,16 @@ DERIVATIONS: dict[str, Callable[..., Genotype]] = {"cell": _cells, "chain": _lay
 
 def dominant(gates: np.ndarray, space: Space, part: str, method: str, threshold: float | None) -> dict[str, int]:
     """How many dominant operations each candidate has in one part of the space."""
-    if space.kind == "cell":
-        return dominant_in_cell(gates, space, method, threshold)
+    if space.kind == "cell" and method == "argmax":
+        return strongest_of_nodes(gates, space)
     return dominant_choices(gates, space.parts[part].candidates, method, threshold)
 
 
 def check_kind(space: Space, place: str) -> None:
     """Raises UserError, naming the place, where gates make no architecture of this kind of space."""
     if not space.parts:
-        own = "what a vertex reads decides its channels, so that gates cannot add up several"
-        raise UserError(f"{place}: is searched by paths, not by gradients: {own}; take `fairdarts supernet`")
+        why = "what a vertex reads decides its channels, so that gates cannot add up several"
+        raise UserError(f"{place}: is searched by paths, not by gradients: {why}; take `fairdarts supernet`")
 
 
 def check_rule(rule: DeriveSettings, space: Space, place: str) -> None:

@@ -60,21 +60,14 @@ def limited_cell(
         gates[min(rows, key=lambda row: gates[row, column]), column] = -1
 
 
-def dominant_in_cell(gates: np.ndarray, space: CellSpace, method: str, threshold: float | None) -> dict[str, int]:
-    """How many dominant operations each candidate has in one cell, in the order of the space.
-
-    Under argmax they are, for every node, the two strongest candidates of all its incoming edges (FairDARTS, section
-    3.2); with a threshold, all candidates that reach it (footnote 5). `none` is never dominant.
-    """
+def strongest_of_nodes(gates: np.ndarray, space: CellSpace) -> dict[str, int]:
+    """How often each candidate of a cell, in the order of the space, is among the two strongest of all edges into a
+    node, its dominant operations (FairDARTS, section 3.2). `none` is never dominant."""
     allowed = [column for column, name in enumerate(space.candidates) if name != "none"]
     counts = dict.fromkeys((space.candidates[column] for column in allowed), 0)
-    if method == "argmax":
-        for node in range(space.inputs, space.inputs + space.nodes):
-            rows = [row for row, edge in enumerate(space.edges) if edge[0] == node]
-            ranked = sorted(((row, column) for row in rows for column in allowed), key=lambda at: -gates[at])
-            for _, column in ranked[:EDGES_PER_NODE]:
-                counts[space.candidates[column]] += 1
-    else:
-        for column in allowed:
-            counts[space.candidates[column]] = int((gates[:, column] >= threshold).sum())
+    for node in range(space.inputs, space.inputs + space.nodes):
+        rows = [row for row, edge in enumerate(space.edges) if edge[0] == node]
+        ranked = sorted(((row, column) for row in rows for column in allowed), key=lambda at: -gates[at])
+        for _, column in ranked[:EDGES_PER_NODE]:
+            counts[space.candidates[column]] += 1
     return counts

@@ -1,6 +1,7 @@
 """How the gates of a chain become its layers, and which choices count as dominant."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -23,9 +24,8 @@ def derive_layers(
     Where none reaches it, a layer that keeps the shape is removed, and any other keeps its strongest choice. Ties go to
     the choice that stands first in the space.
     """
-    rows = {
-        point: row for name, part in space.parts.items() for point, row in zip(part.points, gates[name], strict=True)
-    }
+    matrices = (zip(part.points, gates[name], strict=True) for name, part in space.parts.items())
+    rows = dict(chain.from_iterable(matrices))
     layers, notes = [], []
     for number, (names, layer) in enumerate(zip(space.choices, space.layers, strict=True)):
         row = rows[number]
@@ -34,12 +34,12 @@ def derive_layers(
         chosen = [column for column in best if method == "argmax" or row[column] >= threshold]
         if not chosen:
             name, gate = names[best[0]], row[best[0]]
-            found = f"no choice of layer {number} reaches {threshold:g}"
+            reason = f"no choice of layer {number} reaches {threshold:g}"
             if layer.keeps_shape:
-                notes.append(f"{found}, so it is removed; the strongest is {name} with {gate:.3f}")
+                notes.append(f"{reason}, so it is removed; the strongest is {name} with {gate:.3f}")
             else:
                 chosen = best[:1]
-                notes.append(f"{found}, and it changes the shape, so it keeps its strongest, {name} with {gate:.3f}")
+                notes.append(f"{reason}, and it changes the shape, so it keeps its strongest, {name} with {gate:.3f}")
         layers.append(tuple(names[column] for column in chosen))
     return tuple(layers), tuple(notes)
 

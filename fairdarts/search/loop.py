@@ -111,8 +111,8 @@ def search(
                 observer.step(at.epoch + 1, at.step + 1, steps, sums, learner.alphas)
 
             means = means_of(sums, SUMS, steps)
-            found = [*learner.alphas.values(), *learner.supernet.state_dict().values()]
-            check_converging(run, means["train_loss"], found, partial(diverged, learner, lost, at.epoch + 1))
+            tensors = [*learner.alphas.values(), *learner.supernet.state_dict().values()]
+            check_converging(run, means["train_loss"], tensors, partial(diverged, learner, lost, at.epoch + 1))
             check_processes(run, at.epoch + 1, [*learner.alphas.values(), *learner.weights], "α or weights")
             times = at.finish_epoch(steps * settings.data.batch_size * (1 + held_out))
             record = gate_record(at.epoch, learner, space)

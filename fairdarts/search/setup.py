@@ -44,11 +44,10 @@ def make_learner(settings: SearchSettings, space: Space, source: Source, device:
             stage.compile(mode=settings.compute.compile, dynamic=False)
     weights, architect = settings.weights, settings.architect
     quick = {"fused": True} if device.type == "cuda" else {"foreach": True}
-    own: dict[str, Any] = {"weight_decay": weights.weight_decay, "nesterov": weights.nesterov, **quick}
-    weight_optimizer = torch.optim.SGD(supernet.parameters(), weights.lr, weights.momentum, **own)
-    alpha_optimizer = torch.optim.Adam(
-        alphas.values(), architect.lr, architect.betas, weight_decay=architect.weight_decay, **quick
-    )
+    options: dict[str, Any] = {"weight_decay": weights.weight_decay, "nesterov": weights.nesterov, **quick}
+    weight_optimizer = torch.optim.SGD(supernet.parameters(), weights.lr, weights.momentum, **options)
+    options = {"weight_decay": architect.weight_decay, **quick}
+    alpha_optimizer = torch.optim.Adam(alphas.values(), architect.lr, architect.betas, **options)
     return Learner(settings, supernet, alphas, weight_optimizer, alpha_optimizer)
 
 
@@ -102,7 +101,5 @@ def open_batches(
     shard = (distributed.rank(), distributed.ranks())
     serve = server(source, settings.data, device, LAYOUTS[settings.compute.layout], shard)
     train, valid = halves
-    return [
-        serve(indices=half, seed=fold(settings.seed, stream), start=start)
-        for half, stream, start in ((train, TRAIN, step), (valid, VALID, step), (valid, CURVATURE, epoch))
-    ]
+    streams = (train, TRAIN, step), (valid, VALID, step), (valid, CURVATURE, epoch)
+    return [serve(indices=half, seed=fold(settings.seed, name), start=start) for half, name, start in streams]

@@ -85,10 +85,8 @@ class CellSpace(SearchSpace):
     def parts(self) -> dict[str, Part]:
         """The edges of the normal cell, then those of the reduction cell."""
         count = len(self.edges)
-        return {
-            cell: Part(tuple(range(number * count, (number + 1) * count)), self.candidates)
-            for number, cell in enumerate(CELLS)
-        }
+        points = (tuple(range(first, first + count)) for first in (0, count))
+        return {cell: Part(numbers, self.candidates) for cell, numbers in zip(CELLS, points, strict=True)}
 
     @property
     def choices(self) -> tuple[tuple[str, ...], ...]:

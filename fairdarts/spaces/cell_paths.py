@@ -28,11 +28,8 @@ def cells_of_path(path: SinglePath, space: CellSpace) -> tuple[tuple[Edge, ...],
         edges: list[Edge] = []
         for number in range(space.nodes):
             node, first = space.inputs + number, begin + 3 * number
-            inputs = input_pairs(node)[path[first]]
-            edges += [
-                (space.candidates[choice], node, source)
-                for source, choice in zip(inputs, path[first + 1 : first + 3], strict=True)
-            ]
+            operations = [space.candidates[choice] for choice in path[first + 1 : first + 3]]
+            edges += zip(operations, (node, node), input_pairs(node)[path[first]], strict=True)
         cells.append(tuple(edges))
     return cells[0], cells[1]
 
@@ -73,16 +70,16 @@ def path_of_cells(genotype: CellGenotype, space: CellSpace) -> SinglePath:
 def _operations(edges: tuple[Edge, ...], space: CellSpace, place: str) -> dict[int, dict[int, str]]:
     """Of every intermediate node, which operation reads which input."""
     last = space.inputs + space.nodes - 1
-    found: dict[int, dict[int, str]] = {node: {} for node in range(space.inputs, last + 1)}
+    read: dict[int, dict[int, str]] = {node: {} for node in range(space.inputs, last + 1)}
     for op, node, source in edges:
         if op not in space.candidates:
             near = nearest(op, space.candidates)
             raise UserError(f"{place}: '{op}' is not an operation of space {space.name}{near}")
-        if node not in found:
+        if node not in read:
             raise UserError(f"{place}: node {node} should be from {space.inputs} to {last}")
         if not 0 <= source < node:
             raise UserError(f"{place}: node {node} reads node {source}, should be from 0 to {node - 1}")
-        if source in found[node]:
+        if source in read[node]:
             raise UserError(f"{place}: node {node} reads node {source} twice, should be two different ones")
-        found[node][source] = op
-    return found
+        read[node][source] = op
+    return read

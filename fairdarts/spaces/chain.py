@@ -119,8 +119,8 @@ class ChainSpace(SearchSpace):
         do not, in the order in which they begin."""
         lists = dict.fromkeys(self.choices)
         names = [f"layers-{number}" for number in range(1, len(lists) + 1)] if len(lists) > 1 else ["layers"]
-        layers = {own: tuple(at for at, names in enumerate(self.choices) if names == own) for own in lists}
-        return {name: Part(layers[own], own) for name, own in zip(names, lists, strict=True)}
+        layers = {listed: tuple(at for at, names in enumerate(self.choices) if names == listed) for listed in lists}
+        return {name: Part(layers[listed], listed) for name, listed in zip(names, lists, strict=True)}
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -158,7 +158,7 @@ class ChainSpace(SearchSpace):
 
     def genotype_of(self, path: SinglePath, name: str, source: str) -> ChainGenotype:
         """The genotype of a path."""
-        return ChainGenotype(**self._about(name, source), layers=tuple((own,) for own in self.chosen(path)))
+        return ChainGenotype(**self._about(name, source), layers=tuple((choice,) for choice in self.chosen(path)))
 
     def check(self, genotype: ChainGenotype, place: str) -> None:
         """Raises UserError naming the place in the file where the space does not allow the genotype."""

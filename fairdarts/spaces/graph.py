@@ -111,14 +111,14 @@ def fingerprint(matrix: Matrix, labels: Sequence[int]) -> str:
     degrees = zip(matrix, columns, labels, strict=True)
     digests = [_md5(str((sum(row), sum(column), label))) for row, column, label in degrees]
     for _ in labels:
-        around = [(_joined(digests, columns[own]), _joined(digests, matrix[own])) for own in range(len(labels))]
-        digests = [_md5(f"{before}|{behind}|{own}") for (before, behind), own in zip(around, digests, strict=True)]
+        before, behind = ([_joined(digests, row) for row in edges] for edges in (columns, matrix))
+        digests = [_md5("|".join(around)) for around in zip(before, behind, digests, strict=True)]
     return _md5(str(sorted(digests)))
 
 
 def orders(graph: Graph) -> set[tuple[tuple[int, ...], tuple[str, ...]]]:
     """(inputs, operations) of the same cell with its vertices in every order, edges leading to larger numbers."""
-    found = set()
+    forms = set()
     edges = [(source, target) for source, row in enumerate(graph.matrix) for target in _ones(row)]
     for place in _places(len(graph.matrix)):
         if all(place[source] < place[target] for source, target in edges):
@@ -126,8 +126,8 @@ def orders(graph: Graph) -> set[tuple[tuple[int, ...], tuple[str, ...]]]:
             for source, target in edges:
                 inputs[place[target] - 1] |= 1 << place[source]
             moved = sorted(zip(place[1:-1], graph.operations, strict=True))
-            found.add((tuple(inputs), tuple(name for _, name in moved)))
-    return found
+            forms.add((tuple(inputs), tuple(name for _, name in moved)))
+    return forms
 
 
 def as_trained(graph: Graph, names: Sequence[str]) -> Graph:
@@ -136,15 +136,15 @@ def as_trained(graph: Graph, names: Sequence[str]) -> Graph:
     `names` are the operations in the benchmark's order. Of three vertices that lead into the output, the first ones
     have a channel more than the last, so that networks of one cell differ where the order does.
     """
-    order = min(orders(graph), key=lambda own: (own[0][::-1], [names.index(name) for name in own[1]]))
+    order = min(orders(graph), key=lambda form: (form[0][::-1], [names.index(name) for name in form[1]]))
     return Graph(matrix_of(order[0], (1 << len(graph.matrix)) - 1), order[1])
 
 
 def symmetries(code: int, vertices: int) -> tuple[tuple[int, ...], ...]:
     """Of every vertex its new place, in all renumberings of a graph that leave the graph as it is."""
     edges = {(s, target) for target, mask in enumerate(unpacked(code, vertices), start=1) for s in bits(mask)}
-    same = (place for place in _places(vertices) if all((place[s], place[target]) in edges for s, target in edges))
-    return tuple(same)
+    places = _places(vertices)
+    return tuple(place for place in places if all((place[s], place[target]) in edges for s, target in edges))
 
 
 def wirings(vertices: int, edges: int, operations: int) -> tuple[Wiring, ...]:
@@ -166,19 +166,19 @@ def wirings(vertices: int, edges: int, operations: int) -> tuple[Wiring, ...]:
     order = np.argsort(least, kind="stable")
     starts = np.flatnonzero(np.diff(least[order], prepend=-1))
     cells = (fixed // same)[order][starts]  # Burnside: the mean, over all symmetries, of what each leaves as it is
-    own = (group.tolist() for group in np.split(codes[order], starts[1:]))
-    return tuple(Wiring(vertices, tuple(group), int(number)) for group, number in zip(own, cells, strict=True))
+    groups = (group.tolist() for group in np.split(codes[order], starts[1:]))
+    return tuple(Wiring(vertices, tuple(group), int(number)) for group, number in zip(groups, cells, strict=True))
 
 
-def arrangements(own: int, vertices: int, operations: int) -> int:
-    """In how many ways the `own` vertices of a cell, in their order, can stand among more that are no part of it.
+def arrangements(inner: int, vertices: int, operations: int) -> int:
+    """In how many ways the `inner` vertices of a cell, in their order, can stand among more that are no part of it.
 
     The others lie between input and output, too, each has one of so many operations and edges to and from any, but is
     on no way from the input to the output. So one that the input reaches, itself or by others, leads into no vertex of
     the cell; one that it does not reach may lead anywhere, and reads its like alone.
     """
-    ways, others = 0, vertices - own
-    for places in combinations(range(1, vertices - 1), own - 2):
+    ways, others = 0, vertices - inner
+    for places in combinations(range(1, vertices - 1), inner - 2):
         for reached in product((False, True), repeat=others):
             beside, number = iter(reached), 1
             fed, unfed = 1, 0  # how many vertices so far the input reaches, itself among them; and how many it does not
@@ -195,9 +195,9 @@ def _full(vertices: int, edges: int) -> np.ndarray:
     """The codes of all graphs whose vertices are all on a way from the input to the output."""
     codes: np.ndarray = np.arange(1 << _bit(0, vertices), dtype=np.int32)
     codes = codes[np.bitwise_count(codes) <= edges]
-    for own in range(vertices):
-        reads = sum(1 << _bit(source, own) for source in range(own))
-        feeds = sum(1 << _bit(own, target) for target in range(own + 1, vertices))
+    for vertex in range(vertices):
+        reads = sum(1 << _bit(source, vertex) for source in range(vertex))
+        feeds = sum(1 << _bit(vertex, target) for target in range(vertex + 1, vertices))
         # As edges lead to larger numbers only, it is enough that every vertex is read, and reads, another.
         for mask in filter(None, (reads, feeds)):
             codes = codes[codes & mask != 0]

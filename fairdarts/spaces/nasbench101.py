@@ -119,7 +119,7 @@ class Bench101Space(SearchSpace):
         """The number of paths that the space allows."""
         number = len(self.candidates)
         orders = ((len(wiring.codes), wiring.vertices) for wiring in _wirings(self)[0])
-        return sum(count * number ** (own - 2) * _arrangements(own, self) for count, own in orders)
+        return sum(count * number ** (vertices - 2) * _arrangements(vertices, self) for count, vertices in orders)
 
     def distinct(self) -> int:
         """The number of different cells."""
@@ -142,9 +142,7 @@ class Bench101Space(SearchSpace):
         while True:
             chosen = tuple(below(len(self.candidates)) for _ in range(wiring.vertices - 2))
             # A symmetry that changes the operations makes another of the same cell: as many as len(same) / unchanged.
-            unchanged = sum(
-                all(chosen[new - 1] == chosen[old] for old, new in enumerate(place[1:-1])) for place in same
-            )
+            unchanged = sum(tuple(chosen[new - 1] for new in place[1:-1]) == chosen for place in same)
             if below(len(same)) < unchanged:
                 return self._padded(chosen, graphs.unpacked(code, wiring.vertices))
 
@@ -201,8 +199,7 @@ class Bench101Space(SearchSpace):
 @lru_cache
 def _inputs(vertices: int) -> tuple[tuple[str, ...], ...]:
     """Of every vertex but the first the names of all bit masks over the vertices before it."""
-    names = ("+".join(map(str, graphs.bits(mask))) or "none" for mask in range(1 << vertices - 1))
-    every = tuple(names)
+    every = tuple("+".join(map(str, graphs.bits(mask))) or "none" for mask in range(1 << vertices - 1))
     return tuple(every[: 1 << vertex] for vertex in range(1, vertices))
 
 
@@ -220,7 +217,7 @@ def vertex_channels(c_in: int, c_out: int, matrix: Matrix) -> tuple[int, ...]:
         channels[vertex] = c_out // len(ends) + (number < c_out % len(ends))
     for vertex in range(last - 1, 0, -1):
         if vertex not in ends:
-            channels[vertex] = max(own for edge, own in zip(matrix[vertex], channels, strict=True) if edge)
+            channels[vertex] = max(width for edge, width in zip(matrix[vertex], channels, strict=True) if edge)
     return tuple(channels)
 
 
@@ -228,9 +225,9 @@ def vertex_channels(c_in: int, c_out: int, matrix: Matrix) -> tuple[int, ...]:
 def _wirings(space: Bench101Space) -> tuple[list[Wiring], list[int]]:
     """All that the cells of the space have; and their numbers of cells, added up one after another."""
     sizes = range(2, space.vertices + 1)
-    every = (own for vertices in sizes for own in graphs.wirings(vertices, space.edges, len(space.candidates)))
-    found = [wiring for wiring in every if space.output_edges in (None, wiring.ends)]
-    return found, [*accumulate(wiring.cells for wiring in found)]
+    every = (wiring for vertices in sizes for wiring in graphs.wirings(vertices, space.edges, len(space.candidates)))
+    allowed = [wiring for wiring in every if space.output_edges in (None, wiring.ends)]
+    return allowed, [*accumulate(wiring.cells for wiring in allowed)]
 
 
 @lru_cache

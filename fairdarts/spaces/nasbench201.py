@@ -121,8 +121,8 @@ def names_of_arch(text: str) -> list[str]:
     if not ARCH.fullmatch(text):
         raise UserError(f"{text!r}: not an architecture of NAS-Bench-201: should be {form}")
     nodes = [[edge.split("~") for edge in re.findall(_EDGE, node)] for node in text.split("+")]
-    found = [(str(node), source) for node, into in enumerate(nodes, start=1) for _, source in into]
-    if found != [(str(node), str(source)) for node, source in EDGES]:
+    edges = [(str(node), source) for node, into in enumerate(nodes, start=1) for _, source in into]
+    if edges != [(str(node), str(source)) for node, source in EDGES]:
         raise UserError(f"{text!r}: its edges are others than those of NAS-Bench-201: should be {form}")
     return [name for into in nodes for name, _ in into]
 
@@ -135,4 +135,4 @@ def _class_sizes(space: Bench201Space) -> Counter[str]:
 
 def _by_node(of_edges: list[T]) -> list[list[T]]:
     """What is given for every edge, node by node."""
-    return [[own for own, (node, _) in zip(of_edges, EDGES, strict=True) if node == into] for into in (1, 2, 3)]
+    return [[thing for thing, (node, _) in zip(of_edges, EDGES, strict=True) if node == into] for into in (1, 2, 3)]

@@ -12,11 +12,9 @@ from torch import Tensor, nn
 
 from fairdarts.disturbance import Disturbance
 from fairdarts.ops.cell import OPS, FactorizedReduce, Separable, relu_conv_bn
-from fairdarts.ops.ofa import share_kernels
-from fairdarts.ops.share import with_own_norms
 from fairdarts.spaces.cell import CellSpace, Size
 from fairdarts.spaces.gates import Gates
-from fairdarts.supernet.edges import ActiveEdge, EdgeCell, is_weightless
+from fairdarts.supernet.edges import ActiveEdge, EdgeCell, candidates_of_edges
 from fairdarts.supernet.kernels.terms import Term, units_of
 from fairdarts.supernet.settings import SupernetSettings
 from fairdarts.supernet.stage import SupernetParts
@@ -31,38 +29,6 @@ def candidate(name: str, channels: int, stride: int, affine: bool) -> nn.Module:
     """An operation as a supernet runs it: a BatchNorm behind every pooling as well."""
     op = OPS[name](channels, stride, affine)
     return nn.Sequential(op, nn.BatchNorm2d(channels, affine=affine)) if "pool" in name else op
-
-
-def candidates_of_edges(
-    space: CellSpace, channels: int, stride: int, settings: SupernetSettings
-) -> list[list[nn.Module]]:
-    """The operations of every edge, in the order of `space.edges`; `stride` is that of edges from the cell's inputs.
-
-    Where operations are on nodes, edges into one node share them, those of another stride apart. Where weightless ones
-    are tied, all edges that leave a node have the same modules of them.
-    """
-
-    def fresh(stride: int) -> list[nn.Module]:
-        made = {name: candidate(name, channels, stride, settings.affine) for name in space.candidates}
-        if settings.ofa_kernel:
-            share_kernels(made, LARGER_KERNEL)
-        return list(made.values())
-
-    strides = [stride if source < space.inputs else 1 for source in range(space.inputs + space.nodes)]
-    tied = [fresh(own) for own in strides] if settings.tied else []
-    first: dict[tuple[int, int], list[nn.Module]] = {}
-    found = []
-    for node, source in space.edges:
-        into = node, strides[source]
-        if settings.operations == "node" and into in first:
-            own = [with_own_norms(op) if settings.wsbn else op for op in first[into]]
-        else:
-            own = fresh(strides[source])
-        if tied:
-            own = [one if is_weightless(one) else op for one, op in zip(tied[source], own, strict=True)]
-        first.setdefault(into, own)
-        found.append(own)
-    return found
 
 
 class SuperCell(EdgeCell):
@@ -88,7 +54,12 @@ class SuperCell(EdgeCell):
         entries = [narrow(c_prev_prev, channels, settings.affine), relu_conv_bn(c_prev, channels, settings.affine)]
         self.preprocess = cast("Sequence[Separable | FactorizedReduce]", nn.ModuleList(entries))
         points, stride = space.parts["reduce" if reduction else "normal"].points, 2 if reduction else 1
-        candidates = candidates_of_edges(space, channels, stride, settings)
+        strides = [stride if source < space.inputs else 1 for source in range(space.inputs + space.nodes)]
+
+        def fresh(stride: int) -> dict[str, nn.Module]:
+            return {name: candidate(name, channels, stride, settings.affine) for name in space.candidates}
+
+        candidates = candidates_of_edges(space.edges, strides, fresh, LARGER_KERNEL, settings, settings.tied)
         self.set_edges(points, space.edges, space.candidates, candidates, settings, settings.tied, recompute)
         self.inputs, self.own_nodes = space.inputs, range(space.inputs, space.inputs + space.nodes)
         self.channels, self.stride, self.last = channels, stride, last
@@ -113,8 +84,8 @@ class SuperCell(EdgeCell):
         [B, nodes · C, H', W']: rectified, but that of the last cell. A node without input is zeros."""
         pair = x if isinstance(x, tuple) else (F.relu(x),) * 2
         one = next((gate.weights.new_ones(()) for gate in gates if isinstance(gate.weights, Tensor)), None)
-        found = self.nodes(lambda source: self.entered(source, pair[source], one), gates, disturbance, index)
-        nodes = [found[node] if node in found else self.zeros(pair[1]) for node in self.own_nodes]
+        values = self.nodes(lambda source: self.entered(source, pair[source], one), gates, disturbance, index)
+        nodes = [values[node] if node in values else self.zeros(pair[1]) for node in self.own_nodes]
         out = torch.cat(nodes, dim=1)
         return pair[1], out if self.last else F.relu(out)
 
@@ -149,8 +120,8 @@ def cell_parts(
 ) -> SupernetParts:
     """Stem and tail as in the stand-alone network for small images; all normal cells read the same choice points, and
     all reduction cells."""
-    own = space.supernet
-    size = Size(cells=settings.cells or own.cells, channels=settings.channels or own.channels)
+    stated = space.supernet
+    size = Size(cells=settings.cells or stated.cells, channels=settings.channels or stated.channels)
     channels, reductions = size.channels, space.reduction_cells(size.cells)
     c_prev_prev = c_prev = space.stem_multiplier * channels
     stem = nn.Sequential(nn.Conv2d(in_channels, c_prev, 3, padding=1, bias=False), nn.BatchNorm2d(c_prev))

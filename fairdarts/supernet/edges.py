@@ -4,7 +4,7 @@ What edges read of a node is computed once where it is the same for all of them 
 all that arrives at a node under weights is one sum.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -14,6 +14,8 @@ from fairdarts.disturbance import Disturbance
 from fairdarts.ops.cell import FactorizedReduce, Zero
 from fairdarts.ops.drop_path import drop_path
 from fairdarts.ops.nasbench201 import ReluConvBn
+from fairdarts.ops.ofa import share_kernels
+from fairdarts.ops.share import with_own_norms
 from fairdarts.spaces.gates import Gate, Gates
 from fairdarts.supernet.kernels.fused import gated_sum
 from fairdarts.supernet.kernels.terms import Term, averaged, plain_sum, units_of
@@ -27,6 +29,43 @@ def is_weightless(operation: nn.Module) -> bool:
     """Whether all edges that leave a node may read one result: it has no weights, and is known not to be random."""
     known = all(type(module) in WEIGHTLESS for module in operation.modules())
     return known and next(operation.parameters(), None) is None
+
+
+def candidates_of_edges(
+    edges: Sequence[tuple[int, int]],
+    strides: Sequence[int],
+    fresh: Callable[[int], dict[str, nn.Module]],
+    larger_kernel: Mapping[str, str],
+    settings: SupernetSettings,
+    tied: bool,
+) -> list[list[nn.Module]]:
+    """The operations of every edge (node, input); `strides` are those of the edges from each input, and `fresh` makes
+    operations of a stride, by name.
+
+    Where operations are on nodes, edges into one node share them, those of another stride apart. Where weightless ones
+    are `tied`, all edges that leave a node have the same modules of them.
+    """
+
+    def made(stride: int) -> list[nn.Module]:
+        operations = fresh(stride)
+        if settings.ofa_kernel:
+            share_kernels(operations, larger_kernel)
+        return list(operations.values())
+
+    shared = [made(stride) for stride in strides] if tied else []
+    first: dict[tuple[int, int], list[nn.Module]] = {}
+    candidates = []
+    for node, source in edges:
+        into = node, strides[source]
+        if settings.operations == "node" and into in first:
+            modules = [with_own_norms(op) if settings.wsbn else op for op in first[into]]
+        else:
+            modules = made(strides[source])
+        if shared:
+            modules = [one if is_weightless(one) else op for one, op in zip(shared[source], modules, strict=True)]
+        first.setdefault(into, modules)
+        candidates.append(modules)
+    return candidates
 
 
 class ActiveEdge(NamedTuple):
@@ -63,14 +102,14 @@ class EdgeCell(nn.Module):
         """Registers the candidates, behind what a kind of cell has besides."""
         self.points, self.edges, self.names = points, edges, names
         self.drop, self.recompute = settings.path_dropout, recompute
-        held = nn.ModuleList(nn.ModuleList(own) for own in candidates)
+        held = nn.ModuleList(nn.ModuleList(modules) for modules in candidates)
         self.candidates = cast("Sequence[Sequence[Any]]", held)
-        self.shared = [{column for column, op in enumerate(own) if shared and is_weightless(op)} for own in candidates]
+        self.shared = [{at for at, op in enumerate(ops) if shared and is_weightless(op)} for ops in candidates]
 
     def running(self, gates: Gates) -> Iterator[ActiveEdge]:
         """The edges that run, node by node; one on which only `none` is active does not."""
         for row, ((node, source), gate) in enumerate(zip(self.edges, gates, strict=True)):
-            active = tuple(own for own in enumerate(gate.active) if self.names[own[1]] != "none")
+            active = tuple(pair for pair in enumerate(gate.active) if self.names[pair[1]] != "none")
             if active:
                 yield ActiveEdge(row, node, source, active)
 
@@ -84,13 +123,13 @@ class EdgeCell(nn.Module):
     ) -> dict[int, Tensor]:
         """The nodes [B, C, H, W] that are read or arrived at; `read` gives those that nothing has arrived at."""
         disturbance = disturbance if self.training else None
-        found: dict[int, Node] = {}
+        nodes: dict[int, Node] = {}
         arriving: dict[int, list[Term]] = {}
         for edge in self.running(gates):
-            if edge.source not in found:  # edges are in the order of their nodes, so nothing more arrives there
+            if edge.source not in nodes:  # edges are in the order of their nodes, so nothing more arrives there
                 terms = arriving.pop(edge.source, None)
-                found[edge.source] = Node(self.sum(terms) if terms else read(edge.source))
-            terms = [*self.terms(edge, found[edge.source], gates[edge.row], disturbance, index)]
+                nodes[edge.source] = Node(self.sum(terms) if terms else read(edge.source))
+            terms = [*self.terms(edge, nodes[edge.source], gates[edge.row], disturbance, index)]
             if self.drop and self.training:
                 terms = [Term(drop_path(plain_sum(terms, self.training), self.drop), None)]
             into = arriving.setdefault(edge.node, [])
@@ -99,9 +138,8 @@ class EdgeCell(nn.Module):
                     into[-1] = Term(into[-1].input + term.input, None)
                 else:
                     into.append(term)
-        return {number: node.value for number, node in found.items()} | {
-            number: self.sum(terms) for number, terms in arriving.items()
-        }
+        values = {number: node.value for number, node in nodes.items()}
+        return values | {number: self.sum(terms) for number, terms in arriving.items()}
 
     def terms(
         self, edge: ActiveEdge, node: Node, gate: Gate, disturbance: Disturbance | None, index: int

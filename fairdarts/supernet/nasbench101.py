@@ -141,15 +141,11 @@ class GraphCell(nn.Module):
             assert space.output_edges is not None, "check_nasbench101 refuses it"
             channels, cut = width // space.output_edges, "fixed"
             self.channels = channels * space.output_edges
-        operations = nn.ModuleList(
-            VertexOperations(space, vertex, channels, cut, settings) for vertex in range(1, self.inner + 1)
-        )
-        projections = nn.ModuleList(
-            ConvBnRelu(DynamicConv2d(c_in, c_out, 1, cut), c_out, settings.affine)
-            for c_out in [channels] * self.inner + [self.channels]
-        )
-        self.operations = cast("Sequence[VertexOperations]", operations)
-        self.projections = cast("Sequence[ConvBnRelu]", projections)
+        numbers, widths = range(1, self.inner + 1), [channels] * self.inner + [self.channels]
+        operations = [VertexOperations(space, number, channels, cut, settings) for number in numbers]
+        projections = [ConvBnRelu(DynamicConv2d(c_in, c_out, 1, cut), c_out, settings.affine) for c_out in widths]
+        self.operations = cast("Sequence[VertexOperations]", nn.ModuleList(operations))
+        self.projections = cast("Sequence[ConvBnRelu]", nn.ModuleList(projections))
 
     def forward(self, x: Tensor, gates: Gates, disturbance: Disturbance | None = None, index: int = 0) -> Tensor:
         chosen = chosen_of(gates)

@@ -6,11 +6,9 @@ from torch import Tensor, nn
 from fairdarts.disturbance import Disturbance
 from fairdarts.networks.nasbench201 import stem, tail
 from fairdarts.ops.nasbench201 import OPS, Reduction
-from fairdarts.ops.ofa import share_kernels
-from fairdarts.ops.share import with_own_norms
 from fairdarts.spaces.gates import Gates
 from fairdarts.spaces.nasbench201 import Bench201Space
-from fairdarts.supernet.edges import EdgeCell
+from fairdarts.supernet.edges import EdgeCell, candidates_of_edges
 from fairdarts.supernet.settings import SupernetSettings
 from fairdarts.supernet.stage import Fixed, SupernetParts
 
@@ -23,30 +21,19 @@ class BenchCell(EdgeCell):
 
     def __init__(self, space: Bench201Space, channels: int, settings: SupernetSettings, recompute: bool):
         super().__init__()
-        candidates, points = candidates_of_edges(space, channels, settings), tuple(range(len(space.edges)))
+
+        def fresh(_: int) -> dict[str, nn.Module]:
+            return {name: OPS[name](channels, settings.affine) for name in space.candidates}
+
+        strides, points = [1] * space.edges[-1][0], tuple(range(len(space.edges)))
+        candidates = candidates_of_edges(space.edges, strides, fresh, LARGER_KERNEL, settings, tied=False)
         self.set_edges(points, space.edges, space.candidates, candidates, settings, True, recompute)
 
     def forward(self, x: Tensor, gates: Gates, disturbance: Disturbance | None = None, index: int = 0) -> Tensor:
         """x [B, C, H, W] → the same shape. Node 0 is x; one that nothing arrives at is zeros, which operations read."""
-        found = self.nodes(lambda node: torch.zeros_like(x) if node else x, gates, disturbance, index)
+        nodes = self.nodes(lambda node: torch.zeros_like(x) if node else x, gates, disturbance, index)
         last = self.edges[-1][0]
-        return found[last] if last in found else torch.zeros_like(x)
-
-
-def candidates_of_edges(space: Bench201Space, channels: int, settings: SupernetSettings) -> list[list[nn.Module]]:
-    """The operations of every edge; where they are on nodes, edges into one node share them."""
-    first: dict[int, list[nn.Module]] = {}
-    found = []
-    for (node, _), names in zip(space.edges, space.choices, strict=True):
-        if settings.operations == "node" and node in first:
-            own = [with_own_norms(op) if settings.wsbn else op for op in first[node]]
-        else:
-            own = [OPS[name](channels, settings.affine) for name in names]
-            if settings.ofa_kernel:
-                share_kernels(dict(zip(names, own, strict=True)), LARGER_KERNEL)
-        first.setdefault(node, own)
-        found.append(own)
-    return found
+        return nodes[last] if last in nodes else torch.zeros_like(x)
 
 
 def nasbench201_parts(

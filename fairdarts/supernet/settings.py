@@ -24,7 +24,7 @@ class SupernetSettings(Settings):
     channels: int | None = Field(default=None, ge=2, le=4096)
     """channels of the first cells; the space's own where it is null; not for chains"""
     track: bool = True
-    """whether BatchNorms remember statistics of the training; else they always take those of the batch"""
+    """whether BatchNorms have running statistics; else they always take those of the batch"""
     affine: bool = True
     """whether the BatchNorms of choices, and of what stands between cells, have weights"""
     wsbn: bool = False
@@ -66,24 +66,24 @@ def check_supernet(settings: SupernetSettings, space: Space) -> None:
     for whose, keys in FOREIGN[space.kind].items():
         for key in keys:
             if (value := getattr(settings, key)) != SupernetSettings.model_fields[key].default:
-                told = str(value).lower() if isinstance(value, bool) else str(value)
+                written = str(value).lower() if isinstance(value, bool) else str(value)
                 has = f"is for {whose}, but space {space.name} is of kind {space.kind}"
-                raise UserError(f"supernet.{key}: {told}: {has}")
+                raise UserError(f"supernet.{key}: {written}: {has}")
     if settings.wsbn and not (settings.affine or settings.track):
         nothing = "with supernet.affine false and supernet.track false there is nothing of an edge's own"
         raise UserError(f"supernet.wsbn: true: {nothing}; set one of them true")
     if isinstance(space, Bench101Space):
         check_nasbench101(settings, space)
     elif settings.wsbn and settings.operations != "node":
-        own = "where operations are on edges, every edge has BatchNorms of its own"
-        raise UserError(f"supernet.wsbn: true: {own}; set supernet.operations node")
+        why = "where operations are on edges, every edge has BatchNorms of its own"
+        raise UserError(f"supernet.wsbn: true: {why}; set supernet.operations node")
 
 
 def check_nasbench101(settings: SupernetSettings, space: Bench101Space) -> None:
     """Raises UserError naming the setting that does not go with the space."""
     if settings.operations == "edge":
-        own = f"in space {space.name} an operation reads the sum of its node's edges"
-        raise UserError(f"supernet.operations: edge: {own}")
+        why = f"in space {space.name} an operation reads the sum of its node's edges"
+        raise UserError(f"supernet.operations: edge: {why}")
     # a vertex that leads into the output has an edge in and one out
     most = min(space.vertices - 2, space.edges // 2)
     if (channels := settings.channels or most) < most:

@@ -219,4 +219,4 @@ def test_the_users_prior_decides_what_it_draws() -> None:
     for path in search.archive.paths[16:]:
         parents = [own for own in before if sum(map(int.__ne__, own, path)) == 1]
         changes = [new for own in parents for old, new in zip(own, path, strict=True) if old != new]
-        assert 2 in changes or search.strategy.told["fresh"]
+        assert 2 in changes or search.strategy.made["fresh"]

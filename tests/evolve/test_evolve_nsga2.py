@@ -110,7 +110,7 @@ def test_offspring_are_made_as_often_as_table_4_says() -> None:
         assert all(0 <= own < width for path in paths for own, width in zip(path, problem.widths, strict=True))
         archive.add(paths, judge(paths), generation)
         strategy.tell(paths)
-        made += strategy.told
+        made += strategy.made
     assert made.pop("fresh", 0) == 0
     assert sum(made.values()) == 13 * 64  # P and Q are drawn uniformly
     expected = {way: share * sum(made.values()) for way, share in strategy.shares.items()}

@@ -53,9 +53,9 @@ def test_agreement_of_one_operation_an_edge_is_that_of_the_edges():
 def test_gap_and_histogram_take_whatever_parts_a_record_has():
     layers = {"epoch": 1, "gates": {"layers": [[0.25, 1.0], [0.5, 0.02]]}, "dominant": {"layers": {"skip_connect": 2}}}
     assert compare.gap(layers) == pytest.approx((0.25 + 0 + 0.5 + 0.02) / 4)
-    shares = compare.histogram_info({"m": {"r": [layers]}}).shares["m"]
+    shares = compare.histogram_info({"m": {"r": [layers]}})["m"]
     assert shares[[0, 5, 10, 19]].tolist() == [0.25] * 4
-    assert compare.skips_info({"m": {"r": [layers]}}, "layers").counts == {"m": {"r": [2]}}
+    assert compare.skips_info({"m": {"r": [layers]}}, "layers") == {"m": {"r": [2]}}
 
 
 RUNS = {
@@ -65,12 +65,12 @@ RUNS = {
 
 
 def test_skip_connections_are_those_of_the_normal_cell():
-    info = compare.skips_info(RUNS, "normal")
-    assert info.counts == {
+    skips = compare.skips_info(RUNS, "normal")
+    assert skips == {
         "darts": {"darts-seed0": [1, 4], "darts-seed1": [0]},
         "fairdarts": {"fairdarts-seed0": [0, 2]},
     }
-    figure = compare.skips_figure(info)
+    figure = compare.skips_figure(skips)
     shown = [ax for ax in figure.axes if ax.get_visible()]
     assert [ax.get_title() for ax in shown] == ["darts", "fairdarts"]
     assert [len(ax.lines) for ax in shown] == [2, 1]
@@ -78,15 +78,15 @@ def test_skip_connections_are_those_of_the_normal_cell():
 
 
 def test_the_histogram_is_of_all_last_gates_of_a_method():
-    shares = compare.histogram_info(RUNS).shares
+    shares = compare.histogram_info(RUNS)
     assert shares["darts"][[0, 10]].tolist() == [0.5, 0.5]
     assert shares["fairdarts"][-1] == 1
     assert all(own.sum() == pytest.approx(1) for own in shares.values())
-    figure = compare.histogram_figure(compare.HistogramInfo(shares))
+    figure = compare.histogram_figure(shares)
     assert [bar.get_height() for bar in figure.axes[1].patches][-1] == 100
 
 
 def test_the_sweep_is_a_dot_a_run():
-    figure = compare.sweep_figure(compare.SweepInfo(((0.0, 30), (10.0, 12))))
+    figure = compare.sweep_figure(((0.0, 30), (10.0, 12)))
     (line,) = figure.axes[0].lines
     assert (line.get_xdata().tolist(), line.get_ydata().tolist()) == ([0, 10], [30, 12])

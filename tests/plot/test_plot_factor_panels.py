@@ -10,7 +10,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from fairdarts.plot.factor_page import COLUMNS, Facts, draw_factors, page, table_rows
-from fairdarts.plot.factor_panels import influence_figure, influence_info, settings_figure, settings_info
+from fairdarts.plot.factor_panels import (
+    SettingInfo,
+    _marks,
+    influence_figure,
+    influence_info,
+    settings_figure,
+    settings_info,
+)
 from fairdarts.plot.measured import measured_text
 from fairdarts.plot.relations import relations_figure, relations_info
 from fairdarts.ranking.factor_study import (
@@ -97,6 +104,14 @@ def test_what_a_panel_shows_of_a_setting():
     assert math.isnan(performance.low)
     assert info.baseline.index(True) == 2
     assert info.diverged == ("",) * 5 + ("3 of 3",)
+
+
+def test_an_interval_that_leaves_out_its_value_is_drawn_from_end_to_end():
+    ax = Figure().subplots()
+    _marks(ax, 1, SettingInfo("0.1", (0.4, 0.5), 0.45, 0.5, 0.7), "#000000")
+    (whisker,) = ax.collections
+    assert whisker.get_segments()[0].tolist() == pytest.approx(np.asarray([[1, 0.5], [1, 0.7]]))
+    assert ax.lines[1].get_ydata().tolist() == [0.45, 0.45]
 
 
 def test_influence_is_that_on_each_factors_baseline():

@@ -28,18 +28,18 @@ def boxes(figure: Figure) -> list[FancyBboxPatch]:
 
 def test_a_chain_has_its_stages_with_width_resolution_and_stride():
     info = found_info(random(FAIRNAS, 3), FAIRNAS)
-    assert info.axis == "layer"
-    assert info.labels == tuple(map(str, range(19)))
-    assert info.groups[0] == (range(2), "32 ch\n56×56", True)
-    assert [halved for _, _, halved in info.groups] == [True, True, True, False, True, False]
+    assert info.columns.axis == "layer"
+    assert info.columns.labels == tuple(map(str, range(19)))
+    assert info.columns.groups[0] == (range(2), "32 ch\n56×56", True)
+    assert [halved for _, _, halved in info.columns.groups] == [True, True, True, False, True, False]
     assert info.choices == FAIRNAS.candidates
 
 
 def test_a_cell_has_its_edges_by_the_node_they_lead_into():
     info = found_info(random(BENCH, 1), BENCH)
-    assert info.labels == ("0→1", "0→2", "1→2", "0→3", "1→3", "2→3")
-    assert [group for group, _, _ in info.groups] == [range(1), range(1, 3), range(3, 6)]
-    assert not any(halved for _, _, halved in info.groups)
+    assert info.columns.labels == ("0→1", "0→2", "1→2", "0→3", "1→3", "2→3")
+    assert [group for group, _, _ in info.columns.groups] == [range(1), range(1, 3), range(3, 6)]
+    assert not any(halved for _, _, halved in info.columns.groups)
 
 
 def test_boxes_hold_labels_in_two_lines_and_a_skip_that_changes_the_shape_says_so():
@@ -65,7 +65,7 @@ def test_rows_run_down_and_columns_to_the_right_with_gaps_between_stages(space: 
     corners = np.array([(box.get_x(), box.get_y()) for box in boxes(found_figure(info))]).reshape(13, layers, 2)
     assert np.ptp(corners[:, :, 0], axis=0) == pytest.approx(0)
     steps = np.diff(corners[0, :, 0])
-    starts = [group.start - 1 for group, _, _ in info.groups[1:]]
+    starts = [group.start - 1 for group, _, _ in info.columns.groups[1:]]
     inside = np.delete(steps, starts)
     assert np.ptp(inside) == pytest.approx(0, abs=1e-9)
     assert steps[starts] == pytest.approx(inside[0] + 0.2)

@@ -44,9 +44,13 @@ def test_paths_are_drawn_by_the_seed_from_the_truth_or_from_the_space(tmp_path: 
         (
             {"track": False},
             "tracked",
-            "mine: supernet.track false: no statistics are remembered, so tracked should be batch",
+            "mine: supernet.track false: BatchNorms have no running statistics, so tracked should be batch",
         ),
-        ({"track": False}, 4, "mine: supernet.track false: no statistics are remembered, so 4 should be batch"),
+        (
+            {"track": False},
+            4,
+            "mine: supernet.track false: BatchNorms have no running statistics, so 4 should be batch",
+        ),
         (
             {"operations": "node"},
             4,

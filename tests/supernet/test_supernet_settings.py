@@ -101,7 +101,7 @@ def test_batch_norms_that_track_nothing_always_take_the_batch(space: Any):
     assert not torch.allclose(supernet(x[:2], chosen), training[:2])
 
 
-def test_tracked_norms_take_what_they_remember():
+def test_tracked_norms_take_their_running_statistics():
     torch.manual_seed(0)
     supernet = make_supernet(SMALL, CLASSES).double()
     assert tracked_norms([supernet]) == norms([supernet])

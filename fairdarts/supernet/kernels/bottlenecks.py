@@ -13,6 +13,7 @@ P = pᵀ·(x − m) [E, C] and a = s·Σ_C(W·P) / N, the gradients are
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeGuard
 
 import torch
@@ -21,8 +22,8 @@ from torch import Tensor, nn
 
 from fairdarts.ops.depthwise import convolve, depthwise, input_gradient, is_depthwise, weight_gradient
 from fairdarts.ops.mbconv import Bottleneck
-from fairdarts.supernet.kernels.rows import check_values, images_of, rows_of
-from fairdarts.supernet.kernels.terms import Norm, takes_batches
+from fairdarts.supernet.kernels.rows import check_values, differentiable, images_of, normalized, rows_of
+from fairdarts.supernet.kernels.terms import takes_batches
 
 FORM = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU6, nn.Conv2d, nn.BatchNorm2d, nn.ReLU6, nn.Conv2d, nn.BatchNorm2d)
 NORMS = (1, 4, 7)
@@ -89,13 +90,6 @@ def _moments(x: Tensor) -> _Moments:
     return _Moments(mean, torch.addr((rows.t() @ rows).div_(len(rows)), mean, mean, alpha=-1))
 
 
-def _normalized(x: Tensor, norm: Norm, track: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """x under its BatchNorm, its mean, and 1 / its deviation."""
-    check_values(x)
-    mean, var = (norm.running_mean, norm.running_var) if track and norm.track_running_stats else (None, None)
-    return torch.native_batch_norm(x, None, None, mean, var, True, norm.momentum, norm.eps)
-
-
 def _make(x: Tensor, moments: _Moments, block: Block, weights: Sequence[Tensor], track: bool) -> _Made:
     expand, kernel, project = weights
     narrow = expand.flatten(1)  # [E, C]
@@ -110,9 +104,9 @@ def _make(x: Tensor, moments: _Moments, block: Block, weights: Sequence[Tensor],
         for place in NORMS:
             block[place].num_batches_tracked.add_(1)
     spread = convolve(wide, kernel, block[3].stride[0], 1)
-    entry, mean, inverse = _normalized(spread, block[4], track)
+    entry, mean, inverse = normalized(spread, block[4], track)
     entry.clamp_(0, 6)
-    end, _, end_inverse = _normalized(images_of(rows_of(entry) @ project.flatten(1).t(), entry), block[7], track)
+    end, _, end_inverse = normalized(images_of(rows_of(entry) @ project.flatten(1).t(), entry), block[7], track)
     return _Made(scale, wide, spread, mean, inverse, entry, end, end_inverse)
 
 
@@ -136,8 +130,8 @@ class _GatedBottlenecks(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, pull: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
-            return _differentiable(ctx, pull)
-        count = len(ctx.blocks)
+            return differentiable(ctx, pull, 2, partial(_plain, ctx.blocks))
+        count, width = len(ctx.blocks), len(_Made._fields)
         x, gates, *saved = ctx.saved_tensors
         weights, moments, kept = saved[: 3 * count], _Moments(*saved[3 * count : 3 * count + 2]), saved[3 * count + 2 :]
         x_too, weights_too = ctx.needs_input_grad[2], any(ctx.needs_input_grad[4:])
@@ -148,15 +142,15 @@ class _GatedBottlenecks(torch.autograd.Function):
         of_gates: list[Tensor] = []
         of_weights: list[Tensor | None] = []
         for number, (block, gate) in enumerate(zip(ctx.blocks, gates.tolist(), strict=True)):
-            own, width = weights[3 * number : 3 * number + 3], len(_Made._fields)
-            made = _Made(*kept[number * width : (number + 1) * width]) if kept else _make(x, moments, block, own, False)
+            three = weights[3 * number : 3 * number + 3]
+            known = kept[number * width : (number + 1) * width]
+            made = _Made(*known) if kept else _make(x, moments, block, three, track=False)
             along = (rows * rows_of(made.end)).sum(0)
             of_gates.append(along.sum())
             if x_too or weights_too:
-                of_end = torch.addcmul(centred, rows_of(made.end), along, value=-1 / len(rows)).mul_(
-                    made.end_inverse * gate
-                )
-                of_weights += _pull_back(x, moments, block, own, made, of_end, of_x, weights_too)
+                of_end = torch.addcmul(centred, rows_of(made.end), along, value=-1 / len(rows))
+                of_end.mul_(made.end_inverse * gate)
+                of_weights += _pull_back(x, moments, block, three, made, of_end, of_x, weights_too)
         if not of_weights:
             of_weights = [None] * len(weights)
         return None, None, of_x.whole() if of_x else None, torch.stack(of_gates), *of_weights
@@ -211,26 +205,19 @@ def _pull_back(
         return [None, None, None]
     turned = narrow * (along * made.scale * len(of_wide))[:, None]
     of_expand = (cross - turned @ moments.spread).mul_(made.scale[:, None])
-    return [
-        of_expand.view_as(expand),
-        weight_gradient(of_spread, made.wide, kernel, stride, 1),
-        (pull.t() @ rows_of(made.entry)).view_as(project),
-    ]
+    of_kernel = weight_gradient(of_spread, made.wide, kernel, stride, 1)
+    of_project = pull.t() @ rows_of(made.entry)
+    return [of_expand.view_as(expand), of_kernel, of_project.view_as(project)]
 
 
-def _differentiable(ctx: Any, pull: Tensor) -> tuple[Tensor | None, ...]:
-    """The gradients as functions of all that they depend on, for second derivatives."""
-    tensors = [tensor.view_as(tensor) for tensor in ctx.saved_tensors[: len(ctx.needs_input_grad) - 2]]
-    x, gates, *weights = tensors
+def _plain(blocks: Sequence[Block], x: Tensor, gates: Tensor, *weights: Tensor) -> Tensor:
+    """The sum in torch's own operations."""
     total: Any = 0
-    for number, block in enumerate(ctx.blocks):
+    for number, block in enumerate(blocks):
         expand, kernel, project = weights[3 * number : 3 * number + 3]
         out = F.relu6(F.batch_norm(F.conv2d(x, expand), None, None, training=True, eps=block[1].eps))
         out = depthwise(out, kernel, block[3].stride[0], 1)
         out = F.relu6(F.batch_norm(out, None, None, training=True, eps=block[4].eps))
-        total = total + gates[number] * F.batch_norm(
-            F.conv2d(out, project), None, None, training=True, eps=block[7].eps
-        )
-    wanted = [tensor for tensor, needed in zip(tensors, ctx.needs_input_grad[2:], strict=True) if needed]
-    found = iter(torch.autograd.grad(total, wanted, pull, create_graph=True))
-    return None, None, *(next(found) if needed else None for needed in ctx.needs_input_grad[2:])
+        out = F.batch_norm(F.conv2d(out, project), None, None, training=True, eps=block[7].eps)
+        total = total + gates[number] * out
+    return total

@@ -15,6 +15,7 @@ N (Ioffe and Szegedy, arXiv:1502.03167, section 3). With P = pᵀ·x [D, C] and 
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from fairdarts.ops.depthwise import convolve, input_gradient, weight_gradient
 from fairdarts.supernet.kernels.norms import gated_norms
-from fairdarts.supernet.kernels.rows import images_of, rows_of
+from fairdarts.supernet.kernels.rows import differentiable, images_of, rows_of
 from fairdarts.supernet.kernels.terms import Term, Unit, plain_sum
 
 
@@ -134,9 +135,9 @@ def _moments(step: _Step) -> tuple[_Moments, Tensor]:
     rows = [rows_of(x) for x in step.reads]
     if min(map(len, rows)) < 2:
         raise ValueError("BatchNorm has no statistics of a single value: more images, or larger ones, are needed")
-    count = step.weight.new_tensor([[len(own)] for own in rows])
-    mean = torch.stack([own.sum(0) for own in rows]).div_(count)
-    spread = torch.stack([own.t() @ own for own in rows]).div_(count[..., None])
+    count = step.weight.new_tensor([[len(x)] for x in rows])
+    mean = torch.stack([x.sum(0) for x in rows]).div_(count)
+    spread = torch.stack([x.t() @ x for x in rows]).div_(count[..., None])
     spread.baddbmm_(mean[:, :, None], mean[:, None, :], alpha=-1)
     variance = (step.weight @ spread).mul_(step.weight).sum(2).clamp_(min=0)
     moments = _Moments(count, mean, spread, (variance + step.group.units[0].norm.eps).rsqrt_())
@@ -186,28 +187,25 @@ class _FusedSum(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, pull: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
-            return _differentiable(ctx, pull)
+            return differentiable(ctx, pull, 1, partial(_plain, ctx.plan))
         plan, (gates, *saved) = ctx.plan, ctx.saved_tensors
         _, gates_too, *inputs_too = ctx.needs_input_grad[: 2 + plan.inputs]
         weights_too = any(ctx.needs_input_grad[2 + plan.inputs :])
         inputs, steps = saved[: plan.inputs], list(_again(plan, saved))
         rows = rows_of(pull)
-        arriving = dict.fromkeys(
-            range(len(plan.sequences)), rows - rows.mean(0)
-        )  # at the ends of the sequences, so far
+        # at the ends of the sequences, so far
+        arriving = dict.fromkeys(range(len(plan.sequences)), rows - rows.mean(0))
         of_gates: list[Any] = [None] * len(gates)
         of_inputs: list[Tensor | None] = [None] * plan.inputs
         of_weights: list[Tensor | None] = []
         for step, moments in reversed(steps):
             group = step.group
             pulls = [arriving[number] for number in group.terms]
-            entries_too = [
-                not begins or inputs_too[plan.sources[number]]
-                for begins, number in zip(group.first, group.terms, strict=True)
-            ]
+            firsts = zip(group.first, group.terms, strict=True)
+            entries_too = [not begins or inputs_too[plan.sources[number]] for begins, number in firsts]
             factors = gates[group.terms][:, None] if group.last else 1.0
-            along, of_entries, found = _pull_back(step, moments, factors, pulls, entries_too, weights_too)
-            of_weights = [*found, *of_weights]
+            along, of_entries, of_group = _pull_back(step, moments, factors, pulls, entries_too, weights_too)
+            of_weights = [*of_group, *of_weights]
             for k, number in enumerate(group.terms):
                 of_entry = of_entries[k]
                 if group.last:
@@ -220,13 +218,11 @@ class _FusedSum(torch.autograd.Function):
                 else:
                     before = of_inputs[plan.sources[number]]
                     of_inputs[plan.sources[number]] = of_entry if before is None else before.add_(of_entry)
-        for number, (source, sequence, gate) in enumerate(
-            zip(plan.sources, plan.sequences, gates.tolist(), strict=True)
-        ):
+        terms = zip(plan.sources, plan.sequences, gates.tolist(), strict=True)
+        for number, (source, sequence, gate) in enumerate(terms):
             if not sequence:
-                of_gates[number] = (
-                    torch.dot(rows_of(inputs[source]).reshape(-1), rows.reshape(-1)) if gates_too else None
-                )
+                if gates_too:
+                    of_gates[number] = torch.dot(rows_of(inputs[source]).reshape(-1), rows.reshape(-1))
                 if inputs_too[source]:
                     before = of_inputs[source]
                     of_inputs[source] = pull * gate if before is None else before.add_(pull, alpha=gate)
@@ -250,9 +246,8 @@ def _enter(group: Group, at: list[Tensor], weights: Iterator[Tensor], kept: Iter
 def _leave(step: _Step, moments: _Moments, at: list[Tensor]) -> None:
     """Moves the terms of a group past it and the ReLU behind it."""
     scaled, offset = _affine(step, moments)
-    for number, x, product, shift in zip(
-        step.group.terms, step.reads, scaled.mT.unbind(), offset.unbind(), strict=True
-    ):
+    units = zip(step.group.terms, step.reads, scaled.mT.unbind(), offset.unbind(), strict=True)
+    for number, x, product, shift in units:
         at[number] = images_of(torch.addmm(shift, rows_of(x), product).relu_(), x)
 
 
@@ -263,10 +258,10 @@ def _again(plan: SumPlan, saved: list[Tensor]) -> Iterator[tuple[_Step, _Moments
     moments = iter(saved[plan.inputs + parts :])
     kept = None if plan.recompute else iter(saved[plan.inputs + parts + 4 * len(plan.groups) :])
     for group in plan.groups:
-        step, own = _enter(group, at, weights, kept), _Moments(*(next(moments) for _ in _Moments._fields))
-        yield step, own
+        step, known = _enter(group, at, weights, kept), _Moments(*(next(moments) for _ in _Moments._fields))
+        yield step, known
         if plan.recompute and not group.last:
-            _leave(step, own, at)
+            _leave(step, known, at)
 
 
 def _pull_back(
@@ -290,9 +285,8 @@ def _pull_back(
     of_entries, of_weights = [], []
     if weights_too:
         of_pointwise = (cross - turned @ spread).mul_((scale * gates)[..., None])
-    for k, (unit, kernel, entry, x) in enumerate(
-        zip(step.group.units, step.kernels, step.entries, step.reads, strict=True)
-    ):
+    units = zip(step.group.units, step.kernels, step.entries, step.reads, strict=True)
+    for k, (unit, kernel, entry, x) in enumerate(units):
         assert unit.weight is not None
         of_entry = of_kernel = None
         if entries_too[k] or (weights_too and kernel is not None):
@@ -309,20 +303,14 @@ def _pull_back(
     return along.sum(1), of_entries, of_weights
 
 
-def _differentiable(ctx: Any, pull: Tensor) -> tuple[Tensor | None, ...]:
-    """The gradients as functions of all that they depend on, for second derivatives."""
-    plan, tensors = ctx.plan, ctx.saved_tensors[: len(ctx.needs_input_grad) - 1]
-    tensors = [tensor.view_as(tensor) for tensor in tensors]  # one may be made of another, as ReLU(x) is of x
-    weights = iter(tensors[1 + plan.inputs :])
+def _plain(plan: SumPlan, gates: Tensor, *tensors: Tensor) -> Tensor:
+    """The sum in torch's own operations."""
+    weights = iter(tensors[plan.inputs :])
     sequences: list[list[Unit]] = [[] for _ in plan.sequences]
     for group in plan.groups:  # those of a sequence come in its order
         for number, unit in zip(group.terms, group.units, strict=True):
             kernel = None if unit.kernel is None else next(weights)
             sequences[number].append(unit._replace(kernel=kernel, weight=next(weights)))
-    sources = [tensors[1 + number] for number in plan.sources]
-    gates = tensors[0].unbind()
-    terms = [Term(x, gate, tuple(sequence)) for x, gate, sequence in zip(sources, gates, sequences, strict=True)]
-    total = plain_sum(terms, training=True, track=False)
-    wanted = [tensor for tensor, needed in zip(tensors, ctx.needs_input_grad[1:], strict=True) if needed]
-    found = iter(torch.autograd.grad(total, wanted, pull, create_graph=True))
-    return None, *(next(found) if needed else None for needed in ctx.needs_input_grad[1:])
+    terms = zip(plan.sources, gates.unbind(), sequences, strict=True)
+    summed = [Term(tensors[source], gate, tuple(sequence)) for source, gate, sequence in terms]
+    return plain_sum(summed, training=True, track=False)
