@@ -20,7 +20,7 @@ from fairdarts.evolve.problem import Problem
 from fairdarts.evolve.result import AgainstTruth, FoundModel
 from fairdarts.evolve.settings import EvolveSettings
 from fairdarts.plot.evolved import draw_evolved
-from fairdarts.plot.found import Model as Drawn
+from fairdarts.plot.found import DrawnModel
 from fairdarts.plot.found import draw_found
 from fairdarts.plot.fronts import draw_fronts
 from fairdarts.plot.projection import Evolved, counted
@@ -172,10 +172,10 @@ def bounds_of(settings: EvolveSettings) -> list[tuple[str, float]]:
     return [(limit.quantity, limit.bound) for limit in (*settings.limits, *settings.classes) if limit.sign == "<="]
 
 
-def drawn(models: Sequence[FoundModel], archive: Archive) -> list[Drawn]:
+def drawn(models: Sequence[FoundModel], archive: Archive) -> list[DrawnModel]:
     """Models as a figure takes them: name, choices, numbers."""
     space = archive.problem.space
-    rows: list[Drawn] = []
+    rows: list[DrawnModel] = []
     for model in models:
         names = tuple(names[index] for names, index in zip(space.choices, model.path, strict=True))
         numbers = [f"{_number(key, value)} {UNITS[key][0]} {WORDS[key]}".strip() for key, value in model.values.items()]

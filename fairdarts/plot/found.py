@@ -15,7 +15,7 @@ from fairdarts.plot.points import choice_points
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.nasbench201 import Bench201Space
 
-Model = tuple[str, Sequence[str], str]
+DrawnModel = tuple[str, Sequence[str], str]
 """name, the choice of every choice point, and its numbers as they are to be read"""
 
 # Inches.
@@ -27,7 +27,7 @@ _HALVED = {"color": "#BBBBBB", "linewidth": 3}
 class FoundInfo(NamedTuple):
     """Models of one space."""
 
-    models: tuple[Model, ...]
+    models: tuple[DrawnModel, ...]
     texts: tuple[tuple[str, ...], ...]
     """of each model, what stands in its boxes"""
     columns: "Columns"
@@ -35,7 +35,7 @@ class FoundInfo(NamedTuple):
     """of the whole space"""
 
 
-def found_info(models: Sequence[Model], space: ChainSpace | Bench201Space) -> FoundInfo:
+def found_info(models: Sequence[DrawnModel], space: ChainSpace | Bench201Space) -> FoundInfo:
     """The layers of a chain, a stage a group; or the edges of NAS-Bench-201's cell, those into a node a group."""
     columns = COLUMNS[space.kind](space)
     skips = ["skip,\n1×1" if at in columns.convolved else _lines(SKIP) for at in range(len(columns.labels))]
@@ -117,7 +117,7 @@ def found_figure(info: FoundInfo, title: str = "") -> Figure:
     return figure
 
 
-def _row(ax: Axes, top: float, model: Model, texts: Sequence[str], lefts: Sequence[float], width: float) -> None:
+def _row(ax: Axes, top: float, model: DrawnModel, texts: Sequence[str], lefts: Sequence[float], width: float) -> None:
     name, path, numbers = model
     middle = top + _HEIGHT / 2
     for choice, text, left in zip(path, texts, lefts, strict=True):
@@ -133,7 +133,7 @@ def _row(ax: Axes, top: float, model: Model, texts: Sequence[str], lefts: Sequen
 
 
 def draw_found(
-    models: Sequence[Model], space: ChainSpace | Bench201Space, folder: Path, title: str = "", name: str = "found"
+    models: Sequence[DrawnModel], space: ChainSpace | Bench201Space, folder: Path, title: str = "", name: str = "found"
 ) -> list[Path]:
     """Writes the models as `folder`/`name`.svg and .png and gives their paths; none of no model."""
     return style.save(found_figure(found_info(models, space), title), folder, name) if models else []

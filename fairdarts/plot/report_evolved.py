@@ -8,7 +8,7 @@ import numpy as np
 
 from fairdarts.plot.document import faint, folded, grouped, image, listed, pre, run_head, table
 from fairdarts.plot.evolved import evolved_figure, evolved_info
-from fairdarts.plot.found import Model, found_figure, found_info
+from fairdarts.plot.found import DrawnModel, found_figure, found_info
 from fairdarts.plot.fronts import fronts_figure, fronts_info
 from fairdarts.plot.projection import Evolved
 from fairdarts.plot.regret import regret_figure, regret_info
@@ -33,7 +33,7 @@ class Evolution(NamedTuple):
     """all that was evaluated"""
     budgets: list[tuple[str, float]]
     """quantity and bound of every limit that is a most"""
-    models: list[Model]
+    models: list[DrawnModel]
     """those that it ends with, as drawn"""
     titles: list[str]
     """of the table of these"""
