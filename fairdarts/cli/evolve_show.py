@@ -20,8 +20,7 @@ from fairdarts.evolve.problem import Problem
 from fairdarts.evolve.result import AgainstTruth, FoundModel
 from fairdarts.evolve.settings import EvolveSettings
 from fairdarts.plot.evolved import draw_evolved
-from fairdarts.plot.found import DrawnModel
-from fairdarts.plot.found import draw_found
+from fairdarts.plot.found import DrawnModel, draw_found
 from fairdarts.plot.fronts import draw_fronts
 from fairdarts.plot.projection import Evolved, counted
 from fairdarts.ranking.benchmarks import Benchmark
