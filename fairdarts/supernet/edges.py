@@ -18,7 +18,7 @@ from fairdarts.ops.ofa import share_kernels
 from fairdarts.ops.share import with_own_norms
 from fairdarts.spaces.gates import Gate, Gates
 from fairdarts.supernet.kernels.fused import gated_sum
-from fairdarts.supernet.kernels.terms import Term, averaged, plain_sum, units_of
+from fairdarts.supernet.kernels.terms import Term, averaged, averages, plain_sum, units_of
 from fairdarts.supernet.settings import SupernetSettings
 from fairdarts.supernet.stage import Node, weighted
 
@@ -154,7 +154,7 @@ class EdgeCell(nn.Module):
             op = self.candidates[edge.row][column]
             touched = disturbance is not None and disturbance.touches(self.names[column])
             units = None if touched or column in self.shared[edge.row] else units_of(op)
-            if type(op) is nn.AvgPool2d and not touched:
+            if not touched and averages(op):
                 yield Term(node.once(column, partial(averaged, op, node.value)), weights[position])
             elif units is None:
                 yield Term(self.output(edge.row, column, node, disturbance, index), weights[position])

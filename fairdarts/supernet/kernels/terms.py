@@ -137,9 +137,16 @@ def gated(operation: nn.Module, x: Tensor, gate: Tensor) -> Tensor:
     return _normalized(x, last, gate, last.training)
 
 
+def averages(module: nn.Module) -> bool:
+    """Whether a module is the average pooling for `averaged`: it keeps the size, and does not count the padding."""
+    if type(module) is not nn.AvgPool2d or module.count_include_pad or module.divisor_override:
+        return False
+    size = module.kernel_size
+    return isinstance(size, int) and size % 2 == 1 and (module.stride, module.padding) == (1, size // 2)
+
+
 def averaged(pool: nn.AvgPool2d, x: Tensor) -> Tensor:
-    """pool(x) for a pooling that keeps the size and does not count the padding: where the CPU trains, as a depthwise
-    convolution, whose gradient is faster."""
+    """pool(x): where the CPU trains, as a depthwise convolution, whose gradient is faster."""
     if x.device.type != "cpu" or not torch.is_grad_enabled() or torch.compiler.is_compiling():
         return pool(x)
     size = pool.kernel_size

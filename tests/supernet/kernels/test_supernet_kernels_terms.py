@@ -8,7 +8,7 @@ from torch import nn
 from fairdarts.ops.cell import OPS, FactorizedReduce, Separable, relu_conv_bn, unit
 from fairdarts.ops.mbconv import choice
 from fairdarts.ops.nasbench201 import ReluConvBn, avg_pool
-from fairdarts.supernet.kernels.terms import Term, averaged, gated, plain_sum, units_of
+from fairdarts.supernet.kernels.terms import Term, averaged, averages, gated, plain_sum, units_of
 
 CHANNELS = 4
 UNITS: dict[str, list[tuple[int, int | None, int]]] = {
@@ -197,3 +197,20 @@ def test_an_average_is_that_of_the_pooling(shape: tuple[int, ...]):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
     with torch.no_grad():
         assert torch.equal(averaged(avg_pool(), x), avg_pool()(x))
+
+
+@pytest.mark.parametrize(
+    ("pool", "expected"),
+    [
+        (avg_pool(), True),
+        (nn.AvgPool2d(5, 1, 2, count_include_pad=False), True),
+        (nn.AvgPool2d(3, 1, 1), False),  # counts the padding
+        (nn.AvgPool2d(3, 2, 1, count_include_pad=False), False),
+        (nn.AvgPool2d(3, 1, 0, count_include_pad=False), False),
+        (nn.AvgPool2d(2, 1, 1, count_include_pad=False), False),
+        (nn.AvgPool2d(3, 1, 1, count_include_pad=False, divisor_override=4), False),
+        (nn.MaxPool2d(3, 1, 1), False),
+    ],
+)
+def test_only_poolings_that_keep_the_size_and_do_not_count_the_padding_are_averages(pool: nn.Module, expected: bool):
+    assert averages(pool) == expected
