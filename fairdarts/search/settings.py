@@ -105,7 +105,7 @@ class DeriveSettings(Settings):
     threshold: float | None = Field(default=None, gt=0, le=1)
     """σ that an operation must reach; for threshold and edge"""
     max_skips: int | None = Field(default=None, ge=0)
-    """most skip connections of a cell; any number where it is null; not for chains"""
+    """most skip connections of a cell; any number where it is null; not for chains and NAS-Bench-201"""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
