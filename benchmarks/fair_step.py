@@ -65,7 +65,7 @@ def learner_of(space: str, variant: dict[str, str], dtype: torch.dtype, device: 
 
 def plain_of(learner: Learner, device: torch.device) -> PathStep:
     """The plain step with a learner's weights."""
-    network = Path(load_space(learner.settings.space), 10).to(device, next(learner.supernet.parameters()).dtype)
+    network = PathNetwork(load_space(learner.settings.space), 10).to(device, next(learner.supernet.parameters()).dtype)
     network.load_state_dict(learner.supernet.state_dict())
     return PathStep(network, learner.settings.weights)
 
