@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 from circumstances import circumstances
-from plain import PathStep
+from plain import PathNetwork, PathStep
 from torch import Tensor
 
 from fairdarts import resources

@@ -125,7 +125,7 @@ def test_plain_references():
     check(PlainSupernet(cells, 3, 4, classes=3), torch.zeros(2, 3, 9, 9), gates)
     check(plain.Choices(("skip_connect", "E3K3"), layer), torch.zeros(2, 4, 9, 9), torch.ones(2))
     with torch.device("meta"):
-        check(plain.Path(SPACES["nas-bench-macro"], 3).eval(), torch.zeros(2, 3, 32, 32), (0,) * 8)
+        check(plain.PathNetwork(SPACES["nas-bench-macro"], 3).eval(), torch.zeros(2, 3, 32, 32), (0,) * 8)
 
 
 NARROW = """
