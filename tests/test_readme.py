@@ -185,6 +185,8 @@ def test_every_recipe_is_named() -> None:
 PAGES = [
     "README.md",
     "CONTRIBUTING.md",
+    "docs/architecture.md",
+    "docs/extend.md",
     "docs/first-search.md",
     "docs/collapse.md",
     "docs/imagenet.md",
@@ -199,12 +201,13 @@ PAGES = [
 @pytest.mark.parametrize("page", PAGES)
 def test_every_link_leads_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)]*)\)", text):
-        if target.startswith("#"):  # as GitHub calls a heading
-            headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
-            assert target[1:] in {re.sub(r"[^\w -]", "", own.lower()).replace(" ", "-") for own in headings}, target
-        elif not target.startswith("https://"):
-            path = (ROOT / page).parent / target
-            assert path.exists(), target
+    for link in re.findall(r"\]\(([^)]*)\)", text):
+        if not link.startswith("https://"):
+            target, _, heading = link.partition("#")
+            path = (ROOT / page).parent / target if target else ROOT / page
+            assert path.exists(), link
+            if heading:  # as GitHub calls one
+                headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+                assert heading in {re.sub(r"[^\w -]", "", own.lower()).replace(" ", "-") for own in headings}, link
             ignored = subprocess.run(["git", "check-ignore", "-q", str(path)], cwd=ROOT, check=False).returncode
             assert ignored != 0, f"{target} is ignored by git, so a clone lacks it"
