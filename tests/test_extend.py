@@ -42,3 +42,13 @@ def test_what_may_lack_a_kind_says_what_follows():
     for (module, name), without in listed().items():
         whole = set(getattr(import_module(module), name)) == set(KINDS)
         assert whole == (without == "–"), f"{module}.{name}: {without}"
+
+
+def test_the_example_of_the_architecture_page_runs():
+    page = (PAGE.parent / "architecture.md").read_text(encoding="utf-8")
+    example = next(
+        block for block in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL) if "make_supernet" in block
+    )
+    names: dict = {}
+    exec(compile(example, "architecture.md", "exec"), names)
+    assert names["logits"].shape == (8, 10)

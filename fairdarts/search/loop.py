@@ -22,6 +22,7 @@ from fairdarts.runtime.finite import all_finite
 from fairdarts.runtime.position import Position, identity_of
 from fairdarts.runtime.resume import common_state, restored
 from fairdarts.runtime.run import Run
+from fairdarts.runtime.seed import DROPS, fold
 from fairdarts.runtime.stop import Stop
 from fairdarts.search.architect import STEPS, SUMS, Learner, StepIndex
 from fairdarts.search.curvature import held_out_curvature
@@ -105,6 +106,9 @@ def search(
             for group in learner.weight_optimizer.param_groups:
                 group["lr"] = lr
             for batches in steps_left:
+                if settings.supernet.draws:
+                    number = at.epoch * steps + at.step
+                    torch.manual_seed(fold(settings.seed, DROPS, distributed.rank(), number))
                 seen = take_step(learner, *batches, StepIndex(at.epoch, at.epoch * steps + at.step))
                 sums += seen
                 lost += ~seen.isfinite()

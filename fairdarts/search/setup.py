@@ -66,9 +66,10 @@ def check_fit(settings: SearchSettings, space: Space, source: Source) -> tuple[l
         raise UserError(f"stopping.kind: skips: space {space.name} has no skip connections to stop at")
     check_rule(settings.derive, space, "derive.")
     check_supernet(settings.supernet, space)
-    if settings.architect.kind == "second_order" and settings.supernet.draws:
-        drawn = "draws anew in every pass, so that differences of gradients would be those of the draws"
-        raise UserError(f"architect.kind: second_order: the supernet's dropout {drawn}; set it 0, or take first_order")
+    if settings.supernet.draws and (settings.architect.kind == "second_order" or settings.measures_curvature):
+        what = "curvature" if settings.measures_curvature else "architect.kind: second_order"
+        drawn = "draws anew in every pass, so that what is measured would be the draws"
+        raise UserError(f"{what}: the supernet's dropout {drawn}; set supernet.path_dropout and global_dropout 0")
     cells = settings.supernet.cells
     if isinstance(space, CellSpace) and cells and len(space.reduction_cells(cells)) == cells:
         raise UserError(f"supernet.cells: {cells}: all of them are reduction cells in {space.name}; should be more")

@@ -81,6 +81,11 @@ class SearchSpace(Settings, ABC):
         """The parts of the choice points that have a matrix of α each, by name; none where there is no α."""
 
     @property
+    def points(self) -> tuple[tuple[str, ...], ...]:
+        """The candidates of every choice point of a supernet: a gate each."""
+        return self.choices
+
+    @property
     def operation_points(self) -> list[int]:
         """The numbers of the decisions that choose an operation."""
         return [point for point in range(len(self.choices)) if point not in self.topology]

@@ -89,6 +89,11 @@ class CellSpace(SearchSpace):
         return {cell: Part(numbers, self.candidates) for cell, numbers in zip(CELLS, points, strict=True)}
 
     @property
+    def points(self) -> tuple[tuple[str, ...], ...]:
+        """The candidates of every edge, of the normal cell first."""
+        return (self.candidates,) * (len(CELLS) * len(self.edges))
+
+    @property
     def choices(self) -> tuple[tuple[str, ...], ...]:
         """The decisions of a path, the normal cell first: of every node its inputs and two operations.
 

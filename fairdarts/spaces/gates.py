@@ -14,7 +14,7 @@ class Gate(NamedTuple):
     """What is active at one choice point."""
 
     active: tuple[int, ...]
-    """indices of the candidates that run; where there is none, nothing arrives from this point"""
+    """indices of the candidates that run; none: nothing arrives from this point, but a layer of a chain has one"""
     weights: Tensor | float | None = None
     """a tensor [active] holds the weight of each output, and a gradient flows through it; a number is that of all;
     None leaves an output as it is, and takes the mean of several"""

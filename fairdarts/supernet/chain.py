@@ -33,6 +33,8 @@ class ChoiceLayer(nn.Module):
     def forward(self, x: Tensor, gates: Gates, disturbance: Disturbance | None = None, index: int = 0) -> Tensor:
         """x [B, C, H, W], the gate of its one point → [B, C', H', W']."""
         (gate,) = gates
+        if not gate.active:
+            raise ValueError(f"gates[{self.points[0]}]: no active choice, but a layer of a chain needs one")
         disturbed = disturbance if self.training else None
         if isinstance(gate.weights, Tensor):
             return self.gated_sum(x, gate, gate.weights, disturbed, index)

@@ -43,11 +43,12 @@ class Supernet(nn.Module):
 
     def __init__(self, space: Space, parts: SupernetParts, memory: Memory = "none"):
         super().__init__()
-        self.space, self.memory = space, memory
+        self.space, self.memory, self.counts = space, memory, tuple(map(len, space.points))
         stages = cast("Sequence[Stage]", nn.ModuleList(parts.stages))
         self.stem, self.stages, self.tail = parts.stem, stages, parts.tail
 
     def forward(self, x: Tensor, gates: Gates, disturbance: Disturbance | None = None) -> Tensor:
+        check_gates(gates, self.counts)
         return self.after_stem(self.stem(x), gates, disturbance)
 
     def after_stem(self, x: Any, gates: Gates, disturbance: Disturbance | None = None) -> Tensor:
@@ -62,6 +63,20 @@ class Supernet(nn.Module):
         for stage in self.stages:
             yield from stage.active(at(stage, gates))
         yield self.tail
+
+
+def check_gates(gates: Gates, counts: Sequence[int]) -> None:
+    """Raises ValueError naming the gate that does not fit choice points of so many candidates."""
+    if len(gates) != len(counts):
+        raise ValueError(f"{len(gates)} gates, should be {len(counts)}: one for each choice point (space.points)")
+    for number, ((active, weights), count) in enumerate(zip(gates, counts, strict=True)):
+        if any(not 0 <= choice < count for choice in active) or len({*active}) < len(active):
+            raise ValueError(f"gates[{number}]: active {active}, should be different ones from 0 to {count - 1}")
+        if isinstance(weights, Tensor) and weights.shape != (len(active),):
+            has = f"weights of shape {list(weights.shape)}"
+            raise ValueError(f"gates[{number}]: {has}, should be [{len(active)}]: one for each active candidate")
+        if not isinstance(weights, Tensor | float | int | None):
+            raise ValueError(f"gates[{number}]: weights {weights!r}, should be a tensor, a number or None")
 
 
 def at(stage: Stage, gates: Gates) -> Gates:

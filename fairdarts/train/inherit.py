@@ -202,6 +202,8 @@ def _unlike(name: str, theirs: list[int], needed: list[int], space: Space) -> st
     """What the shapes of one tensor say of supernet and network."""
     if name.startswith("stem.") and theirs[:1] + theirs[2:] == needed[:1] + needed[2:] and len(needed) == 4:
         return f"the supernet reads images of {theirs[1]} channels, the network of {needed[1]}"
+    if name.startswith("stem.") and theirs[0] != needed[0]:
+        return f"the supernet begins with {theirs[0]} channels, the network with {needed[0]}"
     if ("classifier." in name or name.startswith("tail.4.")) and theirs[1:] == needed[1:]:
         return f"the supernet knows {theirs[0]} classes, the network {needed[0]}"
     return f"the supernet is of space {space.name}"

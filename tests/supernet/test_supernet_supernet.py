@@ -15,7 +15,7 @@ from fairdarts.ops.cell import Zero
 from fairdarts.relaxation import dense
 from fairdarts.search.settings import DenseSupernetSettings
 from fairdarts.spaces.chain import ChainSpace
-from fairdarts.spaces.gates import SinglePath, subnet
+from fairdarts.spaces.gates import Gate, SinglePath, subnet
 from fairdarts.spaces.space import KINDS, Space, load_space
 from fairdarts.supernet.stage import Fixed
 from fairdarts.supernet.supernet import PARTS, Supernet, at, make_supernet, norms
@@ -149,3 +149,34 @@ def test_synchronized_batch_norms_compute_the_same_in_one_process(name: str):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-11)
     for one, other in zip(supernet.buffers(), synchronized.buffers(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda gates: gates[:-1], "5 gates, should be 6"),
+        (lambda gates: (*gates, gates[0]), "7 gates, should be 6"),
+        (lambda gates: (*gates[:5], Gate((5,))), r"gates\[5\]: active \(5,\), should be different ones from 0 to 4"),
+        (lambda gates: (Gate((-1,)), *gates[1:]), r"gates\[0\]: active \(-1,\), should be"),
+        (lambda gates: (Gate((1, 1)), *gates[1:]), r"gates\[0\]: active \(1, 1\), should be different"),
+        (
+            lambda gates: (Gate((0, 1), torch.ones(3)), *gates[1:]),
+            r"weights of shape \[3\], should be \[2\]",
+        ),
+        (lambda gates: (Gate((0, 1), [1.0, 2.0]), *gates[1:]), r"gates\[0\]: weights \[1.0, 2.0\], should be a tensor"),
+    ],
+)
+def test_gates_that_do_not_fit_are_refused(change, problem: str):
+    space = load_space("nasbench201").model_copy(update={"channels": 2, "cells": 1})
+    gates = (Gate((1,)),) * 6
+    supernet, images = make_supernet(space, 3), torch.randn(2, 3, 8, 8)
+    assert supernet(images, gates).shape == (2, 3)
+    with pytest.raises(ValueError, match=problem):
+        supernet(images, change(gates))
+
+
+def test_a_layer_of_a_chain_needs_an_active_choice():
+    space = load_space("nas-bench-macro-small")
+    gates = (Gate(()), *[Gate((0,))] * (len(space.points) - 1))
+    with pytest.raises(ValueError, match=r"gates\[0\]: no active choice, but a layer of a chain needs one"):
+        make_supernet(space, 3)(torch.randn(2, 3, 32, 32), gates)
