@@ -21,8 +21,8 @@ FORMS = {
     "two, straight-through": lambda count: Gate((0, count - 1), straight_through(torch.tensor([0.3, 0.7]))),
     "two in any order": lambda count: Gate((count - 1, 0), torch.tensor([0.4, -1.2], dtype=torch.float64)),
     "a number": lambda count: Gate((count - 1,), 0.25),
-    "a number for two": lambda count: Gate((1, count - 1), -2.0),
-    "the mean of two": lambda count: Gate((1, count - 1)),
+    "a number for two": lambda count: Gate((count - 2, count - 1), -2.0),
+    "the mean of two": lambda count: Gate((count - 2, count - 1)),
     "the output as it is": lambda count: Gate((count - 1,)),
 }
 

@@ -249,7 +249,7 @@ def test_a_chain_of_other_widths_is_named():
     text = refusal(network_of(genotype, wide), genotype, CHAIN, supernet_of(CHAIN))
     assert text == (
         "stem.0.0.weight: shape [4, 3, 3, 3], but stem.0.0.weight of found needs [8, 3, 3, 3]: "
-        "the supernet is of space tiny"
+        "the supernet begins with 4 channels, the network with 8"
     )
 
 
