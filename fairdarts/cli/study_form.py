@@ -141,7 +141,7 @@ def texts(changes: dict[str, Value]) -> dict[str, str]:
 
 def words_of(run: Path, config: str | Path, seed: int, changes: dict[str, str]) -> list[str]:
     """The words of a verb by which a run begins, or goes on where it has begun."""
-    begin = ["--config", str(config), "--out", str(run), f"--seed={seed}"]
+    begin = ["--out", str(run), "--config", str(config), f"--seed={seed}"]
     words = ["--resume", str(run)] if (run / SETTINGS).is_file() else begin
     return words + [f"--{key}={value}" for key, value in changes.items()]
 

@@ -89,10 +89,10 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     def supernet(words: list[str], alone: bool) -> int:
         assert alone
         words_of.append(words)
-        if words[0] == "--config":
+        if words[0] == "--out":
             own = parse_overrides([word for word in words[4:] if word.startswith("--")])
-            create(Path(words[3]), check(TrainingSettings, read_yaml(Path(words[1])), "", own), BENCH)
-        (Path(words[1] if words[0] == "--resume" else words[3]) / "done").touch()  # in place of a last checkpoint
+            create(Path(words[1]), check(TrainingSettings, read_yaml(Path(words[3])), "", own), BENCH)
+        (Path(words[1]) / "done").touch()  # in place of a last checkpoint
         return 0
 
     def score(path: Path, settings: TrainingSettings, *_: Any) -> None:
@@ -108,7 +108,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 def trained(words_of: list[list[str]]) -> list[str]:
     """The names of the runs that were begun."""
-    return [Path(words[3]).name for words in words_of if words[0] == "--config"]
+    return [Path(words[1]).name for words in words_of if words[0] == "--out"]
 
 
 def test_a_study_trains_judges_tables_and_does_nothing_twice(content, written, monkeypatch, capsys):
@@ -171,8 +171,8 @@ def test_factors_build_on_what_earlier_ones_kept_and_equal_settings_are_trained_
 def test_the_best_setting_has_no_run_that_diverged(content, written, fake, monkeypatch):
     def supernet(words: list[str], alone: bool, then=study_factors.supernet) -> int:
         status = then(words, alone)
-        if "rate-0.01-seed1" in words[3]:
-            Run(Path(words[3])).note_divergence("the loss is no longer finite")
+        if "rate-0.01-seed1" in words[1]:
+            Run(Path(words[1])).note_divergence("the loss is no longer finite")
             raise Diverged("the loss is no longer finite")
         return status
 
@@ -189,7 +189,7 @@ def test_a_study_that_was_stopped_goes_on(written, fake, monkeypatch):
         status = then(words, alone)
         if len(fake) < 3:
             return status
-        Path(words[3], "done").unlink()
+        Path(words[1], "done").unlink()
         return 130
 
     with monkeypatch.context() as patch:
