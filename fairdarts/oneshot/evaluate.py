@@ -4,7 +4,7 @@ Paths that begin alike share what they have in common: a batch goes through the 
 once and forgotten before the next, so that no more than the activations of one path and one batch are held.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
@@ -81,18 +81,19 @@ class Evaluator:
 
     def _accuracies(self, paths: Sequence[SinglePath]) -> Tensor:
         """In percent, [paths], on the CPU."""
-        run, place = self._prepared(paths), {path: number for number, path in enumerate(paths)}
+        gates = {path: self.supernet.space.gates(subnet(path)) for path in paths}
+        run, place = self._prepared(gates), {path: number for number, path in enumerate(paths)}
         hits: Any = 0
         images_seen = 0
         for images, labels in self.held_out():
             right = torch.zeros(len(paths), dtype=torch.int64, device=images.device)
             with autocast(images.device, self.precision):
-                for path, logits in leaves(self.supernet, images, paths, run):
+                for path, logits in leaves(self.supernet, images, gates, run):
                     right[place[path]] = (logits.argmax(1) == labels).sum()
             hits, images_seen = hits + right, images_seen + len(images)
         return 100 * hits.cpu().double() / images_seen
 
-    def _prepared(self, paths: Sequence[SinglePath]) -> Branch:
+    def _prepared(self, gates: Mapping[SinglePath, Gates]) -> Branch:
         """Makes the BatchNorms ready, and gives what computes a branch with them."""
         every = norms([self.supernet])
         self.supernet.eval()  # nothing is dropped
@@ -107,7 +108,7 @@ class Evaluator:
         batches = 0
         for images, _ in islice(self.calibration(), self.statistics):
             with autocast(images.device, self.precision):
-                for _ in leaves(self.supernet, images, paths, _noting(kept)):
+                for _ in leaves(self.supernet, images, gates, _noting(kept)):
                     pass
             batches += 1
         for sums in kept.values():
@@ -118,12 +119,11 @@ class Evaluator:
 
 
 def leaves(
-    supernet: Supernet, images: Tensor, paths: Sequence[SinglePath], run: Branch
+    supernet: Supernet, images: Tensor, gates: Mapping[SinglePath, Gates], run: Branch
 ) -> Iterator[tuple[SinglePath, Tensor]]:
-    """Every path with its logits [B, classes] for a batch, in the order of the tree."""
+    """Every path with its logits [B, classes] for a batch, in the order of the tree; `gates` are the paths'."""
     depths = range(len(supernet.stages))
     read = [sorted({point for stage in supernet.stages[: depth + 1] for point in stage.points}) for depth in depths]
-    gates = {path: supernet.space.gates(subnet(path)) for path in paths}
 
     def walk(depth: int, x: Any, group: Sequence[SinglePath]) -> Iterator[tuple[SinglePath, Tensor]]:
         if depth == len(supernet.stages):
@@ -139,7 +139,7 @@ def leaves(
             grown = run(name, stage.active(opened), partial(stage, x, opened))
             yield from walk(depth + 1, grown, branch)
 
-    yield from walk(0, run("stem", [supernet.stem], lambda: supernet.stem(images)), paths)
+    yield from walk(0, run("stem", [supernet.stem], lambda: supernet.stem(images)), [*gates])
 
 
 def _noting(kept: dict[Hashable, list[Tensor]]) -> Branch:

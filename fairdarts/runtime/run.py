@@ -101,7 +101,7 @@ class Run:
         checkpoint.write_atomically(self.path / DIVERGED, f"{reason}\n".encode())
 
     def clear_divergence(self) -> None:
-        """Of a run that goes on."""
+        """Takes the reason away, as the run goes on."""
         (self.path / DIVERGED).unlink(missing_ok=True)
 
     @property

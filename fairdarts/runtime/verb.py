@@ -1,4 +1,4 @@
-"""Which verb is a recipe, or the settings.yaml of a run, for?"""
+"""The verb that a recipe, or the settings.yaml of a run, is for."""
 
 from pathlib import Path
 from typing import Any

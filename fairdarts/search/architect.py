@@ -44,7 +44,7 @@ class Learner:
 
 
 class StepIndex(NamedTuple):
-    """Which step of a search: what disturbs it depends on that."""
+    """The place of a step in a search, on which depends what disturbs it."""
 
     epoch: int
     """from 0"""

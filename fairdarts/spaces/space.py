@@ -1,4 +1,4 @@
-"""Which kinds of search space there are, and how one is read. What a space knows of itself stands in `base`."""
+"""The kinds of search space, and how one is read. What a space knows of itself stands in `base`."""
 
 from pathlib import Path
 from typing import Any

@@ -150,7 +150,8 @@ def test_leaves_are_the_paths_in_the_order_of_the_tree():
     supernet, paths = supernet_of(CHAIN).eval(), every_path(CHAIN)
     ((images, _),) = batches_of(1)
     with torch.no_grad():
-        found = list(leaves(supernet, images, paths, lambda _name, _modules, compute: compute()))
+        gates = {path: gates_of(supernet, path) for path in paths}
+        found = list(leaves(supernet, images, gates, lambda _name, _modules, compute: compute()))
         assert [path for path, _ in found] == paths
         for path, logits in found[::13]:
             torch.testing.assert_close(logits, supernet(images, gates_of(supernet, path)), rtol=1e-12, atol=1e-12)
