@@ -40,7 +40,7 @@ def joined_gates(record: dict[str, Any], space: Space) -> dict[str, np.ndarray]:
 
 
 def offered(space: Space) -> dict[str, np.ndarray]:
-    """Masks of the candidates that each choice point has, of all that is shown as one: bool [points, all candidates]."""
+    """Masks of the candidates of each choice point, of all that is shown as one: bool [points, all candidates]."""
     ones = {"gates": {name: np.ones(part.shape) for name, part in space.parts.items()}}
     return {name: ~np.isnan(gates) for name, gates in joined_gates(ones, space).items()}
 

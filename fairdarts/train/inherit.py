@@ -66,10 +66,11 @@ def inherit(
         problem = "its supernets have no weights that are one network's, as every path cuts their channels anew"
         raise UserError(f"{place}: space {space.name}: {problem}; train it from scratch")
     if not any(key.endswith(".running_mean") for key in weights):
-        raise UserError(f"{place}: its BatchNorms remember nothing (supernet.track false), but a network's have to")
+        lacks = "have no running statistics (supernet.track false), but a network's have to"
+        raise UserError(f"{place}: its BatchNorms {lacks}")
     if any(".whole." in key for key in weights):
         raise UserError(f"{place}: its kernels are parts of others (supernet.ofa_kernel true); a network's are not")
-    if by_path and not isinstance(space, CellSpace):
+    if by_path and not space.topology:  # of cells any genotype can inherit
         _path(genotype, space, place)
     name = NAMES[space.kind](network, genotype, space, weights, place)
     keys = [key for key in network.state_dict() if not key.startswith("auxiliary.")]

@@ -93,7 +93,7 @@ def test_cells_compute_what_the_supernet_of_paths_does(factors: dict[str, Any], 
 @pytest.mark.parametrize(
     ("factors", "why"),
     [
-        ({"track": False}, "remember nothing (supernet.track false)"),
+        ({"track": False}, "have no running statistics (supernet.track false)"),
         ({"ofa_kernel": True}, "parts of others (supernet.ofa_kernel true)"),
     ],
 )
