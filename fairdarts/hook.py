@@ -6,10 +6,12 @@ Whatever fails here is a warning: it never keeps anyone from timm.
 
 import sys
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 
 def register() -> None:
@@ -23,20 +25,23 @@ def register() -> None:
 class AfterTimm:
     """Finds timm as the other finders do, and has our models registered when it is loaded."""
 
-    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         """Only for timm itself: its specification, whose loader calls `register` in the end."""
         if name != "timm":
             return None
         others = (finder.find_spec for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec"))
         spec = next((spec for find in others if (spec := find(name, path, target))), None)
+        loader: Any = spec and spec.loader
         with suppress(AttributeError):  # no timm, or a loader of an unusual kind
-            load = spec.loader.exec_module
+            load = loader.exec_module
 
             def load_and_register(module: ModuleType) -> None:
                 load(module)
                 register()
 
-            spec.loader.exec_module = load_and_register
+            loader.exec_module = load_and_register
         return spec
 
 

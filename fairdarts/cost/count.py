@@ -1,6 +1,7 @@
 """How large a network is: parameters and multiply-adds."""
 
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +24,9 @@ class Cost(NamedTuple):
 class _PassThrough(TorchFunctionMode):
     """Skips what keeps a tensor's shape and is not counted: three quarters of a count on the meta device."""
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
         return args[0] if func in (F.relu, F.batch_norm) else func(*args, **(kwargs or {}))
 
 

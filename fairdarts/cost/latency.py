@@ -39,7 +39,9 @@ def measure_latency(space: Space, device: torch.device, batch: int = 1, shape: S
     inputs = {(part.channels, part.size) for part in distinct}
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay what they were
         images = {(c, s): torch.randn(batch, c, s, s).to(device, memory_format=layout) for c, s in inputs}
-        modules = [part.build(*part.arguments).eval().to(device, memory_format=layout) for part in distinct]
+        built = (part.build(*part.arguments).eval() for part in distinct)
+        # torch's stubs know no memory_format with a device
+        modules = [module.to(device, memory_format=layout) for module in built]  # type: ignore[call-overload]
     steps = [(module, images[part.channels, part.size]) for module, part in zip(modules, distinct, strict=True)]
     with torch.no_grad():
         rounds = [_round(steps, device) for _ in range(WARM_UP + ROUNDS)][WARM_UP:]

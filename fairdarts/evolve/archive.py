@@ -44,7 +44,7 @@ class Archive:
         values = {ACCURACY: np.asarray(accuracies, dtype=float), **self.problem.costs(as_array(paths))}
         self.values = {name: np.concatenate([column, values[name]]) for name, column in self.values.items()}
 
-    def of(self, places: Sequence[int]) -> Mapping[str, np.ndarray]:
+    def of(self, places: Sequence[int] | np.ndarray) -> Mapping[str, np.ndarray]:
         """The values of some paths, by their numbers."""
         return {name: column[list(places)] for name, column in self.values.items()}
 

@@ -26,10 +26,9 @@ from fairdarts.runtime.stop import Diverged
 from fairdarts.spaces.gates import SinglePath
 
 
-class Reinforce(Settings):
-    """REINFORCE (MoreMNAS): one step along the gradient for a batch."""
-
-    kind: Literal["reinforce"]
+class _Controller(Settings):
+    kind: str
+    """how it learns"""
     hidden: int = Field(ge=1, le=65536)
     """width of the LSTM and of its input"""
     lr: float = Field(gt=0)
@@ -42,7 +41,13 @@ class Reinforce(Settings):
     """probability with which the untrained controller keeps a choice of the parent"""
 
 
-class PPO(Reinforce):
+class Reinforce(_Controller):
+    """REINFORCE (MoreMNAS): one step along the gradient for a batch."""
+
+    kind: Literal["reinforce"]
+
+
+class PPO(_Controller):
     """PPO (FairNAS): several steps for a batch, with little to gain far from the policy before them."""
 
     kind: Literal["ppo"]
@@ -63,6 +68,9 @@ class Policy(nn.Module):
 
     A choice is a token of its own at every point, which tells the LSTM how far it has come.
     """
+
+    absent: Tensor
+    offsets: Tensor
 
     def __init__(self, choices: Sequence[int], hidden: int, keep: float):
         super().__init__()
@@ -177,7 +185,7 @@ class Controller:
         for _ in range(self.settings.epochs if isinstance(self.settings, PPO) else 1):
             log_probs, entropy, expected = self.policy.judge(chosen, given)
             error = (expected - returns).square().mean()
-            if old is None:  # what the policy that drew the paths makes of them
+            if old is None or advantages is None:  # what the policy that drew the paths makes of them
                 old, advantages = log_probs.detach(), normalized(returns - expected.detach(), returns)
                 numbers = {"entropy": entropy.mean().item(), "error": error.item()}
             clip = self.settings.clip if isinstance(self.settings, PPO) else None

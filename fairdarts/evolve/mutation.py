@@ -7,7 +7,7 @@ import numpy as np
 from fairdarts.evolve.problem import Problem
 from fairdarts.spaces.gates import SinglePath
 
-Weights = Sequence[np.ndarray]
+Weights = Sequence[np.ndarray | Sequence[float]]
 """of every point, a weight of each of its choices"""
 
 

@@ -39,7 +39,7 @@ def survivors(losses: np.ndarray, excess: np.ndarray, count: int, rng: np.random
         best = RankAndCrowding().do(Unconstrained(n_var=1), models, **options)
         ranks, crowding = (models.get(name).tolist() for name in ("rank", "crowding"))
         standing = {number: (float(ranks[number]), -float(crowding[number])) for number in best}
-        kept = {int(feasible[number]): standing[number] for number in sorted(best, key=standing.get)}
+        kept = {int(feasible[number]): standing[number] for number in sorted(best, key=standing.__getitem__)}
     beyond = others[np.argsort(excess[others], kind="stable")][: count - len(kept)]
     return kept | {number: (np.inf, float(excess[number])) for number in beyond.tolist()}
 
@@ -88,8 +88,8 @@ class NSGA2:
         self.even = uniform_weights(problem)
         self.wheels = [cost_weights(problem, *objective) for objective in problem.untrained]
         seed = int(rng.integers(2**31))
-        steered = self.shares["controller"] > 0
-        self.controller = Controller(problem.widths, settings.controller, seed) if steered else None
+        steering = settings.controller if self.shares["controller"] > 0 else None
+        self.controller = Controller(problem.widths, steering, seed) if steering else None
         self.population: list[int] = []
         """P: numbers in the archive, best first"""
         self.standings: list[Standing] = []
@@ -165,7 +165,7 @@ class NSGA2:
         parents = [paths[self.population[won]] for won in tournaments(self.standings, 2 * len(ways), self.rng)]
         firsts, mates = parents[: len(ways)], parents[len(ways) :]
         steered = [parent for way, parent in zip(ways, firsts, strict=True) if way == "controller"]
-        drawn = self.controller.draw(len(steered), steered) if steered else []
+        drawn = self.controller.draw(len(steered), steered) if self.controller else []
         self.episodes += zip(drawn, steered, strict=True)
         from_controller = iter(drawn)
         given, elite = self.settings.prior_weights, as_array([paths[place] for place in self.population])
@@ -176,10 +176,11 @@ class NSGA2:
                 children.append(crossed(parent, mate, self.rng))
             elif way == "controller":
                 children.append(next(from_controller))
+            elif way == "wheel":
+                wheel = self.wheels[int(self.rng.integers(len(self.wheels)))]
+                children.append(changed(parent, wheel, self.rng))
             else:
-                wheel = self.wheels[int(self.rng.integers(len(self.wheels)))] if way == "wheel" else None
-                weights = {"random": self.even, "prior": prior, "wheel": wheel}[way]
-                children.append(changed(parent, weights, self.rng))
+                children.append(changed(parent, {"random": self.even, "prior": prior}[way], self.rng))
         return children
 
 

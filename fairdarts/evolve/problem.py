@@ -86,10 +86,10 @@ class Problem:
                 return list(fresh)
         failed = 0
         while len(fresh) < count and failed < DRAWS:
-            path = self._bent(rng.integers(self.widths), rng)
+            bent = self._bent(rng.integers(self.widths), rng)
             failed += 1
-            if path and path not in known and path not in fresh:
-                fresh[path], failed = None, 0
+            if bent and bent not in known and bent not in fresh:
+                fresh[bent], failed = None, 0
         return list(fresh)
 
     def check(self) -> None:

@@ -45,7 +45,9 @@ def models_of(archive: Archive, count: int, budgets: Sequence[Limit]) -> list[Fo
 
 def best_of(archive: Archive) -> FoundModel:
     """The best of all that was evaluated, where anything keeps the constraints."""
-    return _model("best", "", archive, archive.best_within(None))
+    place = archive.best_within(None)
+    assert place is not None, "something keeps the constraints"
+    return _model("best", "", archive, place)
 
 
 def _model(name: str, budget: str, archive: Archive, place: int) -> FoundModel:
@@ -87,8 +89,10 @@ def against(archive: Archive, truth: Mapping[SinglePath, float], budgets: Sequen
     regrets: dict[str, float | None] = {}
     for limit in budgets or (None,):
         place, best = archive.best_within(limit), table.best_within(limit)
-        known = place is not None and best is not None and paths[place] in truth
-        regrets[str(limit or "")] = float(table.values[ACCURACY][best]) - truth[paths[place]] if known else None
+        found = None if place is None else truth.get(paths[place])
+        regrets[str(limit or "")] = (
+            None if best is None or found is None else float(table.values[ACCURACY][best]) - found
+        )
     return AgainstTruth(front.hypervolume() / (table.hypervolume() or 1.0), regrets, len(front))
 
 

@@ -59,7 +59,8 @@ class MnasNet:
 
     def ask(self, count: int) -> list[SinglePath]:
         """The next paths, at most so many: as often as it needs to draw until they are new."""
-        self.episodes, fresh = [], {}
+        self.episodes = []
+        fresh: dict[SinglePath, None] = {}
         for _ in range(TRIES):
             if len(fresh) == count:
                 break

@@ -185,5 +185,6 @@ class EvolveSettings(RecipeSettings):
     @property
     def quantities(self) -> set[str]:
         """All that has to be known of a model."""
-        named = {part.quantity for part in (*self.wanted, *self.limits, *self.classes)}
+        wanted = {goal.quantity for goal in self.wanted}
+        named = wanted | {limit.quantity for limit in (*self.limits, *self.classes)}
         return named | {ACCURACY} | ({self.evolve.cost} if self.evolve.kind == "mnasnet" else set())

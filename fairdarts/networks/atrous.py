@@ -5,6 +5,8 @@ squeeze-and-excitation differs: its mean is over more pixels.
 """
 
 import math
+from collections.abc import Iterable
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 from fairdarts.config import UserError
 from fairdarts.networks.backbone import Backbone
 from fairdarts.networks.cell import CellNetwork
-from fairdarts.networks.chain import Summed
+from fairdarts.networks.chain import ChainNetwork, Summed
 from fairdarts.ops.cell import FactorizedReduce
 from fairdarts.ops.mbconv import Projection, Residual
 
@@ -60,7 +62,7 @@ def set_output_stride(network: Backbone, output_stride: int) -> None:
     if getattr(network, "auxiliary", None) is not None:
         raise UserError(f"output_stride: {output_stride}: not with an auxiliary head, which is made for one resolution")
     gaps = [max(1, stride // output_stride) for stride in strides]  # between the pixels that the strided network has
-    blocks = network.cells if isinstance(network, CellNetwork) else network.layers
+    blocks: Iterable[Any] = network.cells if isinstance(network, CellNetwork) else cast(ChainNetwork, network).layers
     for number, block in enumerate(blocks):
         here = number + first  # the point that the block reads
         if isinstance(network, CellNetwork):
@@ -96,6 +98,7 @@ def dilate(module: nn.Module, gap: int) -> nn.Module:
     elif isinstance(module, FactorizedReduce):
         module.ahead = gap
     elif isinstance(module, nn.Conv2d):
+        assert not isinstance(module.padding, str), "ours is in pixels"
         module.stride, module.dilation = (1, 1), tuple(gap * step for step in module.dilation)
         module.padding = tuple(gap * width for width in module.padding)
     elif isinstance(module, nn.MaxPool2d):

@@ -5,8 +5,9 @@ here without timm.
 """
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -21,7 +22,7 @@ class Point(NamedTuple):
     stride: int
 
 
-def chosen(levels: int, indices: int | list[int] | None) -> list[int]:
+def chosen(levels: int, indices: int | Sequence[int] | None) -> list[int]:
     """Which of the levels are asked for: all for None, the last n for n, else those of a list, -1 the last.
 
     Raises UserError where there is no such level.
@@ -58,7 +59,9 @@ class Backbone(nn.Module):
         steps = pairwise([*(point.stride for point in points), math.inf])
         self.feature_points = [number for number, (stride, behind) in enumerate(steps) if stride < behind]
         levels = (points[number] for number in self.feature_points)
-        self.feature_info = [{"num_chs": c, "reduction": stride, "module": module} for module, c, stride in levels]
+        self.feature_info: list[dict[str, Any]] = [
+            {"num_chs": c, "reduction": stride, "module": module} for module, c, stride in levels
+        ]
         self.default_cfg: dict = {}
         self.pretrained_cfg = self.default_cfg
         self.grad_checkpointing = False
@@ -98,7 +101,7 @@ class Backbone(nn.Module):
     def forward_intermediates(
         self,
         x: Tensor,
-        indices: int | list[int] | None = None,
+        indices: int | Sequence[int] | None = None,
         norm: bool = False,
         stop_early: bool = False,
         output_fmt: str = "NCHW",
@@ -121,7 +124,7 @@ class Backbone(nn.Module):
         return self.end(x) if last == final else x, features
 
     def prune_intermediate_layers(
-        self, indices: int | list[int] | None = 1, prune_norm: bool = False, prune_head: bool = True
+        self, indices: int | Sequence[int] | None = 1, prune_norm: bool = False, prune_head: bool = True
     ) -> list[int]:
         """Remove what the levels `indices` do not need; gives them as numbers from 0.
 

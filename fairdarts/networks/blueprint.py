@@ -97,10 +97,11 @@ def build(
 def _cells(
     genotype: CellGenotype, space: CellSpace, network: NetworkSettings, classes: int, in_channels: int, auxiliary: bool
 ) -> nn.Module:
-    size = getattr(space.networks, network.size)
+    name = network.size or sizes(space)[0]
+    size = getattr(space.networks, name)
     stacked = network.cells or size.cells, network.channels or size.channels
     dropout = network.dropout or 0.0
-    return CellNetwork(network.size, genotype, space, *stacked, classes, in_channels, auxiliary, dropout)
+    return CellNetwork(name, genotype, space, *stacked, classes, in_channels, auxiliary, dropout)
 
 
 def _chain(

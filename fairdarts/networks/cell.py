@@ -1,5 +1,8 @@
 """The stand-alone CIFAR and ImageNet networks of a cell genotype, as in DARTS (arXiv:1806.09055, section 3)."""
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -87,7 +90,8 @@ class ImageNetStem(nn.Module):
             nn.Conv2d(c_out // 2, c_out, 3, 2, 1, bias=False),
             nn.BatchNorm2d(c_out),
         )
-        self.stem1 = nn.Sequential(nn.ReLU(), nn.Conv2d(c_out, c_out, 3, 2, 1, bias=False), nn.BatchNorm2d(c_out))
+        conv = nn.Conv2d(c_out, c_out, 3, 2, 1, bias=False)
+        self.stem1: nn.Module = nn.Sequential(nn.ReLU(), conv, nn.BatchNorm2d(c_out))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         s0 = self.stem0(x)
@@ -141,12 +145,12 @@ class CellNetwork(Backbone):
         super().__init__()
         self.drop_probability = 0.0
         if size == "cifar":
-            self.stem = CifarStem(in_channels, space.stem_multiplier * channels)
+            self.stem: CifarStem | ImageNetStem = CifarStem(in_channels, space.stem_multiplier * channels)
             points = [Point("stem", space.stem_multiplier * channels, 1)] * 2
         else:
             self.stem = ImageNetStem(in_channels, channels)
             points = [Point("stem.stem0", channels, 4), Point("stem.stem1", channels, 8)]
-        self.cells = nn.ModuleList()
+        stacked: list[Cell] = []
         reductions = space.reduction_cells(cells)
         self.auxiliary_at = 2 * cells // 3
         for index in range(cells):
@@ -159,12 +163,13 @@ class CellNetwork(Backbone):
             if not cell.concat:
                 advice = "derive another by --method argmax or a lower threshold"
                 raise UserError(f"{genotype.name}: the {kind} cell has no operation, so it makes no network; {advice}")
-            self.cells.append(cell)
+            stacked.append(cell)
             points.append(Point(f"cells.{index}", cell.channels, last.stride * (2 if reduction else 1)))
-        self.auxiliary: nn.Module | None = None
+        self.cells = cast("Sequence[Cell]", nn.ModuleList(stacked))
+        self.auxiliary: nn.Sequential | None = None
         self.finish(points, points[-1].channels, in_channels, classes, dropout)
         if auxiliary:
-            width = self.cells[self.auxiliary_at].channels
+            width = stacked[self.auxiliary_at].channels
             self.auxiliary = auxiliary_head(width, classes, 3 if size == "cifar" else 2, last_norm=size == "cifar")
 
     def run(self, x: Tensor, last: int, points: list[int] | None = None) -> tuple[Tensor, list[Tensor]]:
@@ -190,7 +195,7 @@ class CellNetwork(Backbone):
         """Remove the cells behind point `last`, and of the stem what is behind it."""
         self.cells = self.cells[: max(0, last - 1)]
         self.auxiliary = None
-        if last == 0:
+        if last == 0 and isinstance(self.stem, ImageNetStem):  # the other stem gives one output twice
             self.stem.cut()
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
@@ -199,12 +204,13 @@ class CellNetwork(Backbone):
         if not num_classes:
             self.auxiliary = None
         elif self.auxiliary is not None:
-            old = self.auxiliary[-1]
+            old = cast(nn.Linear, self.auxiliary[-1])
             self.auxiliary[-1] = nn.Linear(
                 old.in_features, num_classes, device=old.weight.device, dtype=old.weight.dtype
             )
 
-    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+    # An auxiliary head alone makes a tuple. Behind the next comment torch.jit.script bears no other.
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:  # type: ignore[override]
         if self.auxiliary is not None and self.training:
             x, taken = self.run(x, self.feature_points[-1], [self.auxiliary_at + 2])
             auxiliary = self.auxiliary(taken[0])

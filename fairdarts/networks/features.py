@@ -1,6 +1,7 @@
 """A network as a module that gives feature maps, and what is known of them."""
 
 from collections.abc import Sequence
+from typing import Any, overload
 
 from torch import Tensor, nn
 
@@ -16,20 +17,32 @@ class FeatureInfo:
     def __init__(self, info: Sequence[dict], out_indices: Sequence[int]):
         self.info, self.out_indices = list(info), tuple(out_indices)
 
-    def get(self, key: str, idx: int | Sequence[int] | None = None) -> list | int | str:
+    def get(self, key: str, idx: int | Sequence[int] | None = None) -> Any:
         """One fact: of all maps, of the levels of a list, or of one level."""
         if isinstance(idx, int):
             return self.info[idx][key]
         return [self.info[level][key] for level in (self.out_indices if idx is None else idx)]
 
+    @overload
+    def channels(self, idx: int) -> int: ...
+    @overload
+    def channels(self, idx: Sequence[int] | None = None) -> list[int]: ...
     def channels(self, idx: int | Sequence[int] | None = None) -> list[int] | int:
         """Number of channels."""
         return self.get("num_chs", idx)
 
+    @overload
+    def reduction(self, idx: int) -> int: ...
+    @overload
+    def reduction(self, idx: Sequence[int] | None = None) -> list[int]: ...
     def reduction(self, idx: int | Sequence[int] | None = None) -> list[int] | int:
         """Stride of the image."""
         return self.get("reduction", idx)
 
+    @overload
+    def module_name(self, idx: int) -> str: ...
+    @overload
+    def module_name(self, idx: Sequence[int] | None = None) -> list[str]: ...
     def module_name(self, idx: int | Sequence[int] | None = None) -> list[str] | str:
         """The module whose output the features are."""
         return self.get("module", idx)

@@ -28,7 +28,7 @@ COUNTED = ("total_ops", "total_params")
 """what thop leaves in a model whose multiply-adds it counted"""
 
 _SCALAR = np.float64().__reduce__()[0]
-NUMPY = [
+NUMPY: list[Any] = [
     *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),  # its name before numpy 2, and since
     np.dtype,
     *(type(np.dtype(letter)) for letter in "fdil"),

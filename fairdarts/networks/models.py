@@ -158,9 +158,9 @@ def create_model(
         classes = built.num_classes if num_classes is None else num_classes
         if (classes, global_pool) != (built.num_classes, built.global_pool):
             built.reset_classifier(classes, global_pool)
-    if drop_path_rate and not isinstance(built, CellNetwork):
-        raise UserError(f"drop_path_rate: {drop_path_rate}: should be 0, as {name} is no network of cells")
     if drop_path_rate:
+        if not isinstance(built, CellNetwork):
+            raise UserError(f"drop_path_rate: {drop_path_rate}: should be 0, as {name} is no network of cells")
         built.drop_probability = drop_path_rate
     if output_stride is not None:
         set_output_stride(built, output_stride)

@@ -66,6 +66,7 @@ class Bench101Network(nn.Module):
     def __init__(self, genotype: GraphGenotype, space: Bench101Space, classes: int, in_channels: int = 3):
         super().__init__()
         graph = prune(inputs_of(genotype.matrix), genotype.operations)
+        assert graph is not None, "the space allows no genotype without a way from input to output"
         self.stem = stem(space, in_channels)
         self.stages, channels = nn.Sequential(), space.channels
         for number, width in enumerate(space.widths):

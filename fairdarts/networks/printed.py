@@ -33,8 +33,8 @@ class Print(NamedTuple):
 
     name: str | None
     """what it is assigned to"""
-    call: str | None
-    """`Genotype(` and LONGEST characters behind it"""
+    call: str
+    """`Genotype(` and LONGEST characters behind it, or nothing"""
     arch: str | None
     """or an architecture of NAS-Bench-201"""
 
@@ -45,7 +45,7 @@ def prints(text: str) -> list[Print]:
     for match in _START.finditer(text):
         name, bracket, arch = match.groups()
         start = match.start(2) - len("Genotype")
-        genotypes.append(Print(name, text[start : start + LONGEST + 1] if bracket else None, arch))
+        genotypes.append(Print(name, text[start : start + LONGEST + 1] if bracket else "", arch))
     names = {printed.name: printed for printed in genotypes}
     aliases = ((alias, names[name]) for alias, name in _ALIAS.findall(text) if name in names)
     return [printed._replace(name=alias) for alias, printed in aliases] + genotypes
@@ -116,6 +116,8 @@ def from_darts_text(text: str, name: str, space: CellSpace, source: str = "") ->
         call = ast.parse(text[start : _closing(text, start + len("Genotype"), place)], mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise UserError(f"{place}: not a printed Genotype(...): {getattr(error, 'msg', 'nested too deep')}") from None
+    if not isinstance(call, ast.Call):  # brackets in its strings
+        raise UserError(f"{place}: not a printed Genotype(...)")
     given = {keyword.arg: keyword.value for keyword in call.keywords}
     cells, nodes = {}, range(space.inputs, space.inputs + space.nodes)
     for cell in CELLS:

@@ -14,7 +14,7 @@ timm       `blocks.S.B.conv_dw.weight`                 the same, fairnas_a_se.pt
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -35,11 +35,11 @@ class Layout(NamedTuple):
     """whether a file's tensors are of it"""
     network: type[nn.Module]
     """which of our networks it holds"""
-    names: Callable[[nn.Module, Mapping[str, Tensor]], dict[str, str]]
+    names: Callable[[Any, Mapping[str, Tensor]], dict[str, str]]
     """our name of every tensor of a network → the file's"""
-    advice: Callable[[nn.Module, Mapping[str, Tensor]], str]
+    advice: Callable[[Any, Mapping[str, Tensor]], str]
     """what would be right where a file does not fit"""
-    spare: Callable[[nn.Module, str], bool] = lambda network, name: False
+    spare: Callable[[Any, str], bool] = lambda network, name: False
     """whether a tensor of the file takes no part, so that ours leaves it out"""
 
 

@@ -48,5 +48,5 @@ def _hash(tensors: Mapping[str, Tensor], texts: Mapping[str, str]) -> str:
     sha256 = hashlib.sha256(json.dumps(sorted(texts.items())).encode())
     for name, tensor in sorted(tensors.items()):
         sha256.update(json.dumps([name, str(tensor.dtype), [*tensor.shape]]).encode())
-        sha256.update(tensor.contiguous().view(-1).view(torch.uint8).numpy())
+        sha256.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
     return sha256.hexdigest()

@@ -220,10 +220,10 @@ def _chosen(path: Path, names: tuple[str, ...], column: str | None) -> str:
     """The column of the truth: the one asked for, or the first known one."""
     if column is not None and column not in names:
         raise UserError(f"{path}: has no column {column!r}, only {listed(names)}")
-    default = next((name for name in ACCURACIES if name in names), None)
-    if column is None and default is None:
+    column = column or next((name for name in ACCURACIES if name in names), None)
+    if column is None:
         raise UserError(f"{path}: has no column {' or '.join(ACCURACIES)}; name the one of {listed(names)}")
-    return column or default
+    return column
 
 
 def _api_rows(path: Path, package: str, column: str | None) -> tuple[str, Iterator[Row]]:

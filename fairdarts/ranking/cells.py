@@ -12,6 +12,7 @@ from fairdarts.config import UserError, check, csv_records, nearest, read_text
 from fairdarts.genotype import CELLS, CellGenotype
 from fairdarts.ranking.benchmarks import ARCHITECTURES, columns_of, finite, json_of, listed, mean_of, shown, to_number
 from fairdarts.ranking.tfrecord import ACCURACIES, is_tfrecord, trainings
+from fairdarts.spaces.base import SearchSpace
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.graph import as_trained
 from fairdarts.spaces.nasbench101 import Bench101Space, Graph
@@ -36,7 +37,7 @@ class Files(NamedTuple):
     """the two columns of a CSV that are a cell"""
     lines: Callable[..., "CellTable"]
     """reads the lines of a CSV"""
-    json: Callable[..., "CellTable"] | None = None
+    json: Callable[..., "CellTable | None"] | None = None
     """reads a JSON file; None where there are none"""
     records: Callable[..., "CellTable"] | None = None
     """reads a file of TFRecords; None where there are none"""
@@ -53,7 +54,7 @@ class CellTable(NamedTuple):
     """how many entries are none of the space, by what they are: 'without a matrix'"""
 
 
-def read_cells(path: Path, space: Bench101Space | CellSpace, column: str | None = None) -> CellTable | None:
+def read_cells(path: Path, space: SearchSpace, column: str | None = None) -> CellTable | None:
     """The cells in a file; None where it tells architectures by their paths, as `read_benchmark` reads them.
 
     Recognized by content. Of NAS-Bench-101: CSV with columns matrix (JSON) and ops, cells without a matrix left out,
@@ -63,7 +64,8 @@ def read_cells(path: Path, space: Bench101Space | CellSpace, column: str | None 
     Design Spaces" (arXiv:1905.13214), where truth is 100 − the error after the last epoch. Cells with a node that reads
     one input twice are left out, and in a sub-space of NAS-Bench-101 those of others.
 
-    Raises UserError naming file and line (or record, or entry), the value and what would be right.
+    `space` is of a kind in FILES. Raises UserError naming file and line (or record, or entry), the value and what would
+    be right.
     """
     form = FILES[space.kind]
     if form.records and is_tfrecord(path):
@@ -97,7 +99,8 @@ def _csv(path: Path, text: str, halves: tuple[str, str], column: str) -> list[Li
 
 
 def _graphs(lines: list[Line], space: Bench101Space, column: str) -> CellTable:
-    rows, left_out = [], Counter()
+    rows: list[Row] = []
+    left_out: Counter[str] = Counter()
     for place, matrix, operations, accuracy in lines:
         if not matrix:
             left_out["without a matrix"] += 1
@@ -106,7 +109,9 @@ def _graphs(lines: list[Line], space: Bench101Space, column: str) -> CellTable:
         if cell is None:
             left_out["of other spaces"] += 1
         else:
-            cell = space.path_of_graph(as_trained(space.pruned(cell), space.candidates))
+            pruned = space.pruned(cell)
+            assert pruned is not None, "the space has no cell without a way"
+            cell = space.path_of_graph(as_trained(pruned, space.candidates))
             rows.append((place, cell, finite(to_number(accuracy), accuracy, f"{place}: {column}")))
     return CellTable(column, rows, dict(left_out))
 
@@ -163,7 +168,8 @@ def _json_matrix(text: str, place: str) -> tuple[tuple[int, ...], ...]:
 
 
 def _cells(lines: list[Line], space: CellSpace, column: str) -> CellTable:
-    rows, left_out = [], Counter()
+    rows: list[Row] = []
+    left_out: Counter[str] = Counter()
     for place, normal, reduce, accuracy in lines:
         if not accuracy:
             left_out[f"without {column}"] += 1
@@ -217,7 +223,8 @@ def _design_spaces(path: Path, text: str, space: CellSpace, column: str | None) 
         return None
     if column not in (None, ERRORS):
         raise UserError(f"{path}: has no column {column!r}, only {ERRORS}")
-    rows, left_out = [], Counter()
+    rows: list[Row] = []
+    left_out: Counter[str] = Counter()
     for place, entry in _entries(path, content):
         match entry:
             case {"net": {"genotype": dict(genotype)}, "test_ep_top1": [*_, int() | float() as last]}:

@@ -163,7 +163,8 @@ def final_performance(outcomes: Sequence[Outcome]) -> float | None:
     None where a run diverged, is missing, or has no such number: a setting that fails once is not the best.
     """
     values = [_measured(outcome, "truth_of_best") for outcome in outcomes]
-    return None if None in values or not values else fmean(values)
+    known = [value for value in values if value is not None]
+    return fmean(known) if known and len(known) == len(values) else None
 
 
 def gain(after: Spread, before: Spread) -> Gain | None:
@@ -214,7 +215,7 @@ def _together(rankings: Sequence[dict[str, Any]]) -> tuple[np.ndarray, np.ndarra
 def _sparse(rankings: Sequence[dict[str, Any]]) -> Measured:
     together = _together(rankings)
     if isinstance(together, str):
-        return Measured(math.nan, math.nan, math.nan, 0, together)
+        return _unknown(together)
     truth, scores = together
     return sparse_kendall(truth, scores.mean(axis=0), _weights(len(truth)))
 
@@ -222,12 +223,17 @@ def _sparse(rankings: Sequence[dict[str, Any]]) -> Measured:
 def _sparse_gain(rankings: Sequence[dict[str, Any]], baseline: Sequence[dict[str, Any]]) -> Measured:
     """Over the same resamples of the architectures, as both rank the same ones, and those of each one's supernets."""
     after, before = _together(rankings), _together(baseline)
-    reasons = [side for side in (after, before) if isinstance(side, str)]
-    if not reasons and rankings[0]["paths"] != baseline[0]["paths"]:
-        reasons = ["the baseline ranked other architectures"]
-    if reasons:
-        return Measured(math.nan, math.nan, math.nan, 0, reasons[0])
+    if isinstance(after, str):
+        return _unknown(after)
+    if isinstance(before, str):
+        return _unknown(before)
+    if rankings[0]["paths"] != baseline[0]["paths"]:
+        return _unknown("the baseline ranked other architectures")
     return sparse_kendall_gain(after[0], after[1], before[1], _weights(len(after[0])), np.random.default_rng(1))
+
+
+def _unknown(reason: str) -> Measured:
+    return Measured(math.nan, math.nan, math.nan, 0, reason)
 
 
 @cache

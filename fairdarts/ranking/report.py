@@ -31,6 +31,7 @@ from fairdarts.runtime.device import LAYOUTS, pick
 from fairdarts.runtime.position import IMAGES, changed_images
 from fairdarts.runtime.run import Run, read_settings
 from fairdarts.runtime.seed import CALIBRATION, fold
+from fairdarts.spaces.base import SearchSpace
 from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import Space, load_space
 
@@ -46,13 +47,15 @@ def open_training(run: Run) -> tuple[TrainingSettings, Space]:
     return check(TrainingSettings, read_settings(path), path), load_space(str(run.path / "space.yaml"))
 
 
-def open_benchmark(file: Path, space: Space, column: str | None) -> Benchmark:
+def open_benchmark(file: Path, space: SearchSpace, column: str | None) -> Benchmark:
     """The truth in a file, for a space; its architectures may be names of shipped genotypes. Raises UserError."""
     shipped = set(names("genotypes"))
 
     def named(text: str) -> SinglePath | None:
-        genotype, its_space = load_genotype(text) if text in shipped else (None, None)
-        return space.path_of(genotype) if its_space and its_space.name == space.name else None
+        if text not in shipped:
+            return None
+        genotype, its_space = load_genotype(text)
+        return space.path_of(genotype) if its_space.name == space.name else None
 
     if space.topology and (table := read_cells(file, space, column)):
         if not table.rows:

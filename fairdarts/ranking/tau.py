@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 THRESHOLD = 0.1
 """step of sparse Kendall-Tau in percentage points ("How to Train Your Super-Net", section 3 and appendix B.1)"""
@@ -199,16 +200,16 @@ def range_gap(truth: np.ndarray, score: np.ndarray, weights: np.ndarray) -> Meas
 
 
 def measure(
-    truth: np.ndarray, score: np.ndarray, everything: np.ndarray, random: np.random.Generator
+    truth: ArrayLike, score: ArrayLike, everything: ArrayLike, random: np.random.Generator
 ) -> dict[str, Measured]:
     """All of the above in the order of a table, over the same resamples; `everything` [total] as P > R wants it."""
-    truth, score, everything = (np.asarray(values, dtype=float) for values in (truth, score, everything))
-    weights = resampled(len(truth), random)
+    both, drawn = (np.asarray(truth, float), np.asarray(score, float)), np.asarray(everything, float)
+    weights = resampled(len(both[0]), random)
     correlations = kendall, spearman, sparse_kendall, kendall_of_top
-    numbers = {number.__name__: number(truth, score, weights) for number in correlations}
-    numbers["surpass_random"] = found_surpasses_random(truth, score, weights, everything)
+    numbers = {number.__name__: number(*both, weights) for number in correlations}
+    numbers["surpass_random"] = found_surpasses_random(*both, weights, drawn)
     others = truth_of_best, one_shot_range, stand_alone_range, range_gap
-    return numbers | {number.__name__: number(truth, score, weights) for number in others}
+    return numbers | {number.__name__: number(*both, weights) for number in others}
 
 
 def _measured(reason: str, n: int, statistic: Callable[[], np.ndarray]) -> Measured:

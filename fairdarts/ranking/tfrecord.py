@@ -119,8 +119,8 @@ def _accuracy(metrics: str, column: str, place: str) -> float:
     except (binascii.Error, ValueError):
         raise UserError(f"{place}: metrics: should be base64") from None
     try:
-        evaluations = [value for *field, value in fields(message) if field == [1, LENGTH]] or [b""]
-        values = [value for *field, value in fields(evaluations[-1]) if field == [ACCURACIES[column], DOUBLE]]
+        evaluations = _values(message, 1, LENGTH) or [b""]
+        values = _values(evaluations[-1], ACCURACIES[column], DOUBLE)
     except ValueError as error:
         raise UserError(f"{place}: metrics: not a protobuf message: {error}") from None
     if not values:
@@ -129,6 +129,11 @@ def _accuracy(metrics: str, column: str, place: str) -> float:
     if not math.isfinite(accuracy):
         raise UserError(f"{place}: metrics: {column}: {accuracy}: should be a number")
     return accuracy
+
+
+def _values(message: bytes, number: int, kind: int) -> list[bytes]:
+    """The bytes of all fields of this number and wire type."""
+    return [value for *field, value in fields(message) if field == [number, kind] and isinstance(value, bytes)]
 
 
 def fields(message: bytes) -> Iterator[tuple[int, int, int | bytes]]:

@@ -137,7 +137,7 @@ class TrainingTransform:
 class StillTransform:
     """The whole image, normalized, and its mask: no flips, no scales (FairNAS, arXiv:1907.01845, section 4.5)."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.rest = v2.Compose(_normalize())
 
     def __call__(self, image: Image.Image, mask: np.ndarray) -> tuple[Tensor, Tensor]:

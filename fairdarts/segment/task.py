@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -11,6 +11,7 @@ from fairdarts.config import UserError
 from fairdarts.data.loader import batches
 from fairdarts.data.serve import check_alike
 from fairdarts.genotype import Genotype
+from fairdarts.networks.deeplab import DeepLab
 from fairdarts.networks.pretrained import check_same, load_backbone
 from fairdarts.networks.published import SEGMENTER
 from fairdarts.runtime import distributed
@@ -102,9 +103,10 @@ def initialize(network: nn.Module, settings: SegmentSettings, genotype: Genotype
     They are those of a segmentation network, whose classes may be others, or of a classifier, for the encoder alone;
     `name` is the model's, which an authors' file does not say. Raises UserError where they do not fit.
     """
+    assert settings.init_from is not None, "there are weights to begin with"
     path = Path(settings.init_from)
     if not is_segmenter(path):
-        load_backbone(network.encoder.model, path, genotype, name, settings.network)
+        load_backbone(cast(DeepLab, network).encoder.model, path, genotype, name, settings.network)
         return ["what stands on the encoder: fresh"]
     model = open_segmenter(path)
     blueprint = model.blueprint

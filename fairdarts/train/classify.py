@@ -2,9 +2,10 @@
 
 import hashlib
 from functools import partial
+from typing import cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from fairdarts.config import UserError
 from fairdarts.data.judging import Images, held_out_images, images_of_test_set
@@ -13,6 +14,7 @@ from fairdarts.data.sources import Source
 from fairdarts.data.split import fingerprint, halves
 from fairdarts.genotype import Genotype, to_yaml
 from fairdarts.networks.blueprint import Blueprint, assemble
+from fairdarts.networks.cell import CellNetwork
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import LAYOUTS, pick
 from fairdarts.runtime.position import identity_of
@@ -44,7 +46,7 @@ def classification(settings: TrainSettings, genotype: Genotype, space: Space, so
     def set_drop_path(network: nn.Module, epoch: int) -> None:
         # It rises linearly, and would be the settings' after the last epoch.
         if settings.drop_path:
-            network.drop_probability.fill_(settings.drop_path * epoch / settings.epochs)
+            cast(Tensor, network.drop_probability).fill_(settings.drop_path * epoch / settings.epochs)
 
     shard = (distributed.rank(), distributed.ranks())
     serve = server(source, settings.data, device, LAYOUTS[settings.compute.layout], shard)
@@ -144,7 +146,7 @@ def check_images(settings: TrainSettings, blueprint: Blueprint) -> None:
     try:
         network(images)
     except RuntimeError as error:
-        if not settings.loss.auxiliary:
+        if not settings.loss.auxiliary or not isinstance(network, CellNetwork):
             raise UserError(f"data: images of {blueprint.image}×{blueprint.image} pixels: {error}") from None
         made = "32×32" if settings.network.size != "imagenet" else "224×224"
         here = f"{len(network.cells)} cells and images of {blueprint.image}×{blueprint.image}"

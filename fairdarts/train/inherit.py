@@ -8,6 +8,7 @@ there are. What it cannot give is one thing: behind a pooling it has a BatchNorm
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from fairdarts.ops.mbconv import SqueezeExcite
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.finite import check_finite
 from fairdarts.runtime.run import open_run
+from fairdarts.spaces.base import SearchSpace
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.gates import SinglePath
@@ -89,7 +91,7 @@ def inherit(
     return _notes(network)
 
 
-def _path(genotype: Genotype, space: Space, place: str) -> SinglePath:
+def _path(genotype: Genotype, space: SearchSpace, place: str) -> SinglePath:
     try:
         return space.path_of(genotype)
     except UserError as error:
@@ -182,7 +184,7 @@ def _check_cells(network: CellNetwork, space: CellSpace, weights: Weights, place
         raise UserError(f"{place}: has the stem of small images, so the network should be --network.size cifar")
     cells = len({key.split(".")[1] for key in weights if key.startswith("stages.")})
     theirs = cells, len(weights.get("stem.0.weight", ()))
-    ours = len(network.cells), len(network.stem.conv[0].weight)
+    ours = len(network.cells), cast(nn.Conv2d, network.stem.conv[0]).out_channels
     if theirs != ours:
         (cells, channels), (count, width) = ((number, stem // space.stem_multiplier) for number, stem in (theirs, ours))
         advice = f"should be --network.cells {cells} --network.channels {channels}"

@@ -1,6 +1,6 @@
 """What the training of a stand-alone network can be told: the settings of its recipe."""
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -113,6 +113,8 @@ class TrainCompute(Compute):
 class NetworkTraining(EpochSettings):
     """What every training of a stand-alone network can be told."""
 
+    if TYPE_CHECKING:  # a field of every such training, which stands behind the others in its file
+        data: Any
     judge_every: int = Field(default=1, ge=1)
     """epochs between two judgements; the last epoch is judged anyway"""
     network: NetworkSettings = NetworkSettings()

@@ -53,7 +53,9 @@ def make_trainee(
             module.momentum = settings.batch_norm_momentum
     if initialize:
         initialize(network)
-    network = with_fast_gradients(network.to(device, memory_format=LAYOUTS[settings.compute.layout]))
+    # torch's stubs know no memory_format with a device
+    moved = network.to(device, memory_format=LAYOUTS[settings.compute.layout])  # type: ignore[call-overload]
+    network = with_fast_gradients(moved)
     if settings.compute.compile != "none":
         compile_blocks(network, settings.compute.compile)
     forward: nn.Module = network

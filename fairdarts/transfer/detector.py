@@ -154,7 +154,8 @@ def python_text(value: Any, column: int = 0, indent: str = "") -> str:
         return flat
     inner = f"{indent}    "
     named = isinstance(value, dict)
-    items = [(f"{_flat(key)}: ", item) for key, item in value.items()] if named else [("", item) for item in value]
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    items = [(f"{_flat(key)}: " if named else "", item) for key, item in pairs]
     lines = [f"{inner}{start}{python_text(item, len(inner + start), inner)}," for start, item in items]
     opening, closing = "{}" if named else "[]"
     return "\n".join([opening, *lines, indent + closing])

@@ -127,6 +127,7 @@ def described(
     if genotype is None:
         if space is not None:
             raise UserError(f"FairDARTSBackbone: space: goes with genotype, but {name} has a space of its own")
+        assert name is not None
         model = find(name)
     else:
         read = from_content(genotype, "genotype")

@@ -42,6 +42,7 @@ def write_onnx(path: Path, model: TrainedModel) -> None:
             verbose=False,
         )
     blueprint = model.blueprint
+    assert program is not None, "dynamo makes one"
     proto = program.model_proto
     facts = {"classes": blueprint.classes, "mean": blueprint.mean, "std": blueprint.std, "about": model.about}
     texts = {key: json.dumps(value, ensure_ascii=False) for key, value in facts.items()}

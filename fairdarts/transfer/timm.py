@@ -6,6 +6,7 @@ Importing this module registers them. `import fairdarts` does so by itself where
 import sys
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import timm
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
@@ -17,7 +18,7 @@ from fairdarts.networks.models import create_model, models
 def entry_point(name: str, variant: str) -> Callable[..., nn.Module]:
     """The function that timm calls for a model; `variant` is timm's spelling of its name."""
 
-    def create(pretrained: bool = False, **kwargs) -> nn.Module:
+    def create(pretrained: bool = False, **kwargs: Any) -> nn.Module:
         every_level = {"feature_cls": "getter", "out_indices": None}
         return build_model_with_cfg(partial(create_model, name), variant, pretrained, feature_cfg=every_level, **kwargs)
 

@@ -91,6 +91,10 @@ def test_malicious_text_is_refused_and_not_executed(tmp_path, part, form):
     assert not (tmp_path / "executed").exists()
 
 
+def test_brackets_in_its_strings_make_no_genotype_of_other_code():
+    assert refusal("Genotype('(') + print(')')") == "log.txt: not a printed Genotype(...)"
+
+
 def test_truncated_text_is_refused_wherever_it_ends():
     start = len("Genotype(")
     for end in range(start, len(DARTS_V2)):
