@@ -23,7 +23,7 @@ def summarize(genotype: Genotype, space: Space, source: Source, settings: Search
     """What was found, what it costs, where it lies, and how to go on."""
     rule = settings.derive
     how = rule.method if rule.method == "argmax" else f"{rule.method} {rule.threshold}"
-    if ended := verdict(run.records(), settings.stopping):
+    if ended := verdict(run.records(), settings.stopping, settings.architect.warmup):
         say(f"stopped    {ended.reason}")
     say(f"genotype   {genotype.name}: {TEXTS[type(genotype)](genotype)} ({how})")
     try:
