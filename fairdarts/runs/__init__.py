@@ -1,0 +1,2 @@
+"""A search, a supernet, an evolution, a training, a study from beginning to end: callable from Python, knows no
+words."""
