@@ -7,9 +7,15 @@ from fairdarts.hook import install
 __version__ = "0.2.0.dev0"
 
 _LAZY = {
+    "Callback": "fairdarts.runs.callbacks",
+    "ProgressBar": "fairdarts.runs.progress",
+    "Run": "fairdarts.runs.result",
     "create_model": "fairdarts.networks.models",
-    "model_names": "fairdarts.networks.models",
     "load": "fairdarts.networks.published",
+    "model_names": "fairdarts.networks.models",
+    "open_run": "fairdarts.runs.result",
+    "search": "fairdarts.runs.search",
+    "train_supernet": "fairdarts.runs.supernet",
 }
 """name → the module that has it, which is imported where the name is first used: `import fairdarts` loads no torch"""
 

@@ -21,11 +21,11 @@ from torchvision import datasets
 
 from fairdarts import resources
 from fairdarts.cli import main, study, study_factors
-from fairdarts.cli.recipe import names_of
 from fairdarts.data import judging, sources
 from fairdarts.evolve.settings import EvolveSettings
 from fairdarts.networks.models import models
 from fairdarts.oneshot.settings import TrainingSettings
+from fairdarts.runs.recipe import names_of
 from fairdarts.search.settings import SearchSettings
 from fairdarts.segment.settings import SegmentSettings
 from fairdarts.train.settings import TrainSettings

@@ -6,10 +6,10 @@ import pytest
 from forms import FORMS
 
 from fairdarts import resources
-from fairdarts.cli.recipe import names_of
 from fairdarts.config import UserError, check, read_yaml
 from fairdarts.genotype import CellGenotype, live
 from fairdarts.networks.zoo import load_genotype
+from fairdarts.runs.recipe import names_of
 from fairdarts.runtime.verb import SECTIONS, verb_of
 from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.space import load_space

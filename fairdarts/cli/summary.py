@@ -9,27 +9,26 @@ import torch
 from fairdarts.cli.words import command, cost_text, say
 from fairdarts.config import UserError
 from fairdarts.cost.count import count
-from fairdarts.data.sources import Source
 from fairdarts.genotype import CELLS, CellGenotype, ChainGenotype, EdgeGenotype, Genotype, GraphGenotype, live
 from fairdarts.networks.blueprint import build
 from fairdarts.ops.cell import SKIP
-from fairdarts.runtime.run import Run
-from fairdarts.search.settings import SearchSettings
+from fairdarts.runs.result import Run
 from fairdarts.search.stopping import verdict
-from fairdarts.spaces.space import Space
 
 
-def summarize(genotype: Genotype, space: Space, source: Source, settings: SearchSettings, run: Run) -> None:
+def summarize(run: Run) -> None:
     """What was found, what it costs, where it lies, and how to go on."""
+    genotype, space, settings, shape = run.genotype, run.space, run.settings, run.shape
+    records = run.directory.records()
     rule = settings.derive
     how = rule.method if rule.method == "argmax" else f"{rule.method} {rule.threshold}"
-    if ended := verdict(run.records(), settings.stopping, settings.architect.warmup):
+    if ended := verdict(records, settings.stopping, settings.architect.warmup):
         say(f"stopped    {ended.reason}")
     say(f"genotype   {genotype.name}: {TEXTS[type(genotype)](genotype)} ({how})")
     try:
         with torch.device("meta"):
-            network = build(genotype, space, classes=len(source.classes), in_channels=len(source.mean))
-        say(f"network    {cost_text(count(network, len(source.mean), source.image), source.image)}; {space.depth}")
+            network = build(genotype, space, classes=shape.classes, in_channels=shape.channels)
+        say(f"network    {cost_text(count(network, shape.channels, shape.image), shape.image)}; {space.depth}")
         again = ("argmax",) if rule.method != "argmax" else ("threshold", "--threshold", 0.2)
         then = [command("train", run.path), command("derive", run.path, "--method", *again)]
     except UserError as error:
@@ -38,11 +37,11 @@ def summarize(genotype: Genotype, space: Space, source: Source, settings: Search
             f"{command('derive', run.path, '--method', 'argmax')} > {shlex.quote(str(file))}",
             command("train", file),
         ]
-        gates = run.records()[-1]["gates"]
+        gates = records[-1]["gates"]
         strongest = ", ".join(f"{part} {max(map(max, gates[part])):.3f}" for part in space.parts)
         say(f"network    none, as {error}; strongest gates: {strongest}")
     say(f"run        {run.path}")
-    say(f"figures    {run.figures}")
+    say(f"figures    {run.directory.figures}")
     say(f"curves     tensorboard --logdir {run.path}")
     for number, line in enumerate(then):
         say(f"{'' if number else 'continue':<10} {line}")

@@ -10,7 +10,6 @@ from torch import nn
 
 from fairdarts.cli import begin
 from fairdarts.cli.begin import Kind
-from fairdarts.cli.progress import RunProgress, watched
 from fairdarts.cli.words import Parser, command, say
 from fairdarts.config import UserError
 from fairdarts.genotype import Genotype, to_yaml

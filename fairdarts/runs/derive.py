@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from fairdarts.config import Notice, UserError, check, read_yaml
 from fairdarts.genotype import Genotype
+from fairdarts.runs.result import Run
 from fairdarts.runtime.run import open_run
 from fairdarts.search.alphas import GATES, gates_of, read_gates
 from fairdarts.search.derive import GateMatrices, as_matrices, check_kind, check_records, check_rule
@@ -20,7 +21,7 @@ Epoch = int | Literal["last", "best"]
 
 
 def derive(
-    run: str | Path,
+    run: str | Path | Run,
     *,
     method: Method | None = None,
     threshold: float | None = None,
@@ -34,7 +35,7 @@ def derive(
     steps. What is not given is as the run's settings say. Warns with a Notice of what the derivation had to decide, and
     of cells without operations. Raises UserError where the run has no such epoch, or is not one of a search.
     """
-    path = Path(run)
+    path = run.path if isinstance(run, Run) else Path(run)
     found = open_run(path)
     if found.verb != "search":
         advice = "genotypes are derived from one of `fairdarts search`"

@@ -1,6 +1,7 @@
 """How a run ends before its time: Ctrl-C or SIGTERM is noted, and obeyed at the next step boundary."""
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,7 +18,7 @@ class Stop:
     signal: int | None = None
 
 
-class Interrupted(Exception):
+class Interrupted(KeyboardInterrupt):
     """The run saved its state and stopped, since a signal asked it to."""
 
     def __init__(self, signal_number: int):
@@ -29,9 +30,13 @@ class Interrupted(Exception):
 def catch_signals(patient: bool = False) -> Iterator[Stop]:
     """Within it, the first SIGINT or SIGTERM is noted in the Stop; a second one ends the process as usual.
 
-    A patient process only notes them all: torchrun hands on a signal that its processes have had already.
+    A patient process only notes them all: torchrun hands on a signal that its processes have had already. Signals reach
+    the main thread alone: in another one nothing is caught.
     """
     stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
 
     def note(number: int, _frame: object) -> None:
         stop.signal = stop.signal or number

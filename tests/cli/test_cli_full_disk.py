@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from fairdarts.cli.progress import tensorboard
 from fairdarts.cli.zoo import main as zoo
 from fairdarts.config import UserError
 from fairdarts.data.masks import write_mask
@@ -19,6 +18,7 @@ from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot import style
 from fairdarts.plot.drawing import draw_genotype
 from fairdarts.plot.overlay import draw_overlay, overlay_info
+from fairdarts.runs.tensorboard import tensorboard
 from fairdarts.runtime.run import Run
 from fairdarts.transfer.formats import FORMATS, export
 

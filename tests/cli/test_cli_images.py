@@ -11,9 +11,9 @@ from PIL import Image
 
 from fairdarts.cli import main
 from fairdarts.cli.evaluate import read_data
-from fairdarts.cli.progress import RunProgress
 from fairdarts.cli.words import Parser
 from fairdarts.ranking.report import open_training
+from fairdarts.runs.progress import ProgressBar
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import Run, read_settings
 
@@ -25,7 +25,7 @@ CUT = "up to 50% of an image is cut away, 50% on average"
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """12 ants, 12 bees and one emu, of 16×8 pixels; no figures, which take longer than a search."""
     monkeypatch.setattr("fairdarts.cli.search.figures_of", lambda *_: [])
-    monkeypatch.setattr("fairdarts.cli.search.log_epoch", lambda *_: None)
+    monkeypatch.setattr("fairdarts.runs.search.log_epoch", lambda *_: None)
     monkeypatch.chdir(tmp_path)
     for name, count in (("ant", 12), ("bee", 12), ("emu", 1)):
         (tmp_path / "photos" / name).mkdir(parents=True)
@@ -96,7 +96,7 @@ def test_a_run_of_an_older_version_goes_on_with_the_split_that_it_began_with(
 
     words = ("--data.split", "shuffled", "--threads", "1")
     with monkeypatch.context() as patch:
-        patch.setattr(RunProgress, "step", step)
+        patch.setattr(ProgressBar, "step", step)
         assert search(tiny_recipe, "--out", "run", *words) == 128 + signal.SIGTERM
     older(Path("run"))
     assert main(["search", "--resume", "run"]) == 0

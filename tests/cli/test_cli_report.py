@@ -29,7 +29,7 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a folder of its own, and without the figures of runs, which take longer than their searches."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("fairdarts.cli.search.figures_of", lambda *_: [])
-    monkeypatch.setattr("fairdarts.cli.search.log_epoch", lambda *_: None)
+    monkeypatch.setattr("fairdarts.runs.search.log_epoch", lambda *_: None)
 
 
 class Page(HTMLParser):

@@ -14,7 +14,7 @@ import torch
 import yaml
 
 from fairdarts.cli import main
-from fairdarts.cli.progress import RunProgress
+from fairdarts.runs.progress import ProgressBar
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.position import TIMES
 from fairdarts.runtime.run import Run
@@ -26,7 +26,7 @@ LONG = ("--data.images", "128")  # 16 steps an epoch: a signal sent in the secon
 def plain(tmp_path: Path, monkeypatch) -> None:
     """No figures, which take longer than the search; and a directory of its own."""
     monkeypatch.setattr("fairdarts.cli.search.figures_of", lambda *_: [])
-    monkeypatch.setattr("fairdarts.cli.search.log_epoch", lambda *_: None)
+    monkeypatch.setattr("fairdarts.runs.search.log_epoch", lambda *_: None)
     monkeypatch.chdir(tmp_path)
 
 
@@ -40,7 +40,7 @@ def stopped(tiny_recipe: Path, monkeypatch, capsys) -> Callable[..., Path]:
                 os.kill(os.getpid(), number)
 
         with monkeypatch.context() as patch:
-            patch.setattr(RunProgress, "step", step)
+            patch.setattr(ProgressBar, "step", step)
             assert main(["search", "--config", str(tiny_recipe), "--out", "run"]) == 128 + number
         return Path("run")
 

@@ -21,7 +21,7 @@ from fairdarts.search.settings import SearchSettings
 def plain(monkeypatch) -> None:
     """No figures, which take longer than the search."""
     monkeypatch.setattr("fairdarts.cli.search.figures_of", lambda *_: [])
-    monkeypatch.setattr("fairdarts.cli.search.log_epoch", lambda *_: None)
+    monkeypatch.setattr("fairdarts.runs.search.log_epoch", lambda *_: None)
 
 
 @pytest.fixture(autouse=True)

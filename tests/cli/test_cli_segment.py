@@ -13,9 +13,9 @@ from photographs import CLASSES, picture, recipe, voc_folder
 from PIL import Image
 
 from fairdarts.cli import main
-from fairdarts.cli.progress import RunProgress
 from fairdarts.cli.segment_use import show_classes
 from fairdarts.genotype import to_yaml
+from fairdarts.runs.progress import ProgressBar
 from fairdarts.spaces.space import load_space
 
 
@@ -91,7 +91,7 @@ def test_a_signal_stops_it_and_the_command_that_it_says_continues_it(
 
     out = str(tmp_path / "run")
     with monkeypatch.context() as patch:
-        patch.setattr(RunProgress, "step", stop)
+        patch.setattr(ProgressBar, "step", stop)
         assert main(["segment", "small.yaml", "--config", "tiny.yaml", "--out", out]) == 130
     assert f"segment --resume {out}" in capsys.readouterr().err
     assert main(["segment", "--resume", out]) == 0

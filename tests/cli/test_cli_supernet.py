@@ -10,8 +10,8 @@ import torch
 from one_shot import CHAIN, settings_of
 
 from fairdarts.cli import main
-from fairdarts.cli.progress import RunProgress
 from fairdarts.config import dump_yaml
+from fairdarts.runs.progress import ProgressBar
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import Run
 
@@ -47,7 +47,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_bits(recipe: Path, monk
             os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(RunProgress, "step", step)
+        patch.setattr(ProgressBar, "step", step)
         assert main(["supernet", "--config", str(recipe), "--out", "stopped", *WORDS]) == 128 + signal.SIGTERM
     assert "supernet --resume stopped" in capsys.readouterr().err
     assert main(["supernet", "--resume", "stopped"]) == 0
@@ -79,7 +79,7 @@ def test_a_training_whose_checkpoint_is_gone_has_not_finished(recipe: Path, caps
 
 def test_runs_and_recipes_of_the_other_verb_are_refused(recipe: Path, tiny_recipe: Path, monkeypatch, capsys):
     monkeypatch.setattr("fairdarts.cli.search.figures_of", lambda *_: [])
-    monkeypatch.setattr("fairdarts.cli.search.log_epoch", lambda *_: None)
+    monkeypatch.setattr("fairdarts.runs.search.log_epoch", lambda *_: None)
     main(["supernet", "--config", str(recipe), "--out", "run", *WORDS])
     assert main(["search", "--config", str(tiny_recipe), "--out", "searched"]) == 0
     assert "run: is a run of `fairdarts supernet`" in fails(capsys, "search", "--resume", "run")

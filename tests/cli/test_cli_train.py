@@ -14,12 +14,12 @@ from PIL import Image
 
 from fairdarts import resources
 from fairdarts.cli import main
-from fairdarts.cli.progress import RunProgress
 from fairdarts.cli.train import DEFAULTS, data_words, fitting
 from fairdarts.config import check, read_yaml
 from fairdarts.cost.count import count
 from fairdarts.networks.blueprint import build
 from fairdarts.networks.zoo import load_genotype
+from fairdarts.runs.progress import ProgressBar
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.shape import Shape
 from fairdarts.train.settings import TrainSettings
@@ -90,7 +90,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_bits(user: Path, monkey
             os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(RunProgress, "step", step)
+        patch.setattr(ProgressBar, "step", step)
         words = ["train", "fairdarts-a", "--config", "tiny.yaml", "--out", "stopped"]
         assert main(words) == 128 + signal.SIGTERM
     assert "train --resume stopped" in capsys.readouterr().err

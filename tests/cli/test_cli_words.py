@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairdarts.cli.progress import RunProgress
 from fairdarts.cli.words import say, to_json
+from fairdarts.runs.progress import ProgressBar, Shown
 
 NUMBERS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
 PLAIN = st.recursive(NUMBERS, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner), max_leaves=9)
@@ -41,8 +41,10 @@ class Full(io.StringIO):
 def test_a_message_that_nobody_can_hear_ends_nothing(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "stderr", Full())
     say("the run goes on")
-    progress = RunProgress(3, lambda *_: "", lambda _: "")
-    progress.epoch({"epoch": 1, "seconds": 1.0, "loading_seconds": 0.0, "images_per_second": 1.0})
+    progress = ProgressBar()
+    progress.note("the run goes on")
+    progress.shown = Shown(lambda *_: "", lambda record: f"epoch {record['epoch']}")
+    progress.epoch({"epoch": 1})
 
 
 def test_a_message_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]):

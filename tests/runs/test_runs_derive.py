@@ -9,6 +9,7 @@ import torch
 
 from fairdarts.config import Notice, UserError, check, read_yaml
 from fairdarts.runs.derive import derive, derive_from
+from fairdarts.runs.result import Run
 from fairdarts.runtime.run import create
 from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.space import load_space
@@ -55,7 +56,7 @@ def test_the_genotype_of_an_epoch(run: Path, epoch: Any, found: int, name: str, 
     genotype = derive(str(run), epoch=epoch)
     assert {op for op, *_ in genotype.normal} == {CANDIDATES[found % 3]}
     assert (genotype.name, genotype.source) == (name, f"search tiny, seed 0, {told} 0.6")
-    assert derive(run, epoch=epoch, name="mine").name == "mine"
+    assert derive(Run(run), epoch=epoch, name="mine").name == "mine"
 
 
 def test_without_an_epoch_it_is_the_one_that_the_search_keeps(tiny_recipe: Path):

@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 from fairdarts import resources
-from fairdarts.cli.recipe import names_of
 from fairdarts.config import UserError, check, describe, dump_yaml, read_yaml
 from fairdarts.oneshot.settings import TrainingSettings
+from fairdarts.runs.recipe import names_of
 from fairdarts.train.settings import TrainSettings
 
 NAMES = names_of(TrainSettings)

@@ -1,0 +1,174 @@
+"""How a run begins or goes on, and how it ends before its time: what all verbs that make runs share."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from fairdarts.config import Settings, UserError, check
+from fairdarts.data.sources import Source
+from fairdarts.runs.callbacks import Callback
+from fairdarts.runs.data import open_images, told_images
+from fairdarts.runs.recipe import Recipe, laid_over, settings_of
+from fairdarts.runtime import distributed
+from fairdarts.runtime.checkpoint import BadState
+from fairdarts.runtime.device import memory_advice, use_threads
+from fairdarts.runtime.records import mend
+from fairdarts.runtime.run import Run, changed_versions, create, is_free, open_run, read_settings
+from fairdarts.runtime.shape import file_of
+from fairdarts.runtime.stop import Diverged, Interrupted, Stop, catch_signals
+from fairdarts.spaces.space import FORMS, KINDS, Space, load_space
+
+T = TypeVar("T")
+
+
+class Kind(NamedTuple):
+    """A kind of run."""
+
+    verb: str
+    what: str
+    """what it is called: a search, a training"""
+    model: type[Settings]
+    """its settings"""
+    may_change: tuple[str, ...]
+    """dotted keys that a resumed run may be told anew"""
+
+
+class Request(NamedTuple):
+    """What is asked for: a new run by a recipe, or (resume) one that goes on."""
+
+    recipe: Recipe | None = None
+    settings: Mapping[str, Any] = {}
+    """laid over it, by dotted key"""
+    data: Any = None
+    """the images, where they are not those that the settings name"""
+    out: str | Path | None = None
+    resume: str | Path | None = None
+
+
+class Begun(NamedTuple):
+    """What a run begins with, or goes on."""
+
+    settings: Any
+    space: Space
+    source: Source
+    run: Run
+
+
+def begin(kind: Kind, asked: Request, watch: Callback, check_fit: Callable[..., Any]) -> Begun:
+    """The run that is asked for, a new one or one to be continued, in all processes; says which one it is.
+
+    `check_fit` is given settings, space and images, and gives the indices of those that train and of those held out.
+    """
+    settings, space = in_all_processes(kind, lambda: read(kind, asked, watch))
+    source = open_images(settings.data, watch, new=not asked.resume)
+    with distributed.together():
+        trained, _ = check_fit(settings, space, source)
+        path = Path(asked.resume or asked.out or free_path(settings))
+        if distributed.rank() == 0 and not asked.resume:
+            create(path, settings, space, file_of(source.shape))
+    run = Run(Path(distributed.shared(str(path))))
+    share = f" share {settings.compute.parallel}" if hasattr(settings.compute, "parallel") else ""
+    several = f", {distributed.ranks()} processes{share}" if distributed.ranks() > 1 else ""
+    watch.note(f"run {run.path}: {settings.name}, seed {settings.seed}, epochs {settings.epochs}{several}")
+    watch.note(told_images(settings.data, len(trained), len(source.dataset)))
+    return Begun(settings, space, source, run)
+
+
+def read(kind: Kind, asked: Request, watch: Callback) -> tuple[Any, Space]:
+    """Settings and space of a recipe, or of a run to be continued."""
+    if asked.resume:
+        return reopened(kind, open_run(Path(asked.resume)), asked.settings, watch)
+    assert asked.recipe is not None, "a new run has a recipe"
+    settings, place = settings_of(kind.model, asked.recipe, asked.settings)
+    use_threads(settings.threads)
+    return settings, load_space(settings.space, f"{place}: space")
+
+
+def in_all_processes(kind: Kind, read: Callable[[], tuple[Settings, ...]]) -> tuple[Any, ...]:
+    """What the first process reads, in all of them: settings, space, and if so a genotype. They run on the threads that
+    the settings say."""
+    parts = distributed.first(read)
+    if distributed.ranks() > 1:  # the others may not see the files
+        texts = distributed.shared([part.model_dump(mode="json", by_alias=True) for part in parts] if parts else None)
+        space = texts[1]["kind"]
+        forms = (kind.model, KINDS[space], FORMS[space])[: len(texts)]
+        names = ("settings.yaml", "space.yaml", "genotypes/final.yaml")[: len(texts)]
+        parts = tuple(map(check, forms, texts, names))
+    assert parts is not None, "the first process has read them"
+    use_threads(parts[0].threads)  # type: ignore[attr-defined]  # all settings of runs have them
+    return parts
+
+
+def reopened(kind: Kind, run: Run, settings: Mapping[str, Any], watch: Callback) -> tuple[Any, Space]:
+    """Settings and space of a run to be continued; says so where it was begun under other versions."""
+    asked = resumed_settings(kind, run, settings)
+    use_threads(asked.threads)
+    if differences := changed_versions(run):
+        watch.note(f"the run was begun elsewhere, so its last digits may differ: {differences}")
+    with run.held():
+        mend(run)
+    return asked, load_space(str(run.path / "space.yaml"))
+
+
+def resumed_settings(kind: Kind, run: Run, settings: Mapping[str, Any]) -> Any:
+    """The run's own settings. Raises UserError where others are asked for that would change what it computes."""
+    path = run.path / "settings.yaml"
+    if run.verb != kind.verb:
+        raise UserError(f"{run.path}: is a run of `fairdarts {run.verb}`, which resumes it")
+    content = read_settings(path)
+    begun = check(kind.model, content, path)
+    asked = laid_over(kind.model, content, path, settings)
+    for key in settings:
+        before, after = value_of(begun, key), value_of(asked, key)
+        if before != after and key not in kind.may_change:
+            advice = f"a resumed {kind.what} keeps its settings; leave the option out, or start a new one"
+            raise UserError(f"{path}: {key}: {before}, but the command line says {after}: {advice}")
+    return asked
+
+
+def value_of(settings: Settings, key: str) -> Any:
+    """The value of a dotted key."""
+    value: Any = settings
+    for part in key.split("."):
+        value = getattr(value, part, None)
+    return value
+
+
+def has_finished(kind: Kind, run: Run, watch: Callback) -> bool:
+    """Whether nothing of a run is left to do, which is then said; all processes get what the first one sees."""
+    if done := distributed.shared(distributed.first(lambda: run.state == "finished")):
+        watch.note(f"this {kind.what} has already finished")
+    return bool(done)
+
+
+def free_path(settings: Any) -> Path:
+    """runs/NAME-seedSEED, or with the first of -2, -3, … that is not taken."""
+    name = re.sub(r"[^\w.-]+", "-", settings.name)  # a recipe's name may hold what a folder's may not
+    path = Path("runs") / f"{name}-seed{settings.seed}"
+    number, free = 1, path
+    while not is_free(free):
+        number += 1
+        free = path.with_name(f"{path.name}-{number}")
+    return free
+
+
+@contextmanager
+def at_work(run: Run) -> Iterator[Stop]:
+    """Within it this process works on the run, until the Stop says that a signal asked it to end.
+
+    Raises Interrupted once it has, the state saved; InUse where another process is at work on the run; UserError where
+    memory does not suffice or a process that loads images died.
+    """
+    with ExitStack() as stack:
+        distributed.first(lambda: stack.enter_context(run.held()))
+        try:
+            with catch_signals(patient=distributed.launched() > 1) as stop, memory_advice():
+                yield stop
+        except (Interrupted, Diverged, BadState):
+            raise
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise UserError(f"a process that loads images died: {error}") from None

@@ -1,0 +1,47 @@
+"""Which images a run sees: those that its settings name, or those that it was handed."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from fairdarts.data.examine import examine
+from fairdarts.data.settings import DataSettings
+from fairdarts.data.sources import ClassFolders, Source, open_source, seen_of
+from fairdarts.data.split import tell_split
+from fairdarts.runs.callbacks import Callback
+from fairdarts.runtime import distributed
+
+
+def open_images(data: DataSettings, watch: Callback, new: bool = False, least: int = 2) -> Source:
+    """The images, of at least so many classes; where they are downloaded first, one process of a machine does it. Of a
+    new run they are examined."""
+    for turn in (True, False):
+        with distributed.together():
+            if distributed.leads_machine() == turn:
+                source = open_source(data, least)
+    if new:
+        examine_images(data, source, watch)
+        with distributed.together():
+            tell_split(data, source)
+    return source
+
+
+def examine_images(data: DataSettings, source: Source, watch: Callback, indices: Sequence[int] | None = None) -> None:
+    """Examines the files of a source, or those of some indices; one process of a machine does it. Raises UserError as
+    `examine` does, in all processes."""
+    if not isinstance(source.dataset, ClassFolders):
+        return
+    samples = source.dataset.samples
+    paths = [samples[index][0] for index in (range(len(samples)) if indices is None else indices)]
+    shown = partial(watch.track, what="looking at the images")
+    look = partial(examine, paths, data.white, f"data.root: {source.dataset.root}", seen_of(data), shown)
+    distributed.wait_for(look if distributed.leads_machine() else None)
+
+
+def told_images(data: Any, trained: int, every: int) -> str:
+    """How many of the images train the weights; loudly where most of them do not."""
+    if trained * 2 >= every:
+        return f"images     {trained:,} of {every:,} train the weights, {every - trained:,} are held out"
+    key = "train_portion" if hasattr(data, "train_portion") else "held_out"
+    why = f"as data.{key} is {getattr(data, key)}; --data.{key} takes another share"
+    return f"images     ONLY {trained:,} of {every:,} train the weights, {why}"

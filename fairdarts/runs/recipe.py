@@ -1,0 +1,55 @@
+"""What a run is told: a recipe, with settings laid over it."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fairdarts import resources
+from fairdarts.config import Settings, UserError, check, read_text, read_yaml
+from fairdarts.runtime.verb import SECTIONS, verb_of
+
+Recipe = str | Path | Mapping[str, Any]
+"""a shipped recipe's name, a YAML file, or what such a file holds"""
+
+
+class Words(dict[str, str]):
+    """Settings as words of the command line, by dotted key: `{"weights.lr": "0.01"}`."""
+
+
+def names_of(model: type[Settings]) -> list[str]:
+    """The shipped recipes of a form; each begins with its verb."""
+    head = f"verb: {model.model_fields['verb'].default}\n"
+    paths = {name: resources.find("recipes", name) for name in resources.names("recipes")}
+    return [name for name, path in paths.items() if read_text(path, len(head)) == head]
+
+
+def settings_of(model: type[Settings], recipe: Recipe, settings: Mapping[str, Any]) -> tuple[Any, str]:
+    """Settings of a recipe, with others laid over it by dotted key, and where the recipe stands, for messages.
+
+    Raises UserError, also where the recipe is one of another verb.
+    """
+    content, place = read_recipe(model, recipe)
+    return laid_over(model, content, place, settings), place
+
+
+def laid_over(model: type[Settings], content: dict[str, Any], place: str | Path, settings: Mapping[str, Any]) -> Any:
+    """Checked settings from a recipe's content, with others laid over it. Raises UserError blaming who said what is
+    wrong."""
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
+    return check(model, content, place, texts)
+
+
+def read_recipe(model: type[Settings], recipe: Recipe) -> tuple[dict[str, Any], str]:
+    """What a recipe of a form holds, and its place. Raises UserError where it is one of another verb."""
+    if isinstance(recipe, Mapping):
+        content, place = dict(recipe), "recipe"
+    else:
+        path = resources.find("recipes", str(recipe))
+        content, place = read_yaml(path), str(path)
+    verb = model.model_fields["verb"].default
+    if (stated := verb_of(content, Path(place))) and stated != verb:
+        sections = f": it has the section {SECTIONS[stated]}, and not the section {SECTIONS[verb]}"
+        why = "" if "verb" in content else sections
+        raise UserError(f"{place}: is a recipe of `fairdarts {stated}`, not of `fairdarts {verb}`{why}")
+    return content, place

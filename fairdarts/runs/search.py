@@ -1,0 +1,65 @@
+"""A differentiable search, from a recipe to a genotype."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fairdarts.plot.tensorboard import log_epoch
+from fairdarts.runs.begin import Kind, Request, at_work, begin, has_finished
+from fairdarts.runs.callbacks import Callbacks, Watches, watching
+from fairdarts.runs.recipe import Recipe
+from fairdarts.runs.result import Run
+from fairdarts.runs.tensorboard import logged
+from fairdarts.runtime import distributed
+from fairdarts.search import loop
+from fairdarts.search.settings import MAY_CHANGE, SearchSettings
+from fairdarts.search.setup import check_fit
+
+SEARCH = Kind("search", "search", SearchSettings, MAY_CHANGE)
+
+
+def search(
+    recipe: Recipe,
+    data: Any = None,
+    settings: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    callbacks: Sequence[Watches] | Watches = (),
+    **named: Any,
+) -> Run:
+    """Searches an architecture by gradient descent, as `fairdarts search` does, and gives the finished run.
+
+    `recipe` is a shipped recipe's name (`fairdarts recipes search`), a YAML file, or what such a file holds. `data` are
+    images of one's own (see docs/data.md) in the place of the recipe's. `settings` are laid over the recipe by dotted
+    key, `{"weights.lr": 0.01}`; those without a dot may be named: `epochs=5, seed=1`. The run directory is `out`, or
+    runs/RECIPE-seedSEED. Raises UserError in one line; KeyboardInterrupt once Ctrl-C has stopped it, the state saved.
+
+    >>> run = fairdarts.search("fairdarts-s1-digits", epochs=5, callbacks=print)
+    >>> run.genotype
+    """
+    asked = Request(recipe, {**(settings or {}), **named}, data, out)
+    with distributed.joined():
+        return carry_out(asked, Callbacks(callbacks))
+
+
+def resume(path: str | Path, data: Any, settings: Mapping[str, Any], callbacks: Sequence[Watches] | Watches) -> Run:
+    """Goes on with a search that was stopped; `settings` are of those that it may be told anew."""
+    with distributed.joined():
+        return carry_out(Request(None, settings, data, resume=path), Callbacks(callbacks))
+
+
+def carry_out(asked: Request, watch: Callbacks) -> Run:
+    """The search that is asked for, in all processes that share it, or in this one alone."""
+    settings, _, _, directory = begun = begin(SEARCH, asked, watch, check_fit)
+    if settings.relaxation == "softmax" and settings.zero_one.weight > 0:
+        watch.note("zero_one: under softmax the zero-one loss is of little use (FairDARTS, supplementary 4.2)")
+    run, resumed = Run(directory.path), bool(asked.resume)
+    if has_finished(SEARCH, directory, watch):
+        return run
+    purge = directory.logged() if resumed else None
+
+    def log(writer: Any, record: dict[str, Any]) -> None:
+        log_epoch(writer, record, begun.space)
+
+    with at_work(directory) as stop, watching(run, watch), logged(directory, watch, log, purge) as observer:
+        loop.search(*begun, observer, stop, resumed)
+    return run
