@@ -54,6 +54,8 @@ def measure(settings: SearchSettings, space: Space, source: Source, steps: int) 
     say(f"measuring {steps} steps of {settings.name}, after {WARM_UP} to warm up")
     if settings.measures_curvature:
         say("the curvature, once an epoch, is left out of this")
+    if settings.architect.warmup:
+        say("the epochs of architect.warmup, whose steps take less, are counted as the others")
     times = []
     with closing(train), closing(valid):
         for _ in tracked(range(WARM_UP + steps), what="measuring"):

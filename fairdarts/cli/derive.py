@@ -1,20 +1,19 @@
 """`fairdarts derive`: a genotype from a run's gates, or from matrices of gates or α in a file."""
 
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from pathlib import Path
 
-from fairdarts.cli.words import Parser, say
-from fairdarts.config import UserError, check, read_yaml
-from fairdarts.genotype import Genotype, to_darts_text, to_yaml
+from fairdarts.cli.words import Parser
+from fairdarts.config import UserError
+from fairdarts.genotype import to_darts_text, to_yaml
 from fairdarts.relaxation import RELAXATIONS
-from fairdarts.runtime.run import open_run
-from fairdarts.search.alphas import GATES, read_gates
-from fairdarts.search.derive import METHODS, GateMatrices, as_matrices, check_kind, check_records, check_rule, derive
-from fairdarts.search.settings import DeriveSettings, SearchSettings
-from fairdarts.search.stopping import kept_record
+from fairdarts.runs.derive import derive, derive_from
+from fairdarts.search.alphas import GATES
+from fairdarts.search.derive import METHODS
 from fairdarts.spaces.cell import CellSpace
-from fairdarts.spaces.space import FORMS, Space, load_space
+from fairdarts.spaces.space import load_space
 
 EPILOG = """methods for cells (S1):
   argmax      DARTS: a node's two strongest edges, each with its strongest operation
@@ -36,7 +35,12 @@ whose names tell which is which, or in this order in a list (what DARTS' arch_pa
 
 def main(argv: Sequence[str]) -> int:
     parser = Parser("derive", "Derive a genotype and print it as YAML.", EPILOG)
-    parser.add_argument("run", nargs="?", type=Path, help="a run directory; its last whole epoch is used")
+    parser.add_argument(
+        "run", nargs="?", type=Path, help="a run directory; its last whole epoch is used, if no other is named"
+    )
+    parser.add_argument(
+        "--epoch", type=_epoch, help="number of an epoch of the run, last, or best: that of the lowest held-out loss"
+    )
     parser.add_argument("--alphas", type=Path, metavar="FILE", help="matrices of gates, or of α, instead of a run")
     parser.add_argument(
         "--relaxation", choices=[*sorted(RELAXATIONS), GATES], help="what makes gates of α (default for .npz: none)"
@@ -53,55 +57,35 @@ def main(argv: Sequence[str]) -> int:
 
     if (args.run is None) == (args.alphas is None):
         raise UserError("derive: give either a run directory or --alphas FILE")
+    told = {"threshold": args.threshold, "max_skips": args.max_skips, "name": args.name}
     if args.run is not None:
         if args.space:
             raise UserError("derive: --space goes with --alphas; a run knows its own space")
         if args.relaxation:
             raise UserError("derive: --relaxation goes with --alphas; a run knows its own gates")
-        gates, space, rule, source, name = from_run(args.run)
-        matrices = as_matrices(gates, space, source)
+        genotype = derive(args.run, method=args.method, epoch=args.epoch, **told)
     else:
         if not args.space:
             raise UserError("derive: --alphas needs --space, such as --space s1")
-        space = load_space(args.space)
-        check_kind(space, f"derive: --space {args.space}")
-        rule, source, name = None, str(args.alphas), args.alphas.stem
-        matrices = read_gates(args.alphas, space, args.relaxation)
-    method = args.method or (rule.method if rule else "threshold")
-    threshold = args.threshold if args.threshold is not None else rule.threshold if rule else None
-    if args.threshold is not None and method == "argmax":
-        raise UserError("derive: --threshold goes with --method threshold or edge; argmax has none")
-    max_skips = args.max_skips if args.max_skips is not None else rule.max_skips if rule else None
-    rule = check(DeriveSettings, {"method": method, "threshold": threshold, "max_skips": max_skips}, "command line")
-    check_rule(rule, space, "command line: ")
-    if args.format == "darts" and not isinstance(space, CellSpace):
-        holds = FORMS[space.kind].holds
-        raise UserError(f"derive: --format darts is for cells; {space.name} has {holds}, which are printed as yaml")
-    origin = source + (f", {args.relaxation} of α" if args.relaxation not in (None, GATES) else "")
-    origin += f", {method}" + ("" if method == "argmax" else f" {threshold}")
-    origin += "" if max_skips is None else f", at most {max_skips} skip connections a cell"
-    genotype = derive(matrices, space, method, threshold, args.name or name, origin, max_skips)
-    for note in notes_on(genotype, matrices):
-        say(note)
-    sys.stdout.write(to_yaml(genotype) if args.format == "yaml" else to_darts_text(genotype, space.nodes) + "\n")
+        if args.epoch is not None:
+            raise UserError("derive: --epoch goes with a run directory; matrices are of one moment")
+        method = args.method or "threshold"
+        genotype = derive_from(args.alphas, args.space, relaxation=args.relaxation, method=method, **told)
+    if args.format == "yaml":
+        sys.stdout.write(to_yaml(genotype))
+        return 0
+    space = load_space(args.space or str(args.run / "space.yaml"))
+    if not isinstance(space, CellSpace):
+        raise UserError(
+            f"derive: --format darts is for cells; {space.name} has {genotype.holds}, which are printed as yaml"
+        )
+    sys.stdout.write(to_darts_text(genotype, space.nodes) + "\n")
     return 0
 
 
-def notes_on(genotype: Genotype, matrices: GateMatrices) -> list[str]:
-    """What a reader would not expect: cells without operations, or layers that none of the gates decided."""
-    strongest = {cell: f"the strongest gate is {matrices[cell].max():.3f}" for cell in genotype.empty_cells}
-    return [*genotype.remarks, *(f"{cell}: no operation takes part; {gate}" for cell, gate in strongest.items())]
-
-
-def from_run(path: Path) -> tuple[dict, Space, DeriveSettings, str, str]:
-    """Gates of the record that a run keeps, space, derivation settings, source and name of it."""
-    run = open_run(path)
-    if run.verb != "search":
-        advice = "genotypes are derived from one of `fairdarts search`"
-        raise UserError(f"{path}: is a run of `fairdarts {run.verb}`: {advice}")
-    settings = check(SearchSettings, read_yaml(path / "settings.yaml"), path / "settings.yaml")
-    space = load_space(str(path / "space.yaml"))
-    records = check_records(run.records(), space, str(run.metrics))
-    kept = kept_record(list(records), settings.stopping)
-    source = f"search {settings.name}, seed {settings.seed}, epoch {kept['epoch']}"
-    return kept["gates"], space, settings.derive, source, path.resolve().name
+def _epoch(text: str) -> int | str:
+    if text in ("last", "best"):
+        return text
+    if text.isdecimal() and len(text) < 10:
+        return int(text)
+    raise ArgumentTypeError(f"'{text}': should be a number, last or best")

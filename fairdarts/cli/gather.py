@@ -50,7 +50,8 @@ def searched(path: Path, name: str) -> Found:
     shape = shape_of(path)
     space = sized(load_space(str(path / "space.yaml")), shape)
     records = list(check_records(run.records(), space, str(run.metrics)))
-    ended = verdict(records, settings.stopping)
+    judged = settings.stopping, settings.architect.warmup
+    ended = verdict(records, *judged)
     done = run.state == "finished"
     genotype, cost, drawings = None, "no genotype yet", {}
     if done:
@@ -73,7 +74,7 @@ def searched(path: Path, name: str) -> Found:
         weight=settings.zero_one.weight if by_eq_7 else None,
         settings=read_text(path / "settings.yaml"),
         space=space,
-        records=records[: records.index(kept_record(records, settings.stopping)) + 1],
+        records=records[: records.index(kept_record(records, *judged)) + 1],
         ended=f"stopped: {ended.reason}" if ended else unfinished,
         genotype=genotype,
         cost=cost,

@@ -22,7 +22,7 @@ def summarize(run: Run) -> None:
     records = run.directory.records()
     rule = settings.derive
     how = rule.method if rule.method == "argmax" else f"{rule.method} {rule.threshold}"
-    if ended := verdict(records, settings.stopping):
+    if ended := verdict(records, settings.stopping, settings.architect.warmup):
         say(f"stopped    {ended.reason}")
     say(f"genotype   {genotype.name}: {TEXTS[type(genotype)](genotype)} ({how})")
     try:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fairdarts.config import UserError, open_regular
-from fairdarts.relaxation import gate_matrices
+from fairdarts.config import UserError, nearest, open_regular
+from fairdarts.relaxation import RELAXATIONS, gate_matrices
 from fairdarts.runtime.checkpoint import verified
 from fairdarts.search.derive import GateMatrices, as_matrices, shapes_text
 from fairdarts.spaces.space import Space
@@ -31,16 +31,35 @@ def read_gates(path: Path, space: Space, relaxation: str | None) -> GateMatrices
     tensors = dict(_flat(_read(path)))
     if path.suffix == ".npz" and relaxation is None:
         return as_matrices(tensors, space, str(path))
-    alphas = _alphas(tensors, space, path)
+    return _relaxed(tensors, space, relaxation, str(path))
+
+
+def gates_of(matrices: Mapping[str, Any], space: Space, relaxation: str | None, place: str) -> GateMatrices:
+    """The gates in matrices by the names of the space's parts, or those that a relaxation makes of α in them.
+
+    Raises UserError naming the place, as `read_gates`.
+    """
+    if relaxation is None:
+        return as_matrices({name: _plain(value) for name, value in matrices.items()}, space, place)
+    tensors = {name: value if isinstance(value, Tensor) else np.asarray(value) for name, value in matrices.items()}
+    return _relaxed(tensors, space, relaxation, place)
+
+
+def _relaxed(tensors: Mapping[str, Any], space: Space, relaxation: str | None, place: str) -> GateMatrices:
+    """The gates that a relaxation makes of those of the tensors that are α."""
+    alphas = _alphas(tensors, space, place)
+    known = [*RELAXATIONS, GATES]
     if relaxation is None:
         right = f"should say what makes gates of these α: softmax, sigmoid, or {GATES} where they are gates"
-        raise UserError(f"{path}: --relaxation: is missing; {right}")
+        raise UserError(f"{place}: relaxation: is missing; {right}")
+    if relaxation not in known:
+        raise UserError(f"{place}: relaxation: '{relaxation}' is not known{nearest(relaxation, known)}")
     if relaxation == GATES:
-        return as_matrices(alphas, space, str(path))
+        return as_matrices({part: _plain(alpha) for part, alpha in alphas.items()}, space, place)
     if all(bool((alpha >= 0).all() and (alpha <= 1).all()) for alpha in alphas.values()):
         what = "are from 0 to 1, as gates are and α hardly ever"
-        raise UserError(f"{path}: --relaxation {relaxation}: its numbers {what}; should be --relaxation {GATES}")
-    return as_matrices(gate_matrices(alphas, relaxation), space, str(path))
+        raise UserError(f"{place}: relaxation {relaxation}: its numbers {what}; should be relaxation {GATES}")
+    return as_matrices(gate_matrices(alphas, relaxation), space, place)
 
 
 def _read(path: Path) -> Any:
@@ -74,7 +93,7 @@ def _flat(held: Any, name: str = "") -> Iterator[tuple[str, Any]]:
             yield from _flat(value, f"{name}.{key}" if name else str(key))
 
 
-def _alphas(tensors: Mapping[str, Any], space: Space, path: Path) -> dict[str, Tensor]:
+def _alphas(tensors: Mapping[str, Any], space: Space, place: str) -> dict[str, Tensor]:
     """Those of the tensors that are α: the only ones of their shapes, or by what they are called, or in the order of
     the parts, such as a pair of cells, normal before reduce."""
     shapes = {part: points.shape for part, points in space.parts.items()}
@@ -96,7 +115,7 @@ def _alphas(tensors: Mapping[str, Any], space: Space, path: Path) -> dict[str, T
     some = [f"{name or 'one array'} {list(value.shape)}" for name, value in [*tensors.items()][:SHOWN]]
     holds = ", ".join(some) + (" and so on" if len(tensors) > SHOWN else "")
     should = f"should be {shapes_text(space)} (choice points, candidates) for space {space.name}"
-    raise UserError(f"{path}: which are α cannot be told from {holds or 'no tensors'}; {should}")
+    raise UserError(f"{place}: which are α cannot be told from {holds or 'no tensors'}; {should}")
 
 
 def _names(name: str, part: str) -> bool:
@@ -107,6 +126,11 @@ def _names(name: str, part: str) -> bool:
 
 def _is_numeric(value: Tensor | np.ndarray) -> bool:
     return not value.is_complex() if isinstance(value, Tensor) else value.dtype.kind in "fiu"
+
+
+def _plain(value: Any) -> Any:
+    """What numpy can read of a tensor, which may be on another device or ask for gradients; anything else as it is."""
+    return value.detach().double().cpu().numpy() if isinstance(value, Tensor) and not value.is_complex() else value
 
 
 def _tensor(value: Tensor | np.ndarray) -> Tensor:

@@ -1,4 +1,4 @@
-"""How one search step updates α and the weights: bi-level (first or second order) or single level."""
+"""How one search step updates α and the weights: bi-level (first or second order) or single level; or weights alone."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -134,12 +134,12 @@ def _statistics(learner: Learner) -> list[Tensor]:
 
 
 def _train_weights(learner: Learner, batch: Batch, at: StepIndex) -> list[Tensor]:
-    """One step of the weights under the present α; loss and accuracy before it."""
+    """One step of the weights under the present α; loss, accuracy and zero-one loss before it."""
     fixed = {part: alpha.detach() for part, alpha in learner.alphas.items()}
     gradients, seen = _gradients(learner, fixed, batch, at, TRAIN, learner.weights, pushed=False)
     distributed.average_([*gradients, *_statistics(learner), *seen])
     _update_weights(learner, gradients)
-    return seen[:2]
+    return seen
 
 
 def first_order(learner: Learner, train: Batch, valid: Batch, at: StepIndex = START) -> Tensor:
@@ -152,7 +152,7 @@ def first_order(learner: Learner, train: Batch, valid: Batch, at: StepIndex = ST
         gradients, seen = _gradients(learner, learner.alphas, valid, at, VALID, alphas, pushed=True)
     distributed.average_([*gradients, *seen])
     _update_alphas(learner, gradients)
-    return torch.stack([*_train_weights(learner, train, at), *seen])
+    return torch.stack([*_train_weights(learner, train, at)[:2], *seen])
 
 
 def second_order(learner: Learner, train: Batch, valid: Batch, at: StepIndex = START) -> Tensor:
@@ -174,7 +174,7 @@ def second_order(learner: Learner, train: Batch, valid: Batch, at: StepIndex = S
     correction = [sum(terms) / settings.compute.accumulate for terms in zip(*corrections, strict=True)]
     distributed.average_(correction)
     _update_alphas(learner, torch._foreach_add(of_alphas, correction, alpha=-slope(learner.weight_optimizer)))
-    return torch.stack([*_train_weights(learner, train, at), *seen])
+    return torch.stack([*_train_weights(learner, train, at)[:2], *seen])
 
 
 def single_level(learner: Learner, train: Batch, valid: Batch | None, at: StepIndex = START) -> Tensor:
@@ -187,6 +187,18 @@ def single_level(learner: Learner, train: Batch, valid: Batch | None, at: StepIn
     distributed.average_([*gradients, *_statistics(learner), loss, accuracy, push])
     _update_weights(learner, gradients[: len(learner.weights)])
     _update_alphas(learner, gradients[len(learner.weights) :])
+    return _without_held_out(loss, accuracy, push)
+
+
+def warm_up(learner: Learner, train: Batch, valid: Batch | None, at: StepIndex = START) -> Tensor:
+    """The weights alone, for every kind of architect: its step in the epochs of `architect.warmup`.
+
+    Gives the step's SUMS [5]; no held-out batch is looked at, so those of `valid` are not a number.
+    """
+    return _without_held_out(*_train_weights(learner, train, at))
+
+
+def _without_held_out(loss: Tensor, accuracy: Tensor, push: Tensor) -> Tensor:
     nothing = torch.full_like(push, torch.nan)
     return torch.stack([loss, accuracy, nothing, nothing, push])
 

@@ -24,7 +24,7 @@ from fairdarts.runtime.resume import common_state, restored
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.seed import DROPS, fold
 from fairdarts.runtime.stop import Stop
-from fairdarts.search.architect import STEPS, SUMS, Learner, StepIndex
+from fairdarts.search.architect import STEPS, SUMS, Learner, StepIndex, warm_up
 from fairdarts.search.curvature import held_out_curvature
 from fairdarts.search.derive import as_matrices, check_records, derive, dominant
 from fairdarts.search.settings import MAY_CHANGE, SearchSettings
@@ -91,20 +91,21 @@ def search(
         begin(run, records, state)
 
     train, valid, looked_at = open_batches(settings, source, halves, device, at.epoch * steps + at.step, at.epoch)
-    take_step, held_out = STEPS[settings.architect.kind], settings.architect.kind != "single_level"
 
     def draw() -> tuple[Any, Any]:
-        return next(train), next(valid) if held_out else None
+        return next(train), next(valid) if trains_on_held_out(settings, at.epoch) else None
 
     learner.supernet.train()
     with closing(train), closing(valid), closing(looked_at):  # else loading processes would live on in an error
         for steps_left in epochs(settings, run, at, records, state, steps, draw, observer.epoch, stop):
-            if verdict(records, settings.stopping):
+            if verdict(records, settings.stopping, settings.architect.warmup):
                 break
             lost.zero_()
             lr = learning_rate(at.epoch, settings.epochs, settings.weights.lr, settings.weights.lr_min)
             for group in learner.weight_optimizer.param_groups:
                 group["lr"] = lr
+            take_step = STEPS[settings.architect.kind] if at.epoch >= settings.architect.warmup else warm_up
+            halves_seen = 2 if trains_on_held_out(settings, at.epoch) else 1
             for batches in steps_left:
                 if settings.supernet.draws:
                     number = at.epoch * steps + at.step
@@ -118,7 +119,7 @@ def search(
             tensors = [*learner.alphas.values(), *learner.supernet.state_dict().values()]
             check_converging(run, means["train_loss"], tensors, partial(diverged, learner, lost, at.epoch + 1))
             check_processes(run, at.epoch + 1, [*learner.alphas.values(), *learner.weights], "α or weights")
-            times = at.finish_epoch(steps * settings.data.batch_size * (1 + held_out))
+            times = at.finish_epoch(steps * settings.data.batch_size * halves_seen)
             record = gate_record(at.epoch, learner, space)
             record |= {key: mean for key, mean in means.items() if not math.isnan(mean)}
             record |= {"lr": lr, **times}
@@ -132,8 +133,8 @@ def search(
                     genotype = derived(record["gates"], settings, space, f"{run.path.name}-epoch-{at.epoch}")
                     run.write_genotype(genotype, f"epoch-{at.epoch:03d}")
 
-    ended = verdict(records, settings.stopping)
-    gates = kept_record(records, settings.stopping)["gates"]
+    ended = verdict(records, settings.stopping, settings.architect.warmup)
+    gates = kept_record(records, settings.stopping, settings.architect.warmup)["gates"]
     genotype = derived(gates, settings, space, run.path.name, f"; stopped: {ended.reason}" if ended else "")
     with distributed.together():
         if writes:
@@ -146,18 +147,24 @@ def search(
     return genotype
 
 
+def trains_on_held_out(settings: SearchSettings, epoch: int) -> bool:
+    """Whether the steps of an epoch, counted from 0, look at held-out batches."""
+    return settings.architect.kind != "single_level" and epoch >= settings.architect.warmup
+
+
 def diverged(learner: Learner, lost: Tensor, epoch: int) -> str:
     """What went wrong, and which learning rate to lower; `lost` are the steps of which each of SUMS was not finite.
 
     Of a bi-level step the held-out loss is the first to see new weights, and the training loss the first to see new α.
     """
     settings, (train, _, valid, *_) = learner.settings, lost.tolist()
+    bilevel = trains_on_held_out(settings, epoch - 1)
     of_alphas, of_weights = f"architect.lr ({settings.architect.lr})", f"weights.lr ({settings.weights.lr})"
     if settings.architect.kind == "single_level" and not all_finite(learner.alphas.values()):
         return f"the loss and α are no longer finite in epoch {epoch}; lower {of_weights} or {of_alphas}"
-    if settings.architect.kind != "single_level" and train > valid:
+    if bilevel and train > valid:
         return f"α is no longer finite in epoch {epoch}; lower {of_alphas}"
-    what = "the loss is" if train or valid else "the weights are"
+    what = "the loss is" if train or (bilevel and valid) else "the weights are"
     return f"{what} no longer finite in epoch {epoch}; lower {of_weights}"
 
 

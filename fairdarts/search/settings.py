@@ -79,6 +79,8 @@ class ArchitectSettings(Settings):
     """Adam's weight decay"""
     initial_std: float = Field(ge=0)
     """standard deviation of α at the start; 0 is the fair start"""
+    warmup: int = Field(default=0, ge=0)
+    """first epochs in which the weights train and α stays as it is"""
 
     @field_validator("betas")
     @classmethod
@@ -142,6 +144,13 @@ class SearchSettings(RunSettings):
     """log the largest eigenvalue of the held-out loss's Hessian in α after every epoch, as stopping by it does"""
     derive: DeriveSettings
     """derivation"""
+
+    @model_validator(mode="after")
+    def _trains_alphas(self) -> Self:
+        if self.architect.warmup >= self.epochs:
+            should = f"should be below epochs {self.epochs}, so that α is trained"
+            raise ValueError(f"architect.warmup {self.architect.warmup}: {should}")
+        return self
 
     @model_validator(mode="after")
     def _held_out(self) -> Self:

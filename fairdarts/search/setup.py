@@ -98,9 +98,10 @@ def open_batches(
     epoch: int,
 ) -> list[Generator[Batch, None, None]]:
     """Endless batches on the device, of each this process's share, to be closed: for the weights and for α, from a step
-    of the search on; for the curvature, from an epoch on."""
+    of the search on; for the curvature, from an epoch on. The batches for α begin behind `architect.warmup`."""
     shard = (distributed.rank(), distributed.ranks())
     serve = server(source, settings.data, device, LAYOUTS[settings.compute.layout], shard)
     train, valid = halves
-    streams = (train, TRAIN, step), (valid, VALID, step), (valid, CURVATURE, epoch)
+    warm = settings.architect.warmup * (len(train) // settings.data.batch_size)
+    streams = (train, TRAIN, step), (valid, VALID, max(step, warm)), (valid, CURVATURE, epoch)
     return [serve(indices=half, seed=fold(settings.seed, name), start=start) for half, name, start in streams]

@@ -45,20 +45,26 @@ class Verdict(NamedTuple):
     reason: str
 
 
-def kept_record(records: list[dict[str, Any]], rule: StoppingSettings) -> dict[str, Any]:
+def kept_record(records: list[dict[str, Any]], rule: StoppingSettings, warmup: int = 0) -> dict[str, Any]:
     """The record whose gates the genotype is derived from: the last one, or that of a verdict."""
-    ended = verdict(records, rule)
+    ended = verdict(records, rule, warmup)
     return next(record for record in reversed(records) if ended is None or record["epoch"] == ended.epoch)
 
 
-def verdict(records: list[dict[str, Any]], rule: StoppingSettings) -> Verdict | None:
-    """Whether the search ends with the last record. A function of the records, so that a resumed search ends alike."""
+def verdict(records: list[dict[str, Any]], rule: StoppingSettings, warmup: int = 0) -> Verdict | None:
+    """Whether the search ends with the last record. A function of the records, so that a resumed search ends alike.
+
+    The first `warmup` epochs are not judged, as little as the start is: α has not been trained.
+    """
+    records = [record for record in records if record["epoch"] > warmup]
+    if not records:
+        return None
     match rule:
         case Skips(limit=limit):
             dominant = records[-1]["dominant"]  # by part: the layers of a chain may have several
             count = sum(dominant[part].get(SKIP, 0) for part in (["normal"] if "normal" in dominant else dominant))
             where = "normal cell" if "normal" in dominant else "cell" if "edges" in dominant else "chain"
-            if len(records) > 1 and count >= limit:
+            if count >= limit:
                 epoch = records[-1]["epoch"]
                 return Verdict(epoch, f"{count} skip connections are dominant in the {where} after epoch {epoch}")
         case Eigenvalue(window=window, ratio=ratio):

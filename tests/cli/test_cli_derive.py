@@ -101,6 +101,13 @@ def test_a_run_s_own_rule_holds_unless_another_is_given(run: Path, capsys):
     assert derived(capsys, run, "--name", "mine").name == "mine"
 
 
+def test_the_genotype_of_another_epoch(run: Path, capsys):
+    genotype = derived(capsys, run, "--epoch", 0)
+    assert (genotype.normal, list(genotype.reduce)) == ((), METHODS["threshold", 0.6])
+    assert (genotype.name, genotype.source) == ("my-run-epoch-0", "search tiny, seed 0, epoch 0, threshold 0.6")
+    assert derived(capsys, run, "--epoch", "last").normal == derived(capsys, run).normal
+
+
 def test_a_cell_without_operations_is_told(run: Path, capsys):
     assert main(["derive", str(run)]) == 0
     assert capsys.readouterr().err == "reduce: no operation takes part; the strongest gate is 0.250\n"
@@ -157,7 +164,7 @@ def test_argmax_of_a_chain_keeps_every_layer_and_has_no_notes(layers: Path, caps
         (["--threshold", "0.7", "--format", "darts"], "--format darts is for cells; s2 has layers"),
         (["--threshold", "0.7", "--space", "s1"], "no 'normal' in it; should hold normal and reduce [14, 7]"),
         (["--threshold", "0.7", "--space", "s2-small", "--alphas", "gates.npz"], "no 'layers' in it"),
-        (["--threshold", "0.7", "--space", "nasbench101"], "--space nasbench101: is searched by paths, not"),
+        (["--threshold", "0.7", "--space", "nasbench101"], "derive: space nasbench101: is searched by paths, not"),
     ],
 )
 def test_what_is_for_cells_alone_is_named_for_a_chain(layers: Path, matrices: Path, monkeypatch, capsys, words, said):
@@ -242,6 +249,12 @@ def test_a_file_of_no_matrices_is_named(matrices: Path, space: str, capsys, spoi
     ("words", "said"),
     [
         ([], "give either a run directory or --alphas"),
+        (["my-run", "--method", "argmax", "--threshold", "0.5"], "threshold 0.5: goes with method threshold or edge"),
+        (["my-run", "--epoch", "2"], "epoch 2: there is none; should be 0 to 1, last or best"),
+        (["my-run", "--epoch", "best"], "epoch best: no epoch has a held-out loss"),
+        (["my-run", "--epoch", "first"], "argument --epoch: 'first': should be a number, last or best"),
+        (["my-run", "--epoch", "9" * 30], "argument --epoch: '999"),
+        (["--alphas", "gates.npz", "--space", "tiny-space.yaml", "--epoch", "1"], "--epoch goes with a run directory"),
         (["my-run", "--alphas", "gates.npz"], "give either a run directory or --alphas"),
         (["my-run", "--space", "s1"], "a run knows its own space"),
         (["my-run", "--threshold", "1.5"], "threshold: 1.5: should be less than or equal to 1"),

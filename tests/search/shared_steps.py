@@ -12,13 +12,14 @@ from torch import Tensor
 from fairdarts.config import check
 from fairdarts.disturbance import DropoutSettings, NoiseSettings
 from fairdarts.runtime import distributed
-from fairdarts.search.architect import STEPS, Batch, Learner, StepIndex
+from fairdarts.search.architect import STEPS, Batch, Learner, StepIndex, warm_up
 from fairdarts.search.curvature import held_out_curvature
 from fairdarts.search.settings import DenseSupernetSettings, SearchSettings
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet.supernet import make_supernet
 
-KINDS, SPACES, PARTS, BATCH = ("first_order", "second_order", "single_level"), ("s1", "s2-small"), 2, 8
+TAKE = {**STEPS, "warm_up": warm_up}
+KINDS, SPACES, PARTS, BATCH = tuple(TAKE), ("s1", "s2-small"), 2, 8
 CASES = [(space, kind, disturbed) for space in SPACES for kind in KINDS for disturbed in (False, True)]
 SMALL = {
     "s1": {"nodes": 2, "candidates": ("max_pool_3x3", "skip_connect", "dil_conv_3x3")},
@@ -27,7 +28,13 @@ SMALL = {
 
 
 def learner_of(space_name: str, kind: str, disturbed: bool, accumulate: int) -> Learner:
-    architect = {"kind": kind, "lr": 0.1, "betas": [0.5, 0.99], "weight_decay": 0.1, "initial_std": 0}
+    architect = {
+        "kind": kind if kind in STEPS else "first_order",
+        "lr": 0.1,
+        "betas": [0.5, 0.99],
+        "weight_decay": 0.1,
+        "initial_std": 0,
+    }
     content = {
         "name": "shared",
         "source": "tests",
@@ -77,7 +84,7 @@ def outcome(case: tuple[str, str, bool], parts: int = PARTS) -> dict[str, Tensor
             )
             for _ in range(2)
         )
-        measured.append(STEPS[case[1]](learner, train, valid, StepIndex(0, step)))
+        measured.append(TAKE[case[1]](learner, train, valid, StepIndex(0, step)))
     held = {f"α {part}": alpha.detach() for part, alpha in learner.alphas.items()}
     held |= {f"weight {name}": weight.detach() for name, weight in learner.supernet.named_parameters()}
     held |= {f"statistic {name}": buffer.clone() for name, buffer in learner.supernet.named_buffers()}

@@ -126,7 +126,7 @@ def test_alphas_need_a_relaxation_and_that_before_a_threshold(tmp_path: Path, ca
     path = write(tmp_path / "a.pt", [NORMAL, REDUCE])
     words = ["derive", "--alphas", str(path), "--space", "s1"]
     assert main(words) == 2
-    assert "a.pt: --relaxation: is missing; should say what makes gates of these α" in capsys.readouterr().err
+    assert "a.pt: relaxation: is missing; should say what makes gates of these α" in capsys.readouterr().err
     assert main([*words, "--relaxation", "sigmoid"]) == 2
     assert "method threshold needs a threshold" in capsys.readouterr().err
     assert main([*words, "--relaxation", "sigmoid", "--method", "argmax"]) == 0
@@ -159,7 +159,7 @@ def test_gates_are_not_made_gates_again(tmp_path: Path, file: str, relaxation: s
     gates = RELAXATIONS[relaxation](torch.stack([NORMAL, REDUCE]).detach())
     content = {"normal": gates[0], "reduce": gates[1]} if file == "a.npz" else gates
     path = write(tmp_path / file, content)
-    with pytest.raises(UserError, match=rf"--relaxation {relaxation}: its numbers are from 0 to 1, .*none"):
+    with pytest.raises(UserError, match=rf"relaxation {relaxation}: its numbers are from 0 to 1, .*none"):
         read_gates(path, S1, relaxation)
     found = read_gates(path, S1, "none")
     assert np.allclose(found["normal"], gates[0].numpy())

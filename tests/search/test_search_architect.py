@@ -9,7 +9,7 @@ from search_steps import learner_of, settings_of, sgd_of, stream
 from torch.func import functional_call
 
 from fairdarts.relaxation import RELAXATIONS, dense
-from fairdarts.search.architect import STEPS, Batch, Learner
+from fairdarts.search.architect import STEPS, Batch, Learner, warm_up
 
 CASES = [("sigmoid", 10, "squared", 0.1), ("softmax", 0, "squared", 1e9), ("sigmoid", 2, "absolute", 0.5)]
 """relaxation, weight and form of the zero-one loss, clipping norm (which bites, or does not)"""
@@ -151,3 +151,22 @@ def test_each_half_of_a_first_order_step_makes_only_its_own_gradients():
 def test_single_level_reads_no_held_out_batch():
     learner = learner_of(settings_of("single_level", "sigmoid", 10, "squared", 5))
     assert STEPS["single_level"](learner, next(stream(1)), None).isnan().tolist() == [False, False, True, True, False]
+
+
+@pytest.mark.parametrize("kind", STEPS)
+def test_warming_up_trains_the_weights_alone(kind: str):
+    learner = learner_of(settings_of(kind, "sigmoid", 10, "squared", 0.1))
+    reference = Reference(learner)
+    train, train_again = stream(1), stream(1)
+    for _ in range(3):
+        push = Reference(learner).losses(next(stream(2)))[2]
+        measured, expected = warm_up(learner, next(train), None), reference.train_weights(next(train_again))
+        nothing = torch.tensor(torch.nan)
+        expected = torch.stack([*expected, nothing, nothing, push])
+        torch.testing.assert_close(measured, expected, rtol=1e-6, atol=1e-6, equal_nan=True)
+    assert all(torch.equal(learner.alphas[cell], reference.alphas[cell]) for cell in ("normal", "reduce"))
+    assert not learner.alpha_optimizer.state
+    weights = zip(learner.supernet.state_dict().items(), reference.supernet.state_dict().values(), strict=True)
+    for (name, weight), expected in weights:
+        torch.testing.assert_close(weight, expected, rtol=1e-9, atol=1e-10, msg=name)
+    assert not has_gradient(learner.supernet.parameters())

@@ -116,8 +116,58 @@ def test_the_loss_of_a_single_level_search_has_no_held_out_part(go: Go, tmp_path
     assert not {"valid_loss", "valid_accuracy"} & set(last)
 
 
-@pytest.mark.parametrize("kind", ["first_order", "second_order", "single_level"])
+KINDS = ["first_order", "second_order", "single_level"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_alpha_stays_as_it_is_while_the_weights_warm_up(go: Go, tmp_path: Path, kind: str):
+    go("run", **{"architect.kind": kind, "architect.warmup": "2", "architect.initial_std": "0.1"})
+    start, *warm, last = metrics(tmp_path / "run")
+    for record in warm:
+        assert {part: record[part] for part in ("alphas", "gates", "dominant")} == {
+            part: start[part] for part in ("alphas", "gates", "dominant")
+        }
+        assert set(record) == {*start, "train_loss", "train_accuracy", "zero_one", "lr"}
+    assert last["alphas"] != start["alphas"]
+    assert ("valid_loss" in last) == (kind != "single_level")
+    assert warm[0]["train_loss"] != warm[1]["train_loss"]
+
+
+def test_while_the_weights_warm_up_all_kinds_are_alike(go: Go, tmp_path: Path):
+    for kind in KINDS:
+        with pytest.raises(Interrupted):
+            go(kind, Watch(epoch=2), **{"architect.kind": kind, "architect.warmup": "2"})
+    first, *others = (checkpoint.load(Run(tmp_path / kind).last) for kind in KINDS)
+    assert all(same(first[key], other[key]) for other in others for key in ("supernet", "alphas"))
+    first, *others = (metrics(tmp_path / kind) for kind in KINDS)
+    assert all(other == first for other in others)
+
+
+def test_images_a_second_are_those_that_were_looked_at(go: Go, tmp_path: Path):
+    go("run", **{"architect.warmup": "1"})
+    warm, both = Run(tmp_path / "run").records()[1:3]
+    assert warm["images_per_second"] * warm["seconds"] == pytest.approx(16, rel=0.05)
+    assert both["images_per_second"] * both["seconds"] == pytest.approx(32, rel=0.05)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_search_stopped_while_it_warms_up_is_as_if_it_never_was(go: Go, tmp_path: Path, kind: str):
+    overrides = {"architect.kind": kind, "architect.warmup": "1"}
+    go("whole", **overrides)
+    for number, step in enumerate((2, 4, 6)):
+        with pytest.raises(Interrupted):
+            go("stopped", Watch(step=step), resume=number > 0, **overrides)
+    go("stopped", resume=True, **overrides)
+    assert_same_search(tmp_path / "stopped", tmp_path / "whole")
+
+
+def test_a_warm_up_of_all_epochs_is_refused(go: Go):
+    with pytest.raises(UserError, match=r"architect\.warmup 3: should be below epochs 3, so that α is trained"):
+        go("run", **{"architect.warmup": "3"})
+
+
 @pytest.mark.parametrize("relaxation", ["sigmoid", "softmax"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_search_stopped_after_every_step_is_as_if_it_never_was(go: Go, tmp_path: Path, kind: str, relaxation: str):
     overrides = {"architect.kind": kind, "relaxation": relaxation, "architect.initial_std": "0.1"}
     go("whole", **overrides)
@@ -276,7 +326,18 @@ def test_a_loss_that_is_no_longer_finite_ends_the_search(go: Go):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("kind", ["first_order", "second_order", "single_level"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_goes_wrong_while_the_weights_warm_up_is_never_of_alpha(go: Go, kind: str):
+    told = {"architect.kind": kind, "architect.warmup": "1", "weights.lr": "1.0e+20"}
+    with pytest.raises(Diverged) as of_loss:
+        go("loss", **told)
+    assert str(of_loss.value).endswith(": the loss is no longer finite in epoch 1; lower weights.lr (1e+20)")
+    with pytest.raises(Diverged) as of_weights:
+        go("weights", **told, **{"weights.weight_decay": "1.0e+20", "data.batch_size": "16"})
+    assert str(of_weights.value).endswith(": the weights are no longer finite in epoch 1; lower weights.lr (1e+20)")
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_went_wrong_first_decides_which_learning_rate_is_to_be_lowered(go: Go, kind: str):
     huge = {"architect.lr": "1.0e+20", "architect.weight_decay": "1.0e+19"}
     with pytest.raises(Diverged) as of_alphas:

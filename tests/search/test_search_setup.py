@@ -144,6 +144,22 @@ def test_processes_share_a_batch_and_together_see_what_one_sees(kind: str, image
         assert len(shares[0][stream][1]) == 2
 
 
+def test_the_held_out_batch_of_a_step_is_the_same_behind_a_warm_up():
+    def batches(step: int, **changes: str) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        settings = settings_of(**changes)
+        source = open_source(settings.data)
+        halves = check_fit(settings, load_space(settings.space), source)
+        assert len(halves[0]) // settings.data.batch_size == 2  # steps an epoch
+        streams = open_batches(settings, source, halves, torch.device("cpu"), step, epoch=0)
+        return [next(stream) for stream in streams[:2]]
+
+    size = {"data__images": "16", "data__batch_size": "4"}
+    for step in (0, 1, 2, 3):
+        train, valid = batches(step, architect__warmup="1", **size)
+        assert torch.equal(train[0], batches(step, **size)[0][0])
+        assert torch.equal(valid[0], batches(max(step, 2), **size)[1][0])
+
+
 def test_the_images_that_are_held_out_are_written_into_the_run(images: Path, tmp_path: Path):
     run = Run(tmp_path)
     told = {"data__root": str(images), "data__held_out": "2", "data__batch_size": "4"}

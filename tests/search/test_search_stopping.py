@@ -66,6 +66,21 @@ def test_the_eigenvalue_grows_too_fast(values: tuple[float, ...], kept: int | No
         assert f"the genotype of epoch {kept} is kept" in found.reason
 
 
+def test_epochs_in_which_alpha_was_not_trained_are_not_judged():
+    rule = Skips(kind="skips", limit=2)
+    assert verdict(skips(0, 5), rule).epoch == 1
+    assert verdict(skips(0, 5), rule, warmup=1) is None
+    assert verdict(skips(0, 5, 5), rule, warmup=2) is None
+    assert verdict(skips(0, 5, 1), rule, warmup=1) is None
+    assert verdict(skips(0, 5, 5), rule, warmup=1).epoch == 2
+    rule = Eigenvalue(kind="eigenvalue", window=2, ratio=0.75)
+    assert verdict(eigenvalues(1, 1, 9, 9), rule).epoch == 2
+    assert verdict(eigenvalues(1, 1, 9, 9), rule, warmup=2) is None
+    grows = eigenvalues(1, 1, 9, 9, 99, 99)
+    assert verdict(grows, rule, warmup=2).epoch == 4
+    assert kept_record(grows, rule, warmup=2) is grows[4]
+
+
 def test_the_record_that_is_kept():
     grows = eigenvalues(1, 1, 1.4, 1.4)
     assert kept_record(grows, Eigenvalue(kind="eigenvalue", window=2, ratio=0.75)) is grows[2]
