@@ -92,7 +92,8 @@ class Callbacks(Callback):
 def watching(run: "Run", watch: Callbacks) -> Iterator[None]:
     """Within it the run is at work: its callbacks are told that it begins, and however it ends."""
     try:
-        watch.begin(run)
+        with distributed.together():
+            watch.begin(run)
         yield
     finally:
         watch.end(run)
