@@ -305,8 +305,8 @@ def describe(model: type[Settings], prefix: str = "") -> str:
     """One line a setting, for `--help`: dotted key, what it means, and its choices where they are counted."""
     lines = []
     for name, field in model.model_fields.items():
-        if name in WRITTEN:
-            continue
+        if name == "verb":
+            continue  # of a recipe: it is what it is, and no option
         key, members = f"{prefix}{name}", members_of(field.annotation)
         if len(members) != 1:  # a setting, or which kind of section it is
             text, choices = " ".join((field.description or "").split()), " | ".join(choices_of(field.annotation))
@@ -319,10 +319,6 @@ def describe(model: type[Settings], prefix: str = "") -> str:
             if len(members) == 1 or not line.startswith(f"  --{key}.kind "):
                 lines.append(line + (f" [{', '.join(of)}]" if len(of) < len(members) else ""))
     return "\n".join(lines)
-
-
-WRITTEN = ("verb", "about")
-"""what a recipe's file says of itself, and no option changes"""
 
 
 def _copy(value: Any) -> Any:

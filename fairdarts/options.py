@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 import yaml
 from pydantic import TypeAdapter
 
-from fairdarts.config import WRITTEN, Settings, UserError, check, choices_of, describe, in_one_line, members_of
+from fairdarts.config import Settings, UserError, check, choices_of, describe, in_one_line, members_of
 
 S = TypeVar("S", bound=Settings)
 
@@ -58,7 +58,7 @@ def leaves(model: type[Settings], prefix: str = "") -> dict[str, Leaf]:
     found: dict[str, Leaf] = {}
     for name, field in model.model_fields.items():
         key, members = f"{prefix}{name}", members_of(field.annotation)
-        if name not in WRITTEN and len(members) != 1:
+        if name != "verb" and len(members) != 1:
             text, choices = " ".join((field.description or "").split()), tuple(choices_of(field.annotation))
             found.setdefault(f"{key}.kind" if members else key, Leaf(text, choices, field.annotation is bool))
         for member in members.values():
@@ -95,7 +95,7 @@ def described(settings: Settings, prefix: str = "") -> str:
     lines = []
     for name, field in type(settings).model_fields.items():
         key, value, members = f"{prefix}{name}", getattr(settings, name), members_of(field.annotation)
-        if name not in WRITTEN and (len(members) != 1 or value is None):
+        if name != "verb" and (len(members) != 1 or value is None):
             text, choices = " ".join((field.description or "").split()), " | ".join(choices_of(field.annotation))
             key_of_kind = f"{key}.kind" if len(members) > 1 and value is not None else key
             value_of_kind = getattr(value, "kind", None) if members else value
