@@ -246,8 +246,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
     known = list(known)
     if close := difflib.get_close_matches(word, known, n=1, cutoff=0.5):
         return f" (did you mean '{close[0]}'?)"
-    if word and len(known) > FEW:
-        return f" (nearest of {len(known)}: {', '.join(difflib.get_close_matches(word, known, n=3, cutoff=0))})"
+    if len(known) > FEW:
+        some = difflib.get_close_matches(word, known, n=3, cutoff=0) if word else known[:3]
+        return f" ({'nearest' if word else 'first'} of {len(known)}: {', '.join(some)})"
     return f" (known: {', '.join(known)})" if known else ""
 
 
