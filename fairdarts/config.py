@@ -237,7 +237,7 @@ def parse_overrides(arguments: Sequence[str]) -> dict[str, str]:
 
 
 FEW = 12
-"""known words that a message lists, at most"""
+"""known words that a message lists, at most, where it has a word that is none of them"""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -246,9 +246,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
     known = list(known)
     if close := difflib.get_close_matches(word, known, n=1, cutoff=0.5):
         return f" (did you mean '{close[0]}'?)"
-    if len(known) > FEW:
-        some = difflib.get_close_matches(word, known, n=3, cutoff=0) if word else known[:3]
-        return f" ({'nearest' if word else 'first'} of {len(known)}: {', '.join(some)})"
+    if word and len(known) > FEW:
+        some = difflib.get_close_matches(word, known, n=3, cutoff=0)
+        return f" (nearest of {len(known)}: {', '.join(some)})"
     return f" (known: {', '.join(known)})" if known else ""
 
 
