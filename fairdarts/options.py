@@ -153,13 +153,12 @@ def _meant(name: str, value: str, known: Mapping[str, Leaf]) -> str | None:
         return f"{name}.kind"
     if section and (value[:1] in ("{", "") or value == "null"):
         return name
-    ends = [key for key in known if key.endswith(f".{name}")]
-    for key in CALLED.get(name, ()):
-        if key in known:
-            return key
-    if section or any(name.startswith(f"{key}.") for key in known):  # of these, settings have their own message
-        return name
-    return ends[0] if len(ends) == 1 else None
+    if called := next((key for key in CALLED.get(name, ()) if key in known), None):
+        return called
+    if section or any(name.startswith(f"{key}.") for key in known):
+        return name  # which `check` refuses in its own words, or knows as part of a mapping
+    found = [key for key in known if key.endswith(f".{name}") or key.replace(".", "_") == name]
+    return found[0] if len(found) == 1 else None
 
 
 def _hint(name: str, known: Iterable[str], options: Iterable[str]) -> str:

@@ -48,6 +48,8 @@ def test_the_last_part_of_a_setting_is_enough_where_no_other_has_it(verb: str):
         ("train", "--lr 0.1", {"optimizer.lr": "0.1"}),
         ("evolve", "--lr 0.1", {"evolve.controller.lr": "0.1"}),
         ("search", "--arch-lr 0.1", {"architect.lr": "0.1"}),
+        ("search", "--zero-one-weight 4", {"zero_one.weight": "4"}),
+        ("evolve", "--controller.lr 0.1", {"evolve.controller.lr": "0.1"}),
         ("search", "--data-dir d", {"data.root": "d"}),
         ("evolve", "--data-dir d", {"root": "d"}),
         ("search", "--workers 2 --num-workers 3", {"data.workers": "3"}),
