@@ -8,9 +8,9 @@ import os
 import re
 import stat
 import types
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal, NoReturn, Self, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, BinaryIO, Literal, Self, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
@@ -58,27 +58,45 @@ class Settings(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _holdable(cls, content: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        problems = []
         for name, field in cls.model_fields.items() if isinstance(content, dict) else ():
             key, types = field.alias or name, _leaves(field.annotation)
             if types & {int, float} and not types & {bool, Any}:  # pydantic would take true for 1
                 for place, value in _items(content.get(key), key):
                     if isinstance(value, bool):
-                        cls._refuse(place, value, "should be a number")
-        settings = handler(content)
+                        problems.append(_unholdable(place, value, "should be a number"))
+        try:
+            settings = handler(content)
+        except ValidationError as error:
+            if not problems:
+                raise
+            places = [problem["loc"] for problem in problems]
+            for other in error.errors():
+                if all(place[: len(other["loc"])] != other["loc"] for place in places):  # else 1 for true brought it
+                    problems.append(_again(other))
+            raise ValidationError.from_exception_data(cls.__name__, problems) from None
         for name, field in cls.model_fields.items():
             for place, value in _items(getattr(settings, name), field.alias or name):
                 most = LARGEST_FLOAT if isinstance(value, float) else LARGEST
                 if isinstance(value, int | float) and abs(value) > most:
-                    cls._refuse(place, value, f"should be within ±{most}")
+                    problems.append(_unholdable(place, value, f"should be within ±{most}"))
                 if isinstance(value, str) and plain(value) != value:
-                    cls._refuse(place, value, "should hold no control characters")
+                    problems.append(_unholdable(place, value, "should hold no control characters"))
+        if problems:
+            raise ValidationError.from_exception_data(cls.__name__, problems)
         return settings
 
-    @classmethod
-    def _refuse(cls, place: tuple[str | int, ...], value: Any, message: str) -> NoReturn:
-        kind = PydanticCustomError("unholdable", message)
-        problem: InitErrorDetails = {"type": kind, "loc": place, "input": value}
-        raise ValidationError.from_exception_data(cls.__name__, [problem])
+
+def _unholdable(place: tuple[str | int, ...], value: Any, message: str) -> InitErrorDetails:
+    return {"type": PydanticCustomError("unholdable", message), "loc": place, "input": value}
+
+
+def _again(problem: ErrorDetails) -> InitErrorDetails:
+    """A problem that was told, to be told with others."""
+    if problem["type"] == "unholdable":
+        return _unholdable(problem["loc"], problem["input"], problem["msg"])
+    again: InitErrorDetails = {"type": problem["type"], "loc": problem["loc"], "input": problem["input"]}
+    return again | {"ctx": problem["ctx"]} if "ctx" in problem else again
 
 
 S = TypeVar("S", bound=Settings)
@@ -218,28 +236,70 @@ def parse_overrides(arguments: Sequence[str]) -> dict[str, str]:
     return overrides
 
 
+FEW = 12
+"""known words that a message lists, at most, where it has a word that is none of them"""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
-    """' (did you mean …?)' with the known word nearest to `word`, else the list of what is known."""
+    """' (did you mean …?)' with the known word nearest to `word`, else the list of what is known, or of many the three
+    that are nearest."""
     known = list(known)
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f" (did you mean '{close[0]}'?)" if close else f" (known: {', '.join(known)})" if known else ""
+    if close := difflib.get_close_matches(word, known, n=1, cutoff=0.5):
+        return f" (did you mean '{close[0]}'?)"
+    if word and len(known) > FEW:
+        some = difflib.get_close_matches(word, known, n=3, cutoff=0)
+        return f" (nearest of {len(known)}: {', '.join(some)})"
+    return f" (known: {', '.join(known)})" if known else ""
 
 
-def check(model: type[S], content: dict[str, Any], source: str | Path, overrides: dict[str, str] | None = None) -> S:
-    """Checked settings from YAML content, with `{"dotted.key": "text"}` from the command line laid over it.
+COMMAND_LINE = "command line: --"
+"""what stands before the key of an override that was given as text"""
 
-    Where an override changes a section's `kind`, the keys of the file that only the old kind knows fall away.
-    Raises UserError naming the source, and of all that is wrong the key, the value and what would be right.
+
+def check(
+    model: type[S],
+    content: dict[str, Any],
+    source: str | Path,
+    overrides: Mapping[str, Any] | None = None,
+    asked: str = COMMAND_LINE,
+    problems: Sequence[str] = (),
+) -> S:
+    """Checked settings from YAML content, with overrides by dotted key laid over it.
+
+    The command line's overrides are texts, in which a list, a mapping or null is YAML; those that are `asked` elsewhere
+    are the values themselves. Where an override changes a section's `kind`, the keys of the file that only the old kind
+    knows fall away. Raises UserError naming the source, or the overrides where the content alone has no such problem,
+    and of all that is wrong the key, the value and what would be right; `problems` found before are told with it.
     """
-    overrides = overrides or {}
-    content = _copy(content)
-    _switch_kinds(model, content, overrides)
-    for key, text in overrides.items():
-        _set(content, key, text)
+    given, told = {}, list(problems)
+    for key, value in (overrides or {}).items():
+        try:
+            given[key] = _value(value) if asked == COMMAND_LINE else value
+        except ValueError as error:
+            told.append(f"{asked}{key}: {error}")
+    laid, refused = _laid(model, content, given)
+    told += [f"{asked}{key}: {problem}" for key, problem in refused.items()]
     try:
-        return model.model_validate(content)
+        settings = model.model_validate(laid)
     except ValidationError as error:
-        raise UserError(_explain_all(model, error, str(source), overrides)) from None
+        told += _explain_all(model, error, content, str(source), given, asked)
+    if told:
+        raise UserError(in_one_line(told, (f"{source}: ", asked.removesuffix("--"))))
+    return settings
+
+
+def _laid(
+    model: type[Settings], content: dict[str, Any], overrides: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Content with overrides laid over it; and what is wrong with those that cannot be, by their keys."""
+    content, refused = _copy(content), {}
+    _switch_kinds(model, content, overrides)
+    for key, value in overrides.items():
+        try:
+            _set(content, key, value)
+        except ValueError as error:
+            refused[key] = str(error)
+    return content, refused
 
 
 def describe(model: type[Settings], prefix: str = "") -> str:
@@ -248,11 +308,9 @@ def describe(model: type[Settings], prefix: str = "") -> str:
     for name, field in model.model_fields.items():
         if name == "verb":
             continue  # of a recipe: it is what it is, and no option
-        key, members = f"{prefix}{name}", _members(field.annotation)
-        literals = [option for option in _options(field.annotation) if get_origin(option) is Literal]
+        key, members = f"{prefix}{name}", members_of(field.annotation)
         if len(members) != 1:  # a setting, or which kind of section it is
-            text = " ".join((field.description or "").split())
-            choices = " | ".join(map(str, members or [choice for literal in literals for choice in get_args(literal)]))
+            text, choices = " ".join((field.description or "").split()), " | ".join(choices_of(field.annotation))
             lines.append(f"  --{f'{key}.kind' if members else key:<28} {text}{f' ({choices})' if choices else ''}")
         tags: dict[str, list[str]] = {}
         for tag, member in members.items():
@@ -268,14 +326,14 @@ def _copy(value: Any) -> Any:
     return {key: _copy(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
-def _switch_kinds(model: type[Settings], content: dict[str, Any], overrides: dict[str, str], prefix: str = "") -> None:
+def _switch_kinds(model: type[Settings], content: dict[str, Any], overrides: dict[str, Any], prefix: str = "") -> None:
     """Where the command line changes a section's kind, drop the keys that the old kind knows and the new does not."""
     for name, field in model.model_fields.items():
-        section, members, key = content.get(name), _members(field.annotation), f"{prefix}{name}"
+        section, members, key = content.get(name), members_of(field.annotation), f"{prefix}{name}"
         if not members or not isinstance(section, dict):
             continue
         before = str(section.get("kind"))
-        told = overrides.get(f"{key}.kind", before)
+        told = str(overrides.get(f"{key}.kind", before))
         old, new = members.get(before), members.get(told)
         if told != before and old and new:
             for gone in old.model_fields.keys() - new.model_fields.keys():
@@ -284,27 +342,39 @@ def _switch_kinds(model: type[Settings], content: dict[str, Any], overrides: dic
             _switch_kinds(own, section, overrides, f"{key}.")
 
 
-def _set(content: dict[str, Any], key: str, text: str) -> None:
+def _set(content: dict[str, Any], key: str, value: Any) -> None:
     *sections, last = key.split(".")
     for part in sections:
         if content.get(part) is None:  # a section that a file leaves out, or says is null
             content[part] = {}
         content = content[part]
         if not isinstance(content, dict):
-            raise UserError(f"command line: --{key}: '{part}' has no keys of its own")
-    try:  # a list or a null needs YAML; plain words stay words, which the model turns into what it wants
-        content[last] = yaml.load(text, Loader=_Loader) if text[:1] in ("[", "{") or text == "null" else text
+            raise ValueError(f"'{part}' has no keys of its own")
+    content[last] = value
+
+
+def _value(text: str) -> Any:
+    """What a text of the command line says: a list, a mapping or a null needs YAML; plain words stay words, which the
+    model turns into what it wants."""
+    try:
+        return yaml.load(text, Loader=_Loader) if text[:1] in ("[", "{") or text == "null" else text
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         short, problem = text if len(text) <= 60 else f"{text[:60]}…", getattr(error, "problem", None)
-        raise UserError(f"command line: --{key}: {short}: not valid YAML{f': {problem}' if problem else ''}") from None
+        raise ValueError(f"{short}: not valid YAML{f': {problem}' if problem else ''}") from None
 
 
-def _members(annotation: Any) -> dict[str, type[Settings]]:
+def members_of(annotation: Any) -> dict[str, type[Settings]]:
     """The settings models an annotation allows, by their `kind` (or "" where there is only one)."""
     models = [option for option in _options(annotation) if isinstance(option, type) and issubclass(option, Settings)]
     if len(models) == 1:
         return {"": models[0]}
     return {get_args(option.model_fields["kind"].annotation)[0]: option for option in models}
+
+
+def choices_of(annotation: Any) -> list[str]:
+    """The words that a setting is one of, or the kinds of a section that has several; empty where neither is so."""
+    literals = [option for option in _options(annotation) if get_origin(option) is Literal]
+    return list(map(str, members_of(annotation) or [choice for literal in literals for choice in get_args(literal)]))
 
 
 def _leaves(annotation: Any) -> set[Any]:
@@ -343,59 +413,114 @@ def _locate(model: type[Settings], loc: tuple) -> tuple[list[str], type[Settings
         owner = members.get("")
         path.append(str(part))
         field = owner.model_fields.get(part) if owner else None
-        members = _members(field.annotation) if field else {}
+        members = members_of(field.annotation) if field else {}
     return path, owner
 
 
 def _members_at(model: type[Settings], loc: tuple) -> list[str]:
     """The kinds that the union at an error's place knows."""
     owner = _locate(model, loc)[1]
-    return list(_members(owner.model_fields[loc[-1]].annotation)) if owner else []
+    return list(members_of(owner.model_fields[loc[-1]].annotation)) if owner else []
 
 
 TOLD = 5
 """problems of settings that one answer tells"""
 
 
-def _explain_all(model: type[Settings], error: ValidationError, source: str, overrides: dict[str, str]) -> str:
-    """All that is wrong, once for every key."""
-    # A misspelt key is the reason, where the key that it should have been is reported missing as well.
-    problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
-    misspelt = {problem["loc"][:-1] for problem in problems if problem["type"] == "extra_forbidden"}
-    told: dict[tuple[str, ...], str] = {}
-    for problem in problems:
-        if problem["type"] != "missing" or problem["loc"][:-1] not in misspelt:
-            told.setdefault((*_locate(model, problem["loc"])[0],), _explain(model, problem, source, overrides))
-    first, *others = list(told.values())[:TOLD]
-    same = next((prefix for prefix in (f"{source}: ", "command line: ") if first.startswith(prefix)), "")
+def in_one_line(told: Sequence[str], places: Sequence[str]) -> str:
+    """Problems in one answer, which says the place that they share once."""
+    first, *others = told[:TOLD]
+    same = next((place for place in places if first.startswith(place)), "")
     more = [f"and {len(told) - TOLD} more"] if len(told) > TOLD else []
     return "; ".join([first, *(text.removeprefix(same) for text in others), *more])
 
 
-def _explain(model: type[Settings], problem: ErrorDetails, source: str, overrides: dict[str, str]) -> str:
+def _explain_all(
+    model: type[Settings],
+    error: ValidationError,
+    content: dict[str, Any],
+    source: str,
+    overrides: dict[str, Any],
+    asked: str,
+) -> list[str]:
+    """All that is wrong, once for every key."""
+    # A misspelt key is the reason, where the key that it should have been is reported missing as well.
+    problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
+    misspelt = {problem["loc"][:-1] for problem in problems if problem["type"] == "extra_forbidden"}
+    told: dict[str, str] = {}
+    needed: dict[str, list[str]] = {}
+    sign = "--" if asked.endswith("--") else ""
+    for problem in problems:
+        if problem["type"] == "missing" and problem["loc"][:-1] in misspelt:
+            continue
+        key, message = _key(model, problem), _explain(model, problem)
+        if any(key == name or key.startswith(f"{name}.") for name in overrides):
+            place = f"{asked}{key}"
+        elif reasons := _reasons(model, problem, content, overrides):
+            place = asked + f" and {sign}".join(reasons)
+            if problem["type"] in ("missing", "union_tag_not_found"):
+                needed.setdefault(place, []).append(f"{sign}{key}")
+                continue
+            if not _is_section(model, problem):
+                message = f"{key}: {message}"
+        else:
+            place = f"{source}: {key}" if key else source
+        told.setdefault(key, f"{place}: {message}")
+    return [*told.values(), *(f"{place}: needs {', '.join(keys)} as well" for place, keys in needed.items())]
+
+
+def _reasons(
+    model: type[Settings], problem: ErrorDetails, content: dict[str, Any], overrides: dict[str, Any]
+) -> list[str]:
+    """The overrides that brought a problem with another key: without one of these it goes away, if possible with no
+    other in its place. None where the content's own problems may have brought it."""
+
+    def problems(some: Iterable[str]) -> set[tuple[str, str]]:
+        try:
+            model.model_validate(_laid(model, content, {key: overrides[key] for key in some})[0])
+        except ValidationError as error:
+            return {(_key(model, own), own["type"]) for own in error.errors()}
+        return set()
+
+    this, every = (_key(model, problem), problem["type"]), problems(overrides)
+    without = {key: problems(overrides.keys() - {key}) for key in overrides}
+    if alone := [key for key, left in without.items() if this not in left and left <= every]:
+        return alone
+    if problems(()):
+        return []
+    return [key for key, left in without.items() if this not in left] or list(overrides)
+
+
+def _key(model: type[Settings], problem: ErrorDetails) -> str:
+    """The dotted key that a problem is of; empty where it is of all."""
+    path = _locate(model, problem["loc"])[0]
+    return ".".join([*path, "kind"] if problem["type"].startswith("union_tag_") else path)
+
+
+def _is_section(model: type[Settings], problem: ErrorDetails) -> bool:
+    """Whether a problem is of a section as a whole, whose message says which of its keys it means."""
     path, owner = _locate(model, problem["loc"])
-    key, kind = ".".join(path), problem["type"]
-    if kind == "union_tag_invalid" or kind == "union_tag_not_found":
-        key += ".kind"
-    told = any(key == name or key.startswith(f"{name}.") for name in overrides)
-    within = kind == "value_error" and key and any(name.startswith(f"{key}.") for name in overrides)
-    place = f"command line: {'' if within else '--'}{key}" if told or within else f"{source}: {key}" if key else source
+    field = owner.model_fields.get(path[-1]) if owner and path else None
+    return problem["type"] == "value_error" and (not path or bool(field and members_of(field.annotation)))
+
+
+def _explain(model: type[Settings], problem: ErrorDetails) -> str:
+    """What is wrong, behind its place."""
+    (path, owner), kind = _locate(model, problem["loc"]), problem["type"]
     known = [field.alias or name for name, field in owner.model_fields.items()] if owner else []
     if kind == "extra_forbidden":
-        return f"{place}: unknown key{nearest(path[-1], known)}"
+        return f"unknown key{nearest(path[-1], known)}"
     if kind in ("missing", "union_tag_not_found"):
-        return f"{place}: is missing"
+        return "is missing"
     if kind == "union_tag_invalid":
         given = str(problem["ctx"]["tag"])
-        return f"{place}: '{given}' is not known{nearest(given, _members_at(model, problem['loc']))}"
+        return f"'{given}' is not known{nearest(given, _members_at(model, problem['loc']))}"
     if kind in ("model_type", "model_attributes_type", "dict_type"):
-        return f"{place}: {_shown(problem['input'])}: should hold keys and values"
+        return f"{_shown(problem['input'])}: should hold keys and values"
     if kind == "int_parsing_size":
-        return f"{place}: {_shown(problem['input'])}: should be within ±{LARGEST}"
+        return f"{_shown(problem['input'])}: should be within ±{LARGEST}"
     message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
-    if kind == "value_error":
-        return f"{place}: {message}"
-    return f"{place}: {_shown(problem['input'])}: {message}"
+    return message if kind == "value_error" else f"{_shown(problem['input'])}: {message}"
 
 
 def first_problem(error: ValidationError, key: str) -> str:

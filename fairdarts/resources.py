@@ -2,9 +2,9 @@
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from fairdarts.config import UserError, nearest
+from fairdarts.config import UserError, nearest, parse_yaml, read_text
 
 Kind = Literal["recipes", "studies", "search_spaces", "genotypes"]
 
@@ -20,6 +20,24 @@ def folder(kind: Kind) -> Path:
 def names(kind: Kind) -> list[str]:
     """The names of the shipped files of one kind, sorted."""
     return sorted(path.stem for path in folder(kind).glob("*.yaml"))
+
+
+class Recipe(NamedTuple):
+    """What a shipped recipe says of itself in its first lines."""
+
+    verb: str
+    name: str
+    about: str
+
+
+def recipes(verb: str | None = None) -> list[Recipe]:
+    """The shipped recipes, or those of a verb, sorted by name."""
+    found = []
+    for name in names("recipes"):
+        path = folder("recipes") / f"{name}.yaml"
+        head = parse_yaml(path, "\n".join(read_text(path, 400).split("\n")[:3]))
+        found.append(Recipe(head["verb"], name, head["about"]))
+    return [recipe for recipe in found if verb in (None, recipe.verb)]
 
 
 def find(kind: Kind, name: str, place: str = "") -> Path:

@@ -21,6 +21,7 @@ from fairdarts.config import (
     check,
     describe,
     dump_yaml,
+    nearest,
     parse_overrides,
     plain,
     read_text,
@@ -216,6 +217,11 @@ def test_lists_and_nulls_on_the_command_line(recipe):
     assert accepted(recipe, supernet__cells="3").supernet.cells == 3
 
 
+@pytest.mark.parametrize("text", ["[x]", "{a: 1}", "null"])
+def test_a_kind_that_is_no_word_is_refused(recipe, text):
+    assert refusal(recipe, data__kind=text).startswith("command line: --data.kind: ")
+
+
 @pytest.mark.parametrize("text", ["2024", "on", "1.50", "a: b", "2020-13-45", "~/[data]"])
 def test_settings_that_are_text_take_any_text(recipe, text):
     assert accepted(recipe, data__root=text).data.root == text
@@ -330,6 +336,38 @@ def test_naming_a_kind_does_not_hide_misspelt_keys(recipe):
     architect = {**recipe["architect"], "weigth_decay": 0.1}
     message = refusal({**recipe, "architect": architect}, architect__kind="single_level")
     assert message.startswith("r.yaml: architect.weigth_decay: unknown key")
+
+
+def test_settings_from_python_are_values_and_no_yaml(recipe):
+    given = {"weights.lr": 0.5, "architect.betas": (0.5, 0.9), "noise": None, "name": "[1", "seed": 3}
+    checked = check(SearchSettings, recipe, "r.yaml", given, asked="settings: ")
+    assert (checked.weights.lr, checked.architect.betas, checked.name) == (0.5, (0.5, 0.9), "[1")
+    wrong = {"weights.lr": -1, "epochs": True, "weights.momentum": "null", "derive.method": "edge", "name.x": 1}
+    with pytest.raises(UserError) as error:
+        check(SearchSettings, recipe, "r.yaml", wrong | {"derive.threshold": None}, asked="settings: ")
+    assert str(error.value) == (
+        "settings: name.x: 'name' has no keys of its own; epochs: True: should be a number; "
+        "weights.lr: -1: should be greater than 0; "
+        "weights.momentum: 'null': should be a valid number, unable to parse string as a number; "
+        "derive.threshold: method edge needs a threshold, such as 0.85"
+    )
+    with pytest.raises(UserError, match=r"^settings: weights\.nesterov and weights\.momentum: nesterov true needs"):
+        check(SearchSettings, recipe, "r.yaml", {"weights.nesterov": True, "weights.momentum": 0}, asked="settings: ")
+
+
+def test_problems_found_before_are_told_with_those_of_settings(recipe):
+    with pytest.raises(UserError, match=r"^command line: --x: why; --epochs: '0': should be"):
+        check(SearchSettings, recipe, "r.yaml", {"epochs": "0"}, problems=["command line: --x: why"])
+    with pytest.raises(UserError, match=r"^command line: --x: why$"):
+        check(SearchSettings, recipe, "r.yaml", problems=["command line: --x: why"])
+
+
+def test_of_many_known_words_the_nearest_are_told():
+    known = [f"model-{number}" for number in range(20)]
+    assert nearest("model-199", known) == " (did you mean 'model-19'?)"
+    assert nearest("wxyzzy17", known) == " (nearest of 20: model-17, model-7, model-1)"
+    assert nearest("", known).startswith(" (known: model-0, model-1, ")  # what there is, where nothing is asked for
+    assert nearest("xyz", known[:3]) == " (known: model-0, model-1, model-2)"
 
 
 def test_settings_are_frozen(recipe):

@@ -13,7 +13,7 @@ import fairdarts
 PACKAGE = Path(fairdarts.__file__).parent
 RANKS = (
     {"config", "hook"},
-    {"resources", "genotype"},
+    {"resources", "genotype", "options"},
     {"runtime"},
     {"ops"},
     {"spaces"},

@@ -6,7 +6,7 @@ import pytest
 from forms import FORMS
 
 from fairdarts import resources
-from fairdarts.config import UserError, check, read_yaml
+from fairdarts.config import UserError, check, dump_yaml, read_yaml
 from fairdarts.genotype import CellGenotype, live
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.runs.recipe import names_of
@@ -24,6 +24,10 @@ def test_recipes(name):
     assert [own for own, form in FORMS.items() if name in names_of(form)] == [verb]
     settings = check(FORMS[verb], content, path)
     assert (settings.name, settings.verb) == (name, verb)
+    assert resources.Recipe(verb, name, content["about"]) in resources.recipes(verb)
+    assert 10 < len(content["about"]) <= 90
+    assert content["about"] not in [other.about for other in resources.recipes() if other.name != name]
+    assert "about" not in dump_yaml(settings).split("source:")[0]  # a run may have changed what it says
     if getattr(settings, "space", None):  # an evolutionary search has that of its supernet, a training its genotype's
         assert load_space(settings.space).name == settings.space
 
@@ -72,8 +76,8 @@ def test_unknown_names(kind, name, message):
     assert str(error.value) == f"{name}: {message}"
 
 
-def test_a_name_far_from_all_lists_them():
-    with pytest.raises(UserError, match=r"known: darts, .*, s1, s1-noskip"):
+def test_a_name_far_from_all_lists_three_of_many():
+    with pytest.raises(UserError, match=r"nearest of 16: [\w-]+, [\w-]+, [\w-]+\)$"):
         resources.find("search_spaces", "qqqqqqqq")
 
 

@@ -27,9 +27,11 @@ VERBS = {
     "transfer": "write a config of MMDetection with a genotype as backbone",
     "draw": "draw a genotype, or all figures of a run",
     "zoo": "list the shipped genotypes with their costs",
+    "recipes": "list the shipped recipes, a line each",
+    "completion": "print a script that completes words in bash, zsh or fish",
 }
 
-USAGE = "usage: fairdarts VERB …\n\n" + "\n".join(f"  {verb:<10}{text}" for verb, text in VERBS.items())
+USAGE = "usage: fairdarts VERB …\n\n" + "\n".join(f"  {verb:<12}{text}" for verb, text in VERBS.items())
 USAGE += "\n\n`fairdarts VERB --help` says more."
 
 
@@ -115,9 +117,11 @@ def dispatch(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(USAGE, file=sys.stdout if words else sys.stderr)
         return 0 if words else 2
-    if words[0] == "--version":
+    if words[0] in ("-V", "--version"):
         print(f"fairdarts {__version__}")
         return 0
-    if words[0] not in VERBS:
+    if words[0] == "help":
+        return dispatch([*words[1:], "--help"])
+    if words[0] not in (*VERBS, "complete"):  # which scripts of `completion` call
         raise UserError(f"'{words[0]}' is not a verb{nearest(words[0], VERBS)}")
     return import_module(f"fairdarts.cli.{words[0]}").main(words[1:])

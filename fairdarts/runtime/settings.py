@@ -1,8 +1,8 @@
 """What every run can be told."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fairdarts.config import Settings
 
@@ -19,7 +19,18 @@ class Compute(Settings):
     the parts"""
 
 
-class RecipeSettings(Settings):
+class Described(Settings):
+    """Settings whose file may say in a line what they are: `about`, which stays the file's."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_file(cls, content: Any) -> Any:
+        return (
+            {key: value for key, value in content.items() if key != "about"} if isinstance(content, dict) else content
+        )
+
+
+class RecipeSettings(Described):
     """What stands at the head of every recipe."""
 
     verb: str

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field, field_validator
 
 from fairdarts import resources
-from fairdarts.config import Settings, UserError
+from fairdarts.config import UserError
 from fairdarts.cost.count import count
 from fairdarts.genotype import Genotype
 from fairdarts.networks.backbone import Backbone
@@ -18,6 +18,7 @@ from fairdarts.networks.blueprint import Blueprint, NetworkSettings, build_backb
 from fairdarts.networks.features import Features
 from fairdarts.networks.models import models
 from fairdarts.networks.pretrained import load_backbone
+from fairdarts.runtime.settings import Described
 from fairdarts.spaces.space import Space, load_space
 
 PREFIX = "detect-"
@@ -30,7 +31,7 @@ COCO = "annotations/instances_val2017.json"
 """where mmdet's data sets have their truth, within their folder"""
 
 
-class DetectorSettings(Settings):
+class DetectorSettings(Described):
     """A detector: a config of mmdet, and what is laid over it."""
 
     verb: Literal["transfer"] = "transfer"

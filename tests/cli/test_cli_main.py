@@ -63,11 +63,27 @@ def test_an_unknown_verb_names_the_nearest(capsys, word: str, meant: str):
     assert err == f"fairdarts: '{word}' is not a verb (did you mean '{meant}'?)\n"
 
 
-def test_a_verb_that_is_like_none_is_answered_with_all(capsys):
+def test_a_verb_that_is_like_none_is_answered_with_the_nearest(capsys):
     assert main(["xyzzy"]) == 2
-    known = "search, supernet, rank, evolve, report, study, bench, derive, train, evaluate, segment, export, "
-    known += "transfer, draw, zoo"
-    assert capsys.readouterr().err == f"fairdarts: 'xyzzy' is not a verb (known: {known})\n"
+    err = capsys.readouterr().err
+    assert err.startswith(f"fairdarts: 'xyzzy' is not a verb (nearest of {len(VERBS)}: ")
+
+
+@pytest.mark.parametrize("word", ["--version", "-V"])
+def test_the_version_is_told(capsys, word: str):
+    assert main([word]) == 0
+    assert capsys.readouterr() == (f"fairdarts {__version__}\n", "")
+
+
+def test_help_is_a_verb_too(capsys):
+    assert main(["help"]) == 0
+    assert capsys.readouterr().out.startswith("usage: fairdarts VERB")
+    with pytest.raises(SystemExit) as exit_:
+        main(["help", "recipes"])
+    assert exit_.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: fairdarts recipes")
+    assert main(["help", "recipe"]) == 2
+    assert "is not a verb (did you mean 'recipes'?)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("verb", VERBS)

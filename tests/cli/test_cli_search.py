@@ -164,7 +164,7 @@ def test_a_place_that_is_taken_is_refused(tiny_recipe: Path, tmp_path: Path, cap
         ("--compute.compile default", "compute.compile: default: is for CUDA"),
         (
             "--compute.compile default --compute.memory checkpoint",
-            "command line: compute: compile default goes with memory none only",
+            "command line: --compute.compile and --compute.memory: compile default goes with memory none only",
         ),
         ("--supernet.cells 1", "supernet.cells: 1: all of them are reduction cells"),
         ("--space s4", "s4: neither a file nor a shipped search space (did you mean 's2'?)"),

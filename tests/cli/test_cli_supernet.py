@@ -111,7 +111,7 @@ def test_recipes_and_runs_of_version_0_1_which_say_no_verb_are_read(recipe: Path
         (("--space", "s1", "--sampler.kind", "architecture"), "which is not counted for cells, as in space s1"),
         (("--supernet.wsbn", "true"), "supernet.wsbn: true: is for cells"),
         (("--weights.shared_gradient", "man"), "--weights.shared_gradient: 'man'"),
-        (("--sampler.kind", "uniform_repeat"), "sampler.repeats: is missing"),
+        (("--sampler.kind", "uniform_repeat"), "--sampler.kind: needs --sampler.repeats as well"),
         (("--data.batch_size", "400"), "data.batch_size: 400: should be at most 16"),
     ],
 )

@@ -1,16 +1,22 @@
-"""How verbs speak: results that any program can read, messages that end nothing."""
+"""How verbs read their words, and speak: results that any program can read, messages that end nothing."""
 
 import errno
 import io
 import json
 import sys
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairdarts.cli.words import say, to_json
+from fairdarts import resources
+from fairdarts.cli.words import Parser, add_recipe, parse_words, say, to_json
+from fairdarts.config import Settings, UserError, check, dump_yaml, read_yaml
+from fairdarts.options import check_words
 from fairdarts.runs.progress import ProgressBar, Shown
+from fairdarts.search.settings import SearchSettings
 
 NUMBERS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
 PLAIN = st.recursive(NUMBERS, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner), max_leaves=9)
@@ -50,3 +56,87 @@ def test_a_message_that_nobody_can_hear_ends_nothing(monkeypatch: pytest.MonkeyP
 def test_a_message_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]):
     say("a\x1b[2Jb\nc")
     assert capsys.readouterr().err == "a\\x1b[2Jb\nc\n"
+
+
+class Cake(Settings):
+    """Settings of a verb that bakes."""
+
+    eggs: int
+    """number of eggs"""
+    sweet: bool = False
+    """whether there is sugar"""
+
+
+def bake() -> Parser:
+    parser = Parser("bake", "Bake.")
+    add_recipe(parser)
+    parser.add_argument("--out", type=Path)
+    return parser
+
+
+@pytest.fixture
+def cake(tmp_path: Path) -> str:
+    (tmp_path / "cake.yaml").write_text("eggs: 3\n")
+    return str(tmp_path / "cake.yaml")
+
+
+@pytest.mark.parametrize(
+    "words", [["cake", "--out", "x"], ["--config", "cake", "--out", "x"], ["--out=x", "--config=cake"]]
+)
+def test_a_recipe_is_the_first_word_or_named(words: list[str]):
+    args, rest = parse_words(bake(), Cake, [*words, "--eggs", "4", "--sweet"])
+    assert (args.config, args.out, args.print_config) == ("cake", Path("x"), False)
+    assert rest == ["--eggs", "4", "--sweet"]
+
+
+def test_a_recipe_may_be_left_out_but_not_named_twice():
+    args, rest = parse_words(bake(), Cake, ["--eggs", "cake", "--print-config"])
+    assert (args.config, args.print_config, rest) == (None, True, ["--eggs", "cake"])
+    with pytest.raises(UserError, match=r"^bake: cake and --config pie: should be one recipe$"):
+        parse_words(bake(), Cake, ["cake", "--config", "pie"])
+
+
+def test_the_first_word_may_be_another_thing():
+    args, rest = parse_words(bake(), Cake, ["oven", "--config", "cake", "--eggs", "4"], first="place")
+    assert (args.place, args.config, rest) == ("oven", "cake", ["--eggs", "4"])
+    assert parse_words(bake(), Cake, ["--eggs", "4"], first="place")[0].place is None
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_after_a_recipe_has_present_values(cake: str, capsys: pytest.CaptureFixture[str], flag: str):
+    for words in ([cake, flag], [cake, "--sweet", flag], [flag, "--config", cake, "--sweet"]):
+        with pytest.raises(SystemExit) as exit_:
+            parse_words(bake(), Cake, words)
+        assert exit_.value.code == 0
+        lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
+        assert lines["--eggs"].endswith("number of eggs [3]")
+        assert lines["--sweet"].endswith("whether there is sugar [true]" if "--sweet" in words else "[false]")
+    with pytest.raises(SystemExit):
+        parse_words(bake(), Cake, [flag])
+    assert "--eggs" not in capsys.readouterr().out
+
+
+def test_help_after_a_recipe_refuses_what_the_run_would(cake: str):
+    with pytest.raises(
+        UserError, match=r"^command line: --egs: is neither .*'--eggs'.*; --eggs: 'x': should be a valid"
+    ):
+        parse_words(bake(), Cake, [cake, "--eggs", "x", "--egs", "3", "--help"])
+    with pytest.raises(UserError, match="pie: neither a file nor a shipped recipe"):
+        parse_words(bake(), Cake, ["pie", "--help"])
+
+
+def test_an_option_that_is_like_one_of_the_verb_names_it(cake: str):
+    with pytest.raises(UserError, match=r"^command line: --confg: is neither .* \(did you mean '--config'\?\)$"):
+        check_words(Cake, {"eggs": 3}, cake, ["--confg", "x"], bake().options)
+
+
+def test_a_shipped_recipe_is_shown_and_written_with_what_is_laid_over_it(capsys: pytest.CaptureFixture[str]):
+    words = ["fairdarts-s1-digits", "--batch-size", "32"]
+    with pytest.raises(SystemExit):
+        parse_words(bake(), SearchSettings, [*words, "--help"])
+    assert "images a batch [32]" in capsys.readouterr().out
+    args, rest = parse_words(bake(), SearchSettings, words)
+    path = resources.find("recipes", args.config)
+    settings = check_words(SearchSettings, read_yaml(path), path, rest)
+    assert settings.data.batch_size == 32
+    assert check(SearchSettings, yaml.safe_load(dump_yaml(settings)), "mine.yaml") == settings

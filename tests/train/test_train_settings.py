@@ -151,21 +151,20 @@ def test_transfer_takes_20000_steps_at_224_pixels_with_nesterov_s_momentum(kind:
 
 def test_a_warm_up_is_no_longer_than_the_training():
     assert told(schedule__warmup_epochs=5).schedule.warmup_epochs == 5
-    assert (
-        refusal(schedule__warmup_epochs=5.5)
-        == "r.yaml: schedule.warmup_epochs 5.5: should be at most 5, the number of epochs"
-    )
+    wanted = "command line: --schedule.warmup_epochs: schedule.warmup_epochs 5.5: should be at most 5, the number of"
+    assert refusal(schedule__warmup_epochs=5.5) == f"{wanted} epochs"
     assert "should be at most 2, the number of epochs" in refusal(epochs=2, schedule__warmup_epochs=3)
 
 
 def test_a_learning_rate_does_not_fall_upwards():
     assert told(schedule__lr_min=0.1).schedule.lr_min == 0.1
-    assert refusal(schedule__lr_min=0.2) == "r.yaml: schedule.lr_min 0.2: should be at most optimizer.lr 0.1"
+    wanted = "command line: --schedule.lr_min: schedule.lr_min 0.2: should be at most optimizer.lr 0.1"
+    assert refusal(schedule__lr_min=0.2) == wanted
 
 
 def test_nesterov_s_momentum_is_one():
     assert told(optimizer__nesterov=True).optimizer.nesterov
-    wanted = "r.yaml: optimizer.nesterov: needs a momentum above 0"
+    wanted = "command line: --optimizer.nesterov and --optimizer.momentum: optimizer.nesterov: needs a momentum above 0"
     assert refusal(optimizer__nesterov=True, optimizer__momentum=0) == wanted
 
 

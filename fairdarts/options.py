@@ -1,0 +1,188 @@
+"""Which setting an option of the command line means: `--batch-size 64` is data.batch_size."""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import yaml
+from pydantic import TypeAdapter
+
+from fairdarts.config import Settings, UserError, check, choices_of, describe, in_one_line, members_of
+
+S = TypeVar("S", bound=Settings)
+
+CALLED = {
+    "lr": ("weights.lr", "optimizer.lr"),
+    "learning_rate": ("weights.lr", "optimizer.lr", "evolve.controller.lr"),
+    "arch_lr": ("architect.lr",),
+    "arch_learning_rate": ("architect.lr",),
+    "arch_weight_decay": ("architect.weight_decay",),
+    "weight_decay": ("weights.weight_decay", "optimizer.weight_decay"),
+    "wd": ("weights.weight_decay", "optimizer.weight_decay"),
+    "grad_clip": ("weights.clip", "optimizer.clip"),
+    "opt": ("optimizer.kind",),
+    "scheduler": ("schedule.kind",),
+    "batch": ("data.batch_size",),
+    "data": ("data.root", "root"),
+    "data_dir": ("data.root", "root"),
+    "data_path": ("data.root", "root"),
+    "data_root": ("data.root", "root"),
+    "root": ("data.root",),
+    "dataset": ("data.kind",),
+    "num_workers": ("data.workers",),
+    "img_size": ("data.image_size", "data.crop"),
+    "crop_size": ("data.crop",),
+    "layers": ("supernet.cells", "network.cells"),
+    "init_channels": ("supernet.channels", "network.channels"),
+    "drop_path_prob": ("drop_path",),
+    "auxiliary_weight": ("loss.auxiliary",),
+    "gpu": ("device",),
+}
+"""words that other programs have for a setting → the dotted keys, of which a form has one; the first one counts"""
+
+
+class Leaf(NamedTuple):
+    """A setting that has no keys of its own."""
+
+    text: str
+    """what it means"""
+    choices: tuple[str, ...]
+    """the words that it is one of; empty where it is anything else"""
+    flag: bool
+    """whether it is true or false, so that its name alone says true"""
+
+
+def leaves(model: type[Settings], prefix: str = "") -> dict[str, Leaf]:
+    """Every setting by its dotted key, those of all kinds of a section, and `SECTION.kind` where it has several."""
+    found: dict[str, Leaf] = {}
+    for name, field in model.model_fields.items():
+        key, members = f"{prefix}{name}", members_of(field.annotation)
+        if name != "verb" and len(members) != 1:
+            text, choices = " ".join((field.description or "").split()), tuple(choices_of(field.annotation))
+            found.setdefault(f"{key}.kind" if members else key, Leaf(text, choices, field.annotation is bool))
+        for member in members.values():
+            for inner, leaf in leaves(member, f"{key}.").items():
+                found.setdefault(inner, leaf)
+    return found
+
+
+def resolve(model: type[Settings], words: Sequence[str], options: Iterable[str] = ()) -> dict[str, str]:
+    """The settings that words of the command line mean, as texts by dotted key: `--weights.lr 0.1`, `--weights.lr=0.1`,
+    `--lr 0.1`; of one that is true or false the name alone says true.
+
+    `options` are those of the verb itself. Raises UserError with all that mean none, and the nearest that there are.
+    """
+    overrides, problems = _understand(model, words, options)
+    if problems:
+        raise UserError(in_one_line(problems, ("command line: ",)))
+    return overrides
+
+
+def check_words(
+    model: type[S], content: dict[str, Any], source: str | Path, words: Sequence[str], options: Iterable[str] = ()
+) -> S:
+    """Checked settings from YAML content, with the words of the command line laid over it.
+
+    `options` are those of the verb itself. Raises UserError with all that is wrong, in words and values.
+    """
+    overrides, problems = _understand(model, words, options)
+    return check(model, content, source, overrides, problems=problems)
+
+
+def described(settings: Settings, prefix: str = "") -> str:
+    """One line a setting, for `--help` after a recipe: as `describe`, of the present kinds only, with their values."""
+    lines = []
+    for name, field in type(settings).model_fields.items():
+        key, value, members = f"{prefix}{name}", getattr(settings, name), members_of(field.annotation)
+        if name != "verb" and (len(members) != 1 or value is None):
+            text, choices = " ".join((field.description or "").split()), " | ".join(choices_of(field.annotation))
+            key_of_kind = f"{key}.kind" if len(members) > 1 and value is not None else key
+            value_of_kind = getattr(value, "kind", None) if members else value
+            shown = f"{text}{f' ({choices})' if choices else ''} [{_written(value_of_kind)}]"
+            lines.append(f"  --{key_of_kind:<28} {shown}")
+        if isinstance(value, Settings):
+            inner = described(value, f"{key}.").splitlines()
+        else:
+            inner = [line for member in members.values() for line in describe(member, f"{key}.").splitlines()]
+        lines += [line for line in inner if len(members) == 1 or not line.startswith(f"  --{key}.kind ")]
+    return "\n".join(dict.fromkeys(lines))
+
+
+def _written(value: Any) -> str:
+    """A value as the command line takes it, without the end of a long one."""
+    if isinstance(value, str):
+        text = value
+    else:
+        plain = TypeAdapter(Any).dump_python(value, mode="json")
+        text = yaml.safe_dump(plain, default_flow_style=True, allow_unicode=True, width=10**6)
+        text = text.removesuffix("...\n").strip()
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def _understand(
+    model: type[Settings], words: Sequence[str], options: Iterable[str]
+) -> tuple[dict[str, str], list[str]]:
+    """The settings that words mean, and what is wrong with those that mean none."""
+    known, overrides, problems, rest = leaves(model), {}, [], list(words)
+    while rest:
+        word = rest.pop(0)
+        name, equals, value = word[2:].partition("=")
+        if not word.startswith("--") or not name:
+            problems.append(f"command line: '{word}' is neither an option nor a setting (--key value)")
+            continue
+        has_value = bool(equals) or (bool(rest) and not rest[0].startswith("--"))
+        if has_value and not equals:
+            value = rest.pop(0)
+        key = _meant(name.replace("-", "_"), value, known)
+        if key is None:
+            problems.append(f"command line: --{name}: {_hint(name, known, options)}")
+        elif has_value or (key in known and known[key].flag):
+            overrides[key] = value if has_value else "true"
+        else:
+            problems.append(f"command line: --{name} needs a value")
+    return overrides, problems
+
+
+def _meant(name: str, value: str, known: Mapping[str, Leaf]) -> str | None:
+    """The dotted key that an option means; None where it is none, or could be several."""
+    if name in known:
+        return name
+    section = any(key.startswith(f"{name}.") for key in known)
+    if section and f"{name}.kind" in known and value in known[f"{name}.kind"].choices:
+        return f"{name}.kind"
+    if section and (value[:1] in ("{", "") or value == "null"):
+        return name
+    if called := next((key for key in CALLED.get(name, ()) if key in known), None):
+        return called
+    if section or any(name.startswith(f"{key}.") for key in known):
+        return name  # which `check` refuses in its own words, or knows as part of a mapping
+    found = [key for key in known if key.endswith(f".{name}") or key.replace(".", "_") == name]
+    return found[0] if len(found) == 1 else None
+
+
+def _hint(name: str, known: Iterable[str], options: Iterable[str]) -> str:
+    """What an option that is unknown, or could be several, may mean."""
+    keys, asked = list(known), name.replace("-", "_")
+    near = [key for key in keys if key.endswith(f".{asked}")] or _nearest(asked, keys, options)
+    if not near:
+        return "is neither an option nor a setting; --help lists them"
+    *others, last = [f"'--{key}'" for key in near[:3]]
+    return f"is neither an option nor a setting (did you mean {', '.join(others)}{' or ' * bool(others)}{last}?)"
+
+
+def _nearest(asked: str, keys: Sequence[str], options: Iterable[str]) -> list[str]:
+    """Of options, settings, their last parts and what they are called elsewhere those that are most like a word, the
+    nearest first."""
+    called = {name: next((key for key in meant if key in keys), None) for name, meant in CALLED.items()}
+    names = [(option.lstrip("-"), option.lstrip("-")) for option in options]
+    names += [(name, key) for name, key in called.items() if key]
+    names += [(key, key) for key in keys]
+    if "." not in asked:
+        names += [(key.rpartition(".")[2], key) for key in keys]
+    likeness: dict[str, float] = {}
+    for name, key in names:
+        ratio = difflib.SequenceMatcher(None, asked, name.replace("-", "_")).ratio()
+        likeness[key] = max(ratio, likeness.get(key, 0))
+    least = max(0.6, max(likeness.values(), default=0) - 0.1)
+    return sorted((key for key in likeness if likeness[key] >= least), key=likeness.__getitem__, reverse=True)
