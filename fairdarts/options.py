@@ -53,6 +53,14 @@ class Leaf(NamedTuple):
     """whether it is true or false, so that its name alone says true"""
 
 
+class Words(dict[str, str]):
+    """Settings as words of the command line say them, texts by dotted key; `problems` are words that mean none."""
+
+    def __init__(self, settings: Mapping[str, str] = {}, problems: Sequence[str] = ()):
+        super().__init__(settings)
+        self.problems = list(problems)
+
+
 def leaves(model: type[Settings], prefix: str = "") -> dict[str, Leaf]:
     """Every setting by its dotted key, those of all kinds of a section, and `SECTION.kind` where it has several."""
     found: dict[str, Leaf] = {}
@@ -73,10 +81,10 @@ def resolve(model: type[Settings], words: Sequence[str], options: Iterable[str] 
 
     `options` are those of the verb itself. Raises UserError with all that mean none, and the nearest that there are.
     """
-    overrides, problems = _understand(model, words, options)
-    if problems:
-        raise UserError(in_one_line(problems, ("command line: ",)))
-    return overrides
+    meant = words_of(model, words, options)
+    if meant.problems:
+        raise UserError(in_one_line(meant.problems, ("command line: ",)))
+    return meant
 
 
 def check_words(
@@ -86,8 +94,8 @@ def check_words(
 
     `options` are those of the verb itself. Raises UserError with all that is wrong, in words and values.
     """
-    overrides, problems = _understand(model, words, options)
-    return check(model, content, source, overrides, problems=problems)
+    meant = words_of(model, words, options)
+    return check(model, content, source, meant, problems=meant.problems)
 
 
 def described(settings: Settings, prefix: str = "") -> str:
@@ -120,10 +128,8 @@ def _written(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 
-def _understand(
-    model: type[Settings], words: Sequence[str], options: Iterable[str]
-) -> tuple[dict[str, str], list[str]]:
-    """The settings that words mean, and what is wrong with those that mean none."""
+def words_of(model: type[Settings], words: Sequence[str], options: Iterable[str] = ()) -> Words:
+    """The settings that words mean, and what is wrong with those that mean none: `check` tells both in one answer."""
     known, overrides, problems, rest = leaves(model), {}, [], list(words)
     while rest:
         word = rest.pop(0)
@@ -141,7 +147,7 @@ def _understand(
             overrides[key] = value if has_value else "true"
         else:
             problems.append(f"command line: --{name} needs a value")
-    return overrides, problems
+    return Words(overrides, problems)
 
 
 def _meant(name: str, value: str, known: Mapping[str, Leaf]) -> str | None:

@@ -1,14 +1,16 @@
 """How words begin a run or let it go on, and what is said where it ends before its time."""
 
+import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from fairdarts.cli.words import Parser, command, say
-from fairdarts.config import UserError, nearest, parse_overrides
+from fairdarts.cli.words import Parser, add_recipe, command, say
+from fairdarts.config import UserError, dump_yaml
+from fairdarts.options import words_of
 from fairdarts.runs.begin import Kind, Request
 from fairdarts.runs.progress import ProgressBar
-from fairdarts.runs.recipe import Words, names_of
+from fairdarts.runs.recipe import settings_of
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.stop import Diverged, Interrupted
 
@@ -17,18 +19,31 @@ T = TypeVar("T")
 
 def add_options(parser: Parser, kind: Kind) -> None:
     """The options by which a run begins or goes on."""
-    parser.add_argument("--config", metavar="RECIPE", help="a shipped recipe or a YAML file")
+    add_recipe(parser)
     parser.add_argument("--resume", metavar="RUN", help=f"continue the {kind.what} of a run directory")
     parser.add_argument("--out", metavar="RUN", help="run directory (default: runs/RECIPE-seedSEED)")
 
 
-def request_of(kind: Kind, args: Namespace, rest: Sequence[str]) -> Request:
-    """What the words ask for."""
+def request_of(kind: Kind, parser: Parser, args: Namespace, rest: Sequence[str]) -> Request:
+    """What the words ask for; that its settings can be is checked now, before torch is loaded."""
     if args.resume and (args.config or args.out):
         raise UserError(f"{kind.verb}: --resume {args.resume} takes its settings and place from the run itself")
     if not (args.resume or args.config):
-        raise UserError(f"{kind.verb}: --config or --resume is missing{nearest('', names_of(kind.model))}")
-    return Request(args.config, Words(parse_overrides(rest)), None, args.out, args.resume)
+        raise UserError(f"{kind.verb}: a RECIPE or --resume is missing; `fairdarts recipes {kind.verb}` lists recipes")
+    words = words_of(kind.model, rest, parser.options)
+    if args.config:
+        settings_of(kind.model, args.config, words)
+    return Request(args.config, words, None, args.out, args.resume)
+
+
+def print_config(kind: Kind, asked: Request) -> int:
+    """Prints all settings that are asked for, as YAML; gives the exit status."""
+    if asked.recipe is None:
+        raise UserError(
+            f"{kind.verb}: --print-config: is for a recipe; {asked.resume}/settings.yaml has those of the run"
+        )
+    sys.stdout.write(dump_yaml(settings_of(kind.model, asked.recipe, asked.settings)[0]))
+    return 0
 
 
 def run_until_stopped(work: Callable[[], T], shown: ProgressBar) -> tuple[T | None, int]:

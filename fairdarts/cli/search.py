@@ -3,11 +3,11 @@
 import sys
 from collections.abc import Sequence
 
-from fairdarts.cli.begin import add_options, request_of, run_until_stopped
+from fairdarts.cli.begin import add_options, print_config, request_of, run_until_stopped
 from fairdarts.cli.draw import figures_of
 from fairdarts.cli.recipe import help_text
 from fairdarts.cli.summary import summarize
-from fairdarts.cli.words import Parser, command, say
+from fairdarts.cli.words import Parser, command, parse_words, say
 from fairdarts.genotype import to_yaml
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.progress import ProgressBar
@@ -19,10 +19,12 @@ from fairdarts.search.settings import SearchSettings
 def main(argv: Sequence[str]) -> int:
     parser = Parser("search", "Search an architecture by gradient descent.", help_text(SearchSettings))
     add_options(parser, SEARCH)
-    args, rest = parser.parse_known_args(argv)
+    args, rest = parse_words(parser, SearchSettings, argv)
+    asked = request_of(SEARCH, parser, args, rest)
+    if args.print_config:
+        return print_config(SEARCH, asked)
     with distributed.joined():
         shown = ProgressBar()
-        asked = request_of(SEARCH, args, rest)
         run, status = run_until_stopped(lambda: carry_out(asked, Callbacks(shown)), shown)
         if run is None or distributed.rank() > 0:
             return status

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from statistics import fmean
 
-from fairdarts.cli.begin import add_options, request_of, run_until_stopped
+from fairdarts.cli.begin import add_options, print_config, request_of, run_until_stopped
 from fairdarts.cli.recipe import help_text
-from fairdarts.cli.words import Parser, command, say
+from fairdarts.cli.words import Parser, command, parse_words, say
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.plot.supernet import draw_training
 from fairdarts.ranking.lemma import uniform_variance
@@ -19,10 +19,12 @@ from fairdarts.runtime import distributed
 def main(argv: Sequence[str]) -> int:
     parser = Parser("supernet", "Train a one-shot supernet on paths of its space.", help_text(TrainingSettings))
     add_options(parser, SUPERNET)
-    args, rest = parser.parse_known_args(argv)
+    args, rest = parse_words(parser, TrainingSettings, argv)
+    asked = request_of(SUPERNET, parser, args, rest)
+    if args.print_config:
+        return print_config(SUPERNET, asked)
     with distributed.joined():
         shown = ProgressBar()
-        asked = request_of(SUPERNET, args, rest)
         run, status = run_until_stopped(lambda: carry_out(asked, Callbacks(shown)), shown)
         if run is not None and distributed.rank() == 0:
             draw_training(run.directory.records(), run.directory.figures)

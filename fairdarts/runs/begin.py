@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from fairdarts.config import Settings, UserError, check
 from fairdarts.data.sources import Source
+from fairdarts.options import Words
 from fairdarts.runs.callbacks import Callback
 from fairdarts.runs.data import open_images, told_images
 from fairdarts.runs.recipe import Recipe, laid_over, settings_of
@@ -124,7 +125,8 @@ def resumed_settings(kind: Kind, run: Run, settings: Mapping[str, Any]) -> Any:
         before, after = value_of(begun, key), value_of(asked, key)
         if before != after and key not in kind.may_change:
             advice = f"a resumed {kind.what} keeps its settings; leave the option out, or start a new one"
-            raise UserError(f"{path}: {key}: {before}, but the command line says {after}: {advice}")
+            says = "the command line says" if isinstance(settings, Words) else "the settings say"
+            raise UserError(f"{path}: {key}: {before}, but {says} {after}: {advice}")
     return asked
 
 

@@ -1,20 +1,16 @@
 """What a run is told: a recipe, with settings laid over it."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fairdarts import resources
 from fairdarts.config import Settings, UserError, check, read_text, read_yaml
+from fairdarts.options import Words
 from fairdarts.runtime.verb import SECTIONS, verb_of
 
 Recipe = str | Path | Mapping[str, Any]
 """a shipped recipe's name, a YAML file, or what such a file holds"""
-
-
-class Words(dict[str, str]):
-    """Settings as words of the command line, by dotted key: `{"weights.lr": "0.01"}`."""
 
 
 def names_of(model: type[Settings]) -> list[str]:
@@ -36,8 +32,9 @@ def settings_of(model: type[Settings], recipe: Recipe, settings: Mapping[str, An
 def laid_over(model: type[Settings], content: dict[str, Any], place: str | Path, settings: Mapping[str, Any]) -> Any:
     """Checked settings from a recipe's content, with others laid over it. Raises UserError blaming who said what is
     wrong."""
-    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
-    return check(model, content, place, texts)
+    if isinstance(settings, Words):
+        return check(model, content, place, settings, problems=settings.problems)
+    return check(model, content, place, dict(settings), asked="settings: ")
 
 
 def read_recipe(model: type[Settings], recipe: Recipe) -> tuple[dict[str, Any], str]:
