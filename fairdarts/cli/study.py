@@ -30,8 +30,13 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--only", metavar="SPACE", help="of a study of factors: one of its spaces")
     args, rest = parser.parse_known_args(argv)
     shown = ProgressBar()
+
+    def finished(run: Run) -> None:
+        shown.run = None  # what goes wrong from here on is not mended by going on with it
+        finish(run)
+
     asked = Asked(args.study, args.out, args.benchmarks, args.only, Words(parse_overrides(rest)))
-    result, status = run_until_stopped(lambda: carry_out(asked, Callbacks(shown), finish), shown)
+    result, status = run_until_stopped(lambda: carry_out(asked, Callbacks(shown), finished), shown)
     if result is None:
         return status
     if result.whole:

@@ -3,16 +3,16 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
 import yaml
-from one_shot import BENCH, every_path
+from one_shot import BENCH
+from studies import RATES, factor, factor_study
 
 from fairdarts import runs
 from fairdarts.cli import main
-from fairdarts.config import UserError, check, dump_yaml, read_yaml
+from fairdarts.config import UserError, check, read_yaml
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.ranking.report import FIELDS, own_statistics, write_ranking
 from fairdarts.ranking.tau import MEASURES
@@ -29,39 +29,14 @@ from fairdarts.runtime.stop import Diverged, Interrupted
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet.settings import check_supernet
 
-RATES = [{"label": str(rate), "changes": {"weights.lr": rate}} for rate in (0.01, 0.025, 0.1)]
 WORDS = ["--benchmarks", ".", "--out", "out"]
-
-
-def factor(name: str, settings: list[dict[str, Any]], keep: str | None = None) -> dict[str, Any]:
-    return {"name": name, "title": name, "group": "protocol", "keep": keep, "settings": settings}
 
 
 @pytest.fixture
 def content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A study of two factors in a folder of its own: recipe.yaml, space.yaml, bench.csv."""
     monkeypatch.chdir(tmp_path)
-    Path("space.yaml").write_text(dump_yaml(BENCH))
-    recipe = {
-        "name": "tiny",
-        "source": "tests",
-        "space": "space.yaml",
-        "epochs": 1,
-        "device": "cpu",
-        "data": {"kind": "digits", "batch_size": 32, "train_portion": 0.05, "cutout": 0, "workers": 0},
-        "sampler": {"kind": "uniform"},
-        "supernet": {"track": False},
-        "weights": {"lr": 0.025, "lr_min": 0, "momentum": 0.9, "weight_decay": 5e-4},
-        "watch": {"paths": 0},
-    }
-    Path("recipe.yaml").write_text(yaml.safe_dump(recipe))
-    random = Random(0)
-    rows = [f'"{list(path)}",{60 + 30 * random.random()}' for path in random.sample(every_path(BENCH), 50)]
-    Path("bench.csv").write_text("\n".join(["arch,accuracy", *rows]))
-    sizes = [{"label": "/2", "changes": {"data.batch_size": 16}}]
-    space = {"name": "bench", "config": "recipe.yaml", "benchmark": "bench.csv"}
-    space["factors"] = [factor("rate", RATES, keep="best"), factor("batch", sizes)]
-    return {"name": "tiny", "source": "tests", "seeds": [0, 1], "architectures": 20, "images": 64, "spaces": [space]}
+    return factor_study()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from fairdarts.resources import find
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.result import Run
 from fairdarts.runs.study.form import BEST, FactorStudy, SpaceStudy, texts
-from fairdarts.runs.study.jobs import Job, told, work_off
+from fairdarts.runs.study.jobs import Job, counted, told, work_off
 from fairdarts.runs.study.judging import Truths, score, truths_of
 from fairdarts.runs.study.plan import Step, check_same, identity, planned, recipe_of
 from fairdarts.runs.study.results import STUDY, StudyResult, conclude
@@ -74,10 +74,9 @@ def tell_plan(study: FactorStudy, steps: list[tuple[SpaceStudy, Step]], folder: 
         jobs = {job.path: job for job in jobs_of(study, space, step, folder) if job.path not in every}
         every |= jobs
         labels = ", ".join(row.label for row in step.rows)
-        count = f"{len(jobs)} runs, {sum(job.done for job in jobs.values())} of them done"
         keeps = "; the best is kept" if step.factor.keep == BEST else ""
         open_yet = "" if step.settled else "; begins with the best of earlier factors, which is not known yet"
-        lines.append(f"{space.name}: {step.factor.name}: {labels}: {count}{keeps}{open_yet}")
+        lines.append(f"{space.name}: {step.factor.name}: {labels}: {counted(list(jobs.values()))}{keeps}{open_yet}")
     for line in (told(study.name, list(every.values()), folder), *lines):
         watch.note(line)
 

@@ -106,7 +106,12 @@ def told(name: str, jobs: Sequence[Job], folder: Path) -> str:
     left = [str(job.path.relative_to(folder)) for job in jobs if not job.done]
     others = f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
     begins = f"; to run: {', '.join(left[:NAMED])}{others}" if left else ""
-    return f"{name}: {len(jobs)} runs in {folder}, {len(jobs) - len(left)} of them done{begins}"
+    return f"{name}: {counted(jobs)}, in {folder}{begins}"
+
+
+def counted(jobs: Sequence[Job]) -> str:
+    """'4 runs, 1 of them done'."""
+    return f"{len(jobs)} run{'' if len(jobs) == 1 else 's'}, {sum(job.done for job in jobs)} of them done"
 
 
 def outcome(path: Path, settings: TrainingSettings) -> dict[str, Any] | str | None:
