@@ -7,13 +7,12 @@ import yaml
 
 from fairdarts.cli import main
 from fairdarts.config import UserError, check, read_yaml
-from fairdarts.resources import find, names
 from fairdarts.runs import search
 from fairdarts.runs.begin import Request
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.result import Run
-from fairdarts.runs.study import jobs, recipes
-from fairdarts.runs.study.form import RecipeStudy
+from fairdarts.runs.study import jobs
+from fairdarts.runs.study.results import StudyResult
 from fairdarts.runtime.lock import held
 from fairdarts.runtime.stop import Interrupted
 from fairdarts.search.settings import SearchSettings
@@ -21,10 +20,11 @@ from fairdarts.search.settings import SearchSettings
 
 @pytest.fixture(autouse=True)
 def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a folder of its own, and without the figures of runs, which take longer than their searches."""
+    """In a folder of its own, and without figures and report, which take longer than searches."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("fairdarts.cli.search.figures_of", lambda *_: [])
     monkeypatch.setattr("fairdarts.runs.search.log_epoch", lambda *_: None)
+    monkeypatch.setattr(StudyResult, "report", lambda result: result.folder / "report.html")
 
 
 @pytest.fixture
@@ -60,7 +60,6 @@ def test_a_study_runs_every_recipe_with_every_seed_and_skips_what_is_done(small_
     assert "small: 4 of 4 runs are done" in err
     names = "fair-seed0, soft-seed0, fair-seed1, soft-seed1"
     assert f"small: 4 runs, 0 of them done, in runs/small; to run: {names}\n" in err
-    assert (folder / "report.html").is_file()
     monkeypatch.setattr(jobs.Job, "train", lambda job, _: pytest.fail(f"{job} again"))
     assert main(["study", str(small_study), "--weights.lr", "0.05"]) == 0
     assert main(["study", str(small_study), "--epochs", "2"]) == 2
@@ -162,12 +161,3 @@ def test_a_mistake_in_a_study_is_named_at_once(small_study: Path, capsys):
     assert "moremnas: is a recipe of `fairdarts evolve`, which a study does not run" in capsys.readouterr().err
     assert main(["study", "colapse"]) == 2
     assert "did you mean 'collapse'?" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("name", [name for name in names("studies") if "runs" in read_yaml(find("studies", name))])
-def test_shipped_studies_name_recipes_and_settings_that_there_are(name: str):
-    path = find("studies", name)
-    settings = check(RecipeStudy, read_yaml(path), path)
-    assert settings.name == name
-    for job in recipes.jobs_of(settings, Path("runs"), {}):
-        recipes.check_job(job)

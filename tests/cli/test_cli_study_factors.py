@@ -12,11 +12,10 @@ from studies import RATES, factor, factor_study
 
 from fairdarts import runs
 from fairdarts.cli import main
-from fairdarts.config import UserError, check, read_yaml
+from fairdarts.config import check, read_yaml
 from fairdarts.oneshot.settings import TrainingSettings
-from fairdarts.ranking.report import FIELDS, own_statistics, write_ranking
+from fairdarts.ranking.report import FIELDS, write_ranking
 from fairdarts.ranking.tau import MEASURES
-from fairdarts.resources import find
 from fairdarts.runs import supernet
 from fairdarts.runs.begin import Request
 from fairdarts.runs.callbacks import Callbacks
@@ -26,8 +25,6 @@ from fairdarts.runs.study.plan import kept_of, planned
 from fairdarts.runtime.lock import held
 from fairdarts.runtime.run import Run, create
 from fairdarts.runtime.stop import Diverged, Interrupted
-from fairdarts.spaces.space import load_space
-from fairdarts.supernet.settings import check_supernet
 
 WORDS = ["--benchmarks", ".", "--out", "out"]
 
@@ -308,27 +305,3 @@ def test_options_of_such_studies_are_refused_by_others(capsys, content):
     Path("bench").mkdir()
     assert main(["report", "."]) == 2
     assert "none of its runs has been judged yet" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("name", ["supernet", "supernet-small"])
-def test_shipped_studies_fit_their_recipes_and_spaces(name: str):
-    study = check(FactorStudy, read_yaml(find("studies", name)), name)
-    for space in study.spaces:
-        names = set()
-        for step in planned(study, space, Path("nowhere")):
-            for row in step.rows:
-                check_supernet(row.settings.supernet, load_space(row.settings.space))
-                names.add(row.runs[0].name)
-            assert any(row.baseline for row in step.rows)
-        assert own_statistics(row.settings) == "batch"
-        assert name != "supernet" or len(names) == TRAININGS[space.name]
-
-
-TRAININGS = {"nasbench101": 41, "nasbench201": 41, "darts-nds": 35}
-"""how many of the paper's settings differ, if every factor keeps what the next one begins with"""
-
-
-def test_names_of_spaces_and_seeds_stand_once(content):
-    for change in ({"spaces": content["spaces"] * 2}, {"seeds": [1, 1]}):
-        with pytest.raises(UserError, match="stands twice"):
-            check(FactorStudy, content | change, "study.yaml")

@@ -3,7 +3,9 @@
 import json
 import os
 import signal
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -75,6 +77,14 @@ def test_it_gives_what_the_verb_gives_and_prints_nothing(content, monkeypatch, c
         _ = done.results
 
 
+def test_recipes_are_told_of_by_the_report_of_their_folder(content, monkeypatch):
+    told = []
+    module = SimpleNamespace(report=lambda *asked: told.append(asked) or "page.html")
+    monkeypatch.setitem(sys.modules, "fairdarts.runs.report", module)
+    assert fairdarts.study(content).report("page.html") == Path("page.html")
+    assert told == [([Path("runs/small")], "page.html")]
+
+
 def test_it_says_what_it_is_about_to_run_before_the_first_run_begins(content):
     first, second = Noted(), Noted()
     fairdarts.study({**content, "runs": content["runs"][:1]}, "runs/small", callbacks=first)
@@ -86,6 +96,13 @@ def test_it_says_what_it_is_about_to_run_before_the_first_run_begins(content):
     ]
     assert [line for line in second.told if line.startswith(("begin", "end"))] == ["begin soft-seed0", "end soft-seed0"]
     assert second.told[-1] == "small: 2 of 2 runs are done, in runs/small"
+
+
+def test_a_recipe_that_has_changed_is_not_passed_over(content):
+    fairdarts.study(content)
+    content["runs"][1]["config"]["derive"]["threshold"] = 0.7
+    with pytest.raises(UserError, match=r"soft-seed0/settings.yaml: derive.threshold: 0.6, but the study says 0.7"):
+        fairdarts.study(content)
 
 
 def test_two_studies_in_one_folder_share_its_runs(content):

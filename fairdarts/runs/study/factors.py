@@ -11,10 +11,11 @@ from fairdarts.resources import find
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.result import Run
 from fairdarts.runs.study.form import BEST, FactorStudy, SpaceStudy, texts
-from fairdarts.runs.study.jobs import Job, counted, told, work_off
+from fairdarts.runs.study.jobs import Job, check_same, counted, told, work_off
 from fairdarts.runs.study.judging import Truths, score, truths_of
-from fairdarts.runs.study.plan import Step, check_same, identity, planned, recipe_of
+from fairdarts.runs.study.plan import Step, identity, planned, recipe_of
 from fairdarts.runs.study.results import STUDY, StudyResult, conclude
+from fairdarts.runs.supernet import SUPERNET
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.stop import Diverged
 from fairdarts.supernet.settings import check_supernet
@@ -188,4 +189,4 @@ def check_step(step: Step, truths: Truths, space: str) -> None:
             place = f"{space}: {step.factor.name} {row.label}: data.train_portion 1.0"
             raise UserError(f"{place}: no images are held out to judge architectures by")
         for run in row.runs if step.settled else ():
-            check_same(run, row.settings)
+            check_same(run, SUPERNET, row.settings)

@@ -7,17 +7,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fairdarts.config import UserError
+from fairdarts.config import Settings, UserError, check
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.ranking.factor_study import DIVERGED
 from fairdarts.ranking.report import own_statistics, read_ranking
-from fairdarts.runs.begin import Request
+from fairdarts.runs.begin import Kind, Request
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.recipe import Recipe, Words
 from fairdarts.runs.result import Run, make
 from fairdarts.runtime import distributed
 from fairdarts.runtime import run as directory
 from fairdarts.runtime.lock import InUse, held
+from fairdarts.runtime.position import flat
 
 PATIENCE = 5.0
 """seconds between two looks at what other processes have done"""
@@ -74,7 +75,7 @@ def work_off(
 
     Where it `waits`, it comes back when all are done: it waits for the others, and takes over what they leave.
     """
-    told: set[Path] = set()
+    named: set[Path] = set()
     waiting = False
     while True:
         elsewhere = []
@@ -88,9 +89,9 @@ def work_off(
                         work(job)
             except InUse as error:
                 elsewhere.append(job)
-                if distributed.launched() == 1 and job.path not in told:  # those that torchrun started are expected
+                if distributed.launched() == 1 and job.path not in named:  # those that torchrun started are expected
                     watch.note(f"{name}: {job.place}: {error}")
-                told.add(job.path)
+                named.add(job.path)
         left = [job for job in jobs if not job.done]
         if waits is None or not left:
             return [job for job in elsewhere if job in left]
@@ -123,6 +124,18 @@ def outcome(path: Path, settings: TrainingSettings) -> dict[str, Any] | str | No
         return read_ranking(run, own_statistics(settings))
     except UserError:  # none, or a damaged one, which is made again
         return None
+
+
+def check_same(path: Path, kind: Kind, settings: Settings) -> None:
+    """Raises UserError where a run that has begun follows other settings than the study says."""
+    if not (file := path / directory.SETTINGS).is_file():
+        return
+    before, now = map(flat, (check(kind.model, directory.read_settings(file), file), settings))
+    for key in before | now:
+        free = key in kind.may_change or key.partition(".")[0] in ("seed", "name", "source", "deviations")
+        if before.get(key) != now.get(key) and not free:
+            advice = "it goes on with the settings that it began with; or name another --out"
+            raise UserError(f"{file}: {key}: {before.get(key)}, but the study says {now.get(key)}: {advice}")
 
 
 @contextmanager

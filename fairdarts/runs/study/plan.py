@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fairdarts import resources
-from fairdarts.config import UserError, check
-from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
+from fairdarts.config import UserError
+from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.ranking.factor_study import final_performance
 from fairdarts.runs.recipe import laid_over, read_recipe
 from fairdarts.runs.study.form import BASELINE, BEST, Factor, FactorStudy, SpaceStudy, slug, texts
 from fairdarts.runs.study.jobs import blaming, outcome
-from fairdarts.runtime.position import flat
-from fairdarts.runtime.run import read_settings
 
 
 class Row(NamedTuple):
@@ -97,18 +95,6 @@ def kept_of(step: Step) -> Row | None:
 def identity(settings: TrainingSettings) -> str:
     """What two trainings share that are the same but for the seed."""
     return json.dumps(settings.model_dump(mode="json", exclude={"seed"}), sort_keys=True)
-
-
-def check_same(run: Path, settings: TrainingSettings) -> None:
-    """Raises UserError where a run that has begun follows other settings than the study says."""
-    if not (file := run / "settings.yaml").is_file():
-        return
-    before, now = map(flat, (check(TrainingSettings, read_settings(file), file), settings))
-    for key in before | now:
-        free = key in MAY_CHANGE or key.partition(".")[0] in ("seed", "name", "source", "deviations")
-        if before.get(key) != now.get(key) and not free:
-            advice = "it goes on with the settings that it began with; or name another --out"
-            raise UserError(f"{file}: {key}: {before.get(key)}, but the study says {now.get(key)}: {advice}")
 
 
 def recipe_of(space: SpaceStudy, folder: Path) -> Path:

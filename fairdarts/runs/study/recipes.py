@@ -12,7 +12,7 @@ from fairdarts.runs.recipe import Recipe, Words, content_of, settings_of
 from fairdarts.runs.result import Run
 from fairdarts.runs.search import SEARCH
 from fairdarts.runs.study.form import RecipeStudy, texts
-from fairdarts.runs.study.jobs import Job, blaming, told, work_off
+from fairdarts.runs.study.jobs import Job, blaming, check_same, told, work_off
 from fairdarts.runs.study.results import StudyResult
 from fairdarts.runs.supernet import SUPERNET
 from fairdarts.runtime import distributed
@@ -36,8 +36,7 @@ def run_recipes(
     """Runs what is left to run of a study; the process that ends last is the one to tell of it."""
     jobs = jobs_of(study, folder, texts(settings))
     for job in jobs:
-        place = job.path.name
-        with nullcontext() if isinstance(settings, Words) else blaming(place):
+        with nullcontext() if isinstance(settings, Words) else blaming(job.path.name):
             check_job(job)
     if first:
         watch.note(told(study.name, jobs, folder))
@@ -94,8 +93,8 @@ def check_job(job: Job) -> None:
         raise UserError(f"{job.path.name}: {recipe}: {problem}")
     if (job.path / SETTINGS).is_file():
         resumed_settings(kind, open_run(job.path), Words(job.changes))
-        return
     settings, place = settings_of(kind.model, job.recipe, Words(job.changes))
+    check_same(job.path, kind, settings)
     load_space(settings.space, f"{place}: space")
 
 
