@@ -178,6 +178,7 @@ def test_a_study_that_was_stopped_goes_on(written, fake, monkeypatch, capsys):
     assert "SIGINT: the state is saved; continue with" in (said := capsys.readouterr().err)
     assert said.endswith("supernet --resume out/bench/rate-0.1-seed0\n")
     assert main(["report", "out"]) == 0  # of what there is
+    assert "bench: 6 of 8 runs are not done yet\n" in capsys.readouterr().err
     assert main(["study", written(), *WORDS, "--weights.momentum", "0.5"]) == 0
     own = {"weights.momentum": "0.5", "weights.lr": "0.1"}
     assert fake[3] == Request(None, own, resume=Path("out/bench/rate-0.1-seed0"))

@@ -56,7 +56,7 @@ def run_factors(
     if not first:
         return StudyResult(study.name, folder, paths)
     work_off(study.name, every, folder, work, watch, study.name)
-    return StudyResult(study.name, folder, paths, whole=True, concluded=conclude(folder, watch=watch))
+    return StudyResult(study.name, folder, paths, whole=True, concluded=conclude(folder))
 
 
 def _checked(study: FactorStudy, folder: Path, truths: Mapping[str, Truths]) -> Iterator[tuple[SpaceStudy, Step]]:

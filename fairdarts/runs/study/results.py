@@ -2,17 +2,17 @@
 
 import json
 import math
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fairdarts.config import UserError, check, dump_yaml, read_text, read_yaml
+from fairdarts.config import Notice, UserError, check, dump_yaml, read_text, read_yaml
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.plot.factor_page import Facts, draw_factors, page
 from fairdarts.ranking import factor_study
 from fairdarts.ranking.factor_study import FactorResult, Outcome, SettingResult, SpaceResult, Spread
-from fairdarts.runs.callbacks import Callback
 from fairdarts.runs.result import Run
 from fairdarts.runs.study.form import FactorStudy, SpaceStudy, texts
 from fairdarts.runs.study.jobs import outcome
@@ -84,14 +84,13 @@ class StudyResult:
         return Path(reporting.report([self.folder], out))
 
 
-def conclude(folder: Path, out: Path | None = None, watch: Callback | None = None) -> Concluded:
+def conclude(folder: Path, out: Path | None = None) -> Concluded:
     """Writes results.json, figures and page of a study's folder; gives what they tell, and the page.
 
-    Raises UserError where there is nothing to tell of yet.
+    A Notice says how many runs are not done yet. Raises UserError where there is nothing to tell of yet.
     """
-    watch = watch or Callback()
     study = check(FactorStudy, read_yaml(folder / STUDY), folder / STUDY)
-    spaces = [result for space in study.spaces if (result := space_result(study, space, folder, watch))]
+    spaces = [result for space in study.spaces if (result := space_result(study, space, folder))]
     if not spaces:
         raise UserError(f"{folder}: none of its runs has been judged yet; `fairdarts study` goes on with it")
     recipes = {space.name: _recipe(study, space, folder) for space in study.spaces}
@@ -106,7 +105,7 @@ def conclude(folder: Path, out: Path | None = None, watch: Callback | None = Non
     return Concluded(spaces, out)
 
 
-def space_result(study: FactorStudy, space: SpaceStudy, folder: Path, watch: Callback) -> SpaceResult | None:
+def space_result(study: FactorStudy, space: SpaceStudy, folder: Path) -> SpaceResult | None:
     """The numbers of a space; None as long as none of its runs has been judged."""
     steps = list(planned(study, space, folder))
     known: dict[Path, Outcome] = {}
@@ -136,7 +135,7 @@ def space_result(study: FactorStudy, space: SpaceStudy, folder: Path, watch: Cal
         return None
     left = sum(run_outcome is None for run_outcome in known.values())
     if left:
-        watch.note(f"{space.name}: {left} of {len(known)} runs are not done yet")
+        warnings.warn(f"{space.name}: {left} of {len(known)} runs are not done yet", Notice, stacklevel=2)
     points = factor_study.points_of(groups)
     return SpaceResult(
         space.name,
