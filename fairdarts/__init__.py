@@ -15,6 +15,7 @@ _LAZY = {
     "model_names": "fairdarts.networks.models",
     "open_run": "fairdarts.runs.result",
     "search": "fairdarts.runs.search",
+    "study": "fairdarts.runs.study.run",
     "train_supernet": "fairdarts.runs.supernet",
 }
 """name → the module that has it, which is imported where the name is first used: `import fairdarts` loads no torch"""

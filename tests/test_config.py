@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from fairdarts import resources
-from fairdarts.cli.study import StudySettings
 from fairdarts.config import (
     LARGEST,
     LARGEST_FLOAT,
@@ -29,6 +28,7 @@ from fairdarts.config import (
 )
 from fairdarts.data.settings import DataSettings
 from fairdarts.disturbance import DropoutSettings, NoiseSettings
+from fairdarts.runs.study.form import RecipeStudy
 from fairdarts.search.settings import (
     ArchitectSettings,
     ComputeSettings,
@@ -266,10 +266,10 @@ def test_true_is_no_number(recipe, place):
 
 def test_true_is_a_word_where_words_are_meant(recipe):
     study = {"name": "s", "source": "me", "seeds": [0], "runs": [{"name": "r", "config": "c", "changes": {"x": True}}]}
-    assert check(StudySettings, study, "s.yaml").runs[0].changes == {"x": True}
+    assert check(RecipeStudy, study, "s.yaml").runs[0].changes == {"x": True}
     study["seeds"] = [True]
     with pytest.raises(UserError, match=r"^s\.yaml: seeds\.0: True: should be a number$"):
-        check(StudySettings, study, "s.yaml")
+        check(RecipeStudy, study, "s.yaml")
 
 
 def test_a_number_that_no_machine_holds_is_refused_by_name(recipe):

@@ -20,12 +20,13 @@ from PIL import Image
 from torchvision import datasets
 
 from fairdarts import resources
-from fairdarts.cli import main, study, study_factors
+from fairdarts.cli import main
 from fairdarts.data import judging, sources
 from fairdarts.evolve.settings import EvolveSettings
 from fairdarts.networks.models import models
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.runs.recipe import names_of
+from fairdarts.runs.study import factors, recipes
 from fairdarts.search.settings import SearchSettings
 from fairdarts.segment.settings import SegmentSettings
 from fairdarts.train.settings import TrainSettings
@@ -92,8 +93,8 @@ def test_every_command_runs(user: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     monkeypatch.setattr(
         resources, "names", lambda kind, names=resources.names: kept if kind == "genotypes" else names(kind)
     )
-    monkeypatch.setattr(study, "jobs_of", lambda *words, all_of=study.jobs_of: all_of(*words)[:1])
-    monkeypatch.setattr(study_factors, "runs_of", lambda *words, all_of=study_factors.runs_of: all_of(*words)[:1])
+    for kind in (recipes, factors):
+        monkeypatch.setattr(kind, "jobs_of", lambda *asked, all_of=kind.jobs_of: all_of(*asked)[:1])
     ran = []
     for words in commands():
         if words[0] == "make":

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from fairdarts.cli.gather import TOLD
-from fairdarts.cli.study_results import STUDY, conclude
+from fairdarts.cli.study_show import show
 from fairdarts.cli.words import Parser, say
 from fairdarts.config import UserError
 from fairdarts.plot.document import document
 from fairdarts.plot.drawing import NO_DOT
+from fairdarts.runs.study.results import STUDY, conclude
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.run import open_run
 
@@ -25,7 +26,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, help="the page (default: report.html in the first RUN)")
     args = parser.parse_args(argv)
     if len(args.runs) == 1 and (args.runs[0] / STUDY).is_file():
-        conclude(args.runs[0], args.out)
+        show(conclude(args.runs[0], args.out))
         return 0
 
     paths = list(dict.fromkeys(path for given in args.runs for path in runs_of(given)))

@@ -11,6 +11,7 @@ from fairdarts.cli.words import Parser, command, parse_words, say
 from fairdarts.genotype import to_yaml
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.progress import ProgressBar
+from fairdarts.runs.result import Run
 from fairdarts.runs.search import SEARCH, carry_out
 from fairdarts.runtime import distributed
 from fairdarts.search.settings import SearchSettings
@@ -28,11 +29,16 @@ def main(argv: Sequence[str]) -> int:
         run, status = run_until_stopped(lambda: carry_out(asked, Callbacks(shown)), shown)
         if run is None or distributed.rank() > 0:
             return status
+    finish(run)
+    sys.stdout.write(to_yaml(run.genotype))
+    return 0
+
+
+def finish(run: Run) -> None:
+    """Draws a finished search, and says what it has found."""
     try:
         figures_of(run.directory, run.directory.figures)
     except KeyboardInterrupt:
         say(f"SIGINT: the search is finished, but not all of it is drawn; draw it with\n{command('draw', run.path)}")
-        return 130
+        raise
     summarize(run)
-    sys.stdout.write(to_yaml(run.genotype))
-    return 0

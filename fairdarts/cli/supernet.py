@@ -27,13 +27,13 @@ def main(argv: Sequence[str]) -> int:
         shown = ProgressBar()
         run, status = run_until_stopped(lambda: carry_out(asked, Callbacks(shown)), shown)
         if run is not None and distributed.rank() == 0:
-            draw_training(run.directory.records(), run.directory.figures)
-            summarize(run)
+            finish(run)
     return status
 
 
-def summarize(run: Run) -> None:
-    """Says what the training has come to, and how to go on."""
+def finish(run: Run) -> None:
+    """Draws a finished training, and says what it has come to, and how to go on."""
+    draw_training(run.directory.records(), run.directory.figures)
     settings, space, last = run.settings, run.space, run.directory.records()[-1]
     points = [(len(counts), sum(counts)) for counts in last["updates"]]
     at_once = getattr(settings.sampler, "repeats", 1)  # updates that one draw makes, and so their scatter

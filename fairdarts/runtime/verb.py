@@ -32,7 +32,12 @@ def verb_of(content: dict[str, Any], path: Path) -> str | None:
 
 def read_verb(path: Path) -> str:
     """The verb of a file, which is said or shown there. Raises UserError where it is neither."""
-    verb = verb_of(read_yaml(path), path)
+    return stated_verb(read_yaml(path), path)
+
+
+def stated_verb(content: dict[str, Any], path: Path) -> str:
+    """The verb of a file's content, as `read_verb` gives it."""
+    verb = verb_of(content, path)
     if verb is None:
         raise UserError(f"{path}: verb: is missing; should be one of {', '.join(SECTIONS)}")
     return verb

@@ -9,15 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 
-from fairdarts.cli import main, study
-from fairdarts.config import UserError, check, read_yaml
+from fairdarts.cli import main
+from fairdarts.config import check, read_yaml
 from fairdarts.cost.count import count
 from fairdarts.genotype import ChainGenotype
 from fairdarts.networks.blueprint import build
 from fairdarts.networks.zoo import load_genotype
-from fairdarts.resources import find, names
 from fairdarts.runtime.run import create
 from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.chain import ChainStage
@@ -135,90 +133,6 @@ def test_a_chain_is_drawn_and_counted_in_its_own_network(tiny_recipe: Path):
         assert ">removed<" in drawing
 
 
-# study
-
-
-@pytest.fixture
-def small_study(tiny_recipe: Path, tmp_path: Path) -> Path:
-    content = {
-        "name": "small",
-        "source": "tests",
-        "seeds": [0, 1],
-        "shared": {"epochs": 1, "noise": None, "zero_one.weight": 3},
-        "runs": [
-            {"name": "fair", "config": str(tiny_recipe)},
-            {"name": "soft", "config": str(tiny_recipe), "changes": {"relaxation": "softmax", "zero_one.weight": 0}},
-        ],
-    }
-    path = tmp_path / "small.yaml"
-    path.write_text(yaml.safe_dump(content))
-    return path
-
-
-def test_a_study_runs_every_recipe_with_every_seed_and_skips_what_is_done(small_study: Path, capsys, monkeypatch):
-    assert main(["study", str(small_study), "--weights.lr", "0.05"]) == 0
-    out, err = capsys.readouterr()
-    folder = Path("runs/small")
-    assert sorted(path.name for path in folder.glob("[!.]*") if path.is_dir()) == [
-        "fair-seed0", "fair-seed1", "soft-seed0", "soft-seed1",
-    ]  # fmt: skip
-    own = [
-        check(SearchSettings, read_yaml(folder / name / "settings.yaml"), "") for name in ("fair-seed1", "soft-seed0")
-    ]
-    assert [(one.seed, one.relaxation, one.zero_one.weight) for one in own] == [(1, "sigmoid", 3), (0, "softmax", 0)]
-    assert [(one.epochs, one.weights.lr) for one in own] == [(1, 0.05)] * 2
-    assert out == f"{folder / 'report.html'}\n"
-    assert "small: 4 of 4 runs are done" in err
-    assert Page(folder / "report.html").rows
-    monkeypatch.setattr(study, "search", lambda words, alone: pytest.fail(f"{words} again"))
-    assert main(["study", str(small_study), "--weights.lr", "0.05"]) == 0
-    assert main(["study", str(small_study), "--epochs", "2"]) == 2
-    assert "epochs: 1, but the command line says 2" in capsys.readouterr().err
-
-
-def test_a_study_that_was_stopped_goes_on(small_study: Path, tiny_recipe: Path, monkeypatch, capsys):
-    words = ["--relaxation", "softmax", "--epochs", "1", "--zero_one.weight", "0"]
-    assert main(["search", "--config", str(tiny_recipe), "--out", "other", *words]) == 0
-    begun_settings = Path("other/settings.yaml").read_text()
-    begun = []
-
-    def search(words: list[str], alone: bool, then=study.search) -> int:
-        begun.append(words)
-        return 143 if len(begun) == 2 else then(words, alone)
-
-    monkeypatch.setattr(study, "search", search)
-    assert main(["study", str(small_study)]) == 143
-    assert len(begun) == 2
-    path = Path("runs/small/soft-seed0")
-    path.mkdir()
-    (path / "settings.yaml").write_text(begun_settings)
-    monkeypatch.setattr(study, "search", lambda words, alone: begun.append(words) or 0)
-    main(["study", str(small_study)])
-    assert begun[2] == [
-        "--resume",
-        str(path),
-        "--epochs=1",
-        "--noise=null",
-        "--zero_one.weight=0",
-        "--relaxation=softmax",
-    ]
-    assert [Path(words[1]).name for words in begun[3:]] == ["fair-seed1", "soft-seed1"]
-
-
-def test_ranks_share_the_runs(small_study: Path, monkeypatch):
-    shares = []
-    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
-    monkeypatch.setenv("MASTER_PORT", "1")
-    for rank in ("0", "1"):
-        monkeypatch.setenv("RANK", rank)
-        monkeypatch.setenv("WORLD_SIZE", "2")
-        monkeypatch.setattr(study, "search", lambda words, alone: shares[-1].append(Path(words[1]).name) or 0)
-        shares.append([])
-        assert main(["study", str(small_study)]) == 0
-    assert sorted(shares[0] + shares[1]) == ["fair-seed0", "fair-seed1", "soft-seed0", "soft-seed1"]
-    assert len(shares[0]) == len(shares[1])
-
-
 def test_a_damaged_run_in_a_folder_hides_no_others(tiny_recipe: Path, capsys):
     whole, damaged = (searched(tiny_recipe, f"runs/{name}") for name in ("whole", "damaged"))
     (damaged / "metrics.jsonl").write_text("{\n")
@@ -230,63 +144,3 @@ def test_a_damaged_run_in_a_folder_hides_no_others(tiny_recipe: Path, capsys):
     shutil.rmtree(whole)
     assert main(["report", "runs"]) == 2
     assert "runs: none of its runs can be read" in capsys.readouterr().err
-
-
-def test_a_lone_word_on_processes_is_refused(small_study: Path, monkeypatch, capsys):
-    """As schedulers leave it behind: half of the runs would be skipped without a word."""
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    for words in (["study", str(small_study)], ["search", "--config", "fairdarts-s1-digits"]):
-        assert main(words) == 2
-        assert "WORLD_SIZE is 2, but RANK is not set: start with torchrun" in capsys.readouterr().err
-
-
-def test_a_run_that_fails_does_not_keep_the_others_from_running(small_study: Path, monkeypatch, capsys):
-    def search(words: list[str], alone: bool, then=study.search) -> int:
-        status = then(words, alone)
-        if "soft-seed0" in words[1]:
-            Path(words[1], "genotypes/final.yaml").unlink()
-            raise UserError("the loss is no longer finite")
-        return status
-
-    monkeypatch.setattr(study, "search", search)
-    assert main(["study", str(small_study)]) == 2
-    err = capsys.readouterr().err
-    assert "soft-seed0: the loss is no longer finite" in err
-    assert "small: 3 of 4 runs are done" in err
-    assert "1 of its runs failed: soft-seed0" in err.splitlines()[-1]
-
-
-def test_a_mistake_in_a_study_is_named_at_once(small_study: Path, capsys):
-    assert main(["study", str(small_study), "--epoch", "3"]) == 2
-    assert "--epoch: unknown key (did you mean 'epochs'?)" in capsys.readouterr().err
-    assert main(["study", str(small_study), "--seed", "3"]) == 2
-    assert "seed: a study's seeds stand in its file" in capsys.readouterr().err
-    assert not Path("runs").exists()
-    twice = read_yaml(small_study)
-    twice["runs"][1]["name"] = "fair"
-    Path("twice.yaml").write_text(yaml.safe_dump(twice))
-    assert main(["study", "twice.yaml"]) == 2
-    assert "runs: the name 'fair' stands twice" in capsys.readouterr().err
-    twice["runs"][1] |= {"name": "later", "changes": {"weights.lrr": 1}}
-    Path("twice.yaml").write_text(yaml.safe_dump(twice))
-    assert main(["study", "twice.yaml"]) == 2
-    assert "weights.lrr: unknown key" in capsys.readouterr().err
-    assert not Path("runs").exists()
-    small_study.write_text(yaml.safe_dump(read_yaml(small_study) | {"seeds": []}))
-    assert main(["study", str(small_study)]) == 2
-    assert f"{small_study}: seeds" in capsys.readouterr().err
-    evolution = read_yaml(small_study) | {"seeds": [0], "runs": [{"name": "x", "config": "moremnas"}]}
-    small_study.write_text(yaml.safe_dump(evolution))
-    assert main(["study", str(small_study)]) == 2
-    assert "moremnas: is a recipe of `fairdarts evolve`, which a study does not run" in capsys.readouterr().err
-    assert main(["study", "colapse"]) == 2
-    assert "did you mean 'collapse'?" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("name", [name for name in names("studies") if "runs" in read_yaml(find("studies", name))])
-def test_shipped_studies_name_recipes_and_settings_that_there_are(name: str):
-    path = find("studies", name)
-    settings = check(study.StudySettings, read_yaml(path), path)
-    assert settings.name == name
-    for job in study.jobs_of(settings, Path("runs"), {}):
-        study.check_job(job)

@@ -3,60 +3,37 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
 import yaml
-from one_shot import BENCH, every_path
+from one_shot import BENCH
+from studies import RATES, factor, factor_study
 
-from fairdarts.cli import main, study_factors
-from fairdarts.cli.study_form import FactorStudy
-from fairdarts.cli.study_plan import kept_of, planned
-from fairdarts.config import UserError, check, dump_yaml, parse_overrides, read_yaml
+from fairdarts import runs
+from fairdarts.cli import main
+from fairdarts.config import check, read_yaml
 from fairdarts.oneshot.settings import TrainingSettings
-from fairdarts.ranking.report import FIELDS, own_statistics, write_ranking
+from fairdarts.ranking.report import FIELDS, write_ranking
 from fairdarts.ranking.tau import MEASURES
-from fairdarts.resources import find
+from fairdarts.runs import supernet
+from fairdarts.runs.begin import Request
+from fairdarts.runs.callbacks import Callbacks
+from fairdarts.runs.study import jobs
+from fairdarts.runs.study.form import FactorStudy
+from fairdarts.runs.study.plan import kept_of, planned
 from fairdarts.runtime.lock import held
 from fairdarts.runtime.run import Run, create
-from fairdarts.runtime.stop import Diverged
-from fairdarts.spaces.space import load_space
-from fairdarts.supernet.settings import check_supernet
+from fairdarts.runtime.stop import Diverged, Interrupted
 
-RATES = [{"label": str(rate), "changes": {"weights.lr": rate}} for rate in (0.01, 0.025, 0.1)]
 WORDS = ["--benchmarks", ".", "--out", "out"]
-
-
-def factor(name: str, settings: list[dict[str, Any]], keep: str | None = None) -> dict[str, Any]:
-    return {"name": name, "title": name, "group": "protocol", "keep": keep, "settings": settings}
 
 
 @pytest.fixture
 def content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A study of two factors in a folder of its own: recipe.yaml, space.yaml, bench.csv."""
     monkeypatch.chdir(tmp_path)
-    Path("space.yaml").write_text(dump_yaml(BENCH))
-    recipe = {
-        "name": "tiny",
-        "source": "tests",
-        "space": "space.yaml",
-        "epochs": 1,
-        "device": "cpu",
-        "data": {"kind": "digits", "batch_size": 32, "train_portion": 0.05, "cutout": 0, "workers": 0},
-        "sampler": {"kind": "uniform"},
-        "supernet": {"track": False},
-        "weights": {"lr": 0.025, "lr_min": 0, "momentum": 0.9, "weight_decay": 5e-4},
-        "watch": {"paths": 0},
-    }
-    Path("recipe.yaml").write_text(yaml.safe_dump(recipe))
-    random = Random(0)
-    rows = [f'"{list(path)}",{60 + 30 * random.random()}' for path in random.sample(every_path(BENCH), 50)]
-    Path("bench.csv").write_text("\n".join(["arch,accuracy", *rows]))
-    sizes = [{"label": "/2", "changes": {"data.batch_size": 16}}]
-    space = {"name": "bench", "config": "recipe.yaml", "benchmark": "bench.csv"}
-    space["factors"] = [factor("rate", RATES, keep="best"), factor("batch", sizes)]
-    return {"name": "tiny", "source": "tests", "seeds": [0, 1], "architectures": 20, "images": 64, "spaces": [space]}
+    return factor_study()
 
 
 @pytest.fixture
@@ -81,42 +58,44 @@ def ranking(performance: float) -> dict[str, Any]:
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+def fake(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
     """In place of training and judging: a run directory with its settings, and a final performance that is 90 less
-    its learning rate. Gives the words of all trainings."""
-    words_of: list[list[str]] = []
+    its learning rate. Gives what all trainings were asked for."""
+    trainings: list[Request] = []
 
-    def supernet(words: list[str], alone: bool) -> int:
-        assert alone
-        words_of.append(words)
-        if words[0] == "--out":
-            own = parse_overrides([word for word in words[4:] if word.startswith("--")])
-            create(Path(words[1]), check(TrainingSettings, read_yaml(Path(words[3])), "", own), BENCH)
-        (Path(words[1]) / "done").touch()  # in place of a last checkpoint
-        return 0
+    def carry_out(asked: Request, _: Callbacks) -> Path:
+        trainings.append(asked)
+        if not asked.resume:
+            own = check(TrainingSettings, read_yaml(Path(asked.recipe)), "", dict(asked.settings))
+            create(asked.out, own, BENCH)
+        path = asked.resume or asked.out
+        (path / "done").touch()  # in place of a last checkpoint
+        return path
 
-    def score(path: Path, settings: TrainingSettings, *_: Any) -> None:
+    def score(path: Path, *_: Any) -> None:
+        settings = check(TrainingSettings, read_yaml(path / "settings.yaml"), "")
         write_ranking(Run(path), ranking(90 - settings.weights.lr))
 
-    monkeypatch.setattr(study_factors, "supernet", supernet)
+    monkeypatch.setattr(supernet, "carry_out", carry_out)
+    monkeypatch.setattr("fairdarts.cli.study.finish", lambda _: None)
     monkeypatch.setattr(Run, "_is_finished", lambda run: (run.path / "done").is_file())
-    monkeypatch.setattr(study_factors, "score", score)
-    monkeypatch.setattr("fairdarts.cli.study_results.draw_factors", lambda *_: [])
-    monkeypatch.setattr("fairdarts.cli.study_results.page", lambda *_: "a page")
-    return words_of
+    monkeypatch.setattr("fairdarts.runs.study.factors.score", score)
+    monkeypatch.setattr("fairdarts.runs.study.results.draw_factors", lambda *_: [])
+    monkeypatch.setattr("fairdarts.runs.study.results.page", lambda *_: "a page")
+    return trainings
 
 
-def trained(words_of: list[list[str]]) -> list[str]:
+def trained(trainings: list[Request]) -> list[str]:
     """The names of the runs that were begun."""
-    return [Path(words[1]).name for words in words_of if words[0] == "--out"]
+    return [asked.out.name for asked in trainings if asked.out]
 
 
 def test_a_study_trains_judges_tables_and_does_nothing_twice(content, written, monkeypatch, capsys):
     """From end to end: one setting cannot be trained with, which is a result."""
     rates = [*RATES[1:2], {"label": "huge", "changes": {"weights.lr": 1e20}}]
     content["spaces"][0]["factors"] = [factor("rate", rates, "best"), factor("batch", [{"label": "32", "changes": {}}])]
-    for module in ("supernet.draw_training", "supernet.log_training", "study_results.draw_factors"):
-        monkeypatch.setattr(f"fairdarts.cli.{module}", lambda *_: [])
+    for part in ("cli.supernet.draw_training", "runs.supernet.log_training", "runs.study.results.draw_factors"):
+        monkeypatch.setattr(f"fairdarts.{part}", lambda *_: [])
     assert main(["study", written(), *WORDS]) == 0
     out = capsys.readouterr().out
     runs = Path("out/bench")
@@ -135,7 +114,7 @@ def test_a_study_trains_judges_tables_and_does_nothing_twice(content, written, m
     ]  # fmt: skip
     assert "huge" in Path("out/report.html").read_text()
 
-    monkeypatch.setattr(study_factors, "run_row", lambda *words: pytest.fail(f"{words} again"))
+    monkeypatch.setattr(jobs.Job, "train", lambda job, _: pytest.fail(f"{job} again"))
     assert main(["study", written(), *WORDS]) == 0
     assert capsys.readouterr().out == out
     Path("bench.csv").unlink()
@@ -169,14 +148,14 @@ def test_factors_build_on_what_earlier_ones_kept_and_equal_settings_are_trained_
 
 
 def test_the_best_setting_has_no_run_that_diverged(content, written, fake, monkeypatch):
-    def supernet(words: list[str], alone: bool, then=study_factors.supernet) -> int:
-        status = then(words, alone)
-        if "rate-0.01-seed1" in words[1]:
-            Run(Path(words[1])).note_divergence("the loss is no longer finite")
+    def carry_out(asked: Request, watch: Callbacks, then=supernet.carry_out) -> Path:
+        path = then(asked, watch)
+        if path.name == "rate-0.01-seed1":
+            Run(path).note_divergence("the loss is no longer finite")
             raise Diverged("the loss is no longer finite")
-        return status
+        return path
 
-    monkeypatch.setattr(study_factors, "supernet", supernet)
+    monkeypatch.setattr(supernet, "carry_out", carry_out)
     assert main(["study", written(), *WORDS]) == 0
     study = check(FactorStudy, content, "")
     rates, batch = planned(study, study.spaces[0], Path("out"))
@@ -184,20 +163,25 @@ def test_the_best_setting_has_no_run_that_diverged(content, written, fake, monke
     assert batch.rows[0].runs == rates.rows[1].runs
 
 
-def test_a_study_that_was_stopped_goes_on(written, fake, monkeypatch):
-    def stopped(words: list[str], alone: bool, then=study_factors.supernet) -> int:
-        status = then(words, alone)
+def test_a_study_that_was_stopped_goes_on(written, fake, monkeypatch, capsys):
+    def stopped(asked: Request, watch: Callbacks, then=supernet.carry_out) -> Path:
+        path = then(asked, watch)
         if len(fake) < 3:
-            return status
-        Path(words[1], "done").unlink()
-        return 130
+            return path
+        watch.begin(runs.result.Run(path))
+        (path / "done").unlink()
+        raise Interrupted(2)
 
     with monkeypatch.context() as patch:
-        patch.setattr(study_factors, "supernet", stopped)
+        patch.setattr(supernet, "carry_out", stopped)
         assert main(["study", written(), *WORDS, "--weights.momentum", "0.5"]) == 130
+    assert "SIGINT: the state is saved; continue with" in (said := capsys.readouterr().err)
+    assert said.endswith("supernet --resume out/bench/rate-0.1-seed0\n")
     assert main(["report", "out"]) == 0  # of what there is
+    assert "bench: 6 of 8 runs are not done yet\n" in capsys.readouterr().err
     assert main(["study", written(), *WORDS, "--weights.momentum", "0.5"]) == 0
-    assert fake[3] == ["--resume", "out/bench/rate-0.1-seed0", "--weights.momentum=0.5", "--weights.lr=0.1"]
+    own = {"weights.momentum": "0.5", "weights.lr": "0.1"}
+    assert fake[3] == Request(None, own, resume=Path("out/bench/rate-0.1-seed0"))
     assert len(trained(fake)) == len(set(trained(fake))) == 8
     Path("out/bench/rate-0.1-seed1/ranking-batch.json").write_text("{")  # is made again, and nothing trained
     assert main(["study", written(), *WORDS, "--weights.momentum", "0.5"]) == 0
@@ -213,7 +197,7 @@ def test_processes_share_the_runs_and_wait_where_the_best_is_kept(written, fake,
     def waits(_: float) -> None:
         raise Waits
 
-    monkeypatch.setattr(study_factors.time, "sleep", waits)
+    monkeypatch.setattr(jobs.time, "sleep", waits)
     with held(Path("out/.locks/bench-rate-0.025-seed0")), pytest.raises(Waits):
         main(["study", written(), *WORDS])
     firsts = ["rate-0.01-seed0", "rate-0.1-seed0", "rate-0.01-seed1", "rate-0.025-seed1", "rate-0.1-seed1"]
@@ -322,27 +306,3 @@ def test_options_of_such_studies_are_refused_by_others(capsys, content):
     Path("bench").mkdir()
     assert main(["report", "."]) == 2
     assert "none of its runs has been judged yet" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("name", ["supernet", "supernet-small"])
-def test_shipped_studies_fit_their_recipes_and_spaces(name: str):
-    study = check(FactorStudy, read_yaml(find("studies", name)), name)
-    for space in study.spaces:
-        names = set()
-        for step in planned(study, space, Path("nowhere")):
-            for row in step.rows:
-                check_supernet(row.settings.supernet, load_space(row.settings.space))
-                names.add(row.runs[0].name)
-            assert any(row.baseline for row in step.rows)
-        assert own_statistics(row.settings) == "batch"
-        assert name != "supernet" or len(names) == TRAININGS[space.name]
-
-
-TRAININGS = {"nasbench101": 41, "nasbench201": 41, "darts-nds": 35}
-"""how many of the paper's settings differ, if every factor keeps what the next one begins with"""
-
-
-def test_names_of_spaces_and_seeds_stand_once(content):
-    for change in ({"spaces": content["spaces"] * 2}, {"seeds": [1, 1]}):
-        with pytest.raises(UserError, match="stands twice"):
-            check(FactorStudy, content | change, "study.yaml")

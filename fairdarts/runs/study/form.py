@@ -1,13 +1,15 @@
-"""What is a study of factors? The form of its file: spaces, and in each of them factors with their settings."""
+"""What is a study? The form of its file: recipes, or spaces and in each of them factors with their settings."""
 
+import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from fairdarts.config import Settings, nearest
-from fairdarts.runtime.run import SETTINGS
+from fairdarts import resources
+from fairdarts.config import Settings, check, nearest, read_yaml
 
 Value = bool | int | float | str | list[str] | None
 
@@ -16,6 +18,55 @@ BEST = "best"
 """`keep` where the setting of highest final performance is kept"""
 BASELINE = "baseline"
 """label of what earlier factors kept, where none of a factor's own settings is that"""
+
+
+class Study(Settings):
+    """What studies of recipes and studies of factors have alike."""
+
+    name: str = Field(pattern=NAME)
+    """name of the study"""
+    source: str
+    """the experiment it follows"""
+    deviations: tuple[str, ...] = ()
+    """where it departs from its source"""
+    seeds: tuple[int, ...] = Field(min_length=1)
+    """all that it runs is run with each of them"""
+    shared: dict[str, Value] = Field(default={})
+    """settings by dotted key, laid over every recipe"""
+
+    @field_validator("seeds", "spaces", "runs", check_fields=False)
+    @classmethod
+    def _told_apart(cls, listed: tuple[Any, ...]) -> tuple[Any, ...]:
+        names = [getattr(entry, "name", entry) for entry in listed]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{name} stands twice" if isinstance(name, int) else f"the name '{name}' stands twice")
+        return listed
+
+
+class StudyRun(Settings):
+    """One line of a study: a recipe, and what is changed in it."""
+
+    name: str = Field(pattern=NAME)
+    """what its runs are called"""
+    config: str | dict[str, Any]
+    """a shipped recipe or a YAML file, or what such a file holds"""
+    changes: dict[str, Value] = Field(default={})
+    """settings by dotted key, laid over the recipe and over what is shared"""
+
+    @field_validator("config", mode="before")
+    @classmethod
+    def _named_or_held(cls, config: Any) -> str | dict[str, Any]:
+        if not isinstance(config, str | Path | Mapping):
+            raise ValueError("should name a recipe, or be what a recipe holds")
+        return dict(config) if isinstance(config, Mapping) else str(config)
+
+
+class RecipeStudy(Study):
+    """Recipes × seeds."""
+
+    runs: tuple[StudyRun, ...] = Field(min_length=1)
+    """the recipes"""
 
 
 class Setting(Settings):
@@ -54,7 +105,7 @@ class Factor(Settings):
             if name == BASELINE and setting.changes:
                 raise ValueError(f"settings: the label '{BASELINE}' is for what changes nothing")
         if self.keep not in (None, BEST, *labels):
-            known = nearest(self.keep, (BEST, *labels))
+            known = nearest(str(self.keep), (BEST, *labels))
             raise ValueError(f"keep: '{self.keep}' is no setting of factor {self.name}{known}")
         return self
 
@@ -94,30 +145,6 @@ class SpaceStudy(Settings):
         return self
 
 
-class Study(Settings):
-    """What studies of recipes and studies of factors have alike."""
-
-    name: str = Field(pattern=NAME)
-    """name of the study"""
-    source: str
-    """the experiment it follows"""
-    deviations: tuple[str, ...] = ()
-    """where it departs from its source"""
-    seeds: tuple[int, ...] = Field(min_length=1)
-    """all that it runs is run with each of them"""
-    shared: dict[str, Value] = Field(default={})
-    """settings by dotted key, laid over every recipe"""
-
-    @field_validator("seeds", "spaces", "runs", check_fields=False)
-    @classmethod
-    def _told_apart(cls, listed: tuple[Any, ...]) -> tuple[Any, ...]:
-        names = [getattr(entry, "name", entry) for entry in listed]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"{name} stands twice" if isinstance(name, int) else f"the name '{name}' stands twice")
-        return listed
-
-
 class FactorStudy(Study):
     """What the training of supernets depends on: spaces × factors × settings × seeds."""
 
@@ -129,28 +156,26 @@ class FactorStudy(Study):
     """one after the other"""
 
 
+def read_study(study: str | Path | Mapping[str, Any]) -> tuple[Study, str]:
+    """A study of either kind, of a shipped name, from a YAML file or from what such a file holds; and where it stands,
+    for messages. Raises UserError."""
+    if isinstance(study, Mapping):
+        content, place = dict(study), "study"
+    else:
+        path = resources.find("studies", str(study))
+        content, place = read_yaml(path), str(path)
+    form: type[Study] = FactorStudy if "spaces" in content else RecipeStudy
+    return check(form, content, place), place
+
+
 def slug(label: str) -> str:
     """A label as the name of a directory may hold it."""
     return re.sub(r"[^\w.+]+", "-", label).strip("-.")
 
 
-def texts(changes: dict[str, Value]) -> dict[str, str]:
+def texts(changes: Mapping[str, Any]) -> dict[str, str]:
     """Settings by dotted key, as the command line writes them."""
-    return {key: text_of(value) for key, value in changes.items()}
-
-
-def words_of(run: Path, config: str | Path, seed: int, changes: dict[str, str]) -> list[str]:
-    """The words of a verb by which a run begins, or goes on where it has begun."""
-    begin = ["--out", str(run), "--config", str(config), f"--seed={seed}"]
-    words = ["--resume", str(run)] if (run / SETTINGS).is_file() else begin
-    return words + [f"--{key}={value}" for key, value in changes.items()]
-
-
-def text_of(value: Value) -> str:
-    """A value as the command line writes it."""
-    if isinstance(value, list):
-        return f"[{', '.join(value)}]"
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return {key: value if isinstance(value, str) else json.dumps(value, default=str) for key, value in changes.items()}
 
 
 def _runs(factor: Factor) -> list[str]:

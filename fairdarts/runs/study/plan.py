@@ -1,20 +1,17 @@
 """What does a study of factors run? Of every factor the settings, laid over what earlier factors kept."""
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fairdarts import resources
-from fairdarts.cli.recipe import read_recipe
-from fairdarts.cli.study_form import BASELINE, BEST, Factor, FactorStudy, SpaceStudy, slug, texts
-from fairdarts.config import UserError, check
-from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
-from fairdarts.ranking.factor_study import DIVERGED, final_performance
-from fairdarts.ranking.report import own_statistics, read_ranking
-from fairdarts.runtime.position import flat
-from fairdarts.runtime.run import Run, read_settings
+from fairdarts.config import UserError
+from fairdarts.oneshot.settings import TrainingSettings
+from fairdarts.ranking.factor_study import final_performance
+from fairdarts.runs.recipe import laid_over, read_recipe
+from fairdarts.runs.study.form import BASELINE, BEST, Factor, FactorStudy, SpaceStudy, slug, texts
+from fairdarts.runs.study.jobs import blaming, outcome
 
 
 class Row(NamedTuple):
@@ -48,23 +45,28 @@ def planned(study: FactorStudy, space: SpaceStudy, folder: Path) -> Iterator[Ste
     Raises UserError where a setting does not fit its recipe.
     """
     path = recipe_of(space, folder)
-    recipe = read_recipe(TrainingSettings, path)
+    recipe, _ = read_recipe(TrainingSettings, path)
     carried = texts(study.shared) | texts(space.changes)
     names: dict[str, str] = {}
     settled = True
+
+    def settled_by(changes: dict[str, str], place: str) -> TrainingSettings:
+        with blaming(place):
+            settings: TrainingSettings = laid_over(TrainingSettings, recipe, path, changes)
+        return settings
 
     def row_of(factor: Factor, label: str, own: dict[str, str], same: str | None) -> Row:
         changes = carried | own
         if "seed" in changes:
             raise UserError(f"{study.name}: seed: a study's seeds stand in its file; leave it out")
-        settings = _settled(recipe, path, changes, f"{study.name}: {space.name}: {factor.name} {label}")
+        settings = settled_by(changes, f"{study.name}: {space.name}: {factor.name} {label}")
         key = identity(settings)
         name = names.setdefault(key, f"{factor.name}-{slug(label)}")
         runs = tuple(folder / space.name / f"{name}-seed{seed}" for seed in study.seeds)
         return Row(label, changes, own, settings, runs, key == same)
 
     for factor in space.factors:
-        same = identity(_settled(recipe, path, carried, f"{study.name}: {space.name}"))
+        same = identity(settled_by(carried, f"{study.name}: {space.name}"))
         rows = [row_of(factor, setting.label, texts(setting.changes), same) for setting in factor.settings]
         if not any(row.baseline for row in rows):
             rows.insert(0, row_of(factor, BASELINE, {}, same))
@@ -90,42 +92,12 @@ def kept_of(step: Step) -> Row | None:
     return None if best is None else step.rows[performances.index(best)]
 
 
-def outcome(run: Path, settings: TrainingSettings) -> dict[str, Any] | str | None:
-    """What a run has come to: its ranking, DIVERGED, or None as long as there is neither."""
-    if Run(run).divergence is not None:
-        return DIVERGED
-    try:
-        return read_ranking(Run(run), own_statistics(settings))
-    except UserError:  # none, or a damaged one, which is made again
-        return None
-
-
 def identity(settings: TrainingSettings) -> str:
     """What two trainings share that are the same but for the seed."""
     return json.dumps(settings.model_dump(mode="json", exclude={"seed"}), sort_keys=True)
-
-
-def check_same(run: Path, settings: TrainingSettings) -> None:
-    """Raises UserError where a run that has begun follows other settings than the study says."""
-    if not (file := run / "settings.yaml").is_file():
-        return
-    before, now = map(flat, (check(TrainingSettings, read_settings(file), file), settings))
-    for key in before | now:
-        free = key in MAY_CHANGE or key.partition(".")[0] in ("seed", "name", "source", "deviations")
-        if before.get(key) != now.get(key) and not free:
-            advice = "it goes on with the settings that it began with; or name another --out"
-            raise UserError(f"{file}: {key}: {before.get(key)}, but the study says {now.get(key)}: {advice}")
 
 
 def recipe_of(space: SpaceStudy, folder: Path) -> Path:
     """The recipe of a space: the copy that its runs lie beside, once they have begun."""
     copy = folder / space.name / "recipe.yaml"
     return copy if copy.is_file() else resources.find("recipes", space.config)
-
-
-def _settled(recipe: dict[str, Any], path: Path, changes: dict[str, str], place: str) -> TrainingSettings:
-    """A recipe with changes laid over it. Raises UserError naming the place in the study that brought them."""
-    try:
-        return check(TrainingSettings, recipe, path, changes)
-    except UserError as error:
-        raise UserError(re.sub(r"^command line: (--)?", f"{place}: ", str(error))) from None

@@ -1,0 +1,21 @@
+"""How `fairdarts study` and `fairdarts report` show what a study of factors has found."""
+
+from fairdarts.cli.words import empty_table, print_table
+from fairdarts.plot.factor_page import COLUMNS, table_rows
+from fairdarts.plot.measured import measured_text
+from fairdarts.ranking.factor_study import METRICS
+from fairdarts.runs.study.results import Concluded
+
+
+def show(concluded: Concluded) -> None:
+    """On stdout a table a space, a setting a row, and what correlates with what; then where the page is."""
+    for space in concluded.spaces:
+        print(f"{space.title}: recipe {space.recipe}; truth {space.truth}; {space.architectures} architectures")
+        table = empty_table("factor", "setting", *COLUMNS, words=2)
+        for row in table_rows(space):
+            table.add_row(*row)
+        print_table(table)
+        for pair, correlation in space.correlations.items():
+            one, other = pair.split(", ")
+            print(f"ρ of {METRICS[one]} and {METRICS[other]}: {measured_text(correlation)}, {correlation.n} runs")
+    print(concluded.page)

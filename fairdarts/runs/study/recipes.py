@@ -1,0 +1,104 @@
+"""How is a study of recipes run? Every recipe with every seed; one that fails does not keep the others from running."""
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from fairdarts.config import UserError
+from fairdarts.runs.begin import Kind, resumed_settings
+from fairdarts.runs.callbacks import Callbacks
+from fairdarts.runs.recipe import Recipe, Words, content_of, settings_of
+from fairdarts.runs.result import Run
+from fairdarts.runs.search import SEARCH
+from fairdarts.runs.study.form import RecipeStudy, texts
+from fairdarts.runs.study.jobs import Job, blaming, check_same, told, work_off
+from fairdarts.runs.study.results import StudyResult
+from fairdarts.runs.supernet import SUPERNET
+from fairdarts.runtime import distributed
+from fairdarts.runtime.lock import InUse
+from fairdarts.runtime.run import SETTINGS, open_run
+from fairdarts.runtime.verb import stated_verb
+from fairdarts.spaces.space import load_space
+
+KINDS: dict[str, Kind] = {"search": SEARCH, "supernet": SUPERNET}
+"""verb → its kind of run"""
+
+
+def run_recipes(
+    study: RecipeStudy,
+    folder: Path,
+    settings: Mapping[str, Any],
+    first: bool,
+    watch: Callbacks,
+    finish: Callable[[Run], None],
+) -> StudyResult:
+    """Runs what is left to run of a study; the process that ends last is the one to tell of it."""
+    jobs = jobs_of(study, folder, texts(settings))
+    for job in jobs:
+        with nullcontext() if isinstance(settings, Words) else blaming(job.path.name):
+            check_job(job)
+    if first:
+        watch.note(told(study.name, jobs, folder))
+    failed: list[str] = []
+    ran = False
+
+    def work(job: Job) -> None:
+        nonlocal ran
+        ran = True
+        try:
+            finish(job.train(watch))
+        except InUse:
+            raise
+        except UserError as error:
+            watch.note(f"{job.path.name}: {error}")
+            failed.append(job.path.name)
+
+    elsewhere = work_off(study.name, jobs, folder, work, watch)
+    left = [job.path.name for job in jobs if not job.done]
+    others = f"; other processes are at {len(elsewhere)} of them" if elsewhere else ""
+    watch.note(f"{study.name}: {len(jobs) - len(left)} of {len(jobs)} runs are done, in {folder}{others}")
+    whole = set(left) <= set(failed) and len(left) < len(jobs) and (ran or first)
+    result = StudyResult(study.name, folder, [job.path for job in jobs], failed, whole)
+    if failed and distributed.launched() > 1:
+        watch.note(result.problem)
+    return result
+
+
+def jobs_of(study: RecipeStudy, folder: Path, settings: dict[str, str]) -> list[Job]:
+    """All runs of a study, seed by seed, so that each seed's comparison is whole as early as it can be."""
+    lines = [(seed, run) for seed in study.seeds for run in study.runs]
+    verbs = {run.name: _verb(run.config) for run in study.runs}
+    return [
+        Job(
+            folder / f"{run.name}-seed{seed}",
+            f"run {number} of {len(lines)}",
+            verbs[run.name],
+            run.config,
+            seed,
+            texts(study.shared | run.changes) | settings,
+        )
+        for number, (seed, run) in enumerate(lines, start=1)
+    ]
+
+
+def check_job(job: Job) -> None:
+    """Raises UserError where a run could not begin, or has begun with other settings: before any of them runs."""
+    if "seed" in job.changes:
+        raise UserError(f"{job.path.name}: seed: a study's seeds stand in its file; leave --seed out")
+    kind = KINDS.get(job.verb)
+    if kind is None:
+        recipe = job.recipe if isinstance(job.recipe, str) else "config"
+        problem = f"is a recipe of `fairdarts {job.verb}`, which a study does not run"
+        raise UserError(f"{job.path.name}: {recipe}: {problem}")
+    if (job.path / SETTINGS).is_file():
+        resumed_settings(kind, open_run(job.path), Words(job.changes))
+    settings, place = settings_of(kind.model, job.recipe, Words(job.changes))
+    check_same(job.path, kind, settings)
+    load_space(settings.space, f"{place}: space")
+
+
+def _verb(recipe: Recipe) -> str:
+    """The verb of a recipe."""
+    content, place = content_of(recipe)
+    return stated_verb(content, Path(place))

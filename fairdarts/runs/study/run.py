@@ -1,0 +1,81 @@
+"""A study from beginning to end: many runs, those that are done skipped and those that were stopped continued."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fairdarts.config import UserError
+from fairdarts.runs.callbacks import Callbacks, Watches
+from fairdarts.runs.result import Run
+from fairdarts.runs.study.factors import resolved, run_factors, with_files
+from fairdarts.runs.study.form import FactorStudy, RecipeStudy, read_study
+from fairdarts.runs.study.recipes import run_recipes
+from fairdarts.runs.study.results import StudyResult
+from fairdarts.runtime import distributed
+
+
+class Asked(NamedTuple):
+    """What is asked for; as `study` has it."""
+
+    study: str | Path | Mapping[str, Any]
+    out: str | Path | None = None
+    benchmarks: str | Path | None = None
+    only: str | None = None
+    settings: Mapping[str, Any] = {}
+
+
+def study(
+    study: str | Path | Mapping[str, Any],
+    out: str | Path | None = None,
+    benchmarks: str | Path | None = None,
+    only: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    callbacks: Sequence[Watches] | Watches = (),
+) -> StudyResult:
+    """Runs a study's recipes with all its seeds, or its factors one after the other, as `fairdarts study` does.
+
+    `study` is a shipped name, a YAML file, or what such a file holds; there a run's `config` may also be what a recipe
+    holds. Its runs lie in `out`, or runs/STUDY: those that are done are skipped, those that were stopped go on, and
+    several processes may share them. `settings` are laid over all runs by dotted key. A study of factors also wants
+    `benchmarks`, the folder of its truth, and may be cut down to `only` one space. Raises UserError in one line, that
+    of runs that fail after all others have run; KeyboardInterrupt once Ctrl-C has stopped it, the state saved.
+
+    >>> recipe = yaml.safe_load(open("mine.yaml"))
+    >>> runs = [{"name": "fair", "config": recipe}, {"name": "darts", "config": {**recipe, "relaxation": "softmax"}}]
+    >>> done = fairdarts.study({"name": "mine", "source": "me", "seeds": [0, 1], "runs": runs}, callbacks=print)
+    >>> [run.genotype for run in done.runs]
+    """
+    result = carry_out(Asked(study, out, benchmarks, only, settings or {}), Callbacks(callbacks))
+    refuse_failed(result)
+    return result
+
+
+def carry_out(asked: Asked, watch: Callbacks, finish: Callable[[Run], None] = lambda run: None) -> StudyResult:
+    """What is left to run of a study, in this process, which takes its share of it; `finish` is given every run that
+    has come to its end here."""
+    form, place = read_study(asked.study)
+    folder = Path(asked.out or Path("runs") / form.name)
+    if isinstance(form, FactorStudy):
+        if asked.benchmarks is None:
+            files = ", ".join(dict.fromkeys(" or ".join(space.files) for space in form.spaces))
+            raise UserError(f"study: --benchmarks FOLDER is missing, the folder of {files}")
+        benchmarks = Path(asked.benchmarks)
+        form = with_files(resolved(form, asked.only, asked.settings), benchmarks)
+        return run_factors(form, folder, benchmarks, _first(), watch, finish)
+    for option, value in (("benchmarks", asked.benchmarks), ("only", asked.only)):
+        if value is not None:
+            raise UserError(f"study: --{option}: is for a study of factors, but {place} has no spaces")
+    assert isinstance(form, RecipeStudy), "there are two kinds"
+    return run_recipes(form, folder, asked.settings, _first(), watch, finish)
+
+
+def refuse_failed(result: StudyResult) -> None:
+    """Raises UserError where runs have failed; of several processes none does, as torchrun would end the others."""
+    if result.failed and distributed.launched() == 1:
+        raise UserError(result.problem)
+
+
+def _first() -> bool:
+    """Whether this is the first of the processes that torchrun started, if it did."""
+    return distributed.launched() == 1 or os.environ["RANK"] == "0"
