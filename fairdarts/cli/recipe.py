@@ -10,7 +10,8 @@ from fairdarts.cli.words import tracked
 from fairdarts.config import Settings, UserError, check, describe, nearest, parse_overrides, read_text, read_yaml
 from fairdarts.data.examine import examine
 from fairdarts.data.settings import DataSettings
-from fairdarts.data.sources import ClassFolders, Source, open_source, seen_of
+from fairdarts.data.files import ImageFiles
+from fairdarts.data.sources import Source, open_source, seen_of
 from fairdarts.data.split import tell_split
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import use_threads
@@ -76,7 +77,7 @@ def open_images(data: DataSettings, new: bool = False, least: int = 2) -> Source
 def examine_images(data: DataSettings, source: Source, indices: Sequence[int] | None = None) -> None:
     """Examines the files of a source, or those of some indices; one process of a machine does it, with a bar on a
     terminal. Raises UserError as `examine` does, in all processes."""
-    if not isinstance(source.dataset, ClassFolders):
+    if not isinstance(source.dataset, ImageFiles):
         return
     samples = source.dataset.samples
     paths = [samples[index][0] for index in (range(len(samples)) if indices is None else indices)]
