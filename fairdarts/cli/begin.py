@@ -12,6 +12,7 @@ from fairdarts.cli.words import Parser, say
 from fairdarts.config import Settings, UserError, check, nearest, parse_overrides
 from fairdarts.data.settings import DataSettings
 from fairdarts.data.sources import Source
+from fairdarts.data.split import fingerprint
 from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.device import memory_advice, use_threads
@@ -123,7 +124,7 @@ def begin(kind: Kind, args: Namespace, rest: Sequence[str], check_fit: Callable[
         trained, _ = check_fit(settings, space, source)
         path = args.resume or args.out or free_path(settings)
         if distributed.rank() == 0 and not args.resume:
-            create(path, settings, space, file_of(source.shape))
+            create(path, settings, space, file_of(source.shape, settings.data.kind, fingerprint(source)))
     run = Run(Path(distributed.shared(str(path))))
     share = f" share {settings.compute.parallel}" if hasattr(settings.compute, "parallel") else ""
     several = f", {distributed.ranks()} processes{share}" if distributed.ranks() > 1 else ""

@@ -9,8 +9,8 @@ from fairdarts import resources
 from fairdarts.cli.words import tracked
 from fairdarts.config import Settings, UserError, check, describe, nearest, parse_overrides, read_text, read_yaml
 from fairdarts.data.examine import examine
-from fairdarts.data.settings import DataSettings
 from fairdarts.data.files import ImageFiles
+from fairdarts.data.settings import DataSettings
 from fairdarts.data.sources import Source, open_source, seen_of
 from fairdarts.data.split import tell_split
 from fairdarts.runtime import distributed

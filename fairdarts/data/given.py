@@ -11,8 +11,12 @@ from fairdarts.data.pixels import gather, numbers_of
 from fairdarts.data.settings import Given
 from fairdarts.data.sources import Source, from_arrays, measured, own
 
+LARGEST_KEPT = 4 * 2**30
+"""bytes of a data set's images that are kept in memory, as uint8 of the size that a network sees; of a larger set every
+image is read when it is asked for"""
 TESTS = ("test", "validation")
 """keys of a dict whose images are its test set, the first that there is"""
+AGAIN = "hand over the same again"
 FORMS = "(images, labels), a torch or Hugging Face data set, or a dict of these under train, and test or validation"
 
 
@@ -36,9 +40,6 @@ def given(data: object, settings: Given) -> tuple[Source, Given]:
     fingerprint = "+".join(own.listing for own in (source, source.test) if own)
     _check_same(settings.fingerprint, fingerprint)
     return source, told.model_copy(update={"number": len(source.dataset), "fingerprint": fingerprint})
-
-
-AGAIN = "hand over the same again"
 
 
 def _parts(data: Mapping[str, Any]) -> tuple[Any, Any, tuple[str, str]]:
@@ -76,7 +77,8 @@ def _source(data: Any, settings: Given, place: str, least: int = 2) -> Source:
         return from_arrays(Pair(*data, f"{place}: images", f"{place}: labels"), settings, least)
     dataset, names = columns_of(data, place)
     found: list[Any] = []
-    gathered = gather(read_items(dataset, settings.range, found, place), number, settings.image_size, place)
+    images = read_items(dataset, settings.range, found, place)
+    gathered = gather(images, number, settings.image_size, place, LARGEST_KEPT)
     labels, classes = numbers_of(found, number, settings.classes or names, f"{place}: labels", least)
     channels = gathered.levels.shape[0]
     items = Items(dataset, settings.range, channels, labels.tolist(), place) if gathered.images is None else None

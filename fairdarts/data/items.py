@@ -68,9 +68,9 @@ def columns_of(dataset: Any, place: str) -> tuple[Any, tuple[str, ...] | None]:
     for kind in ("Image", "ClassLabel"):
         named = [name for name, feature in features.items() if type(feature).__name__ == kind]
         if len(named) != 1:
-            has = f"{len(named)} {kind} columns ({', '.join(named or features)})"
+            has = f"{len(named) or 'no'} {kind} columns ({', '.join(named or features)})"
             how = "remove_columns leaves others out" if named else "cast_column makes one"
-            raise UserError(f"{place}: has {has.replace('0 ', 'no ', 1)}; should be one: {how}")
+            raise UserError(f"{place}: has {has}; should have one: {how}")
         found += named
     return Columns(dataset, *found), _shown(features[found[1]].names)
 
@@ -126,7 +126,8 @@ def _check_range(dataset: Any, limits: Range, place: str) -> None:
     few = range(0, len(dataset), -(-len(dataset) // SPREAD)) if limits is None else range(0)
     images = [item_of(dataset, index, f"{place}: item {index}")[0] for index in few]
     images = [image for image in images if not isinstance(image, Image.Image) or is_numeric(image)]
-    arrays = [array_of(image if isinstance(image, Tensor) else np.asarray(image), place, "biuf") for image in images]
-    wide = [array for array in arrays if array.size and array.dtype != np.uint8]
+    arrays = [np.asarray(image) if isinstance(image, Image.Image) else image for image in images]
+    found = [array_of(array, f"{place}: images", "biuf") for array in arrays]
+    wide = [array for array in found if array.size and array.dtype != np.uint8]
     if wide:
-        as_uint8(np.stack([[array.min(), array.max()] for array in wide]), limits, place)
+        as_uint8(np.stack([[array.min(), array.max()] for array in wide]), limits, f"{place}: images")

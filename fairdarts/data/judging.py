@@ -43,7 +43,8 @@ def images_of_test_set(settings: DataSettings, source: Source) -> Images | None:
         case Csv():
             if settings.test_root is None:
                 return None
-            test = kept(csv(Path(settings.test_root), measured(settings, source), least=1), settings)
+            told = measured(settings, source)
+            test = kept(csv(Path(settings.test_root), told, least=1), told)
         case _:
             if source.test is None:
                 return None

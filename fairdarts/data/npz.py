@@ -1,6 +1,5 @@
 """What an .npz file holds: images and labels, and perhaps those of a test set."""
 
-import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,22 +28,25 @@ def read_npz(path: Path) -> tuple[Pair, Pair | None]:
     Nothing that is pickled in it is loaded.
     """
     try:
-        with open_regular(path) as file, np.load(file, allow_pickle=False) as content:
-            if not isinstance(content, np.lib.npyio.NpzFile):
-                raise UserError(f"{path}: is no .npz file, which np.savez writes")
+        with open_regular(path) as file:
+            content = np.load(file, allow_pickle=False)
+            if isinstance(content, np.ndarray):
+                raise UserError(f"{path}: is an .npy file; should be an .npz file, with images and labels")
             training, test = _pair(path, content, TRAINING), _pair(path, content, TEST)
-            if training is None:
-                keys = ", or ".join(f"{images} and {labels}" for images, labels in TRAINING.items())
-                has = f" (it has {', '.join(content.files[:10])})" if content.files else ""
-                raise UserError(f"{path}: should have the keys {keys}{has}")
-            return training, test
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or 'cannot be read'}") from None
-    except (ValueError, EOFError, zipfile.BadZipFile, KeyError, zipfile.LargeZipFile) as error:
+            keys = content.files
+    except UserError:
+        raise
+    except Exception as error:  # a damaged file shows as one of many: ValueError, BadZipFile, zlib.error, EOFError, …
+        if isinstance(error, OSError) and error.strerror:
+            raise UserError(f"{path}: {error.strerror}") from None
         pickled = "holds pickled objects, which are never loaded; should hold arrays of numbers"
-        raise UserError(
-            f"{path}: {pickled if 'allow_pickle' in str(error) else 'is damaged, or no .npz file'}"
-        ) from None
+        damaged = "is damaged, or no .npz file"
+        raise UserError(f"{path}: {pickled if 'allow_pickle' in str(error) else damaged}") from None
+    if training is None:
+        pairs = ", or ".join(f"{images} and {labels}" for images, labels in TRAINING.items())
+        has = f" (it has {', '.join(keys[:10])})" if keys else ""
+        raise UserError(f"{path}: should have the keys {pairs}{has}")
+    return training, test
 
 
 def _pair(path: Path, content: Any, keys: dict[str, str]) -> Pair | None:

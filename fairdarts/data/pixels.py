@@ -15,10 +15,8 @@ from fairdarts.data.examine import FLAT, Head, Sizes, notice, sizes_of, tell_cut
 PART = 1024
 """images that are converted at a time"""
 MOST_CHANNELS = 16
-"""of images; the axis of the channels is found by its being the shortest"""
-LARGEST_KEPT = 4 * 2**30
-"""bytes of a data set's images that are kept in memory, as uint8 of the size that a network sees"""
-USUAL = ((0, 1), (-1, 1), (0, 255), (-128, 127))
+"""of images: what is longer is a height or a width"""
+USUAL = ((0, 1), (-1, 1), (0, 255))
 """ranges of images that are named where values lie in them"""
 LEAST_SIZE, LARGEST_SIZE = 4, 8192
 
@@ -72,21 +70,22 @@ def array_of(values: Any, place: str, kinds: str = "biufU") -> np.ndarray:
 
 
 def channels_first(images: np.ndarray, place: str) -> np.ndarray:
-    """Images [N, C, H, W], [N, H, W, C] or [N, H, W] as [N, C, H, W]. Raises UserError where they are not."""
+    """Images [N, C, H, W], [N, H, W, C] or [N, H, W] as [N, C, H, W]. Raises UserError where they are not, or where
+    their shape does not tell which of them."""
     shape = f"[{', '.join(map(str, images.shape))}]"
-    if images.ndim == 3:
-        images = images[:, None]
-    elif images.ndim != 4:
+    if images.ndim not in (3, 4):
         raise UserError(f"{place}: of shape {shape}; should be [N, C, H, W], [N, H, W, C], or [N, H, W] of gray images")
-    elif images.shape[1] > images.shape[3]:
-        images = images.transpose(0, 3, 1, 2)
-    elif images.shape[1] == images.shape[3]:
-        raise UserError(f"{place}: of shape {shape}, which does not tell where the channels are: should be fewer")
-    channels, *sides = images.shape[1:]
-    if channels > MOST_CHANNELS or min(images.shape) == 0 or min(sides) < LEAST_SIZE:
+    forms = [images[:, None]] if images.ndim == 3 else [images, images.transpose(0, 3, 1, 2)]
+    forms = [form for form in forms if 0 < form.shape[1] <= MOST_CHANNELS and min(form.shape[2:]) >= LEAST_SIZE]
+    if len(forms) == 2:  # a small image
+        forms = [form for form in forms if form.shape[1] in (1, 3)] or forms
+    if len(forms) == 2:
+        should = f"should be of 1 or 3 channels, or of more than {MOST_CHANNELS} pixels a side"
+        raise UserError(f"{place}: of shape {shape}, whose channels may come first or last; {should}")
+    if not forms or not len(images):
         least = f"one image or more, of {LEAST_SIZE} pixels a side or more and of 1 to {MOST_CHANNELS} channels"
         raise UserError(f"{place}: of shape {shape}; should be {least}")
-    return images
+    return forms[0]
 
 
 def as_uint8(images: np.ndarray, limits: Range, place: str) -> np.ndarray:
@@ -122,10 +121,11 @@ def numbers_of(
 ) -> tuple[Tensor, tuple[str, ...]]:
     """Labels [N] or [N, 1] as int64 [N], and the names of all classes: those told, else the words or numbers found.
 
-    Raises UserError where N is not `number`, that of the images, where they are neither words nor whole numbers from 0 on, beyond the classes told, or of fewer
-    classes than `least`; and of numbers without names, where one is left out.
+    Raises UserError where N is not `number`, that of the images; where labels are neither words nor whole numbers from
+    0 on, are beyond the classes told, or of fewer classes than `least`; and where numbers without names leave one out.
     """
     found = array_of(labels, place)
+    found = found.astype(int) if found.dtype.kind == "b" else found
     if found.ndim == 2 and found.shape[1] == 1:
         found = found[:, 0]
     if found.ndim != 1:
@@ -136,36 +136,33 @@ def numbers_of(
         raise UserError(f"{place}: {len(found):,} labels of {number:,} images; should be one of each")
     if found.dtype.kind == "U":
         words = found.tolist()
-        names = tuple(told or sorted(set(words)))
-        if unknown := sorted(set(words) - set(names)):
-            raise UserError(
-                f"{place}: {plain(unknown[0])}: is none of the {len(names)} classes told{nearest(unknown[0], names)}"
-            )
-        positions = {name: position for position, name in enumerate(names)}
+        told = told or sorted(set(words))
+        positions = {name: position for position, name in enumerate(told)}
+        if unknown := sorted(set(words) - set(told)):
+            known = f"is none of the {len(told)} classes told{nearest(unknown[0], told)}"
+            raise UserError(f"{place}: {plain(unknown[0])}: {known}")
         numbers = np.array([positions[word] for word in words])
     else:
-        broken = ~np.isfinite(found) | (found != np.floor(found))
+        broken = ~np.isfinite(found) | (found != np.rint(found))
         if broken.any():
             raise UserError(f"{place}: {found[broken][0]:g}: should be whole numbers, from 0 on")
         low, high = found.min(), found.max()
         if low < 0 or high >= (len(told) if told else LARGEST):
             should = f"to {len(told) - 1}, of {len(told)} classes" if told else "on"
-            raise UserError(f"{place}: from {low:g} to {high:g}; should be from 0 {should}")
+            raise UserError(f"{place}: from {low:.10g} to {high:.10g}; should be from 0 {should}")
         numbers = found.astype(np.int64)
-        names = tuple(told or map(str, range(int(high) + 1)))
     there = np.unique(numbers)
     if len(there) < least:
-        raise UserError(f"{place}: all are {names[there[0]]}; should be of {least} classes or more")
-    if not told and len(there) < len(names):
+        only = told[there[0]] if told else there[0]
+        raise UserError(f"{place}: all are {only}; should be of {least} classes or more")
+    if not told and len(there) <= there[-1]:
         first = int((there != np.arange(len(there))).argmax())
-        should = f"should leave out none, or data.classes should name all {len(names)}"
-        raise UserError(f"{place}: from {there[0]} to {there[-1]}, none is {first}; {should}")
-    return torch.from_numpy(numbers), names
+        should = f"should leave out none, or data.classes should name all {there[-1] + 1:,}"
+        raise UserError(f"{place}: from {there[0]} to {there[-1]}, but none is {first}; {should}")
+    return torch.from_numpy(numbers), tuple(told or map(str, there.tolist()))
 
 
-def gather(
-    parts: Iterable[np.ndarray], number: int, size: int | None, place: str, most: float = LARGEST_KEPT
-) -> Gathered:
+def gather(parts: Iterable[np.ndarray], number: int, size: int | None, place: str, most: float) -> Gathered:
     """What is in so many images, which come as parts uint8 [n, C, H, W]; gray ones among RGB become RGB.
 
     They are brought to a size, the shorter side resized and the centre square taken; where it is None they have one,

@@ -1,5 +1,6 @@
 """Where training images come from: torchvision's data sets, class folders and lists of files, arrays, digits."""
 
+import math
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -208,7 +209,8 @@ def from_arrays(pair: Pair, settings: Npz | Given, least: int = 2) -> Source:
     labels, classes = numbers_of(pair.labels, len(images), settings.classes, pair.label_place, least)
     images = as_uint8(images, settings.range, pair.place)
     parts = (images[begin : begin + PART] for begin in range(0, len(images), PART))
-    return own(gather(parts, len(images), settings.image_size, pair.place), labels, classes, settings, pair.place)
+    gathered = gather(parts, len(images), settings.image_size, pair.place, most=math.inf)
+    return own(gathered, labels, classes, settings, pair.place)
 
 
 def own(
