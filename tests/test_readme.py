@@ -186,6 +186,7 @@ PAGES = [
     "README.md",
     "CONTRIBUTING.md",
     "docs/architecture.md",
+    "docs/data.md",
     "docs/extend.md",
     "docs/first-search.md",
     "docs/collapse.md",

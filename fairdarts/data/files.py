@@ -109,7 +109,7 @@ def numbered(labels: Sequence[tuple[str, str]], classes: Sequence[str] | None) -
     if (classes and any(map(_is_number, names))) or not all(map(_is_number, words)):  # labels are names
         for place, label in labels:
             if label not in positions:
-                known = f"is none of the {len(names)} classes told{nearest(label, names)}"
+                known = f"is none of the {len(names)} classes{nearest(label, names)}"
                 raise UserError(f"{place}: label {label}: {known}")
         return names, [positions[label] for _, label in labels]
     numbers = []

@@ -139,7 +139,7 @@ def numbers_of(
         told = told or sorted(set(words))
         positions = {name: position for position, name in enumerate(told)}
         if unknown := sorted(set(words) - set(told)):
-            known = f"is none of the {len(told)} classes told{nearest(unknown[0], told)}"
+            known = f"is none of the {len(told)} classes{nearest(unknown[0], told)}"
             raise UserError(f"{place}: {plain(unknown[0])}: {known}")
         numbers = np.array([positions[word] for word in words])
     else:

@@ -100,7 +100,7 @@ def test_where_classes_are_told_a_label_is_a_name_or_a_position(photos: Path):
     source = opened(write(photos, 3, 7, 3, 7, 3, 7), classes=("7", "3"))  # names that are numbers are no positions
     assert source.dataset.targets == [1, 0, 1, 0, 1, 0]
     path = write(photos, 0, 3, 7, 3, 7, 3)
-    assert refusal(path, classes=("7", "3")).startswith(f"{path}, line 1: label 0: is none of the 2 classes told")
+    assert refusal(path, classes=("7", "3")).startswith(f"{path}, line 1: label 0: is none of the 2 classes")
 
 
 @pytest.mark.parametrize("memory", [False, True])
@@ -117,7 +117,7 @@ def test_a_test_set_is_a_file_that_is_named(photos: Path, memory: bool):
     found = other_images(data, source, ("0", "1", "2", "3"))
     assert [int(label) for _, label in found.source.dataset] == [3, 2]
     write(photos, None, None, None, None, 3, 4, name="test.csv")
-    with pytest.raises(UserError, match=r"test.csv, line 2: label 4: is none of the 3 classes told"):
+    with pytest.raises(UserError, match=r"test.csv, line 2: label 4: is none of the 3 classes"):
         images_of_test_set(data, source)
 
 

@@ -117,7 +117,7 @@ def test_labels_may_be_words():
     numbers, names = numbers_of(["dog", "ant", "dog"], 3, None, "y")
     assert (numbers.tolist(), names) == ([1, 0, 1], ("ant", "dog"))
     assert numbers_of(["dog", "ant"], 2, ("dog", "cat", "ant"), "y")[0].tolist() == [0, 2]
-    assert "dgo: is none of the 2 classes told (did you mean 'dog'?)" in refusal(
+    assert "dgo: is none of the 2 classes (did you mean 'dog'?)" in refusal(
         numbers_of, ["ant", "dgo"], 2, ("ant", "dog"), "y"
     )
 
