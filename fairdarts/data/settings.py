@@ -12,8 +12,8 @@ class _Data(Settings):
     batch_size: int = Field(ge=2)
     """images a batch"""
     workers: int = Field(ge=0, le=1024)
-    """processes that load images; 0 loads in the main process. Digits, CIFAR and arrays are kept in memory and need none,
-    but for AutoAugment and for enlarged images"""
+    """processes that load images; 0 loads in the main process. Digits, CIFAR and arrays are kept in memory and need
+    none, but for AutoAugment and for enlarged images"""
     auto_augment: Literal["none", "cifar10", "imagenet"] = "none"
     """policy of AutoAugment (arXiv:1805.09501) that training images go through; it costs time, so use workers"""
 

@@ -231,9 +231,14 @@ def own(
 
 
 def as_told(source: Source, settings: Folder | Csv | Npz | Given, place: str) -> Source:
-    """A source with the statistics that settings tell. Raises UserError where they are of other channels."""
+    """A source with the statistics that settings tell. Raises UserError where they, or AutoAugment, are for images of
+    other channels."""
+    channels = len(source.mean)
+    if settings.auto_augment != "none" and channels not in (1, 3):
+        should = f"is for images of 1 or 3 channels, not of {channels}; should be none"
+        raise UserError(f"{place}: data.auto_augment: {settings.auto_augment}: {should}")
     for key in ("mean", "std"):
-        told, channels = getattr(settings, key), len(source.mean)
+        told = getattr(settings, key)
         if told and len(told) != channels:
             has = f"images of {channels} channel{'s' * (channels > 1)}"
             raise UserError(f"{place}: {has}, but data.{key} is of {len(told)}: {list(told)}")

@@ -229,6 +229,15 @@ def test_of_too_many_images_each_is_read_when_it_is_asked_for(monkeypatch: pytes
     assert (found.source.classes, found.source.dataset[1][1], lazy.dataset[1][1]) == (names, 2, 1)
 
 
+def test_images_may_have_any_channels_but_for_auto_augment():
+    images = np.random.default_rng(0).integers(0, 256, (4, 20, 20, 5), dtype=np.uint8)
+    source, filled = given((images, LABELS[:4]), settings())
+    assert (source.shape.channels, len(source.std)) == (5, 5)
+    assert next(server(source, filled, CPU, LAST)(indices=[0, 1, 2, 3], seed=0, start=0))[0].shape == (4, 5, 20, 20)
+    said = "data: images: data.auto_augment: cifar10: is for images of 1 or 3 channels, not of 5; should be none"
+    assert refusal((images, LABELS[:4]), auto_augment="cifar10") == said
+
+
 def test_images_of_several_sizes_need_one():
     images = [*pictures(), Image.new("RGB", (20, 30))]
     dataset = Pairs(images, [*LABELS.tolist(), 0])
