@@ -48,6 +48,12 @@ class Gathered(NamedTuple):
         return tuple(round(float(value), 4) or 1.0 for value in np.sqrt(variances))
 
     @property
+    def span(self) -> tuple[int, int]:
+        """The lowest and the highest value, from 0 to 255."""
+        values = self.levels.any(0).nonzero()[0]
+        return int(values[0]), int(values[-1])
+
+    @property
     def _values(self) -> np.ndarray:
         return np.broadcast_to(np.arange(256) / 255, self.levels.shape)
 
@@ -166,8 +172,8 @@ def gather(parts: Iterable[np.ndarray], number: int, size: int | None, place: st
     """What is in so many images, which come as parts uint8 [n, C, H, W]; gray ones among RGB become RGB.
 
     They are brought to a size, the shorter side resized and the centre square taken; where it is None they have one,
-    and its shorter side is taken. Up to `most` bytes of them are kept. Raises UserError where the sizes differ, the
-    channels do, or one value is everywhere.
+    and its shorter side is taken. Up to `most` bytes of them are kept. Raises UserError where the sizes or the channels
+    differ.
     """
     digest, heads, done = hashlib.sha256(), list[Head](), 0
     levels: dict[int, np.ndarray] = {}  # channels → how often each of them has each value
@@ -197,20 +203,19 @@ def gather(parts: Iterable[np.ndarray], number: int, size: int | None, place: st
         done += count
     assert size is not None, "there are images"
     total: np.ndarray = sum(levels.values(), np.zeros((1, 256), dtype=np.int64))
-    values = total.any(0).nonzero()[0]
-    if len(values) == 1:
-        raise UserError(f"{place}: all values are the same, {values[0]} of 255; should be images")
     return Gathered(kept, size, total, digest.hexdigest(), sizes_of(heads))
 
 
 def tell(gathered: Gathered, place: str) -> None:
-    """Notices of what is cut away of images, and where there is next to nothing to see on them."""
+    """Notices of what is cut away of images, and where there is next to nothing to see on them. Raises UserError where
+    one value is everywhere."""
+    low, high = gathered.span
+    if low == high:
+        raise UserError(f"{place}: all values are the same, {low} of 255; should be images")
     training = "a random square of the shorter side trains, that at the centre judges"
     tell_cut(gathered.sizes, place, training if gathered.images is None else "only the centre square is ever seen")
-    values = gathered.levels.any(0).nonzero()[0]
-    if values[-1] - values[0] <= FLAT:
-        span = f"their values lie from {values[0]} to {values[-1]} of 255"
-        notice(f"{place}: there is nothing to see on all images: {span}")
+    if high - low <= FLAT:
+        notice(f"{place}: there is nothing to see on all images: their values lie from {low} to {high} of 255")
 
 
 def squared(images: Tensor, size: int) -> Tensor:

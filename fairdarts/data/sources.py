@@ -192,6 +192,9 @@ def csv(path: Path, settings: Csv, least: int = 2) -> Source:
         few = range(0, len(files), -(-len(files) // LOOKED_AT))
         parts = (np.asarray(files[index][0]).transpose(2, 0, 1)[None] for index in few)
         gathered = gather(parts, len(few), settings.image_size, place, most=0)
+        if gathered.span[0] == gathered.span[1]:
+            examine(files.paths, settings.white, place)  # perhaps nothing says what is white
+            raise UserError(f"{place}: all values are the same, {gathered.span[0]} of 255; should be images")
         statistics = gathered.mean, gathered.std
     return Source(files, files.classes, settings.image_size, *statistics, listing=listing)
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fairdarts.config import UserError
+from fairdarts.config import Notice, UserError
 from fairdarts.data.examine import examine
 from fairdarts.data.files import ImageFiles, numbered
 from fairdarts.data.judging import images_of_test_set, other_images
@@ -189,3 +189,14 @@ def test_images_that_are_relabelled_leave_the_first_as_they_were(photos: Path):
     dataset = opened(write(photos, 0, 1, 0)).dataset
     assert dataset.relabelled([5, 3]).targets == [5, 3, 5]
     assert torch.tensor(dataset.targets).tolist() == [0, 1, 0]
+
+
+def test_images_that_show_nothing_are_refused_and_white_comes_first(photos: Path):
+    path = write(photos, 0, 1, 0, 1, 0, 1)
+    for number in range(6):
+        Image.fromarray(np.full((8, 8), 9, dtype=np.uint8)).save(photos / "photos" / f"{number}.png")
+    with pytest.warns(Notice, match="there is nothing to see"):
+        assert refusal(path) == f"data.root: {path}: all values are the same, 9 of 255; should be images"
+    for number in range(6):
+        Image.fromarray(np.full((8, 8), 200 + number, dtype=np.uint16)).save(photos / "photos" / f"{number}.png")
+    assert "data.white should be 255" in refusal(path)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from fairdarts.config import UserError
-from fairdarts.data.pixels import array_of, as_uint8, channels_first, gather, numbers_of
+from fairdarts.data.pixels import array_of, as_uint8, channels_first, gather, numbers_of, tell
 
 BYTES = arrays.arrays(np.uint8, st.tuples(st.integers(1, 4), st.just(2), st.just(2)))
 LIMITS = st.tuples(st.floats(-1e3, 1e3), st.floats(0.01, 1e3)).map(lambda pair: (pair[0], pair[0] + pair[1]))
@@ -195,12 +195,15 @@ def test_images_are_brought_to_a_size_or_have_one():
     assert said == "x: images of 12×8 and 6×4 pixels: data.image_size should say the size to bring all to"
 
 
-def test_other_channels_and_one_value_everywhere_are_refused():
+def test_other_channels_are_refused():
     images = np.arange(64, dtype=np.uint8).reshape(1, 4, 4, 4)
     assert refusal(gather, [images, images[:, :3]], 2, None, "x", 1e9).startswith("x: images of 4 and 3 channels")
-    assert (
-        refusal(gather, [images * 0 + 3], 1, None, "x", 1e9) == "x: all values are the same, 3 of 255; should be images"
-    )
+
+
+def test_one_value_everywhere_is_refused():
+    found = gather([np.full((1, 1, 4, 4), 3, np.uint8)], 1, None, "x", 1e9)
+    assert (found.mean, found.std) == ((round(3 / 255, 4),), (1,))  # of a channel that others stand beside
+    assert refusal(tell, found, "x") == "x: all values are the same, 3 of 255; should be images"
 
 
 def test_what_is_too_much_is_not_kept():
