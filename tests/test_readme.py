@@ -187,6 +187,7 @@ PAGES = [
     "README.md",
     "CONTRIBUTING.md",
     "docs/architecture.md",
+    "docs/data.md",
     "docs/extend.md",
     "docs/first-search.md",
     "docs/collapse.md",

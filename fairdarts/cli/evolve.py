@@ -95,12 +95,12 @@ def search(args: Namespace, rest: Sequence[str]) -> int:
         check_fit(settings, problem)
     evaluator, make = supernet_judge(settings, trained)
     with distributed.together():
-        path = args.resume or args.out or free_path(settings)
+        path, images = args.resume or args.out or free_path(settings), fingerprint(trained.source)
         if first and not resume:
             measured = {LATENCY: latency_csv(tables["latency"], space)} if latency else {}
-            create(path, settings, space, measured | file_of(shape))
+            create(path, settings, space, measured | file_of(shape, trained.training.data.kind, images))
     run = Run(Path(distributed.shared(str(path))))
-    identity = identity_of(settings, MAY_CHANGE, space, fingerprint(trained.source))
+    identity = identity_of(settings, MAY_CHANGE, space, images)
     identity |= {"supernet: weights": weights_of(evaluator.supernet)}
     identity |= {LATENCY: str(tables["latency"])} if latency else {}
     planned = f"{settings.generations} generations of {settings.population} models"

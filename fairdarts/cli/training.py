@@ -17,9 +17,9 @@ from fairdarts.networks.models import Model, models
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.tensorboard import log_network
 from fairdarts.runtime import checkpoint, distributed
-from fairdarts.runtime.position import check_identity
+from fairdarts.runtime.position import IMAGES, check_identity
 from fairdarts.runtime.run import Run, create, open_run
-from fairdarts.runtime.shape import Shape, file_of
+from fairdarts.runtime.shape import file_of
 from fairdarts.runtime.stop import Stop
 from fairdarts.spaces.space import Space
 from fairdarts.train.loop import train
@@ -94,7 +94,7 @@ def carry_out_training(
             initialize = initializer()
             notes = initialize(task.build())
             say("\n           ".join([f"weights    from {settings.init_from}", *notes]))
-        path = (args.resume or new_run(args, settings, genotype, space, task.shape).path) if first else ""
+        path = (args.resume or new_run(args, settings, genotype, space, task).path) if first else ""
     run = Run(Path(distributed.shared(str(path))))
     several = f", {distributed.ranks()} processes" if distributed.ranks() > 1 else ""
     say(f"run {run.path}: {genotype.name} by {settings.name}, seed {settings.seed}, epochs {settings.epochs}{several}")
@@ -108,11 +108,11 @@ def carry_out_training(
     return Ended(run, *begin.run_until_stopped(work, run, command(kind.verb, "--resume", run.path)))
 
 
-def new_run(args: Namespace, settings: NetworkTraining, genotype: Genotype, space: Space, shape: Shape) -> Run:
+def new_run(args: Namespace, settings: NetworkTraining, genotype: Genotype, space: Space, task: Task) -> Run:
     """A new run directory, with the genotype in it."""
     model = args.genotype if args.genotype in models() else genotype.name
     named = settings.model_copy(update={"name": f"{model}-{settings.name}"})
-    others = {"genotypes/final.yaml": to_yaml(genotype)} | file_of(shape)
+    others = {"genotypes/final.yaml": to_yaml(genotype)} | file_of(task.shape, task.kind, task.identity[IMAGES])
     return create(args.out or begin.free_path(named), settings, space, others)
 
 

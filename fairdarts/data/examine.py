@@ -60,11 +60,8 @@ def examine(
     not, what is cut away of those that are far from square.
     """
     heads = read_heads(paths, shown)
-    sizes = sizes_of(heads)
-    if seen and sizes.most > CUT:
-        span = " to ".join(dict.fromkeys(f"{width}×{height}" for width, height in (sizes.smallest, sizes.largest)))
-        share = f"up to {sizes.most:.0%} of an image is cut away, {sizes.mean:.0%} on average"
-        notice(f"{place}: images of {span} pixels: {seen}: {share}")
+    if seen:
+        tell_cut(sizes_of(heads), place, seen)
     check_white([path for path, head in zip(paths, heads, strict=True) if head.deep], white, place)
     few = paths[:: -(-len(paths) // LOOKED_AT)]
     low, high = zip(*(extremes(path, white) for path in few), strict=True)
@@ -112,6 +109,14 @@ def sizes_of(heads: Sequence[Head]) -> Sizes:
     cut = 1 - sides.min(1) / sides.max(1)
     smallest, largest = (heads[order][:2] for order in (sides.prod(1).argmin(), sides.prod(1).argmax()))
     return Sizes(smallest, largest, float(cut.max()), float(cut.mean()))
+
+
+def tell_cut(sizes: Sizes, place: str, seen: str) -> None:
+    """A Notice of what is cut away of images that are far from square; `seen` says what is not."""
+    if sizes.most > CUT:
+        span = " to ".join(dict.fromkeys(f"{width}×{height}" for width, height in (sizes.smallest, sizes.largest)))
+        share = f"up to {sizes.most:.0%} of an image is cut away, {sizes.mean:.0%} on average"
+        notice(f"{place}: images of {span} pixels: {seen}: {share}")
 
 
 def check_white(paths: Sequence[str], white: float | None, place: str) -> None:

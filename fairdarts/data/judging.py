@@ -7,8 +7,8 @@ import torch
 from torch.utils.data import TensorDataset
 
 from fairdarts.config import UserError, nearest
-from fairdarts.data.settings import Cifar10, Cifar100, DataSettings, Folder, ImageNet
-from fairdarts.data.sources import Source, cifar, folder, kept
+from fairdarts.data.settings import Cifar10, Cifar100, Csv, DataSettings, Folder, ImageNet
+from fairdarts.data.sources import Source, cifar, csv, folder, kept, measured
 from fairdarts.data.split import halves
 
 
@@ -25,8 +25,8 @@ def images_of_test_set(settings: DataSettings, source: Source) -> Images | None:
     """The images of the test set that comes with a training set; None where there is none.
 
     CIFAR has one; of class folders it is root/test or root/val, unless that is itself a class, and of ImageNet
-    root/val. Its classes are numbered as the training set's. Raises UserError naming a folder that is no class of the
-    training set.
+    root/val; a CSV file's is that of data.test_root; arrays bring their own. Its classes are numbered as the training
+    set's. Raises UserError naming a folder or label that is no class of the training set.
     """
     match settings:
         case Cifar10() | Cifar100():
@@ -40,8 +40,15 @@ def images_of_test_set(settings: DataSettings, source: Source) -> Images | None:
             test = folder(root, settings.image_size, settings.white, least=1)
             test = numbered_as(test, source.classes, f"data.root: {root}")
             test = kept(test, settings) if isinstance(settings, Folder) else test
+        case Csv():
+            if settings.test_root is None:
+                return None
+            told = measured(settings, source)
+            test = kept(csv(Path(settings.test_root), told, least=1), told)
         case _:
-            return None
+            if source.test is None:
+                return None
+            test = source.test
     return Images(test, list(range(len(test.dataset))), "test")
 
 
@@ -72,7 +79,4 @@ def numbered_as(source: Source, classes: tuple[str, ...], place: str) -> Source:
     if isinstance(source.dataset, TensorDataset):
         images, numbers = source.dataset.tensors
         return source._replace(dataset=TensorDataset(images, torch.tensor(labels)[numbers]), classes=classes)
-    dataset = source.dataset
-    dataset.samples = [(path, labels[label]) for path, label in dataset.samples]
-    dataset.targets = [label for _, label in dataset.samples]
-    return source._replace(classes=classes)
+    return source._replace(dataset=source.dataset.relabelled(labels), classes=classes)

@@ -1,18 +1,19 @@
 """Which images, and how they are served: the `data` section of a settings file."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from fairdarts.config import Settings
+from fairdarts.config import Settings, UserError
 
 
 class _Data(Settings):
     batch_size: int = Field(ge=2)
     """images a batch"""
     workers: int = Field(ge=0, le=1024)
-    """processes that load images; 0 loads in the main process. Digits and CIFAR are kept in memory and need none, but
-    for AutoAugment and for enlarged images"""
+    """processes that load images; 0 loads in the main process. Digits, CIFAR and arrays are kept in memory and need
+    none, but for AutoAugment and for enlarged images"""
     auto_augment: Literal["none", "cifar10", "imagenet"] = "none"
     """policy of AutoAugment (arXiv:1805.09501) that training images go through; it costs time, so use workers"""
 
@@ -29,7 +30,7 @@ class _Portioned(_Data):
     train_portion: float = Field(gt=0, le=1)
     """share of the training set that trains the weights; the rest trains the architecture, or judges paths"""
     split: Literal["shuffled", "stratified"] = "shuffled"
-    """which images train: a random part of all (default, but of class folders), or of every class its share"""
+    """which images train: a random part of all (default, but of images of one's own), or of every class its share"""
     cutout: int = Field(ge=0)
     """side of the square that cutout blanks, in pixels; 0 for none"""
 
@@ -71,17 +72,96 @@ class Cifar100(_Cifar):
     kind: Literal["cifar100"]
 
 
-class Folder(_Files, _Portioned):
-    """Any images in class folders: root/CLASS/IMAGE, or root/train/CLASS/IMAGE."""
+class _Own(_Portioned):
+    """Images of one's own."""
 
-    kind: Literal["folder"]
     split: Literal["shuffled", "stratified"] = "stratified"
-    """which images train: a random part of all (default, but of class folders), or of every class its share"""
+    """which images train: a random part of all (default, but of images of one's own), or of every class its share"""
+    flip: bool = True
+    """whether a mirrored image keeps its label, so that training may mirror images"""
+    mean: tuple[float, ...] | None = None
+    """the mean of every channel, of values from 0, black, to 1, white; measured on the training set where it is null,
+    and of class folders ImageNet's"""
+    std: tuple[float, ...] | None = None
+    """the standard deviation of every channel; where it is null as the mean"""
+
+    @field_validator("mean", "std")
+    @classmethod
+    def _of_channels(cls, values: tuple[float, ...] | None, info: ValidationInfo) -> tuple[float, ...] | None:
+        if values is not None and not values:
+            raise ValueError("[]: should be a number for every channel, or null")
+        if values and info.field_name == "std" and min(values) <= 0:
+            raise ValueError(f"{list(values)}: should be above 0")
+        return values
+
+
+class _OwnFiles(_Files, _Own):
     image_size: int = Field(default=32, ge=4, le=8192)
     """height and width of the images, in pixels: the shorter side is resized, and a square cut out"""
     in_memory: bool = False
     """read all images once and serve them from memory: for many passes over small images; of images that are not square
     only the centre is ever seen"""
+
+
+class Folder(_OwnFiles):
+    """Any images in class folders: root/CLASS/IMAGE, or root/train/CLASS/IMAGE."""
+
+    kind: Literal["folder"]
+
+
+class _Named(Settings):
+    classes: tuple[str, ...] | None = None
+    """names of all classes, in the order of their numbers; those that the data have where it is null"""
+
+    @field_validator("classes")
+    @classmethod
+    def _distinct(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if names is not None and (len(names) < 2 or len(set(names)) < len(names)):
+            raise ValueError(f"{list(names)}: should be at least 2 names, each once")
+        return names
+
+
+class Csv(_OwnFiles, _Named):
+    """Any images that a CSV file lists: a line PATH,LABEL for each, the path as seen from the file's folder."""
+
+    kind: Literal["csv"]
+    root: str
+    """the file that lists the training images"""
+    test_root: str | None = None
+    """the file that lists the test images"""
+
+
+class _Arrays(_Own, _Named):
+    image_size: int | None = Field(default=None, ge=4, le=8192)
+    """height and width to bring the images to, in pixels: the shorter side is resized, and the centre square taken;
+    where it is null, the images' shorter side"""
+    range: tuple[float, float] | None = None
+    """the values that are black and white, such as [0, 1] or [-1, 1]; only of uint8 it may be null, [0, 255]"""
+
+    @field_validator("range")
+    @classmethod
+    def _ordered(cls, limits: tuple[float, float] | None) -> tuple[float, float] | None:
+        if limits and not limits[0] < limits[1]:
+            raise ValueError(f"{list(limits)}: should be the value of black and a larger one of white")
+        return limits
+
+
+class Npz(_Arrays):
+    """Images and labels in an .npz file, as images and labels, train_images, …, test_labels, or x_train, …, y_test."""
+
+    kind: Literal["npz"]
+    root: str
+    """the .npz file"""
+
+
+class Given(_Arrays):
+    """Images that were handed over from Python: arrays, tensors, or a data set."""
+
+    kind: Literal["given"]
+    number: int | None = Field(default=None, ge=1)
+    """number of training images; measured, and checked where it is told, as when a run is resumed"""
+    fingerprint: str | None = None
+    """hash of pixels and labels, as the number measured and checked; behind a + that of a test set"""
 
 
 class ImageNet(_Files):
@@ -129,4 +209,21 @@ class Fake(_Portioned):
     """number of classes"""
 
 
-DataSettings = Annotated[Digits | Cifar10 | Cifar100 | Folder | ImageNet | Fake, Field(discriminator="kind")]
+DataSettings = Annotated[
+    Digits | Cifar10 | Cifar100 | Folder | ImageNet | Fake | Npz | Csv | Given, Field(discriminator="kind")
+]
+
+
+def kind_of(path: str | Path) -> Literal["npz", "csv", "folder"]:
+    """The kind of settings that reads a file or folder. Raises UserError where it is missing, or none of them."""
+    path = Path(path)
+    if path.is_dir():
+        return "folder"
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder")
+    match path.suffix.lower():
+        case ".npz":
+            return "npz"
+        case ".csv":
+            return "csv"
+    raise UserError(f"{path}: should be an .npz file, a .csv file, or a folder of class folders")

@@ -1,24 +1,45 @@
-"""Where training images come from: torchvision's data sets, class folders, scikit-learn's digits."""
+"""Where training images come from: torchvision's data sets, class folders and lists of files, arrays, digits."""
 
-import hashlib
-import os
+import math
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from urllib.error import URLError
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 from torchvision import datasets
-from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms import v2
 
-from fairdarts.config import UserError, plain
+from fairdarts.config import UserError
 from fairdarts.data.examine import examine
-from fairdarts.data.images import is_hidden, read_image
-from fairdarts.data.settings import Cifar10, Cifar100, DataSettings, Digits, Fake, Folder, ImageNet
+from fairdarts.data.files import class_folders, listed
+from fairdarts.data.npz import Pair, read_npz
+from fairdarts.data.pixels import (
+    PART,
+    Gathered,
+    array_of,
+    as_uint8,
+    channels_first,
+    fingerprint_of,
+    gather,
+    numbers_of,
+    tell,
+)
+from fairdarts.data.settings import (
+    Cifar10,
+    Cifar100,
+    Csv,
+    DataSettings,
+    Digits,
+    Fake,
+    Folder,
+    Given,
+    ImageNet,
+    Npz,
+)
 from fairdarts.runtime.shape import Shape
 
 # Per-channel mean and standard deviation of the training images, in [0, 1].
@@ -30,6 +51,8 @@ FAKE_STATISTICS = (0.5, 0.5, 0.5), (0.29, 0.29, 0.29)
 
 CIFAR = {"cifar10": (datasets.CIFAR10, CIFAR10_STATISTICS), "cifar100": (datasets.CIFAR100, CIFAR100_STATISTICS)}
 """kind of settings → torchvision's data set, its statistics"""
+LOOKED_AT = 1024
+"""images of a list of files, evenly spread over it, whose mean and deviation are measured"""
 
 
 class Source(NamedTuple):
@@ -47,7 +70,9 @@ class Source(NamedTuple):
     flip: bool = True
     """whether a mirrored image keeps its label"""
     listing: str = ""
-    """of class folders, a hash of the classes' and files' names"""
+    """what tells one set from another of so many images: of files a hash of their names, of arrays one of the pixels"""
+    test: "Source | None" = None
+    """the test set that came with it"""
 
     @property
     def shape(self) -> Shape:
@@ -69,6 +94,13 @@ def open_source(settings: DataSettings, least: int = 2) -> Source:
             root = Path(settings.root)  # what lies in root/val is a test set, and never read
             root = root / "train" if (root / "val").is_dir() else root
             return folder(root, settings.image_size, settings.white, least)
+        case Csv():
+            return kept(csv(Path(settings.root), settings, least), settings)
+        case Npz():
+            return npz(Path(settings.root), settings, least)
+        case Given():
+            again = "hand them over again, or name a file of them: --data.kind npz --data.root FILE"
+            raise UserError(f"data.kind: given: these images were handed over from Python (data=…): {again}")
         case Fake():
             size = (3, settings.image_size, settings.image_size)
             names = tuple(map(str, range(settings.classes)))
@@ -145,68 +177,98 @@ def cifar(settings: Cifar10 | Cifar100, train: bool = True) -> Source:
     return Source(TensorDataset(images, labels), tuple(dataset.classes), settings.image_size, *statistics)
 
 
-class ClassFolders(datasets.ImageFolder):
-    """Images in class folders; `white` is that of `read_image`. Hidden folders and files are no data."""
-
-    def __init__(self, root: Path, white: float | None):
-        super().__init__(
-            str(root), loader=partial(read_image, white=white), is_valid_file=self.is_image, allow_empty=True
-        )
-
-    def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
-        names = class_names(Path(directory))
-        return names, {name: number for number, name in enumerate(names)}
-
-    def is_image(self, path: str) -> bool:
-        """Whether a file of a class folder is an image, by its name."""
-        hidden = any(map(is_hidden, path[len(self.root) :].split(os.sep)))
-        return not hidden and path.lower().endswith(IMG_EXTENSIONS)
-
-
 def folder(root: Path, image_size: int, white: float | None = None, least: int = 2) -> Source:
     """Class folders of images, at least so many, in root or in root/train; no image is opened."""
-    if not root.is_dir():
-        raise UserError(f"data.root: {root}: no such folder")
-    inner = root / "train"
-    root = inner if inner.is_dir() and class_names(inner) else root
-    classes = class_names(root)
-    if len(classes) < least:
-        wrong = f"class folders (root/CLASS/IMAGE): {len(classes)}, should be at least {least}"
-        raise UserError(f"data.root: {root}: {wrong}")
-    for name in classes:  # a network is told of them
-        if plain(name) != name:
-            raise UserError(f"data.root: {root / name}: should be a name in UTF-8 without control characters")
-    dataset = ClassFolders(root, white)
-    for index in sorted(set(range(len(classes))) - set(dataset.targets)):
-        empty = root / classes[index]
-        raise UserError(f"data.root: {empty}: no image in this class folder{_endings(empty)}")
-    names = "\n".join(path[len(str(root)) :] for path, _ in dataset.samples)
-    listing = hashlib.sha256(os.fsencode(names)).hexdigest()[:16]
-    return Source(dataset, tuple(classes), image_size, *IMAGENET_STATISTICS, listing=listing)
+    files, listing = class_folders(root, white, least)
+    return Source(files, files.classes, image_size, *IMAGENET_STATISTICS, listing=listing)
 
 
-def class_names(root: Path) -> list[str]:
-    """The class folders in a folder, sorted."""
-    return sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not is_hidden(entry.name))
+def csv(path: Path, settings: Csv, least: int = 2) -> Source:
+    """The images that a CSV file lists. Mean and deviation that are not told are those of up to LOOKED_AT of them."""
+    place = f"data.root: {path}"
+    files, listing = listed(path, settings.white, settings.classes, least)
+    statistics = IMAGENET_STATISTICS
+    if settings.mean is None or settings.std is None:
+        few = range(0, len(files), -(-len(files) // LOOKED_AT))
+        parts = (np.asarray(files[index][0]).transpose(2, 0, 1)[None] for index in few)
+        gathered = gather(parts, len(few), settings.image_size, place, most=0)
+        if gathered.span[0] == gathered.span[1]:
+            examine(files.paths, settings.white, place)  # perhaps nothing says what is white
+            raise UserError(f"{place}: all values are the same, {gathered.span[0]} of 255; should be images")
+        statistics = gathered.mean, gathered.std
+    return Source(files, files.classes, settings.image_size, *statistics, listing=listing)
 
 
-def _endings(folder: Path) -> str:
-    """What is said of a folder that has files, but no image."""
-    endings = {path.suffix or path.name for path in folder.rglob("*") if path.is_file() and not is_hidden(path.name)}
-    has = f" (it has {', '.join(sorted(endings)[:5])}; images end with {', '.join(IMG_EXTENSIONS)})"
-    return has if endings else ""
+def npz(path: Path, settings: Npz, least: int = 2) -> Source:
+    """The images of an .npz file, with those of its test set where it has one."""
+    training, test = read_npz(path)
+    source = from_arrays(training, settings, least)
+    return source._replace(test=test and from_arrays(test, measured(settings, source), 1))
 
 
-def kept(source: Source, settings: Folder) -> Source:
-    """Class folders as the settings have them served: from files, or from memory, for which all are examined first."""
+def from_arrays(pair: Pair, settings: Npz | Given, least: int = 2) -> Source:
+    """Images and labels in memory, as uint8 [N, C, H, W] and int64 [N], with what is measured of them."""
+    images = channels_first(array_of(pair.images, pair.place, "biuf"), pair.place)
+    labels, classes = numbers_of(pair.labels, len(images), settings.classes, pair.label_place, least)
+    images = as_uint8(images, settings.range, pair.place)
+    parts = (images[begin : begin + PART] for begin in range(0, len(images), PART))
+    gathered = gather(parts, len(images), settings.image_size, pair.place, most=math.inf)
+    return own(gathered, labels, classes, settings, pair.place)
+
+
+def own(
+    gathered: Gathered,
+    labels: Tensor,
+    classes: tuple[str, ...],
+    settings: Npz | Given,
+    place: str,
+    dataset: Dataset | None = None,
+) -> Source:
+    """A source of images that were gone through: from memory where they were kept, else from a data set."""
+    tell(gathered, place)
+    served = dataset if gathered.images is None else TensorDataset(gathered.images, labels)
+    listing = fingerprint_of(gathered, labels)
+    return as_told(
+        Source(served, classes, gathered.size, gathered.mean, gathered.std, listing=listing), settings, place
+    )
+
+
+def as_told(source: Source, settings: Folder | Csv | Npz | Given, place: str) -> Source:
+    """A source with the statistics that settings tell. Raises UserError where they, or AutoAugment, are for images of
+    other channels."""
+    channels = len(source.mean)
+    if settings.auto_augment != "none" and channels not in (1, 3):
+        should = f"is for images of 1 or 3 channels, not of {channels}; should be none"
+        raise UserError(f"{place}: data.auto_augment: {settings.auto_augment}: {should}")
+    for key in ("mean", "std"):
+        told = getattr(settings, key)
+        if told and len(told) != channels:
+            has = f"images of {channels} channel{'s' * (channels > 1)}"
+            raise UserError(f"{place}: {has}, but data.{key} is of {len(told)}: {list(told)}")
+    mean, std = settings.mean or source.mean, settings.std or source.std
+    return source._replace(mean=mean, std=std, flip=settings.flip)
+
+
+A = TypeVar("A", Npz, Given, Csv)
+
+
+def measured(settings: A, source: Source) -> A:
+    """Settings that tell what was measured of a source, so that other images are treated alike."""
+    found = {"mean": source.mean, "std": source.std, "classes": source.classes, "image_size": source.image}
+    return settings.model_copy(update=found)
+
+
+def kept(source: Source, settings: Folder | Csv) -> Source:
+    """Image files as the settings tell of them, and have them served: from disk, or from memory, for which all are
+    examined first."""
+    source = as_told(source, settings, f"data.root: {settings.root}")
     if not settings.in_memory:
         return source
-    paths = [path for path, _ in source.dataset.samples]
-    examine(paths, settings.white, f"data.root: {source.dataset.root}", seen_of(settings))
+    examine(source.dataset.paths, settings.white, f"data.root: {source.dataset.root}", seen_of(settings))
     return in_memory(source)
 
 
-def seen_of(settings: Folder | ImageNet) -> str:
+def seen_of(settings: Folder | Csv | ImageNet) -> str:
     """What a network sees of images that are not square."""
     if isinstance(settings, ImageNet):
         return "parts of them train, the centre square judges"
@@ -216,7 +278,7 @@ def seen_of(settings: Folder | ImageNet) -> str:
 
 
 def in_memory(source: Source) -> Source:
-    """Images of class folders as uint8 [N, 3, size, size] in channels_last: the shorter side resized, the centre taken.
+    """Images of files as uint8 [N, 3, size, size] in channels_last: the shorter side resized, the centre taken.
 
     Raises UserError naming the file where one cannot be decoded.
     """

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from fairdarts.config import Settings, UserError, check
 from fairdarts.data.sources import Source
+from fairdarts.data.split import fingerprint
 from fairdarts.options import Words
 from fairdarts.runs.callbacks import Callback
-from fairdarts.runs.data import open_images, told_images
+from fairdarts.runs.data import see, told_images, words_for
 from fairdarts.runs.recipe import Recipe, laid_over, settings_of
 from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import BadState
@@ -47,6 +48,11 @@ class Request(NamedTuple):
     out: str | Path | None = None
     resume: str | Path | None = None
 
+    @property
+    def laid(self) -> Mapping[str, Any]:
+        """The settings, and those that say that the images are handed over."""
+        return {**words_for(self.data), **self.settings} if self.data is not None else self.settings
+
 
 class Begun(NamedTuple):
     """What a run begins with, or goes on."""
@@ -63,12 +69,12 @@ def begin(kind: Kind, asked: Request, watch: Callback, check_fit: Callable[..., 
     `check_fit` is given settings, space and images, and gives the indices of those that train and of those held out.
     """
     settings, space = in_all_processes(kind, lambda: read(kind, asked, watch))
-    source = open_images(settings.data, watch, new=not asked.resume)
+    settings, source = see(settings, asked.data, watch, new=not asked.resume)
     with distributed.together():
         trained, _ = check_fit(settings, space, source)
         path = Path(asked.resume or asked.out or free_path(settings))
         if distributed.rank() == 0 and not asked.resume:
-            create(path, settings, space, file_of(source.shape))
+            create(path, settings, space, file_of(source.shape, settings.data.kind, fingerprint(source)))
     run = Run(Path(distributed.shared(str(path))))
     share = f" share {settings.compute.parallel}" if hasattr(settings.compute, "parallel") else ""
     several = f", {distributed.ranks()} processes{share}" if distributed.ranks() > 1 else ""
@@ -82,7 +88,7 @@ def read(kind: Kind, asked: Request, watch: Callback) -> tuple[Any, Space]:
     if asked.resume:
         return reopened(kind, open_run(Path(asked.resume)), asked.settings, watch)
     assert asked.recipe is not None, "a new run has a recipe"
-    settings, place = settings_of(kind.model, asked.recipe, asked.settings)
+    settings, place = settings_of(kind.model, asked.recipe, asked.laid)
     use_threads(settings.threads)
     return settings, load_space(settings.space, f"{place}: space")
 

@@ -1,15 +1,49 @@
 """Which images a run sees: those that its settings name, or those that it was handed."""
 
+import os
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fairdarts.config import Settings, UserError
 
 from fairdarts.data.examine import examine
 from fairdarts.data.settings import DataSettings
-from fairdarts.data.sources import ClassFolders, Source, open_source, seen_of
+from fairdarts.data.files import ImageFiles
+from fairdarts.data.given import given
+from fairdarts.data.sources import Source, kind_of, open_source, seen_of
 from fairdarts.data.split import tell_split
 from fairdarts.runs.callbacks import Callback
 from fairdarts.runtime import distributed
+
+S = TypeVar("S", bound=Settings)
+
+
+def words_for(data: Any) -> dict[str, Any]:
+    """The settings, by dotted key, that say that a run sees the images which it is handed: a folder or a file by its
+    place, all else as it is; none where it is handed none."""
+    if data is None:
+        return {}
+    if isinstance(data, str | os.PathLike):
+        return {"data.kind": kind_of(Path(data)), "data.root": os.fspath(data)}
+    return {"data.kind": "given"}
+
+
+def see(settings: S, data: Any, watch: Callback, new: bool) -> tuple[S, Source]:
+    """The images of a run, those that it is handed or those that its settings name; and the settings, which tell what
+    was measured of the former. Raises UserError where a run that was handed its images is handed none, or others."""
+    own: Any = settings
+    if own.data.kind != "given":
+        return settings, open_images(own.data, watch, new)
+    with distributed.together():
+        if data is None or isinstance(data, str | os.PathLike):
+            again = "they are handed over again: fairdarts.open_run(…).resume(data=…)"
+            raise UserError(f"data.kind: given: the run was handed its images from Python, and needs them; {again}")
+        source, told = given(data, own.data)
+        if new:
+            tell_split(told, source)
+    return settings.model_copy(update={"data": told}), source
 
 
 def open_images(data: DataSettings, watch: Callback, new: bool = False, least: int = 2) -> Source:
@@ -29,7 +63,7 @@ def open_images(data: DataSettings, watch: Callback, new: bool = False, least: i
 def examine_images(data: DataSettings, source: Source, watch: Callback, indices: Sequence[int] | None = None) -> None:
     """Examines the files of a source, or those of some indices; one process of a machine does it. Raises UserError as
     `examine` does, in all processes."""
-    if not isinstance(source.dataset, ClassFolders):
+    if not isinstance(source.dataset, ImageFiles):
         return
     samples = source.dataset.samples
     paths = [samples[index][0] for index in (range(len(samples)) if indices is None else indices)]

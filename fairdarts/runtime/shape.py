@@ -21,9 +21,12 @@ class Shape(NamedTuple):
         return f"{self.image}×{self.image} images"
 
 
-def file_of(shape: Shape) -> dict[str, str]:
-    """The file, by its name, that a run directory holds from the start."""
-    return {FILE: json.dumps(shape._asdict()) + "\n"}
+def file_of(shape: Shape, kind: str, images: str) -> dict[str, str]:
+    """The file, by its name, that a run directory holds from the start: for which images the networks are, and which
+    images the run saw, their kind and their fingerprint `images`, "NUMBER" or "NUMBER, HASH"."""
+    number, _, hashed = images.partition(", ")
+    seen = {"kind": kind, "number": int(number), "fingerprint": hashed or None}
+    return {FILE: json.dumps(shape._asdict() | seen) + "\n"}
 
 
 def shape_of(run: Path) -> Shape | None:
@@ -32,9 +35,10 @@ def shape_of(run: Path) -> Shape | None:
     if not path.is_file():
         return None
     try:
-        shape = Shape(**json.loads(read_text(path)))
+        content = json.loads(read_text(path))
+        shape = Shape(*(content[key] for key in Shape._fields))
         if not all(type(number) is int and number > 0 for number in shape):
             raise ValueError("not sizes")
         return shape
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise UserError(f"{path}: should hold image, channels and classes, whole numbers above 0") from None

@@ -51,6 +51,7 @@ def segmentation(
         blueprint=blueprint,
         form=SEGMENTER,
         shape=Shape(data.crop, 3, len(blueprint.classes)),
+        kind=data.layout,
         identity=training_identity(settings, genotype, space, trained.fingerprint()),
         facts=facts | ({"judged_on": judge.name} if judge else {}),
         build=lambda: assemble_segmenter(blueprint),

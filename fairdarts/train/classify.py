@@ -56,6 +56,7 @@ def classification(settings: TrainSettings, genotype: Genotype, space: Space, so
         blueprint=blueprint,
         form="blueprint",
         shape=source.shape,
+        kind=settings.data.kind,
         identity=training_identity(settings, genotype, space, fingerprint(source)),
         facts=facts | ({"judged_on": validation.name} if validation else {}),
         build=lambda: build_classifier(settings, blueprint, device),

@@ -36,6 +36,8 @@ class Task:
     device: torch.device
     shape: Shape
     """the images, as far as a network's size depends on them"""
+    kind: str
+    """where they come from, as the settings call it"""
     blueprint: Settings
     """all of the network but its weights"""
     form: str

@@ -1,10 +1,12 @@
 """The data section: what it accepts, what it refuses, and whether it holds images out."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
 from fairdarts.config import Settings, UserError, check, describe, dump_yaml
-from fairdarts.data.settings import DataSettings
+from fairdarts.data.settings import DataSettings, kind_of
 
 IMAGENET = {
     "kind": "imagenet",
@@ -141,3 +143,60 @@ def test_every_setting_has_its_help():
     for key in ("held_out", "crop_scale", "color_jitter"):
         assert lines[f"--data.{key}"].endswith(" [imagenet]")
         assert len(lines[f"--data.{key}"].split()) > 5
+
+
+OWN = {"batch_size": 8, "workers": 0, "train_portion": 0.5, "cutout": 0}
+
+
+@pytest.mark.parametrize("kind", ["folder", "csv", "npz", "given"])
+def test_images_of_one_s_own_are_split_class_by_class_and_may_be_mirrored(kind: str):
+    root = {} if kind == "given" else {"root": "images"}
+    data = check(Whole, {"data": {"kind": kind, **root, **OWN}}, "r.yaml").data
+    assert (data.split, data.flip, data.mean, data.std) == ("stratified", True, None, None)
+    told = {"data.flip": "false", "data.mean": "[0.5, 0.4, 0.3]", "data.std": "[1, 1, 2]"}
+    data = check(Whole, {"data": {"kind": kind, **root, **OWN}}, "r.yaml", told).data
+    assert (data.flip, data.mean, data.std) == (False, (0.5, 0.4, 0.3), (1, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("range", [1, 0], "[1.0, 0.0]: should be the value of black and a larger one of white"),
+        ("range", [0, float("nan")], ""),
+        ("mean", [], "[]: should be a number for every channel, or null"),
+        ("std", [0.5, 0], "[0.5, 0.0]: should be above 0"),
+        ("classes", ["ant"], "['ant']: should be at least 2 names, each once"),
+        ("classes", ["ant", "ant"], "['ant', 'ant']: should be at least 2 names, each once"),
+        ("image_size", 3, ""),
+        ("number", 0, ""),
+    ],
+)
+def test_what_arrays_cannot_be_is_named(key: str, value: object, said: str):
+    with pytest.raises(UserError) as error:
+        check(Whole, {"data": {"kind": "given", **OWN, key: value}}, "r.yaml")
+    assert str(error.value).startswith(f"r.yaml: data.{key}{f': {said}' if said else ''}")
+
+
+def test_the_command_line_takes_files_in_place_of_a_recipe_s_images():
+    content = {"data": {"kind": "cifar10", "root": "data", **OWN}}
+    told = {"data.kind": "npz", "data.root": "mine.npz", "data.range": "[0, 1]", "data.classes": "[ant, bee]"}
+    data = check(Whole, content, "r.yaml", told).data
+    assert (data.root, data.range, data.classes, data.split) == ("mine.npz", (0, 1), ("ant", "bee"), "stratified")
+    told = {"data.kind": "csv", "data.root": "mine.csv", "data.test_root": "test.csv"}
+    assert check(Whole, content, "r.yaml", told).data.test_root == "test.csv"
+
+
+def test_the_kind_of_a_file_is_told_by_its_name(tmp_path: Path):
+    for name in ("a.npz", "b.CSV", "c.zip"):
+        (tmp_path / name).touch()
+    assert (kind_of(tmp_path / "a.npz"), kind_of(str(tmp_path / "b.CSV")), kind_of(tmp_path)) == (
+        "npz",
+        "csv",
+        "folder",
+    )
+    with pytest.raises(
+        UserError, match=r"c\.zip: should be an \.npz file, a \.csv file, or a folder of class folders$"
+    ):
+        kind_of(tmp_path / "c.zip")
+    with pytest.raises(UserError, match=r"nowhere: no such file or folder$"):
+        kind_of(tmp_path / "nowhere")

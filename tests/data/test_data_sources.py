@@ -17,7 +17,7 @@ from torchvision import datasets
 from fairdarts.config import UserError
 from fairdarts.data.judging import images_of_test_set
 from fairdarts.data.loader import ADVICE, Augmented, batches
-from fairdarts.data.settings import Cifar10, Cifar100, Digits, Fake, Folder, ImageNet
+from fairdarts.data.settings import Cifar10, Cifar100, Digits, Fake, Folder, Given, ImageNet
 from fairdarts.data.sources import CIFAR, IMAGENET_STATISTICS, Source, cifar, open_source
 from fairdarts.data.transforms import padded_crop
 
@@ -326,3 +326,19 @@ def test_a_class_whose_name_cannot_be_shown_is_refused(tmp_path: Path, name: str
         Image.new("RGB", (8, 8)).save(tmp_path / folder / "1.png")
     with pytest.raises(UserError, match="should be a name in UTF-8 without control characters"):
         open_folder(tmp_path)
+
+
+def test_of_class_folders_statistics_are_imagenet_s_unless_they_are_told(photos: Path):
+    assert open_folder(photos)[3:6] == (*IMAGENET_STATISTICS, True)
+    told = {"mean": (0.1, 0.2, 0.3), "flip": False}
+    for memory in (False, True):
+        data = Folder(kind="folder", root=str(photos), image_size=16, in_memory=memory, **told, **SERVED)
+        assert open_source(data)[3:6] == ((0.1, 0.2, 0.3), IMAGENET_STATISTICS[1], False)
+    with pytest.raises(UserError) as error:
+        open_source(Folder(kind="folder", root=str(photos), std=(0.5,), **SERVED))
+    assert message(error) == f"data.root: {photos}: images of 3 channels, but data.std is of 1: [0.5]"
+
+
+def test_what_python_handed_over_is_not_found_by_its_settings():
+    with pytest.raises(UserError, match=r"^data.kind: given: .*hand them over again, or name a file of them"):
+        open_source(Given(kind="given", **SERVED))

@@ -6,11 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from runs import Broken, Watch, metrics, same
 
 from fairdarts.config import Notice, UserError, check, read_yaml
+from fairdarts.data.given import given
 from fairdarts.data.sources import open_source
 from fairdarts.genotype import CellGenotype, read
 from fairdarts.runtime import checkpoint
@@ -410,3 +412,29 @@ def test_a_lost_checkpoint_is_not_begun_anew(go: Go, tmp_path: Path):
     with pytest.raises(checkpoint.BadState, match=r"last\.pt: no such checkpoint"):
         go("run", resume=True)
     assert len(metrics(tmp_path / "run")) == 2
+
+
+def test_a_search_on_images_from_python_goes_on_with_the_same_ones(tiny_recipe: Path, tmp_path: Path):
+    images = np.random.default_rng(0).integers(0, 256, (32, 16, 16, 1)) / 255
+    data = {"train": (images, np.arange(32) % 4), "test": (images[:4], np.arange(4))}
+    told = {"kind": "given", "batch_size": 4, "workers": 0, "train_portion": 0.5, "cutout": 0, "range": [0, 1]}
+    content = read_yaml(tiny_recipe) | {"data": told}
+
+    def go(name: str, watch: Watch, resume: bool = False) -> None:
+        path = tmp_path / name
+        begun = read_yaml(path / "settings.yaml") if resume else content
+        settings = check(SearchSettings, begun, tiny_recipe)
+        source, filled = given(data, settings.data)
+        settings = settings.model_copy(update={"data": filled})
+        space = load_space(settings.space)
+        run = open_run(path) if resume else create(path, settings, space)
+        search(settings, space, source, run, watch, watch.stop, resume)
+
+    go("whole", Watch())
+    with pytest.raises(Interrupted):
+        go("stopped", Watch(step=6))
+    go("stopped", Watch(), resume=True)
+    assert_same_search(tmp_path / "whole", tmp_path / "stopped")
+    data["train"] = 1 - images, data["train"][1]
+    with pytest.raises(UserError, match="data: other pixels or labels than the run began with"):
+        go("stopped", Watch(), resume=True)
