@@ -34,6 +34,9 @@ from fairdarts.transfer.detector import DetectorSettings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+RECIPES = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+RUN = ("README.md", "docs/command-line.md", "docs/speed.md")
+"""pages whose commands run, one after the other, as those of a reader who goes through them"""
 SMALL = shlex.split("--epochs 1 --data.batch_size 4 --data.workers 0")
 SMALL_CELLS = shlex.split("--supernet.cells 3 --supernet.channels 2")
 SMALL_PATHS = shlex.split("--space nas-bench-macro-small --data.image_size 32 --data.held_out 4")
@@ -50,12 +53,14 @@ EDGES = ("skip_connect", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
 """operations of NAS-Bench-201 that lead somewhere"""
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
 def commands() -> list[list[str]]:
-    return [shlex.split(line, comments=True) for block in blocks("sh") for line in block.splitlines()]
+    """The commands of all pages, each once."""
+    lines = [line for page in RUN for block in blocks(page, "sh") for line in block.splitlines()]
+    return [shlex.split(line) for line in dict.fromkeys(shlex.join(shlex.split(line, comments=True)) for line in lines)]
 
 
 @pytest.fixture
@@ -97,12 +102,13 @@ def test_every_command_runs(user: Path, monkeypatch: pytest.MonkeyPatch, capsys:
         monkeypatch.setattr(kind, "jobs_of", lambda *asked, all_of=kind.jobs_of: all_of(*asked)[:1])
     ran = []
     for words in commands():
-        if words[0] == "make":
+        if words[0] in ("make", "git", "pip"):
             continue
         words = [name for word in words for name in (sorted(glob(word)) if "*" in word else [word])]
         tool = next((word for word in words if word.startswith("tools/")), "")
         verb = next((verb for verb in ("evolve", "train", "segment") if tool == f"tools/{verb}.py"), words[1])
-        begins = verb not in ("evolve", "train", "segment") and ({"--config", "study"} & set(words) or tool)
+        begins = (verb in ("search", "supernet", "bench", "study") or tool) and "--resume" not in words
+        begins = begins and verb not in ("evolve", "train", "segment")
         if "supernet" in [*words, tool.removeprefix("tools/train_").removesuffix(".py")]:
             size = SMALL_PATHS if tool else ["--data.train_portion", "0.5"]
             size += SMALL_BENCH if any("nasbench" in word for word in words) else []
@@ -167,7 +173,7 @@ def test_make_targets_exist() -> None:
 
 
 def test_python_of_the_readme_runs() -> None:
-    (code,) = blocks("python")
+    code = "\n".join(blocks("README.md", "python"))
     names: dict[str, object] = {}
     exec(code, names)
     assert (names["network"].num_classes, names["backbone"].model.in_chans) == (10, 4)
@@ -177,10 +183,10 @@ def test_python_of_the_readme_runs() -> None:
 def test_every_recipe_is_named() -> None:
     forms = (SearchSettings, EvolveSettings, TrainSettings, SegmentSettings, DetectorSettings)
     for recipe in [name for form in forms for name in names_of(form)]:
-        assert f"`{recipe}`" in README
+        assert f"`{recipe}`" in RECIPES
     for recipe in names_of(TrainingSettings):  # named by method and by task, in a table and in the text below it
         named = {(f"`{recipe}`",), *((f"`{recipe[:cut]}-…`", f"`{recipe[cut + 1 :]}`") for cut in range(len(recipe)))}
-        assert any(all(word in README for word in words) for words in named), recipe
+        assert any(all(word in RECIPES for word in words) for words in named), recipe
 
 
 PAGES = [

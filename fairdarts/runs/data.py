@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fairdarts.config import Settings, UserError
-
 from fairdarts.data.examine import examine
-from fairdarts.data.settings import DataSettings
 from fairdarts.data.files import ImageFiles
 from fairdarts.data.given import given
-from fairdarts.data.sources import Source, kind_of, open_source, seen_of
+from fairdarts.data.settings import DataSettings, kind_of
+from fairdarts.data.sources import Source, open_source, seen_of
 from fairdarts.data.split import tell_split
 from fairdarts.runs.callbacks import Callback
 from fairdarts.runtime import distributed
