@@ -10,11 +10,18 @@ _LAZY = {
     "Callback": "fairdarts.runs.callbacks",
     "ProgressBar": "fairdarts.runs.progress",
     "Run": "fairdarts.runs.result",
+    "count_segmenter": "fairdarts.runs.segment",
     "create_model": "fairdarts.networks.models",
+    "evaluate": "fairdarts.runs.evaluate",
+    "export": "fairdarts.runs.export",
+    "judge_segmenter": "fairdarts.runs.segmenter",
     "load": "fairdarts.networks.published",
     "model_names": "fairdarts.networks.models",
     "open_run": "fairdarts.runs.result",
+    "predict_masks": "fairdarts.runs.segmenter",
     "search": "fairdarts.runs.search",
+    "segment": "fairdarts.runs.segment",
+    "train": "fairdarts.runs.train",
     "train_supernet": "fairdarts.runs.supernet",
 }
 """name → the module that has it, which is imported where the name is first used: `import fairdarts` loads no torch"""

@@ -45,6 +45,8 @@ class Request(NamedTuple):
     """the images, where they are not those that the settings name"""
     out: str | Path | None = None
     resume: str | Path | None = None
+    genotype: Any = None
+    """of a training: what it trains"""
 
 
 class Begun(NamedTuple):

@@ -42,14 +42,18 @@ def laid_over(model: type[Settings], content: dict[str, Any], place: str | Path,
 
 def read_recipe(model: type[Settings], recipe: Recipe) -> tuple[dict[str, Any], str]:
     """What a recipe of a form holds, and its place. Raises UserError where it is one of another verb."""
-    if isinstance(recipe, Mapping):
-        content, place = dict(recipe), "recipe"
-    else:
-        path = resources.find("recipes", str(recipe))
-        content, place = read_yaml(path), str(path)
+    content, place = content_of(recipe)
     verb = model.model_fields["verb"].default
     if (stated := verb_of(content, Path(place))) and stated != verb:
         sections = f": it has the section {SECTIONS[stated]}, and not the section {SECTIONS[verb]}"
         why = "" if "verb" in content else sections
         raise UserError(f"{place}: is a recipe of `fairdarts {stated}`, not of `fairdarts {verb}`{why}")
     return content, place
+
+
+def content_of(recipe: Recipe) -> tuple[dict[str, Any], str]:
+    """What a recipe of whatever verb holds, and its place."""
+    if isinstance(recipe, Mapping):
+        return dict(recipe), "recipe"
+    path = resources.find("recipes", str(recipe))
+    return read_yaml(path), str(path)
