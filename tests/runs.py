@@ -8,6 +8,7 @@ import torch
 from torch.utils.data import Dataset
 
 from fairdarts.config import UserError
+from fairdarts.runtime import checkpoint
 from fairdarts.runtime.position import TIMES
 from fairdarts.runtime.run import Run
 from fairdarts.runtime.stop import Stop
@@ -39,6 +40,16 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, list | tuple):
         return len(one) == len(other) and all(map(same, one, other))
     return one == other
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """The same settings, records, genotypes and checkpoints, bit for bit; figures and times aside."""
+    assert metrics(one) == metrics(other)
+    for name in ("settings.yaml", "space.yaml", "images.json"):
+        assert (one / name).read_text() == (other / name).read_text()
+    assert same(checkpoint.load(one / "checkpoints" / "last.pt"), checkpoint.load(other / "checkpoints" / "last.pt"))
+    found = [sorted(path.name for path in (run / "genotypes").iterdir()) for run in (one, other)]
+    assert found[0] == found[1]
 
 
 class Watch:

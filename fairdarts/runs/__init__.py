@@ -1,1 +1,1 @@
-"""A search, a supernet, an evolution, a training, a study from beginning to end: callable from Python, knows no words."""
+"""A search, a supernet, an evolution, a training, a study from beginning to end; callable from Python."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fairdarts.plot.tensorboard import log_epoch
-from fairdarts.runs.begin import Begun, Kind, Request, at_work, begin, has_finished
+from fairdarts.runs.begin import Kind, Request, at_work, begin, has_finished
 from fairdarts.runs.callbacks import Callbacks, Watches, watching
 from fairdarts.runs.recipe import Recipe
 from fairdarts.runs.result import Run
@@ -49,20 +49,17 @@ def resume(path: str | Path, data: Any, settings: Mapping[str, Any], callbacks: 
 
 def carry_out(asked: Request, watch: Callbacks) -> Run:
     """The search that is asked for, in all processes that share it, or in this one alone."""
-    settings, space, _, directory = begun = begin(SEARCH, asked, watch, check_fit)
+    settings, _, _, directory = begun = begin(SEARCH, asked, watch, check_fit)
     if settings.relaxation == "softmax" and settings.zero_one.weight > 0:
         watch.note("zero_one: under softmax the zero-one loss is of little use (FairDARTS, supplementary 4.2)")
-    run = Run(directory.path)
-    if not has_finished(SEARCH, directory, watch):
-        _search(begun, run, watch, bool(asked.resume))
-    return run
-
-
-def _search(begun: Begun, run: Run, watch: Callbacks, resumed: bool) -> None:
-    purge = begun.run.logged() if resumed else None
+    run, resumed = Run(directory.path), bool(asked.resume)
+    if has_finished(SEARCH, directory, watch):
+        return run
+    purge = directory.logged() if resumed else None
 
     def log(writer: Any, record: dict[str, Any]) -> None:
         log_epoch(writer, record, begun.space)
 
-    with at_work(begun.run) as stop, watching(run, watch), logged(begun.run, watch, log, purge) as observer:
+    with at_work(directory) as stop, watching(run, watch), logged(directory, watch, log, purge) as observer:
         loop.search(*begun, observer, stop, resumed)
+    return run

@@ -1,0 +1,122 @@
+"""`fairdarts.search` and `fairdarts.train_supernet`: the runs that the verbs make, without a word."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import yaml
+from runs import assert_same_run
+
+import fairdarts
+from fairdarts.cli import main
+from fairdarts.config import UserError, read_yaml
+from fairdarts.runs.search import search
+from fairdarts.runs.supernet import train_supernet
+from fairdarts.runtime import checkpoint
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+class Interrupts(fairdarts.Callback):
+    """Asks for a stop in the second step of the second epoch."""
+
+    def step(self, epoch: int, step: int, steps: int, *seen: object) -> None:
+        if (epoch, step) == (2, 2):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_the_verb_and_the_function_give_equal_runs(tiny_recipe: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("fairdarts.cli.search.figures_of", lambda *_: [])
+    words = ["search", "--config", str(tiny_recipe), "--out", "verb", "--epochs", "2", "--weights.lr", "0.05"]
+    assert main(words) == 0
+    run = search(tiny_recipe, epochs=2, settings={"weights.lr": 0.05}, out="function")
+    assert_same_run(Path("verb"), run.path)
+    assert (run.state, run.settings.weights.lr) == ("finished", 0.05)
+
+
+def test_a_search_says_nothing(tiny_recipe: Path, capfd: pytest.CaptureFixture[str]):
+    search(tiny_recipe, epochs=1, settings={"derive.method": "argmax", "derive.threshold": None})
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_a_callback_is_told(tiny_recipe: Path):
+    told: list[object] = []
+
+    class Watch(fairdarts.Callback):
+        def begin(self, run: fairdarts.Run) -> None:
+            told.append((run.path.name, run.state))
+
+        def step(self, epoch: int, step: int, steps: int, *seen: object) -> None:
+            told.append((epoch, step, steps))
+
+        def end(self, run: fairdarts.Run) -> None:
+            told.append(run.state)
+
+    records: list[dict] = []
+    run = search(tiny_recipe, epochs=1, out="run", callbacks=[Watch(), records.append])
+    assert told == [("run", "new"), (1, 1, 4), (1, 2, 4), (1, 3, 4), (1, 4, 4), "finished"]
+    assert records == run.directory.records()[1:]
+
+
+def test_a_search_that_was_stopped_goes_on_to_the_same_bits(tiny_recipe: Path):
+    with pytest.raises(KeyboardInterrupt):
+        search(tiny_recipe, out="stopped", callbacks=Interrupts())
+    assert fairdarts.open_run("stopped").state == "stopped"
+    resumed = fairdarts.open_run("stopped").resume()
+    whole = search(tiny_recipe, out="whole")
+    assert_same_run(resumed.path, whole.path)
+    before = checkpoint.load(whole.directory.last)
+    assert whole.resume().state == "finished"  # nothing is left to do
+    assert checkpoint.load(whole.directory.last)["records"] == before["records"]
+
+
+def test_a_recipe_may_be_a_mapping(tiny_recipe: Path):
+    run = search(read_yaml(tiny_recipe), epochs=1)
+    assert run.path == Path("runs/tiny-seed0")
+    assert run.settings.epochs == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"weights.lr": -1}, r"weights\.lr: -1: should be greater than 0"),
+        ({"weights.lt": 1}, r"weights\.lt: unknown key \(did you mean 'lr'\?\)"),
+        ({"epochs": "many"}, "epochs: 'many': "),
+    ],
+)
+def test_what_is_wrong_with_settings_is_one_line(tiny_recipe: Path, settings: dict, message: str):
+    with pytest.raises(UserError, match=message):
+        search(tiny_recipe, settings=settings, out="run")
+    assert not Path("run").exists()
+
+
+def test_a_recipe_of_another_verb_is_refused(tiny_recipe: Path):
+    with pytest.raises(UserError, match="is a recipe of `fairdarts search`, not of `fairdarts supernet`"):
+        train_supernet(tiny_recipe)
+
+
+def test_supernets_are_alike_too(tiny_recipe: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("fairdarts.cli.supernet.draw_training", lambda *_: [])
+    recipe = {
+        "verb": "supernet",
+        "name": "tiny-fair",
+        "source": "none",
+        "space": read_yaml(tiny_recipe)["space"],
+        "epochs": 1,
+        "threads": 1,
+        "data": {"kind": "fake", "images": 32, "image_size": 8, "batch_size": 4, "workers": 0, "train_portion": 0.5},
+        "sampler": {"kind": "strict_fair"},
+        "weights": {"lr": 0.1, "lr_min": 0, "momentum": 0.9, "weight_decay": 0},
+        "watch": {"paths": 2, "images": 8},
+    }
+    recipe["data"]["cutout"] = 0
+    Path("fair.yaml").write_text(yaml.safe_dump(recipe))
+    assert main(["supernet", "--config", "fair.yaml", "--out", "verb"]) == 0
+    run = train_supernet(recipe, out="function")
+    assert_same_run(Path("verb"), run.path)
+    with pytest.raises(UserError, match="a supernet has no genotype"):
+        _ = run.genotype
