@@ -1,6 +1,8 @@
 """fairdarts: differentiable and fair one-shot neural architecture search in PyTorch."""
 
+import sys
 from importlib import import_module
+from types import ModuleType
 
 from fairdarts.hook import install
 
@@ -37,4 +39,13 @@ def __dir__() -> list[str]:
     return sorted([*globals(), *_LAZY])
 
 
+class _Package(ModuleType):
+    """`fairdarts.search` is the function, also once the package of that name is imported, which would hide it."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in _LAZY or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 install()

@@ -95,7 +95,7 @@ def carry_out(asked: Request, watch: Callbacks) -> Run:
 
 def new_training(asked: Request, watch: Callback) -> training.Begun:
     """Settings, genotype and space of a new training."""
-    model, name = training.model_of(asked.genotype), training.named(asked.genotype)
+    model, name = training.model_of(asked.genotype), training.name_of(asked.genotype)
     usual = EXCITED if model.network.se_ratio else DEFAULTS.get((model.space.kind, model.size))
     recipe = usual if asked.recipe is None else asked.recipe
     if recipe is None:
@@ -123,7 +123,7 @@ def images_of(asked: Request, recipe: Mapping[str, Any], told: Mapping[str, Any]
     if not data or ((asked.recipe is not None or "data.kind" in told) and kind != data["kind"]):
         return {}
     which = {f"data.{key}": data[key] for key in WHICH if data.get(key) is not None}
-    run = run_of(training.named(asked.genotype))
+    run = run_of(training.name_of(asked.genotype))
     if run and (shape := shape_of(run)):
         which |= fitting(recipe, shape)
     return {key: value for key, value in which.items() if key not in told}
@@ -141,7 +141,7 @@ def fitting(recipe: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
 
 def data_of(trained: Trained) -> dict[str, Any]:
     """What the run that a genotype is of, or lies in, says of its images; nothing where there is no such run."""
-    run = run_of(training.named(trained)) if isinstance(trained, str | Path | Run) else None
+    run = run_of(training.name_of(trained)) if isinstance(trained, str | Path | Run) else None
     if run is None:
         return {}
     content = read_yaml(run / "settings.yaml")

@@ -13,6 +13,7 @@ from fairdarts.networks.blueprint import AS_NAMED
 from fairdarts.networks.models import Model, find, models
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.tensorboard import log_network
+from fairdarts.resources import names
 from fairdarts.runs.begin import Kind, Request, at_work, free_path, has_finished, in_all_processes, reopened
 from fairdarts.runs.callbacks import Callback, Callbacks, watching
 from fairdarts.runs.result import Run
@@ -27,8 +28,9 @@ from fairdarts.train import loop
 from fairdarts.train.settings import NetworkTraining
 from fairdarts.train.task import Task
 
-Trained = str | Path | Run | Genotype
-"""what is trained: a model's name, a YAML file, a run or its directory, or a genotype itself"""
+Trained = str | Path | Run | Genotype | tuple[Genotype, Space]
+"""what is trained: a model's name, a YAML file, a run or its directory, or a genotype itself, beside it its space where
+that is one of your own"""
 
 Initialize = Callable[[nn.Module], list[str]]
 """puts weights into a network; gives notes of what stays fresh"""
@@ -61,20 +63,28 @@ def path_of(what: str | Path | Run) -> str | Path:
     return what.path if isinstance(what, Run) else what
 
 
-def named(trained: Trained) -> str:
+def name_of(trained: Trained) -> str:
     """What a genotype is called: its model's name, file or run, or the name that it has itself."""
     if isinstance(trained, str | Path):
         return str(trained)
-    return str(trained.path) if isinstance(trained, Run) else trained.name
+    if isinstance(trained, Run):
+        return str(trained.path)
+    return trained[0].name if isinstance(trained, tuple) else trained.name
 
 
 def model_of(trained: Trained) -> Model:
     """All that makes a network but its weights. Raises UserError where there is no such model, file or run."""
     if isinstance(trained, str | Path | Run):
-        return find(named(trained))
-    place = f"genotype {trained.name}"
-    space = load_space(trained.space, f"{place}: space")
-    return Model(check_genotype(trained, space, place), space, AS_NAMED)
+        return find(name_of(trained))
+    place = f"genotype {name_of(trained)}"
+    if isinstance(trained, tuple):
+        genotype, space = trained
+    elif Path(trained.space).is_file() or trained.space in names("search_spaces"):
+        genotype, space = trained, load_space(trained.space, f"{place}: space")
+    else:
+        advice = "hand its space beside it: (genotype, run.space)"
+        raise UserError(f"{place}: space: {trained.space}: is not a shipped search space; {advice}")
+    return Model(check_genotype(genotype, space, place), space, AS_NAMED)
 
 
 def laid_over(model: Model, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,7 +145,7 @@ def carry_out_training(
 def new_run(asked: Request, begun: Begun, shape: Shape) -> Path:
     """A new run directory, with the genotype in it."""
     settings, genotype, space = begun
-    name = named(asked.genotype)
+    name = name_of(asked.genotype)
     model = name if name in models() else genotype.name
     path = asked.out or free_path(settings.model_copy(update={"name": f"{model}-{settings.name}"}))
     others = {"genotypes/final.yaml": to_yaml(genotype)} | file_of(shape)
