@@ -88,7 +88,7 @@ def test_a_genotype_is_exported_with_random_weights_and_says_so(tmp_path: Path, 
 def test_a_file_of_one_s_own_genotype(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(Path(__file__).parents[2] / "genotypes" / "fairdarts-b.yaml", "mine.yaml")
-    assert main(["mine.yaml", *SMALL, "--format", "torchscript"]) == 0
+    assert cli.main(["export", "mine.yaml", *SMALL, "--format", "torchscript"]) == 0
     assert [path.name for path in Path("exported").iterdir()] == ["fairdarts-b.torchscript.pt"]
 
 
