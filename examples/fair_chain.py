@@ -24,7 +24,12 @@ supernet = fairdarts.train_supernet(
 )
 
 truth = {}
-for choices in ("MBE3K3 MBE3K3 MBE3K3", "MBE3K5 MBE3K5 MBE3K5", "MBE3K3 skip_connect skip_connect", "MBE3K5 MBE3K3 MBE3K5"):
+for choices in (
+    "MBE3K3 MBE3K3 MBE3K3",
+    "MBE3K5 MBE3K5 MBE3K5",
+    "MBE3K3 skip_connect skip_connect",
+    "MBE3K5 MBE3K3 MBE3K5",
+):
     genotype = supernet.space.genotype_of(supernet.space.path_named(choices), choices.replace(" ", "-"), "an example")
     trained = fairdarts.train(genotype, "train-chain-cifar10", data=data, settings=seen, epochs=1)
     truth[choices] = 100 * trained.results["last"]["top1"]

@@ -21,7 +21,12 @@ class Blur(nn.Module):
 fairdarts.register_operation("blur", Blur)
 
 space = fairdarts.load_space("s1").model_dump(by_alias=True)
-space |= {"name": "blurred", "source": "s1 with a blur", "nodes": 2, "candidates": ["skip_connect", "sep_conv_3x3", "blur"]}
+space |= {
+    "name": "blurred",
+    "source": "s1 with a blur",
+    "nodes": 2,
+    "candidates": ["skip_connect", "sep_conv_3x3", "blur"],
+}
 fairdarts.register_space(space)
 
 run = fairdarts.search("fairdarts-s1-digits", space="blurred", epochs=2, callbacks=print_loss if False else ())

@@ -9,7 +9,11 @@ study = {
     "shared": {"epochs": 1, "supernet.cells": 3},
     "runs": [
         {"name": "sigmoid", "config": "fairdarts-s1-digits"},
-        {"name": "softmax", "config": "fairdarts-s1-digits", "changes": {"relaxation": "softmax", "zero_one.weight": 0}},
+        {
+            "name": "softmax",
+            "config": "fairdarts-s1-digits",
+            "changes": {"relaxation": "softmax", "zero_one.weight": 0},
+        },
     ],
 }
 result = fairdarts.study(study)

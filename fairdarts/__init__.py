@@ -1,6 +1,8 @@
 """fairdarts: differentiable and fair one-shot neural architecture search in PyTorch."""
 
+import sys
 from importlib import import_module
+from types import ModuleType
 
 from fairdarts.hook import install
 
@@ -10,12 +12,19 @@ _LAZY = {
     "Callback": "fairdarts.runs.callbacks",
     "ProgressBar": "fairdarts.runs.progress",
     "Run": "fairdarts.runs.result",
+    "count_segmenter": "fairdarts.runs.segment",
     "create_model": "fairdarts.networks.models",
+    "evaluate": "fairdarts.runs.evaluate",
+    "export": "fairdarts.runs.export",
+    "judge_segmenter": "fairdarts.runs.segmenter",
     "load": "fairdarts.networks.published",
     "model_names": "fairdarts.networks.models",
     "open_run": "fairdarts.runs.result",
+    "predict_masks": "fairdarts.runs.segmenter",
     "search": "fairdarts.runs.search",
     "study": "fairdarts.runs.study.run",
+    "segment": "fairdarts.runs.segment",
+    "train": "fairdarts.runs.train",
     "train_supernet": "fairdarts.runs.supernet",
 }
 """name → the module that has it, which is imported where the name is first used: `import fairdarts` loads no torch"""
@@ -31,4 +40,13 @@ def __dir__() -> list[str]:
     return sorted([*globals(), *_LAZY])
 
 
+class _Package(ModuleType):
+    """`fairdarts.search` is the function, also once the package of that name is imported, which would hide it."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in _LAZY or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 install()

@@ -1,33 +1,19 @@
 """`fairdarts export`: a model as files that other programs run, each of them compared with the model."""
 
-import platform
-import re
 import sys
-from argparse import Namespace
 from collections.abc import Sequence
-from copy import deepcopy
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from fairdarts.cli.words import Parser, empty_table, print_table, say, to_json
-from fairdarts.config import UserError, check, describe, nearest, parse_overrides
-from fairdarts.networks.blueprint import AS_NAMED, NetworkOptions, NetworkSettings
-from fairdarts.networks.models import find, model_names
-from fairdarts.networks.published import TrainedModel, check_size, open_model, random_model
-from fairdarts.runtime.checkpoint import folder_for, write_atomically
+from fairdarts.cli.words import Parser, empty_table, print_table, to_json
+from fairdarts.config import describe, parse_overrides
+from fairdarts.networks.blueprint import NetworkOptions
+from fairdarts.networks.published import check_size
+from fairdarts.runs.export import USUAL, Exported, check_formats, export
+from fairdarts.runs.progress import ProgressBar
+from fairdarts.runs.recipe import Words
 from fairdarts.runtime.device import use_threads
-from fairdarts.transfer.card import card
-from fairdarts.transfer.formats import FORMATS, ROUNDS, Made, export, latencies
-from fairdarts.transfer.onnx import image_shape
 
-GENOTYPES, WEIGHTS = (".yaml", ".yml", ".txt", ".py"), (".pt", ".safetensors", ".pth", ".tar")
-"""what names of such files end with"""
-DEFAULT = "onnx,safetensors"
-LONGEST = 100
-"""of a genotype's name in that of a file, in letters"""
-
+DEFAULT = ",".join(USUAL)
 
 EPILOG = f"""WHAT is one of
   a training run     its best epoch, if held-out images chose it, else its last
@@ -64,80 +50,30 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="an object instead of lines")
     args, rest = parser.parse_known_args(argv)
 
-    formats = read_formats(args.format or [DEFAULT])
+    formats = [name.strip() for word in args.format or [DEFAULT] for name in word.split(",")]
+    check_formats(formats, "export: --format")
     check_size(args.classes, args.image, "export: --")
-    network = check(NetworkOptions, {}, "command line", parse_overrides(rest)).network
+    settings = Words(parse_overrides(rest))
     use_threads(args.threads)
-    model = read_model(args, network)
-    named = args.genotype or args.what
-    stem = args.out / file_name(named if named in model_names() else model.blueprint.genotype.name)
-    described = stem.with_name(f"{stem.name}.md") if "safetensors" in formats else None
-    if described and described.exists():
-        raise UserError(f"{described}: already exists; name another --out")
-    with folder_for(args.out):
-        made = export(model, stem, formats)
-    if described:
-        text = card(model, f"{stem.name}{FORMATS['safetensors'].suffix}")
-        write_atomically(described, text.encode())
-    times = benchmark(model, made) if args.benchmark else None
-    show(made, described, times, args.json)
+    made = export(
+        args.what,
+        formats,
+        args.out,
+        genotype=args.genotype,
+        weights=args.weights,
+        image=args.image,
+        classes=args.classes,
+        settings=settings,
+        benchmark=args.benchmark,
+        callbacks=ProgressBar(),
+    )
+    show(made, args.json)
     return 0
 
 
-def read_formats(words: Sequence[str]) -> list[str]:
-    """The formats that --format names, each once."""
-    names = [name.strip() for word in words for name in word.split(",")]
-    for name in names:
-        if name not in FORMATS:
-            raise UserError(f"export: --format: '{name}' is not a format{nearest(name, FORMATS)}")
-    return list(dict.fromkeys(names))
-
-
-def read_model(args: Namespace, network: NetworkSettings) -> TrainedModel:
-    """The model that a word names; says so where its weights are random."""
-    what, genotype = args.what, args.genotype
-    path = Path(what)
-    if path.is_dir() or (path.exists() and path.suffix not in GENOTYPES):
-        model = open_model(path, args.weights, genotype, network, args.classes)
-        blueprint = model.blueprint
-        if genotype is not None and find(genotype).genotype.name != blueprint.genotype.name:
-            problem = f"{what} says itself that it is of {blueprint.genotype.name}"
-            raise UserError(f"export: --genotype {genotype}: {problem}")
-        if args.classes not in (None, len(blueprint.classes)) or network not in (AS_NAMED, blueprint.network):
-            raise UserError(f"export: {what} says itself how it is built: --classes and --network.… do not apply")
-        return model._replace(blueprint=blueprint.model_copy(update={"image": args.image or blueprint.image}))
-    for option, value in (("genotype", genotype), ("weights", args.weights)):
-        if value not in (None, "auto"):
-            raise UserError(f"export: --{option} {value}: goes with a file of weights, which {what} is not")
-    if path.suffix in WEIGHTS:
-        raise UserError(f"{what}: no such file")
-    model = random_model(what, network, args.classes, args.image)
-    say(f"WEIGHTS ARE RANDOM: {what} is a genotype, which has none; the files tell what it costs and recognize nothing")
-    return model
-
-
-def file_name(name: str) -> str:
-    """A genotype's name as that of a file, in the folder that was asked for and no other."""
-    return re.sub(r"[^\w.+-]", "-", name).lstrip(".-")[:LONGEST] or "model"
-
-
-def benchmark(model: TrainedModel, made: Sequence[Made]) -> dict[str, Any]:
-    """What an image takes, in milliseconds on the CPU, with the model itself and with its files."""
-    say(f"measuring {ROUNDS} rounds, one image at a time, all by turns")
-    runs = {"torch": deepcopy(model.network).to(memory_format=torch.channels_last)}  # in which it is quickest
-    runs |= {one.format: FORMATS[one.format].open(one.path) for one in made if one.format != "safetensors"}
-    times = latencies(runs, image_shape(model))
-    return {
-        "device": platform.processor() or platform.machine(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "rounds": ROUNDS,
-        "milliseconds": {name: {"median": round(m, 3), "p90": round(p, 3)} for name, (m, p) in times.items()},
-    }
-
-
-def show(made: Sequence[Made], described: Path | None, times: dict[str, Any] | None, as_json: bool) -> None:
+def show(exported: Exported, as_json: bool) -> None:
     """What was made, on stdout."""
+    made, described, times = exported
     if as_json:
         files = [one._asdict() | {"path": str(one.path)} for one in made]
         found = {"files": files, "card": described and str(described)} | ({"benchmark": times} if times else {})

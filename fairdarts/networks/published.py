@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import torch
 from pydantic import ValidationError
@@ -69,6 +69,8 @@ def open_model(
     Raises UserError naming the file and the key where it is damaged, foreign, or its tensors are not the network's.
     """
     path = Path(path)
+    if weights not in get_args(Weights):
+        raise UserError(f"weights: '{weights}': should be one of {', '.join(get_args(Weights))}")
     if path.suffix == ".safetensors" and not path.is_dir():
         return _read_published(path, weights)
     file = _checkpoint_of(path) if path.is_dir() else path

@@ -47,6 +47,8 @@ class Request(NamedTuple):
     """the images, where they are not those that the settings name"""
     out: str | Path | None = None
     resume: str | Path | None = None
+    genotype: Any = None
+    """of a training: what it trains"""
 
     @property
     def laid(self) -> Mapping[str, Any]:

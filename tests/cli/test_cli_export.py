@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from fairdarts.cli.export import file_name, main
+from fairdarts import cli
+from fairdarts.cli.export import main
 from fairdarts.config import UserError
 from fairdarts.networks.blueprint import NetworkSettings
 from fairdarts.networks.published import TrainedModel, load, random_model, save_model
+from fairdarts.runs.export import file_name
 from fairdarts.runtime import checkpoint
 from fairdarts.transfer.formats import FORMATS
 
@@ -76,7 +78,7 @@ def test_what_was_exported_is_exported_again(run: str, tmp_path: Path, capsys: p
 def test_a_genotype_is_exported_with_random_weights_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     out = tmp_path / "new" / "folder"
     words = ["--network.size", "imagenet", "--classes", "3", "--image", "32", "--format", "safetensors"]
-    assert main(["fairdarts-a-imagenet", *SMALL, *words, "--out", str(out)]) == 0
+    assert cli.main(["export", "fairdarts-a-imagenet", *SMALL, *words, "--out", str(out)]) == 0
     assert "WEIGHTS ARE RANDOM" in capsys.readouterr().err
     network = load(out / "fairdarts-a-imagenet.safetensors")
     assert (network.num_classes, network.default_cfg["input_size"]) == (3, (3, 32, 32))
@@ -86,7 +88,7 @@ def test_a_genotype_is_exported_with_random_weights_and_says_so(tmp_path: Path, 
 def test_a_file_of_one_s_own_genotype(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(Path(__file__).parents[2] / "genotypes" / "fairdarts-b.yaml", "mine.yaml")
-    assert main(["mine.yaml", *SMALL, "--format", "torchscript"]) == 0
+    assert cli.main(["export", "mine.yaml", *SMALL, "--format", "torchscript"]) == 0
     assert [path.name for path in Path("exported").iterdir()] == ["fairdarts-b.torchscript.pt"]
 
 

@@ -10,9 +10,8 @@ import yaml
 from PIL import Image
 
 from fairdarts.cli import main
-from fairdarts.cli.evaluate import read_data
-from fairdarts.cli.words import Parser
 from fairdarts.ranking.report import open_training
+from fairdarts.runs.judged_images import read_data
 from fairdarts.runs.progress import ProgressBar
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import Run, read_settings
@@ -120,8 +119,6 @@ def test_whoever_reads_an_older_run_has_its_split(tmp_path: Path):
         file.write_text(yaml.safe_dump(settings | {"data": data | own}))
         Path("run/space.yaml").write_text(Path(__file__).parents[2].joinpath("search_spaces/s1.yaml").read_text())
         assert open_training(Run(Path("run")))[0].data.split == split
-        args = Parser("evaluate", "").parse_args([])
-        args.model, args.config = Path("run"), None
-        assert read_data(args, [])[0].split == split
+        assert read_data(Path("run"), None, {})[0].split == split
     file.write_text(yaml.safe_dump({"data": {"kind": "imagenet", "root": "photos", "batch_size": 4, "workers": 0}}))
     assert "split" not in read_settings(file)["data"]

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,13 @@ from PIL import Image
 
 from fairdarts import resources
 from fairdarts.cli import main
-from fairdarts.cli.train import DEFAULTS, data_words, fitting
 from fairdarts.config import check, read_yaml
 from fairdarts.cost.count import count
 from fairdarts.networks.blueprint import build
 from fairdarts.networks.zoo import load_genotype
+from fairdarts.runs.begin import Request
 from fairdarts.runs.progress import ProgressBar
+from fairdarts.runs.train import DEFAULTS, fitting, images_of
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.shape import Shape
 from fairdarts.train.settings import TrainSettings
@@ -220,18 +220,19 @@ def test_a_training_takes_the_images_of_the_run_that_its_genotype_is_of(photogra
     recipe = {"name": "r", "source": "tests", "epochs": 1, "data": {"kind": "folder", "root": "mine", "image_size": 9}}
     Path("search").mkdir()
     Path("search/settings.yaml").write_text(yaml.safe_dump(recipe))
-    for given, config, words, expected in (
-        ("search", None, [], ["kind=folder", "root=mine", "image_size=9"]),
-        ("search/genotypes/argmax.yaml", None, [], ["kind=folder", "root=mine", "image_size=9"]),
-        ("search", None, ["--data.root", "yours"], ["kind=folder", "image_size=9"]),
-        ("search", None, ["--data.kind", "digits"], []),
-        ("search", "train-darts-cifar10", [], []),
-        ("search", "recipe.yaml", [], ["kind=folder", "root=mine", "image_size=9"]),
-        ("fairdarts-a", None, [], []),
+    for given, config, told, expected in (
+        ("search", None, {}, {"kind": "folder", "root": "mine", "image_size": 9}),
+        ("search/genotypes/argmax.yaml", None, {}, {"kind": "folder", "root": "mine", "image_size": 9}),
+        ("search", None, {"data.root": "yours"}, {"kind": "folder", "image_size": 9}),
+        ("search", None, {"data.kind": "digits"}, {}),
+        ("search", "train-darts-cifar10", {}, {}),
+        ("search", "recipe.yaml", {}, {"kind": "folder", "root": "mine", "image_size": 9}),
+        ("fairdarts-a", None, {}, {}),
     ):
-        args = Namespace(genotype=given, config=config)
-        found = data_words(args, config or "train-darts-cifar10", words)
-        assert found == [f"--data.{word}" for word in expected], (given, config, words)
+        asked = Request(config, told, genotype=given)
+        content = read_yaml(resources.find("recipes", config or "train-darts-cifar10"))
+        found = images_of(asked, content, told)
+        assert found == {f"data.{key}": value for key, value in expected.items()}, (given, config, told)
 
 
 def test_all_that_does_not_fit_is_said_at_once(user: Path, capsys):

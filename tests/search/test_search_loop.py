@@ -20,6 +20,7 @@ from fairdarts.runtime.device import LAYOUTS
 from fairdarts.runtime.position import TIMES
 from fairdarts.runtime.run import Run, create, open_run
 from fairdarts.runtime.stop import Diverged, Interrupted
+from fairdarts.search import loop
 from fairdarts.search.loop import learning_rate, search
 from fairdarts.search.settings import SearchSettings
 from fairdarts.search.setup import make_learner
@@ -241,7 +242,7 @@ def test_a_search_that_stops_early_keeps_the_genotype_and_says_why(go: Go, tmp_p
 
 def test_a_genotype_of_an_earlier_epoch_may_be_kept(go: Go, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     values = iter((1.0, 2.0, 3.0))
-    monkeypatch.setattr("fairdarts.search.loop.held_out_curvature", lambda *_: next(values))
+    monkeypatch.setattr(loop, "held_out_curvature", lambda *_: next(values))
     genotype = go("run", **{"stopping.kind": "eigenvalue", "stopping.window": "1", "stopping.ratio": "0.75"})
     assert [record.get("eigenvalue") for record in metrics(tmp_path / "run")] == [None, 1.0, 2.0]
     assert "the genotype of epoch 1 is kept" in genotype.source

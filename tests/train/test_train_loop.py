@@ -22,6 +22,7 @@ from fairdarts.runtime.device import LAYOUTS
 from fairdarts.runtime.run import Run, create
 from fairdarts.runtime.settings import Compute
 from fairdarts.runtime.stop import Diverged, Interrupted
+from fairdarts.train import loop
 from fairdarts.train.classify import blueprint_of, build_classifier, classification, judging_images
 from fairdarts.train.loop import train
 from fairdarts.train.score import score
@@ -114,7 +115,8 @@ def test_a_checkpoint_is_a_model_that_gives_the_recorded_accuracy(whole: Path):
 def test_drop_path_rises_from_epoch_to_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     seen = []
     monkeypatch.setattr(
-        "fairdarts.train.loop.train_step",
+        loop,
+        "train_step",
         lambda trainee, batch: (seen.append(float(trainee.network.drop_probability)), torch.zeros(2))[1],
     )
     trained(tmp_path / "run", drop_path=0.3)

@@ -1,0 +1,144 @@
+"""A model as files that other programs run, each of them compared with the model."""
+
+import platform
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from fairdarts.config import Notice, UserError, nearest
+from fairdarts.networks.blueprint import AS_NAMED, NetworkOptions, NetworkSettings
+from fairdarts.networks.foreign import Weights
+from fairdarts.networks.models import find, model_names
+from fairdarts.networks.published import TrainedModel, check_size, open_model, random_model
+from fairdarts.runs.callbacks import Callbacks, Watches
+from fairdarts.runs.recipe import laid_over
+from fairdarts.runs.result import Run
+from fairdarts.runs.training import path_of
+from fairdarts.runtime.checkpoint import folder_for, write_atomically
+from fairdarts.transfer import formats as files
+from fairdarts.transfer.card import card
+from fairdarts.transfer.formats import FORMATS, ROUNDS, Made, latencies
+from fairdarts.transfer.onnx import image_shape
+
+GENOTYPES, WEIGHTS = (".yaml", ".yml", ".txt", ".py"), (".pt", ".safetensors", ".pth", ".tar")
+"""what names of such files end with"""
+USUAL = ("onnx", "safetensors")
+"""the formats where none is named"""
+LONGEST = 100
+"""of a genotype's name in that of a file, in letters"""
+
+
+class Exported(NamedTuple):
+    """What was made of a model."""
+
+    files: list[Made]
+    """format, path, size in bytes, largest difference of its logits to the model's, and the largest logit"""
+    card: Path | None
+    """the model card, which a .safetensors file has beside it"""
+    times: dict[str, Any] | None
+    """what an image takes, in milliseconds on the CPU, with the model itself and with its files"""
+
+
+def export(
+    what: str | Path | Run,
+    formats: Sequence[str] | str = USUAL,
+    out: str | Path = "exported",
+    genotype: str | None = None,
+    weights: Weights = "auto",
+    image: int | None = None,
+    classes: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    benchmark: bool = False,
+    callbacks: Sequence[Watches] | Watches = (),
+) -> Exported:
+    """Writes a model as files that other programs run: `fairdarts export`.
+
+    `what` is a training's run, a checkpoint, a .safetensors file, a file that its authors released, of which `genotype`
+    names the model, or a genotype, whose network gets random weights. `image` is height and width of the images;
+    `classes` and `settings`, such as `{"network.cells": 8}`, are for authors' files and genotypes. Every file is read
+    again and gives the model's logits before it is kept. Raises UserError where it does not, where a file is there
+    already, or a package that a format needs is missing.
+
+    >>> made = fairdarts.export("runs/mine", formats=["onnx"], benchmark=True)
+    >>> made.files[0].path, made.files[0].difference, made.times["milliseconds"]
+    """
+    formats = [formats] if isinstance(formats, str) else formats
+    check_formats(formats, "formats")
+    check_size(classes, image)
+    network: NetworkSettings = laid_over(NetworkOptions, {}, "settings", settings or {}).network
+    folder, name = Path(out), str(path_of(what))
+    model = read_model(name, genotype, weights, image, classes, network)
+    named = genotype or name
+    stem = folder / file_name(named if named in model_names() else model.blueprint.genotype.name)
+    described = stem.with_name(f"{stem.name}.md") if "safetensors" in formats else None
+    if described and described.exists():
+        raise UserError(f"{described}: already exists; name another --out")
+    with folder_for(folder):
+        made = files.export(model, stem, list(dict.fromkeys(formats)))
+    if described:
+        text = card(model, f"{stem.name}{FORMATS['safetensors'].suffix}")
+        write_atomically(described, text.encode())
+    if benchmark:
+        Callbacks(callbacks).note(f"measuring {ROUNDS} rounds, one image at a time, all by turns")
+    return Exported(made, described, measured(model, made) if benchmark else None)
+
+
+def check_formats(names: Sequence[str], place: str) -> None:
+    """Raises UserError where one is not a format."""
+    for name in names:
+        if name not in FORMATS:
+            raise UserError(f"{place}: '{name}' is not a format{nearest(name, FORMATS)}")
+
+
+def read_model(
+    what: str,
+    genotype: str | None,
+    weights: Weights,
+    image: int | None,
+    classes: int | None,
+    network: NetworkSettings,
+) -> TrainedModel:
+    """The model that a word names; a Notice where its weights are random."""
+    path = Path(what)
+    if path.is_dir() or (path.exists() and path.suffix not in GENOTYPES):
+        model = open_model(path, weights, genotype, network, classes)
+        blueprint = model.blueprint
+        if genotype is not None and find(genotype).genotype.name != blueprint.genotype.name:
+            problem = f"{what} says itself that it is of {blueprint.genotype.name}"
+            raise UserError(f"export: --genotype {genotype}: {problem}")
+        if classes not in (None, len(blueprint.classes)) or network not in (AS_NAMED, blueprint.network):
+            raise UserError(f"export: {what} says itself how it is built: --classes and --network.… do not apply")
+        return model._replace(blueprint=blueprint.model_copy(update={"image": image or blueprint.image}))
+    for option, value in (("genotype", genotype), ("weights", weights)):
+        if value not in (None, "auto"):
+            raise UserError(f"export: --{option} {value}: goes with a file of weights, which {what} is not")
+    if path.suffix in WEIGHTS:
+        raise UserError(f"{what}: no such file")
+    model = random_model(what, network, classes, image)
+    lacking = f"{what} is a genotype, which has none; the files tell what it costs and recognize nothing"
+    warnings.warn(f"WEIGHTS ARE RANDOM: {lacking}", Notice, stacklevel=3)
+    return model
+
+
+def file_name(name: str) -> str:
+    """A genotype's name as that of a file, in the folder that was asked for and no other."""
+    return re.sub(r"[^\w.+-]", "-", name).lstrip(".-")[:LONGEST] or "model"
+
+
+def measured(model: TrainedModel, made: Sequence[Made]) -> dict[str, Any]:
+    """What an image takes, in milliseconds on the CPU, with the model itself and with its files."""
+    runs = {"torch": deepcopy(model.network).to(memory_format=torch.channels_last)}  # type: ignore[call-overload]
+    runs |= {one.format: FORMATS[one.format].open(one.path) for one in made if one.format != "safetensors"}
+    times = latencies(runs, image_shape(model))
+    return {
+        "device": platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "rounds": ROUNDS,
+        "milliseconds": {name: {"median": round(m, 3), "p90": round(p, 3)} for name, (m, p) in times.items()},
+    }

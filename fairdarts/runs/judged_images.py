@@ -1,0 +1,146 @@
+"""Which images judge a trained network: some of those that its run began with, or others, which are a test set."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+from fairdarts.config import Settings, UserError, check
+from fairdarts.data.judging import Images, held_out_images, images_of_test_set, other_images
+from fairdarts.data.settings import DataSettings
+from fairdarts.data.sources import Source, open_source
+from fairdarts.data.split import fingerprint
+from fairdarts.networks.blueprint import Blueprint
+from fairdarts.runs.callbacks import Callback
+from fairdarts.runs.recipe import Recipe, content_of, laid_over
+from fairdarts.runtime.position import IMAGES, changed_images
+from fairdarts.runtime.run import Run, open_run, read_settings
+
+Split = Literal["test", "held-out", "train"]
+"""which of the images of a training"""
+
+
+class EvaluateSettings(Settings):
+    """What an evaluation reads of a recipe, or of a run's settings."""
+
+    data: DataSettings
+    """the images"""
+
+
+class Began(NamedTuple):
+    """What the run of a model began with."""
+
+    seed: int
+    """decides which images are held out"""
+    data: dict[str, Any]
+    """its settings of the images"""
+    run: Run | None
+    """the run itself; None where a recipe says the images"""
+
+    def names(self, data: DataSettings) -> bool:
+        """Whether these settings name its images; those of a recipe are taken at their word."""
+        return self.run is None or all(self.data.get(key) == getattr(data, key, None) for key in ("kind", "root"))
+
+    def shared(self, source: Source) -> int:
+        """How many of these images lie among its own, as class folders tell: of the same name and size in bytes."""
+        try:
+            trained_on = open_source(check(EvaluateSettings, {"data": self.data}, "settings.yaml").data)
+        except UserError:  # they are no longer there
+            return 0
+        return len(_files(trained_on) & _files(source))
+
+    def changed(self, source: Source) -> str | None:
+        """How these images differ from those that it began with, as `changed_images` tells it."""
+        return changed_images(self.run, fingerprint(source)) if self.run else None
+
+
+def _files(source: Source) -> set[tuple[str, str, int]]:
+    """Class folder, name and size of every image of class folders."""
+    paths = [Path(path) for path, _ in getattr(source.dataset, "samples", ())]
+    return {(path.parent.name, path.name, path.stat().st_size) for path in paths}
+
+
+def read_data(model: Path, recipe: Recipe | None, settings: Mapping[str, Any]) -> tuple[DataSettings, Began]:
+    """Settings of the images, from a recipe or from the model's run, and what that run began with."""
+    of_run = model / "settings.yaml" if model.is_dir() else model.parent.parent / "settings.yaml"
+    if recipe is None and not of_run.is_file():
+        raise UserError(f"evaluate: {model}: says no images: name them with --config RECIPE --data.root FOLDER")
+    content, place = ({}, str(of_run)) if recipe is None else content_of(recipe)
+    if own := place == str(of_run):
+        content = read_settings(of_run)
+        if Run(of_run.parent).verb == "segment":
+            raise UserError(f"{model}: is a run of `fairdarts segment`: fairdarts segment --judge measures it")
+    if "data" not in content:
+        raise UserError(f"{place}: data: is missing: it should say the images")
+    data = laid_over(EvaluateSettings, {"data": content["data"]}, place, settings).data
+    return data, Began(int(content.get("seed", 0)), content["data"], open_run(of_run.parent) if own else None)
+
+
+def judged_images(
+    model: Path,
+    split: Split | None,
+    data: DataSettings,
+    source: Source,
+    began: Began,
+    blueprint: Blueprint,
+    watch: Callback,
+) -> Images:
+    """The images that are judged: some of those that the run began with, or other ones, which are a test set."""
+    place, change = str(model), began.changed(source)
+    if began.names(data) or change == "":
+        check_held_out(data, began)
+        check_classes(blueprint, source, place)
+        images = chosen_images(split, data, source, began.seed)
+        if change and images.name == "held-out":
+            held = "others than it held out of training would be taken for held-out"
+            raise UserError(f"{IMAGES}: {change}: {held}; put them back as they were")
+        return images
+    if split not in (None, "test"):
+        other = f"{getattr(data, 'root', data.kind)} has other images than the run began with"
+        raise UserError(f"evaluate: --split {split}: {other}: all of them are a test set")
+    check_channels(blueprint, source, place)
+    images = other_images(data, source, blueprint.classes)
+    assert began.run is not None, "a recipe's images are taken at its word"
+    watch.note(f"images     other ones than {began.run.path} began with: a test set, judged whole")
+    if same := began.shared(images.source):
+        trained = f"BUT {same} of {len(images.indices)} are files of the run, of which most trained the network"
+        watch.note(f"           {trained}")
+    return images
+
+
+def chosen_images(split: Split | None, data: DataSettings, source: Source, seed: int) -> Images:
+    """The images that are asked for, or else the test set, or held-out images. UserError where there are none."""
+    if split == "train":
+        return Images(source, list(range(len(source.dataset))), "training")  # type: ignore[arg-type]
+    if split not in (None, "test", "held-out"):
+        raise UserError(f"split: '{split}': should be one of {', '.join(get_args(Split))}")
+    sets = {"test": lambda: images_of_test_set(data, source), "held-out": lambda: held_out_images(data, source, seed)}
+    for name in [split] if split else sets:
+        if images := sets[name]():
+            return images
+    wanted = f"there are no {split} images" if split else "there are neither test nor held-out images"
+    raise UserError(f"data: {wanted}; take --split train, or images that have some")
+
+
+def check_held_out(data: DataSettings, began: Began) -> None:
+    """Raises UserError where others than the run held out of training would be taken for held-out."""
+    for key in ("train_portion", "split", "held_out") if began.run else ():
+        if (trained := began.data.get(key)) is not None and getattr(data, key, trained) != trained:
+            held = "so others than it held out of training would be taken for held-out"
+            raise UserError(f"data.{key}: {getattr(data, key)}: the run has {trained}, {held}")
+
+
+def check_channels(blueprint: Blueprint, source: Source, place: str) -> None:
+    """Raises UserError where the images have other channels than the network sees."""
+    if len(blueprint.mean) != len(source.mean):
+        raise UserError(f"{place}: is for images of {len(blueprint.mean)} channels, but these have {len(source.mean)}")
+
+
+def check_classes(blueprint: Blueprint, source: Source, place: str) -> None:
+    """Raises UserError where the images are of other classes than the network tells apart."""
+    known, theirs = blueprint.classes, source.classes
+    check_channels(blueprint, source, place)
+    if len(known) != len(theirs):
+        raise UserError(f"{place}: tells {len(known)} classes apart, but the images are of {len(theirs)}")
+    if known != theirs and known != tuple(map(str, range(len(known)))):  # a released file knows numbers only
+        first, other = next(pair for pair in zip(known, theirs, strict=True) if pair[0] != pair[1])
+        raise UserError(f"{place}: has the class '{first}' where the images have '{other}'")

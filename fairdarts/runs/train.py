@@ -1,0 +1,169 @@
+"""The training of a genotype's network, from a recipe to a model that can be used."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from fairdarts.config import UserError, nearest, read_yaml
+from fairdarts.data.split import halves
+from fairdarts.networks.blueprint import Blueprint, build
+from fairdarts.networks.published import open_model
+from fairdarts.networks.zoo import run_of
+from fairdarts.runs import training
+from fairdarts.runs.begin import Kind, Request
+from fairdarts.runs.callbacks import Callback, Callbacks, Watches
+from fairdarts.runs.data import examine_images, open_images, told_images
+from fairdarts.runs.recipe import Recipe, laid_over, names_of, read_recipe
+from fairdarts.runs.result import Run
+from fairdarts.runs.training import Trained
+from fairdarts.runtime import distributed
+from fairdarts.runtime import run as folder
+from fairdarts.runtime.shape import Shape, shape_of
+from fairdarts.train.classify import blueprint_of, classification, judging_images
+from fairdarts.train.finetune import finetune
+from fairdarts.train.inherit import inherit, weights_of
+from fairdarts.train.settings import MAY_CHANGE, TrainSettings
+
+TRAIN = Kind("train", "training", TrainSettings, MAY_CHANGE)
+DEFAULTS = {
+    ("cell", "cifar"): "train-darts-cifar10",
+    ("cell", "imagenet"): "train-darts-imagenet",
+    ("chain", "cifar"): "train-chain-cifar10",
+    ("chain", "imagenet"): "train-mnasnet-imagenet",
+    ("nasbench201", "cifar"): "train-nasbench201-cifar10",
+}
+"""(kind of space, whose size the network has) → the recipe where none is named"""
+EXCITED = "train-mnasnet-se-imagenet"
+"""the recipe, where none is named, of networks with squeeze-and-excitation"""
+WHICH = ("kind", "root", "white", "image_size", "in_memory", "images", "classes")
+"""the settings that say which images there are, where a kind of data has them"""
+CIFAR = 32
+"""height and width of CIFAR's images"""
+
+
+def train(
+    genotype: Trained,
+    recipe: Recipe | None = None,
+    data: Any = None,
+    settings: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    init_from: str | Path | Run | None = None,
+    callbacks: Sequence[Watches] | Watches = (),
+    **named: Any,
+) -> Run:
+    """Trains the network of a genotype from scratch, or from other weights: `fairdarts train`. Gives the finished run.
+
+    `genotype` is a model's name, a YAML file, a run that has one, or a genotype itself. Without `recipe` it is one of
+    DEFAULTS, with the images of the run that the genotype is of, if it is of one. `init_from` are weights to begin
+    with: of a supernet's run, or of a model. The other parameters, and what is raised, are those of `search`.
+
+    >>> run = fairdarts.train("fairdarts-a", data=(images, labels), epochs=5)
+    >>> run.results["last"]["top1"], fairdarts.load(run.path)
+    """
+    asked = training.new_request(genotype, settings, named, init_from, recipe=recipe, data=data, out=out)
+    with distributed.joined():
+        return carry_out(asked, Callbacks(callbacks))
+
+
+def resume(path: str | Path, data: Any, settings: Mapping[str, Any], callbacks: Sequence[Watches] | Watches) -> Run:
+    """Goes on with a training that was stopped; `settings` are of those that it may be told anew."""
+    with distributed.joined():
+        return carry_out(Request(None, settings, data, resume=path), Callbacks(callbacks))
+
+
+def carry_out(asked: Request, watch: Callbacks) -> Run:
+    """The training that is asked for, in all processes that share it, or in this one alone."""
+    settings, genotype, space = begun = training.read(TRAIN, asked, watch, partial(new_training, asked, watch))
+    source = open_images(settings.data, watch, new=not asked.resume)
+    with distributed.together():
+        judges = judging_images(settings, source)
+    if not asked.resume:
+        for images in judges:
+            if images and images.source is not source:
+                examine_images(settings.data, images.source, watch)
+                break  # where there is but one test set, it stands in for both
+    task = classification(settings, genotype, space, source, judges)
+    trained, every = halves(settings.data, source, settings.seed)[0], len(source.dataset)  # type: ignore[arg-type]
+    watch.note(told_images(settings.data, len(trained), every))
+    weights = partial(initializer, settings.init_from, blueprint_of(settings, genotype, space, source))
+    return training.carry_out_training(TRAIN, asked, begun, task, weights, watch)
+
+
+def new_training(asked: Request, watch: Callback) -> training.Begun:
+    """Settings, genotype and space of a new training."""
+    model, name = training.model_of(asked.genotype), training.name_of(asked.genotype)
+    usual = EXCITED if model.network.se_ratio else DEFAULTS.get((model.space.kind, model.size))
+    recipe = usual if asked.recipe is None else asked.recipe
+    if recipe is None:
+        raise UserError(f"train: --config is missing{nearest('', names_of(TrainSettings))}")
+    content, place = read_recipe(TrainSettings, recipe)
+    told = training.laid_over(model, asked.settings)
+    seen = data_of(asked.genotype)
+    inherited = {} if asked.data is not None else images_of(asked, content, told)
+    settings = laid_over(TrainSettings, content, place, {**inherited, **told})
+    if inherited:
+        watch.note(f"images     those of {name}: {' '.join(f'--{key}={value}' for key, value in inherited.items())}")
+    elif seen:
+        others = f"{name} is of a run on {seen['kind']}"
+        watch.note(f"images     of {settings.data.kind}, as {settings.name} says; {others}")
+    with torch.device("meta"):  # that it makes no network should show before images are looked for
+        build(model.genotype, model.space, settings.network)
+    return training.Begun(settings, model.genotype, model.space)
+
+
+def images_of(asked: Request, recipe: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that say which images the run of the genotype saw: a recipe that none was named beside takes them,
+    and a recipe that was named does if it is for images of that kind. What is told itself is left out."""
+    data = data_of(asked.genotype)
+    kind = told.get("data.kind") or (recipe.get("data") or {}).get("kind")
+    if not data or ((asked.recipe is not None or "data.kind" in told) and kind != data["kind"]):
+        return {}
+    which = {f"data.{key}": data[key] for key in WHICH if data.get(key) is not None}
+    run = run_of(training.name_of(asked.genotype))
+    if run and (shape := shape_of(run)):
+        which |= fitting(recipe, shape)
+    return {key: value for key, value in which.items() if key not in told}
+
+
+def fitting(recipe: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
+    """What of a recipe for CIFAR-10 is otherwise for images of another size: no auxiliary head, as that is made for
+    32×32 pixels, and cutout in proportion."""
+    data, loss = recipe.get("data") or {}, recipe.get("loss") or {}
+    if shape.image == CIFAR or "cifar" not in str(data.get("kind")):
+        return {}
+    cutout = {"data.cutout": data["cutout"] * shape.image // CIFAR} if data.get("cutout") else {}
+    return cutout | ({"loss.auxiliary": 0} if loss.get("auxiliary") else {})
+
+
+def data_of(trained: Trained) -> dict[str, Any]:
+    """What the run that a genotype is of, or lies in, says of its images; nothing where there is no such run."""
+    run = run_of(training.name_of(trained)) if isinstance(trained, str | Path | Run) else None
+    if run is None:
+        return {}
+    content = read_yaml(run / "settings.yaml")
+    if content.get("supernet") and folder.Run(run).verb == "evolve":
+        return data_of(Path(content["supernet"])) | ({"root": content["root"]} if content.get("root") else {})
+    return content.get("data") or {}
+
+
+def initializer(init_from: str, blueprint: Blueprint) -> training.Initialize:
+    """What puts the weights that `init_from` names into a network."""
+    path, genotype, space = Path(init_from), blueprint.genotype, blueprint.space
+    if (path / folder.SETTINGS).is_file() and folder.Run(path).verb != "train":
+        state, trained_in, verb = weights_of(path)
+        if trained_in != space:
+            raise UserError(f"{path}: was trained in space {trained_in.name}, but {genotype.name} is of {space.name}")
+
+        def initialize(network: nn.Module) -> list[str]:
+            return inherit(network, genotype, space, state, str(path), by_path=verb == "supernet")
+    else:
+        trained = open_model(path, genotype=genotype.name, network=blueprint.network).network.state_dict()
+
+        def initialize(network: nn.Module) -> list[str]:
+            return finetune(network, trained, str(path))
+
+    return initialize
