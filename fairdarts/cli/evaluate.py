@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fairdarts.cli.words import Parser, empty_table, print_table, say, to_json
-from fairdarts.config import UserError, describe, parse_overrides
+from fairdarts.config import UserError, describe
+from fairdarts.options import words_of
 from fairdarts.runs.evaluate import Judged, evaluate
 from fairdarts.runs.judged_images import EvaluateSettings
 from fairdarts.runs.progress import ProgressBar
-from fairdarts.runs.recipe import Words
 
 EPILOG = f"""MODEL is the run of a training, a checkpoint, a .safetensors file, or one that its authors released.
 The images are those of its run or of --config, and every setting of them is an option:
@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
         split=args.split,
         weights=args.weights,
         genotype=args.genotype,
-        settings=Words(parse_overrides(rest)),
+        settings=words_of(EvaluateSettings, rest, parser.options),
         device=args.device,
         threads=args.threads,
         callbacks=ProgressBar(),

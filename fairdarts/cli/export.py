@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fairdarts.cli.words import Parser, empty_table, print_table, to_json
-from fairdarts.config import describe, parse_overrides
+from fairdarts.config import describe
 from fairdarts.networks.blueprint import NetworkOptions
 from fairdarts.networks.published import check_size
+from fairdarts.options import words_of
 from fairdarts.runs.export import USUAL, Exported, check_formats, export
 from fairdarts.runs.progress import ProgressBar
-from fairdarts.runs.recipe import Words
 from fairdarts.runtime.device import use_threads
 
 DEFAULT = ",".join(USUAL)
@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
     formats = [name.strip() for word in args.format or [DEFAULT] for name in word.split(",")]
     check_formats(formats, "export: --format")
     check_size(args.classes, args.image, "export: --")
-    settings = Words(parse_overrides(rest))
+    settings = words_of(NetworkOptions, rest, parser.options)
     use_threads(args.threads)
     made = export(
         args.what,

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fairdarts.cli.words import Parser, empty_table, print_table, say, to_json
-from fairdarts.config import describe, parse_overrides
+from fairdarts.config import describe
+from fairdarts.options import words_of
 from fairdarts.runs.progress import ProgressBar
-from fairdarts.runs.recipe import Words
 from fairdarts.runs.segmenter import JudgeSettings, judge_segmenter, predict_masks
 
 
@@ -20,7 +20,7 @@ def judge(argv: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the picture goes (default: RUN/figures)")
     parser.add_argument("--json", action="store_true", help="the numbers as JSON")
     args, rest = parser.parse_known_args(argv)
-    judged = judge_segmenter(args.judge, Words(parse_overrides(rest)), ProgressBar())
+    judged = judge_segmenter(args.judge, words_of(JudgeSettings, rest, parser.options), ProgressBar())
     if args.json:
         keys = ("genotype", "epoch", "images", "on", "loss", "miou", "accuracy", "iou")
         sys.stdout.write(to_json({key: getattr(judged, key) for key in keys}))

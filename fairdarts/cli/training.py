@@ -4,10 +4,10 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from fairdarts.cli.begin import add_options
-from fairdarts.cli.words import Parser, say
-from fairdarts.config import UserError, parse_overrides
+from fairdarts.cli.words import Parser, parse_words, say
+from fairdarts.config import UserError
+from fairdarts.options import words_of
 from fairdarts.runs.begin import Kind, Request
-from fairdarts.runs.recipe import Words
 from fairdarts.runs.result import Run
 
 
@@ -16,15 +16,13 @@ def parse(parser: Parser, kind: Kind, argv: Sequence[str], weights: str) -> tupl
     it may begin with."""
     add_options(parser, kind)
     parser.add_argument("--init-from", metavar="FROM", help=f"weights to begin with: {weights}")
-    # The genotype is the first word alone: elsewhere it would be taken for the value of a setting.
-    named = bool(argv) and not argv[0].startswith("-")
-    args, rest = parser.parse_known_args(argv[named:])
-    genotype = argv[0] if named else None
+    args, rest = parse_words(parser, kind.model, argv, "genotype")
+    genotype = args.genotype
     if args.resume and (genotype or args.config or args.out or args.init_from):
         raise UserError(f"{kind.verb}: --resume {args.resume} takes its genotype, settings and place from the run")
     if not (args.resume or genotype):
         raise UserError(f"{kind.verb}: the first word should be a GENOTYPE, or --resume a RUN")
-    settings = Words(parse_overrides(rest))
+    settings = words_of(kind.model, rest, parser.options)
     if args.init_from is not None:
         settings["init_from"] = args.init_from
     return args, Request(args.config or None, settings, None, args.out, args.resume, genotype)

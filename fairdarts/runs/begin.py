@@ -12,7 +12,7 @@ from fairdarts.data.split import fingerprint
 from fairdarts.options import Words
 from fairdarts.runs.callbacks import Callback
 from fairdarts.runs.data import see, told_images, words_for
-from fairdarts.runs.recipe import Recipe, laid_over, settings_of
+from fairdarts.runs.recipe import Recipe, laid_over, over, settings_of
 from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.device import memory_advice, use_threads
@@ -53,7 +53,7 @@ class Request(NamedTuple):
     @property
     def laid(self) -> Mapping[str, Any]:
         """The settings, and those that say that the images are handed over."""
-        return {**words_for(self.data), **self.settings} if self.data is not None else self.settings
+        return over(self.settings, words_for(self.data))
 
 
 class Begun(NamedTuple):

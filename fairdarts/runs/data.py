@@ -29,12 +29,12 @@ def words_for(data: Any) -> dict[str, Any]:
     return {"data.kind": "given"}
 
 
-def see(settings: S, data: Any, watch: Callback, new: bool) -> tuple[S, Source]:
+def see(settings: S, data: Any, watch: Callback, new: bool = False, least: int = 2) -> tuple[S, Source]:
     """The images of a run, those that it is handed or those that its settings name; and the settings, which tell what
     was measured of the former. Raises UserError where a run that was handed its images is handed none, or others."""
     own: Any = settings
     if own.data.kind != "given":
-        return settings, open_images(own.data, watch, new)
+        return settings, open_images(own.data, watch, new, least)
     with distributed.together():
         if data is None or isinstance(data, str | os.PathLike):
             again = "they are handed over again: fairdarts.open_run(…).resume(data=…)"

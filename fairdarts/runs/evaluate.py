@@ -12,7 +12,7 @@ from fairdarts.networks.foreign import Weights
 from fairdarts.networks.published import open_model
 from fairdarts.plot.confusion import draw_confusion
 from fairdarts.runs.callbacks import Callbacks, Watches
-from fairdarts.runs.data import examine_images, open_images
+from fairdarts.runs.data import examine_images, see
 from fairdarts.runs.judged_images import Split, judged_images, read_data
 from fairdarts.runs.recipe import Recipe
 from fairdarts.runs.result import Run
@@ -78,8 +78,9 @@ def evaluate(
     """
     watch, path = Callbacks(callbacks), Path(path_of(model))
     use_threads(threads)
-    images_of, began = read_data(path, recipe, settings or {})
-    on, source = pick(device), open_images(images_of, watch, least=1)
+    asked, began = read_data(path, recipe, data, settings or {})
+    on, (asked, source) = pick(device), see(asked, data, watch, least=1)
+    images_of = asked.data
     trained = open_model(path, weights, genotype)
     blueprint, about = trained.blueprint, trained.about
     images = judged_images(path, split, images_of, source, began, blueprint, watch)

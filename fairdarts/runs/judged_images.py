@@ -11,12 +11,17 @@ from fairdarts.data.sources import Source, open_source
 from fairdarts.data.split import fingerprint
 from fairdarts.networks.blueprint import Blueprint
 from fairdarts.runs.callbacks import Callback
-from fairdarts.runs.recipe import Recipe, content_of, laid_over
+from fairdarts.runs.data import words_for
+from fairdarts.runs.recipe import Recipe, content_of, laid_over, over
 from fairdarts.runtime.position import IMAGES, changed_images
 from fairdarts.runtime.run import Run, open_run, read_settings
 
 Split = Literal["test", "held-out", "train"]
 """which of the images of a training"""
+
+
+ALONE = {"kind": "fake", "batch_size": 64, "workers": 0, "train_portion": 1, "cutout": 0}
+"""how images are served that are handed over to a model without a run"""
 
 
 class EvaluateSettings(Settings):
@@ -37,11 +42,16 @@ class Began(NamedTuple):
     """the run itself; None where a recipe says the images"""
 
     def names(self, data: DataSettings) -> bool:
-        """Whether these settings name its images; those of a recipe are taken at their word."""
-        return self.run is None or all(self.data.get(key) == getattr(data, key, None) for key in ("kind", "root"))
+        """Whether these settings name its images; those of a recipe are taken at their word, but not those that are
+        handed over."""
+        return data.kind != "given" and (
+            self.run is None or all(self.data.get(key) == getattr(data, key, None) for key in ("kind", "root"))
+        )
 
     def shared(self, source: Source) -> int:
         """How many of these images lie among its own, as class folders tell: of the same name and size in bytes."""
+        if self.run is None:
+            return 0
         try:
             trained_on = open_source(check(EvaluateSettings, {"data": self.data}, "settings.yaml").data)
         except UserError:  # they are no longer there
@@ -59,10 +69,16 @@ def _files(source: Source) -> set[tuple[str, str, int]]:
     return {(path.parent.name, path.name, path.stat().st_size) for path in paths}
 
 
-def read_data(model: Path, recipe: Recipe | None, settings: Mapping[str, Any]) -> tuple[DataSettings, Began]:
-    """Settings of the images, from a recipe or from the model's run, and what that run began with."""
+def read_data(
+    model: Path, recipe: Recipe | None, data: Any, settings: Mapping[str, Any]
+) -> tuple[EvaluateSettings, Began]:
+    """Settings of the images, from a recipe, from the model's run, or for `data` that are handed over; and what that
+    run began with."""
     of_run = model / "settings.yaml" if model.is_dir() else model.parent.parent / "settings.yaml"
+    handed = over(settings, words_for(data))
     if recipe is None and not of_run.is_file():
+        if data is not None:
+            return laid_over(EvaluateSettings, {"data": ALONE}, "data", handed), Began(0, {}, None)
         raise UserError(f"evaluate: {model}: says no images: name them with --config RECIPE --data.root FOLDER")
     content, place = ({}, str(of_run)) if recipe is None else content_of(recipe)
     if own := place == str(of_run):
@@ -71,8 +87,11 @@ def read_data(model: Path, recipe: Recipe | None, settings: Mapping[str, Any]) -
             raise UserError(f"{model}: is a run of `fairdarts segment`: fairdarts segment --judge measures it")
     if "data" not in content:
         raise UserError(f"{place}: data: is missing: it should say the images")
-    data = laid_over(EvaluateSettings, {"data": content["data"]}, place, settings).data
-    return data, Began(int(content.get("seed", 0)), content["data"], open_run(of_run.parent) if own else None)
+    asked = {
+        key: value for key, value in content["data"].items() if data is None or key not in ("number", "fingerprint")
+    }
+    asked = laid_over(EvaluateSettings, {"data": asked}, place, handed)
+    return asked, Began(int(content.get("seed", 0)), content["data"], open_run(of_run.parent) if own else None)
 
 
 def judged_images(
@@ -99,8 +118,8 @@ def judged_images(
         raise UserError(f"evaluate: --split {split}: {other}: all of them are a test set")
     check_channels(blueprint, source, place)
     images = other_images(data, source, blueprint.classes)
-    assert began.run is not None, "a recipe's images are taken at its word"
-    watch.note(f"images     other ones than {began.run.path} began with: a test set, judged whole")
+    if began.run:
+        watch.note(f"images     other ones than {began.run.path} began with: a test set, judged whole")
     if same := began.shared(images.source):
         trained = f"BUT {same} of {len(images.indices)} are files of the run, of which most trained the network"
         watch.note(f"           {trained}")

@@ -1,5 +1,6 @@
 """What a run is told: a recipe, with settings laid over it."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,14 @@ def laid_over(model: type[Settings], content: dict[str, Any], place: str | Path,
     if isinstance(settings, Words):
         return check(model, content, place, settings, problems=settings.problems)
     return check(model, content, place, dict(settings), asked="settings: ")
+
+
+def over(settings: Mapping[str, Any], under: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Settings by dotted key, over others that give way to them."""
+    if not isinstance(settings, Words):
+        return {**under, **settings}
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in under.items()}
+    return Words({**texts, **settings}, settings.problems)
 
 
 def read_recipe(model: type[Settings], recipe: Recipe) -> tuple[dict[str, Any], str]:

@@ -17,7 +17,7 @@ from fairdarts.data.images import read_image
 from fairdarts.data.masks import write_mask
 from fairdarts.plot.overlay import draw_overlay, overlay_info
 from fairdarts.runs.callbacks import Callbacks, Watches
-from fairdarts.runs.recipe import laid_over
+from fairdarts.runs.recipe import laid_over, over
 from fairdarts.runs.result import Run
 from fairdarts.runs.training import path_of
 from fairdarts.runtime import run as folder
@@ -87,7 +87,7 @@ def judge_segmenter(
     """
     watch, path = Callbacks(callbacks), Path(path_of(model))
     run = path.resolve().parent.parent if path.is_file() else path
-    photographs, told = settings_of(run, {**(settings or {}), **named})
+    photographs, told = settings_of(run, over(settings or {}, named))
     use_threads(told.threads)
     segmenter, device, split = open_segmenter(path), pick(told.device), told.data.val
     if not split:

@@ -11,13 +11,14 @@ from torch import nn
 from fairdarts.config import UserError, nearest, read_yaml
 from fairdarts.data.split import halves
 from fairdarts.networks.blueprint import Blueprint, build
+from fairdarts.networks.models import Model
 from fairdarts.networks.published import open_model
 from fairdarts.networks.zoo import run_of
 from fairdarts.runs import training
 from fairdarts.runs.begin import Kind, Request
 from fairdarts.runs.callbacks import Callback, Callbacks, Watches
-from fairdarts.runs.data import examine_images, open_images, told_images
-from fairdarts.runs.recipe import Recipe, laid_over, names_of, read_recipe
+from fairdarts.runs.data import examine_images, see, told_images
+from fairdarts.runs.recipe import Recipe, laid_over, names_of, over, read_recipe
 from fairdarts.runs.result import Run
 from fairdarts.runs.training import Trained
 from fairdarts.runtime import distributed
@@ -77,8 +78,12 @@ def resume(path: str | Path, data: Any, settings: Mapping[str, Any], callbacks: 
 
 def carry_out(asked: Request, watch: Callbacks) -> Run:
     """The training that is asked for, in all processes that share it, or in this one alone."""
-    settings, genotype, space = begun = training.read(TRAIN, asked, watch, partial(new_training, asked, watch))
-    source = open_images(settings.data, watch, new=not asked.resume)
+    begun = training.read(TRAIN, asked, watch, partial(new_training, asked, watch))
+    settings, genotype, space = begun
+    settings, source = see(settings, asked.data, watch, new=not asked.resume)
+    if asked.data is not None and not asked.resume:
+        settings = fitted(settings, asked, source.shape, watch)
+    begun = begun._replace(settings=settings)
     with distributed.together():
         judges = judging_images(settings, source)
     if not asked.resume:
@@ -96,23 +101,41 @@ def carry_out(asked: Request, watch: Callbacks) -> Run:
 def new_training(asked: Request, watch: Callback) -> training.Begun:
     """Settings, genotype and space of a new training."""
     model, name = training.model_of(asked.genotype), training.name_of(asked.genotype)
-    usual = EXCITED if model.network.se_ratio else DEFAULTS.get((model.space.kind, model.size))
-    recipe = usual if asked.recipe is None else asked.recipe
-    if recipe is None:
-        raise UserError(f"train: --config is missing{nearest('', names_of(TrainSettings))}")
-    content, place = read_recipe(TrainSettings, recipe)
-    told = training.laid_over(model, asked.settings)
+    content, place = read_recipe(TrainSettings, recipe_of(asked, model))
+    told = training.laid_over(model, asked.laid)
     seen = data_of(asked.genotype)
     inherited = {} if asked.data is not None else images_of(asked, content, told)
-    settings = laid_over(TrainSettings, content, place, {**inherited, **told})
+    settings = laid_over(TrainSettings, content, place, over(told, inherited))
     if inherited:
         watch.note(f"images     those of {name}: {' '.join(f'--{key}={value}' for key, value in inherited.items())}")
-    elif seen:
+    elif seen and asked.data is None:
         others = f"{name} is of a run on {seen['kind']}"
         watch.note(f"images     of {settings.data.kind}, as {settings.name} says; {others}")
     with torch.device("meta"):  # that it makes no network should show before images are looked for
         build(model.genotype, model.space, settings.network)
     return training.Begun(settings, model.genotype, model.space)
+
+
+def recipe_of(asked: Request, model: Model) -> Recipe:
+    """The recipe that is asked for, or else the usual one of such a network. Raises UserError where there is none."""
+    usual = EXCITED if model.network.se_ratio else DEFAULTS.get((model.space.kind, model.size))
+    recipe = usual if asked.recipe is None else asked.recipe
+    if recipe is None:
+        raise UserError(f"train: --config is missing{nearest('', names_of(TrainSettings))}")
+    return recipe
+
+
+def fitted(settings: TrainSettings, asked: Request, shape: Shape, watch: Callback) -> TrainSettings:
+    """The settings, of which those for CIFAR's images are made to fit images that were handed over; what is told itself
+    stays. It says so."""
+    content, place = read_recipe(TrainSettings, recipe_of(asked, training.model_of(asked.genotype)))
+    changes = {key: value for key, value in fitting(content, shape).items() if key not in asked.settings}
+    if not changes:
+        return settings
+    watch.note(
+        f"images     of {shape.image}×{shape.image} pixels: {' '.join(f'{key} {changes[key]}' for key in changes)}"
+    )
+    return laid_over(TrainSettings, settings.model_dump(mode="json", by_alias=True), place, changes)
 
 
 def images_of(asked: Request, recipe: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:

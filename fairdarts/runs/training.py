@@ -16,13 +16,14 @@ from fairdarts.plot.tensorboard import log_network
 from fairdarts.resources import names
 from fairdarts.runs.begin import Kind, Request, at_work, free_path, has_finished, in_all_processes, reopened
 from fairdarts.runs.callbacks import Callback, Callbacks, watching
+from fairdarts.runs.recipe import over
 from fairdarts.runs.result import Run
 from fairdarts.runs.tensorboard import logged
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime import run as folder
-from fairdarts.runtime.position import check_identity
+from fairdarts.runtime.position import IMAGES, check_identity
 from fairdarts.runtime.run import create
-from fairdarts.runtime.shape import Shape, file_of
+from fairdarts.runtime.shape import file_of
 from fairdarts.spaces.space import Space, check_genotype, load_space
 from fairdarts.train import loop
 from fairdarts.train.settings import NetworkTraining
@@ -87,10 +88,10 @@ def model_of(trained: Trained) -> Model:
     return Model(check_genotype(genotype, space, place), space, AS_NAMED)
 
 
-def laid_over(model: Model, settings: Mapping[str, Any]) -> dict[str, Any]:
+def laid_over(model: Model, settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """The settings that a model's name lays over a recipe, and over them those that are asked for."""
-    network = model.network.model_dump(exclude_defaults=True)
-    return {**{f"network.{key}": value for key, value in network.items()}, **settings}
+    network = model.network.model_dump(mode="json", exclude_defaults=True)
+    return over(settings, {f"network.{key}": value for key, value in network.items()})
 
 
 def read(kind: Kind, asked: Request, watch: Callback, begun: Callable[[], Begun]) -> Begun:
@@ -124,7 +125,7 @@ def carry_out_training(
             notes = initialize(task.build())
             watch.note("\n           ".join([f"weights    from {settings.init_from}", *notes]))
         if first and not resumed:
-            path = new_run(asked, begun, task.shape)
+            path = new_run(asked, begun, task)
     run = Run(distributed.shared(str(path)))
     several = f", {distributed.ranks()} processes" if distributed.ranks() > 1 else ""
     what = f"{genotype.name} by {settings.name}, seed {settings.seed}, epochs {settings.epochs}{several}"
@@ -142,13 +143,13 @@ def carry_out_training(
     return run
 
 
-def new_run(asked: Request, begun: Begun, shape: Shape) -> Path:
+def new_run(asked: Request, begun: Begun, task: Task) -> Path:
     """A new run directory, with the genotype in it."""
     settings, genotype, space = begun
     name = name_of(asked.genotype)
     model = name if name in models() else genotype.name
     path = asked.out or free_path(settings.model_copy(update={"name": f"{model}-{settings.name}"}))
-    others = {"genotypes/final.yaml": to_yaml(genotype)} | file_of(shape)
+    others = {"genotypes/final.yaml": to_yaml(genotype)} | file_of(task.shape, task.kind, task.identity[IMAGES])
     return create(Path(path), settings, space, others).path
 
 

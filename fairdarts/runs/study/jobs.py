@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 from fairdarts.config import Settings, UserError, check
 from fairdarts.oneshot.settings import TrainingSettings
+from fairdarts.options import Words
 from fairdarts.ranking.factor_study import DIVERGED
 from fairdarts.ranking.report import own_statistics, read_ranking
 from fairdarts.runs.begin import Kind, Request
 from fairdarts.runs.callbacks import Callbacks
-from fairdarts.runs.recipe import Recipe, Words
+from fairdarts.runs.recipe import Recipe
 from fairdarts.runs.result import Run, make
 from fairdarts.runtime import distributed
 from fairdarts.runtime import run as directory

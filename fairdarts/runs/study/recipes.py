@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from fairdarts.config import UserError
+from fairdarts.options import Words
 from fairdarts.runs.begin import Kind, resumed_settings
 from fairdarts.runs.callbacks import Callbacks
-from fairdarts.runs.recipe import Recipe, Words, content_of, settings_of
+from fairdarts.runs.recipe import Recipe, content_of, settings_of
 from fairdarts.runs.result import Run
 from fairdarts.runs.search import SEARCH
 from fairdarts.runs.study.form import RecipeStudy, texts
