@@ -27,7 +27,7 @@ from fairdarts.config import (
     read_yaml,
 )
 from fairdarts.data.settings import DataSettings
-from fairdarts.disturbance import DropoutSettings, NoiseSettings
+from fairdarts.noise import DropoutSettings, NoiseSettings
 from fairdarts.search.settings import (
     ArchitectSettings,
     ComputeSettings,

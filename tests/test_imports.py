@@ -13,7 +13,7 @@ import fairdarts
 PACKAGE = Path(fairdarts.__file__).parent
 RANKS = (
     {"config", "hook"},
-    {"resources", "genotype"},
+    {"resources", "genotype", "noise"},
     {"runtime"},
     {"ops"},
     {"spaces"},
@@ -105,3 +105,16 @@ print(json.dumps([first, [name for name in heavy if name in sys.modules]]))
     assert package == []
     assert "torch" in search  # else the list would tell nothing
     assert not {"matplotlib", "tensorboard"} & set(search)
+
+
+def test_settings_are_read_before_torch_is_loaded():
+    modules = [".".join(module.parts) for module in MODULES if module.name == "settings"]
+    assert "fairdarts.search.settings" in modules
+    program = f"""
+import importlib, json, sys
+for module in {modules}:
+    importlib.import_module(module)
+print(json.dumps([name for name in ("torch", "numpy", "torchvision", "PIL", "scipy") if name in sys.modules]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == []

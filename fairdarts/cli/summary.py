@@ -10,9 +10,8 @@ from fairdarts.cli.words import command, cost_text, say
 from fairdarts.config import UserError
 from fairdarts.cost.count import count
 from fairdarts.data.sources import Source
-from fairdarts.genotype import CELLS, CellGenotype, ChainGenotype, EdgeGenotype, Genotype, GraphGenotype, live
+from fairdarts.genotype import CELLS, SKIP, CellGenotype, ChainGenotype, EdgeGenotype, Genotype, GraphGenotype, live
 from fairdarts.networks.blueprint import build
-from fairdarts.ops.cell import SKIP
 from fairdarts.runtime.run import Run
 from fairdarts.search.settings import SearchSettings
 from fairdarts.search.stopping import verdict

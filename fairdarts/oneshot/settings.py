@@ -14,6 +14,20 @@ MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.accumulate",
 As the number of processes, `accumulate` decides which images BatchNorm sees together, and what dropout drops."""
 
 
+Statistics = Literal["tracked", "batch"] | int
+"""What a BatchNorm takes: its running statistics of the training, the statistics of the batch that it sees, or the mean
+of those of so many training batches on this very path."""
+
+
+def read_statistics(word: str) -> Statistics:
+    """`tracked`, `batch`, or a number of batches. Raises ValueError saying what would be right."""
+    if word in ("tracked", "batch"):
+        return "tracked" if word == "tracked" else "batch"
+    if word.isascii() and word.isdigit() and int(word) > 0:
+        return int(word)
+    raise ValueError(f"{word}: should be tracked, batch, or a number of batches such as 8")
+
+
 class StrictFairSettings(Settings):
     """Every choice of every point once a step."""
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from fairdarts.ops.cell import SKIP
+from fairdarts.genotype import SKIP
 from fairdarts.ops.depthwise import depthwise_conv
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {

@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 import graphviz
 
-from fairdarts.genotype import ChainGenotype
-from fairdarts.ops.cell import SKIP
+from fairdarts.genotype import SKIP, ChainGenotype
 from fairdarts.plot import style
 from fairdarts.plot.points import resolutions
 from fairdarts.spaces.chain import ChainSpace, Layer

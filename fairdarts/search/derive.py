@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from fairdarts.config import UserError
-from fairdarts.genotype import CellGenotype, ChainGenotype, EdgeGenotype, Genotype
-from fairdarts.ops.cell import SKIP
+from fairdarts.genotype import SKIP, CellGenotype, ChainGenotype, EdgeGenotype, Genotype
 from fairdarts.search.derive_cell import derive_cell, limited_cell, strongest_of_nodes
 from fairdarts.search.derive_chain import derive_layers, dominant_choices
 from fairdarts.search.derive_nasbench201 import derive_edges

@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from fairdarts.config import Settings
 from fairdarts.data.settings import DataSettings
-from fairdarts.disturbance import DropoutSettings, NoiseSettings
+from fairdarts.noise import DropoutSettings, NoiseSettings
 from fairdarts.runtime.settings import Compute, RunSettings
 from fairdarts.search.stopping import Never, StoppingSettings
 from fairdarts.supernet.settings import SupernetSettings

@@ -7,8 +7,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import AfterValidator, Field, field_validator
 
 from fairdarts.config import Settings, UserError, nearest
-from fairdarts.genotype import ChainGenotype
-from fairdarts.ops.cell import SKIP
+from fairdarts.genotype import SKIP, ChainGenotype
 from fairdarts.ops.mbconv import is_choice
 from fairdarts.spaces.base import Images, SearchSpace
 from fairdarts.spaces.gates import Part, SinglePath
