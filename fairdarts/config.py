@@ -8,13 +8,21 @@ import os
 import re
 import stat
 import types
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal, NoReturn, Self, TypeVar, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
-from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import CoreSchema, ErrorDetails, InitErrorDetails, PydanticCustomError, PydanticKnownError
+from pydantic_core.core_schema import no_info_after_validator_function
 
 
 class UserError(Exception):
@@ -79,6 +87,24 @@ class Settings(BaseModel):
         kind = PydanticCustomError("unholdable", message)
         problem: InitErrorDetails = {"type": kind, "loc": place, "input": value}
         raise ValidationError.from_exception_data(cls.__name__, [problem])
+
+
+class OneOf:
+    """Of a word, that it is known when it is checked: as a Literal, of names that may become more."""
+
+    def __init__(self, names: Callable[[], Collection[str]], others: str = ""):
+        self.names, self.others = names, others
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(self.checked, handler(source))
+
+    def checked(self, word: str | None) -> str | None:
+        """The word itself. Raises an error as that of a Literal; `others` are words for those that are not known."""
+        if word is not None and word not in (known := [*self.names()]):
+            *most, last = map(repr, known)
+            expected = f"{', '.join(most)} or {last}" if most else last
+            raise PydanticKnownError("literal_error", {"expected": expected + self.others})
+        return word
 
 
 S = TypeVar("S", bound=Settings)
@@ -246,13 +272,15 @@ def describe(model: type[Settings], prefix: str = "") -> str:
     """One line a setting, for `--help`: dotted key, what it means, and its choices where they are counted."""
     lines = []
     for name, field in model.model_fields.items():
-        if name == "verb":
-            continue  # of a recipe: it is what it is, and no option
+        if name in ("verb", "plugins"):
+            continue  # of a recipe: it is what it is, and no option; --plugin is one of every verb
         key, members = f"{prefix}{name}", _members(field.annotation)
         literals = [option for option in _options(field.annotation) if get_origin(option) is Literal]
         if len(members) != 1:  # a setting, or which kind of section it is
             text = " ".join((field.description or "").split())
-            choices = " | ".join(map(str, members or [choice for literal in literals for choice in get_args(literal)]))
+            known = [*members] or [choice for literal in literals for choice in get_args(literal)]
+            known += [word for mark in field.metadata if isinstance(mark, OneOf) for word in mark.names()]
+            choices = " | ".join(dict.fromkeys(map(str, known)))
             lines.append(f"  --{f'{key}.kind' if members else key:<28} {text}{f' ({choices})' if choices else ''}")
         tags: dict[str, list[str]] = {}
         for tag, member in members.items():
@@ -277,8 +305,8 @@ def _switch_kinds(model: type[Settings], content: dict[str, Any], overrides: dic
         before = str(section.get("kind"))
         told = overrides.get(f"{key}.kind", before)
         old, new = members.get(before), members.get(told)
-        if told != before and old and new:
-            for gone in old.model_fields.keys() - new.model_fields.keys():
+        if told != before and old:  # of a user's own kind there is no more to say
+            for gone in old.model_fields.keys() - (new.model_fields.keys() if new else {"kind"}):
                 section.pop(gone, None)
         if own := members.get("", new):
             _switch_kinds(own, section, overrides, f"{key}.")

@@ -13,7 +13,8 @@ import fairdarts
 PACKAGE = Path(fairdarts.__file__).parent
 RANKS = (
     {"config", "hook"},
-    {"resources", "genotype", "noise"},
+    {"own", "resources"},
+    {"genotype", "noise"},
     {"runtime"},
     {"ops"},
     {"spaces"},
@@ -23,7 +24,7 @@ RANKS = (
     {"supernet"},
     {"search"},
     {"oneshot", "train"},
-    {"ranking", "evolve", "segment"},
+    {"ranking", "evolve", "segment", "plugins"},
     {"plot", "transfer"},
     {"cli"},
     {"__main__"},

@@ -78,7 +78,7 @@ def main(argv: Sequence[str]) -> int:
         holds = FORMS[space.kind].holds
         raise UserError(f"derive: --format darts is for cells; {space.name} has {holds}, which are printed as yaml")
     origin = source + (f", {args.relaxation} of α" if args.relaxation not in (None, GATES) else "")
-    origin += f", {method}" + ("" if method == "argmax" else f" {threshold}")
+    origin += f", {method}" + ("" if method == "argmax" or threshold is None else f" {threshold}")
     origin += "" if max_skips is None else f", at most {max_skips} skip connections a cell"
     genotype = derive(matrices, space, method, threshold, args.name or name, origin, max_skips)
     for note in notes_on(genotype, matrices):

@@ -52,6 +52,10 @@ def open_settings(verb: str, model: type[Settings], name: str | None, words: Seq
 def read_recipe(model: type[Settings], path: Path) -> dict[str, Any]:
     """What the file of a recipe of a form holds. Raises UserError where it is one of another verb."""
     content, verb = read_yaml(path), model.model_fields["verb"].default
+    if content.get("plugins"):
+        from fairdarts.plugins import load_recipe_plugins  # which loads all that can be registered
+
+        load_recipe_plugins(content, path)
     if (stated := verb_of(content, path)) and stated != verb:
         sections = f": it has the section {SECTIONS[stated]}, and not the section {SECTIONS[verb]}"
         why = "" if "verb" in content else sections

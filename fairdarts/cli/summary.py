@@ -21,7 +21,7 @@ from fairdarts.spaces.space import Space
 def summarize(genotype: Genotype, space: Space, source: Source, settings: SearchSettings, run: Run) -> None:
     """What was found, what it costs, where it lies, and how to go on."""
     rule = settings.derive
-    how = rule.method if rule.method == "argmax" else f"{rule.method} {rule.threshold}"
+    how = rule.method if rule.method == "argmax" or rule.threshold is None else f"{rule.method} {rule.threshold}"
     if ended := verdict(run.records(), settings.stopping):
         say(f"stopped    {ended.reason}")
     say(f"genotype   {genotype.name}: {TEXTS[type(genotype)](genotype)} ({how})")

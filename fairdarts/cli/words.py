@@ -17,6 +17,7 @@ from rich.table import Table
 
 from fairdarts.config import LARGEST, UserError, plain
 from fairdarts.cost.count import Cost
+from fairdarts.own import plugin_words
 from fairdarts.runtime import distributed
 
 T = TypeVar("T")
@@ -88,7 +89,7 @@ def command(*words: object) -> str:
         here = program.is_relative_to(Path.cwd())
         start = [str(program.relative_to(Path.cwd()) if here else program)]
         start += [] if script.is_file() else ["-m", "fairdarts"]
-    return shlex.join([*start, *map(str, words)])
+    return shlex.join([*start, *map(str, words), *plugin_words()])
 
 
 def empty_table(*titles: str, words: int = 1) -> Table:

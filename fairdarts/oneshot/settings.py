@@ -1,11 +1,14 @@
 """What the training of a one-shot supernet can be told: the settings of its recipe."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, GetCoreSchemaHandler, SerializeAsAny, ValidatorFunctionWrapHandler, model_validator
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_wrap_validator_function
 
 from fairdarts.config import Settings
 from fairdarts.data.settings import DataSettings
+from fairdarts.own import PartName
 from fairdarts.runtime.settings import Compute, RunSettings
 from fairdarts.supernet.settings import SupernetSettings
 
@@ -68,6 +71,24 @@ SamplerSettings = Annotated[
 ]
 
 
+class OwnSamplerSettings(Settings):
+    """A sampler of a user's own."""
+
+    kind: Annotated[str, PartName("sampler")]
+
+
+class _OrOwn(PartName):
+    """Of the section of a sampler, that it may be one of a user's own as well, of which its union does not know."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_wrap_validator_function(self.read, handler(source))
+
+    def read(self, content: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        """The section, of its own kind."""
+        named = isinstance(content, dict) and content.get("kind") in self.names()
+        return OwnSamplerSettings.model_validate(content) if named else handler(content)
+
+
 class SharedCompute(Compute):
     """How a step is computed: what it costs, not what it means."""
 
@@ -113,7 +134,7 @@ class TrainingSettings(RunSettings):
     """precision, layout, what processes share"""
     supernet: SupernetSettings = SupernetSettings()
     """how architectures become networks of shared weights"""
-    sampler: SamplerSettings
+    sampler: Annotated[SerializeAsAny[SamplerSettings], _OrOwn("sampler")]
     """which paths a step trains"""
     weights: SgdSettings
     """optimizer of the weights"""
