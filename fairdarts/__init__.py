@@ -11,11 +11,13 @@ _LAZY = {
     "model_names": "fairdarts.networks.models",
     "load": "fairdarts.networks.published",
     "load_plugin": "fairdarts.plugins",
+    "register_activation": "fairdarts.plugins",
     "register_derivation": "fairdarts.plugins",
     "register_loss": "fairdarts.plugins",
     "register_operation": "fairdarts.plugins",
     "register_relaxation": "fairdarts.plugins",
     "register_sampler": "fairdarts.plugins",
+    "register_schedule": "fairdarts.plugins",
     "register_space": "fairdarts.plugins",
 }
 """name → the module that has it, which is imported where the name is first used: `import fairdarts` loads no torch"""

@@ -21,6 +21,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, ErrorDetails, InitErrorDetails, PydanticCustomError, PydanticKnownError
 from pydantic_core.core_schema import no_info_after_validator_function
 
@@ -279,8 +280,7 @@ def describe(model: type[Settings], prefix: str = "") -> str:
         if len(members) != 1:  # a setting, or which kind of section it is
             text = " ".join((field.description or "").split())
             known = [*members] or [choice for literal in literals for choice in get_args(literal)]
-            known += [word for mark in field.metadata if isinstance(mark, OneOf) for word in mark.names()]
-            choices = " | ".join(dict.fromkeys(map(str, known)))
+            choices = " | ".join(map(str, [*known, *_open_names(field)]))
             lines.append(f"  --{f'{key}.kind' if members else key:<28} {text}{f' ({choices})' if choices else ''}")
         tags: dict[str, list[str]] = {}
         for tag, member in members.items():
@@ -378,7 +378,15 @@ def _locate(model: type[Settings], loc: tuple) -> tuple[list[str], type[Settings
 def _members_at(model: type[Settings], loc: tuple) -> list[str]:
     """The kinds that the union at an error's place knows."""
     owner = _locate(model, loc)[1]
-    return list(_members(owner.model_fields[loc[-1]].annotation)) if owner else []
+    if owner is None:
+        return []
+    field = owner.model_fields[loc[-1]]
+    return [*_members(field.annotation), *_open_names(field)]
+
+
+def _open_names(field: FieldInfo) -> list[str]:
+    """The names that a setting may have next to those that its annotation counts."""
+    return [name for mark in field.metadata if isinstance(mark, OneOf) for name in mark.names()]
 
 
 TOLD = 5

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from fairdarts.config import Settings
+from fairdarts.own import PartName
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda done: 1.0,
@@ -32,7 +33,7 @@ class NoiseSettings(Settings):
     """its distribution"""
     std: float = Field(gt=0)
     """standard deviation at full strength"""
-    schedule: Literal["constant", "cosine", "exponential", "rising"]
+    schedule: Annotated[str, PartName("schedule", *SCHEDULES)]
     """strength over the epochs"""
     operations: Operations
     """which operations"""
@@ -45,7 +46,7 @@ class DropoutSettings(Settings):
     """what is dropped at once: a value (P-DARTS), or all that an operation gives for an image (RobustDARTS)"""
     rate: float = Field(gt=0, lt=1)
     """share that is dropped at full strength; the rest is scaled up"""
-    schedule: Literal["constant", "cosine", "exponential", "rising"]
+    schedule: Annotated[str, PartName("schedule", *SCHEDULES)]
     """strength over the epochs"""
     operations: Operations
     """which operations"""

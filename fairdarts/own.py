@@ -9,7 +9,7 @@ import json
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fairdarts.config import Notice, OneOf, Settings, UserError, read_text
 
@@ -35,6 +35,8 @@ KINDS = {
     "loss": "loss form",
     "sampler": "sampler",
     "derivation": "derivation method",
+    "schedule": "schedule",
+    "activation": "activation",
 }
 """kind of part → what it is called"""
 
@@ -116,25 +118,22 @@ def check_parts(run: Path) -> None:
         check_known(from_text(read_text(file), file), run)
 
 
-def check_known(parts: dict[str, dict[str, Any]], place: str | Path) -> None:
+def check_known(parts: dict[str, dict[str, Origin]], place: str | Path) -> None:
     """As `check_parts`, of parts that the place names."""
-    missing: list[str] = []
-    files: dict[str | None, None] = {}
+    missing: dict[Origin, list[str]] = {}
     for kind, some in parts.items():
         for name, origin in some.items():
             known = OWN[kind].get(name)
             if known is None:
-                missing.append(f"the {KINDS[kind]} '{name}' of {origin}")
-                files[origin.file] = None
+                missing.setdefault(origin, []).append(f"the {KINDS[kind]} '{name}'")
             elif known.sha256 != origin.sha256:
                 change = f"is that of {origin}, but the one that is registered is of {known}"
                 warnings.warn(f"{place}: the {KINDS[kind]} '{name}' {change}", Notice, stacklevel=3)
     if missing:
-        advice = "; ".join(
-            "register it first" if file is None else f"name its file: --plugin {file}, or fairdarts.load_plugin"
-            for file in files
-        )
-        raise UserError(f"{place}: needs {', '.join(missing)}; {advice}")
+        needed = "; ".join(f"{', '.join(names)} of {origin}" for origin, names in missing.items())
+        words = " ".join(f"--plugin {origin.file}" for origin in missing if origin.file)
+        advice = f"name its file: {words}, or fairdarts.load_plugin" if words else "register it first"
+        raise UserError(f"{place}: needs {needed}; {advice}")
 
 
 def identity_of_parts(settings: Settings, space: Settings) -> dict[str, str]:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from fairdarts import resources
 from fairdarts.config import UserError, open_regular, read_yaml
 from fairdarts.genotype import SKIP
+from fairdarts.noise import SCHEDULES
 from fairdarts.oneshot.samplers import SAMPLERS, OwnSampler
 from fairdarts.ops import cell, mbconv, nasbench101, nasbench201
 from fairdarts.ops.own import Build, built
@@ -145,6 +146,24 @@ def register_derivation(name: str, function: Callable[..., Mapping[str, Any]]) -
     """
     _claim("derivation", name, function, METHODS, sys._getframe(1))
     METHODS[name] = function
+
+
+def register_schedule(name: str, function: Callable[[float], float]) -> None:
+    """A schedule of noise and dropout in a search: the share of the epochs that are done → the strength, 0 to 1."""
+    for done in (0.0, 0.5, 1.0):
+        if not 0 <= (strength := function(done)) <= 1:
+            raise UserError(f"schedule '{name}': gives {strength} at {done}, should give 0 to 1")
+    _claim("schedule", name, function, SCHEDULES, sys._getframe(1))
+    SCHEDULES[name] = function
+
+
+def register_activation(name: str, build: Callable[[], nn.Module]) -> None:
+    """What follows BatchNorms in a chain's network: `build()` gives a module, x → the same shape, also in place."""
+    x = torch.zeros(2, 3, 4, 4)
+    if (out := build()(x.clone())).shape != x.shape:
+        raise UserError(f"activation '{name}': makes {list(out.shape)} of {list(x.shape)}, should keep the shape")
+    _claim("activation", name, build, mbconv.ACTIVATIONS, sys._getframe(1))
+    mbconv.ACTIVATIONS[name] = build
 
 
 def register_space(space: str | Path | Mapping[str, Any]) -> None:

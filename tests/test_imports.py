@@ -13,8 +13,8 @@ import fairdarts
 PACKAGE = Path(fairdarts.__file__).parent
 RANKS = (
     {"config", "hook"},
-    {"own", "resources"},
-    {"genotype", "noise"},
+    {"own"},
+    {"resources", "genotype", "noise"},
     {"runtime"},
     {"ops"},
     {"spaces"},

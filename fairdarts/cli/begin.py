@@ -4,6 +4,7 @@ import re
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -12,6 +13,7 @@ from fairdarts.cli.words import Parser, say
 from fairdarts.config import Settings, UserError, check, nearest, parse_overrides
 from fairdarts.data.settings import DataSettings
 from fairdarts.data.sources import Source
+from fairdarts.own import PLUGINS
 from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.device import memory_advice, use_threads
@@ -48,6 +50,8 @@ def in_all_processes(kind: Kind, read: Callable[[], tuple[Settings, ...]]) -> tu
     the settings say."""
     parts = distributed.first(read)
     if distributed.ranks() > 1:  # the others may not see the files
+        for file in distributed.shared([*map(str, PLUGINS)]):  # but those of parts, which are code, they have to
+            import_module("fairdarts.plugins").load_plugin(file)
         texts = distributed.shared([part.model_dump(mode="json", by_alias=True) for part in parts] if parts else None)
         space = texts[1]["kind"]
         forms = (kind.model, KINDS[space], FORMS[space])[: len(texts)]

@@ -1,10 +1,11 @@
 """What can be told of a stand-alone network, and of one for segmentation."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
 from fairdarts.config import Settings
+from fairdarts.own import PartName
 
 
 class NetworkSettings(Settings):
@@ -20,9 +21,9 @@ class NetworkSettings(Settings):
     """dropout before the classifier; the space's where it is null, and none in networks of cells"""
     se_ratio: float = Field(default=0.0, ge=0, le=1)
     """width of squeeze-and-excitation in the layers of a chain, as a share of a block's input; 0 for none"""
-    activation: Literal["relu6", "relu", "swish"] = "relu6"
+    activation: Annotated[str, PartName("activation", "relu6", "relu", "swish")] = "relu6"
     """in the layers of a chain"""
-    outer_activation: Literal["relu6", "relu", "swish"] | None = None
+    outer_activation: Annotated[str | None, PartName("activation", "relu6", "relu", "swish")] = None
     """before and behind the layers of a chain; as in them where it is null"""
 
 

@@ -51,9 +51,3 @@ def built(name: str, build: Build, c_in: int, c_out: int, stride: int, affine: b
 def own_name(module: nn.Module) -> str | None:
     """What a user's own operation is called; None for every other module."""
     return getattr(module, "own_operation", None)
-
-
-def library_modules(network: nn.Module) -> list[nn.Module]:
-    """The modules of a network that are not inside operations of a user's own."""
-    inside = {part for module in network.modules() if own_name(module) for part in module.modules()}
-    return [module for module in network.modules() if module not in inside]

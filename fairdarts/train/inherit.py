@@ -17,7 +17,7 @@ from fairdarts.genotype import Genotype
 from fairdarts.networks.cell import CellNetwork, CifarStem
 from fairdarts.networks.chain import ChainNetwork
 from fairdarts.ops.mbconv import SqueezeExcite
-from fairdarts.ops.own import library_modules, own_name
+from fairdarts.ops.own import own_name
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.finite import check_finite
 from fairdarts.runtime.run import open_run
@@ -193,10 +193,9 @@ def _check_cells(network: CellNetwork, space: CellSpace, weights: Weights, place
 
 def _check_chain(network: ChainNetwork, place: str) -> None:
     """Raises UserError where the network has what no supernet has."""
-    parts = library_modules(network)
-    if any(isinstance(part, SqueezeExcite) for part in parts):
+    if any(isinstance(part, SqueezeExcite) for part in network.modules()):
         raise UserError(f"{place}: has no squeeze-and-excitation, so the network should be --network.se_ratio 0")
-    if any(isinstance(part, nn.SiLU | nn.ReLU) for part in parts):
+    if {*network.activations} != {"relu6"}:
         raise UserError(f"{place}: has ReLU6 throughout, so the network should be --network.activation relu6")
 
 
