@@ -121,14 +121,17 @@ def check_parts(run: Path) -> None:
 def check_known(parts: dict[str, dict[str, Origin]], place: str | Path) -> None:
     """As `check_parts`, of parts that the place names."""
     missing: dict[Origin, list[str]] = {}
+    changed: dict[tuple[Origin, Origin], list[str]] = {}
     for kind, some in parts.items():
         for name, origin in some.items():
-            known = OWN[kind].get(name)
+            known, named = OWN[kind].get(name), f"the {KINDS[kind]} '{name}'"
             if known is None:
-                missing.setdefault(origin, []).append(f"the {KINDS[kind]} '{name}'")
+                missing.setdefault(origin, []).append(named)
             elif known.sha256 != origin.sha256:
-                change = f"is that of {origin}, but the one that is registered is of {known}"
-                warnings.warn(f"{place}: the {KINDS[kind]} '{name}' {change}", Notice, stacklevel=3)
+                changed.setdefault((origin, known), []).append(named)
+    for (origin, known), names in changed.items():
+        change = f"was begun with {', '.join(names)} of {origin}, but registered is that of {known}"
+        warnings.warn(f"{place}: {change}", Notice, stacklevel=3)
     if missing:
         needed = "; ".join(f"{', '.join(names)} of {origin}" for origin, names in missing.items())
         words = " ".join(f"--plugin {origin.file}" for origin in missing if origin.file)

@@ -259,7 +259,7 @@ def test_a_run_is_resumed_with_the_parts_that_it_began_with(recipe, plugin, tmp_
     plugin.write_text(PLUGIN + "# edited\n")
     forgotten()
     fairdarts.load_plugin(plugin)
-    with pytest.warns(Notice, match=rf"run: the operation '{NAME}' is that of my_ops.py \(sha256 .*, but the one that"):
+    with pytest.warns(Notice, match=rf"run: was begun with the operation '{NAME}', the relaxation 'half' of my_ops.py"):
         open_run(out)
     capsys.readouterr()
     assert main([*map(str, ("search", "--resume", out, "--plugin", plugin))]) == 2
