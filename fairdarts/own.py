@@ -142,7 +142,8 @@ def check_known(parts: dict[str, dict[str, Origin]], place: str | Path) -> None:
 def identity_of_parts(settings: Settings, space: Settings) -> dict[str, str]:
     """What makes parts these ones, as keys and values: a run is resumed with the parts that it began with."""
     parts = own_parts(settings, space)
-    return {f"{FILE}: {kind} {name}": str(origin) for kind, some in parts.items() for name, origin in some.items()}
+    every = ((kind, name, origin) for kind, some in parts.items() for name, origin in some.items())
+    return {f"{FILE}: {kind} {name}": f"sha256 {origin.sha256}" for kind, name, origin in every}
 
 
 def plugin_words() -> list[str]:

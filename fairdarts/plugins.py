@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 import torch
@@ -200,7 +200,13 @@ def _origin(part: object, frame: FrameType) -> Origin:
         pass
     try:
         text = inspect.getsource(part)  # type: ignore[arg-type]  # it says itself what has no source
-    except (OSError, TypeError):
-        code = getattr(part, "__code__", None)
-        text = repr((code.co_code, code.co_consts, code.co_names)) if code else repr(type(part))
+    except (OSError, TypeError):  # of a prompt there is but what was compiled: a function, or those of a class
+        codes = [getattr(value, "__code__", None) for value in (part, *getattr(part, "__dict__", {}).values())]
+        text = "".join(_code_text(code) for code in codes if code)
     return Origin(None, hashlib.sha256(text.encode()).hexdigest())
+
+
+def _code_text(code: CodeType) -> str:
+    """What a compiled function does, in words that are the same in every process."""
+    constants = [_code_text(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts]
+    return f"{code.co_code.hex()} {code.co_names} {constants}"

@@ -186,6 +186,15 @@ def test_a_part_of_a_notebook_is_known_by_its_source():
     assert registered("z.mean()") == registered("z.mean()") != registered("2 * z.mean()")
 
 
+def test_a_class_of_a_prompt_is_known_by_its_functions():
+    def registered(text: str) -> str:
+        lines = ("import fairdarts", "class A:", f"  def draw(self): return (lambda: {text})()")
+        exec("\n".join((*lines, "fairdarts.register_sampler('a', A)")), {})
+        return OWN["sampler"]["a"].sha256
+
+    assert registered("1") == registered("1") != registered("2")
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [
@@ -263,7 +272,7 @@ def test_a_run_is_resumed_with_the_parts_that_it_began_with(recipe, plugin, tmp_
         open_run(out)
     capsys.readouterr()
     assert main([*map(str, ("search", "--resume", out, "--plugin", plugin))]) == 2
-    assert f"{FILE}: operation {NAME}: my_ops.py (sha256" in capsys.readouterr().err.splitlines()[-1]
+    assert f"{FILE}: operation {NAME}: sha256 " in capsys.readouterr().err.splitlines()[-1]
     plugin.write_text(PLUGIN)
     assert main([*map(str, ("search", "--resume", out, "--plugin", plugin))]) == 0
 
