@@ -26,6 +26,15 @@ _LAZY = {
     "segment": "fairdarts.runs.segment",
     "train": "fairdarts.runs.train",
     "train_supernet": "fairdarts.runs.supernet",
+    "load_plugin": "fairdarts.plugins",
+    "register_activation": "fairdarts.plugins",
+    "register_derivation": "fairdarts.plugins",
+    "register_loss": "fairdarts.plugins",
+    "register_operation": "fairdarts.plugins",
+    "register_relaxation": "fairdarts.plugins",
+    "register_sampler": "fairdarts.plugins",
+    "register_schedule": "fairdarts.plugins",
+    "register_space": "fairdarts.plugins",
 }
 """name → the module that has it, which is imported where the name is first used: `import fairdarts` loads no torch"""
 

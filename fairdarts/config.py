@@ -8,13 +8,22 @@ import os
 import re
 import stat
 import types
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal, Self, TypeVar, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
-from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, ErrorDetails, InitErrorDetails, PydanticCustomError, PydanticKnownError
+from pydantic_core.core_schema import no_info_after_validator_function
 
 
 class UserError(Exception):
@@ -97,6 +106,24 @@ def _again(problem: ErrorDetails) -> InitErrorDetails:
         return _unholdable(problem["loc"], problem["input"], problem["msg"])
     again: InitErrorDetails = {"type": problem["type"], "loc": problem["loc"], "input": problem["input"]}
     return again | {"ctx": problem["ctx"]} if "ctx" in problem else again
+
+
+class OneOf:
+    """Of a word, that it is known when it is checked: as a Literal, of names that may become more."""
+
+    def __init__(self, names: Callable[[], Collection[str]], others: str = ""):
+        self.names, self.others = names, others
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(self.checked, handler(source))
+
+    def checked(self, word: str | None) -> str | None:
+        """The word itself. Raises an error as that of a Literal; `others` are words for those that are not known."""
+        if word is not None and word not in (known := [*self.names()]):
+            *most, last = map(repr, known)
+            expected = f"{', '.join(most)} or {last}" if most else last
+            raise PydanticKnownError("literal_error", {"expected": expected + self.others})
+        return word
 
 
 S = TypeVar("S", bound=Settings)
@@ -306,11 +333,11 @@ def describe(model: type[Settings], prefix: str = "") -> str:
     """One line a setting, for `--help`: dotted key, what it means, and its choices where they are counted."""
     lines = []
     for name, field in model.model_fields.items():
-        if name == "verb":
-            continue  # of a recipe: it is what it is, and no option
+        if name in ("verb", "plugins"):
+            continue  # of a recipe: it is what it is, and no option; --plugin is one of every verb
         key, members = f"{prefix}{name}", members_of(field.annotation)
         if len(members) != 1:  # a setting, or which kind of section it is
-            text, choices = " ".join((field.description or "").split()), " | ".join(choices_of(field.annotation))
+            text, choices = " ".join((field.description or "").split()), " | ".join(choices_of(field))
             lines.append(f"  --{f'{key}.kind' if members else key:<28} {text}{f' ({choices})' if choices else ''}")
         tags: dict[str, list[str]] = {}
         for tag, member in members.items():
@@ -335,8 +362,8 @@ def _switch_kinds(model: type[Settings], content: dict[str, Any], overrides: dic
         before = str(section.get("kind"))
         told = str(overrides.get(f"{key}.kind", before))
         old, new = members.get(before), members.get(told)
-        if told != before and old and new:
-            for gone in old.model_fields.keys() - new.model_fields.keys():
+        if told != before and old:  # of a user's own kind there is no more to say
+            for gone in old.model_fields.keys() - (new.model_fields.keys() if new else {"kind"}):
                 section.pop(gone, None)
         if own := members.get("", new):
             _switch_kinds(own, section, overrides, f"{key}.")
@@ -371,10 +398,11 @@ def members_of(annotation: Any) -> dict[str, type[Settings]]:
     return {get_args(option.model_fields["kind"].annotation)[0]: option for option in models}
 
 
-def choices_of(annotation: Any) -> list[str]:
+def choices_of(field: FieldInfo) -> list[str]:
     """The words that a setting is one of, or the kinds of a section that has several; empty where neither is so."""
-    literals = [option for option in _options(annotation) if get_origin(option) is Literal]
-    return list(map(str, members_of(annotation) or [choice for literal in literals for choice in get_args(literal)]))
+    literals = [option for option in _options(field.annotation) if get_origin(option) is Literal]
+    known = [*members_of(field.annotation)] or [choice for literal in literals for choice in get_args(literal)]
+    return [*map(str, known), *_open_names(field)]
 
 
 def _leaves(annotation: Any) -> set[Any]:
@@ -420,7 +448,15 @@ def _locate(model: type[Settings], loc: tuple) -> tuple[list[str], type[Settings
 def _members_at(model: type[Settings], loc: tuple) -> list[str]:
     """The kinds that the union at an error's place knows."""
     owner = _locate(model, loc)[1]
-    return list(members_of(owner.model_fields[loc[-1]].annotation)) if owner else []
+    if owner is None:
+        return []
+    field = owner.model_fields[loc[-1]]
+    return [*members_of(field.annotation), *_open_names(field)]
+
+
+def _open_names(field: FieldInfo) -> list[str]:
+    """The names that a setting may have next to those that its annotation counts."""
+    return [name for mark in field.metadata if isinstance(mark, OneOf) for name in mark.names()]
 
 
 TOLD = 5

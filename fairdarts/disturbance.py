@@ -6,59 +6,16 @@ sees the same noise, and the undisturbed part of a search draws as it does witho
 """
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Annotated, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
-from pydantic import BeforeValidator, Field
 from torch import Tensor
 
-from fairdarts.config import Settings
+from fairdarts.noise import SCHEDULES, DropoutSettings, NoiseSettings
 from fairdarts.relaxation import Matrices
 from fairdarts.runtime.seed import fold
 from fairdarts.spaces.gates import Part
-
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    "constant": lambda done: 1.0,
-    "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,
-    "exponential": lambda done: math.exp(-5 * done),
-    "rising": lambda done: done,
-}
-"""name → strength as a share of the full one, by the share of the epochs that are done: from 1 down, or (rising) up"""
-
-
-Operations = Annotated[
-    tuple[str, ...], BeforeValidator(lambda given: (given,) if isinstance(given, str) else given), Field(min_length=1)
-]
-"""one name or several"""
-
-
-class NoiseSettings(Settings):
-    """Noise of mean 0 on some operations (FairDARTS, section 6.3)."""
-
-    on: Literal["gate", "output"]
-    """gate: added to α, before the relaxation; output: added to every value that the operation gives"""
-    distribution: Literal["gaussian", "uniform"]
-    """its distribution"""
-    std: float = Field(gt=0)
-    """standard deviation at full strength"""
-    schedule: Literal["constant", "cosine", "exponential", "rising"]
-    """strength over the epochs"""
-    operations: Operations
-    """which operations"""
-
-
-class DropoutSettings(Settings):
-    """Dropout behind some operations (FairDARTS, supplementary, Table 3)."""
-
-    unit: Literal["element", "image"]
-    """what is dropped at once: a value (P-DARTS), or all that an operation gives for an image (RobustDARTS)"""
-    rate: float = Field(gt=0, lt=1)
-    """share that is dropped at full strength; the rest is scaled up"""
-    schedule: Literal["constant", "cosine", "exponential", "rising"]
-    """strength over the epochs"""
-    operations: Operations
-    """which operations"""
 
 
 class Disturbance(NamedTuple):

@@ -15,6 +15,9 @@ Edge = tuple[str, int, int]
 
 CELLS = ("normal", "reduce")
 
+SKIP = "skip_connect"
+"""the operation whose unfair advantage DARTS suffers from (FairDARTS, arXiv:1911.12126, section 3.2)"""
+
 
 class _Architecture(Settings, ABC):
     holds: ClassVar[str]

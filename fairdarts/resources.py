@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from fairdarts.config import UserError, nearest, parse_yaml, read_text
+from fairdarts.own import HINT
 
 Kind = Literal["recipes", "studies", "search_spaces", "genotypes"]
 
@@ -53,8 +54,9 @@ def find(kind: Kind, name: str, place: str = "") -> Path:
     with suppress(OSError):
         if Path(name).exists() and not Path(name).is_dir():
             raise UserError(f"{place}{': ' if place else ''}{name}: not a regular file")
+    hint = HINT if kind == "search_spaces" else ""
     words = {"recipes": "recipe", "studies": "study", "search_spaces": "search space", "genotypes": "genotype"}
     what = words[kind]
     raise UserError(
-        f"{place}{': ' if place else ''}{name}: neither a file nor a shipped {what}{nearest(name, names(kind))}"
+        f"{place}{': ' if place else ''}{name}: neither a file nor a shipped {what}{nearest(name, names(kind))}{hint}"
     )

@@ -3,7 +3,7 @@
 import csv
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -13,7 +13,15 @@ import torch
 import yaml
 from torch import nn
 
+from fairdarts.noise import SCHEDULES
+from fairdarts.oneshot.samplers import SAMPLERS
+from fairdarts.ops import cell, mbconv, nasbench201
+from fairdarts.own import OWN, PLUGINS
+from fairdarts.relaxation import RELAXATIONS
 from fairdarts.runtime.device import LAYOUTS
+from fairdarts.search.derive import METHODS
+from fairdarts.search.losses import ZERO_ONE
+from fairdarts.spaces.space import SPACES
 
 torch.set_num_threads(1)  # two threads on a busy machine can be ten times slower than one
 
@@ -42,6 +50,22 @@ def macro() -> dict[str, dict]:
     if not path.is_file():
         pytest.skip(f"needs the benchmark's file {path}")
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def forgotten() -> Iterator[Callable[[], None]]:
+    """Forgets the parts of a user's own that a test registers: when it is called, and in the end."""
+    known = [*OWN.values(), PLUGINS, cell.OPS, nasbench201.OPS, mbconv.OWN_CHOICES, mbconv.ACTIVATIONS, SPACES]
+    known += [RELAXATIONS, ZERO_ONE, SAMPLERS, METHODS, SCHEDULES]
+    before = [dict(parts) for parts in known]
+
+    def forget() -> None:
+        for parts, library in zip(known, before, strict=True):
+            parts.clear()
+            parts.update(library)
+
+    yield forget
+    forget()
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fairdarts.data.masks import IGNORED, write_mask
+from fairdarts.data.masks import write_mask
+from fairdarts.data.settings import IGNORED
 
 CLASSES = ("ground", "disc", "bar")
 SIZE = (24, 36)  # height and width

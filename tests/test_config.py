@@ -27,7 +27,7 @@ from fairdarts.config import (
     read_yaml,
 )
 from fairdarts.data.settings import DataSettings
-from fairdarts.disturbance import DropoutSettings, NoiseSettings
+from fairdarts.noise import DropoutSettings, NoiseSettings
 from fairdarts.runs.study.form import RecipeStudy
 from fairdarts.search.settings import (
     ArchitectSettings,
@@ -414,7 +414,7 @@ def test_describe_names_every_setting(recipe):
     sections["derive"] = DeriveSettings.model_fields
     sections["data"] = [key for kind in get_args(get_args(DataSettings)[0]) for key in kind.model_fields]
     keys = {f"{section}.{key}" for section, inner in sections.items() for key in inner}
-    keys |= SearchSettings.model_fields.keys() - sections.keys() - {"verb"}  # which is what it is
+    keys |= SearchSettings.model_fields.keys() - sections.keys() - {"verb", "plugins"}  # which are what they are
     assert listed.keys() == {f"--{key}" for key in keys}
     assert listed["--data.root"].endswith("folder of the data set [cifar10, cifar100, folder, imagenet]")
     assert listed["--device"].endswith("where to run (auto | cpu | cuda)")

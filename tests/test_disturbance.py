@@ -6,7 +6,8 @@ import pytest
 import torch
 from one_shot import IRREGULAR
 
-from fairdarts.disturbance import SCHEDULES, Disturbance, DropoutSettings, NoiseSettings
+from fairdarts.disturbance import Disturbance
+from fairdarts.noise import SCHEDULES, DropoutSettings, NoiseSettings
 from fairdarts.relaxation import initial_alphas
 from fairdarts.spaces.gates import Part
 

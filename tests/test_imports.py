@@ -13,7 +13,8 @@ import fairdarts
 PACKAGE = Path(fairdarts.__file__).parent
 RANKS = (
     {"config", "hook"},
-    {"resources", "genotype", "options"},
+    {"own"},
+    {"resources", "genotype", "options", "noise"},
     {"runtime"},
     {"ops"},
     {"spaces"},
@@ -23,7 +24,7 @@ RANKS = (
     {"supernet"},
     {"search"},
     {"oneshot", "train"},
-    {"ranking", "evolve", "segment"},
+    {"ranking", "evolve", "segment", "plugins"},
     {"plot", "transfer"},
     {"runs"},
     {"cli"},
@@ -106,3 +107,16 @@ print(json.dumps([first, [name for name in heavy if name in sys.modules]]))
     assert package == []
     assert "torch" in search  # else the list would tell nothing
     assert not {"matplotlib", "tensorboard"} & set(search)
+
+
+def test_settings_are_read_before_torch_is_loaded():
+    modules = [".".join(module.parts) for module in MODULES if module.name == "settings"]
+    assert "fairdarts.search.settings" in modules
+    program = f"""
+import importlib, json, sys
+for module in {modules}:
+    importlib.import_module(module)
+print(json.dumps([name for name in ("torch", "numpy", "torchvision", "PIL", "scipy") if name in sys.modules]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == []

@@ -9,6 +9,7 @@ from fairdarts import resources
 from fairdarts.config import UserError, check, dump_yaml, read_yaml
 from fairdarts.genotype import CellGenotype, live
 from fairdarts.networks.zoo import load_genotype
+from fairdarts.own import HINT
 from fairdarts.runs.recipe import names_of
 from fairdarts.runtime.verb import SECTIONS, verb_of
 from fairdarts.search.settings import SearchSettings
@@ -66,7 +67,7 @@ def test_what_is_shipped():
             "fairdarts-s1-cifar1",
             "neither a file nor a shipped recipe (did you mean 'fairdarts-s1-cifar10'?)",
         ),
-        ("search_spaces", "s4", "neither a file nor a shipped search space (did you mean 's2'?)"),
+        ("search_spaces", "s4", "neither a file nor a shipped search space (did you mean 's2'?)" + HINT),
         ("genotypes", "fairdart-a", "neither a file nor a shipped genotype (did you mean 'fairdarts-a'?)"),
     ],
 )

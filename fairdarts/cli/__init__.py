@@ -4,7 +4,7 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from importlib import import_module
 
@@ -32,7 +32,7 @@ VERBS = {
 }
 
 USAGE = "usage: fairdarts VERB …\n\n" + "\n".join(f"  {verb:<12}{text}" for verb, text in VERBS.items())
-USAGE += "\n\n`fairdarts VERB --help` says more."
+USAGE += "\n\n`fairdarts VERB --help` says more. Every verb takes --plugin FILE, a Python file with parts of your own."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -124,4 +124,20 @@ def dispatch(words: list[str]) -> int:
         return dispatch([*words[1:], "--help"])
     if words[0] not in (*VERBS, "complete"):  # which scripts of `completion` call
         raise UserError(f"'{words[0]}' is not a verb{nearest(words[0], VERBS)}")
-    return import_module(f"fairdarts.cli.{words[0]}").main(words[1:])
+    return import_module(f"fairdarts.cli.{words[0]}").main([*load_plugins(words[1:])])
+
+
+def load_plugins(words: list[str]) -> Iterator[str]:
+    """The words but `--plugin FILE`, which every verb may be told, and whose file is loaded first."""
+    rest = iter(words)
+    for word in rest:
+        if word == "--plugins":
+            raise UserError("command line: --plugins: stands in recipes; should be --plugin FILE, as often as needed")
+        name, equals, file = word.partition("=")
+        if name != "--plugin":
+            yield word
+            continue
+        file = file if equals else next(rest, "")
+        if not file:
+            raise UserError("command line: --plugin: needs a Python file")
+        import_module("fairdarts.plugins").load_plugin(file)

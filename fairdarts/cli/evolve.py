@@ -26,8 +26,8 @@ from fairdarts.evolve.archive import Archive
 from fairdarts.evolve.loop import JudgePaths, check_fit, evolve
 from fairdarts.evolve.problem import Problem
 from fairdarts.evolve.settings import MAY_CHANGE, EvolveSettings
-from fairdarts.oneshot.evaluate import Evaluator, read_statistics
-from fairdarts.oneshot.settings import TrainingSettings
+from fairdarts.oneshot.evaluate import Evaluator
+from fairdarts.oneshot.settings import TrainingSettings, read_statistics
 from fairdarts.plot.tensorboard import log_generation
 from fairdarts.ranking.report import judge, open_benchmark, open_training, own_statistics
 from fairdarts.runtime import distributed

@@ -11,7 +11,8 @@ from fairdarts.cli.rank_table import about, brief, show
 from fairdarts.cli.recipe import open_images
 from fairdarts.cli.words import Parser, say, to_json, tracked
 from fairdarts.config import UserError
-from fairdarts.oneshot.evaluate import Evaluator, Statistics, read_statistics
+from fairdarts.oneshot.evaluate import Evaluator
+from fairdarts.oneshot.settings import Statistics, read_statistics
 from fairdarts.plot.ranking import draw_rankings
 from fairdarts.ranking import report
 from fairdarts.runtime import distributed

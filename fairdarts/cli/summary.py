@@ -9,9 +9,8 @@ import torch
 from fairdarts.cli.words import command, cost_text, say
 from fairdarts.config import UserError
 from fairdarts.cost.count import count
-from fairdarts.genotype import CELLS, CellGenotype, ChainGenotype, EdgeGenotype, Genotype, GraphGenotype, live
+from fairdarts.genotype import CELLS, SKIP, CellGenotype, ChainGenotype, EdgeGenotype, Genotype, GraphGenotype, live
 from fairdarts.networks.blueprint import build
-from fairdarts.ops.cell import SKIP
 from fairdarts.runs.result import Run
 from fairdarts.search.stopping import verdict
 
@@ -21,7 +20,7 @@ def summarize(run: Run) -> None:
     genotype, space, settings, shape = run.genotype, run.space, run.settings, run.shape
     records = run.directory.records()
     rule = settings.derive
-    how = rule.method if rule.method == "argmax" else f"{rule.method} {rule.threshold}"
+    how = rule.method if rule.method == "argmax" or rule.threshold is None else f"{rule.method} {rule.threshold}"
     if ended := verdict(records, settings.stopping, settings.architect.warmup):
         say(f"stopped    {ended.reason}")
     say(f"genotype   {genotype.name}: {TEXTS[type(genotype)](genotype)} ({how})")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from fairdarts import resources
 from fairdarts.config import LARGEST, Settings, UserError, plain, read_yaml
 from fairdarts.options import check_words, described
+from fairdarts.own import plugin_words
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -147,7 +148,7 @@ def command(*words: object) -> str:
         here = program.is_relative_to(Path.cwd())
         start = [str(program.relative_to(Path.cwd()) if here else program)]
         start += [] if script.is_file() else ["-m", "fairdarts"]
-    return shlex.join([*start, *map(str, words)])
+    return shlex.join([*start, *map(str, words), *plugin_words()])
 
 
 def empty_table(*titles: str, words: int = 1) -> "Table":

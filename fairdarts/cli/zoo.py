@@ -13,12 +13,11 @@ from fairdarts import resources
 from fairdarts.cli.words import Parser, to_json, tracked
 from fairdarts.config import UserError
 from fairdarts.cost.count import count
-from fairdarts.genotype import Genotype, to_yaml
+from fairdarts.genotype import SKIP, Genotype, to_yaml
 from fairdarts.networks.blueprint import AS_NAMED, NetworkSettings, build, sizes
 from fairdarts.networks.cell import SIZES
 from fairdarts.networks.models import Model, models
 from fairdarts.networks.zoo import load_genotype, run_of
-from fairdarts.ops.cell import SKIP
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.shape import shape_of
 from fairdarts.spaces.cell import CellSpace

@@ -1,6 +1,7 @@
 """How large a network is: parameters and multiply-adds."""
 
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
@@ -27,7 +28,7 @@ class _PassThrough(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        return args[0] if func in (F.relu, F.batch_norm) else func(*args, **(kwargs or {}))
+        return args[0] if args and func in (F.relu, F.batch_norm) else func(*args, **(kwargs or {}))
 
 
 def count(network: nn.Module, in_channels: int = 3, image: int = 32) -> Cost:
@@ -37,7 +38,7 @@ def count(network: nn.Module, in_channels: int = 3, image: int = 32) -> Cost:
     torch's FlopCounterMode counts.
     """
     sizes = {name: parameter.numel() for name, parameter in network.named_parameters()}
-    device = next(network.parameters()).device
+    device = next(chain(network.parameters(), network.buffers()), torch.empty(0)).device
     modes = [(module, module.training) for module in network.modules()]
     with torch.no_grad(), _PassThrough(), FlopCounterMode(display=False) as counter:
         network.eval()(torch.empty(1, in_channels, image, image, device=device))

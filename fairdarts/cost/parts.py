@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
+from fairdarts.genotype import SKIP
 from fairdarts.networks import chain, nasbench201
-from fairdarts.ops.cell import SKIP
 from fairdarts.ops.mbconv import choice
 from fairdarts.ops.nasbench201 import OPS, Reduction
 from fairdarts.runtime.shape import Shape

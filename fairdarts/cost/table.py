@@ -8,6 +8,7 @@ import torch
 
 from fairdarts.cost.count import count
 from fairdarts.cost.parts import Part, Parts, parts_of
+from fairdarts.ops.own import own_name
 from fairdarts.runtime.shape import Shape
 from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import Space
@@ -67,7 +68,7 @@ def _count(part: Part) -> tuple[int, int]:
     """Multiply-adds and parameters of a part."""
     with torch.device("meta"):
         module = part.build(*part.arguments)
-    if next(module.parameters(), None) is None:  # nothing in it that is counted
+    if next(module.parameters(), None) is None and not own_name(module):  # nothing in it that is counted
         return 0, 0
     cost = count(module, part.channels, part.size)
     return cost.madds, cost.params

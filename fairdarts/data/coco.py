@@ -16,7 +16,8 @@ from PIL import Image
 
 from fairdarts.config import UserError, read_text
 from fairdarts.data.images import opened, orientation, turned
-from fairdarts.data.masks import IGNORED, write_mask
+from fairdarts.data.masks import write_mask
+from fairdarts.data.settings import IGNORED
 from fairdarts.runtime.checkpoint import write_atomically
 
 CLASSES = (

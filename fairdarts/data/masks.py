@@ -8,9 +8,6 @@ from PIL import Image
 
 from fairdarts.runtime.checkpoint import write_atomically
 
-IGNORED = 255
-"""of pixels that neither train nor judge: borders, what has no class"""
-
 
 def _palette() -> np.ndarray:
     """VOC's colours of the indices [256, 3], uint8: an index' bits, three at a time, from the highest place down.

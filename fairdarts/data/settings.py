@@ -7,6 +7,9 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from fairdarts.config import Settings, UserError
 
+IGNORED = 255
+"""the value of pixels of a mask that neither train nor judge: borders, what has no class"""
+
 
 class _Data(Settings):
     batch_size: int = Field(ge=2)

@@ -14,50 +14,15 @@ the parent, how it learns, or any number of these. Our reading:
 from collections.abc import Sequence
 from copy import deepcopy
 from math import log
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from fairdarts.config import Settings
+from fairdarts.evolve.settings import PPO, ControllerSettings
 from fairdarts.runtime.seed import PATHS, WEIGHTS, fold
 from fairdarts.runtime.stop import Diverged
 from fairdarts.spaces.gates import SinglePath
-
-
-class _Controller(Settings):
-    kind: str
-    """how it learns"""
-    hidden: int = Field(ge=1, le=65536)
-    """width of the LSTM and of its input"""
-    lr: float = Field(gt=0)
-    """Adam's learning rate"""
-    entropy: float = Field(ge=0)
-    """weight of the entropy bonus, the mean entropy of a choice in nats"""
-    baseline: float = Field(ge=0)
-    """weight of the baseline's loss, its mean squared error; 0 for a baseline of 0"""
-    keep: float = Field(gt=0, lt=1)
-    """probability with which the untrained controller keeps a choice of the parent"""
-
-
-class Reinforce(_Controller):
-    """REINFORCE (MoreMNAS): one step along the gradient for a batch."""
-
-    kind: Literal["reinforce"]
-
-
-class PPO(_Controller):
-    """PPO (FairNAS): several steps for a batch, with little to gain far from the policy before them."""
-
-    kind: Literal["ppo"]
-    clip: float = Field(gt=0, lt=1)
-    """ε, the change of a choice's probability, as a share of it, beyond which nothing is gained"""
-    epochs: int = Field(ge=1)
-    """passes over a batch, a step each"""
-
-
-ControllerSettings = Annotated[PPO | Reinforce, Field(discriminator="kind")]
 
 ControllerState = tuple[Tensor, Tensor]
 """The hidden and the cell state of an LSTM, [1, B, hidden] each."""

@@ -3,12 +3,12 @@
 import math
 import operator
 import re
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from fairdarts.config import nearest
+
+if TYPE_CHECKING:  # settings are read before numpy is loaded
+    import numpy as np
 
 ACCURACY = "accuracy"
 """the quantity that needs a trained model; all others are known of a path alone"""
@@ -40,12 +40,12 @@ class Limit(NamedTuple):
         short = f"{millions}e6" if abs(self.bound) >= 1e6 and "e" not in millions else f"{self.bound:g}"
         return f"{self.quantity} {self.sign} {short if float(short) == self.bound else repr(self.bound)}"
 
-    def excess(self, values: np.ndarray) -> np.ndarray:
+    def excess(self, values: "np.ndarray") -> "np.ndarray":
         """By how much values go beyond it, as a share of its bound; 0 where they keep it."""
         beyond = values - self.bound if self.sign == "<=" else self.bound - values
-        return np.maximum(beyond, 0) / (abs(self.bound) or 1)
+        return beyond.clip(min=0) / (abs(self.bound) or 1)
 
-    def kept(self, values: np.ndarray) -> np.ndarray:
+    def kept(self, values: "np.ndarray") -> "np.ndarray":
         """Whether values keep it."""
         return _BOUNDS[self.sign](values, self.bound)
 
@@ -76,21 +76,6 @@ def read_limit(text: str) -> Limit:
     if not math.isfinite(bound):
         raise ValueError(f"'{text}': {number}: should be a number, such as 400e6")
     return Limit(quantity, sign, bound)
-
-
-def losses(values: Mapping[str, np.ndarray], objectives: Sequence[Objective]) -> np.ndarray:
-    """The objectives [n, objectives] of models, all of them to be minimized; not a number counts as the worst."""
-    columns = [-values[goal.quantity] if goal.maximized else values[goal.quantity] for goal in objectives]
-    return np.nan_to_num(np.stack(columns, 1).astype(float), nan=np.inf, posinf=np.inf, neginf=-np.inf)
-
-
-def excess(values: Mapping[str, np.ndarray], limits: Sequence[Limit]) -> np.ndarray:
-    """By how much models go beyond limits, all added up [n]; 0 where they keep them."""
-    number = len(next(iter(values.values())))
-    total = np.zeros(number)
-    for limit in limits:
-        total += np.nan_to_num(limit.excess(values[limit.quantity]), nan=np.inf)
-    return total
 
 
 def _check_quantity(quantity: str) -> None:

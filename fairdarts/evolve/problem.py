@@ -8,7 +8,7 @@ import numpy as np
 
 from fairdarts.config import UserError
 from fairdarts.cost.table import Table
-from fairdarts.evolve.objectives import ACCURACY, Limit, Objective, excess, losses
+from fairdarts.evolve.objectives import ACCURACY, Limit, Objective
 from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import Space
 
@@ -16,6 +16,21 @@ LISTED = 2**17
 """spaces of no more paths than this are listed, so that every last path is found"""
 DRAWS = 200
 """how often a path of a larger space is drawn before one is bent to keep the limits"""
+
+
+def losses(values: Mapping[str, np.ndarray], objectives: Sequence[Objective]) -> np.ndarray:
+    """The objectives [n, objectives] of models, all of them to be minimized; not a number counts as the worst."""
+    columns = [-values[goal.quantity] if goal.maximized else values[goal.quantity] for goal in objectives]
+    return np.nan_to_num(np.stack(columns, 1).astype(float), nan=np.inf, posinf=np.inf, neginf=-np.inf)
+
+
+def excess(values: Mapping[str, np.ndarray], limits: Sequence[Limit]) -> np.ndarray:
+    """By how much models go beyond limits, all added up [n]; 0 where they keep them."""
+    number = len(next(iter(values.values())))
+    total = np.zeros(number)
+    for limit in limits:
+        total += np.nan_to_num(limit.excess(values[limit.quantity]), nan=np.inf)
+    return total
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,46 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from fairdarts.config import Settings
-from fairdarts.evolve.controller import ControllerSettings
 from fairdarts.evolve.objectives import ACCURACY, QUANTITIES, Limit, Objective, read_limit, read_objective
-from fairdarts.oneshot.evaluate import read_statistics
+from fairdarts.oneshot.settings import read_statistics
 from fairdarts.runtime.settings import RecipeSettings
 
 MAY_CHANGE = ("supernet", "root", "device", "models", "budgets")
 """What a resumed search may be told anew: where its supernet and the images lie, and which models it ends with."""
+
+
+class _Controller(Settings):
+    kind: str
+    """how it learns"""
+    hidden: int = Field(ge=1, le=65536)
+    """width of the LSTM and of its input"""
+    lr: float = Field(gt=0)
+    """Adam's learning rate"""
+    entropy: float = Field(ge=0)
+    """weight of the entropy bonus, the mean entropy of a choice in nats"""
+    baseline: float = Field(ge=0)
+    """weight of the baseline's loss, its mean squared error; 0 for a baseline of 0"""
+    keep: float = Field(gt=0, lt=1)
+    """probability with which the untrained controller keeps a choice of the parent"""
+
+
+class Reinforce(_Controller):
+    """REINFORCE (MoreMNAS): one step along the gradient for a batch."""
+
+    kind: Literal["reinforce"]
+
+
+class PPO(_Controller):
+    """PPO (FairNAS): several steps for a batch, with little to gain far from the policy before them."""
+
+    kind: Literal["ppo"]
+    clip: float = Field(gt=0, lt=1)
+    """ε, the change of a choice's probability, as a share of it, beyond which nothing is gained"""
+    epochs: int = Field(ge=1)
+    """passes over a batch, a step each"""
+
+
+ControllerSettings = Annotated[PPO | Reinforce, Field(discriminator="kind")]
 
 
 class NSGA2Settings(Settings):

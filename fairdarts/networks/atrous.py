@@ -18,6 +18,7 @@ from fairdarts.networks.cell import CellNetwork
 from fairdarts.networks.chain import ChainNetwork, Summed
 from fairdarts.ops.cell import FactorizedReduce
 from fairdarts.ops.mbconv import Projection, Residual
+from fairdarts.ops.own import own_name
 
 
 class DilatedMaxPool(nn.Module):
@@ -52,7 +53,8 @@ class DilatedAvgPool(nn.Module):
 def set_output_stride(network: Backbone, output_stride: int) -> None:
     """Take away every stride beyond `output_stride`, in place; the levels behind then have this one.
 
-    Raises UserError where it is no stride that the network has behind its stem, or it has an auxiliary head.
+    Raises UserError where it is no stride that the network has behind its stem, or it has an auxiliary head or
+    an operation of a user's own.
     """
     strides = [point.stride for point in network.points]
     first = 1 if isinstance(network, CellNetwork) else 0  # the last point of the stem
@@ -61,6 +63,8 @@ def set_output_stride(network: Backbone, output_stride: int) -> None:
         raise UserError(f"output_stride: {output_stride}: should be one of {', '.join(map(str, known))}")
     if getattr(network, "auxiliary", None) is not None:
         raise UserError(f"output_stride: {output_stride}: not with an auxiliary head, which is made for one resolution")
+    if own := [name for module in network.modules() if (name := own_name(module))]:
+        raise UserError(f"output_stride: {output_stride}: not with an operation of one's own, as '{own[0]}' is")
     gaps = [max(1, stride // output_stride) for stride in strides]  # between the pixels that the strided network has
     blocks: Iterable[Any] = network.cells if isinstance(network, CellNetwork) else cast(ChainNetwork, network).layers
     for number, block in enumerate(blocks):

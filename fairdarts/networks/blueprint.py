@@ -1,7 +1,6 @@
 """All that makes a network again but its weights: how a genotype is built, and for which images."""
 
 from collections.abc import Callable
-from typing import Literal
 
 from pydantic import Field
 from torch import nn
@@ -13,32 +12,10 @@ from fairdarts.networks.cell import CellNetwork
 from fairdarts.networks.chain import ChainNetwork
 from fairdarts.networks.nasbench101 import Bench101Network
 from fairdarts.networks.nasbench201 import Bench201Network
+from fairdarts.networks.settings import AS_NAMED, NetworkSettings
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.space import Space
-
-
-class NetworkSettings(Settings):
-    """How the stand-alone network of a genotype is built."""
-
-    size: Literal["cifar", "imagenet"] | None = None
-    """whose size, of those that the space states, and for cells whose stem; the space's first where it is null"""
-    cells: int | None = Field(default=None, ge=1, le=1000)
-    """number of cells; that of the size where it is null"""
-    channels: int | None = Field(default=None, ge=2, le=4096)
-    """channels of the first cell; those of the size where it is null"""
-    dropout: float | None = Field(default=None, ge=0, lt=1)
-    """dropout before the classifier; the space's where it is null, and none in networks of cells"""
-    se_ratio: float = Field(default=0.0, ge=0, le=1)
-    """width of squeeze-and-excitation in the layers of a chain, as a share of a block's input; 0 for none"""
-    activation: Literal["relu6", "relu", "swish"] = "relu6"
-    """in the layers of a chain"""
-    outer_activation: Literal["relu6", "relu", "swish"] | None = None
-    """before and behind the layers of a chain; as in them where it is null"""
-
-
-AS_NAMED = NetworkSettings()
-"""nothing is said of how a network is built, but by its name or its space"""
 
 
 class NetworkOptions(Settings):

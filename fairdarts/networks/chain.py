@@ -75,6 +75,7 @@ class ChainNetwork(Backbone):
         dropout = space.network.dropout if dropout is None else dropout
         if not 0 <= dropout < 1:
             raise UserError(f"dropout: {dropout}: should be from 0 to below 1")
+        self.activations = activation, outer_activation
         self.stem = stem(space.stem, in_channels, outer_activation)
         self.layers = nn.ModuleList()
         points = [Point("stem", space.layers[0].c_in, space.stem.stride)]

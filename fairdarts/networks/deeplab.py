@@ -6,19 +6,17 @@ twice these at 8 (DeepLabv3, arXiv:1706.05587, section 3.3); 48 channels of low-
 whose sides are not divisible by 16, and cannot leave the pyramid out.
 """
 
-from typing import Any, Literal
-
 import torch
 import torch.nn.functional as F
-from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from fairdarts.config import Settings, UserError
+from fairdarts.config import UserError
 from fairdarts.genotype import Genotype
 from fairdarts.networks.atrous import set_output_stride
 from fairdarts.networks.blueprint import NetworkSettings, build_backbone, for_large_images
 from fairdarts.networks.chain import conv_bn
 from fairdarts.networks.features import Features
+from fairdarts.networks.settings import DeepLabSettings
 from fairdarts.ops.depthwise import depthwise_conv
 from fairdarts.spaces.space import Space
 
@@ -26,24 +24,6 @@ WIDTH, LOW_WIDTH, LOW_STRIDE = 256, 48, 4
 """channels of the branches; channels and stride of the low-level features"""
 RATES = {16: (6, 12, 18), 8: (12, 24, 36)}
 """output stride → dilations of the pyramid"""
-
-
-class DeepLabSettings(Settings):
-    """How a network of the zoo becomes one of segmentation."""
-
-    output_stride: Literal[8, 16] = 16
-    """of the image, that the encoder's features have; dilation takes the place of the strides beyond it"""
-    aspp: bool = True
-    """atrous spatial pyramid pooling: three dilated convolutions beside the 1×1 convolution and the image's mean"""
-    decoder: bool = True
-    """low-level features, of stride 4, join before the classifier"""
-    dropout: float = Field(default=0.1, ge=0, lt=1)
-    """behind the branches; the default is that of the authors' code (tensorflow/models, research/deeplab/model.py)"""
-
-    @field_validator("output_stride", mode="before")
-    @classmethod
-    def _number(cls, value: Any) -> Any:
-        return int(value) if isinstance(value, str) and value.isdecimal() else value  # from the command line it is text
 
 
 def separable(c_in: int, c_out: int, dilation: int = 1) -> nn.Sequential:

@@ -10,6 +10,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from fairdarts import own
 from fairdarts.config import UserError, first_problem, nearest, read_text
 from fairdarts.networks import models
 from fairdarts.networks.backbone import Backbone
@@ -73,6 +74,10 @@ def open_model(
         raise UserError(f"weights: '{weights}': should be one of {', '.join(get_args(Weights))}")
     if path.suffix == ".safetensors" and not path.is_dir():
         return _read_published(path, weights)
+    if path.is_dir():
+        own.check_parts(path)
+    elif path.parent.name == "checkpoints":
+        own.check_parts(path.parent.parent)
     file = _checkpoint_of(path) if path.is_dir() else path
     state = read_file(file)
     if SEGMENTER in state:
@@ -103,6 +108,8 @@ def save_model(path: Path, model: TrainedModel) -> None:
         "fairdarts": model.blueprint.model_dump_json(by_alias=True),
         "about": json.dumps(model.about, ensure_ascii=False),
     }
+    if parts := own.own_parts(model.blueprint.network, model.blueprint.space):
+        metadata["parts"] = own.to_text(parts)
     write_tensors(path, tensors, metadata)
 
 
@@ -171,6 +178,8 @@ def _read_published(path: Path, weights: Weights) -> TrainedModel:
     tensors, metadata = read_tensors(path)
     if "fairdarts" not in metadata:
         raise UserError(f"{path}: fairdarts: is missing in its metadata: not a model that fairdarts wrote")
+    if "parts" in metadata:
+        own.check_known(own.from_text(metadata["parts"], f"{path}: parts"), path)
     blueprint, about = _read_blueprint(metadata["fairdarts"], path), _read_about(metadata.get("about"), path)
     if weights not in ("auto", about.get("weights")):
         raise UserError(f"{path}: weights: it has no {weights} weights, only those that it was written with")

@@ -6,6 +6,7 @@ from fairdarts import resources
 from fairdarts.config import UserError, parse_yaml, read_text
 from fairdarts.genotype import Genotype, from_content, read
 from fairdarts.networks.printed import prints, read_printed
+from fairdarts.own import check_parts
 from fairdarts.spaces.space import Space, check_genotype, load_space
 
 YAML = (".yaml", ".yml")
@@ -23,6 +24,7 @@ def load_genotype(name: str) -> tuple[Genotype, Space]:
         path = run / "genotypes" / "final.yaml"
         if not path.is_file():
             raise UserError(f"{name}: no genotypes/final.yaml: not a run directory, or its search has not finished")
+        check_parts(run)
         space = load_space(str(run / "space.yaml"), f"{path}: space")
         return check_genotype(read(path), space, str(path)), space
     file, chosen = file_and_name(name)
@@ -43,6 +45,8 @@ def load_genotype(name: str) -> tuple[Genotype, Space]:
 def _space_of(genotype: Genotype, path: Path) -> Space:
     """The space that a genotype's file names: that of the run it lies in, which may be shipped nowhere, or another."""
     file = path.parent.parent / "space.yaml"
+    if path.parent.name == "genotypes" and file.is_file():
+        check_parts(file.parent)
     if path.parent.name == "genotypes" and file.is_file() and (space := load_space(str(file))).name == genotype.space:
         return space
     return load_space(genotype.space, f"{path}: space")

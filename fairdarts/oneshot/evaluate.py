@@ -8,12 +8,13 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from fairdarts.oneshot.running_stats import running_stats
+from fairdarts.oneshot.settings import Statistics
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import autocast
 from fairdarts.spaces.gates import Gates, SinglePath, subnet
@@ -21,20 +22,6 @@ from fairdarts.supernet.supernet import Supernet, at, norms, tracked_norms
 
 Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 """Gives (images [B, C, H, W], labels [B]) on the device, the same ones every time."""
-
-Statistics = Literal["tracked", "batch"] | int
-"""What a BatchNorm takes: its running statistics of the training, the statistics of the batch that it sees, or the mean
-of those of so many training batches on this very path."""
-
-
-def read_statistics(word: str) -> Statistics:
-    """`tracked`, `batch`, or a number of batches. Raises ValueError saying what would be right."""
-    if word in ("tracked", "batch"):
-        return "tracked" if word == "tracked" else "batch"
-    if word.isascii() and word.isdigit() and int(word) > 0:
-        return int(word)
-    raise ValueError(f"{word}: should be tracked, batch, or a number of batches such as 8")
-
 
 Branch = Callable[[Hashable, Iterable[nn.Module], Callable[[], Tensor]], Tensor]
 """Computes a branch of the tree, of which it is told a name and the modules that run."""

@@ -7,9 +7,11 @@ from one generator, in `sampler.generator`, whose state is what a resumed traini
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
+from fairdarts.config import UserError
 from fairdarts.oneshot.settings import SamplerSettings
 from fairdarts.spaces.gates import SinglePath, Subnet, subnet
 from fairdarts.spaces.space import Space
@@ -126,6 +128,35 @@ class Architecture(Sampler):
 
     def draw(self, progress: float) -> Step:
         return [[subnet(self.space.random_distinct(self.below))]]
+
+
+class OwnSampler(Sampler):
+    """A sampler of a user's own: an object of `passes` and `draw(progress)`, made of the space and a generator.
+
+    A path, or a subnet, that it draws has of every decision the number of a choice, or of several. Raises UserError
+    naming the sampler where the space has no such path.
+    """
+
+    def __init__(self, name: str, make: Callable[..., Any], space: Space, generator: torch.Generator):
+        super().__init__(space, generator)
+        self.name, self.own = name, make(space, generator)
+
+    @property
+    def passes(self) -> int:
+        return int(self.own.passes)
+
+    def draw(self, progress: float) -> Step:
+        return [[self._subnet(path) for path in update] for update in self.own.draw(progress)]
+
+    def _subnet(self, path: Sequence[Any]) -> Subnet:
+        if len(path) != len(self.counts):
+            raise UserError(f"sampler '{self.name}': a path of {len(path)} choices, should be {len(self.counts)}")
+        chosen = tuple((one,) if isinstance(one, int) else tuple(one) for one in path)
+        for point, (active, count) in enumerate(zip(chosen, self.counts, strict=True)):
+            if not active or not all(choice in range(count) for choice in active):
+                right = f"should be numbers of its choices, 0 to {count - 1}"
+                raise UserError(f"sampler '{self.name}': chooses {path[point]!r} at decision {point}, {right}")
+        return chosen
 
 
 SAMPLERS: dict[str, Callable[..., Sampler]] = {

@@ -1,17 +1,34 @@
 """What the training of a one-shot supernet can be told: the settings of its recipe."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, GetCoreSchemaHandler, SerializeAsAny, ValidatorFunctionWrapHandler, model_validator
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_wrap_validator_function
 
 from fairdarts.config import Settings
 from fairdarts.data.settings import DataSettings
+from fairdarts.own import PartName
 from fairdarts.runtime.settings import Compute, RunSettings
 from fairdarts.supernet.settings import SupernetSettings
 
 MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.accumulate", "compute.parallel")
 """What a resumed training may be told anew: where its images lie and how the work is shared out, not what it computes.
 As the number of processes, `accumulate` decides which images BatchNorm sees together, and what dropout drops."""
+
+
+Statistics = Literal["tracked", "batch"] | int
+"""What a BatchNorm takes: its running statistics of the training, the statistics of the batch that it sees, or the mean
+of those of so many training batches on this very path."""
+
+
+def read_statistics(word: str) -> Statistics:
+    """`tracked`, `batch`, or a number of batches. Raises ValueError saying what would be right."""
+    if word in ("tracked", "batch"):
+        return "tracked" if word == "tracked" else "batch"
+    if word.isascii() and word.isdigit() and int(word) > 0:
+        return int(word)
+    raise ValueError(f"{word}: should be tracked, batch, or a number of batches such as 8")
 
 
 class StrictFairSettings(Settings):
@@ -52,6 +69,24 @@ SamplerSettings = Annotated[
     StrictFairSettings | UniformSettings | UniformRepeatSettings | OneShotSettings | ArchitectureSettings,
     Field(discriminator="kind"),
 ]
+
+
+class OwnSamplerSettings(Settings):
+    """A sampler of a user's own."""
+
+    kind: Annotated[str, PartName("sampler")]
+
+
+class _OrOwn(PartName):
+    """Of the section of a sampler, that it may be one of a user's own as well, of which its union does not know."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_wrap_validator_function(self.read, handler(source))
+
+    def read(self, content: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        """The section, of its own kind."""
+        named = isinstance(content, dict) and content.get("kind") in self.names()
+        return OwnSamplerSettings.model_validate(content) if named else handler(content)
 
 
 class SharedCompute(Compute):
@@ -99,7 +134,7 @@ class TrainingSettings(RunSettings):
     """precision, layout, what processes share"""
     supernet: SupernetSettings = SupernetSettings()
     """how architectures become networks of shared weights"""
-    sampler: SamplerSettings
+    sampler: Annotated[SerializeAsAny[SamplerSettings], _OrOwn("sampler")]
     """which paths a step trains"""
     weights: SgdSettings
     """optimizer of the weights"""

@@ -13,9 +13,6 @@ from torch import Tensor, nn
 
 from fairdarts.ops.depthwise import depthwise_conv
 
-SKIP = "skip_connect"
-"""the operation whose unfair advantage DARTS suffers from (FairDARTS, arXiv:1911.12126, section 3.2)"""
-
 
 class Zero(nn.Module):
     """DARTS' `none`: nothing flows along the edge."""

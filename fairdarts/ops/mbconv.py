@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from fairdarts.ops.cell import SKIP
+from fairdarts.genotype import SKIP
 from fairdarts.ops.depthwise import depthwise_conv
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -21,13 +21,20 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 """name → builder of what follows a BatchNorm; in place, as the BatchNorm does not need its own output"""
 
+OWN_CHOICES: dict[str, Callable[[int, int, int, bool], nn.Module]] = {}
+"""name → builder(c_in, c_out, stride, affine) of operations of a user's own"""
+
 _BOTTLENECK = re.compile(r"(MB)?E([1-9]\d?)K([1-9]?[13579])")
 
 
 def is_choice(name: str) -> bool:
-    """Whether a layer may have it: skip_connect, or an inverted bottleneck of expansion x and odd kernel y, ExKy alone
-    or MBExKy with its residual."""
-    return name == SKIP or _BOTTLENECK.fullmatch(name) is not None
+    """Whether a layer may have it: skip_connect, an inverted bottleneck, or an operation of a user's own."""
+    return name == SKIP or name in OWN_CHOICES or is_bottleneck(name)
+
+
+def is_bottleneck(name: str) -> bool:
+    """Whether it is an inverted bottleneck of expansion x and odd kernel y: ExKy alone, or MBExKy with its residual."""
+    return _BOTTLENECK.fullmatch(name) is not None
 
 
 class SqueezeExcite(nn.Module):
@@ -118,9 +125,11 @@ def skip(c_in: int, c_out: int, stride: int, affine: bool) -> nn.Module:
 def choice(
     name: str, c_in: int, c_out: int, stride: int, affine: bool, activation: str = "relu6", se_ratio: float = 0.0
 ) -> nn.Module:
-    """The module of a choice's name (see `is_choice`)."""
+    """The module of a choice's name (see `is_choice`); `activation` and `se_ratio` are those of bottlenecks."""
     if name == SKIP:
         return skip(c_in, c_out, stride, affine)
+    if name in OWN_CHOICES:
+        return OWN_CHOICES[name](c_in, c_out, stride, affine)
     form = _BOTTLENECK.fullmatch(name)
     assert form is not None, f"{name} is no choice"
     residual, expansion, kernel = form.groups()

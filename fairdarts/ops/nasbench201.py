@@ -8,7 +8,8 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fairdarts.ops.cell import SKIP, Zero
+from fairdarts.genotype import SKIP
+from fairdarts.ops.cell import Zero
 
 
 class ReluConvBn(nn.Module):

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import graphviz
 
-from fairdarts.genotype import ChainGenotype
-from fairdarts.ops.cell import SKIP
+from fairdarts.genotype import SKIP, ChainGenotype
+from fairdarts.ops.mbconv import is_bottleneck
 from fairdarts.plot import style
 from fairdarts.plot.points import resolutions
 from fairdarts.spaces.chain import ChainSpace, Layer
@@ -79,9 +79,11 @@ def layer_place(number: int, choices: Sequence[str], layer: Layer) -> Place:
         return Place(caption, (Box("removed", _ABSENT),))
     if not blocks and layer.keeps_shape:
         return Place(caption, (Box(style.label(SKIP), _IDENTITY),))
-    residual = layer.keeps_shape and (skips or (len(blocks) == 1 and blocks[0].startswith("MB")))
+    known = [name for name in blocks if is_bottleneck(name)]
+    residual = layer.keeps_shape and (skips or (len(blocks) == 1 and blocks[0].startswith("MB") and bool(known)))
     start = "MB" if residual and len(blocks) == 1 else "IB"
-    boxes = [Box(("" if name.startswith("MB") else start) + style.label(name), style.box(name)) for name in blocks]
+    named = [(start if name in known and not name.startswith("MB") else "") + style.label(name) for name in blocks]
+    boxes = [Box(text, style.box(name)) for text, name in zip(named, blocks, strict=True)]
     if skips and not residual:
         boxes.append(Box("skip, 1×1", style.box(SKIP)))
     return Place(caption, tuple(boxes), residual)

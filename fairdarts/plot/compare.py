@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fairdarts.genotype import Genotype
-from fairdarts.ops.cell import SKIP
+from fairdarts.genotype import SKIP, Genotype
 from fairdarts.plot import style
 
 BINS = np.linspace(0, 1, 21)

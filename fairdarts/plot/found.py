@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch, Patch
 
-from fairdarts.ops.cell import SKIP
+from fairdarts.genotype import SKIP
 from fairdarts.plot import style
 from fairdarts.plot.points import choice_points
 from fairdarts.spaces.chain import ChainSpace

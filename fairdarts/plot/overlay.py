@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from fairdarts.data.masks import IGNORED, PALETTE
+from fairdarts.data.masks import PALETTE
+from fairdarts.data.settings import IGNORED
 from fairdarts.plot import style
 from fairdarts.runtime.checkpoint import write_atomically
 

@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fairdarts.genotype import Genotype
-from fairdarts.ops.cell import SKIP
+from fairdarts.genotype import SKIP, Genotype
 from fairdarts.plot import compare, style
 from fairdarts.plot.curves import PANELS, curves_figure, curves_info
 from fairdarts.plot.document import cells, faint, folded, grouped, image, listed, pre, run_head, table

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -10,6 +11,7 @@ from fairdarts.config import Settings, UserError, check
 from fairdarts.data.sources import Source
 from fairdarts.data.split import fingerprint
 from fairdarts.options import Words
+from fairdarts.own import PLUGINS
 from fairdarts.runs.callbacks import Callback
 from fairdarts.runs.data import see, told_images, words_for
 from fairdarts.runs.recipe import Recipe, laid_over, over, settings_of
@@ -100,6 +102,8 @@ def in_all_processes(kind: Kind, read: Callable[[], tuple[Settings, ...]]) -> tu
     the settings say."""
     parts = distributed.first(read)
     if distributed.ranks() > 1:  # the others may not see the files
+        for file in distributed.shared([*map(str, PLUGINS)]):  # but those of parts, which are code, they have to
+            import_module("fairdarts.plugins").load_plugin(file)
         texts = distributed.shared([part.model_dump(mode="json", by_alias=True) for part in parts] if parts else None)
         space = texts[1]["kind"]
         forms = (kind.model, KINDS[space], FORMS[space])[: len(texts)]

@@ -122,7 +122,7 @@ def _rule(
 
 def _derived(matrices: GateMatrices, space: Space, rule: DeriveSettings, name: str, source: str) -> Genotype:
     """The genotype by a rule, which its source tells; Notices say what a reader of it would not expect."""
-    source += f", {rule.method}" + ("" if rule.method == "argmax" else f" {rule.threshold}")
+    source += f", {rule.method}" + ("" if rule.method == "argmax" or rule.threshold is None else f" {rule.threshold}")
     source += "" if rule.max_skips is None else f", at most {rule.max_skips} skip connections a cell"
     genotype = genotype_of(matrices, space, rule.method, rule.threshold, name, source, rule.max_skips)
     strongest = {cell: f"the strongest gate is {matrices[cell].max():.3f}" for cell in genotype.empty_cells}

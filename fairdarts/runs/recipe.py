@@ -58,8 +58,11 @@ def read_recipe(model: type[Settings], recipe: Recipe) -> tuple[dict[str, Any], 
 
 
 def content_of(recipe: Recipe) -> tuple[dict[str, Any], str]:
-    """What a recipe of any form holds, and its place."""
-    if isinstance(recipe, Mapping):
-        return dict(recipe), "recipe"
-    path = resources.find("recipes", str(recipe))
-    return read_yaml(path), str(path)
+    """What a recipe of any form holds, and its place; the files of parts of one's own that it names are loaded."""
+    path = Path("recipe") if isinstance(recipe, Mapping) else resources.find("recipes", str(recipe))
+    content = dict(recipe) if isinstance(recipe, Mapping) else read_yaml(path)
+    if content.get("plugins"):
+        from fairdarts.plugins import load_recipe_plugins  # which loads all that can be registered
+
+        load_recipe_plugins(content, path)
+    return content, str(path)

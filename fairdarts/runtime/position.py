@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fairdarts.config import Settings
+from fairdarts.own import identity_of_parts
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.run import Run
@@ -57,7 +58,7 @@ def identity_of(settings: Settings, may_change: Collection[str], space: Settings
     """What makes a run this one, as dotted keys and values: resumed under others, it would be another."""
     identity = {f"settings.yaml: {key}": value for key, value in flat(settings).items() if key not in may_change}
     identity |= {f"space.yaml: {key}": value for key, value in flat(space).items()}
-    return {**identity, IMAGES: images}
+    return {**identity, **identity_of_parts(settings, space), IMAGES: images}
 
 
 def changed_images(run: Run, images: str) -> str | None:

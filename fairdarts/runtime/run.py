@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import torch
 
-from fairdarts import __version__
+from fairdarts import __version__, own
 from fairdarts.config import Settings, UserError, dump_yaml, read_yaml
 from fairdarts.genotype import Genotype, to_yaml
 from fairdarts.runtime import checkpoint
@@ -39,7 +39,7 @@ def versions() -> dict[str, Any]:
 
 SETTINGS, LOCK = "settings.yaml", "lock"
 FOLDERS = ("checkpoints", "genotypes", "figures")
-MADE = {LOCK, "space.yaml", "versions.json", SETTINGS, "final.yaml", "latency.csv", FILE}
+MADE = {LOCK, "space.yaml", "versions.json", SETTINGS, "final.yaml", "latency.csv", FILE, own.FILE}
 """files that a run may have before it has begun"""
 DIVERGED = "diverged.txt"
 RESULTS = {
@@ -181,6 +181,7 @@ def create(path: Path, settings: Settings, space: Settings, others: Mapping[str,
         advice = f"continue it with --resume {path}, or " if (path / SETTINGS).is_file() else ""
         raise UserError(f"{path}: already exists; {advice}name another --out")
     texts = {"space.yaml": dump_yaml(space), "versions.json": json.dumps(versions(), indent=1) + "\n", **(others or {})}
+    texts |= own.file_of_parts(settings, space)
     texts[SETTINGS] = dump_yaml(settings)  # last: its presence makes it a run
     new = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
@@ -240,11 +241,12 @@ def is_free(path: Path) -> bool:
 
 
 def open_run(path: Path) -> Run:
-    """An existing run directory. Raises UserError where there is none."""
+    """An existing run directory. Raises UserError where there is none, or it needs parts that nobody has registered."""
     if path.is_dir() and any(path.iterdir()) and is_free(path):
         raise UserError(f"{path}: its run ended before it began; begin it again with --out {path}")
     if not (path / SETTINGS).is_file():
         raise UserError(f"{path}: not a run directory: it has no {SETTINGS}")
+    own.check_parts(path)
     return Run(path)
 
 

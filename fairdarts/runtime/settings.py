@@ -41,6 +41,8 @@ class RecipeSettings(Described):
     """the experiment it follows"""
     deviations: tuple[str, ...] = ()
     """where it departs from its source, or chooses between text and released code"""
+    plugins: tuple[str, ...] = ()
+    """Python files with parts of one's own, relative to the recipe: loaded where somebody names the recipe"""
     seed: int = Field(default=0, ge=0)
     """decides all that is drawn: initial weights, α, paths, the order of images and their augmentation"""
     device: Literal["auto", "cpu", "cuda"] = "auto"

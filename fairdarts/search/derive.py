@@ -1,13 +1,12 @@
 """How gates become a genotype, and which operations count as dominant, in any space."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from fairdarts.config import UserError
-from fairdarts.genotype import CellGenotype, ChainGenotype, EdgeGenotype, Genotype
-from fairdarts.ops.cell import SKIP
+from fairdarts.config import UserError, check
+from fairdarts.genotype import SKIP, CellGenotype, ChainGenotype, EdgeGenotype, Genotype
 from fairdarts.search.derive_cell import derive_cell, limited_cell, strongest_of_nodes
 from fairdarts.search.derive_chain import derive_layers, dominant_choices
 from fairdarts.search.derive_nasbench201 import derive_edges
@@ -15,9 +14,11 @@ from fairdarts.search.settings import DeriveSettings
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.nasbench201 import Bench201Space
-from fairdarts.spaces.space import Space
+from fairdarts.spaces.space import FORMS, Space, check_genotype
 
-METHODS = ("argmax", "threshold", "edge")
+METHODS: dict[str, Callable[..., Mapping[str, Any]] | None] = {"argmax": None, "threshold": None, "edge": None}
+"""name → what makes an architecture of gates, space and threshold; None where DERIVATIONS do, each in its kind of space
+"""
 
 GateMatrices = dict[str, np.ndarray]
 """part of the space → gates [choice points, candidates]"""
@@ -77,8 +78,11 @@ def derive(
     max_skips: int | None = None,
 ) -> Genotype:
     """The genotype of gates: see `derive_cell`, `derive_layers`, `derive_edges`. A cell has at most `max_skips` skip
-    connections."""
+    connections. Raises UserError where a method of a user's own gives what is no genotype of the space."""
     about = {"schema": 1, "name": name, "space": space.name, "source": source}
+    if own := METHODS[method]:
+        place = f"derivation method '{method}'"
+        return check_genotype(check(FORMS[space.kind], {**about, **own(gates, space, threshold)}, place), space, place)
     return DERIVATIONS[space.kind](about, gates, space, (method, threshold, max_skips))
 
 
@@ -110,6 +114,8 @@ DERIVATIONS: dict[str, Callable[..., Genotype]] = {"cell": _cells, "chain": _lay
 
 def dominant(gates: np.ndarray, space: Space, part: str, method: str, threshold: float | None) -> dict[str, int]:
     """How many dominant operations each candidate has in one part of the space."""
+    if METHODS[method]:  # what the strongest gates say, as nobody knows what a method of a user's own makes of them
+        method = "argmax"
     if space.kind == "cell" and method == "argmax":
         return strongest_of_nodes(gates, space)
     return dominant_choices(gates, space.parts[part].candidates, method, threshold)
@@ -124,6 +130,8 @@ def check_kind(space: Space, place: str) -> None:
 
 def check_rule(rule: DeriveSettings, space: Space, place: str) -> None:
     """Raises UserError where a rule is not for this kind of space."""
+    if METHODS[rule.method] and rule.max_skips is not None:
+        raise UserError(f"{place}max_skips: {rule.max_skips}: is for argmax, threshold and edge; leave it out")
     if space.kind == "cell":
         return
     if rule.method == "edge":

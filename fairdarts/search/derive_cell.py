@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fairdarts.genotype import Edge
-from fairdarts.ops.cell import SKIP
+from fairdarts.genotype import SKIP, Edge
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.sample import EDGES_PER_NODE
 

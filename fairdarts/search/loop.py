@@ -26,7 +26,7 @@ from fairdarts.runtime.seed import DROPS, fold
 from fairdarts.runtime.stop import Stop
 from fairdarts.search.architect import STEPS, SUMS, Learner, StepIndex, warm_up
 from fairdarts.search.curvature import held_out_curvature
-from fairdarts.search.derive import as_matrices, check_records, derive, dominant
+from fairdarts.search.derive import METHODS, as_matrices, check_records, derive, dominant
 from fairdarts.search.settings import MAY_CHANGE, SearchSettings
 from fairdarts.search.setup import check_fit, make_learner, open_batches
 from fairdarts.search.state import put_back, state_of
@@ -143,6 +143,8 @@ def search(
                 strongest = f"{settings.derive.threshold} (the strongest is {max(map(max, gates[part])):.3f})"
                 advice = "derive another by argmax or a lower threshold"
                 nothing = f"too few gates of {part} reached {strongest}, so nothing leads through the cell"
+                if METHODS[settings.derive.method]:
+                    nothing = f"by {settings.derive.method} nothing leads through the {part} cell"
                 warnings.warn(f"{run.path}: {nothing}; {advice}", Notice, stacklevel=2)
     return genotype
 
@@ -184,6 +186,6 @@ def derived(gates: dict[str, Any], settings: SearchSettings, space: Space, name:
     """The genotype of a record's gates by the settings' method; its source ends in the note."""
     rule = settings.derive
     origin = f"search {settings.name}, seed {settings.seed}, {rule.method}"
-    origin += "" if rule.method == "argmax" else f" {rule.threshold}"
+    origin += "" if rule.method == "argmax" or rule.threshold is None else f" {rule.threshold}"
     origin += ("" if rule.max_skips is None else f", at most {rule.max_skips} skip connections a cell") + note
     return derive(as_matrices(gates, space, name), space, rule.method, rule.threshold, name, origin, rule.max_skips)

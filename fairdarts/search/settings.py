@@ -1,12 +1,13 @@
 """What a search can be told: the settings of a recipe."""
 
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from fairdarts.config import Settings
 from fairdarts.data.settings import DataSettings
-from fairdarts.disturbance import DropoutSettings, NoiseSettings
+from fairdarts.noise import DropoutSettings, NoiseSettings
+from fairdarts.own import PartName
 from fairdarts.runtime.settings import Compute, RunSettings
 from fairdarts.search.stopping import Never, StoppingSettings
 from fairdarts.supernet.settings import SupernetSettings
@@ -93,7 +94,7 @@ class ArchitectSettings(Settings):
 class ZeroOneSettings(Settings):
     """The zero-one loss."""
 
-    form: Literal["squared", "absolute"]
+    form: Annotated[str, PartName("loss", "squared", "absolute")]
     """L₀₋₁ of eq. 7, or the control L′₀₋₁ of eq. 9"""
     weight: float = Field(ge=0)
     """w₀₋₁; 0 leaves the loss out"""
@@ -102,7 +103,7 @@ class ZeroOneSettings(Settings):
 class DeriveSettings(Settings):
     """How the genotype is derived."""
 
-    method: Literal["argmax", "threshold", "edge"]
+    method: Annotated[str, PartName("derivation", "argmax", "threshold", "edge")]
     """how gates become a genotype"""
     threshold: float | None = Field(default=None, gt=0, le=1)
     """σ that an operation must reach; for threshold and edge"""
@@ -111,7 +112,7 @@ class DeriveSettings(Settings):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if self.method != "argmax" and self.threshold is None:
+        if self.method in ("threshold", "edge") and self.threshold is None:
             raise ValueError(f"method {self.method} needs a threshold, such as 0.85")
         return self
 
@@ -126,7 +127,7 @@ class SearchSettings(RunSettings):
     """the supernet's size, and how its candidates run"""
     compute: ComputeSettings = ComputeSettings()
     """memory, precision, layout"""
-    relaxation: Literal["softmax", "sigmoid"]
+    relaxation: Annotated[str, PartName("relaxation", "softmax", "sigmoid")]
     """how α becomes gates"""
     weights: WeightSettings
     """optimizer of the weights"""

@@ -10,7 +10,7 @@ from fairdarts.config import UserError, nearest
 from fairdarts.data.serve import server
 from fairdarts.data.sources import Source
 from fairdarts.data.split import halves as halves_of
-from fairdarts.ops.cell import SKIP
+from fairdarts.genotype import SKIP
 from fairdarts.ops.depthwise import with_fast_gradients
 from fairdarts.relaxation import initial_alphas
 from fairdarts.runtime import distributed

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field
 
 from fairdarts.config import Settings
-from fairdarts.ops.cell import SKIP
+from fairdarts.genotype import SKIP
 
 
 class Never(Settings):

@@ -17,7 +17,7 @@ from torchvision.transforms import v2
 from fairdarts.config import UserError, nearest, read_text
 from fairdarts.data.images import is_hidden, opened, read_image
 from fairdarts.data.loader import Augmented, loaded
-from fairdarts.data.masks import IGNORED
+from fairdarts.data.settings import IGNORED
 from fairdarts.data.sources import IMAGENET_STATISTICS
 from fairdarts.segment.settings import Photographs
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairdarts.config import UserError
-from fairdarts.data.masks import IGNORED
+from fairdarts.data.settings import IGNORED
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import LAYOUTS, autocast
 from fairdarts.runtime.settings import Compute

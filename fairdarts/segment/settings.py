@@ -5,8 +5,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from fairdarts.config import Settings
-from fairdarts.data.masks import IGNORED
-from fairdarts.networks.deeplab import DeepLabSettings
+from fairdarts.data.settings import IGNORED
+from fairdarts.networks.settings import DeepLabSettings
 from fairdarts.train.settings import NetworkTraining
 
 

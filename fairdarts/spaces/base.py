@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 
 from fairdarts.config import Settings, UserError, nearest
 from fairdarts.genotype import Genotype
+from fairdarts.own import HINT
 from fairdarts.spaces.gates import Gate, Gates, Part, SinglePath, Subnet
 
 RandRange = Callable[[int], int]
@@ -37,7 +38,7 @@ def known_operations(operations: Collection[str]) -> AfterValidator:
     def check(candidates: tuple[str, ...]) -> tuple[str, ...]:
         for name in candidates:
             if name not in operations:
-                raise ValueError(f"'{name}' is not an operation{nearest(name, operations)}")
+                raise ValueError(f"'{name}' is not an operation{nearest(name, operations)}{HINT}")
         if len(set(candidates)) < len(candidates):
             raise ValueError("an operation stands twice")
         if set(candidates) == {"none"}:

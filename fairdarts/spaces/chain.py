@@ -7,9 +7,9 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import AfterValidator, Field, field_validator
 
 from fairdarts.config import Settings, UserError, nearest
-from fairdarts.genotype import ChainGenotype
-from fairdarts.ops.cell import SKIP
+from fairdarts.genotype import SKIP, ChainGenotype
 from fairdarts.ops.mbconv import is_choice
+from fairdarts.own import HINT
 from fairdarts.spaces.base import Images, SearchSpace
 from fairdarts.spaces.gates import Part, SinglePath
 
@@ -18,7 +18,7 @@ def _known(candidates: tuple[str, ...]) -> tuple[str, ...]:
     for name in candidates:
         if not is_choice(name):
             bottlenecks = "an inverted bottleneck such as E6K3 (expansion and odd kernel), or MBE6K3 with its residual"
-            raise ValueError(f"'{name}' is not a choice of a layer: should be {SKIP}, or {bottlenecks}")
+            raise ValueError(f"'{name}' is not a choice of a layer: should be {SKIP}, or {bottlenecks}{HINT}")
     if len(set(candidates)) < len(candidates):
         raise ValueError("a choice stands twice")
     return candidates

@@ -9,8 +9,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field
 
 from fairdarts.config import UserError, nearest
-from fairdarts.genotype import EdgeGenotype
-from fairdarts.ops.cell import SKIP
+from fairdarts.genotype import SKIP, EdgeGenotype
 from fairdarts.ops.nasbench201 import OPS
 from fairdarts.spaces.base import SearchSpace, SmallNetworks, known_operations
 from fairdarts.spaces.gates import Part, SinglePath

@@ -2,8 +2,7 @@
 
 from random import Random
 
-from fairdarts.genotype import CellGenotype, Edge
-from fairdarts.ops.cell import SKIP
+from fairdarts.genotype import SKIP, CellGenotype, Edge
 from fairdarts.spaces.cell import CellSpace
 
 EDGES_PER_NODE = 2

@@ -32,8 +32,15 @@ FORMS: dict[str, type[Genotype]] = {
 """kind of a space → what its genotypes are"""
 
 
+SPACES: dict[str, Space] = {}
+"""name → a space of a user's own"""
+
+
 def load_space(name: str, place: str = "") -> Space:
-    """A shipped space, or one from a YAML file. Raises UserError naming the file and the key, or where it is named."""
+    """A shipped space, one of the user's own, or one from a YAML file. Raises UserError naming the file and the key, or
+    where it is named."""
+    if name in SPACES:
+        return SPACES[name]
     path = find("search_spaces", name, place)
     return space_from(read_yaml(path), path)
 

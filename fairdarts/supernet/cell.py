@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from fairdarts.disturbance import Disturbance
 from fairdarts.ops.cell import OPS, FactorizedReduce, Separable, relu_conv_bn
+from fairdarts.ops.own import own_name
 from fairdarts.spaces.cell import CellSpace, Size
 from fairdarts.spaces.gates import Gates
 from fairdarts.supernet.edges import ActiveEdge, EdgeCell, candidates_of_edges
@@ -26,9 +27,9 @@ LARGER_KERNEL = {"sep_conv_3x3": "sep_conv_5x5", "dil_conv_3x3": "dil_conv_5x5"}
 
 
 def candidate(name: str, channels: int, stride: int, affine: bool) -> nn.Module:
-    """An operation as a supernet runs it: a BatchNorm behind every pooling as well."""
+    """An operation as a supernet runs it: a BatchNorm behind every pooling of the library as well."""
     op = OPS[name](channels, stride, affine)
-    return nn.Sequential(op, nn.BatchNorm2d(channels, affine=affine)) if "pool" in name else op
+    return nn.Sequential(op, nn.BatchNorm2d(channels, affine=affine)) if "pool" in name and not own_name(op) else op
 
 
 class SuperCell(EdgeCell):

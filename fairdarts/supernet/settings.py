@@ -3,13 +3,15 @@
 The paper is arXiv:2003.04276. docs/supernet-factors.md says what they are in each space, and what it leaves open.
 """
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from fairdarts.config import Settings, UserError
-from fairdarts.spaces.nasbench101 import Bench101Space
-from fairdarts.spaces.space import Space
+
+if TYPE_CHECKING:  # settings are read before torch is loaded
+    from fairdarts.spaces.nasbench101 import Bench101Space
+    from fairdarts.spaces.space import Space
 
 
 class SupernetSettings(Settings):
@@ -61,7 +63,7 @@ FOREIGN: dict[str, dict[str, tuple[str, ...]]] = {
 """kind of space → for whom settings are that it cannot follow"""
 
 
-def check_supernet(settings: SupernetSettings, space: Space) -> None:
+def check_supernet(settings: SupernetSettings, space: "Space") -> None:
     """Raises UserError naming the setting that a space cannot follow."""
     for whose, keys in FOREIGN[space.kind].items():
         for key in keys:
@@ -72,14 +74,14 @@ def check_supernet(settings: SupernetSettings, space: Space) -> None:
     if settings.wsbn and not (settings.affine or settings.track):
         nothing = "with supernet.affine false and supernet.track false there is nothing of an edge's own"
         raise UserError(f"supernet.wsbn: true: {nothing}; set one of them true")
-    if isinstance(space, Bench101Space):
+    if space.kind == "nasbench101":
         check_nasbench101(settings, space)
     elif settings.wsbn and settings.operations != "node":
         why = "where operations are on edges, every edge has BatchNorms of its own"
         raise UserError(f"supernet.wsbn: true: {why}; set supernet.operations node")
 
 
-def check_nasbench101(settings: SupernetSettings, space: Bench101Space) -> None:
+def check_nasbench101(settings: SupernetSettings, space: "Bench101Space") -> None:
     """Raises UserError naming the setting that does not go with the space."""
     if settings.operations == "edge":
         why = f"in space {space.name} an operation reads the sum of its node's edges"

@@ -18,6 +18,7 @@ from fairdarts.genotype import Genotype
 from fairdarts.networks.cell import CellNetwork, CifarStem
 from fairdarts.networks.chain import ChainNetwork
 from fairdarts.ops.mbconv import SqueezeExcite
+from fairdarts.ops.own import own_name
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.finite import check_finite
 from fairdarts.runtime.run import open_run
@@ -194,10 +195,9 @@ def _check_cells(network: CellNetwork, space: CellSpace, weights: Weights, place
 
 def _check_chain(network: ChainNetwork, place: str) -> None:
     """Raises UserError where the network has what no supernet has."""
-    parts = [*network.modules()]
-    if any(isinstance(part, SqueezeExcite) for part in parts):
+    if any(isinstance(part, SqueezeExcite) for part in network.modules()):
         raise UserError(f"{place}: has no squeeze-and-excitation, so the network should be --network.se_ratio 0")
-    if any(isinstance(part, nn.SiLU | nn.ReLU) for part in parts):
+    if {*network.activations} != {"relu6"}:
         raise UserError(f"{place}: has ReLU6 throughout, so the network should be --network.activation relu6")
 
 
@@ -216,7 +216,8 @@ def _notes(network: nn.Module) -> list[str]:
     """What a network of cells has not of the supernet, and the supernet's."""
     if not isinstance(network, CellNetwork):
         return []
-    pools = sum("pool" in op for cell in network.cells for op, _, _ in cell.edges)
+    operations = [(name, op) for cell in network.cells for (name, _, _), op in zip(cell.edges, cell.ops, strict=True)]
+    pools = sum("pool" in name and not own_name(op) for name, op in operations)
     notes = []
     if pools:
         has = "has a BatchNorm behind each, which the network has not"

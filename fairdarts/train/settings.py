@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from fairdarts.config import Settings
 from fairdarts.data.settings import DataSettings
-from fairdarts.networks.blueprint import NetworkSettings
+from fairdarts.networks.settings import NetworkSettings
 from fairdarts.runtime.settings import Compute, EpochSettings
 
 MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.accumulate", "compute.compile")

@@ -13,7 +13,7 @@ from fairdarts.config import UserError
 from fairdarts.data import coco
 from fairdarts.data.coco import CLASSES, Scene, convert, draw, read
 from fairdarts.data.images import read_image
-from fairdarts.data.masks import IGNORED
+from fairdarts.data.settings import IGNORED
 
 TOOL = Path(__file__).parents[2] / "tools" / "coco_to_voc.py"
 CATEGORIES = [{"id": 1, "name": "person"}, {"id": 5, "name": "airplane"}, {"id": 62, "name": "chair"}]

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fairdarts.data.masks import IGNORED, PALETTE, write_mask
+from fairdarts.data.masks import PALETTE, write_mask
+from fairdarts.data.settings import IGNORED
 
 
 def test_the_colours_are_those_of_voc():

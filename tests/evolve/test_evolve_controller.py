@@ -14,7 +14,8 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from scipy import stats
 
-from fairdarts.evolve.controller import PPO, Controller, ControllerSettings, Reinforce, clipped, normalized
+from fairdarts.evolve.controller import Controller, clipped, normalized
+from fairdarts.evolve.settings import PPO, ControllerSettings, Reinforce
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.stop import Diverged
 from fairdarts.spaces.gates import SinglePath

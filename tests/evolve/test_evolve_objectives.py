@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairdarts.evolve.objectives import QUANTITIES, Limit, Objective, excess, losses, read_limit, read_objective
+from fairdarts.evolve.objectives import QUANTITIES, Limit, Objective, read_limit, read_objective
+from fairdarts.evolve.problem import excess, losses
 
 
 def test_accuracy_is_maximized_and_all_else_minimized_unless_told_otherwise() -> None:

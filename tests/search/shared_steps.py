@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fairdarts.config import check
-from fairdarts.disturbance import DropoutSettings, NoiseSettings
+from fairdarts.noise import DropoutSettings, NoiseSettings
 from fairdarts.runtime import distributed
 from fairdarts.search.architect import STEPS, Batch, Learner, StepIndex, warm_up
 from fairdarts.search.curvature import held_out_curvature

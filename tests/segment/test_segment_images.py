@@ -9,7 +9,7 @@ from photographs import picture, recipe, voc_folder
 from PIL import Image
 
 from fairdarts.config import UserError, check
-from fairdarts.data.masks import IGNORED
+from fairdarts.data.settings import IGNORED
 from fairdarts.segment.images import (
     MEAN,
     STD,

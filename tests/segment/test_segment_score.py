@@ -12,7 +12,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from fairdarts.config import UserError
-from fairdarts.data.masks import IGNORED, write_mask
+from fairdarts.data.masks import write_mask
+from fairdarts.data.settings import IGNORED
 from fairdarts.runtime.settings import Compute
 from fairdarts.segment.images import open_pairs, still_pairs
 from fairdarts.segment.score import PixelScore, measured, score, tally

@@ -10,7 +10,7 @@ from runs import Watch, metrics, same
 from segmenters import segmented, settings_of, small
 
 from fairdarts.config import UserError
-from fairdarts.data.masks import IGNORED
+from fairdarts.data.settings import IGNORED
 from fairdarts.networks.blueprint import Blueprint, build
 from fairdarts.networks.published import TrainedModel, save_model
 from fairdarts.runtime import checkpoint

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from one_shot import chain
 from torch import Tensor, nn
 
-from fairdarts.disturbance import Disturbance, DropoutSettings, NoiseSettings
+from fairdarts.disturbance import Disturbance
+from fairdarts.noise import DropoutSettings, NoiseSettings
 from fairdarts.ops.recompute import FrozenStatistics
 from fairdarts.relaxation import RELAXATIONS, dense
 from fairdarts.search.settings import DenseSupernetSettings

@@ -8,7 +8,8 @@ import torch
 from test_supernet_cell import MEMORIES, images, pair_of, random_gates, run, small, supernet_of
 from torch import Tensor, nn
 
-from fairdarts.disturbance import Disturbance, DropoutSettings, NoiseSettings
+from fairdarts.disturbance import Disturbance
+from fairdarts.noise import DropoutSettings, NoiseSettings
 from fairdarts.spaces.space import load_space
 
 

@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from plain_gates import Plain
 from torch import Tensor, nn
 
-from fairdarts.disturbance import Disturbance, NoiseSettings
+from fairdarts.disturbance import Disturbance
 from fairdarts.genotype import EdgeGenotype
 from fairdarts.networks.nasbench201 import Bench201Network, Cell
+from fairdarts.noise import NoiseSettings
 from fairdarts.ops.drop_path import drop_path
 from fairdarts.ops.nasbench201 import Reduction
 from fairdarts.relaxation import RELAXATIONS, dense
