@@ -16,7 +16,7 @@ from rich.progress import track
 from rich.table import Table
 
 from fairdarts.config import LARGEST, UserError, plain
-from fairdarts.cost.count import Cost
+from fairdarts.cost.count import cost_text as cost_text
 from fairdarts.runtime import distributed
 
 T = TypeVar("T")
@@ -103,9 +103,3 @@ def print_table(table: Table) -> None:
     """A table on stdout: as wide as the terminal, and as wide as it needs where there is none."""
     # Without markup, as names of classes and files are a user's and may hold brackets.
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240, highlight=False, markup=False).print(table)
-
-
-def cost_text(cost: Cost, image: int) -> str:
-    """'2.36 M parameters, 371.5 M multiply-adds for 32×32 images', the images being those that it was counted for."""
-    size = f"{image}×{image}"
-    return f"{cost.params / 1e6:.2f} M parameters, {cost.madds / 1e6:.1f} M multiply-adds for {size} images"
