@@ -46,7 +46,9 @@ def counted(network: nn.Module, image: int) -> tuple[int, int]:
 
 
 def test_all_genotypes_are_listed(monkeypatch, capsys):
-    monkeypatch.setattr("fairdarts.runs.zoo.build", lambda *_, **__: None)  # to build and count them takes half a minute
+    monkeypatch.setattr(
+        "fairdarts.runs.zoo.build", lambda *_, **__: None
+    )  # to build and count them takes half a minute
     monkeypatch.setattr("fairdarts.runs.zoo.count", lambda *_, **__: Cost(1, 2, 3))
     entries = listed(capsys)
     assert len(entries) == 42
