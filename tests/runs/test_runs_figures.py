@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-import fairdarts
 from fairdarts.cli import main
 from fairdarts.config import Notice, UserError
 from fairdarts.runs.figures import draw
 from fairdarts.runs.genotype import load_genotype
+from fairdarts.runs.search import search
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +39,7 @@ def test_a_missing_dot_is_a_notice(monkeypatch):
 def test_a_search_that_has_not_finished_says_so(tiny_recipe: Path, monkeypatch):
     monkeypatch.setattr("fairdarts.runs.figures.draw_run", lambda records, space, folder: [])
     monkeypatch.setattr("fairdarts.runs.search.log_epoch", lambda *_: None)
-    run = fairdarts.search(tiny_recipe, epochs=1, out="run")
+    run = search(tiny_recipe, epochs=1, out="run")
     (run.path / "genotypes" / "final.yaml").unlink()
     with pytest.warns(Notice, match="run: the search has not finished"):
         assert run.figures("elsewhere") == []

@@ -46,14 +46,15 @@ def here(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 def test_a_ranking_is_what_the_verb_measures_and_nothing_is_printed(here: Path, capfd, monkeypatch):
     notes = Notes()
-    ranking = rank("net", benchmark="tiny.csv", paths=20, images=32, callbacks=notes)
+    ranking = rank("net", benchmark="tiny.csv", paths=20, images=32, statistics="batch", callbacks=notes)
     assert capfd.readouterr() == ("", "")
     assert notes.texts == ["net: judging 20 architectures by 32 images", "judging 4"]
-    kept = Path("net/ranking-tracked.json")
+    kept = Path("net/ranking-batch.json")
     own = kept.read_bytes()
     assert json.loads(own) == ranking.content
     monkeypatch.setattr("fairdarts.runs.rank.draw_rankings", lambda *_: [])
-    assert main(["rank", "net", "--benchmark", "tiny.csv", "--paths", "20", "--images", "32", "--json"]) == 0
+    words = ["--paths", "20", "--images", "32", "--statistics", "batch", "--json"]
+    assert main(["rank", "net", "--benchmark", "tiny.csv", *words]) == 0
     assert kept.read_bytes() == own
     (told,) = json.loads(capfd.readouterr().out)
     assert ranking.facts == told

@@ -33,7 +33,7 @@ def test_genotypes_are_sampled_and_only_written_where_one_says(capfd):
     assert json.loads(capfd.readouterr().out) == [one.facts for one in sampled]
     for one in sampled:
         assert read(Path(f"sampled/{one.genotype.name}.yaml")) == one.genotype
-    with pytest.raises(UserError, match="sampled/random-s1-seed3-0.yaml: already exists"):
+    with pytest.raises(UserError, match="already exists; name another --out or --seed"):
         sample_genotypes(seed=3, out="sampled")
     with pytest.raises(UserError, match="is a chain space"):
         sample_genotypes("s2")
