@@ -51,6 +51,11 @@ class EvolvedModel(NamedTuple):
     true_accuracy: float | None = None
     """what a benchmark says of it, in percent"""
 
+    def __str__(self) -> str:
+        truth = "" if self.true_accuracy is None else f", in truth {self.true_accuracy:.2f} %"
+        costs = ", ".join(_said(quantity, value) for quantity, value in self.costs.items())
+        return f"{_called(self.name, self.budget)}: {self.accuracy:.2f} %{truth}, {costs}"
+
 
 class Finished(NamedTuple):
     """A search that has come to its end."""
@@ -158,6 +163,14 @@ def _number(quantity: str, value: float) -> str:
     return f"{value / UNITS[quantity][1]:.{UNITS[quantity][2]}f}"
 
 
+def _said(quantity: str, value: float) -> str:
+    return f"{_number(quantity, value)} {UNITS[quantity][0]} {WORDS[quantity]}".strip()
+
+
+def _called(name: str, budget: str) -> str:
+    return f"{name} ({budget})" if budget else name
+
+
 def draw_search(name: str, settings: EvolveSettings, archive: Archive, folder: Path) -> list[Path]:
     """The figures of a search: all it evaluated, and the models it ends with."""
     models = result.models_of(archive, settings.models, settings.classes)
@@ -183,9 +196,8 @@ def drawn(models: Sequence[FoundModel], archive: Archive) -> list[DrawnModel]:
     rows: list[DrawnModel] = []
     for model in models:
         names = tuple(names[index] for names, index in zip(space.choices, model.path, strict=True))
-        numbers = [f"{_number(key, value)} {UNITS[key][0]} {WORDS[key]}".strip() for key, value in model.values.items()]
-        called = f"{model.name} ({model.budget})" if model.budget else model.name
-        rows.append((called, names, ", ".join(numbers)))
+        numbers = [_said(quantity, value) for quantity, value in model.values.items()]
+        rows.append((_called(model.name, model.budget), names, ", ".join(numbers)))
     return rows
 
 
