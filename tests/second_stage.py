@@ -2,15 +2,18 @@
 
 import zlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from one_shot import CHAIN, every_path
+from one_shot import settings_of as training_of
 
-from fairdarts.config import check
+from fairdarts.config import check, dump_yaml
 from fairdarts.cost.table import count_tables
 from fairdarts.evolve.objectives import read_limit, read_objective
 from fairdarts.evolve.problem import Problem
 from fairdarts.evolve.settings import EvolveSettings
+from fairdarts.runs.supernet import train_supernet
 from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import Space
 
@@ -64,3 +67,19 @@ def truth_of(space: Space = CHAIN) -> dict[SinglePath, float]:
 
 def judge(paths: Sequence[SinglePath]) -> list[float]:
     return [accuracy_of(path) for path in paths]
+
+
+def make_supernet_runs(folder: Path, *names: str) -> None:
+    """Trains supernets of a second into a folder, by seeds from 0, beside tiny.yaml, their space, tiny.csv, its truth,
+    and a recipe of every strategy."""
+    (folder / "tiny.yaml").write_text(dump_yaml(CHAIN))
+    truth = [f"{''.join(map(str, path))},{accuracy_of(path)}" for path in every_path(CHAIN)]
+    (folder / "tiny.csv").write_text("\n".join(["arch,accuracy", *truth]))
+    for kind in STRATEGIES:
+        (folder / f"{kind}.yaml").write_text(dump_yaml(settings_of(kind)))
+    (folder / "recipe.yaml").write_text(
+        dump_yaml(training_of().model_copy(update={"space": str(folder / "tiny.yaml")}))
+    )
+    small = {"data.images": 96, "data.image_size": 8, "data.batch_size": 8, "watch.paths": 0}
+    for seed, name in enumerate(names):
+        train_supernet(folder / "recipe.yaml", settings=small, seed=seed, out=folder / name)

@@ -89,7 +89,7 @@ def test_leaves_are_of_use_to_runs_and_the_command_line_alone(leaf: str):
 
 
 def test_the_walk_sees_imports_of_every_form():
-    assert imported(Path("fairdarts/cli/zoo")) >= {"resources", "cli", "cost", "networks"}
+    assert imported(Path("fairdarts/runs/zoo")) >= {"resources", "runs", "cost", "networks"}
     assert imported(Path("fairdarts/__main__")) == {"cli"}
 
 

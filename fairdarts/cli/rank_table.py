@@ -1,86 +1,80 @@
-"""How `fairdarts rank` shows what it measured: a table on stdout, or JSON."""
+"""How `fairdarts rank` shows what it measured, as a table on stdout."""
 
 from collections.abc import Sequence
+from math import isnan
 from statistics import fmean, stdev
-from typing import Any
 
 from rich.table import Table
 
 from fairdarts.cli.words import empty_table, print_table
-from fairdarts.ranking.tau import MEASURES
+from fairdarts.ranking.tau import MEASURES, Measured
+from fairdarts.runs.rank import Ranking
 
 
-def show(rankings: Sequence[dict[str, Any]]) -> None:
+def show(rankings: Sequence[Ranking]) -> None:
     """Of one ranking, a measure a row; of several, a ranking a row, and where recipes ran with several seeds, their
     means."""
     if len(rankings) == 1:
         print_table(_alone(rankings[0]))
         return
     print_table(_side_by_side(rankings))
-    groups: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, int], list[Ranking]] = {}
     for ranking in rankings:
-        groups.setdefault((ranking["recipe"], ranking["passes"]), []).append(ranking)
+        groups.setdefault((ranking.content["recipe"], ranking.content["passes"]), []).append(ranking)
     if len(groups) < len(rankings):
         print()
         print_table(_means(groups))
 
 
-def about(rankings: Sequence[dict[str, Any]]) -> str:
+def about(rankings: Sequence[Ranking]) -> str:
     """What rankings of the same architectures were measured by."""
-    ranking = rankings[0]
-    truth = f"truth {ranking['benchmark']}, {ranking['column']}; " if ranking["benchmark"] else "no truth; "
+    one = rankings[0].content
+    truth = f"truth {one['benchmark']}, {one['column']}; " if one["benchmark"] else "no truth; "
     norms = {"tracked": "remembered statistics", "batch": "statistics of batches"}
-    kinds = dict.fromkeys(ranking["statistics"] for ranking in rankings)
+    kinds = dict.fromkeys(ranking.content["statistics"] for ranking in rankings)
     by = " or ".join(norms.get(kind, f"statistics of {kind} training batches") for kind in kinds)
-    return f"{truth}{len(ranking['score'])} architectures, {ranking['images']:,} held-out images, BatchNorm with {by}"
+    return f"{truth}{len(one['score'])} architectures, {one['images']:,} held-out images, BatchNorm with {by}"
 
 
-def brief(ranking: dict[str, Any]) -> dict[str, Any]:
-    """A ranking without its architectures."""
-    score = ranking["score"]
-    kept = {key: value for key, value in ranking.items() if key not in ("paths", "truth", "score")}
-    return kept | {"architectures": len(score), "one_shot_mean": fmean(score)}
-
-
-def _alone(ranking: dict[str, Any]) -> Table:
+def _alone(ranking: Ranking) -> Table:
     table = empty_table("measure", "value", "95% interval", "n")
-    for name, title in MEASURES.items() if ranking["measured"] else ():
-        number = ranking["measured"][name]
-        table.add_row(title, *_cells(number), str(number["n"]))
-    score = ranking["score"]
+    for name, title in MEASURES.items() if ranking.measured else ():
+        number = ranking.measured[name]
+        table.add_row(title, *_cells(number), str(number.n))
+    score = ranking.score
     table.add_row("mean one-shot", f"{fmean(score):.2f}", f"({min(score):.2f} to {max(score):.2f})", str(len(score)))
     return table
 
 
-def _side_by_side(rankings: Sequence[dict[str, Any]]) -> Table:
+def _side_by_side(rankings: Sequence[Ranking]) -> Table:
     table = empty_table("run", "passes", *MEASURES.values(), "mean one-shot")
     for ranking in rankings:
-        numbers = [_cells(ranking["measured"][name])[0] if ranking["measured"] else "" for name in MEASURES]
-        table.add_row(ranking["run"], f"{ranking['passes']:,}", *numbers, f"{fmean(ranking['score']):.2f}")
+        numbers = [_cells(ranking.measured[name])[0] if ranking.measured else "" for name in MEASURES]
+        table.add_row(ranking.content["run"], f"{ranking.content['passes']:,}", *numbers, f"{fmean(ranking.score):.2f}")
     return table
 
 
-def _means(groups: dict[tuple[str, int], list[dict[str, Any]]]) -> Table:
+def _means(groups: dict[tuple[str, int], list[Ranking]]) -> Table:
     table = empty_table("recipe: mean ± deviation over seeds", "passes", "seeds", *MEASURES.values(), "mean one-shot")
     for (recipe, passes), group in groups.items():
-        measured = [ranking["measured"] for ranking in group if ranking["measured"]]
-        columns = [[measures[name]["value"] for measures in measured] for name in MEASURES]
-        columns.append([fmean(ranking["score"]) for ranking in group])
+        measured = [ranking.measured for ranking in group if ranking.measured]
+        columns = [[measures[name].value for measures in measured] for name in MEASURES]
+        columns.append([fmean(ranking.score) for ranking in group])
         table.add_row(recipe, f"{passes:,}", str(len(group)), *map(_mean, columns))
     return table
 
 
-def _mean(values: Sequence[float | None]) -> str:
-    known = [value for value in values if value is not None]
+def _mean(values: Sequence[float]) -> str:
+    known = [value for value in values if not isnan(value)]
     if not known:
         return "–"
     return f"{fmean(known):.3f}" + (f" ± {stdev(known):.3f}" if len(known) > 1 else "")
 
 
-def _cells(number: dict[str, Any]) -> tuple[str, str]:
+def _cells(number: Measured) -> tuple[str, str]:
     """Value and interval of a measure, or why there is none; no interval where it cannot be told."""
-    if number["value"] is None:
-        return "–", number["reason"]
-    if number["low"] is None:
-        return f"{number['value']:.3f}", "–"
-    return f"{number['value']:.3f}", f"{number['low']:.3f} to {number['high']:.3f}"
+    if isnan(number.value):
+        return "–", number.reason
+    if isnan(number.low):
+        return f"{number.value:.3f}", "–"
+    return f"{number.value:.3f}", f"{number.low:.3f} to {number.high:.3f}"

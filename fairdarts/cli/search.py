@@ -4,12 +4,12 @@ import sys
 from collections.abc import Sequence
 
 from fairdarts.cli.begin import add_options, print_config, request_of, run_until_stopped
-from fairdarts.cli.draw import figures_of
 from fairdarts.cli.recipe import help_text
 from fairdarts.cli.summary import summarize
 from fairdarts.cli.words import Parser, command, parse_words, say
 from fairdarts.genotype import to_yaml
 from fairdarts.runs.callbacks import Callbacks
+from fairdarts.runs.figures import figures_of
 from fairdarts.runs.progress import ProgressBar
 from fairdarts.runs.result import Run
 from fairdarts.runs.search import SEARCH, carry_out

@@ -6,7 +6,8 @@ from fairdarts.cli import training
 from fairdarts.cli.begin import run_until_stopped
 from fairdarts.cli.recipe import help_text
 from fairdarts.cli.segment_use import judge, predict, show_classes
-from fairdarts.cli.words import Parser, command, cost_text, say
+from fairdarts.cli.words import Parser, command, say
+from fairdarts.cost.count import cost_text
 from fairdarts.plot.training import draw_network_training
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.progress import ProgressBar

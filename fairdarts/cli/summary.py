@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from fairdarts.cli.words import command, cost_text, say
+from fairdarts.cli.words import command, say
 from fairdarts.config import UserError
-from fairdarts.cost.count import count
+from fairdarts.cost.count import cost_text, count
 from fairdarts.genotype import CELLS, SKIP, CellGenotype, ChainGenotype, EdgeGenotype, Genotype, GraphGenotype, live
 from fairdarts.networks.blueprint import build
 from fairdarts.runs.result import Run

@@ -7,8 +7,8 @@ import torch
 from fairdarts.cli import training
 from fairdarts.cli.begin import run_until_stopped
 from fairdarts.cli.recipe import help_text
-from fairdarts.cli.words import Parser, command, cost_text, say
-from fairdarts.cost.count import count
+from fairdarts.cli.words import Parser, command, say
+from fairdarts.cost.count import cost_text, count
 from fairdarts.networks.blueprint import assemble
 from fairdarts.networks.published import open_model
 from fairdarts.plot.training import draw_network_training

@@ -1,17 +1,13 @@
 """`fairdarts transfer`: a genotype as part of another program's experiment, as that program's config."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from fairdarts import resources
-from fairdarts.cli.recipe import names_of, read_recipe
 from fairdarts.cli.words import Parser, command, say
-from fairdarts.config import UserError, check, describe, nearest, parse_overrides
-from fairdarts.networks.blueprint import AS_NAMED, Blueprint, NetworkOptions, NetworkSettings, for_large_images
-from fairdarts.networks.models import find
-from fairdarts.networks.published import blueprint_of, open_model
-from fairdarts.runtime.run import SETTINGS, Run
-from fairdarts.transfer.detector import PREFIX, DetectorOptions, DetectorSettings, config_text
+from fairdarts.config import UserError, describe, nearest, parse_overrides
+from fairdarts.networks.blueprint import NetworkOptions
+from fairdarts.runs.recipe import Words
+from fairdarts.runs.transfer import detectors, has_weights, transfer
+from fairdarts.transfer.detector import PREFIX
 
 EPILOG = f"""GENOTYPE is one of
   a genotype        a model's name (fairnas-a-se, fairdarts-b-imagenet, …), a file, or a search run
@@ -25,11 +21,10 @@ settings of genotypes:
 
 
 def main(argv: Sequence[str]) -> int:
-    detectors = [name.removeprefix(PREFIX) for name in names_of(DetectorSettings)]
     parser = Parser("transfer", "Write a config of MMDetection with a genotype as backbone.", EPILOG)
     parser.add_argument("program", choices=["mmdet"], help="whose config to write")
     parser.add_argument("genotype", metavar="GENOTYPE", help="a model, a genotype, or a trained network")
-    shipped = f"{', '.join(detectors)}, or a YAML file like theirs (default: retinanet)"
+    shipped = f"{', '.join(detectors())}, or a YAML file like theirs (default: retinanet)"
     parser.add_argument("--detector", default="retinanet", help=shipped)
     parser.add_argument(
         "--pretrained", help="the backbone's weights: a training run, a file of fairdarts, the authors' or a detector's"
@@ -45,36 +40,9 @@ def main(argv: Sequence[str]) -> int:
             known = [f"--{key}" for key in ("detector", "pretrained", "data-root", "cpu", "network.…")]
             raise UserError(f"transfer: {word}: no such option{nearest(word, known)}")
 
-    path = detector_file(args.detector, detectors)
-    detector = check(DetectorSettings, read_recipe(DetectorSettings, path), path)
-    network = check(NetworkOptions, {}, "command line", parse_overrides(rest)).network
-    blueprint, weights = read_blueprint(args.genotype, network)
-    weights = args.pretrained or weights
-    # Absolute, as the training may be begun in another folder.
-    choices = DetectorOptions(str(Path(weights).resolve()) if weights else None, args.data_root, args.cpu)
-    print(config_text(blueprint, detector, choices), end="")
-    if not choices.pretrained:
+    settings = Words(parse_overrides(rest))
+    print(transfer(args.genotype, args.detector, args.pretrained, args.data_root, args.cpu, settings), end="")
+    if not args.pretrained and not has_weights(args.genotype):
         trained = command("transfer", *argv, "--pretrained", "FILE")
         say(f"the backbone begins with random weights; with trained ones: {trained}")
     return 0
-
-
-def detector_file(word: str, shipped: Sequence[str]) -> Path:
-    """The recipe of a shipped detector, or a YAML file. Raises UserError where there is neither."""
-    if word in shipped:
-        return resources.find("recipes", f"{PREFIX}{word}")
-    if not Path(word).is_file():
-        raise UserError(f"transfer: --detector {word}: neither a file nor a shipped detector{nearest(word, shipped)}")
-    return Path(word)
-
-
-def read_blueprint(word: str, network: NetworkSettings) -> tuple[Blueprint, str | None]:
-    """The network that a word names, and where its weights are, if it has any."""
-    path = Path(word)
-    if path.suffix == ".safetensors" or ((path / SETTINGS).is_file() and Run(path).verb == "train"):
-        if network != AS_NAMED:
-            raise UserError(f"transfer: {word} says itself how it is built: --network.… do not apply")
-        return open_model(word).blueprint, word
-    model = find(word)
-    settings = model.network if network == AS_NAMED else network
-    return blueprint_of(word, for_large_images(settings, model.space)), None

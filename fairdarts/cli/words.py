@@ -20,8 +20,6 @@ from fairdarts.own import plugin_words
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from fairdarts.cost.count import Cost
-
 T = TypeVar("T")
 HELP = ("-h", "--help")
 
@@ -167,9 +165,3 @@ def print_table(table: "Table") -> None:
 
     # Without markup, as names of classes and files are a user's and may hold brackets.
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else 240, highlight=False, markup=False).print(table)
-
-
-def cost_text(cost: "Cost", image: int) -> str:
-    """'2.36 M parameters, 371.5 M multiply-adds for 32×32 images', the images being those that it was counted for."""
-    size = f"{image}×{image}"
-    return f"{cost.params / 1e6:.2f} M parameters, {cost.madds / 1e6:.1f} M multiply-adds for {size} images"

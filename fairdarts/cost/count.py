@@ -22,6 +22,12 @@ class Cost(NamedTuple):
     """multiply-adds of convolutions and linear layers for one image, without the auxiliary head"""
 
 
+def cost_text(cost: Cost, image: int) -> str:
+    """'2.36 M parameters, 371.5 M multiply-adds for 32×32 images', the images being those that it was counted for."""
+    size = f"{image}×{image}"
+    return f"{cost.params / 1e6:.2f} M parameters, {cost.madds / 1e6:.1f} M multiply-adds for {size} images"
+
+
 class _PassThrough(TorchFunctionMode):
     """Skips what keeps a tensor's shape and is not counted: three quarters of a count on the meta device."""
 

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from datetime import timedelta
 from importlib.util import find_spec
 from typing import Any, NamedTuple, TypeVar
 
@@ -26,8 +27,8 @@ T = TypeVar("T")
 class Shown(NamedTuple):
     """What is shown of a run."""
 
-    numbers: Callable[..., str]
-    """of a step: of its number in its epoch, and what the run tells of it"""
+    numbers: Callable[..., str] | None
+    """of a step: of its number in its epoch, and what the run tells of it; None where no bar is drawn"""
     line: Callable[[dict[str, Any]], str]
     """of an epoch's record"""
 
@@ -50,7 +51,9 @@ class ProgressBar(Callback):
     def begin(self, run: Run) -> None:
         self.run, self.shown = run, SHOWN[run.verb](run) if run.verb in SHOWN else None
         self.drawn, self.first = 0.0, None
-        if not self.live or self.shown is None:  # a bar that was never shown would end in an empty line
+        if (
+            not self.live or self.shown is None or self.shown.numbers is None
+        ):  # a bar that was never shown would end in an empty line
             return
         self.bar = Progress(
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
@@ -67,7 +70,7 @@ class ProgressBar(Callback):
         self.bar.start()
 
     def step(self, epoch: int, step: int, steps: int, *seen: Any) -> None:
-        if self.bar is None or self.run is None or self.shown is None:
+        if self.bar is None or self.run is None or self.shown is None or self.shown.numbers is None:
             return
         done = (epoch - 1) * steps + step
         if self.first is None:  # a resumed run does not begin at 1
@@ -136,8 +139,30 @@ def _of_training(run: Run, key: str, judged: str) -> Shown:
     return Shown(of_step, line)
 
 
+def _of_evolution(run: Run) -> Shown:
+    """What a generation has come to."""
+    all_of = run.settings.generations
+
+    def best(limit: str, accuracy: float | None) -> str:
+        found = "none" if accuracy is None else f"{accuracy:.2f} %"
+        return f"{found} ({limit})" if limit else found
+
+    def line(record: dict[str, Any]) -> str:
+        done, many = record["generation"], record["evaluations"]
+        shown = ", ".join(best(name, accuracy) for name, accuracy in record["best"].items())
+        left = timedelta(seconds=round((all_of - done) * record["seconds"]))
+        return (
+            f"generation {done:>{len(str(all_of))}}/{all_of}  {many:,} model{'s' if many != 1 else ''}  "
+            f"front {record['front']}  hypervolume {record['hypervolume']:.4f}  best {shown}  "
+            f"{record['evaluations_per_second']:,.1f} models/s" + (f"  {left} left" if done < all_of else "")
+        )
+
+    return Shown(None, line)
+
+
 SHOWN: dict[str, Callable[[Run], Shown]] = {
     "search": _of_search,
+    "evolve": _of_evolution,
     "supernet": lambda run: _of_training(run, "watched", "paths {watched_mean:4.1f} ± {watched_std:.1f} %"),
     "train": lambda run: _of_training(run, "valid_loss", "top-1 {valid_top1:6.2%}  top-5 {valid_top5:6.2%}"),
     "segment": lambda run: _of_training(run, "valid_loss", "mean IoU {valid_miou:6.2%}  pixels {valid_accuracy:6.2%}"),

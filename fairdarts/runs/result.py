@@ -18,6 +18,7 @@ from fairdarts.spaces.space import Space, load_space
 
 if TYPE_CHECKING:
     from fairdarts.runs.callbacks import Watches
+    from fairdarts.runs.evolved import EvolvedModel
 
 MODULES = {"search": "search", "supernet": "supernet", "evolve": "evolve", "train": "train", "segment": "segment"}
 """verb → the module of fairdarts.runs that makes its runs"""
@@ -79,6 +80,15 @@ class Run:
         if self.verb == "supernet":
             raise UserError(f"{self.path}: a supernet has no genotype; fairdarts.evolve finds some with it")
         return load_genotype(str(self.path))[0]
+
+    @cached_property
+    def models(self) -> "list[EvolvedModel]":
+        """The models that an evolution ends with, each with name, genotype, accuracy and costs; those of now, where it
+        is still at work. Raises UserError where it is no evolution."""
+        if self.verb != "evolve":
+            raise UserError(f"{self.path}: is a run of `fairdarts {self.verb}`; only an evolution ends with models")
+        evolved: Any = import_module("fairdarts.runs.evolved")
+        return list(evolved.models_of_run(self.directory))
 
     @property
     def results(self) -> dict[str, Any]:

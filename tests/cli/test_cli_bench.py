@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from fairdarts.cli import bench, main
+from fairdarts.search.architect import STEPS
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +20,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every step takes as many tenths of a second as its number."""
     ticks = (tick for number in count(1) for tick in (0, number / 10))
-    monkeypatch.setattr(bench, "perf_counter", lambda: next(ticks))
+    monkeypatch.setattr("fairdarts.runs.bench.perf_counter", lambda: next(ticks))
 
 
 def measured(capsys: pytest.CaptureFixture, *words: object) -> dict:
@@ -92,6 +93,6 @@ def test_memory_that_does_not_suffice_is_told_in_a_line(tiny_recipe: Path, capsy
     def fail(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.\nMuch more.")
 
-    monkeypatch.setitem(bench.STEPS, "first_order", fail)
+    monkeypatch.setitem(STEPS, "first_order", fail)
     assert main(["bench", "--config", str(tiny_recipe)]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("fairdarts: out of memory: take --compute.memory")

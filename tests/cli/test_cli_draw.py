@@ -114,7 +114,7 @@ def test_a_run_in_a_chain_space_has_all_its_figures(tiny_recipe: Path, capsys):
 
 
 def test_a_search_under_way_has_no_cells_yet(run: Path, monkeypatch, capsys):
-    monkeypatch.setattr("fairdarts.cli.draw.draw_run", lambda records, space, folder: [])
+    monkeypatch.setattr("fairdarts.runs.figures.draw_run", lambda records, space, folder: [])
     (run / "genotypes" / "final.yaml").unlink()
     paths, err = drawn(capsys, run, "--out", "elsewhere")
     assert paths == []

@@ -49,10 +49,9 @@ def here(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     """A copy of it to work in, where nothing is drawn."""
     shutil.copytree(trained, tmp_path / "work")
     monkeypatch.chdir(tmp_path / "work")
-    for module in ("draw", "evolve_show"):  # `draw` takes its name of it when it is imported
-        monkeypatch.setattr(f"fairdarts.cli.{module}.draw_search", lambda *_: [])
+    monkeypatch.setattr("fairdarts.cli.evolve_show.draw_search", lambda *_: [])
     monkeypatch.setattr("fairdarts.cli.evolve_show.draw_truth", lambda *_: [])
-    monkeypatch.setattr("fairdarts.cli.evolve_curves.draw_regret", lambda *_, **__: [])
+    monkeypatch.setattr("fairdarts.runs.compare.draw_regret", lambda *_, **__: [])
     return tmp_path / "work"
 
 

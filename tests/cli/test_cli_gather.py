@@ -34,8 +34,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("told")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for place in ("supernet.draw_training", "rank.draw_rankings", "evolve_show.draw_search"):
-            patch.setattr(f"fairdarts.cli.{place}", lambda *_: [])
+        for place in ("cli.supernet.draw_training", "runs.rank.draw_rankings", "cli.evolve_show.draw_search"):
+            patch.setattr(f"fairdarts.{place}", lambda *_: [])
         patch.setattr("fairdarts.cli.train.draw_network_training", lambda *_: [])
         Path("tiny.yaml").write_text(dump_yaml(CHAIN))
         Path("recipe.yaml").write_text(dump_yaml(training_of().model_copy(update={"space": "tiny.yaml"})))

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from math import nan
 from pathlib import Path
 from random import Random
 
@@ -13,6 +14,7 @@ from fairdarts.cli import main
 from fairdarts.cli.rank_table import _cells
 from fairdarts.config import dump_yaml
 from fairdarts.ranking.report import recipes_told_apart
+from fairdarts.ranking.tau import Measured
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.device import LAYOUTS
 from fairdarts.runtime.run import Run
@@ -44,7 +46,7 @@ def here(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     """A copy of it to work in, where nothing is drawn."""
     shutil.copytree(trained, tmp_path / "work")
     monkeypatch.chdir(tmp_path / "work")
-    monkeypatch.setattr("fairdarts.cli.rank.draw_rankings", lambda *_: [])
+    monkeypatch.setattr("fairdarts.runs.rank.draw_rankings", lambda *_: [])
     return tmp_path / "work"
 
 
@@ -154,7 +156,7 @@ def test_rankings_of_other_architectures_are_not_compared(here: Path, capsys):
 
 
 def test_the_choices_of_runs_are_compared(here: Path, capsys, monkeypatch):
-    monkeypatch.setattr("fairdarts.cli.analyse.draw_similarity", lambda *_: [])
+    monkeypatch.setattr("fairdarts.runs.analyse.draw_similarity", lambda *_: [])
     assert main(["rank", "--analyse", "fair-seed0", "fair-seed1", "--out", "drawn"]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if "cosine of choices" in line]
     assert len(lines) == 8
@@ -164,13 +166,13 @@ def test_the_choices_of_runs_are_compared(here: Path, capsys, monkeypatch):
 def test_runs_of_different_spaces_are_told_before_any_is_judged(here: Path, capsys, monkeypatch: pytest.MonkeyPatch):
     space = here / "fair-seed1" / "space.yaml"
     space.write_text(space.read_text().replace("name: tiny", "name: other"))
-    monkeypatch.setattr("fairdarts.cli.rank.ranked", lambda *_: pytest.fail("it judges"))
+    monkeypatch.setattr("fairdarts.runs.rank.ranked", lambda *_: pytest.fail("it judges"))
     said = fails(capsys, "fair-seed0", "fair-seed1", "--benchmark", "bench.csv")
     assert "rank: fair-seed1 is of space other, fair-seed0 of tiny: rank them one by one" in said
 
 
 def test_an_interval_that_cannot_be_told_is_a_dash():
-    number = {"value": 1.0, "low": None, "high": None, "n": 4, "reason": ""}
+    number = Measured(1.0, nan, nan, 4)
     assert _cells(number) == ("1.000", "–")
-    assert _cells(number | {"low": 0.5, "high": 1.0}) == ("1.000", "0.500 to 1.000")
-    assert _cells(number | {"value": None, "reason": "too few"}) == ("–", "too few")
+    assert _cells(number._replace(low=0.5, high=1.0)) == ("1.000", "0.500 to 1.000")
+    assert _cells(number._replace(value=nan, reason="too few")) == ("–", "too few")

@@ -46,8 +46,10 @@ def counted(network: nn.Module, image: int) -> tuple[int, int]:
 
 
 def test_all_genotypes_are_listed(monkeypatch, capsys):
-    monkeypatch.setattr("fairdarts.cli.zoo.build", lambda *_, **__: None)  # to build and count them takes half a minute
-    monkeypatch.setattr("fairdarts.cli.zoo.count", lambda *_, **__: Cost(1, 2, 3))
+    monkeypatch.setattr(
+        "fairdarts.runs.zoo.build", lambda *_, **__: None
+    )  # to build and count them takes half a minute
+    monkeypatch.setattr("fairdarts.runs.zoo.count", lambda *_, **__: Cost(1, 2, 3))
     entries = listed(capsys)
     assert len(entries) == 42
     assert [entry["name"] for entry in entries] == resources.names("genotypes")
@@ -132,7 +134,7 @@ def test_a_sample_is_written_and_listed(tmp_path: Path, capsys: pytest.CaptureFi
 )
 def test_a_sample_that_cannot_be_drawn(words: str, said: str, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("fairdarts.cli.zoo.entry", lambda *_: {"madds": 1})
+    monkeypatch.setattr("fairdarts.runs.zoo.entry", lambda *_: {"madds": 1})
     assert main(["zoo", "sample", *words.split()]) == 2
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

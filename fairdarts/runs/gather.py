@@ -9,10 +9,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from fairdarts.cli.evolve_show import bounds_of, cells_of, drawn, evolved, reopened_search
-from fairdarts.cli.words import cost_text
 from fairdarts.config import UserError, check, read_text, read_yaml
-from fairdarts.cost.count import count
+from fairdarts.cost.count import cost_text, count
 from fairdarts.evolve.result import judged_alike, models_of
 from fairdarts.genotype import Genotype
 from fairdarts.networks.blueprint import build, sizes
@@ -23,6 +21,7 @@ from fairdarts.plot.report_searched import Found, searches
 from fairdarts.plot.report_supernets import SupernetRun, supernets
 from fairdarts.plot.report_trained import Training, trainings
 from fairdarts.ranking.report import open_training, read_ranking
+from fairdarts.runs.evolved import bounds_of, cells_of, drawn, evolved, reopened_search
 from fairdarts.runtime.run import Run, open_run
 from fairdarts.runtime.shape import shape_of
 from fairdarts.search.derive import check_records
@@ -88,7 +87,7 @@ def trained_supernet(path: Path, name: str) -> SupernetRun:
     settings, space = open_training(run)
     rankings = []
     for file in sorted(path.glob("ranking-*.json")):
-        statistics = file.stem.removeprefix("ranking-")
+        statistics: Any = file.stem.removeprefix("ranking-")
         ranking = read_ranking(run, statistics)
         # Other statistics are another ranking, and no other seed of the recipe.
         recipe = f"{ranking['recipe']}, BatchNorm {statistics}"
@@ -111,11 +110,11 @@ def evolution(path: Path, name: str) -> Evolution:
     run = open_run(path)
     settings, archive = reopened_search(run)
     models, records = models_of(archive, settings.models, settings.classes), begun(run)
-    titles, rows = cells_of(models, archive, None)
+    titles, rows = cells_of(models, archive)
     return Evolution(
         name=name,
         recipe=settings.name,
-        supernet=settings.supernet,
+        supernet=str(settings.supernet),
         space=archive.problem.space,
         settings=read_text(path / "settings.yaml"),
         records=records,

@@ -1,0 +1,102 @@
+"""What would a search take on this machine? Measured by its first steps; nothing is written."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from statistics import quantiles
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from fairdarts.config import UserError
+from fairdarts.data.sources import Source
+from fairdarts.runs.begin import Request
+from fairdarts.runs.callbacks import Callback, Callbacks, Watches
+from fairdarts.runs.data import open_images
+from fairdarts.runs.recipe import Recipe, settings_of
+from fairdarts.runtime import distributed
+from fairdarts.runtime.device import memory_advice, peak_memory, pick, use_threads
+from fairdarts.search.architect import START, STEPS
+from fairdarts.search.settings import SearchSettings
+from fairdarts.search.setup import check_fit, make_learner, open_batches
+from fairdarts.spaces.space import Space, load_space
+
+WARM_UP = 3  # steps: caches, kernels and optimizer states come with the first, graphs with the second
+
+
+def bench(
+    recipe: Recipe,
+    steps: int = 10,
+    settings: Mapping[str, Any] | None = None,
+    data: Any = None,
+    callbacks: Sequence[Watches] | Watches = (),
+    **named: Any,
+) -> dict[str, Any]:
+    """Measures what a search would take, as `fairdarts bench` does: `steps` of its first steps, after 3 to warm up.
+
+    Gives `step_ms` with the quartiles `step_ms_quartiles`, `images_per_second` of training and held-out images
+    together, `peak_memory_bytes`, the `hours` of the whole search, and where it was measured. Other parameters are
+    those of `search`. Raises UserError.
+
+    >>> fairdarts.bench("fairdarts-s1-digits", epochs=100)["hours"]
+    """
+    with distributed.joined():
+        return carry_out(Request(recipe, {**(settings or {}), **named}, data), steps, Callbacks(callbacks))
+
+
+def carry_out(asked: Request, steps: int, watch: Callback) -> dict[str, Any]:
+    """The measurement, in all processes that share it."""
+    with memory_advice():
+        with distributed.together():
+            if steps < 2:
+                raise UserError(f"bench: --steps {steps}: should be at least 2")
+            assert asked.recipe is not None, "a search has a recipe"
+            settings, place = settings_of(SearchSettings, asked.recipe, asked.settings)
+            use_threads(settings.threads)
+            space = load_space(settings.space, f"{place}: space")
+        return _measured(settings, space, open_images(settings.data, watch), steps, watch)
+
+
+def _measured(settings: SearchSettings, space: Space, source: Source, steps: int, watch: Callback) -> dict[str, Any]:
+    """Times of `steps` steps, loading included, and what they say of the whole search.
+
+    `images_per_second` counts the images of training and held-out batches; quartiles are those of the steps.
+    """
+    device = pick(settings.device)
+    with distributed.together():
+        halves = check_fit(settings, space, source)
+    learner = make_learner(settings, space, source, device)
+    train, valid, _ = open_batches(settings, source, halves, device, step=0, epoch=0)
+    take_step, halved = STEPS[settings.architect.kind], settings.architect.kind != "single_level"
+    watch.note(f"measuring {steps} steps of {settings.name}, after {WARM_UP} to warm up")
+    if settings.measures_curvature:
+        watch.note("the curvature, once an epoch, is left out of this")
+    if settings.architect.warmup:
+        watch.note("the epochs of architect.warmup, whose steps take less, are counted as the others")
+    times = []
+    with closing(train), closing(valid):
+        for _ in watch.track(range(WARM_UP + steps), WARM_UP + steps, "measuring"):
+            begun = perf_counter()
+            take_step(learner, next(train), next(valid) if halved else None, START)
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            times.append(perf_counter() - begun)
+    times = times[WARM_UP:]
+    low, middle, high = quantiles(times, n=4, method="inclusive")
+    batches = 1 + halved
+    per_epoch = len(halves[0]) // settings.data.batch_size
+    return {
+        "recipe": settings.name,
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+        "processes": distributed.ranks(),
+        "torch": torch.__version__,
+        "steps_measured": steps,
+        "step_ms": round(1000 * middle, 2),
+        "step_ms_quartiles": [round(1000 * value, 2) for value in (low, high)],
+        "images_per_second": round(batches * settings.data.batch_size / middle, 1),
+        "peak_memory_bytes": peak_memory(device),
+        "epochs": settings.epochs,
+        "steps_per_epoch": per_epoch,
+        "hours": round(settings.epochs * per_epoch * sum(times) / steps / 3600, 4),
+    }

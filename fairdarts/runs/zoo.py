@@ -1,0 +1,128 @@
+"""Genotypes, shipped, found or random: what do their networks cost?"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import torch
+
+from fairdarts import resources
+from fairdarts.config import UserError
+from fairdarts.cost.count import count
+from fairdarts.genotype import SKIP, Genotype, to_yaml
+from fairdarts.networks.blueprint import AS_NAMED, NetworkSettings, build, sizes
+from fairdarts.networks.models import Model, models
+from fairdarts.networks.zoo import load_genotype, run_of
+from fairdarts.runs.callbacks import Callbacks, Watches
+from fairdarts.runtime.checkpoint import write_atomically
+from fairdarts.runtime.shape import shape_of
+from fairdarts.spaces.cell import CellSpace
+from fairdarts.spaces.sample import EDGES_PER_NODE, random_genotype
+from fairdarts.spaces.space import Space, load_space, sized
+
+TRIES = 200  # draws for one genotype, before a floor on multiply-adds is called out of reach
+
+
+def zoo(
+    genotypes: Sequence[str] = (), network: str | None = None, callbacks: Sequence[Watches] | Watches = ()
+) -> list[dict[str, Any]]:
+    """What genotypes and their networks are: name, space, source, params, madds, … of each, as `fairdarts zoo` lists.
+
+    `genotypes` are models, files or run directories; by default all that are shipped. `network` is the size that is
+    counted, cifar or imagenet; by default that of the paper, or for a run's images. Raises UserError.
+
+    >>> pandas.DataFrame(fairdarts.zoo())
+    """
+    rows = []
+    every = list(genotypes) or resources.names("genotypes")
+    for name in Callbacks(callbacks).track(every, len(every), "counting"):
+        model = models().get(name) or Model(*load_genotype(name), AS_NAMED)
+        run = run_of(name) if name not in models() else None
+        shape = shape_of(run) if run and not network else None
+        if genotypes or network in (None, *sizes(model.space)):
+            channels = shape.channels if shape else 3
+            row = entry(model.genotype, sized(model.space, shape), network or model.size, model.network, channels)
+            rows.append(row | ({"name": name} if name in models() else {}))
+    return rows
+
+
+class Sampled(NamedTuple):
+    """A genotype drawn at random."""
+
+    genotype: Genotype
+    facts: dict[str, Any]
+    """what `zoo` says of it"""
+
+
+def sample_genotypes(
+    space: str = "s1",
+    count: int = 1,
+    seed: int = 0,
+    skips: int | None = None,
+    madds: float = 0,
+    network: str = "cifar",
+    out: str | Path | None = None,
+) -> list[Sampled]:
+    """Draws genotypes of cells at random, as `fairdarts zoo sample` does, each with what it costs.
+
+    `skips` is the number of skip connections in the normal cell (None: any), `madds` the fewest multiply-adds of the
+    `network`, in millions. Each is written as a YAML file into the folder `out`, where one is named. Raises UserError
+    where they cannot be drawn, or a file is there already.
+
+    >>> [sampled.genotype for sampled in fairdarts.sample_genotypes(count=5, skips=2, madds=500)]
+    """
+    drawn_in, random = load_space(space), Random(seed)
+    if not isinstance(drawn_in, CellSpace):
+        raise UserError(f"zoo sample: --space {space}: is a {drawn_in.kind} space; only cells are drawn at random")
+    most = drawn_in.nodes * EDGES_PER_NODE
+    for option, value, low, high in (("count", count, 1, 1_000_000), ("skips", skips, 0, most)):
+        if value is not None and not low <= value <= high:
+            raise UserError(f"zoo sample: --{option} {value}: should be {low} or more, at most {high}")
+    if not madds >= 0:
+        raise UserError(f"zoo sample: --madds {madds:g}: should be 0 or more")
+    if skips is not None and not {SKIP} < set(drawn_in.candidates) - {"none"}:
+        problem = f"space {drawn_in.name} has no skip connections, or nothing else"
+        raise UserError(f"zoo sample: --skips {skips}: {problem}")
+    prior = "" if skips is None else f", {skips} skip connections in the normal cell"
+    prior += f", {madds:g} M multiply-adds or more" if madds else ""
+    names = [f"random-{drawn_in.name}-seed{seed}-{number}" for number in range(count)]
+    for name in names if out is not None else ():
+        if (path := _file(out, name)).exists():
+            raise UserError(f"{path}: already exists; name another --out or --seed")
+    every = []
+    for name in names:
+        for _ in range(TRIES):
+            genotype = random_genotype(drawn_in, random, skips, name, f"fairdarts zoo sample, seed {seed}{prior}")
+            facts = entry(genotype, drawn_in, network)
+            if facts["madds"] >= madds * 1e6:
+                break
+        else:
+            raise UserError(f"zoo sample: --madds {madds:g}: none of {TRIES} genotypes has so many multiply-adds")
+        if out is not None:
+            Path(out).mkdir(parents=True, exist_ok=True)
+            write_atomically(_file(out, name), to_yaml(genotype).encode())
+        every.append(Sampled(genotype, facts))
+    return every
+
+
+def _file(out: str | Path | None, name: str) -> Path:
+    return Path(out or "") / f"{name}.yaml"
+
+
+def entry(
+    genotype: Genotype, space: Space, network: str, settings: NetworkSettings = AS_NAMED, channels: int = 3
+) -> dict[str, Any]:
+    """A genotype's name, space, source, network, and its Cost; networks of cells have an auxiliary head."""
+    with torch.device("meta"):
+        built = build(genotype, space, settings.model_copy(update={"size": network}), None, channels, auxiliary=True)
+    image = getattr(space.networks, network).image
+    cost = count(built, channels, image)
+    return {
+        "name": genotype.name,
+        "space": genotype.space,
+        "source": genotype.source,
+        "network": network,
+        "image": image,
+        **cost._asdict(),
+    }
