@@ -1,8 +1,6 @@
 """fairdarts: differentiable and fair one-shot neural architecture search in PyTorch."""
 
-import sys
 from importlib import import_module
-from types import ModuleType
 
 from fairdarts.hook import install
 
@@ -10,34 +8,32 @@ __version__ = "0.2.0.dev0"
 
 _LAZY = {
     "Callback": "fairdarts.runs.callbacks",
+    "Notice": "fairdarts.config",
     "ProgressBar": "fairdarts.runs.progress",
     "Run": "fairdarts.runs.result",
-    "count_segmenter": "fairdarts.runs.segment",
-    "create_model": "fairdarts.networks.models",
-    "evaluate": "fairdarts.runs.evaluate",
-    "export": "fairdarts.runs.export",
-    "judge_segmenter": "fairdarts.runs.segmenter",
+    "UserError": "fairdarts.config",
     "analyse": "fairdarts.runs.analyse",
     "bench": "fairdarts.runs.bench",
     "compare": "fairdarts.runs.compare",
+    "count_segmenter": "fairdarts.runs.segment",
     "create_model": "fairdarts.networks.models",
+    "derive": "fairdarts.runs.derive",
+    "derive_from": "fairdarts.runs.derive",
     "draw": "fairdarts.runs.figures",
+    "evaluate": "fairdarts.runs.evaluate",
     "evolve": "fairdarts.runs.evolve",
+    "export": "fairdarts.runs.export",
+    "judge_segmenter": "fairdarts.runs.segmenter",
     "load": "fairdarts.networks.published",
     "load_genotype": "fairdarts.runs.genotype",
+    "load_plugin": "fairdarts.plugins",
     "load_space": "fairdarts.spaces.space",
+    "mlflow": "fairdarts.runs.trackers",
+    "mmdet_config": "fairdarts.runs.transfer",
     "model_names": "fairdarts.networks.models",
     "open_run": "fairdarts.runs.result",
     "predict_masks": "fairdarts.runs.segmenter",
     "rank": "fairdarts.runs.rank",
-    "report": "fairdarts.runs.report",
-    "sample_genotypes": "fairdarts.runs.zoo",
-    "search": "fairdarts.runs.search",
-    "study": "fairdarts.runs.study.run",
-    "segment": "fairdarts.runs.segment",
-    "train": "fairdarts.runs.train",
-    "train_supernet": "fairdarts.runs.supernet",
-    "load_plugin": "fairdarts.plugins",
     "register_activation": "fairdarts.plugins",
     "register_derivation": "fairdarts.plugins",
     "register_loss": "fairdarts.plugins",
@@ -46,7 +42,14 @@ _LAZY = {
     "register_sampler": "fairdarts.plugins",
     "register_schedule": "fairdarts.plugins",
     "register_space": "fairdarts.plugins",
-    "transfer": "fairdarts.runs.transfer",
+    "report": "fairdarts.runs.report",
+    "sample_genotypes": "fairdarts.runs.zoo",
+    "search": "fairdarts.runs.search",
+    "segment": "fairdarts.runs.segment",
+    "study": "fairdarts.runs.study.run",
+    "train": "fairdarts.runs.train",
+    "train_supernet": "fairdarts.runs.supernet",
+    "wandb": "fairdarts.runs.trackers",
     "zoo": "fairdarts.runs.zoo",
 }
 """name → the module that has it, which is imported where the name is first used: `import fairdarts` loads no torch"""
@@ -62,13 +65,4 @@ def __dir__() -> list[str]:
     return sorted([*globals(), *_LAZY])
 
 
-class _Package(ModuleType):
-    """`fairdarts.search` is the function, also once the package of that name is imported, which would hide it."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name not in _LAZY or not isinstance(value, ModuleType):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
 install()

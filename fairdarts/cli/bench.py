@@ -4,28 +4,33 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from fairdarts.cli.begin import print_config
 from fairdarts.cli.recipe import help_text
-from fairdarts.cli.words import Parser, to_json
-from fairdarts.config import UserError, nearest, parse_overrides
+from fairdarts.cli.words import Parser, add_recipe, parse_words, to_json
+from fairdarts.config import UserError
+from fairdarts.options import words_of
 from fairdarts.runs.begin import Request
 from fairdarts.runs.bench import WARM_UP, carry_out
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.progress import ProgressBar
-from fairdarts.runs.recipe import Words, names_of
+from fairdarts.runs.search import SEARCH
 from fairdarts.runtime import distributed
 from fairdarts.search.settings import SearchSettings
 
 
 def main(argv: Sequence[str]) -> int:
     parser = Parser("bench", "Measure the first steps of a search; nothing is written.", help_text(SearchSettings))
-    parser.add_argument("--config", metavar="RECIPE", help="a shipped recipe or a YAML file, such as a run's settings")
+    add_recipe(parser)
     parser.add_argument("--steps", type=int, default=10, help=f"measured after {WARM_UP} to warm up (default 10)")
     parser.add_argument("--json", action="store_true", help="an object instead of lines")
-    args, rest = parser.parse_known_args(argv)
+    args, rest = parse_words(parser, SearchSettings, argv)
     if not args.config:
-        raise UserError(f"bench: --config is missing{nearest('', names_of(SearchSettings))}")
+        raise UserError("bench: a RECIPE is missing; `fairdarts recipes search` lists recipes")
+    asked = Request(args.config, words_of(SearchSettings, rest, parser.options))
+    if args.print_config:
+        return print_config(SEARCH, asked)
     with distributed.joined():
-        facts = carry_out(Request(args.config, Words(parse_overrides(rest))), args.steps, Callbacks(ProgressBar()))
+        facts = carry_out(asked, args.steps, Callbacks(ProgressBar()))
         first = distributed.rank() == 0
     if first:
         sys.stdout.write(to_json(facts) if args.json else text(facts))

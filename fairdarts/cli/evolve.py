@@ -4,13 +4,14 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from fairdarts.cli.begin import add_options, run_until_stopped
+from fairdarts.cli.begin import add_options, print_config, run_until_stopped
 from fairdarts.cli.evolve_compared import show as show_comparison
 from fairdarts.cli.evolve_show import show
 from fairdarts.cli.recipe import help_text
-from fairdarts.cli.words import Parser
-from fairdarts.config import UserError, parse_overrides
+from fairdarts.cli.words import Parser, parse_words
+from fairdarts.config import UserError
 from fairdarts.evolve.settings import EvolveSettings
+from fairdarts.options import resolve, words_of
 from fairdarts.runs import compare, evolve
 from fairdarts.runs.begin import Request
 from fairdarts.runs.callbacks import Callbacks
@@ -18,7 +19,6 @@ from fairdarts.runs.compare import SEEDS
 from fairdarts.runs.evolve import DEFAULT, EVOLVE
 from fairdarts.runs.evolved import check_found
 from fairdarts.runs.progress import ProgressBar
-from fairdarts.runs.recipe import Words
 from fairdarts.runtime import distributed
 
 
@@ -37,10 +37,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--column", metavar="NAME", help="the benchmark's column of truth")
     parser.add_argument("--seeds", type=int, help=f"without RUN: searches by each strategy (default {SEEDS})")
     parser.add_argument("--json", action="store_true", help="what was found as JSON")
-    # A RUN is the first word alone: elsewhere it would be taken for the value of a setting, and such a value for it.
-    named = bool(argv) and not argv[0].startswith("-")
-    args, rest = parser.parse_known_args(argv[named:])
-    args.run = argv[0] if named else None
+    args, rest = parse_words(parser, EvolveSettings, argv, "run")
     if not args.resume and any(word.partition("=")[0] == "--supernet" for word in rest):
         raise UserError("evolve: --supernet: is what RUN says, the first word")
     if args.column and not args.benchmark:
@@ -49,21 +46,25 @@ def main(argv: Sequence[str]) -> int:
         if args.seeds is not None:
             raise UserError(f"evolve: --seeds {args.seeds}: is for a comparison on a table; a search has --seed")
         with distributed.joined():
-            return search(args, rest)
+            return search(parser, args, rest)
     if args.benchmark:
         with distributed.joined():
-            return compared(args, rest)
+            return compared(parser, args, rest)
     first = "evolve: the first word should be a RUN of `fairdarts supernet`, which judges"
     raise UserError(f"{first}; to compare strategies on a table, name a --benchmark FILE")
 
 
-def search(args: Namespace, rest: Sequence[str]) -> int:
+def search(parser: Parser, args: Namespace, rest: Sequence[str]) -> int:
     """The search that the words ask for, in all processes that share it; gives the exit status."""
     if args.resume and (args.run or args.config or args.out):
         what = "takes its supernet, settings and place from the run itself"
         raise UserError(f"evolve: --resume {args.resume} {what}")
-    settings = parse_overrides(rest) | ({"supernet": str(Path(args.run))} if args.run else {})
-    asked = Request(args.config or DEFAULT, Words(settings), None, args.out, args.resume)
+    settings = words_of(EvolveSettings, rest, parser.options)
+    if args.run:
+        settings["supernet"] = str(Path(args.run))
+    asked = Request(args.config or DEFAULT, settings, None, args.out, args.resume)
+    if args.print_config:
+        return print_config(EVOLVE, asked)
     shown = ProgressBar()
     work = lambda: evolve.carry_out(asked, Callbacks(shown), args.benchmark, args.column)  # noqa: E731
     finished, status = run_until_stopped(work, shown)
@@ -74,10 +75,10 @@ def search(args: Namespace, rest: Sequence[str]) -> int:
     return 0
 
 
-def compared(args: Namespace, rest: Sequence[str]) -> int:
+def compared(parser: Parser, args: Namespace, rest: Sequence[str]) -> int:
     """The comparison of strategies that the words ask for; gives the exit status."""
     seeds = SEEDS if args.seeds is None else args.seeds
-    words, watch = Words(parse_overrides(rest)), Callbacks(ProgressBar())
+    words, watch = resolve(EvolveSettings, rest, parser.options), Callbacks(ProgressBar())
     found = compare.carry_out(args.benchmark, args.config, args.column, seeds, words, args.out, watch)
     if distributed.rank() == 0:
         show_comparison(found, args.json)

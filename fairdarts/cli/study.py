@@ -9,10 +9,10 @@ from fairdarts.cli.search import finish as finish_search
 from fairdarts.cli.study_show import show
 from fairdarts.cli.supernet import finish as finish_supernet
 from fairdarts.cli.words import Parser, say
-from fairdarts.config import parse_overrides
+from fairdarts.config import Settings
+from fairdarts.options import resolve
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.progress import ProgressBar
-from fairdarts.runs.recipe import Words
 from fairdarts.runs.result import Run
 from fairdarts.runs.study.results import StudyResult
 from fairdarts.runs.study.run import Asked, carry_out, refuse_failed
@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
         shown.run = None  # what goes wrong from here on is not mended by going on with it
         finish(run)
 
-    asked = Asked(args.study, args.out, args.benchmarks, args.only, Words(parse_overrides(rest)))
+    asked = Asked(args.study, args.out, args.benchmarks, args.only, resolve(form_of(args.study), rest, parser.options))
     result, status = run_until_stopped(lambda: carry_out(asked, Callbacks(shown), finished), shown)
     if result is None:
         return status
@@ -43,6 +43,15 @@ def main(argv: Sequence[str]) -> int:
         tell(result)
     refuse_failed(result)
     return 0
+
+
+def form_of(study: str) -> type[Settings]:
+    """The settings of a study's runs, or of the first of them."""
+    form, _ = read_study(study)
+    if isinstance(form, RecipeStudy):
+        content, place = content_of(form.runs[0].config)
+        return KINDS[stated_verb(content, Path(place))].model
+    return TrainingSettings
 
 
 def finish(run: Run) -> None:

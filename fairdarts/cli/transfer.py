@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from fairdarts.cli.words import Parser, command, say
-from fairdarts.config import UserError, describe, nearest, parse_overrides
+from fairdarts.config import UserError, describe, nearest
 from fairdarts.networks.blueprint import NetworkOptions
-from fairdarts.runs.recipe import Words
+from fairdarts.options import resolve
 from fairdarts.runs.transfer import detectors, has_weights, transfer
 from fairdarts.transfer.detector import PREFIX
 
@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
             known = [f"--{key}" for key in ("detector", "pretrained", "data-root", "cpu", "network.…")]
             raise UserError(f"transfer: {word}: no such option{nearest(word, known)}")
 
-    settings = Words(parse_overrides(rest))
+    settings = resolve(NetworkOptions, rest, parser.options)
     print(transfer(args.genotype, args.detector, args.pretrained, args.data_root, args.cpu, settings), end="")
     if not args.pretrained and not has_weights(args.genotype):
         trained = command("transfer", *argv, "--pretrained", "FILE")

@@ -16,7 +16,7 @@ from fairdarts.plot.similarity import draw_similarity
 from fairdarts.plot.supernet import draw_trainings
 from fairdarts.ranking.report import open_training, recipes_told_apart
 from fairdarts.runs.callbacks import Callback, Callbacks, Watches
-from fairdarts.runs.data import open_images
+from fairdarts.runs.data import see
 from fairdarts.runs.rank import once_each
 from fairdarts.runs.result import Run
 from fairdarts.runtime import run as folder
@@ -66,14 +66,14 @@ def analyse(
     cosines: dict[Path, list[float]] = {}
     for run in opened:
         own = run.figures if not out else place if len(opened) == 1 else place / run.path.name
-        found, drawn = _compared(run, layer, seed, root, own, Callbacks(callbacks))
+        found, drawn = _compared(run, layer, seed, root, data, own, Callbacks(callbacks))
         cosines |= {run.path: found} if found else {}
         figures += drawn
     return Analysis(cosines, figures)
 
 
 def _compared(
-    run: folder.Run, layer: int, seed: int, root: str | None, place: Path, watch: Callback
+    run: folder.Run, layer: int, seed: int, root: str | None, handed: Any, place: Path, watch: Callback
 ) -> tuple[list[float], list[Path]]:
     """How alike the choices of every layer are, and a drawing of one layer's; nothing for a space without layers."""
     settings, space = open_training(run)
@@ -82,9 +82,10 @@ def _compared(
         return [], []
     if not 0 <= layer < len(space.choices):
         raise UserError(f"rank: --layer {layer}: should be from 0 to {len(space.choices) - 1} in space {space.name}")
-    data = settings.data.model_copy(update={"root": root}) if root else settings.data
+    named = settings.data.model_copy(update={"root": root}) if root else settings.data
     use_threads(settings.threads)
-    source, device = open_images(data, watch), pick(settings.device)
+    settings, source = see(settings.model_copy(update={"data": named}), handed, watch)
+    data, device = settings.data, pick(settings.device)
     learner = make_learner(settings, space, source, device)
     load_weights(learner.supernet, run)
     held_out = held_out_images(settings, halves(data, source, settings.seed)[1], IMAGES)

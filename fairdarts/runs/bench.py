@@ -12,7 +12,7 @@ from fairdarts.config import UserError
 from fairdarts.data.sources import Source
 from fairdarts.runs.begin import Request
 from fairdarts.runs.callbacks import Callback, Callbacks, Watches
-from fairdarts.runs.data import open_images
+from fairdarts.runs.data import see
 from fairdarts.runs.recipe import Recipe, settings_of
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import memory_advice, peak_memory, pick, use_threads
@@ -51,10 +51,11 @@ def carry_out(asked: Request, steps: int, watch: Callback) -> dict[str, Any]:
             if steps < 2:
                 raise UserError(f"bench: --steps {steps}: should be at least 2")
             assert asked.recipe is not None, "a search has a recipe"
-            settings, place = settings_of(SearchSettings, asked.recipe, asked.settings)
+            settings, place = settings_of(SearchSettings, asked.recipe, asked.laid)
             use_threads(settings.threads)
             space = load_space(settings.space, f"{place}: space")
-        return _measured(settings, space, open_images(settings.data, watch), steps, watch)
+        settings, source = see(settings, asked.data, watch)
+        return _measured(settings, space, source, steps, watch)
 
 
 def _measured(settings: SearchSettings, space: Space, source: Source, steps: int, watch: Callback) -> dict[str, Any]:

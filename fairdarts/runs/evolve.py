@@ -86,7 +86,7 @@ def carry_out(
     settings, space = in_all_processes(EVOLVE, lambda: _read(asked, watch))
     space = space.fixed_topology("space")
     truth = distributed.first(open_benchmark, Path(benchmark), space, column) if benchmark else None
-    trained = supernet_of(settings, space, watch)
+    trained = supernet_of(settings, space, asked.data, watch)
     shape = Shape(*distributed.shared(distributed.first(_counted_shape, settings, space, trained.source, resumed)))
     watch.note(f"costs      counted for {shape} of {shape.classes} classes")
     latency = distributed.shared(distributed.first(_latency_of, settings, space, shape, resumed, watch))
@@ -96,12 +96,12 @@ def carry_out(
         loop.check_fit(settings, problem)
     evaluator, judge = supernet_judge(settings, trained, watch)
     with distributed.together():
-        path = Path(resumed or asked.out or free_path(settings))
+        path, images = Path(resumed or asked.out or free_path(settings)), fingerprint(trained.source)
         if distributed.rank() == 0 and not resumed:
             measured = {LATENCY: latency_csv(tables["latency"], space)} if latency else {}
-            folder.create(path, settings, space, measured | file_of(shape))
+            folder.create(path, settings, space, measured | file_of(shape, trained.training.data.kind, images))
     directory = folder.Run(Path(distributed.shared(str(path))))
-    identity = identity_of(settings, MAY_CHANGE, space, fingerprint(trained.source))
+    identity = identity_of(settings, MAY_CHANGE, space, images)
     identity |= {"supernet: weights": weights_of(evaluator.supernet)}
     identity |= {LATENCY: str(tables["latency"])} if latency else {}
     planned = f"{settings.generations} generations of {settings.population} models"

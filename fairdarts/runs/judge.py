@@ -15,7 +15,7 @@ from fairdarts.oneshot.evaluate import Evaluator
 from fairdarts.oneshot.settings import TrainingSettings, read_statistics
 from fairdarts.ranking.report import judge, open_training, own_statistics
 from fairdarts.runs.callbacks import Callback
-from fairdarts.runs.data import open_images
+from fairdarts.runs.data import see
 from fairdarts.runtime import distributed
 from fairdarts.runtime.run import Run, open_run
 from fairdarts.runtime.stop import Interrupted, Stop
@@ -31,8 +31,8 @@ class Trained(NamedTuple):
     source: Source
 
 
-def supernet_of(settings: EvolveSettings, space: Space, watch: Callback) -> Trained:
-    """The run of the supernet, and its images. Raises UserError where its space has other choices."""
+def supernet_of(settings: EvolveSettings, space: Space, handed: Any, watch: Callback) -> Trained:
+    """The run of the supernet, and its images, those that are handed over or those that it names. Raises UserError where its space has other choices."""
     assert settings.supernet is not None, "the settings of a search name its supernet"
     with distributed.together():
         run = open_run(Path(settings.supernet))
@@ -42,7 +42,8 @@ def supernet_of(settings: EvolveSettings, space: Space, watch: Callback) -> Trai
             raise UserError(f"space: {space.name}: {problem}")
     data = training.data.model_copy(update={"root": settings.root}) if settings.root else training.data
     training = training.model_copy(update={"data": data, "device": settings.device})
-    return Trained(run, training, trained_in, open_images(data, watch))
+    training, source = see(training, handed, watch)
+    return Trained(run, training, trained_in, source)
 
 
 def supernet_judge(

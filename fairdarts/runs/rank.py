@@ -13,7 +13,7 @@ from fairdarts.plot.ranking import draw_rankings
 from fairdarts.ranking import report
 from fairdarts.ranking.tau import Measured
 from fairdarts.runs.callbacks import Callback, Callbacks, Watches
-from fairdarts.runs.data import open_images
+from fairdarts.runs.data import see
 from fairdarts.runs.judge import show
 from fairdarts.runs.result import Run, flat
 from fairdarts.runtime import distributed
@@ -193,7 +193,7 @@ def ranked(path: Path, asked: Asked, watch: Callback) -> dict[str, Any]:
     use_threads(settings.threads)
     seed = asked.seed or 0
     paths = report.chosen_paths(space, benchmark, asked.paths or PATHS, seed)
-    source = open_images(settings.data, watch)
+    settings, source = see(settings, asked.data, watch)
     evaluator, facts = report.judge(run, settings, space, source, statistics, asked.images)
     unfinished = "" if facts["epochs"] == settings.epochs else f", after {facts['epochs']} of {settings.epochs} epochs"
     watch.note(f"{path}: judging {len(paths)} architectures by {facts['images']:,} images{unfinished}")
