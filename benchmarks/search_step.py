@@ -35,11 +35,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from fairdarts import resources
 from fairdarts.config import check, read_yaml
 from fairdarts.data.sources import FAKE_STATISTICS, Source
+from fairdarts.differentiable.architect import STEPS, Learner
+from fairdarts.differentiable.settings import SearchSettings
+from fairdarts.differentiable.setup import make_learner
 from fairdarts.relaxation import dense, relax
 from fairdarts.runtime.device import autocast, peak_memory
-from fairdarts.search.architect import STEPS, Learner
-from fairdarts.search.settings import SearchSettings
-from fairdarts.search.setup import make_learner
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.space import load_space
 

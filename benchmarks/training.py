@@ -32,10 +32,10 @@ from fairdarts.data.sources import CIFAR10_STATISTICS, IMAGENET_STATISTICS, Sour
 from fairdarts.networks.blueprint import Blueprint, assemble
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.runtime.device import LAYOUTS, keep_memory, pick
-from fairdarts.train.classify import blueprint_of, build_classifier
-from fairdarts.train.settings import TrainSettings
-from fairdarts.train.setup import make_trainee
-from fairdarts.train.step import measured, train_step
+from fairdarts.training.classify import blueprint_of, build_classifier
+from fairdarts.training.settings import TrainSettings
+from fairdarts.training.setup import make_trainee
+from fairdarts.training.step import measured, train_step
 
 REFERENCE = {"precision": "float32", "layout": "contiguous", "compile": "none"}
 WAYS = {

@@ -29,5 +29,5 @@ space |= {
 }
 fairdarts.register_space(space)
 
-run = fairdarts.search("fairdarts-s1-digits", space="blurred", epochs=2, callbacks=print_loss if False else ())
+run = fairdarts.search("fairdarts-s1-digits", space="blurred", epochs=2)
 print(run.genotype)

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 
 from fairdarts import resources
 from fairdarts.config import UserError, open_regular, read_yaml
+from fairdarts.differentiable.derive import METHODS
+from fairdarts.differentiable.losses import ZERO_ONE
 from fairdarts.genotype import SKIP
 from fairdarts.noise import SCHEDULES
 from fairdarts.oneshot.samplers import SAMPLERS, OwnSampler
@@ -26,8 +28,6 @@ from fairdarts.ops import cell, mbconv, nasbench101, nasbench201
 from fairdarts.ops.own import Build, built
 from fairdarts.own import KINDS, OWN, PLUGINS, Origin
 from fairdarts.relaxation import RELAXATIONS
-from fairdarts.search.derive import METHODS
-from fairdarts.search.losses import ZERO_ONE
 from fairdarts.spaces.space import SPACES, space_from
 
 

@@ -13,14 +13,14 @@ import torch
 import yaml
 from torch import nn
 
+from fairdarts.differentiable.derive import METHODS
+from fairdarts.differentiable.losses import ZERO_ONE
 from fairdarts.noise import SCHEDULES
 from fairdarts.oneshot.samplers import SAMPLERS
 from fairdarts.ops import cell, mbconv, nasbench201
 from fairdarts.own import OWN, PLUGINS
 from fairdarts.relaxation import RELAXATIONS
 from fairdarts.runtime.device import LAYOUTS
-from fairdarts.search.derive import METHODS
-from fairdarts.search.losses import ZERO_ONE
 from fairdarts.spaces.space import SPACES
 
 torch.set_num_threads(1)  # two threads on a busy machine can be ten times slower than one

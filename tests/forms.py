@@ -1,11 +1,11 @@
 """What tests of recipes share: the form of every verb's."""
 
 from fairdarts.config import Settings
-from fairdarts.evolve.settings import EvolveSettings
+from fairdarts.differentiable.settings import SearchSettings
+from fairdarts.evolution.settings import EvolveSettings
 from fairdarts.oneshot.settings import TrainingSettings
-from fairdarts.search.settings import SearchSettings
-from fairdarts.segment.settings import SegmentSettings
-from fairdarts.train.settings import TrainSettings
+from fairdarts.segmentation.settings import SegmentSettings
+from fairdarts.training.settings import TrainSettings
 from fairdarts.transfer.detector import DetectorSettings
 
 FORMS: dict[str, type[Settings]] = {

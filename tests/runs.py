@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 from fairdarts.config import UserError
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.position import TIMES
-from fairdarts.runtime.run import Run
+from fairdarts.runtime.run import RunDirectory
 from fairdarts.runtime.stop import Stop
 
 TOOK = {"seconds", "loading"}
@@ -19,7 +19,7 @@ TIMED = {*TIMES, "evaluations_per_second"}
 
 def metrics(run: Path) -> list[dict]:
     """A run's records, but for the times they took."""
-    return untimed(Run(run).records())
+    return untimed(RunDirectory(run).records())
 
 
 def untimed(records: list[dict]) -> list[dict]:

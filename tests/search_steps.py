@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 import torch
 
 from fairdarts.config import check
-from fairdarts.search.architect import Batch, Learner
-from fairdarts.search.settings import DenseSupernetSettings, SearchSettings
+from fairdarts.differentiable.architect import Batch, Learner
+from fairdarts.differentiable.settings import DenseSupernetSettings, SearchSettings
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet.supernet import make_supernet
 

@@ -10,9 +10,9 @@ from one_shot import settings_of as training_of
 
 from fairdarts.config import check, dump_yaml
 from fairdarts.cost.table import count_tables
-from fairdarts.evolve.objectives import read_limit, read_objective
-from fairdarts.evolve.problem import Problem
-from fairdarts.evolve.settings import EvolveSettings
+from fairdarts.evolution.objectives import read_limit, read_objective
+from fairdarts.evolution.problem import Problem
+from fairdarts.evolution.settings import EvolveSettings
 from fairdarts.runs.supernet import train_supernet
 from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import Space

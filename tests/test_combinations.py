@@ -13,6 +13,10 @@ import torch
 
 from fairdarts.config import UserError, check
 from fairdarts.data.sources import FAKE_STATISTICS, Source
+from fairdarts.differentiable import setup
+from fairdarts.differentiable.architect import STEPS, Batch
+from fairdarts.differentiable.derive import check_kind, check_rule, derive
+from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.genotype import Genotype
 from fairdarts.networks.blueprint import build
 from fairdarts.oneshot import train as oneshot
@@ -22,10 +26,6 @@ from fairdarts.oneshot.step import supernet_step
 from fairdarts.plot.drawing import graphs_of
 from fairdarts.relaxation import gate_matrices
 from fairdarts.resources import names
-from fairdarts.search import setup
-from fairdarts.search.architect import STEPS, Batch
-from fairdarts.search.derive import check_kind, check_rule, derive
-from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.cell import Size
 from fairdarts.spaces.space import Space, check_genotype, load_space
 

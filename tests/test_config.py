@@ -27,9 +27,7 @@ from fairdarts.config import (
     read_yaml,
 )
 from fairdarts.data.settings import DataSettings
-from fairdarts.noise import DropoutSettings, NoiseSettings
-from fairdarts.runs.study.form import RecipeStudy
-from fairdarts.search.settings import (
+from fairdarts.differentiable.settings import (
     ArchitectSettings,
     ComputeSettings,
     DenseSupernetSettings,
@@ -37,6 +35,8 @@ from fairdarts.search.settings import (
     SearchSettings,
     WeightSettings,
 )
+from fairdarts.noise import DropoutSettings, NoiseSettings
+from fairdarts.runs.study.form import RecipeStudy
 
 RECIPES = resources.names("recipes")
 PROPERTY = settings(derandomize=True, deadline=None)

@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from fairdarts import resources
 from fairdarts.config import UserError
+from fairdarts.differentiable.settings import DenseSupernetSettings
 from fairdarts.networks.blueprint import NetworkSettings
 from fairdarts.networks.deeplab import DeepLabSettings, build_deeplab
 from fairdarts.networks.models import create_model, model_names
@@ -24,7 +25,6 @@ from fairdarts.networks.zoo import load_genotype
 from fairdarts.ops.cell import OPS
 from fairdarts.ops.mbconv import choice
 from fairdarts.relaxation import dense, initial_alphas, relax
-from fairdarts.search.settings import DenseSupernetSettings
 from fairdarts.spaces.chain import ChainSpace, Layer
 from fairdarts.spaces.gates import subnet
 from fairdarts.spaces.space import load_space

@@ -99,7 +99,7 @@ import json, sys
 heavy = ("matplotlib", "scipy", "sklearn", "tensorboard", "torch", "pymoo", "mmdet", "timm", "yaml")
 import fairdarts
 first = [name for name in heavy if name in sys.modules]
-import fairdarts.search.loop
+import fairdarts.differentiable.loop
 print(json.dumps([first, [name for name in heavy if name in sys.modules]]))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -111,7 +111,7 @@ print(json.dumps([first, [name for name in heavy if name in sys.modules]]))
 
 def test_settings_are_read_before_torch_is_loaded():
     modules = [".".join(module.parts) for module in MODULES if module.name == "settings"]
-    assert "fairdarts.search.settings" in modules
+    assert "fairdarts.differentiable.settings" in modules
     program = f"""
 import importlib, json, sys
 for module in {modules}:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from fairdarts import resources
 from fairdarts.config import UserError, check, read_yaml
+from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.options import CALLED, check_words, described, leaves, resolve
-from fairdarts.search.settings import SearchSettings
 
 DIGITS = resources.find("recipes", "fairdarts-s1-digits")
 

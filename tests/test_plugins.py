@@ -15,6 +15,8 @@ from fairdarts.cli import main
 from fairdarts.config import Notice, UserError, check, describe
 from fairdarts.cost.count import count
 from fairdarts.cost.table import count_tables
+from fairdarts.differentiable.derive import derive
+from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.networks.blueprint import build
 from fairdarts.networks.published import open_model, random_model, save_model
 from fairdarts.oneshot.samplers import make_sampler
@@ -23,8 +25,6 @@ from fairdarts.ops import cell
 from fairdarts.own import FILE, OWN, PLUGINS
 from fairdarts.plot.chain import layer_place
 from fairdarts.runtime.run import open_run
-from fairdarts.search.derive import derive
-from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.chain import Layer
 from fairdarts.spaces.gates import Gate
 from fairdarts.spaces.space import load_space, space_from

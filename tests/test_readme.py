@@ -22,14 +22,14 @@ from torchvision import datasets
 from fairdarts import resources
 from fairdarts.cli import main
 from fairdarts.data import judging, sources
-from fairdarts.evolve.settings import EvolveSettings
+from fairdarts.differentiable.settings import SearchSettings
+from fairdarts.evolution.settings import EvolveSettings
 from fairdarts.networks.models import models
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.runs.recipe import names_of
 from fairdarts.runs.study import factors, recipes
-from fairdarts.search.settings import SearchSettings
-from fairdarts.segment.settings import SegmentSettings
-from fairdarts.train.settings import TrainSettings
+from fairdarts.segmentation.settings import SegmentSettings
+from fairdarts.training.settings import TrainSettings
 from fairdarts.transfer.detector import DetectorSettings
 
 ROOT = Path(__file__).parents[1]

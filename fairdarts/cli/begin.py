@@ -8,9 +8,9 @@ from typing import TypeVar
 from fairdarts.cli.words import Parser, add_recipe, command, say
 from fairdarts.config import UserError, dump_yaml
 from fairdarts.options import words_of
-from fairdarts.runs.begin import Kind, Request
 from fairdarts.runs.progress import ProgressBar
 from fairdarts.runs.recipe import settings_of
+from fairdarts.runs.request import Kind, Request
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.stop import Diverged, Interrupted
 

@@ -8,14 +8,13 @@ from fairdarts.cli.begin import print_config
 from fairdarts.cli.recipe import help_text
 from fairdarts.cli.words import Parser, add_recipe, parse_words, to_json
 from fairdarts.config import UserError
+from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.options import words_of
-from fairdarts.runs.begin import Request
 from fairdarts.runs.bench import WARM_UP, carry_out
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.progress import ProgressBar
-from fairdarts.runs.search import SEARCH
+from fairdarts.runs.request import SEARCH, Request
 from fairdarts.runtime import distributed
-from fairdarts.search.settings import SearchSettings
 
 
 def main(argv: Sequence[str]) -> int:

@@ -13,12 +13,12 @@ from fairdarts.options import Leaf, leaves
 from fairdarts.runtime.verb import SECTIONS
 
 FORMS = {
-    "search": "fairdarts.search.settings.SearchSettings",
-    "bench": "fairdarts.search.settings.SearchSettings",
+    "search": "fairdarts.differentiable.settings.SearchSettings",
+    "bench": "fairdarts.differentiable.settings.SearchSettings",
     "supernet": "fairdarts.oneshot.settings.TrainingSettings",
-    "evolve": "fairdarts.evolve.settings.EvolveSettings",
-    "train": "fairdarts.train.settings.TrainSettings",
-    "segment": "fairdarts.segment.settings.SegmentSettings",
+    "evolve": "fairdarts.evolution.settings.EvolveSettings",
+    "train": "fairdarts.training.settings.TrainSettings",
+    "segment": "fairdarts.segmentation.settings.SegmentSettings",
 }
 """verb → the settings that are its options"""
 OPTIONS = {

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from fairdarts.cli.words import Parser
 from fairdarts.config import UserError
+from fairdarts.differentiable.alphas import GATES
+from fairdarts.differentiable.derive import METHODS
 from fairdarts.genotype import to_darts_text, to_yaml
 from fairdarts.relaxation import RELAXATIONS
 from fairdarts.runs.derive import derive, derive_from
-from fairdarts.search.alphas import GATES
-from fairdarts.search.derive import METHODS
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.space import load_space
 

@@ -10,15 +10,15 @@ from fairdarts.cli.evolve_show import show
 from fairdarts.cli.recipe import help_text
 from fairdarts.cli.words import Parser, parse_words
 from fairdarts.config import UserError
-from fairdarts.evolve.settings import EvolveSettings
+from fairdarts.evolution.settings import EvolveSettings
 from fairdarts.options import resolve, words_of
 from fairdarts.runs import compare, evolve
-from fairdarts.runs.begin import Request
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.compare import SEEDS
-from fairdarts.runs.evolve import DEFAULT, EVOLVE
+from fairdarts.runs.evolve import DEFAULT
 from fairdarts.runs.evolved import check_found
 from fairdarts.runs.progress import ProgressBar
+from fairdarts.runs.request import EVOLVE, Request
 from fairdarts.runtime import distributed
 
 

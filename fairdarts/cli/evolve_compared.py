@@ -36,7 +36,7 @@ def table(summary: list[dict[str, Any]]) -> Table:
     return shown
 
 
-def _cell(number: dict[str, float | None], scale: float, decimals: int) -> str:
+def _cell(number: dict[str, Any], scale: float, decimals: int) -> str:
     mean = f"{scale * number['mean']:.{decimals}f}"
     if number["high"] is None:
         return mean

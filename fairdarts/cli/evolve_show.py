@@ -7,9 +7,9 @@ from typing import Any
 from rich.table import Table
 
 from fairdarts.cli.words import command, print_table, say, to_json
-from fairdarts.evolve import result
-from fairdarts.evolve.archive import Archive
-from fairdarts.evolve.result import AgainstTruth, FoundModel
+from fairdarts.evolution import result
+from fairdarts.evolution.archive import Archive
+from fairdarts.evolution.result import AgainstTruth, FoundModel
 from fairdarts.ranking.benchmarks import Benchmark
 from fairdarts.runs.evolved import Finished, cells_of, draw_search, draw_truth
 

@@ -12,7 +12,7 @@ from fairdarts.runs.analyse import analyse
 from fairdarts.runs.progress import ProgressBar
 from fairdarts.runs.rank import PATHS, Asked, carry_out, check_asked, draw, once_each, told_apart
 from fairdarts.runtime import distributed
-from fairdarts.runtime.run import Run
+from fairdarts.runtime.run import RunDirectory
 
 EPILOG = """measures, each with a 95% bootstrap interval over the architectures, where it can be told:
   τ, ρ             Kendall's and Spearman's rank correlation of one-shot accuracy and truth
@@ -46,7 +46,7 @@ def main(argv: Sequence[str]) -> int:
     if args.analyse:
         return analysed(args)
     runs = once_each(args.runs)
-    folder = args.out or (Run(runs[0]).figures if len(runs) == 1 else Path("figures"))
+    folder = args.out or (RunDirectory(runs[0]).figures if len(runs) == 1 else Path("figures"))
     with distributed.joined():
         told_apart(runs)
         folder.mkdir(parents=True, exist_ok=True)  # if it cannot be, that is better said now

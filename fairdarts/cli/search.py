@@ -7,14 +7,15 @@ from fairdarts.cli.begin import add_options, print_config, request_of, run_until
 from fairdarts.cli.recipe import help_text
 from fairdarts.cli.summary import summarize
 from fairdarts.cli.words import Parser, command, parse_words, say
+from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.genotype import to_yaml
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.figures import figures_of
 from fairdarts.runs.progress import ProgressBar
+from fairdarts.runs.request import SEARCH
 from fairdarts.runs.result import Run
-from fairdarts.runs.search import SEARCH, carry_out
+from fairdarts.runs.search import carry_out
 from fairdarts.runtime import distributed
-from fairdarts.search.settings import SearchSettings
 
 
 def main(argv: Sequence[str]) -> int:

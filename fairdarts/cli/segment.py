@@ -11,13 +11,14 @@ from fairdarts.cost.count import cost_text
 from fairdarts.plot.training import draw_network_training
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.progress import ProgressBar
-from fairdarts.runs.segment import DEFAULT, SEGMENT, Counted, Ended, carry_out, counted, read
+from fairdarts.runs.request import SEGMENT
+from fairdarts.runs.segment import DEFAULT, Counted, Ended, carry_out, counted, read
 from fairdarts.runs.segmenter import overlay
 from fairdarts.runs.training import Begun
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import pick
-from fairdarts.segment.model import open_segmenter
-from fairdarts.segment.settings import SegmentSettings
+from fairdarts.segmentation.model import open_segmenter
+from fairdarts.segmentation.settings import SegmentSettings
 
 USAGE = """fairdarts segment GENOTYPE [options]
        fairdarts segment --resume RUN [options]

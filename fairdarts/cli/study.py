@@ -13,9 +13,13 @@ from fairdarts.config import Settings
 from fairdarts.options import resolve
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.progress import ProgressBar
+from fairdarts.runs.recipe import content_of
+from fairdarts.runs.request import KINDS, SUPERNET
 from fairdarts.runs.result import Run
+from fairdarts.runs.study.form import RecipeStudy, read_study
 from fairdarts.runs.study.results import StudyResult
 from fairdarts.runs.study.run import Asked, carry_out, refuse_failed
+from fairdarts.runtime.verb import stated_verb
 
 
 def main(argv: Sequence[str]) -> int:
@@ -48,10 +52,10 @@ def main(argv: Sequence[str]) -> int:
 def form_of(study: str) -> type[Settings]:
     """The settings of a study's runs, or of the first of them."""
     form, _ = read_study(study)
-    if isinstance(form, RecipeStudy):
-        content, place = content_of(form.runs[0].config)
-        return KINDS[stated_verb(content, Path(place))].model
-    return TrainingSettings
+    if not isinstance(form, RecipeStudy):
+        return SUPERNET.model
+    content, place = content_of(form.runs[0].config)
+    return KINDS[stated_verb(content, Path(place))].model
 
 
 def finish(run: Run) -> None:

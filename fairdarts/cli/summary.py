@@ -9,10 +9,10 @@ import torch
 from fairdarts.cli.words import command, say
 from fairdarts.config import UserError
 from fairdarts.cost.count import cost_text, count
+from fairdarts.differentiable.stopping import verdict
 from fairdarts.genotype import CELLS, SKIP, CellGenotype, ChainGenotype, EdgeGenotype, Genotype, GraphGenotype, live
 from fairdarts.networks.blueprint import build
 from fairdarts.runs.result import Run
-from fairdarts.search.stopping import verdict
 
 
 def summarize(run: Run) -> None:

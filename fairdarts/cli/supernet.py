@@ -11,8 +11,9 @@ from fairdarts.plot.supernet import draw_training
 from fairdarts.ranking.lemma import uniform_variance
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.progress import ProgressBar
+from fairdarts.runs.request import SUPERNET
 from fairdarts.runs.result import Run
-from fairdarts.runs.supernet import SUPERNET, carry_out
+from fairdarts.runs.supernet import carry_out
 from fairdarts.runtime import distributed
 
 

@@ -14,10 +14,11 @@ from fairdarts.networks.published import open_model
 from fairdarts.plot.training import draw_network_training
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.progress import ProgressBar
+from fairdarts.runs.request import TRAIN
 from fairdarts.runs.result import Run
-from fairdarts.runs.train import DEFAULTS, TRAIN, carry_out
+from fairdarts.runs.train import DEFAULTS, carry_out
 from fairdarts.runtime import distributed
-from fairdarts.train.settings import TrainSettings
+from fairdarts.training.settings import TrainSettings
 
 
 def main(argv: Sequence[str]) -> int:

@@ -7,7 +7,7 @@ from fairdarts.cli.begin import add_options
 from fairdarts.cli.words import Parser, parse_words, say
 from fairdarts.config import UserError
 from fairdarts.options import words_of
-from fairdarts.runs.begin import Kind, Request
+from fairdarts.runs.request import Kind, Request
 from fairdarts.runs.result import Run
 
 

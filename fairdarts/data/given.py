@@ -74,15 +74,16 @@ def _source(data: Any, settings: Given, place: str, least: int = 2) -> Source:
     if number == 0:
         raise UserError(f"{place}: is empty; should hold images")
     if _is_pair(data):
-        return from_arrays(Pair(*data, f"{place}: images", f"{place}: labels"), settings, least)
+        images, labels = data
+        return from_arrays(Pair(images, labels, f"{place}: images", f"{place}: labels"), settings, least)
     dataset, names = columns_of(data, place)
     found: list[Any] = []
-    images = read_items(dataset, settings.range, found, place)
-    gathered = gather(images, number, settings.image_size, place, LARGEST_KEPT)
-    labels, classes = numbers_of(found, number, settings.classes or names, f"{place}: labels", least)
+    items_read = read_items(dataset, settings.range, found, place)
+    gathered = gather(items_read, number, settings.image_size, place, LARGEST_KEPT)
+    numbers, classes = numbers_of(found, number, settings.classes or names, f"{place}: labels", least)
     channels = gathered.levels.shape[0]
-    items = Items(dataset, settings.range, channels, labels.tolist(), place) if gathered.images is None else None
-    return own(gathered, labels, classes, settings, place, items)
+    items = Items(dataset, settings.range, channels, numbers.tolist(), place) if gathered.images is None else None
+    return own(gathered, numbers, classes, settings, place, items)
 
 
 def _check_same(before: str | None, now: str) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
-from fairdarts.config import Settings, UserError
+from fairdarts.config import UserError
 from fairdarts.data.loader import Augmented, batches, loaded
 from fairdarts.data.memory import check_square, kept_batches, on_device
 from fairdarts.data.settings import DataSettings, ImageNet
@@ -17,7 +17,7 @@ from fairdarts.data.split import held_out_names
 from fairdarts.data.transforms import evaluation_transform, training_transform
 from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import write_atomically
-from fairdarts.runtime.run import Run
+from fairdarts.runtime.run import RunDirectory
 
 Serve = Callable[..., Generator[tuple[Tensor, Tensor], None, None]]
 """(indices, seed, start) → endless (images [B, C, H, W], labels [B]) on the device, from batch number `start`"""
@@ -71,7 +71,7 @@ def evaluation_batches(
         yield batch.contiguous(memory_format=layout), labels[part].to(device)
 
 
-def check_alike(data: Settings, images: str) -> None:
+def check_alike(data: DataSettings, images: str) -> None:
     """Raises UserError where this process has other images than the first: their shares would not be of one batch."""
     others = distributed.shared(images)
     if images != others:
@@ -79,7 +79,7 @@ def check_alike(data: Settings, images: str) -> None:
         raise UserError(f"data.root: {getattr(data, 'root', None) or data.kind}: {here}")
 
 
-def keep_held_out(run: Run, data: DataSettings, source: Source, held_out: Sequence[int]) -> None:
+def keep_held_out(run: RunDirectory, data: DataSettings, source: Source, held_out: Sequence[int]) -> None:
     """Writes the names of ImageNet's held-out images into the run directory, once.
 
     Raises UserError where a run that goes on would hold out others.

@@ -3,7 +3,7 @@
 import math
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.error import URLError
 
 import numpy as np
@@ -58,7 +58,7 @@ LOOKED_AT = 1024
 class Source(NamedTuple):
     """A training set and the facts that a network and the transforms need of it."""
 
-    dataset: Dataset
+    dataset: Any
     """items are (image, label): a PIL image, or uint8 [C, H, W] with values from 0 to 255, as it is stored (not yet
     normalized); a TensorDataset of uint8 [N, C, H, W] and int64 [N] is served from memory"""
     classes: tuple[str, ...]

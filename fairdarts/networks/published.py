@@ -20,7 +20,7 @@ from fairdarts.networks.models import STATISTICS, find
 from fairdarts.networks.tensors import read_tensors, write_tensors
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.finite import check_finite
-from fairdarts.runtime.run import SETTINGS, Run
+from fairdarts.runtime.run import SETTINGS, RunDirectory
 from fairdarts.spaces.space import check_genotype
 
 AUXILIARY = "auxiliary."
@@ -189,7 +189,7 @@ def _read_published(path: Path, weights: Weights) -> TrainedModel:
 def _checkpoint_of(run: Path) -> Path:
     if not (run / SETTINGS).is_file():
         raise UserError(f"{run}: not a run directory: it has no {SETTINGS}")
-    best, last = Run(run).best, Run(run).last
+    best, last = RunDirectory(run).best, RunDirectory(run).last
     # A best epoch that the test set chose is no result: what it says of that set is too good.
     if best.is_file() and _read_about(checkpoint.load(best).get("about"), best).get("judged_on") == "held-out":
         return best

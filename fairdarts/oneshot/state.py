@@ -10,7 +10,7 @@ from fairdarts.oneshot.step import Learner
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.finite import check_finite
-from fairdarts.runtime.run import Run
+from fairdarts.runtime.run import RunDirectory
 from fairdarts.supernet.supernet import Supernet
 
 
@@ -33,7 +33,7 @@ def put_back(learner: Learner, sampler: Sampler, updates: Sequence[Tensor], stat
         count.copy_(saved)
 
 
-def load_weights(supernet: Supernet, run: Run) -> tuple[int, int]:
+def load_weights(supernet: Supernet, run: RunDirectory) -> tuple[int, int]:
     """Puts the weights of a run's last checkpoint into a supernet of its space; gives the epochs that they have seen,
     and the steps of the next one.
 

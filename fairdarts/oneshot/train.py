@@ -25,7 +25,7 @@ from fairdarts.runtime.device import LAYOUTS, keep_memory, pick, use_threads
 from fairdarts.runtime.epochs import Observer, begin, check_converging, check_processes, epochs, means_of, resumes
 from fairdarts.runtime.position import Position, identity_of
 from fairdarts.runtime.resume import common_state, restored
-from fairdarts.runtime.run import Run
+from fairdarts.runtime.run import RunDirectory
 from fairdarts.runtime.seed import DROPS, PATHS, TRAIN, WATCHED, WEIGHTS, fold
 from fairdarts.runtime.stop import Stop
 from fairdarts.spaces.cell import CellSpace
@@ -50,7 +50,7 @@ def train(
     settings: TrainingSettings,
     space: Space,
     source: Source,
-    run: Run,
+    run: RunDirectory,
     observer: Observer,
     stop: Stop,
     resume: bool = False,

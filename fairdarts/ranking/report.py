@@ -29,7 +29,7 @@ from fairdarts.resources import names
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.device import LAYOUTS, pick
 from fairdarts.runtime.position import IMAGES, changed_images
-from fairdarts.runtime.run import Run, read_settings
+from fairdarts.runtime.run import RunDirectory, read_settings
 from fairdarts.runtime.seed import CALIBRATION, fold
 from fairdarts.spaces.base import SearchSpace
 from fairdarts.spaces.gates import SinglePath
@@ -39,7 +39,7 @@ FIELDS = {"run", "recipe", "sampler", "seed", "passes", "batch_size", "images", 
 """what every ranking has"""
 
 
-def open_training(run: Run) -> tuple[TrainingSettings, Space]:
+def open_training(run: RunDirectory) -> tuple[TrainingSettings, Space]:
     """Settings and space of a run. Raises UserError where it is not the training of a supernet."""
     if run.verb != "supernet":
         raise UserError(f"{run.path}: not the training of a supernet: it is a run of `fairdarts {run.verb}`")
@@ -83,7 +83,12 @@ def own_statistics(settings: TrainingSettings) -> Statistics:
 
 
 def judge(
-    run: Run, settings: TrainingSettings, space: Space, source: Source, statistics: Statistics, images: int | None
+    run: RunDirectory,
+    settings: TrainingSettings,
+    space: Space,
+    source: Source,
+    statistics: Statistics,
+    images: int | None,
 ) -> tuple[Evaluator, dict[str, Any]]:
     """What judges paths by the weights of a run's last checkpoint, on so many held-out images (None: all), and facts
     about both. Raises UserError where its BatchNorms cannot take these statistics."""
@@ -132,17 +137,17 @@ def ranking_of(
     return ranking
 
 
-def ranking_path(run: Run, statistics: Statistics) -> Path:
+def ranking_path(run: RunDirectory, statistics: Statistics) -> Path:
     """Where a run's ranking by some statistics of BatchNorm is kept: ranking-tracked.json, ranking-batch.json, …"""
     return run.path / f"ranking-{statistics}.json"
 
 
-def write_ranking(run: Run, ranking: dict[str, Any]) -> None:
+def write_ranking(run: RunDirectory, ranking: dict[str, Any]) -> None:
     """Writes a ranking into its run, over an older one by the same statistics."""
     write_atomically(ranking_path(run, ranking["statistics"]), (json.dumps(ranking) + "\n").encode())
 
 
-def read_ranking(run: Run, statistics: Statistics) -> dict[str, Any]:
+def read_ranking(run: RunDirectory, statistics: Statistics) -> dict[str, Any]:
     """What `write_ranking` wrote. Raises UserError where there is none, or a damaged one."""
     path = ranking_path(run, statistics)
     if not path.is_file():
@@ -156,7 +161,7 @@ def read_ranking(run: Run, statistics: Statistics) -> dict[str, Any]:
     return ranking
 
 
-def recipes_told_apart(runs: Sequence[Run]) -> list[str]:
+def recipes_told_apart(runs: Sequence[RunDirectory]) -> list[str]:
     """What each run followed: its recipe's name, with a run's own where others follow it under other settings.
 
     Runs that differ in seed and budget alone have one name, that of the first of them.

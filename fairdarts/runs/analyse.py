@@ -73,7 +73,7 @@ def analyse(
 
 
 def _compared(
-    run: folder.Run, layer: int, seed: int, root: str | None, handed: Any, place: Path, watch: Callback
+    run: folder.RunDirectory, layer: int, seed: int, root: str | None, handed: Any, place: Path, watch: Callback
 ) -> tuple[list[float], list[Path]]:
     """How alike the choices of every layer are, and a drawing of one layer's; nothing for a space without layers."""
     settings, space = open_training(run)

@@ -13,49 +13,19 @@ from fairdarts.data.split import fingerprint
 from fairdarts.options import Words
 from fairdarts.own import PLUGINS
 from fairdarts.runs.callbacks import Callback
-from fairdarts.runs.data import see, told_images, words_for
-from fairdarts.runs.recipe import Recipe, laid_over, over, settings_of
+from fairdarts.runs.data import see, told_images
+from fairdarts.runs.recipe import laid_over, settings_of
+from fairdarts.runs.request import Kind, Request
 from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.device import memory_advice, use_threads
 from fairdarts.runtime.records import mend
-from fairdarts.runtime.run import Run, changed_versions, create, is_free, open_run, read_settings
+from fairdarts.runtime.run import RunDirectory, changed_versions, create, is_free, open_run, read_settings
 from fairdarts.runtime.shape import file_of
 from fairdarts.runtime.stop import Diverged, Interrupted, Stop, catch_signals
 from fairdarts.spaces.space import FORMS, KINDS, Space, load_space
 
 T = TypeVar("T")
-
-
-class Kind(NamedTuple):
-    """A kind of run."""
-
-    verb: str
-    what: str
-    """what it is called: a search, a training"""
-    model: type[Settings]
-    """its settings"""
-    may_change: tuple[str, ...]
-    """dotted keys that a resumed run may be told anew"""
-
-
-class Request(NamedTuple):
-    """What is asked for: a new run by a recipe, or (resume) one that goes on."""
-
-    recipe: Recipe | None = None
-    settings: Mapping[str, Any] = {}
-    """laid over it, by dotted key"""
-    data: Any = None
-    """the images, where they are not those that the settings name"""
-    out: str | Path | None = None
-    resume: str | Path | None = None
-    genotype: Any = None
-    """of a training: what it trains"""
-
-    @property
-    def laid(self) -> Mapping[str, Any]:
-        """The settings, and those that say that the images are handed over."""
-        return over(self.settings, words_for(self.data))
 
 
 class Begun(NamedTuple):
@@ -64,7 +34,7 @@ class Begun(NamedTuple):
     settings: Any
     space: Space
     source: Source
-    run: Run
+    run: RunDirectory
 
 
 def begin(kind: Kind, asked: Request, watch: Callback, check_fit: Callable[..., Any]) -> Begun:
@@ -79,7 +49,7 @@ def begin(kind: Kind, asked: Request, watch: Callback, check_fit: Callable[..., 
         path = Path(asked.resume or asked.out or free_path(settings))
         if distributed.rank() == 0 and not asked.resume:
             create(path, settings, space, file_of(source.shape, settings.data.kind, fingerprint(source)))
-    run = Run(Path(distributed.shared(str(path))))
+    run = RunDirectory(Path(distributed.shared(str(path))))
     share = f" share {settings.compute.parallel}" if hasattr(settings.compute, "parallel") else ""
     several = f", {distributed.ranks()} processes{share}" if distributed.ranks() > 1 else ""
     watch.note(f"run {run.path}: {settings.name}, seed {settings.seed}, epochs {settings.epochs}{several}")
@@ -114,7 +84,7 @@ def in_all_processes(kind: Kind, read: Callable[[], tuple[Settings, ...]]) -> tu
     return parts
 
 
-def reopened(kind: Kind, run: Run, settings: Mapping[str, Any], watch: Callback) -> tuple[Any, Space]:
+def reopened(kind: Kind, run: RunDirectory, settings: Mapping[str, Any], watch: Callback) -> tuple[Any, Space]:
     """Settings and space of a run to be continued; says so where it was begun under other versions."""
     asked = resumed_settings(kind, run, settings)
     use_threads(asked.threads)
@@ -125,7 +95,7 @@ def reopened(kind: Kind, run: Run, settings: Mapping[str, Any], watch: Callback)
     return asked, load_space(str(run.path / "space.yaml"))
 
 
-def resumed_settings(kind: Kind, run: Run, settings: Mapping[str, Any]) -> Any:
+def resumed_settings(kind: Kind, run: RunDirectory, settings: Mapping[str, Any]) -> Any:
     """The run's own settings. Raises UserError where others are asked for that would change what it computes."""
     path = run.path / "settings.yaml"
     if run.verb != kind.verb:
@@ -150,7 +120,7 @@ def value_of(settings: Settings, key: str) -> Any:
     return value
 
 
-def has_finished(kind: Kind, run: Run, watch: Callback) -> bool:
+def has_finished(kind: Kind, run: RunDirectory, watch: Callback) -> bool:
     """Whether nothing of a run is left to do, which is then said; all processes get what the first one sees."""
     if done := distributed.shared(distributed.first(lambda: run.state == "finished")):
         watch.note(f"this {kind.what} has already finished")
@@ -169,7 +139,7 @@ def free_path(settings: Any) -> Path:
 
 
 @contextmanager
-def at_work(run: Run) -> Iterator[Stop]:
+def at_work(run: RunDirectory) -> Iterator[Stop]:
     """Within it this process works on the run, until the Stop says that a signal asked it to end.
 
     Raises Interrupted once it has, the state saved; InUse where another process is at work on the run; UserError where

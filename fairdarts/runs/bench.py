@@ -10,15 +10,15 @@ import torch
 
 from fairdarts.config import UserError
 from fairdarts.data.sources import Source
-from fairdarts.runs.begin import Request
+from fairdarts.differentiable.architect import START, STEPS
+from fairdarts.differentiable.settings import SearchSettings
+from fairdarts.differentiable.setup import check_fit, make_learner, open_batches
 from fairdarts.runs.callbacks import Callback, Callbacks, Watches
 from fairdarts.runs.data import see
 from fairdarts.runs.recipe import Recipe, settings_of
+from fairdarts.runs.request import Request
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import memory_advice, peak_memory, pick, use_threads
-from fairdarts.search.architect import START, STEPS
-from fairdarts.search.settings import SearchSettings
-from fairdarts.search.setup import check_fit, make_learner, open_batches
 from fairdarts.spaces.space import Space, load_space
 
 WARM_UP = 3  # steps: caches, kernels and optimizer states come with the first, graphs with the second

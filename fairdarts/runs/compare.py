@@ -13,8 +13,8 @@ import numpy as np
 from fairdarts.config import UserError, read_text
 from fairdarts.cost.latency import read_latency
 from fairdarts.cost.table import Table, count_tables
-from fairdarts.evolve.settings import EvolveSettings
-from fairdarts.evolve.tabular import TabularBenchmark, interval, make_bench, trial
+from fairdarts.evolution.settings import EvolveSettings
+from fairdarts.evolution.tabular import TabularBenchmark, interval, make_bench, trial
 from fairdarts.plot.regret import draw_regret
 from fairdarts.ranking.report import open_benchmark
 from fairdarts.resources import names

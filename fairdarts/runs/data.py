@@ -3,30 +3,19 @@
 import os
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from fairdarts.config import Settings, UserError
 from fairdarts.data.examine import examine
 from fairdarts.data.files import ImageFiles
 from fairdarts.data.given import given
-from fairdarts.data.settings import DataSettings, kind_of
+from fairdarts.data.settings import Csv, DataSettings, Folder, ImageNet
 from fairdarts.data.sources import Source, open_source, seen_of
 from fairdarts.data.split import tell_split
 from fairdarts.runs.callbacks import Callback
 from fairdarts.runtime import distributed
 
 S = TypeVar("S", bound=Settings)
-
-
-def words_for(data: Any) -> dict[str, Any]:
-    """The settings, by dotted key, that say that a run sees the images which it is handed: a folder or a file by its
-    place, all else as it is; none where it is handed none."""
-    if data is None:
-        return {}
-    if isinstance(data, str | os.PathLike):
-        return {"data.kind": kind_of(Path(data)), "data.root": os.fspath(data)}
-    return {"data.kind": "given"}
 
 
 def see(settings: S, data: Any, watch: Callback, new: bool = False, least: int = 2) -> tuple[S, Source]:
@@ -62,7 +51,7 @@ def open_images(data: DataSettings, watch: Callback, new: bool = False, least: i
 def examine_images(data: DataSettings, source: Source, watch: Callback, indices: Sequence[int] | None = None) -> None:
     """Examines the files of a source, or those of some indices; one process of a machine does it. Raises UserError as
     `examine` does, in all processes."""
-    if not isinstance(source.dataset, ImageFiles):
+    if not isinstance(source.dataset, ImageFiles) or not isinstance(data, Folder | Csv | ImageNet):
         return
     samples = source.dataset.samples
     paths = [samples[index][0] for index in (range(len(samples)) if indices is None else indices)]

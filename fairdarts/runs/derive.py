@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fairdarts.config import Notice, UserError, check, read_yaml
+from fairdarts.differentiable.alphas import GATES, gates_of, read_gates
+from fairdarts.differentiable.derive import GateMatrices, as_matrices, check_kind, check_records, check_rule
+from fairdarts.differentiable.derive import derive as genotype_of
+from fairdarts.differentiable.settings import DeriveSettings, SearchSettings
+from fairdarts.differentiable.stopping import kept_record
 from fairdarts.genotype import Genotype
 from fairdarts.runs.result import Run
 from fairdarts.runtime.run import open_run
-from fairdarts.search.alphas import GATES, gates_of, read_gates
-from fairdarts.search.derive import GateMatrices, as_matrices, check_kind, check_records, check_rule
-from fairdarts.search.derive import derive as genotype_of
-from fairdarts.search.settings import DeriveSettings, SearchSettings
-from fairdarts.search.stopping import kept_record
 from fairdarts.spaces.space import Space, load_space
 
-Method = Literal["argmax", "threshold", "edge"]
+Method = str
 Epoch = int | Literal["last", "best"]
 
 

@@ -19,7 +19,7 @@ from fairdarts.runs.result import Run
 from fairdarts.runs.training import path_of
 from fairdarts.runtime.device import LAYOUTS, pick, use_threads
 from fairdarts.runtime.settings import Compute
-from fairdarts.train.score import score
+from fairdarts.training.score import score
 
 
 @dataclass(frozen=True, eq=False)

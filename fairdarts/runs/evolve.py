@@ -10,16 +10,17 @@ from fairdarts.cost.parts import stated_shape
 from fairdarts.cost.table import Table, count_tables
 from fairdarts.data.sources import Source
 from fairdarts.data.split import fingerprint
-from fairdarts.evolve import loop
-from fairdarts.evolve.problem import Problem
-from fairdarts.evolve.settings import MAY_CHANGE, EvolveSettings
+from fairdarts.evolution import loop
+from fairdarts.evolution.problem import Problem
+from fairdarts.evolution.settings import MAY_CHANGE, EvolveSettings
 from fairdarts.plot.tensorboard import log_generation
 from fairdarts.ranking.report import open_benchmark, open_training
-from fairdarts.runs.begin import Kind, Request, at_work, free_path, in_all_processes, reopened
+from fairdarts.runs.begin import at_work, free_path, in_all_processes, reopened
 from fairdarts.runs.callbacks import Callback, Callbacks, Watches, watching
 from fairdarts.runs.evolved import LATENCY, Finished, check_found, conclude, models_of
 from fairdarts.runs.judge import supernet_judge, supernet_of, weights_of
 from fairdarts.runs.recipe import Recipe, settings_of
+from fairdarts.runs.request import EVOLVE, Request
 from fairdarts.runs.result import Run
 from fairdarts.runs.tensorboard import logged
 from fairdarts.runtime import distributed
@@ -29,7 +30,6 @@ from fairdarts.runtime.position import identity_of
 from fairdarts.runtime.shape import Shape, file_of, shape_of
 from fairdarts.spaces.space import Space, load_space, sized
 
-EVOLVE = Kind("evolve", "search", EvolveSettings, MAY_CHANGE)
 DEFAULT = "moremnas"
 """the recipe of a search where none is named: that of FairNAS"""
 
@@ -100,7 +100,7 @@ def carry_out(
         if distributed.rank() == 0 and not resumed:
             measured = {LATENCY: latency_csv(tables["latency"], space)} if latency else {}
             folder.create(path, settings, space, measured | file_of(shape, trained.training.data.kind, images))
-    directory = folder.Run(Path(distributed.shared(str(path))))
+    directory = folder.RunDirectory(Path(distributed.shared(str(path))))
     identity = identity_of(settings, MAY_CHANGE, space, images)
     identity |= {"supernet: weights": weights_of(evaluator.supernet)}
     identity |= {LATENCY: str(tables["latency"])} if latency else {}
@@ -146,7 +146,7 @@ def _latency_of(
     with."""
     if "latency" not in settings.quantities:
         return None
-    if resumed and folder.Run(resumed).last.is_file():
+    if resumed and folder.RunDirectory(resumed).last.is_file():
         return read_latency(resumed / LATENCY, space)
     if settings.latency:
         return read_latency(Path(settings.latency), space)
@@ -155,7 +155,7 @@ def _latency_of(
     return measure_latency(space, device, shape=shape)
 
 
-def _purge(directory: folder.Run) -> int | None:
+def _purge(directory: folder.RunDirectory) -> int | None:
     """What an interrupted run wrote for TensorBoard from this step, a model, on is hidden."""
     records = directory.records()
     return records[-1].get("evaluations", 0) + 1 if records else None

@@ -9,12 +9,12 @@ import numpy as np
 from fairdarts.config import UserError, check, read_yaml
 from fairdarts.cost.latency import read_latency
 from fairdarts.cost.table import Table, count_tables
-from fairdarts.evolve import result
-from fairdarts.evolve.archive import Archive
-from fairdarts.evolve.objectives import ACCURACY
-from fairdarts.evolve.problem import Problem
-from fairdarts.evolve.result import FoundModel
-from fairdarts.evolve.settings import EvolveSettings
+from fairdarts.evolution import result
+from fairdarts.evolution.archive import Archive
+from fairdarts.evolution.objectives import ACCURACY
+from fairdarts.evolution.problem import Problem
+from fairdarts.evolution.result import FoundModel
+from fairdarts.evolution.settings import EvolveSettings
 from fairdarts.genotype import Genotype
 from fairdarts.plot.evolved import draw_evolved
 from fairdarts.plot.found import DrawnModel, draw_found
@@ -24,7 +24,7 @@ from fairdarts.ranking.benchmarks import Benchmark
 from fairdarts.runs.callbacks import Callback
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState, write_atomically
-from fairdarts.runtime.run import Run
+from fairdarts.runtime.run import RunDirectory
 from fairdarts.runtime.shape import shape_of
 from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import load_space, sized
@@ -60,7 +60,7 @@ class EvolvedModel(NamedTuple):
 class Finished(NamedTuple):
     """A search that has come to its end."""
 
-    run: Run
+    run: RunDirectory
     settings: EvolveSettings
     archive: Archive
     benchmark: Benchmark | None = None
@@ -74,7 +74,7 @@ class Finished(NamedTuple):
         return result.models_of(self.archive, self.settings.models, self.settings.classes)
 
 
-def reopened_search(run: Run) -> tuple[EvolveSettings, Archive]:
+def reopened_search(run: RunDirectory) -> tuple[EvolveSettings, Archive]:
     """Settings of an evolution, and all that it has evaluated. Raises UserError where it is none, or damaged."""
     path = run.path / "settings.yaml"
     settings = check(EvolveSettings, read_yaml(path), path)
@@ -138,7 +138,7 @@ def models_of(finished: Finished) -> list[EvolvedModel]:
     return models
 
 
-def models_of_run(run: Run) -> list[EvolvedModel]:
+def models_of_run(run: RunDirectory) -> list[EvolvedModel]:
     """The models that the search of a run ends with, or would, if it ended now."""
     return models_of(Finished(run, *reopened_search(run)))
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fairdarts.config import Notice, UserError
+from fairdarts.differentiable.derive import check_records
 from fairdarts.genotype import Genotype
 from fairdarts.networks.zoo import load_genotype, run_of
 from fairdarts.plot.drawing import draw_genotype
@@ -15,9 +16,8 @@ from fairdarts.plot.training import draw_network_training
 from fairdarts.runs import result
 from fairdarts.runs.evolved import draw_search, evolved, reopened_search
 from fairdarts.runtime.checkpoint import folder_for
-from fairdarts.runtime.run import Run, open_run
+from fairdarts.runtime.run import RunDirectory, open_run
 from fairdarts.runtime.shape import shape_of
-from fairdarts.search.derive import check_records
 from fairdarts.spaces.space import Space, check_genotype, load_space, sized
 
 Drawn = str | Path | Genotype | result.Run
@@ -51,7 +51,7 @@ def draw(genotypes: Drawn | Sequence[Drawn], out: str | Path | None = None) -> l
     return _parts_of(genotype, sized(space, shape_of(made_by) if made_by else None), folder)
 
 
-def figures_of(run: Run, folder: Path) -> list[Path]:
+def figures_of(run: RunDirectory, folder: Path) -> list[Path]:
     """Draws the gates of a run, and its final genotype once it is finished; or the training of a supernet or a network,
     or what an evolutionary search evaluated."""
     verb = run.verb
@@ -73,7 +73,7 @@ def figures_of(run: Run, folder: Path) -> list[Path]:
     return paths
 
 
-def _fronts_of(runs: Sequence[Run], folder: Path) -> list[Path]:
+def _fronts_of(runs: Sequence[RunDirectory], folder: Path) -> list[Path]:
     """Draws the fronts of several evolutionary searches. Raises UserError where one is another kind of run."""
     searches = []
     for run in runs:

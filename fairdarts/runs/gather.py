@@ -11,7 +11,10 @@ import torch
 
 from fairdarts.config import UserError, check, read_text, read_yaml
 from fairdarts.cost.count import cost_text, count
-from fairdarts.evolve.result import judged_alike, models_of
+from fairdarts.differentiable.derive import check_records
+from fairdarts.differentiable.settings import SearchSettings
+from fairdarts.differentiable.stopping import kept_record, verdict
+from fairdarts.evolution.result import judged_alike, models_of
 from fairdarts.genotype import Genotype
 from fairdarts.networks.blueprint import build, sizes
 from fairdarts.networks.zoo import load_genotype
@@ -22,11 +25,8 @@ from fairdarts.plot.report_supernets import SupernetRun, supernets
 from fairdarts.plot.report_trained import Training, trainings
 from fairdarts.ranking.report import open_training, read_ranking
 from fairdarts.runs.evolved import bounds_of, cells_of, drawn, evolved, reopened_search
-from fairdarts.runtime.run import Run, open_run
+from fairdarts.runtime.run import RunDirectory, open_run
 from fairdarts.runtime.shape import shape_of
-from fairdarts.search.derive import check_records
-from fairdarts.search.settings import SearchSettings
-from fairdarts.search.stopping import kept_record, verdict
 from fairdarts.spaces.space import Space, load_space, sized
 
 
@@ -161,7 +161,7 @@ TOLD = {
 """verb → how its runs are told of, in the order of a page"""
 
 
-def begun(run: Run) -> list[dict[str, Any]]:
+def begun(run: RunDirectory) -> list[dict[str, Any]]:
     """The records of a run. Raises UserError where it has none yet."""
     records = run.records()
     if not records:
@@ -169,7 +169,7 @@ def begun(run: Run) -> list[dict[str, Any]]:
     return records
 
 
-def how_far(run: Run, records: Sequence[dict[str, Any]], planned: int) -> str:
+def how_far(run: RunDirectory, records: Sequence[dict[str, Any]], planned: int) -> str:
     """'it is at epoch 3 of 10'; nothing of a run that is finished."""
     if run.state == "finished":
         return ""

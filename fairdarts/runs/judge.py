@@ -9,15 +9,15 @@ import torch
 
 from fairdarts.config import UserError
 from fairdarts.data.sources import Source
-from fairdarts.evolve.loop import JudgePaths
-from fairdarts.evolve.settings import EvolveSettings
+from fairdarts.evolution.loop import JudgePaths
+from fairdarts.evolution.settings import EvolveSettings
 from fairdarts.oneshot.evaluate import Evaluator
 from fairdarts.oneshot.settings import TrainingSettings, read_statistics
 from fairdarts.ranking.report import judge, open_training, own_statistics
 from fairdarts.runs.callbacks import Callback
 from fairdarts.runs.data import see
 from fairdarts.runtime import distributed
-from fairdarts.runtime.run import Run, open_run
+from fairdarts.runtime.run import RunDirectory, open_run
 from fairdarts.runtime.stop import Interrupted, Stop
 from fairdarts.spaces.space import Space
 
@@ -25,14 +25,15 @@ from fairdarts.spaces.space import Space
 class Trained(NamedTuple):
     """The supernet that judges."""
 
-    run: Run
+    run: RunDirectory
     training: TrainingSettings
     space: Space
     source: Source
 
 
 def supernet_of(settings: EvolveSettings, space: Space, handed: Any, watch: Callback) -> Trained:
-    """The run of the supernet, and its images, those that are handed over or those that it names. Raises UserError where its space has other choices."""
+    """The run of the supernet, and its images, those that are handed over or that it names. Raises UserError where its
+    space has other choices."""
     assert settings.supernet is not None, "the settings of a search name its supernet"
     with distributed.together():
         run = open_run(Path(settings.supernet))

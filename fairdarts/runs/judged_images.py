@@ -11,10 +11,10 @@ from fairdarts.data.sources import Source, open_source
 from fairdarts.data.split import fingerprint
 from fairdarts.networks.blueprint import Blueprint
 from fairdarts.runs.callbacks import Callback
-from fairdarts.runs.data import words_for
 from fairdarts.runs.recipe import Recipe, content_of, laid_over, over
+from fairdarts.runs.request import words_for
 from fairdarts.runtime.position import IMAGES, changed_images
-from fairdarts.runtime.run import Run, open_run, read_settings
+from fairdarts.runtime.run import RunDirectory, open_run, read_settings
 
 Split = Literal["test", "held-out", "train"]
 """which of the images of a training"""
@@ -38,7 +38,7 @@ class Began(NamedTuple):
     """decides which images are held out"""
     data: dict[str, Any]
     """its settings of the images"""
-    run: Run | None
+    run: RunDirectory | None
     """the run itself; None where a recipe says the images"""
 
     def names(self, data: DataSettings) -> bool:
@@ -83,7 +83,7 @@ def read_data(
     content, place = ({}, str(of_run)) if recipe is None else content_of(recipe)
     if own := place == str(of_run):
         content = read_settings(of_run)
-        if Run(of_run.parent).verb == "segment":
+        if RunDirectory(of_run.parent).verb == "segment":
             raise UserError(f"{model}: is a run of `fairdarts segment`: fairdarts segment --judge measures it")
     if "data" not in content:
         raise UserError(f"{place}: data: is missing: it should say the images")

@@ -13,11 +13,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, 
 from torch import Tensor
 
 from fairdarts.config import plain
+from fairdarts.differentiable.architect import SUMS
+from fairdarts.differentiable.derive import dominant
 from fairdarts.relaxation import Matrices, gate_matrices
 from fairdarts.runs.callbacks import Callback
 from fairdarts.runs.result import Run
-from fairdarts.search.architect import SUMS
-from fairdarts.search.derive import dominant
 
 REFRESH_SECONDS = 0.2  # reading a number waits for the device, so it is done this often and no more
 
@@ -50,7 +50,8 @@ class ProgressBar(Callback):
 
     def begin(self, run: Run) -> None:
         self.run, self.shown = run, SHOWN[run.verb](run) if run.verb in SHOWN else None
-        self.drawn, self.first = 0.0, None
+        self.drawn = 0.0
+        self.first: int | None = None
         if (
             not self.live or self.shown is None or self.shown.numbers is None
         ):  # a bar that was never shown would end in an empty line

@@ -7,10 +7,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairdarts.config import Settings, UserError, check, read_text
+from fairdarts.config import UserError, check, read_text
 from fairdarts.cost.parts import stated_shape
 from fairdarts.genotype import Genotype
 from fairdarts.networks.zoo import load_genotype
+from fairdarts.runs.request import KINDS
 from fairdarts.runtime import run as folder
 from fairdarts.runtime.run import RESULTS, State
 from fairdarts.runtime.shape import Shape, shape_of
@@ -56,7 +57,7 @@ class Run:
     def settings(self) -> Any:
         """All that it was told, checked and frozen: `run.settings.weights.lr`."""
         path = self.path / folder.SETTINGS
-        return check(_kind(self.verb), folder.read_settings(path), path)
+        return check(KINDS[self.verb].model, folder.read_settings(path), path)
 
     @cached_property
     def space(self) -> Space:
@@ -119,7 +120,7 @@ class Run:
         A run that was handed its images asks for the same `data` again. `settings` are of the few that a resumed run
         may be told anew, such as `data.workers`.
         """
-        return make(self.verb).resume(self.path, data, settings or {}, callbacks)  # type: ignore[no-any-return]
+        return make(self.verb).resume(self.path, data, settings or {}, callbacks)
 
 
 def make(verb: str) -> Any:
@@ -133,11 +134,6 @@ def open_run(path: str | Path) -> Run:
     >>> fairdarts.open_run("runs/mine").resume()
     """
     return Run(path)
-
-
-def _kind(verb: str) -> type[Settings]:
-    kind: type[Settings] = getattr(make(verb), verb.upper()).model
-    return kind
 
 
 def flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

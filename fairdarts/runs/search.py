@@ -4,18 +4,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fairdarts.differentiable import loop
+from fairdarts.differentiable.setup import check_fit
 from fairdarts.plot.tensorboard import log_epoch
-from fairdarts.runs.begin import Kind, Request, at_work, begin, has_finished
+from fairdarts.runs.begin import at_work, begin, has_finished
 from fairdarts.runs.callbacks import Callbacks, Watches, watching
 from fairdarts.runs.recipe import Recipe
+from fairdarts.runs.request import SEARCH, Request
 from fairdarts.runs.result import Run
 from fairdarts.runs.tensorboard import logged
 from fairdarts.runtime import distributed
-from fairdarts.search import loop
-from fairdarts.search.settings import MAY_CHANGE, SearchSettings
-from fairdarts.search.setup import check_fit
-
-SEARCH = Kind("search", "search", SearchSettings, MAY_CHANGE)
 
 
 def search(

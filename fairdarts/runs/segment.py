@@ -11,19 +11,17 @@ from fairdarts.cost.count import Cost, count
 from fairdarts.data.examine import examine, read_heads
 from fairdarts.networks.models import models
 from fairdarts.runs import training
-from fairdarts.runs.begin import Kind, Request
 from fairdarts.runs.callbacks import Callbacks, Watches
 from fairdarts.runs.recipe import Recipe, laid_over, read_recipe
+from fairdarts.runs.request import SEGMENT, Request
 from fairdarts.runs.result import Run
 from fairdarts.runs.training import Trained
 from fairdarts.runtime import distributed
-from fairdarts.segment.images import Pairs, open_pairs
-from fairdarts.segment.model import SegmenterBlueprint, assemble_segmenter
-from fairdarts.segment.settings import SegmentSettings
-from fairdarts.segment.task import initialize, segmentation, segmenter_of
-from fairdarts.train.settings import MAY_CHANGE
+from fairdarts.segmentation.images import Pairs, open_pairs
+from fairdarts.segmentation.model import SegmenterBlueprint, assemble_segmenter
+from fairdarts.segmentation.settings import SegmentSettings
+from fairdarts.segmentation.task import initialize, segmentation, segmenter_of
 
-SEGMENT = Kind("segment", "training", SegmentSettings, MAY_CHANGE)
 DEFAULT = "segment-voc"
 """the recipe where none is named"""
 

@@ -23,11 +23,11 @@ from fairdarts.runs.training import path_of
 from fairdarts.runtime import run as folder
 from fairdarts.runtime.device import LAYOUTS, pick, use_threads
 from fairdarts.runtime.settings import Compute
-from fairdarts.segment.images import Pairs, StillTransform, open_pairs
-from fairdarts.segment.model import Segmenter, open_segmenter
-from fairdarts.segment.score import score
-from fairdarts.segment.settings import Photographs
-from fairdarts.segment.task import numbers_of
+from fairdarts.segmentation.images import Pairs, StillTransform, open_pairs
+from fairdarts.segmentation.model import Segmenter, open_segmenter
+from fairdarts.segmentation.score import score
+from fairdarts.segmentation.settings import Photographs
+from fairdarts.segmentation.task import numbers_of
 
 OVERLAID = 4
 """how many images of a data set are shown with what a network makes of them"""
@@ -117,7 +117,7 @@ def settings_of(run: Path, settings: Mapping[str, Any]) -> tuple[Photographs, Ju
     path = run / "settings.yaml"
     if not path.is_file():
         raise UserError(f"{run}: not a run directory: it has no settings.yaml; --judge names a run, or its checkpoint")
-    if (verb := folder.Run(run).verb) != "segment":
+    if (verb := folder.RunDirectory(run).verb) != "segment":
         raise UserError(f"{run}: is a run of `fairdarts {verb}`, and none of `fairdarts segment`")
     content = read_yaml(path)
     content = {key: content[key] for key in JudgeSettings.model_fields if key in content}

@@ -5,17 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from fairdarts.oneshot import train
-from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
 from fairdarts.oneshot.train import check_fit
 from fairdarts.plot.tensorboard import log_training
-from fairdarts.runs.begin import Kind, Request, at_work, begin, has_finished
+from fairdarts.runs.begin import at_work, begin, has_finished
 from fairdarts.runs.callbacks import Callbacks, Watches, watching
 from fairdarts.runs.recipe import Recipe
+from fairdarts.runs.request import SUPERNET, Request
 from fairdarts.runs.result import Run
 from fairdarts.runs.tensorboard import logged
 from fairdarts.runtime import distributed
-
-SUPERNET = Kind("supernet", "training", TrainingSettings, MAY_CHANGE)
 
 
 def train_supernet(

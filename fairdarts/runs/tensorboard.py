@@ -8,7 +8,7 @@ from typing import Any
 from fairdarts.config import UserError
 from fairdarts.runs.callbacks import Callback, Callbacks
 from fairdarts.runtime import distributed
-from fairdarts.runtime.run import Run
+from fairdarts.runtime.run import RunDirectory
 
 Log = Callable[[Any, dict[str, Any]], None]
 """writes a record to a SummaryWriter"""
@@ -27,7 +27,7 @@ class _Logged(Callback):
 
 
 @contextmanager
-def logged(run: Run, watch: Callbacks, log: Log, purge: int | None) -> Iterator[Callback]:
+def logged(run: RunDirectory, watch: Callbacks, log: Log, purge: int | None) -> Iterator[Callback]:
     """What a run tells of its steps and epochs; the first process also writes them for TensorBoard.
 
     What an interrupted run wrote from step `purge` on is hidden.
@@ -40,7 +40,7 @@ def logged(run: Run, watch: Callbacks, log: Log, purge: int | None) -> Iterator[
 
 
 @contextmanager
-def tensorboard(run: Run, purge: int | None) -> Iterator[Any]:
+def tensorboard(run: RunDirectory, purge: int | None) -> Iterator[Any]:
     """A `SummaryWriter` of a run; what an interrupted one wrote from step `purge` on is hidden.
 
     Raises UserError naming the folder where it cannot write.

@@ -15,21 +15,20 @@ from fairdarts.networks.models import Model
 from fairdarts.networks.published import open_model
 from fairdarts.networks.zoo import run_of
 from fairdarts.runs import training
-from fairdarts.runs.begin import Kind, Request
 from fairdarts.runs.callbacks import Callback, Callbacks, Watches
 from fairdarts.runs.data import examine_images, see, told_images
 from fairdarts.runs.recipe import Recipe, laid_over, names_of, over, read_recipe
+from fairdarts.runs.request import TRAIN, Request
 from fairdarts.runs.result import Run
 from fairdarts.runs.training import Trained
 from fairdarts.runtime import distributed
 from fairdarts.runtime import run as folder
 from fairdarts.runtime.shape import Shape, shape_of
-from fairdarts.train.classify import blueprint_of, classification, judging_images
-from fairdarts.train.finetune import finetune
-from fairdarts.train.inherit import inherit, weights_of
-from fairdarts.train.settings import MAY_CHANGE, TrainSettings
+from fairdarts.training.classify import blueprint_of, classification, judging_images
+from fairdarts.training.finetune import finetune
+from fairdarts.training.inherit import inherit, weights_of
+from fairdarts.training.settings import TrainSettings
 
-TRAIN = Kind("train", "training", TrainSettings, MAY_CHANGE)
 DEFAULTS = {
     ("cell", "cifar"): "train-darts-cifar10",
     ("cell", "imagenet"): "train-darts-imagenet",
@@ -168,7 +167,7 @@ def data_of(trained: Trained) -> dict[str, Any]:
     if run is None:
         return {}
     content = read_yaml(run / "settings.yaml")
-    if content.get("supernet") and folder.Run(run).verb == "evolve":
+    if content.get("supernet") and folder.RunDirectory(run).verb == "evolve":
         return data_of(Path(content["supernet"])) | ({"root": content["root"]} if content.get("root") else {})
     return content.get("data") or {}
 
@@ -176,7 +175,7 @@ def data_of(trained: Trained) -> dict[str, Any]:
 def initializer(init_from: str, blueprint: Blueprint) -> training.Initialize:
     """What puts the weights that `init_from` names into a network."""
     path, genotype, space = Path(init_from), blueprint.genotype, blueprint.space
-    if (path / folder.SETTINGS).is_file() and folder.Run(path).verb != "train":
+    if (path / folder.SETTINGS).is_file() and folder.RunDirectory(path).verb != "train":
         state, trained_in, verb = weights_of(path)
         if trained_in != space:
             raise UserError(f"{path}: was trained in space {trained_in.name}, but {genotype.name} is of {space.name}")

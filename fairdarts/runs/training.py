@@ -14,9 +14,10 @@ from fairdarts.networks.models import Model, find, models
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.tensorboard import log_network
 from fairdarts.resources import names
-from fairdarts.runs.begin import Kind, Request, at_work, free_path, has_finished, in_all_processes, reopened
+from fairdarts.runs.begin import at_work, free_path, has_finished, in_all_processes, reopened
 from fairdarts.runs.callbacks import Callback, Callbacks, watching
 from fairdarts.runs.recipe import over
+from fairdarts.runs.request import Kind, Request
 from fairdarts.runs.result import Run
 from fairdarts.runs.tensorboard import logged
 from fairdarts.runtime import checkpoint, distributed
@@ -25,9 +26,9 @@ from fairdarts.runtime.position import IMAGES, check_identity
 from fairdarts.runtime.run import create
 from fairdarts.runtime.shape import file_of
 from fairdarts.spaces.space import Space, check_genotype, load_space
-from fairdarts.train import loop
-from fairdarts.train.settings import NetworkTraining
-from fairdarts.train.task import Task
+from fairdarts.training import loop
+from fairdarts.training.settings import NetworkTraining
+from fairdarts.training.task import Task
 
 Trained = str | Path | Run | Genotype | tuple[Genotype, Space]
 """what is trained: a model's name, a YAML file, a run or its directory, or a genotype itself, beside it its space where
@@ -120,7 +121,7 @@ def carry_out_training(
     first, resumed = distributed.rank() == 0, bool(asked.resume)
     with distributed.together():
         initialize, path = None, Path(asked.resume or "")
-        if first and settings.init_from and not (resumed and folder.Run(path).last.is_file()):
+        if first and settings.init_from and not (resumed and folder.RunDirectory(path).last.is_file()):
             initialize = initializer()
             notes = initialize(task.build())
             watch.note("\n           ".join([f"weights    from {settings.init_from}", *notes]))
@@ -153,7 +154,7 @@ def new_run(asked: Request, begun: Begun, task: Task) -> Path:
     return create(Path(path), settings, space, others).path
 
 
-def check_results(run: folder.Run, task: Task) -> None:
+def check_results(run: folder.RunDirectory, task: Task) -> None:
     """Raises UserError where the results of a finished training are damaged, or the run's files are no longer those of
     this training."""
     path = run.path / "results.json"

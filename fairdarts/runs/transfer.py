@@ -10,7 +10,7 @@ from fairdarts.networks.blueprint import AS_NAMED, Blueprint, NetworkOptions, Ne
 from fairdarts.networks.models import find
 from fairdarts.networks.published import blueprint_of, open_model
 from fairdarts.runs.recipe import laid_over, names_of, settings_of
-from fairdarts.runtime.run import SETTINGS, Run
+from fairdarts.runtime.run import SETTINGS, RunDirectory
 from fairdarts.transfer.detector import PREFIX, DetectorOptions, DetectorSettings, config_text
 
 
@@ -48,7 +48,7 @@ def detectors() -> list[str]:
 def has_weights(word: str) -> bool:
     """Whether a word names a trained network, and no genotype."""
     path = Path(word)
-    return path.suffix == ".safetensors" or ((path / SETTINGS).is_file() and Run(path).verb == "train")
+    return path.suffix == ".safetensors" or ((path / SETTINGS).is_file() and RunDirectory(path).verb == "train")
 
 
 def _detector_file(word: str) -> Path:

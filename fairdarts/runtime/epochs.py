@@ -25,7 +25,7 @@ from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.finite import all_finite
 from fairdarts.runtime.position import Position
 from fairdarts.runtime.records import Record
-from fairdarts.runtime.run import Run
+from fairdarts.runtime.run import RunDirectory
 from fairdarts.runtime.settings import EpochSettings
 from fairdarts.runtime.stop import Diverged, Interrupted, Stop
 
@@ -48,7 +48,7 @@ class Observer(Protocol):
         """After every epoch, once it is saved: its record, as metrics.jsonl holds it."""
 
 
-def resumes(run: Run, resume: bool) -> bool:
+def resumes(run: RunDirectory, resume: bool) -> bool:
     """Whether a run that is to be resumed has a checkpoint to go on from; all processes get what the first one sees.
 
     A run that was killed before its first checkpoint begins anew. Raises BadState where epochs are recorded, but their
@@ -67,20 +67,20 @@ def resumes(run: Run, resume: bool) -> bool:
     return bool(distributed.shared(found))
 
 
-def begin(run: Run, records: Sequence[Record], state: GiveState) -> None:
+def begin(run: RunDirectory, records: Sequence[Record], state: GiveState) -> None:
     """Makes these the records of a run that begins, and writes its first checkpoint."""
     distributed.first(run.rewrite, records)
     save(run, state)
 
 
-def save(run: Run, state: GiveState) -> None:
+def save(run: RunDirectory, state: GiveState) -> None:
     """Writes the checkpoint of a run; all processes wait for the first one, which does it."""
     distributed.first(lambda: checkpoint.save(run.last, state()))
 
 
 def epochs(
     settings: EpochSettings,
-    run: Run,
+    run: RunDirectory,
     at: Position,
     records: list[Record],
     state: GiveState,
@@ -135,7 +135,9 @@ def means_of(sums: Tensor, names: Sequence[str], steps: int) -> dict[str, float]
     return means
 
 
-def check_converging(run: Run, loss: float, tensors: Iterable[Tensor], problem: str | Callable[[], str]) -> None:
+def check_converging(
+    run: RunDirectory, loss: float, tensors: Iterable[Tensor], problem: str | Callable[[], str]
+) -> None:
     """Raises Diverged where the loss, or a number of the tensors, is not finite in any process; the run says so, too.
 
     `problem` is what is said behind "the loss is" or "the weights are", or gives the whole sentence.
@@ -150,7 +152,7 @@ def check_converging(run: Run, loss: float, tensors: Iterable[Tensor], problem: 
     distributed.agree(found)
 
 
-def check_processes(run: Run, epoch: int, tensors: Sequence[Tensor], what: str) -> None:
+def check_processes(run: RunDirectory, epoch: int, tensors: Sequence[Tensor], what: str) -> None:
     """Raises UserError where the processes do not hold the same tensors, which the message calls `what`."""
     alike = distributed.agree_on(tensors)
     with distributed.together():

@@ -9,7 +9,7 @@ from fairdarts.config import Settings
 from fairdarts.own import identity_of_parts
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState
-from fairdarts.runtime.run import Run
+from fairdarts.runtime.run import RunDirectory
 
 TIMES = ("seconds", "images_per_second", "loading_seconds")
 """What an epoch's record says that two equal runs need not share: its time, the images of its batches by that, and how
@@ -61,7 +61,7 @@ def identity_of(settings: Settings, may_change: Collection[str], space: Settings
     return {**identity, **identity_of_parts(settings, space), IMAGES: images}
 
 
-def changed_images(run: Run, images: str) -> str | None:
+def changed_images(run: RunDirectory, images: str) -> str | None:
     """How images differ from those that a run began with, by their number and names; empty where they do not, None
     where it has no checkpoint that says so."""
     identity = checkpoint.load(run.last).get("identity") if run.last.is_file() else None
@@ -79,7 +79,7 @@ def flat(settings: Settings, prefix: str = "") -> dict[str, str]:
     return values
 
 
-def check_identity(state: dict[str, Any], identity: dict[str, str], run: Run) -> None:
+def check_identity(state: dict[str, Any], identity: dict[str, str], run: RunDirectory) -> None:
     """Raises BadState where a checkpoint is that of another run."""
     began = state.get("identity")
     if not isinstance(began, dict):

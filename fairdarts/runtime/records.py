@@ -9,7 +9,7 @@ from typing import Any
 from fairdarts.config import Notice, UserError
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState
-from fairdarts.runtime.run import Run
+from fairdarts.runtime.run import RunDirectory
 
 Record = dict[str, Any]
 LOST = "; a checkpoint of version 0.1 has no copy of them: put the log back as it was, or begin a new run"
@@ -20,7 +20,7 @@ def state_of_records(records: Sequence[Record]) -> dict[str, str]:
     return {"records": json.dumps(list(records))}
 
 
-def kept_records(run: Run, state: dict[str, Any], last: int, first: int = 1) -> list[Record]:
+def kept_records(run: RunDirectory, state: dict[str, Any], last: int, first: int = 1) -> list[Record]:
     """The records of a run from unit `first` to unit `last`, that of its checkpoint `state`, each once.
 
     They are those that the checkpoint holds; a checkpoint of version 0.1 holds none, and then they are those of the
@@ -35,14 +35,14 @@ def kept_records(run: Run, state: dict[str, Any], last: int, first: int = 1) -> 
     return records
 
 
-def mend(run: Run) -> None:
+def mend(run: RunDirectory) -> None:
     """Makes the log of a run that is to go on, or has ended, hold what its checkpoint says of it, if that says it."""
     with suppress(BadState):  # who needs the checkpoint will say so
         if run.last.is_file() and "records" in (state := checkpoint.load(run.last)):
             _settle(run, _stored(state, run))
 
 
-def _settle(run: Run, records: Sequence[Record]) -> None:
+def _settle(run: RunDirectory, records: Sequence[Record]) -> None:
     """Puts the records in the place of all that the log holds; a Notice says where it was not whole."""
     last = records[-1][run.unit] if records else 0
     try:
@@ -55,7 +55,7 @@ def _settle(run: Run, records: Sequence[Record]) -> None:
     run.rewrite(records)
 
 
-def _of_log(run: Run, last: int) -> list[Record]:
+def _of_log(run: RunDirectory, last: int) -> list[Record]:
     """The records of the log until unit `last`, each once."""
     try:
         known = {record[run.unit]: record for record in reversed(run.records())}  # of two the first is kept
@@ -64,7 +64,7 @@ def _of_log(run: Run, last: int) -> list[Record]:
     return [known[unit] for unit in sorted(known) if unit <= last]
 
 
-def _stored(state: dict[str, Any], run: Run) -> list[Record]:
+def _stored(state: dict[str, Any], run: RunDirectory) -> list[Record]:
     try:
         records = json.loads(state["records"])
         if not all(isinstance(record, dict) for record in records):

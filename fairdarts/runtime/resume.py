@@ -9,7 +9,7 @@ from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.position import Position, check_identity
 from fairdarts.runtime.records import Record, kept_records, state_of_records
-from fairdarts.runtime.run import Run
+from fairdarts.runtime.run import RunDirectory
 
 
 def common_state(identity: dict[str, str], sums: Tensor, at: Position, records: list[Record]) -> dict[str, Any]:
@@ -18,7 +18,7 @@ def common_state(identity: dict[str, str], sums: Tensor, at: Position, records: 
 
 
 def restored(
-    run: Run,
+    run: RunDirectory,
     identity: dict[str, str],
     sums: Tensor,
     at: Position,

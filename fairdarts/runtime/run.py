@@ -53,7 +53,7 @@ State = Literal["new", "stopped", "finished", "diverged"]
 
 
 @dataclass(frozen=True)
-class Run:
+class RunDirectory:
     """A run directory: settings.yaml, space.yaml, versions.json, metrics.jsonl, lock, checkpoints/, genotypes/,
     figures/."""
 
@@ -171,7 +171,7 @@ class Run:
         return path
 
 
-def create(path: Path, settings: Settings, space: Settings, others: Mapping[str, str] | None = None) -> Run:
+def create(path: Path, settings: Settings, space: Settings, others: Mapping[str, str] | None = None) -> RunDirectory:
     """A new run directory; `others` are texts to lie in it from the start, by their names in it.
 
     What a process left that was ended within `create` is taken over. Raises UserError where the path is taken: nothing
@@ -206,7 +206,7 @@ def create(path: Path, settings: Settings, space: Settings, others: Mapping[str,
         if isinstance(error, OSError):
             raise UserError(f"{error.filename or path}: cannot be made: {error.strerror}") from None
         raise
-    return Run(path)
+    return RunDirectory(path)
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -240,17 +240,17 @@ def is_free(path: Path) -> bool:
     return True
 
 
-def open_run(path: Path) -> Run:
+def open_run(path: Path) -> RunDirectory:
     """An existing run directory. Raises UserError where there is none, or it needs parts that nobody has registered."""
     if path.is_dir() and any(path.iterdir()) and is_free(path):
         raise UserError(f"{path}: its run ended before it began; begin it again with --out {path}")
     if not (path / SETTINGS).is_file():
         raise UserError(f"{path}: not a run directory: it has no {SETTINGS}")
     own.check_parts(path)
-    return Run(path)
+    return RunDirectory(path)
 
 
-def changed_versions(run: Run) -> str:
+def changed_versions(run: RunDirectory) -> str:
     """What differs from the machine and packages that began the run, as text; empty where nothing does."""
     try:
         before = json.loads((run.path / "versions.json").read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fairdarts.cli import bench, main
-from fairdarts.search.architect import STEPS
+from fairdarts.differentiable.architect import STEPS
 
 
 @pytest.fixture(autouse=True)

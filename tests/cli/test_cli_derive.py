@@ -9,10 +9,10 @@ import yaml
 
 from fairdarts.cli import main
 from fairdarts.config import check, read_yaml
+from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.genotype import CellGenotype, ChainGenotype
 from fairdarts.networks.printed import from_darts_text
 from fairdarts.runtime.run import create
-from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.space import load_space
 
 POOL, SKIP, CONV = "max_pool_3x3", "skip_connect", "dil_conv_3x3"

@@ -21,7 +21,7 @@ from fairdarts.networks.blueprint import build
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.ranking.report import open_training
 from fairdarts.runtime import checkpoint
-from fairdarts.runtime.run import Run
+from fairdarts.runtime.run import RunDirectory
 
 WORDS = ("--data.images", "96", "--data.image_size", "8", "--data.batch_size", "8", "--watch.paths", "0")
 SMALL = ("--population", "6", "--generations", "4", "--judge.images", "32")
@@ -154,7 +154,7 @@ def test_a_finished_search_says_the_same_again_and_can_be_judged_later(
 def test_a_search_goes_on_in_another_place_to_the_same_bits(here: Path) -> None:
     evolves("--out", "whole")
     evolves("--out", "cut")
-    run = Run(here / "cut")
+    run = RunDirectory(here / "cut")
     text = (run.path / "settings.yaml").read_text()
     shutil.rmtree(run.path)
     evolves("--out", "cut", "--generations", "2")
@@ -164,7 +164,7 @@ def test_a_search_goes_on_in_another_place_to_the_same_bits(here: Path) -> None:
     checkpoint.save(run.last, state | {"identity": identity})
     (here / "net").rename(here / "moved")
     assert main(["evolve", "--resume", "cut", "--supernet", "moved"]) == 0
-    one, other = (checkpoint.load(Run(here / name).last) for name in ("cut", "whole"))
+    one, other = (checkpoint.load(RunDirectory(here / name).last) for name in ("cut", "whole"))
     assert same(one, other)
     assert yaml.safe_load((run.path / "settings.yaml").read_text())["supernet"] == "net"
 
@@ -179,7 +179,7 @@ def test_a_finished_search_can_end_with_other_models(here: Path) -> None:
 
 def test_another_supernet_cannot_judge_the_rest(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     evolves("--out", "found")
-    run = Run(here / "net")
+    run = RunDirectory(here / "net")
     state = checkpoint.load(run.last)
     name = next(iter(state["supernet"]))
     state["supernet"][name] = state["supernet"][name] + 1
@@ -197,10 +197,10 @@ def test_another_supernet_cannot_judge_the_rest(here: Path, capsys: pytest.Captu
     ids=" ".join,
 )
 def test_a_supernet_that_has_diverged_is_of_no_use(here: Path, capsys, words: tuple[str, ...]) -> None:
-    state = checkpoint.load(Run(Path("net")).last)
+    state = checkpoint.load(RunDirectory(Path("net")).last)
     name = next(name for name in state["supernet"] if name.endswith("weight"))
     state["supernet"][name].fill_(float("nan"))
-    checkpoint.save(Run(Path("net")).last, state)
+    checkpoint.save(RunDirectory(Path("net")).last, state)
     assert main([*words]) == 2
     assert f"net: {name}: holds numbers that are not finite: its training has diverged\n" in capsys.readouterr().err
     assert not Path("runs").exists()
@@ -216,7 +216,7 @@ def test_latency_is_measured_once_and_kept(here: Path, capsys: pytest.CaptureFix
     (here / "mine.csv").write_text(text)
     evolves("--objectives", "accuracy,latency", "--latency", "mine.csv", "--out", "given")
     assert (here / "given" / "latency.csv").read_text() == text
-    archives = [checkpoint.load(Run(here / name).last)["archive"]["paths"] for name in ("found", "given")]
+    archives = [checkpoint.load(RunDirectory(here / name).last)["archive"]["paths"] for name in ("found", "given")]
     assert same(*archives)
     (here / "given" / "latency.csv").write_text(text.replace("rest,,", "rest,,1"))
     assert "latency.csv: Table(fixed=" in fails(capsys, "--resume", "given")
@@ -240,7 +240,7 @@ def test_two_processes_find_what_one_does(here: Path) -> None:
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "fairdarts"]
     done = subprocess.run([*launch, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert same(*(checkpoint.load(Run(here / name).last) for name in ("one", "two")))
+    assert same(*(checkpoint.load(RunDirectory(here / name).last) for name in ("one", "two")))
 
 
 def test_strategies_are_compared_on_a_table(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -394,5 +394,5 @@ def test_searches_are_drawn(trained: Path, tmp_path: Path, monkeypatch, capsys: 
 
 
 def test_training_opened_by_the_judge_is_that_of_the_run(here: Path) -> None:
-    settings, space = open_training(Run(here / "net"))
+    settings, space = open_training(RunDirectory(here / "net"))
     assert (settings.name, space) == ("tiny", CHAIN)

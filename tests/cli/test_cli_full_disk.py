@@ -19,7 +19,7 @@ from fairdarts.plot import style
 from fairdarts.plot.drawing import draw_genotype
 from fairdarts.plot.overlay import draw_overlay, overlay_info
 from fairdarts.runs.tensorboard import tensorboard
-from fairdarts.runtime.run import Run
+from fairdarts.runtime.run import RunDirectory
 from fairdarts.transfer.formats import FORMATS, export
 
 ROOM = 50
@@ -47,7 +47,7 @@ def lay_over(folder: Path) -> None:
 
 
 def log(folder: Path) -> None:
-    with tensorboard(Run(folder), None) as writer:
+    with tensorboard(RunDirectory(folder), None) as writer:
         writer.add_scalar("a", 1.0, 1)
         writer.flush()
 

@@ -13,7 +13,7 @@ from second_stage import accuracy_of, settings_of
 
 from fairdarts.cli import main
 from fairdarts.config import dump_yaml
-from fairdarts.runtime.run import Run
+from fairdarts.runtime.run import RunDirectory
 
 WORDS = ("--data.images", "96", "--data.image_size", "8", "--data.batch_size", "8", "--watch.paths", "3")
 NETWORK = {
@@ -79,7 +79,7 @@ def test_a_supernet_is_told_by_its_updates_its_training_and_its_ranking(runs: Pa
     assert capsys.readouterr().out == "runs/fair-seed0/report.html\n"
     text, headings, rows = told(runs / "fair-seed0/report.html")
     assert headings == ["fair-seed0", "fair-seed0", "Training", "Updates of every choice", "Ranking"]
-    last = Run(runs / "fair-seed0").records()[-1]
+    last = RunDirectory(runs / "fair-seed0").records()[-1]
     own = row(rows, "fair-seed0")
     assert own[1:7] == ["tiny", "strict fair", "1", f"{last['passes']:,}", f"{last['updates_mean'][0]:,.0f}", "0.0"]
     assert own[8] == f"{last['watched_mean']:.1f} ± {last['watched_std']:.1f} %"
@@ -104,7 +104,7 @@ def test_an_evolutionary_search_is_told_by_its_models_front_and_hypervolume(runs
     assert main(["report", "runs/found", "--out", "page.html"]) == 0
     _, headings, rows = told(Path("page.html"))
     assert headings == ["found", "found", "Models found", "All that was evaluated", "Hypervolume"]
-    last = Run(runs / "found").records()[-1]
+    last = RunDirectory(runs / "found").records()[-1]
     counts = ["2", str(last["evaluations"]), str(last["front"]), f"{last['hypervolume']:.4f}"]
     assert row(rows, "found")[1:] == [
         "runs/fair-seed0", "accuracy, madds, params", *counts, f"{last['best']['']:.2f} %"
@@ -164,7 +164,7 @@ def test_a_run_that_has_not_come_to_its_end_says_how_far_it_is(runs: Path):
 
 
 def test_a_run_that_diverged_says_so(runs: Path):
-    Run(runs / "fair-seed0").note_divergence("the loss is no longer finite")
+    RunDirectory(runs / "fair-seed0").note_divergence("the loss is no longer finite")
     assert main(["report", str(runs / "fair-seed0")]) == 0
     assert "It diverged after epoch 1 of 1." in (runs / "fair-seed0" / "report.html").read_text()
 

@@ -14,7 +14,7 @@ from fairdarts.ranking.report import open_training
 from fairdarts.runs.judged_images import read_data
 from fairdarts.runs.progress import ProgressBar
 from fairdarts.runtime import checkpoint
-from fairdarts.runtime.run import Run, read_settings
+from fairdarts.runtime.run import RunDirectory, read_settings
 
 SEEN = "a random square of the shorter side trains, that at the centre judges"
 CUT = "up to 50% of an image is cut away, 50% on average"
@@ -80,10 +80,10 @@ def older(run: Path) -> None:
     for key in ("split", "white"):
         del settings["data"][key]
     (run / "settings.yaml").write_text(yaml.safe_dump(settings))
-    state = checkpoint.load(Run(run).last)
+    state = checkpoint.load(RunDirectory(run).last)
     for key in ("split", "white"):
         del state["identity"][f"settings.yaml: data.{key}"]
-    checkpoint.save(Run(run).last, state)
+    checkpoint.save(RunDirectory(run).last, state)
 
 
 def test_a_run_of_an_older_version_goes_on_with_the_split_that_it_began_with(
@@ -101,7 +101,7 @@ def test_a_run_of_an_older_version_goes_on_with_the_split_that_it_began_with(
     assert main(["search", "--resume", "run"]) == 0
     for name, split in (("alone", "shuffled"), ("new", "stratified")):
         assert search(tiny_recipe, "--out", name, "--data.split", split, "--threads", "1") == 0
-    alphas = {name: checkpoint.load(Run(Path(name)).last)["alphas"] for name in ("run", "alone", "new")}
+    alphas = {name: checkpoint.load(RunDirectory(Path(name)).last)["alphas"] for name in ("run", "alone", "new")}
     for part, alpha in alphas["run"].items():
         assert torch.equal(alpha, alphas["alone"][part])
         assert not torch.equal(alpha, alphas["new"][part])
@@ -118,7 +118,7 @@ def test_whoever_reads_an_older_run_has_its_split(tmp_path: Path):
     for own, split in (({}, "shuffled"), ({"split": "stratified"}, "stratified")):
         file.write_text(yaml.safe_dump(settings | {"data": data | own}))
         Path("run/space.yaml").write_text(Path(__file__).parents[2].joinpath("search_spaces/s1.yaml").read_text())
-        assert open_training(Run(Path("run")))[0].data.split == split
+        assert open_training(RunDirectory(Path("run")))[0].data.split == split
         assert read_data(Path("run"), None, {})[0].split == split
     file.write_text(yaml.safe_dump({"data": {"kind": "imagenet", "root": "photos", "batch_size": 4, "workers": 0}}))
     assert "split" not in read_settings(file)["data"]

@@ -17,7 +17,7 @@ from fairdarts.ranking.report import recipes_told_apart
 from fairdarts.ranking.tau import Measured
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.device import LAYOUTS
-from fairdarts.runtime.run import Run
+from fairdarts.runtime.run import RunDirectory
 
 WORDS = ("--data.images", "96", "--data.image_size", "8", "--data.batch_size", "8", "--watch.paths", "0")
 
@@ -106,12 +106,12 @@ def test_seeds_of_one_experiment_are_averaged_and_budgets_are_not(here: Path, ca
 def test_runs_of_one_recipe_under_other_settings_are_told_apart(here: Path):
     text = (here / "fair-seed1" / "settings.yaml").read_text()
     (here / "fair-seed1" / "settings.yaml").write_text(text.replace("lr: 0.1", "lr: 0.2"))
-    names = recipes_told_apart([Run(here / name) for name in ("fair-seed0", "longer-seed0", "fair-seed1")])
+    names = recipes_told_apart([RunDirectory(here / name) for name in ("fair-seed0", "longer-seed0", "fair-seed1")])
     assert names[0] == names[1] != names[2]
 
 
 def test_a_training_in_mid_epoch_counts_the_passes_of_its_steps(here: Path, capsys):
-    run = Run(here / "fair-seed0")
+    run = RunDirectory(here / "fair-seed0")
     state = checkpoint.load(run.last)
     checkpoint.save(run.last, state | {"epoch": 0, "step": 4})
     assert main(["rank", "fair-seed0", "--paths", "5"]) == 0

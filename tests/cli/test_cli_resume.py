@@ -17,7 +17,7 @@ from fairdarts.cli import main
 from fairdarts.runs.progress import ProgressBar
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.position import TIMES
-from fairdarts.runtime.run import Run
+from fairdarts.runtime.run import RunDirectory
 
 LONG = ("--data.images", "128")  # 16 steps an epoch: a signal sent in the second arrives before the third is over
 
@@ -56,8 +56,8 @@ def begin(recipe: Path, *words: str) -> subprocess.Popen:
     process = subprocess.Popen(command, env=environment, start_new_session=True, **pipes)
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
-        if Run(Path("run")).last.is_file():
-            state = checkpoint.load(Run(Path("run")).last)
+        if RunDirectory(Path("run")).last.is_file():
+            state = checkpoint.load(RunDirectory(Path("run")).last)
             if state["epoch"] >= 1 and state["step"] >= 1:
                 break
         assert process.poll() is None, process.communicate()
@@ -66,12 +66,12 @@ def begin(recipe: Path, *words: str) -> subprocess.Popen:
 
 
 def metrics(run: Path) -> list[dict]:
-    return [{key: value for key, value in record.items() if key not in TIMES} for record in Run(run).records()]
+    return [{key: value for key, value in record.items() if key not in TIMES} for record in RunDirectory(run).records()]
 
 
 def assert_same_search(one: Path, other: Path) -> None:
     assert metrics(one) == metrics(other)
-    found, expected = (checkpoint.load(Run(path).last) for path in (one, other))
+    found, expected = (checkpoint.load(RunDirectory(path).last) for path in (one, other))
     for part in ("alphas", "supernet"):
         assert found[part].keys() == expected[part].keys()
         assert all(torch.equal(found[part][name], expected[part][name]) for name in expected[part]), part
@@ -124,7 +124,7 @@ def test_a_signal_stops_a_search_after_the_step(tiny_recipe: Path, stopped, caps
     assert f"{signal.Signals(number).name}: the state is saved; continue with" in err.splitlines()
     assert shlex.split(err.splitlines()[-1])[-3:] == ["search", "--resume", "run"]
     assert handlers == [signal.getsignal(caught) for caught in (signal.SIGINT, signal.SIGTERM)]
-    state = checkpoint.load(Run(run).last)
+    state = checkpoint.load(RunDirectory(run).last)
     assert (state["epoch"], state["step"]) == (1, 2)
     assert main(["search", "--resume", "run"]) == 0
     assert main(["search", "--config", str(tiny_recipe), "--out", "whole"]) == 0
@@ -203,7 +203,7 @@ def truncate(path: Path) -> None:
 )
 def test_a_checkpoint_that_cannot_be_used_is_named(stopped, capsys, spoil, said: str):
     run = stopped()
-    spoil(Run(run).last)
+    spoil(RunDirectory(run).last)
     records = metrics(run)
     assert said in refused(capsys, "--resume", "run")
     assert metrics(run) == records
@@ -212,7 +212,7 @@ def test_a_checkpoint_that_cannot_be_used_is_named(stopped, capsys, spoil, said:
 @pytest.mark.parametrize("lines", ['{"epoch": 0}\n{"ep\n{"epoch": 2}\n', "3\n", "[]\n", '{"loss": 1}\n'])
 def test_metrics_that_cannot_be_read_are_written_again_from_the_checkpoint(stopped, capsys, lines: str):
     run = stopped()
-    Run(run).metrics.write_text(lines)
+    RunDirectory(run).metrics.write_text(lines)
     capsys.readouterr()
     assert main(["search", "--resume", "run"]) == 0
     said = "run/metrics.jsonl: did not hold every epoch until 1 once; written again from what is known of them"
@@ -222,7 +222,7 @@ def test_metrics_that_cannot_be_read_are_written_again_from_the_checkpoint(stopp
 
 @pytest.mark.parametrize("lines", ['{"epoch": 0}\n{"ep\n{"epoch": 2}\n', "3\n", "[]\n", '{"loss": 1}\n'])
 def test_metrics_that_nothing_can_mend_are_named(stopped, capsys, lines: str):
-    run = Run(stopped())
+    run = RunDirectory(stopped())
     state = checkpoint.load(run.last)
     del state["records"]  # as version 0.1 wrote it
     checkpoint.save(run.last, state)
@@ -233,7 +233,7 @@ def test_metrics_that_nothing_can_mend_are_named(stopped, capsys, lines: str):
 def test_a_run_that_another_process_is_at_is_left_alone(stopped, capsys):
     run = stopped()
     before = content(run)
-    with Run(run).held():
+    with RunDirectory(run).held():
         assert f"run: process {os.getpid()} on " in refused(capsys, "--resume", "run")
     assert content(run) == before
     assert main(["search", "--resume", "run"]) == 0

@@ -12,9 +12,9 @@ from PIL import Image
 from fairdarts.cli import main
 from fairdarts.config import check, read_yaml
 from fairdarts.data.loader import ADVICE
+from fairdarts.differentiable.architect import STEPS
+from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.genotype import CellGenotype, read
-from fairdarts.search.architect import STEPS
-from fairdarts.search.settings import SearchSettings
 
 
 @pytest.fixture

@@ -16,12 +16,12 @@ from fairdarts.cli import main
 from fairdarts.data.loader import ADVICE
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.position import TIMES
-from fairdarts.runtime.run import Run
+from fairdarts.runtime.run import RunDirectory
 
 PROGRAM = """
 import os, sys
 from fairdarts.cli import main
-from fairdarts.search.architect import STEPS
+from fairdarts.differentiable.architect import STEPS
 number, first_order = int(os.environ["SIGNAL"]), STEPS["first_order"]
 def step(learner, train, valid, at):
     if at.step == 6 and os.environ["RANK"] == "1" and number:
@@ -53,12 +53,12 @@ def launch(*words: object, number: int = 0) -> subprocess.CompletedProcess:
 
 
 def records(run: Path) -> list[dict]:
-    return [{key: value for key, value in record.items() if key not in TIMES} for record in Run(run).records()]
+    return [{key: value for key, value in record.items() if key not in TIMES} for record in RunDirectory(run).records()]
 
 
 def assert_same_search(one: Path, other: Path) -> None:
     """α and weights; of the statistics of BatchNorms those of one process differ, which moves them part by part."""
-    found, expected = (checkpoint.load(Run(path).last) for path in (one, other))
+    found, expected = (checkpoint.load(RunDirectory(path).last) for path in (one, other))
     assert (found["epoch"], found["step"]) == (expected["epoch"], expected["step"])
     for name, weight in found["supernet"].items():
         if "running" not in name and "tracked" not in name:
@@ -95,7 +95,7 @@ def test_a_process_that_dies_ends_the_run_and_one_process_resumes_it(tiny_recipe
     assert died.returncode != 0
     assert 'Traceback (most recent call last):\n  File "program.py"' not in died.stderr
     assert re.search(r"exitcode +: -9", died.stderr)  # torchrun's word on who died
-    state = checkpoint.load(Run(Path("run")).last)
+    state = checkpoint.load(RunDirectory(Path("run")).last)
     assert 4 * state["epoch"] + state["step"] == 6  # the last step before
     assert not Path("run/genotypes/final.yaml").exists()
     assert main(["search", "--resume", "run", *IN_PARTS]) == 0
@@ -107,7 +107,7 @@ def test_a_signal_to_one_process_stops_all_of_them_after_the_same_step(tiny_reci
     assert stopped.returncode != 0
     assert len(re.findall(r"^SIGTERM: the state is saved; continue with$", stopped.stderr, re.MULTILINE)) == 1
     assert "has ended" not in stopped.stderr
-    state = checkpoint.load(Run(Path("run")).last)
+    state = checkpoint.load(RunDirectory(Path("run")).last)
     assert 4 * state["epoch"] + state["step"] == 7
     resumed = launch("--resume", "run")
     assert resumed.returncode == 0, resumed.stderr

@@ -7,15 +7,15 @@ import yaml
 
 from fairdarts.cli import main
 from fairdarts.config import UserError, check, read_yaml
+from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.runs import search
-from fairdarts.runs.begin import Request
 from fairdarts.runs.callbacks import Callbacks
+from fairdarts.runs.request import Request
 from fairdarts.runs.result import Run
 from fairdarts.runs.study import jobs
 from fairdarts.runs.study.results import StudyResult
 from fairdarts.runtime.lock import held
 from fairdarts.runtime.stop import Interrupted
-from fairdarts.search.settings import SearchSettings
 
 
 @pytest.fixture(autouse=True)

@@ -17,13 +17,13 @@ from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.ranking.report import FIELDS, write_ranking
 from fairdarts.ranking.tau import MEASURES
 from fairdarts.runs import supernet
-from fairdarts.runs.begin import Request
 from fairdarts.runs.callbacks import Callbacks
+from fairdarts.runs.request import Request
 from fairdarts.runs.study import jobs
 from fairdarts.runs.study.form import FactorStudy
 from fairdarts.runs.study.plan import kept_of, planned
 from fairdarts.runtime.lock import held
-from fairdarts.runtime.run import Run, create
+from fairdarts.runtime.run import RunDirectory, create
 from fairdarts.runtime.stop import Diverged, Interrupted
 
 WORDS = ["--benchmarks", ".", "--out", "out"]
@@ -74,11 +74,11 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
 
     def score(path: Path, *_: Any) -> None:
         settings = check(TrainingSettings, read_yaml(path / "settings.yaml"), "")
-        write_ranking(Run(path), ranking(90 - settings.weights.lr))
+        write_ranking(RunDirectory(path), ranking(90 - settings.weights.lr))
 
     monkeypatch.setattr(supernet, "carry_out", carry_out)
     monkeypatch.setattr("fairdarts.cli.study.finish", lambda _: None)
-    monkeypatch.setattr(Run, "_is_finished", lambda run: (run.path / "done").is_file())
+    monkeypatch.setattr(RunDirectory, "_is_finished", lambda run: (run.path / "done").is_file())
     monkeypatch.setattr("fairdarts.runs.study.factors.score", score)
     monkeypatch.setattr("fairdarts.runs.study.results.draw_factors", lambda *_: [])
     monkeypatch.setattr("fairdarts.runs.study.results.page", lambda *_: "a page")
@@ -151,7 +151,7 @@ def test_the_best_setting_has_no_run_that_diverged(content, written, fake, monke
     def carry_out(asked: Request, watch: Callbacks, then=supernet.carry_out) -> Path:
         path = then(asked, watch)
         if path.name == "rate-0.01-seed1":
-            Run(path).note_divergence("the loss is no longer finite")
+            RunDirectory(path).note_divergence("the loss is no longer finite")
             raise Diverged("the loss is no longer finite")
         return path
 
@@ -168,7 +168,7 @@ def test_a_study_that_was_stopped_goes_on(written, fake, monkeypatch, capsys):
         path = then(asked, watch)
         if len(fake) < 3:
             return path
-        watch.begin(runs.result.Run(path))
+        watch.begin(runs.result.RunDirectory(path))
         (path / "done").unlink()
         raise Interrupted(2)
 

@@ -13,7 +13,7 @@ from fairdarts.cli import main
 from fairdarts.config import dump_yaml
 from fairdarts.runs.progress import ProgressBar
 from fairdarts.runtime import checkpoint
-from fairdarts.runtime.run import Run
+from fairdarts.runtime.run import RunDirectory
 
 WORDS = ("--data.images", "32", "--data.image_size", "8", "--data.batch_size", "4", "--watch.images", "8")
 
@@ -51,7 +51,7 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_bits(recipe: Path, monk
         assert main(["supernet", "--config", str(recipe), "--out", "stopped", *WORDS]) == 128 + signal.SIGTERM
     assert "supernet --resume stopped" in capsys.readouterr().err
     assert main(["supernet", "--resume", "stopped"]) == 0
-    whole, stopped = (checkpoint.load(Run(Path(name)).last) for name in ("whole", "stopped"))
+    whole, stopped = (checkpoint.load(RunDirectory(Path(name)).last) for name in ("whole", "stopped"))
     assert all(torch.equal(value, stopped["supernet"][key]) for key, value in whole["supernet"].items())
     assert torch.equal(whole["sampler"], stopped["sampler"])
     capsys.readouterr()
@@ -66,14 +66,14 @@ def test_what_a_training_came_to_is_said(recipe: Path, capsys):
     assert "passes     24 of 4 images" in said
     assert "updates    8 of a choice, of variance 0.0 at a choice point; uniform draws: 5.3" in said
     assert "rank run --benchmark FILE" in said
-    last = Run(Path("run")).records()[-1]
+    last = RunDirectory(Path("run")).records()[-1]
     assert last["updates_variance"] == [0] * 4
     assert (Path("run") / "tensorboard").is_dir()
 
 
 def test_a_training_whose_checkpoint_is_gone_has_not_finished(recipe: Path, capsys):
     main(["supernet", "--config", str(recipe), "--out", "run", *WORDS])
-    Run(Path("run")).last.unlink()
+    RunDirectory(Path("run")).last.unlink()
     assert "run/checkpoints/last.pt: no such checkpoint" in fails(capsys, "supernet", "--resume", "run")
 
 
@@ -96,12 +96,12 @@ def test_recipes_and_runs_of_version_0_1_which_say_no_verb_are_read(recipe: Path
     path = Path("old/settings.yaml")
     assert path.read_text().startswith("verb: supernet\n")
     path.write_text(path.read_text().removeprefix("verb: supernet\n"))
-    state = checkpoint.load(Run(Path("old")).last)
+    state = checkpoint.load(RunDirectory(Path("old")).last)
     state["identity"].pop("settings.yaml: verb")
-    checkpoint.save(Run(Path("old")).last, state | {"epoch": 0, "records": "[]"})
-    assert Run(Path("old")).state == "stopped"
+    checkpoint.save(RunDirectory(Path("old")).last, state | {"epoch": 0, "records": "[]"})
+    assert RunDirectory(Path("old")).state == "stopped"
     assert main(["supernet", "--resume", "old"]) == 0
-    assert Run(Path("old")).state == "finished"
+    assert RunDirectory(Path("old")).state == "finished"
     assert "is a run of `fairdarts supernet`" in fails(capsys, "search", "--resume", "old")
 
 

@@ -17,12 +17,12 @@ from fairdarts.config import check, read_yaml
 from fairdarts.cost.count import count
 from fairdarts.networks.blueprint import build
 from fairdarts.networks.zoo import load_genotype
-from fairdarts.runs.begin import Request
 from fairdarts.runs.progress import ProgressBar
+from fairdarts.runs.request import Request
 from fairdarts.runs.train import DEFAULTS, fitting, images_of
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.shape import Shape
-from fairdarts.train.settings import TrainSettings
+from fairdarts.training.settings import TrainSettings
 
 RECIPE = {
     "name": "tiny",

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from fairdarts import resources
 from fairdarts.cli.words import Parser, add_recipe, parse_words, say, to_json
 from fairdarts.config import Settings, UserError, check, dump_yaml, read_yaml
+from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.options import check_words
 from fairdarts.runs.progress import ProgressBar, Shown
-from fairdarts.search.settings import SearchSettings
 
 NUMBERS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
 PLAIN = st.recursive(NUMBERS, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner), max_leaves=9)

@@ -20,11 +20,11 @@ from fairdarts.data.memory import batch_transform, kept_batches, mixed_radix, on
 from fairdarts.data.settings import Cifar10, Cifar100, Digits
 from fairdarts.data.sources import CIFAR10_STATISTICS, Source, open_source
 from fairdarts.data.transforms import padded_crop
+from fairdarts.differentiable.loop import search
+from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.runtime import checkpoint
-from fairdarts.runtime.run import Run, create, open_run
+from fairdarts.runtime.run import RunDirectory, create, open_run
 from fairdarts.runtime.stop import Interrupted, Stop
-from fairdarts.search.loop import search
-from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.space import load_space
 
 CPU = torch.device("cpu")
@@ -288,7 +288,7 @@ def test_a_search_on_digits_goes_on_to_the_same_bits(tiny_recipe: Path):
     with pytest.raises(Interrupted):
         search(settings, space, source, create(stopped, settings, space), early, early.stop)
     search(settings, space, source, open_run(stopped), never, never.stop, resume=True)
-    one, other = (checkpoint.load(Run(path).last) for path in (whole, stopped))
+    one, other = (checkpoint.load(RunDirectory(path).last) for path in (whole, stopped))
     assert one["supernet"].keys() == other["supernet"].keys()
     for part in ("supernet", "alphas"):
         assert all(torch.equal(value, other[part][key]) for key, value in one[part].items())

@@ -14,7 +14,7 @@ from fairdarts.networks.nasbench101 import Bench101Network, Cell, stem, tail
 from fairdarts.ops.nasbench101 import ConvBnRelu
 from fairdarts.spaces.graph import Graph, as_trained
 from fairdarts.spaces.space import load_space
-from fairdarts.train.inherit import inherit
+from fairdarts.training.inherit import inherit
 
 SPACE = load_space("nasbench101")
 TINY = SPACE.model_copy(update={"channels": 6, "cells": 2, "stacks": 2})

@@ -21,7 +21,7 @@ from fairdarts.oneshot.samplers import make_sampler
 from fairdarts.oneshot.step import Batch, supernet_step
 from fairdarts.oneshot.train import train
 from fairdarts.runtime import checkpoint, distributed
-from fairdarts.runtime.run import Run, create
+from fairdarts.runtime.run import RunDirectory, create
 from fairdarts.runtime.stop import Stop
 from fairdarts.spaces.gates import subnet
 
@@ -122,9 +122,9 @@ def whole_training(parallel: str, parts: int) -> dict[str, Tensor]:
     space = SPACES["chain"]
     with TemporaryDirectory() as folder:
         path = Path(folder) / "run"
-        run = create(path, settings, space) if distributed.rank() == 0 else Run(path)
+        run = create(path, settings, space) if distributed.rank() == 0 else RunDirectory(path)
         train(settings, space, open_source(settings.data), run, Nobody(), Stop())
-        run = Run(Path(distributed.shared(str(path))))
+        run = RunDirectory(Path(distributed.shared(str(path))))
         state, records = checkpoint.load(run.last), run.records()
         distributed.highest(0)  # else the first process would take the folder away before the second has read
     held = {f"weight {name}": held for name, held in state["supernet"].items() if "running" not in name}

@@ -14,7 +14,7 @@ from fairdarts.config import Notice, UserError
 from fairdarts.oneshot.state import load_weights
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState
-from fairdarts.runtime.run import Run, create
+from fairdarts.runtime.run import RunDirectory, create
 from fairdarts.runtime.stop import Interrupted
 from fairdarts.supernet.supernet import make_supernet
 
@@ -24,7 +24,7 @@ def test_a_training_stopped_after_every_step_is_as_if_it_never_was(go: Go, whole
     for step in range(1, LAST):
         with pytest.raises(Interrupted):
             go("stopped", Watch(step=step), resume=step > 1, sampler=sampler)
-        state = checkpoint.load(Run(tmp_path / "stopped").last)
+        state = checkpoint.load(RunDirectory(tmp_path / "stopped").last)
         assert state["epoch"] * STEPS_AN_EPOCH + state["step"] == step
         assert len(metrics(tmp_path / "stopped")) == step // STEPS_AN_EPOCH
     go("stopped", resume=True, sampler=sampler)
@@ -61,7 +61,7 @@ def test_checkpoints_are_written_within_an_epoch_when_they_are_due(go: Go, whole
     for minutes, kept in ((0, 2), (10, 0)):
         with pytest.raises(Crash):
             go(f"crashed-{minutes}", Crashing(), save_minutes=minutes)
-        state = checkpoint.load(Run(tmp_path / f"crashed-{minutes}").last)
+        state = checkpoint.load(RunDirectory(tmp_path / f"crashed-{minutes}").last)
         assert (state["epoch"], state["step"]) == (1, kept)
     go("crashed-0", resume=True, save_minutes=3)
     assert_same_training(tmp_path / "crashed-0", whole(sampler="strict_fair"))
@@ -73,7 +73,7 @@ def test_a_training_goes_on_once_a_broken_image_is_mended(go: Go, whole: Whole, 
     watched = {"watch.paths": paths, "watch.images": 16}
     with pytest.raises(UserError, match=r"cat\.png"):
         go("broken", spoil=partial(Broken, readings=30), **watched)  # in the second epoch
-    state = checkpoint.load(Run(tmp_path / "broken").last)
+    state = checkpoint.load(RunDirectory(tmp_path / "broken").last)
     assert state["epoch"] * STEPS_AN_EPOCH + state["step"] == (0 if paths else 7)
     go("broken", resume=True, **watched)
     assert_same_training(tmp_path / "broken", whole(**watched))
@@ -103,7 +103,7 @@ def test_another_sampler_or_space_or_other_images_cannot_continue_a_run(go: Go):
 def test_a_checkpoint_that_does_not_fit_is_refused(go: Go, tmp_path: Path):
     with pytest.raises(Interrupted):
         go("run", Watch(step=2))
-    last = Run(tmp_path / "run").last
+    last = RunDirectory(tmp_path / "run").last
     whole = checkpoint.load(last)
     for key in ("supernet", "optimizer", "sampler", "updates", "sums", "step"):
         without = {name: part for name, part in whole.items() if name != key}
@@ -135,7 +135,7 @@ def of_something_else(last: Path) -> None:
 def test_a_damaged_checkpoint_is_named(go: Go, tmp_path: Path, spoil: Callable[[Path], None]):
     with pytest.raises(Interrupted):
         go("run", Watch(step=6))
-    run = Run(tmp_path / "run")
+    run = RunDirectory(tmp_path / "run")
     spoil(run.last)
     with pytest.raises(BadState) as error:
         go("run", resume=True)
@@ -149,16 +149,16 @@ def test_a_damaged_checkpoint_is_named(go: Go, tmp_path: Path, spoil: Callable[[
 def test_weights_of_another_space_are_refused(go: Go, tmp_path: Path):
     with pytest.raises(Interrupted):
         go("run", Watch(step=1))
-    assert load_weights(make_supernet(CHAIN, CLASSES), Run(tmp_path / "run"))[0] == 0
+    assert load_weights(make_supernet(CHAIN, CLASSES), RunDirectory(tmp_path / "run"))[0] == 0
     with pytest.raises(BadState, match=r"last\.pt: not the checkpoint of a supernet of the run's space\.yaml"):
-        load_weights(make_supernet(IRREGULAR, CLASSES), Run(tmp_path / "run"))
+        load_weights(make_supernet(IRREGULAR, CLASSES), RunDirectory(tmp_path / "run"))
 
 
 @pytest.mark.parametrize("damage", ["lost", "no JSON", "twice"])
 def test_records_that_are_not_whole_are_written_again(go: Go, whole: Whole, tmp_path: Path, damage: str):
     with pytest.raises(Interrupted):
         go("run", Watch(step=6))
-    lines = Run(tmp_path / "run").metrics
+    lines = RunDirectory(tmp_path / "run").metrics
     lines.write_text({"lost": "", "no JSON": "no JSON\n", "twice": 2 * lines.read_text()}[damage])
     with pytest.warns(Notice, match=r"metrics\.jsonl: did not hold every epoch until 1 once"):
         go("run", resume=True)
@@ -169,7 +169,7 @@ def test_records_that_are_not_whole_are_written_again(go: Go, whole: Whole, tmp_
 def test_records_behind_the_checkpoint_are_dropped_without_a_word(go: Go, whole: Whole, tmp_path: Path):
     with pytest.raises(Interrupted):
         go("run", Watch(step=6))
-    lines = Run(tmp_path / "run").metrics
+    lines = RunDirectory(tmp_path / "run").metrics
     written = lines.read_text()
     lines.write_text(written + written.replace('"epoch": 1', '"epoch": 2') + '{"epoch": 3, "tor')
     go("run", resume=True)

@@ -33,7 +33,7 @@ from fairdarts.ops.depthwise import is_depthwise
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.device import LAYOUTS
 from fairdarts.runtime.position import TIMES
-from fairdarts.runtime.run import Run, create
+from fairdarts.runtime.run import RunDirectory, create
 from fairdarts.runtime.seed import WATCHED, fold
 from fairdarts.runtime.stop import Diverged
 from fairdarts.supernet.supernet import make_supernet
@@ -44,8 +44,8 @@ def test_a_training_leaves_a_complete_run_behind(go: Go, tmp_path: Path, sampler
     watch, run = Watch(), tmp_path / "run"
     settings = go("run", watch, sampler=sampler)
     assert watch.steps == [(epoch, step, STEPS_AN_EPOCH) for epoch in (1, 2, 3) for step in (1, 2, 3, 4)]
-    records = Run(run).records()
-    assert (Run(run).verb, Run(run).state) == ("supernet", "finished")
+    records = RunDirectory(run).records()
+    assert (RunDirectory(run).verb, RunDirectory(run).state) == ("supernet", "finished")
     assert records == watch.records
     assert [record["epoch"] for record in records] == [1, 2, 3]
     passes = {"strict_fair": 3, "uniform_repeat": 2}.get(sampler, 1)
@@ -69,7 +69,7 @@ def test_a_training_leaves_a_complete_run_behind(go: Go, tmp_path: Path, sampler
     measured = {"train_loss", "train_accuracy", "watched", "watched_mean", "watched_std"}
     counted = {"epoch", "passes", "updates", "updates_mean", "updates_variance", "lr"}
     assert set(records[0]) == {*counted, *measured, *TIMES}
-    state = checkpoint.load(Run(run).last)
+    state = checkpoint.load(RunDirectory(run).last)
     assert (state["epoch"], state["step"]) == (3, 0)
     assert state["optimizer"]["param_groups"][0]["lr"] == records[-1]["lr"]
     assert [own.tolist() for own in state["updates"]] == records[-1]["updates"]
@@ -112,7 +112,7 @@ def test_a_seed_decides_every_number(go: Go, whole: Whole, tmp_path: Path):
 
 def test_to_watch_paths_changes_nothing(go: Go, whole: Whole, tmp_path: Path):
     go("alone", **{"watch.paths": 0})
-    one, other = (checkpoint.load(Run(run).last) for run in (whole(sampler="strict_fair"), tmp_path / "alone"))
+    one, other = (checkpoint.load(RunDirectory(run).last) for run in (whole(sampler="strict_fair"), tmp_path / "alone"))
     assert all(same(one[part], other[part]) for part in ("supernet", "optimizer", "sampler", "updates"))
     assert not {"watched", "watched_mean", "watched_std"} & set(metrics(tmp_path / "alone")[0])
 
@@ -120,7 +120,7 @@ def test_to_watch_paths_changes_nothing(go: Go, whole: Whole, tmp_path: Path):
 def test_what_is_watched_are_paths_of_the_seed_on_held_out_images_with_the_weights_so_far(go: Go, tmp_path: Path):
     settings = go("run", **{"watch.images": 7})
     supernet = make_supernet(CHAIN, CLASSES)
-    assert load_weights(supernet, Run(tmp_path / "run")) == (3, 0)
+    assert load_weights(supernet, RunDirectory(tmp_path / "run")) == (3, 0)
     source = open_source(settings.data)
     trained, held_out = check_fit(settings, CHAIN, source)
     images = held_out_images(settings, held_out, 7)
@@ -146,8 +146,8 @@ def test_a_loss_that_is_no_longer_finite_ends_the_training(go: Go, tmp_path: Pat
         go("run", **{"weights.lr": "1.0e+20"})
     assert "\n" not in str(error.value)
     assert metrics(tmp_path / "run") == []
-    assert Run(tmp_path / "run").state == "diverged"
-    assert Run(tmp_path / "run").divergence == str(error.value)
+    assert RunDirectory(tmp_path / "run").state == "diverged"
+    assert RunDirectory(tmp_path / "run").divergence == str(error.value)
 
 
 def test_weights_that_the_last_step_of_an_epoch_spoils_end_the_training(go: Go):

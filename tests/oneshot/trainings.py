@@ -13,7 +13,7 @@ from fairdarts.oneshot.samplers import make_sampler, tally
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.oneshot.train import train
 from fairdarts.runtime import checkpoint
-from fairdarts.runtime.run import Run, create, open_run
+from fairdarts.runtime.run import RunDirectory, create, open_run
 from fairdarts.runtime.seed import PATHS, fold
 from fairdarts.spaces.space import Space
 
@@ -63,7 +63,7 @@ Whole = Callable[..., Path]
 
 def assert_same_training(one: Path, other: Path) -> None:
     assert metrics(one) == metrics(other)
-    assert same(checkpoint.load(Run(one).last), checkpoint.load(Run(other).last))
+    assert same(checkpoint.load(RunDirectory(one).last), checkpoint.load(RunDirectory(other).last))
     files = [{path.relative_to(run) for path in run.rglob("*") if path.is_file()} for run in (one, other)]
     assert files[0] == files[1]
 

@@ -9,7 +9,7 @@ from fairdarts.config import UserError
 from fairdarts.data.sources import open_source
 from fairdarts.oneshot.evaluate import Statistics
 from fairdarts.ranking.report import chosen_paths, judge, open_benchmark
-from fairdarts.runtime.run import Run
+from fairdarts.runtime.run import RunDirectory
 from fairdarts.spaces.space import load_space
 
 
@@ -62,7 +62,7 @@ def test_paths_are_drawn_by_the_seed_from_the_truth_or_from_the_space(tmp_path: 
 def test_statistics_that_batch_norms_cannot_take_are_refused(factors: dict, statistics: Statistics, message: str):
     settings = settings_of(**{f"supernet.{key}": value for key, value in factors.items()})
     with pytest.raises(UserError) as error:
-        judge(Run(Path("mine")), settings, BENCH, open_source(settings.data), statistics, None)
+        judge(RunDirectory(Path("mine")), settings, BENCH, open_source(settings.data), statistics, None)
     assert str(error.value) == message
 
 
@@ -80,7 +80,7 @@ def test_those_that_they_can_take_are_not(factors: dict, statistics: Statistics,
     """What is missed then is the checkpoint."""
     settings = settings_of(**{f"supernet.{key}": value for key, value in factors.items()})
     with pytest.raises(UserError, match=r"last\.pt"):
-        judge(Run(tmp_path), settings, BENCH, open_source(settings.data), statistics, None)
+        judge(RunDirectory(tmp_path), settings, BENCH, open_source(settings.data), statistics, None)
 
 
 CELLS = """matrix,ops,108_final_validation_accuracy

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from fairdarts.config import Notice, UserError, check, read_yaml
+from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.runs.derive import derive, derive_from
 from fairdarts.runs.result import Run
 from fairdarts.runtime.run import create
-from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.space import load_space
 
 CANDIDATES = ("max_pool_3x3", "skip_connect", "dil_conv_3x3")

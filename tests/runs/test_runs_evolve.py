@@ -16,7 +16,7 @@ from fairdarts.genotype import read
 from fairdarts.runs.callbacks import Callback
 from fairdarts.runs.evolve import evolve
 from fairdarts.runtime import checkpoint
-from fairdarts.runtime.run import Run
+from fairdarts.runtime.run import RunDirectory
 
 SMALL = {"population": 6, "generations": 3, "judge.images": 32}
 WORDS = [word for key, value in SMALL.items() for word in (f"--{key}", str(value))]
@@ -69,7 +69,7 @@ def test_the_function_finds_what_the_verb_finds_and_prints_nothing(here: Path, c
     assert watch.told[3:7] == ["begins", "generation 1", "generation 2", "generation 3"]
     assert watch.told[-1] == "finished"
     assert main(["evolve", "net", "--config", "nsga2.yaml", *WORDS, "--out", "said", "--json"]) == 0
-    assert same(*(checkpoint.load(Run(here / name).last) for name in ("found", "said")))
+    assert same(*(checkpoint.load(RunDirectory(here / name).last) for name in ("found", "said")))
     assert Path("found/models.csv").read_bytes() == Path("said/models.csv").read_bytes()
     told = json.loads(capfd.readouterr().out)["models"]
     assert [model.name for model in run.models] == [model["name"] for model in told]
@@ -86,7 +86,7 @@ def test_the_function_finds_what_the_verb_finds_and_prints_nothing(here: Path, c
 
 
 def test_a_run_tells_its_models_later_and_ends_with_others(here: Path):
-    first = evolve(Run(here / "net").path, "random.yaml", settings=SMALL, out="found")
+    first = evolve(RunDirectory(here / "net").path, "random.yaml", settings=SMALL, out="found")
     again = fairdarts.open_run("found")
     assert again.models == first.models
     fewer = again.resume(settings={"models": 1})

@@ -12,12 +12,12 @@ import pytest
 from runs import metrics
 
 from fairdarts.config import Notice, UserError, check, read_yaml
+from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.runs.callbacks import Callback
 from fairdarts.runs.result import Run, open_run
 from fairdarts.runs.search import search
 from fairdarts.runs.trackers import mlflow, wandb
 from fairdarts.runtime.run import create
-from fairdarts.search.settings import SearchSettings
 from fairdarts.spaces.space import load_space
 
 MAKE = {"wandb": wandb, "mlflow": mlflow}

@@ -155,7 +155,7 @@ def test_a_recipe_is_a_mapping_that_stays_as_it_is():
 
 
 def test_the_function_is_not_hidden_by_the_package_of_its_name():
-    import fairdarts.train.loop
+    import fairdarts.training.loop
 
     assert fairdarts.train is train
     assert fairdarts.search is search

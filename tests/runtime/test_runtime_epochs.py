@@ -14,7 +14,7 @@ from fairdarts.runtime import checkpoint, distributed, epochs, position
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.epochs import FAILED, SAVE, begin, check_converging, check_processes, means_of, resumes
 from fairdarts.runtime.position import Position
-from fairdarts.runtime.run import Run
+from fairdarts.runtime.run import RunDirectory
 from fairdarts.runtime.stop import Diverged, Interrupted, Stop
 
 
@@ -37,16 +37,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path) -> RunDirectory:
     (tmp_path / "settings.yaml").write_text("verb: supernet\nepochs: 2\n")
     (tmp_path / "checkpoints").mkdir()
-    return Run(tmp_path)
+    return RunDirectory(tmp_path)
 
 
 class Kept:
     """A run in the midst of an epoch of ten steps, and at what step each of its saves was made."""
 
-    def __init__(self, run: Run, minutes: float = 10, step: int = 3):
+    def __init__(self, run: RunDirectory, minutes: float = 10, step: int = 3):
         self.at, self.stop, self.draw, self.saves = Position(step=step, clock=1000.0), Stop(), lambda: "batch", []
         self.records: list[dict[str, Any]] = []
         self.told: list[dict[str, Any]] = []
@@ -65,14 +65,14 @@ class Kept:
         return next(self.batches)
 
 
-def test_a_batch_is_fetched_and_nothing_saved_before_its_time(run: Run, clock: Clock):
+def test_a_batch_is_fetched_and_nothing_saved_before_its_time(run: RunDirectory, clock: Clock):
     kept = Kept(run)
     clock.now += 599
     assert kept.fetch() == "batch"
     assert kept.saves == []
 
 
-def test_the_state_is_saved_when_it_is_due_and_then_not_for_a_while(run: Run, clock: Clock):
+def test_the_state_is_saved_when_it_is_due_and_then_not_for_a_while(run: RunDirectory, clock: Clock):
     kept = Kept(run, minutes=10)
     clock.now += 600
     assert kept.fetch() == "batch"
@@ -84,7 +84,7 @@ def test_the_state_is_saved_when_it_is_due_and_then_not_for_a_while(run: Run, cl
     assert kept.saves == [3, 5]
 
 
-def test_the_begin_of_an_epoch_is_saved_already(run: Run, clock: Clock):
+def test_the_begin_of_an_epoch_is_saved_already(run: RunDirectory, clock: Clock):
     kept = Kept(run, minutes=0, step=0)
     clock.now += 6000
     kept.fetch()
@@ -93,7 +93,7 @@ def test_the_begin_of_an_epoch_is_saved_already(run: Run, clock: Clock):
     assert kept.saves == [1]
 
 
-def test_an_epoch_ends_in_its_record_and_a_checkpoint_and_is_told_of(run: Run, clock: Clock):
+def test_an_epoch_ends_in_its_record_and_a_checkpoint_and_is_told_of(run: RunDirectory, clock: Clock):
     kept = Kept(run)
     assert list(kept.batches) == ["batch"] * 7
     assert kept.at.step == 10
@@ -116,7 +116,7 @@ def test_an_epoch_ends_in_its_record_and_a_checkpoint_and_is_told_of(run: Run, c
 
 
 @pytest.mark.parametrize("number", [2, 15])
-def test_a_signal_saves_and_interrupts(run: Run, clock: Clock, number: int):
+def test_a_signal_saves_and_interrupts(run: RunDirectory, clock: Clock, number: int):
     kept = Kept(run)
     kept.fetch()
     kept.stop.signal = number
@@ -132,7 +132,9 @@ def fails() -> str:
 
 
 @pytest.mark.parametrize("signal", [None, 15])
-def test_a_batch_that_cannot_be_drawn_ends_the_run_with_its_state_saved(run: Run, clock: Clock, signal: int | None):
+def test_a_batch_that_cannot_be_drawn_ends_the_run_with_its_state_saved(
+    run: RunDirectory, clock: Clock, signal: int | None
+):
     kept = Kept(run)
     kept.stop.signal = signal
     with pytest.raises(UserError, match=r"^cat\.png: cannot be decoded as an image$"):
@@ -140,14 +142,14 @@ def test_a_batch_that_cannot_be_drawn_ends_the_run_with_its_state_saved(run: Run
     assert kept.saves == [3]
 
 
-def test_other_errors_are_no_matter_of_a_user(run: Run, clock: Clock):
+def test_other_errors_are_no_matter_of_a_user(run: RunDirectory, clock: Clock):
     kept = Kept(run)
     with pytest.raises(ZeroDivisionError):
         kept.fetch(lambda: str(1 // 0))
     assert kept.saves == []
 
 
-def test_the_time_that_loading_takes_is_noted_also_where_it_fails(run: Run, clock: Clock):
+def test_the_time_that_loading_takes_is_noted_also_where_it_fails(run: RunDirectory, clock: Clock):
     kept = Kept(run)
 
     def slowly() -> str:
@@ -170,7 +172,7 @@ def test_the_time_that_loading_takes_is_noted_also_where_it_fails(run: Run, cloc
     [(0, None, []), (SAVE, None, [3]), (15, Interrupted, [3]), (FAILED, SaidElsewhere, [3])],
 )
 def test_what_another_process_asks_for_is_done_here_too(
-    run: Run,
+    run: RunDirectory,
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
     asked: int,
@@ -199,7 +201,7 @@ def test_what_another_process_asks_for_is_done_here_too(
 
 
 @pytest.mark.parametrize("log", ["", '{"epoch": 0}\n', '{"epoch": 0}\n{"epoch": 1, "ga'])
-def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(run: Run, log: str):
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(run: RunDirectory, log: str):
     run.metrics.write_text(log)
     assert not resumes(run, True)
     begin(run, [{"epoch": 0, "gates": 1}], lambda: {"epoch": 0})
@@ -209,7 +211,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(run: Run,
 
 
 @pytest.mark.parametrize("verb", ["search", "supernet", "train", "segment", "evolve"])
-def test_a_lost_checkpoint_of_recorded_epochs_is_refused_and_the_records_stay(run: Run, verb: str):
+def test_a_lost_checkpoint_of_recorded_epochs_is_refused_and_the_records_stay(run: RunDirectory, verb: str):
     (run.path / "settings.yaml").write_text(f"verb: {verb}\n")
     unit = "generation" if verb == "evolve" else "epoch"
     run.metrics.write_text(log := f'{{"{unit}": 0}}\n{{"{unit}": 1}}\n')
@@ -223,7 +225,9 @@ def test_a_lost_checkpoint_of_recorded_epochs_is_refused_and_the_records_stay(ru
     ("loss", "weight", "said"),
     [(nan, 1.0, "the loss is no longer finite"), (0.5, nan, "the weights are no longer finite")],
 )
-def test_what_diverges_ends_and_the_run_knows_why_until_it_goes_on(run: Run, loss: float, weight: float, said: str):
+def test_what_diverges_ends_and_the_run_knows_why_until_it_goes_on(
+    run: RunDirectory, loss: float, weight: float, said: str
+):
     with pytest.raises(Diverged, match=f"{run.path}: {said}; lower lr"):
         check_converging(run, loss, [tensor([0.0, weight])], "no longer finite; lower lr")
     assert run.divergence == f"{run.path}: {said}; lower lr"
@@ -232,13 +236,13 @@ def test_what_diverges_ends_and_the_run_knows_why_until_it_goes_on(run: Run, los
     assert run.divergence is None
 
 
-def test_what_converges_goes_on(run: Run):
+def test_what_converges_goes_on(run: RunDirectory):
     check_converging(run, 0.5, [tensor([0.0, 1.0])], "no longer finite")
     check_processes(run, 1, [tensor(1.0)], "weights")
     assert run.divergence is None
 
 
-def test_a_divergence_in_another_process_is_known_too(run: Run, monkeypatch: pytest.MonkeyPatch):
+def test_a_divergence_in_another_process_is_known_too(run: RunDirectory, monkeypatch: pytest.MonkeyPatch):
     told: list[Tensor] = []
     monkeypatch.setattr(distributed, "ranks", lambda: 2)
     monkeypatch.setattr(distributed, "highest", lambda own: told.append(own) or (1 if len(told) in (1, 3) else 0))
@@ -247,7 +251,7 @@ def test_a_divergence_in_another_process_is_known_too(run: Run, monkeypatch: pyt
     assert run.divergence == "the loss of another process is no longer finite"
 
 
-def test_processes_that_hold_other_weights_are_told_of(run: Run, monkeypatch: pytest.MonkeyPatch):
+def test_processes_that_hold_other_weights_are_told_of(run: RunDirectory, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(distributed, "agree_on", lambda _: False)
     with pytest.raises(UserError, match=f"{run.path}: after epoch 3 the processes hold different weights"):
         check_processes(run, 3, [tensor(1.0)], "weights")

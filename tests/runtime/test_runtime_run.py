@@ -11,7 +11,7 @@ from fairdarts.config import Settings, UserError, read_yaml
 from fairdarts.genotype import CellGenotype, read
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.lock import InUse
-from fairdarts.runtime.run import Run, changed_versions, create, open_run
+from fairdarts.runtime.run import RunDirectory, changed_versions, create, open_run
 
 
 class Seed(Settings):
@@ -23,11 +23,11 @@ class Seed(Settings):
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path) -> RunDirectory:
     return create(tmp_path / "run", Seed(seed=3), Seed(seed=4))
 
 
-def test_a_new_run_says_what_made_it(run: Run):
+def test_a_new_run_says_what_made_it(run: RunDirectory):
     assert read_yaml(run.path / "settings.yaml") == {"seed": 3, "name": "α", "verb": "train"}
     assert read_yaml(run.path / "space.yaml") == {"seed": 4, "name": "α", "verb": "train"}
     assert set(json.loads((run.path / "versions.json").read_text())) >= {"fairdarts", "torch", "numpy", "threads"}
@@ -92,7 +92,7 @@ def test_a_link_that_leads_nowhere_is_named(tmp_path: Path):
 
 
 @pytest.mark.parametrize("content", [b"", b"seed: [3\n", b"\x00\x00\x00"])
-def test_a_settings_file_that_a_power_cut_cut_off_is_no_run(run: Run, content: bytes):
+def test_a_settings_file_that_a_power_cut_cut_off_is_no_run(run: RunDirectory, content: bytes):
     (run.path / "settings.yaml").write_bytes(content)
     with pytest.raises(UserError, match="its run ended before it began"):
         open_run(run.path)
@@ -101,7 +101,7 @@ def test_a_settings_file_that_a_power_cut_cut_off_is_no_run(run: Run, content: b
 
 
 @pytest.mark.parametrize("name", ["checkpoints/last.pt", "thesis.txt", "metrics.jsonl", "genotypes/best.yaml"])
-def test_a_run_that_has_begun_is_never_taken_over(run: Run, name: str):
+def test_a_run_that_has_begun_is_never_taken_over(run: RunDirectory, name: str):
     (run.path / "settings.yaml").unlink()
     (run.path / name).write_text("work of days")
     with pytest.raises(UserError, match="already exists"):
@@ -137,7 +137,7 @@ def test_folders_that_cannot_be_made_leave_nothing(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_who_holds_a_run_clears_away_what_a_killed_process_was_writing(run: Run):
+def test_who_holds_a_run_clears_away_what_a_killed_process_was_writing(run: RunDirectory):
     left = [run.path / name for name in ("checkpoints/.last.pt.1f.tmp", "genotypes/.final.yaml.2e.tmp")]
     for path in left:
         path.touch()
@@ -154,7 +154,7 @@ def test_a_folder_that_is_no_run_is_named(tmp_path: Path):
         open_run(tmp_path)
 
 
-def test_records_are_read_as_they_were_logged(run: Run):
+def test_records_are_read_as_they_were_logged(run: RunDirectory):
     records = [{"epoch": epoch, "gates": {"normal": [[epoch / 3]]}} for epoch in range(3)]
     for record in records:
         run.log(record)
@@ -162,12 +162,12 @@ def test_records_are_read_as_they_were_logged(run: Run):
 
 
 @pytest.mark.parametrize("torn", ["{", '{"epoch": 2', '{"epoch": 2}', '{"name": "\xce'])
-def test_a_torn_last_line_is_not_read(run: Run, torn: str):
+def test_a_torn_last_line_is_not_read(run: RunDirectory, torn: str):
     run.metrics.write_bytes(b'{"epoch": 0}\n{"epoch": 1}\n' + torn.encode("latin-1"))
     assert run.records() == [{"epoch": 0}, {"epoch": 1}]
 
 
-def test_a_broken_line_in_the_middle_is_named(run: Run):
+def test_a_broken_line_in_the_middle_is_named(run: RunDirectory):
     run.metrics.write_text('{"epoch": 0}\n{"epo\n{"epoch": 2}\n')
     with pytest.raises(UserError) as error:
         run.records()
@@ -175,13 +175,13 @@ def test_a_broken_line_in_the_middle_is_named(run: Run):
 
 
 @pytest.mark.parametrize("line", ["3", "[]", "null", '{"loss": 1.5}'])
-def test_a_line_that_is_no_record_is_named(run: Run, line: str):
+def test_a_line_that_is_no_record_is_named(run: RunDirectory, line: str):
     run.metrics.write_text('{"epoch": 0}\n' + line + '\n{"epoch": 2}\n')
     with pytest.raises(UserError, match=f"{run.metrics}, line 2: "):
         run.records()
 
 
-def test_records_are_put_in_the_place_of_all_there_was(run: Run):
+def test_records_are_put_in_the_place_of_all_there_was(run: RunDirectory):
     for epoch in range(5):
         run.log({"epoch": epoch, "loss": 0.1 + epoch})
     run.metrics.write_text(run.metrics.read_text() + '{"epoch": 5, "lo')  # torn by a crash
@@ -191,14 +191,14 @@ def test_records_are_put_in_the_place_of_all_there_was(run: Run):
     assert [record["epoch"] for record in run.records()] == [0, 1, 2, 3]
 
 
-def test_a_genotype_is_written_where_it_can_be_read(run: Run):
+def test_a_genotype_is_written_where_it_can_be_read(run: RunDirectory):
     genotype = CellGenotype(schema=1, name="g", space="s1", source="a test", normal=[("skip_connect", 2, 0)], reduce=[])
     path = run.write_genotype(genotype, "epoch-001")
     assert path == run.path / "genotypes" / "epoch-001.yaml"
     assert read(path) == genotype
 
 
-def test_versions_that_changed_are_told(run: Run):
+def test_versions_that_changed_are_told(run: RunDirectory):
     assert changed_versions(run) == ""
     path = run.path / "versions.json"
     began = json.loads(path.read_text())
@@ -207,7 +207,7 @@ def test_versions_that_changed_are_told(run: Run):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", None])
-def test_damaged_versions_are_told(run: Run, content: str | None):
+def test_damaged_versions_are_told(run: RunDirectory, content: str | None):
     path = run.path / "versions.json"
     path.unlink() if content is None else path.write_text(content)
     assert changed_versions(run) == "versions.json is missing or damaged"
@@ -217,10 +217,10 @@ SAID = {"search": "architect", "supernet": "sampler", "train": "optimizer", "seg
 
 
 @pytest.fixture
-def of_verb(tmp_path: Path) -> Callable[[str], Run]:
+def of_verb(tmp_path: Path) -> Callable[[str], RunDirectory]:
     """Makes a run of a verb that has not begun."""
 
-    def made(verb: str) -> Run:
+    def made(verb: str) -> RunDirectory:
         run = create(tmp_path / verb, Seed(seed=3, verb=verb), Seed(seed=4))
         (run.path / "settings.yaml").write_text(f"verb: {verb}\nepochs: 2\n")
         return run
@@ -228,7 +228,7 @@ def of_verb(tmp_path: Path) -> Callable[[str], Run]:
     return made
 
 
-def finish(run: Run) -> None:
+def finish(run: RunDirectory) -> None:
     """Lays what a run of its verb ends with, and what comes before."""
     run.rewrite([{run.unit: number} for number in (1, 2)])
     checkpoint.save(run.last, {"epoch": 2})
@@ -240,7 +240,7 @@ def finish(run: Run) -> None:
 
 
 @pytest.mark.parametrize("verb", SAID)
-def test_a_run_knows_its_state(of_verb: Callable[[str], Run], verb: str):
+def test_a_run_knows_its_state(of_verb: Callable[[str], RunDirectory], verb: str):
     run = of_verb(verb)
     if verb in ("train", "segment"):
         (run.path / "genotypes" / "final.yaml").write_text("…")  # what is trained
@@ -263,7 +263,9 @@ def test_a_run_knows_its_state(of_verb: Callable[[str], Run], verb: str):
 
 
 @pytest.mark.parametrize("content", [b"", b"damaged"])
-def test_a_supernet_whose_last_checkpoint_is_damaged_has_not_finished(of_verb: Callable[[str], Run], content: bytes):
+def test_a_supernet_whose_last_checkpoint_is_damaged_has_not_finished(
+    of_verb: Callable[[str], RunDirectory], content: bytes
+):
     run = of_verb("supernet")
     finish(run)
     run.last.write_bytes(content)
@@ -275,8 +277,8 @@ def test_a_run_knows_its_verb_that_of_version_0_1_by_its_sections(tmp_path: Path
     file = tmp_path / "settings.yaml"
     for text in (f"verb: {verb}\n", f"verb: {verb}\n{section}: {{}}\n", f"{section}: {{}}\n"):
         file.write_text(text)
-        assert Run(tmp_path).verb == verb
-        assert Run(tmp_path).unit == ("generation" if verb == "evolve" else "epoch")
+        assert RunDirectory(tmp_path).verb == verb
+        assert RunDirectory(tmp_path).unit == ("generation" if verb == "evolve" else "epoch")
 
 
 @pytest.mark.parametrize(
@@ -290,4 +292,4 @@ def test_a_run_knows_its_verb_that_of_version_0_1_by_its_sections(tmp_path: Path
 def test_a_verb_that_is_none_is_refused(tmp_path: Path, text: str, said: str):
     (tmp_path / "settings.yaml").write_text(text)
     with pytest.raises(UserError, match=re.escape(f"{tmp_path}/settings.yaml: {said}")):
-        _ = Run(tmp_path).verb
+        _ = RunDirectory(tmp_path).verb

@@ -19,7 +19,7 @@ from fairdarts.ranking.cells import FILES
 from fairdarts.resources import names
 from fairdarts.spaces.base import SearchSpace
 from fairdarts.spaces.space import FORMS, KINDS, load_space
-from fairdarts.train.inherit import NAMES
+from fairdarts.training.inherit import NAMES
 
 SITES = 18
 """of isinstance and match on kinds of spaces and genotypes, in the whole package, at most"""

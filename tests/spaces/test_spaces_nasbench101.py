@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairdarts.config import UserError, check, read_yaml
+from fairdarts.differentiable.derive import check_kind
 from fairdarts.resources import find
-from fairdarts.search.derive import check_kind
 from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.graph import Graph, Matrix
 from fairdarts.spaces.nasbench101 import Bench101Space, vertex_channels

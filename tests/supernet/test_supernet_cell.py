@@ -9,10 +9,10 @@ import torch
 from plain_supernet import PlainSupernet
 from torch import Tensor, nn
 
+from fairdarts.differentiable.settings import DenseSupernetSettings
 from fairdarts.ops.cell import OPS, Separable, unit
 from fairdarts.ops.recompute import FrozenStatistics
 from fairdarts.relaxation import Matrices, dense
-from fairdarts.search.settings import DenseSupernetSettings
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet.edges import is_weightless

@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from one_shot import chain
 from torch import Tensor, nn
 
+from fairdarts.differentiable.settings import DenseSupernetSettings
 from fairdarts.disturbance import Disturbance
 from fairdarts.noise import DropoutSettings, NoiseSettings
 from fairdarts.ops.recompute import FrozenStatistics
 from fairdarts.relaxation import RELAXATIONS, dense
-from fairdarts.search.settings import DenseSupernetSettings
 from fairdarts.spaces.gates import Gate, Gates
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet import chain as chain_module

@@ -6,9 +6,9 @@ from one_shot import BENCH, CELLS, CHAIN, CLASSES, IRREGULAR, supernet_of
 from plain_gates import Plain, weighted
 from torch import Tensor, nn
 
+from fairdarts.differentiable.settings import DenseSupernetSettings
 from fairdarts.ops.cell import FactorizedReduce, Separable, unit
 from fairdarts.relaxation import dense
-from fairdarts.search.settings import DenseSupernetSettings
 from fairdarts.spaces.gates import Gate, Gates
 from fairdarts.spaces.space import Space
 from fairdarts.supernet.edges import is_weightless

@@ -5,8 +5,8 @@ import torch
 from one_shot import CELLS, CHAIN, CLASSES, supernet_of
 from torch import Tensor
 
+from fairdarts.differentiable.settings import DenseSupernetSettings
 from fairdarts.relaxation import dense
-from fairdarts.search.settings import DenseSupernetSettings
 from fairdarts.supernet.names import current_names
 from fairdarts.supernet.supernet import make_supernet
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from plain_gates import Plain
 from torch import Tensor, nn
 
+from fairdarts.differentiable.settings import DenseSupernetSettings
 from fairdarts.disturbance import Disturbance
 from fairdarts.genotype import EdgeGenotype
 from fairdarts.networks.nasbench201 import Bench201Network, Cell
@@ -16,7 +17,6 @@ from fairdarts.noise import NoiseSettings
 from fairdarts.ops.drop_path import drop_path
 from fairdarts.ops.nasbench201 import Reduction
 from fairdarts.relaxation import RELAXATIONS, dense
-from fairdarts.search.settings import DenseSupernetSettings
 from fairdarts.spaces.gates import Gates, subnet
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet.nasbench201 import BenchCell

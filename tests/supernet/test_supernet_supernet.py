@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from one_shot import BENCH, CHAIN, CLASSES, DEAD, IRREGULAR, SPACES, batches_of, supernet_of
 from torch import Tensor, nn
 
+from fairdarts.differentiable.settings import DenseSupernetSettings
 from fairdarts.networks.chain import ChainNetwork
 from fairdarts.networks.nasbench201 import Bench201Network
 from fairdarts.ops.cell import Zero
 from fairdarts.relaxation import dense
-from fairdarts.search.settings import DenseSupernetSettings
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.gates import Gate, SinglePath, subnet
 from fairdarts.spaces.space import KINDS, Space, load_space

@@ -9,13 +9,13 @@ from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.oneshot.train import check_sampler
 from fairdarts.resources import find
 from fairdarts.runs.callbacks import Callbacks
+from fairdarts.runs.request import SUPERNET
 from fairdarts.runs.result import Run
 from fairdarts.runs.study.form import BEST, FactorStudy, SpaceStudy, texts
 from fairdarts.runs.study.jobs import Job, check_same, counted, told, work_off
 from fairdarts.runs.study.judging import Truths, score, truths_of
 from fairdarts.runs.study.plan import Step, identity, planned, recipe_of
 from fairdarts.runs.study.results import STUDY, StudyResult, conclude
-from fairdarts.runs.supernet import SUPERNET
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.stop import Diverged
 from fairdarts.supernet.settings import check_supernet

@@ -12,9 +12,9 @@ from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.options import Words
 from fairdarts.ranking.factor_study import DIVERGED
 from fairdarts.ranking.report import own_statistics, read_ranking
-from fairdarts.runs.begin import Kind, Request
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.recipe import Recipe
+from fairdarts.runs.request import Kind, Request
 from fairdarts.runs.result import Run, make
 from fairdarts.runtime import distributed
 from fairdarts.runtime import run as directory
@@ -118,7 +118,7 @@ def counted(jobs: Sequence[Job]) -> str:
 
 def outcome(path: Path, settings: TrainingSettings) -> dict[str, Any] | str | None:
     """What a run has come to: its ranking, DIVERGED, or None as long as there is neither."""
-    run = directory.Run(path)
+    run = directory.RunDirectory(path)
     if run.divergence is not None:
         return DIVERGED
     try:

@@ -7,23 +7,19 @@ from typing import Any
 
 from fairdarts.config import UserError
 from fairdarts.options import Words
-from fairdarts.runs.begin import Kind, resumed_settings
+from fairdarts.runs.begin import resumed_settings
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.recipe import Recipe, content_of, settings_of
+from fairdarts.runs.request import SEARCH, SUPERNET
 from fairdarts.runs.result import Run
-from fairdarts.runs.search import SEARCH
 from fairdarts.runs.study.form import RecipeStudy, texts
 from fairdarts.runs.study.jobs import Job, blaming, check_same, told, work_off
 from fairdarts.runs.study.results import StudyResult
-from fairdarts.runs.supernet import SUPERNET
 from fairdarts.runtime import distributed
 from fairdarts.runtime.lock import InUse
 from fairdarts.runtime.run import SETTINGS, open_run
 from fairdarts.runtime.verb import stated_verb
 from fairdarts.spaces.space import load_space
-
-KINDS: dict[str, Kind] = {"search": SEARCH, "supernet": SUPERNET}
-"""verb → its kind of run"""
 
 
 def run_recipes(
@@ -87,7 +83,7 @@ def check_job(job: Job) -> None:
     """Raises UserError where a run could not begin, or has begun with other settings: before any of them runs."""
     if "seed" in job.changes:
         raise UserError(f"{job.path.name}: seed: a study's seeds stand in its file; leave --seed out")
-    kind = KINDS.get(job.verb)
+    kind = next((kind for kind in (SEARCH, SUPERNET) if kind.verb == job.verb), None)
     if kind is None:
         recipe = job.recipe if isinstance(job.recipe, str) else "config"
         problem = f"is a recipe of `fairdarts {job.verb}`, which a study does not run"

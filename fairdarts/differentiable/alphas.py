@@ -1,0 +1,138 @@
+"""Matrices of gates, or of α, from files that other code saved. Nothing in a file is executed."""
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fairdarts.config import UserError, nearest, open_regular
+from fairdarts.differentiable.derive import GateMatrices, as_matrices, shapes_text
+from fairdarts.relaxation import RELAXATIONS, gate_matrices
+from fairdarts.runtime.checkpoint import verified
+from fairdarts.spaces.space import Space
+
+GATES = "none"
+"""the relaxation of what holds gates already"""
+SHOWN = 4
+"""tensors of a file that an error names"""
+
+
+def read_gates(path: Path, space: Space, relaxation: str | None) -> GateMatrices:
+    """The gates of an .npz file; or those that a relaxation makes of α in an .npz, .npy or .pt file.
+
+    Raises UserError naming the file: where it is none, where it cannot be told which of its tensors are α, where no
+    relaxation is named and there are no gates.
+    """
+    tensors = dict(_flat(_read(path)))
+    if path.suffix == ".npz" and relaxation is None:
+        return as_matrices(tensors, space, str(path))
+    return _relaxed(tensors, space, relaxation, str(path))
+
+
+def gates_of(matrices: Mapping[str, Any], space: Space, relaxation: str | None, place: str) -> GateMatrices:
+    """The gates in matrices by the names of the space's parts, or those that a relaxation makes of α in them.
+
+    Raises UserError naming the place, as `read_gates`.
+    """
+    if relaxation is None:
+        return as_matrices({name: _plain(value) for name, value in matrices.items()}, space, place)
+    tensors = {name: value if isinstance(value, Tensor) else np.asarray(value) for name, value in matrices.items()}
+    return _relaxed(tensors, space, relaxation, place)
+
+
+def _relaxed(tensors: Mapping[str, Any], space: Space, relaxation: str | None, place: str) -> GateMatrices:
+    """The gates that a relaxation makes of those of the tensors that are α."""
+    alphas = _alphas(tensors, space, place)
+    known = [*RELAXATIONS, GATES]
+    if relaxation is None:
+        right = f"should say what makes gates of these α: softmax, sigmoid, or {GATES} where they are gates"
+        raise UserError(f"{place}: relaxation: is missing; {right}")
+    if relaxation not in known:
+        raise UserError(f"{place}: relaxation: '{relaxation}' is not known{nearest(relaxation, known)}")
+    if relaxation == GATES:
+        return as_matrices({part: _plain(alpha) for part, alpha in alphas.items()}, space, place)
+    if all(bool((alpha >= 0).all() and (alpha <= 1).all()) for alpha in alphas.values()):
+        what = "are from 0 to 1, as gates are and α hardly ever"
+        raise UserError(f"{place}: relaxation {relaxation}: its numbers {what}; should be relaxation {GATES}")
+    return as_matrices(gate_matrices(alphas, relaxation), space, place)
+
+
+def _read(path: Path) -> Any:
+    kinds = {".npz": "an .npz file of plain numbers", ".npy": "an .npy file of plain numbers"}
+    try:
+        file = open_regular(path)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+    try:
+        with file:
+            content = verified(file)
+            if path.suffix not in kinds:
+                with warnings.catch_warnings(action="ignore"):  # what torch has to say of a bad file is said below
+                    return torch.load(content, map_location="cpu", weights_only=True)
+            loaded = np.load(content, allow_pickle=False)
+            if isinstance(loaded, np.ndarray) != (path.suffix == ".npy"):
+                raise ValueError("the other kind of the two")
+            return loaded if isinstance(loaded, np.ndarray) else {key: loaded[key] for key in loaded.files}
+    except Exception:  # a damaged file shows as one of many: ValueError, BadZipFile, zlib.error, EOFError, …
+        kind = kinds.get(path.suffix, "a file of tensors and plain values")
+        raise UserError(f"{path}: not {kind}: truncated, damaged, or another kind of file") from None
+
+
+def _flat(held: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """The tensors in dicts and lists, by the way to them."""
+    if isinstance(held, Tensor | np.ndarray):
+        yield name, held
+    elif isinstance(held, Mapping | list | tuple):
+        items = held.items() if isinstance(held, Mapping) else enumerate(held)
+        for key, value in items:
+            yield from _flat(value, f"{name}.{key}" if name else str(key))
+
+
+def _alphas(tensors: Mapping[str, Any], space: Space, place: str) -> dict[str, Tensor]:
+    """Those of the tensors that are α: the only ones of their shapes, or by what they are called, or in the order of
+    the parts, such as a pair of cells, normal before reduce."""
+    shapes = {part: points.shape for part, points in space.parts.items()}
+    numbers = {name: _tensor(value) for name, value in tensors.items() if _is_numeric(value)}
+    fits = {part: [name for name, value in numbers.items() if value.shape == shape] for part, shape in shapes.items()}
+    named = {part: [name for name in names if _names(name, part)] for part, names in fits.items()}
+    for candidates in (fits, named):
+        if all(len(names) == 1 for names in candidates.values()) and len({*map(tuple, candidates.values())}) == len(
+            shapes
+        ):
+            return {part: numbers[name] for part, (name,) in candidates.items()}
+    inside = [*numbers.values()]
+    if [*numbers] == [str(number) for number in range(len(shapes))]:  # what DARTS' arch_parameters() gives
+        ordered = inside
+    else:
+        ordered = list(inside[0]) if len(inside) == 1 and inside[0].dim() == 3 else []
+    if [tuple(value.shape) for value in ordered] == [*shapes.values()]:
+        return dict(zip(shapes, ordered, strict=True))
+    some = [f"{name or 'one array'} {list(value.shape)}" for name, value in [*tensors.items()][:SHOWN]]
+    holds = ", ".join(some) + (" and so on" if len(tensors) > SHOWN else "")
+    should = f"should be {shapes_text(space)} (choice points, candidates) for space {space.name}"
+    raise UserError(f"{place}: which are α cannot be told from {holds or 'no tensors'}; {should}")
+
+
+def _names(name: str, part: str) -> bool:
+    """Whether a tensor's name tells of a part: reduction of `reduce`, layers_1 of `layers-1`, but layers_12 not."""
+    word = part if "-" in part else part[:5]
+    return re.search(rf"{word}(?!\d)", name.lower().replace("_", "-")) is not None
+
+
+def _is_numeric(value: Tensor | np.ndarray) -> bool:
+    return not value.is_complex() if isinstance(value, Tensor) else value.dtype.kind in "fiu"
+
+
+def _plain(value: Any) -> Any:
+    """What numpy can read of a tensor, which may be on another device or ask for gradients; anything else as it is."""
+    return value.detach().double().cpu().numpy() if isinstance(value, Tensor) and not value.is_complex() else value
+
+
+def _tensor(value: Tensor | np.ndarray) -> Tensor:
+    tensor = torch.as_tensor(value)
+    return tensor if tensor.is_floating_point() else tensor.double()

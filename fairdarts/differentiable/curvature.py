@@ -1,0 +1,54 @@
+"""How sharp the held-out loss is in α: its Hessian's largest eigenvalue (RobustDARTS, arXiv:1909.09656, section 4)."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fairdarts.differentiable.architect import Batch, Learner, parts_of
+from fairdarts.differentiable.unrolled import frozen
+from fairdarts.ops.recompute import FrozenStatistics
+from fairdarts.relaxation import dense, relax
+from fairdarts.runtime import distributed
+
+
+def held_out_curvature(learner: Learner, batch: Batch) -> float:
+    """The largest eigenvalue of the Hessian in α of a batch's cross-entropy, undisturbed and in float32.
+
+    It takes several times the memory of a step. A difference of two gradients would not, but where the ReLUs of a
+    supernet switch between the two it measures those.
+    """
+    alphas = list(learner.alphas.values())
+    with FrozenStatistics(learner.supernet), frozen(learner.weights):
+        gates = dense(relax(learner.alphas, learner.settings.relaxation), learner.supernet.space)
+        parts = parts_of(learner, batch)
+        losses = [F.cross_entropy(learner.supernet(images, gates), labels) for _, (images, labels) in parts]
+        return largest_eigenvalue(torch.stack(losses).mean(), alphas)
+
+
+def largest_eigenvalue(loss: Tensor, alphas: Sequence[Tensor]) -> float:
+    """Of the Hessian of a loss with respect to α, to one percent: by Lanczos, from products with the Hessian.
+
+    The loss is the mean of those of all processes. Not a number where it has diverged.
+    """
+    from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh  # slow to import, and few searches need it
+
+    gradient = torch.cat([part.flatten() for part in torch.autograd.grad(loss, alphas, create_graph=True)])
+
+    def product(direction: np.ndarray) -> np.ndarray:
+        v = torch.from_numpy(direction).to(gradient)
+        parts = torch.autograd.grad(gradient, alphas, v, retain_graph=True)
+        whole = torch.cat([part.flatten() for part in parts])
+        distributed.average_([whole])
+        return whole.double().cpu().numpy()
+
+    start = np.random.default_rng(0).standard_normal(len(gradient))
+    operator = LinearOperator((len(gradient),) * 2, matvec=product, dtype=np.float64)
+    try:
+        (value,) = eigsh(operator, k=1, which="LA", v0=start, tol=1e-2, return_eigenvectors=False)
+    except ArpackError:
+        return math.nan
+    return float(value)

@@ -1,0 +1,191 @@
+"""The differentiable search, from settings to a genotype."""
+
+import math
+import warnings
+from contextlib import closing
+from functools import partial
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from fairdarts.config import Notice
+from fairdarts.data.serve import check_alike, keep_held_out
+from fairdarts.data.sources import Source
+from fairdarts.data.split import fingerprint
+from fairdarts.differentiable.architect import STEPS, SUMS, Learner, StepIndex, warm_up
+from fairdarts.differentiable.curvature import held_out_curvature
+from fairdarts.differentiable.derive import METHODS, as_matrices, check_records, derive, dominant
+from fairdarts.differentiable.settings import MAY_CHANGE, SearchSettings
+from fairdarts.differentiable.setup import check_fit, make_learner, open_batches
+from fairdarts.differentiable.state import put_back, state_of
+from fairdarts.differentiable.stopping import kept_record, verdict
+from fairdarts.genotype import Genotype
+from fairdarts.relaxation import Matrices, gate_matrices
+from fairdarts.runtime import distributed
+from fairdarts.runtime.device import pick, use_threads
+from fairdarts.runtime.epochs import begin, check_converging, check_processes, epochs, means_of, resumes
+from fairdarts.runtime.finite import all_finite
+from fairdarts.runtime.position import Position, identity_of
+from fairdarts.runtime.resume import common_state, restored
+from fairdarts.runtime.run import RunDirectory
+from fairdarts.runtime.seed import DROPS, fold
+from fairdarts.runtime.stop import Stop
+from fairdarts.spaces.space import Space
+
+
+class Observer(Protocol):
+    """Who watches a search; nothing it does changes a number."""
+
+    def step(self, epoch: int, step: int, steps: int, sums: Tensor, alphas: Matrices) -> None:
+        """After every step: epoch and step count from 1, `sums` are SUMS over the epoch's steps so far."""
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        """After every epoch: its record, as metrics.jsonl holds it."""
+
+
+def learning_rate(epoch: int, epochs: int, lr: float, lr_min: float) -> float:
+    """The cosine schedule: lr at epoch 0, lr_min at `epochs`."""
+    return lr_min + (lr - lr_min) * (1 + math.cos(math.pi * epoch / epochs)) / 2
+
+
+def search(
+    settings: SearchSettings,
+    space: Space,
+    source: Source,
+    run: RunDirectory,
+    observer: Observer,
+    stop: Stop,
+    resume: bool = False,
+) -> Genotype:
+    """Search from the start, or (resume) from the run's last checkpoint, to the final genotype.
+
+    Several processes take every step together, and the first one writes.
+    Raises Interrupted once a signal stopped it, the state saved; UserError where data or disk fail, the state of the
+    last step or at least of the last checkpoint saved; Diverged where loss, weights or α are no longer finite.
+    """
+    use_threads(settings.threads)
+    device, writes = pick(settings.device), distributed.rank() == 0
+    images = fingerprint(source)
+    with distributed.together():
+        halves = check_fit(settings, space, source)
+        check_alike(settings.data, images)
+    steps = len(halves[0]) // settings.data.batch_size
+    identity = identity_of(settings, MAY_CHANGE, space, images)
+    learner = make_learner(settings, space, source, device)
+    at, sums = Position(), torch.zeros(len(SUMS), device=device)
+    records: list[dict[str, Any]] = []
+    lost = torch.zeros_like(sums)  # of the present epoch, how often each was not finite
+
+    def state() -> dict[str, Any]:
+        return common_state(identity, sums, at, records) | state_of(learner)
+
+    resume = resumes(run, resume)
+    distributed.first(keep_held_out, run, settings.data, source, halves[1])
+    if resume:
+        records += restored(run, identity, sums, at, partial(put_back, learner), first=0)
+        with distributed.together():
+            check_records(records, space, str(run.metrics))
+    else:
+        records.append(gate_record(0, learner, space))
+        begin(run, records, state)
+
+    train, valid, looked_at = open_batches(settings, source, halves, device, at.epoch * steps + at.step, at.epoch)
+
+    def draw() -> tuple[Any, Any]:
+        return next(train), next(valid) if trains_on_held_out(settings, at.epoch) else None
+
+    learner.supernet.train()
+    with closing(train), closing(valid), closing(looked_at):  # else loading processes would live on in an error
+        for steps_left in epochs(settings, run, at, records, state, steps, draw, observer.epoch, stop):
+            if verdict(records, settings.stopping, settings.architect.warmup):
+                break
+            lost.zero_()
+            lr = learning_rate(at.epoch, settings.epochs, settings.weights.lr, settings.weights.lr_min)
+            for group in learner.weight_optimizer.param_groups:
+                group["lr"] = lr
+            take_step = STEPS[settings.architect.kind] if at.epoch >= settings.architect.warmup else warm_up
+            halves_seen = 2 if trains_on_held_out(settings, at.epoch) else 1
+            for batches in steps_left:
+                if settings.supernet.draws:
+                    number = at.epoch * steps + at.step
+                    torch.manual_seed(fold(settings.seed, DROPS, distributed.rank(), number))
+                seen = take_step(learner, *batches, StepIndex(at.epoch, at.epoch * steps + at.step))
+                sums += seen
+                lost += ~seen.isfinite()
+                observer.step(at.epoch + 1, at.step + 1, steps, sums, learner.alphas)
+
+            means = means_of(sums, SUMS, steps)
+            tensors = [*learner.alphas.values(), *learner.supernet.state_dict().values()]
+            check_converging(run, means["train_loss"], tensors, partial(diverged, learner, lost, at.epoch + 1))
+            check_processes(run, at.epoch + 1, [*learner.alphas.values(), *learner.weights], "α or weights")
+            times = at.finish_epoch(steps * settings.data.batch_size * halves_seen)
+            record = gate_record(at.epoch, learner, space)
+            record |= {key: mean for key, mean in means.items() if not math.isnan(mean)}
+            record |= {"lr": lr, **times}
+            if settings.measures_curvature:
+                with distributed.together():
+                    batch = next(looked_at)
+                record["eigenvalue"] = held_out_curvature(learner, batch)
+            records.append(record)
+            with distributed.together():
+                if writes:
+                    genotype = derived(record["gates"], settings, space, f"{run.path.name}-epoch-{at.epoch}")
+                    run.write_genotype(genotype, f"epoch-{at.epoch:03d}")
+
+    ended = verdict(records, settings.stopping, settings.architect.warmup)
+    gates = kept_record(records, settings.stopping, settings.architect.warmup)["gates"]
+    genotype = derived(gates, settings, space, run.path.name, f"; stopped: {ended.reason}" if ended else "")
+    with distributed.together():
+        if writes:
+            run.write_genotype(genotype, "final")
+            for part in genotype.empty_cells:
+                strongest = f"{settings.derive.threshold} (the strongest is {max(map(max, gates[part])):.3f})"
+                advice = "derive another by argmax or a lower threshold"
+                nothing = f"too few gates of {part} reached {strongest}, so nothing leads through the cell"
+                if METHODS[settings.derive.method]:
+                    nothing = f"by {settings.derive.method} nothing leads through the {part} cell"
+                warnings.warn(f"{run.path}: {nothing}; {advice}", Notice, stacklevel=2)
+    return genotype
+
+
+def trains_on_held_out(settings: SearchSettings, epoch: int) -> bool:
+    """Whether the steps of an epoch, counted from 0, look at held-out batches."""
+    return settings.architect.kind != "single_level" and epoch >= settings.architect.warmup
+
+
+def diverged(learner: Learner, lost: Tensor, epoch: int) -> str:
+    """What went wrong, and which learning rate to lower; `lost` are the steps of which each of SUMS was not finite.
+
+    Of a bi-level step the held-out loss is the first to see new weights, and the training loss the first to see new α.
+    """
+    settings, (train, _, valid, *_) = learner.settings, lost.tolist()
+    bilevel = trains_on_held_out(settings, epoch - 1)
+    of_alphas, of_weights = f"architect.lr ({settings.architect.lr})", f"weights.lr ({settings.weights.lr})"
+    if settings.architect.kind == "single_level" and not all_finite(learner.alphas.values()):
+        return f"the loss and α are no longer finite in epoch {epoch}; lower {of_weights} or {of_alphas}"
+    if bilevel and train > valid:
+        return f"α is no longer finite in epoch {epoch}; lower {of_alphas}"
+    what = "the loss is" if train or (bilevel and valid) else "the weights are"
+    return f"{what} no longer finite in epoch {epoch}; lower {of_weights}"
+
+
+def gate_record(epoch: int, learner: Learner, space: Space) -> dict[str, Any]:
+    """What a record says of the architecture: α, gates, and the number of dominant operations."""
+    gates = gate_matrices(learner.alphas, learner.settings.relaxation)
+    rule = learner.settings.derive
+    return {
+        "epoch": epoch,
+        "gates": {part: gates[part].tolist() for part in space.parts},
+        "alphas": {part: learner.alphas[part].tolist() for part in space.parts},
+        "dominant": {part: dominant(gates[part], space, part, rule.method, rule.threshold) for part in space.parts},
+    }
+
+
+def derived(gates: dict[str, Any], settings: SearchSettings, space: Space, name: str, note: str = "") -> Genotype:
+    """The genotype of a record's gates by the settings' method; its source ends in the note."""
+    rule = settings.derive
+    origin = f"search {settings.name}, seed {settings.seed}, {rule.method}"
+    origin += "" if rule.method == "argmax" or rule.threshold is None else f" {rule.threshold}"
+    origin += ("" if rule.max_skips is None else f", at most {rule.max_skips} skip connections a cell") + note
+    return derive(as_matrices(gates, space, name), space, rule.method, rule.threshold, name, origin, rule.max_skips)

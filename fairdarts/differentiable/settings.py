@@ -1,0 +1,167 @@
+"""What a search can be told: the settings of a recipe."""
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from fairdarts.config import Settings
+from fairdarts.data.settings import DataSettings
+from fairdarts.differentiable.stopping import Never, StoppingSettings
+from fairdarts.noise import DropoutSettings, NoiseSettings
+from fairdarts.own import PartName
+from fairdarts.runtime.settings import Compute, RunSettings
+from fairdarts.supernet.settings import SupernetSettings
+
+MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.memory", "compute.accumulate")
+"""What a resumed search may be told anew: where its images lie, how it is served and kept, not what it computes. As the
+number of processes, `accumulate` decides which images BatchNorm sees together, and how its running averages move."""
+
+
+class DenseSupernetSettings(SupernetSettings):
+    """The supernet, where it is not as its space says."""
+
+    tied: ClassVar[bool] = True
+    affine: bool = False
+    """whether the BatchNorms of choices, and of what stands between cells, have weights"""
+
+
+class ComputeSettings(Compute):
+    """How the supernet is computed: what a step costs, not what it means."""
+
+    memory: Literal["none", "recompute", "checkpoint"] = "none"
+    """what is computed again, not kept for the backward pass: little, insides of operations (CPU), cells or layers"""
+    batch_norm: Literal["averaged", "synchronized"] = "averaged"
+    """of several processes: each by its own images, their statistics averaged, or all by all images (CUDA)"""
+    compile: Literal["none", "default", "reduce-overhead"] = "none"
+    """torch.compile of the cells on CUDA: its mode; reduce-overhead runs them as CUDA graphs"""
+
+    @model_validator(mode="after")
+    def _compiled_once(self) -> Self:
+        if self.compile != "none" and self.memory != "none":
+            raise ValueError(f"compile {self.compile} goes with memory none only, not {self.memory}")
+        return self
+
+
+class WeightSettings(Settings):
+    """SGD for the weights, its learning rate on a cosine over the epochs."""
+
+    lr: float = Field(gt=0)
+    """learning rate of the first epoch"""
+    lr_min: float = Field(ge=0)
+    """learning rate that the cosine ends at"""
+    momentum: float = Field(ge=0, lt=1)
+    """momentum"""
+    nesterov: bool = False
+    """whether the momentum is Nesterov's"""
+    weight_decay: float = Field(ge=0)
+    """weight decay"""
+    clip: float = Field(gt=0)
+    """largest norm of the gradient"""
+
+    @model_validator(mode="after")
+    def _moved(self) -> Self:
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov true needs a momentum above 0")
+        return self
+
+
+class ArchitectSettings(Settings):
+    """How α learns: Adam, from held-out batches (bi-level) or from the training batches (single level)."""
+
+    kind: Literal["first_order", "second_order", "single_level"]
+    """bi-level with first- or second-order gradients, or single level"""
+    hessian: Literal["finite_difference", "exact"] = "finite_difference"
+    """second order: how the mixed second derivatives are had; exact takes several times the memory"""
+    lr: float = Field(gt=0)
+    """Adam's learning rate"""
+    betas: tuple[float, float]
+    """Adam's decay rates"""
+    weight_decay: float = Field(ge=0)
+    """Adam's weight decay"""
+    initial_std: float = Field(ge=0)
+    """standard deviation of α at the start; 0 is the fair start"""
+    warmup: int = Field(default=0, ge=0)
+    """first epochs in which the weights train and α stays as it is"""
+
+    @field_validator("betas")
+    @classmethod
+    def _rates(cls, betas: tuple[float, float]) -> tuple[float, float]:
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"{list(betas)}: should be from 0 to below 1")
+        return betas
+
+
+class ZeroOneSettings(Settings):
+    """The zero-one loss."""
+
+    form: Annotated[str, PartName("loss", "squared", "absolute")]
+    """L₀₋₁ of eq. 7, or the control L′₀₋₁ of eq. 9"""
+    weight: float = Field(ge=0)
+    """w₀₋₁; 0 leaves the loss out"""
+
+
+class DeriveSettings(Settings):
+    """How the genotype is derived."""
+
+    method: Annotated[str, PartName("derivation", "argmax", "threshold", "edge")]
+    """how gates become a genotype"""
+    threshold: float | None = Field(default=None, gt=0, le=1)
+    """σ that an operation must reach; for threshold and edge"""
+    max_skips: int | None = Field(default=None, ge=0)
+    """most skip connections of a cell; any number where it is null; not for chains and NAS-Bench-201"""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.method in ("threshold", "edge") and self.threshold is None:
+            raise ValueError(f"method {self.method} needs a threshold, such as 0.85")
+        return self
+
+
+class SearchSettings(RunSettings):
+    """A complete search. Shipped recipes and a run's settings.yaml are files of this form."""
+
+    verb: Literal["search"] = "search"
+    data: DataSettings
+    """the images"""
+    supernet: DenseSupernetSettings = DenseSupernetSettings()
+    """the supernet's size, and how its candidates run"""
+    compute: ComputeSettings = ComputeSettings()
+    """memory, precision, layout"""
+    relaxation: Annotated[str, PartName("relaxation", "softmax", "sigmoid")]
+    """how α becomes gates"""
+    weights: WeightSettings
+    """optimizer of the weights"""
+    architect: ArchitectSettings
+    """optimizer of α"""
+    zero_one: ZeroOneSettings
+    """the loss that pushes gates to zero or one"""
+    noise: NoiseSettings | None = None
+    """noise on some operations"""
+    dropout: DropoutSettings | None = None
+    """dropout behind some operations"""
+    stopping: StoppingSettings = Never(kind="never")
+    """when the search ends before its last epoch"""
+    curvature: bool = False
+    """log the largest eigenvalue of the held-out loss's Hessian in α after every epoch, as stopping by it does"""
+    derive: DeriveSettings
+    """derivation"""
+
+    @model_validator(mode="after")
+    def _trains_alphas(self) -> Self:
+        if self.architect.warmup >= self.epochs:
+            should = f"should be below epochs {self.epochs}, so that α is trained"
+            raise ValueError(f"architect.warmup {self.architect.warmup}: {should}")
+        return self
+
+    @model_validator(mode="after")
+    def _held_out(self) -> Self:
+        if self.architect.kind != "single_level" and not self.data.holds_out:
+            raise ValueError("data.train_portion 1.0 leaves no images to train α on: bi-level search needs some")
+        if self.measures_curvature and not self.data.holds_out:
+            raise ValueError("data.train_portion 1.0 leaves no images to measure the curvature on")
+        return self
+
+    @property
+    def measures_curvature(self) -> bool:
+        """Whether every epoch ends with the Hessian's largest eigenvalue."""
+        return self.curvature or self.stopping.kind == "eigenvalue"

@@ -1,0 +1,42 @@
+"""Two processes train as one does that goes through the same parts of a batch, and go on after a stop."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from networks import assert_same_training, halve, trained
+
+from fairdarts.runtime import checkpoint
+from fairdarts.runtime.run import RunDirectory
+
+PROGRAM = Path(__file__).with_name("shared_training.py")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run directories of two processes (gloo)."""
+    folder = tmp_path_factory.mktemp("shared")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    search = os.pathsep.join([str(PROGRAM.parents[1]), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": search}
+    subprocess.run([*launch, str(PROGRAM), str(folder)], check=True, env=environment)
+    return folder
+
+
+@pytest.mark.parametrize(("name", "given"), [("whole", None), ("given", halve)])
+def test_two_processes_find_the_weights_of_one_with_the_same_parts(shared: Path, tmp_path: Path, name: str, given):
+    """BatchNorm's running statistics are the first process's, as DistributedDataParallel has it."""
+    trained(tmp_path / "alone", initialize=given, drop_path=0, ema=0.9, compute__accumulate=2)
+    one, two = (checkpoint.load(RunDirectory(path).last) for path in (tmp_path / "alone", shared / name))
+    for key, value in one["network"].items():
+        if "running" not in key and "tracked" not in key:
+            torch.testing.assert_close(two["network"][key], value, atol=1e-5, rtol=1e-4)
+    records = [RunDirectory(path).records()[0] for path in (tmp_path / "alone", shared / name)]
+    assert records[0]["train_loss"] == pytest.approx(records[1]["train_loss"], rel=1e-5)
+
+
+def test_two_processes_that_were_stopped_go_on_to_the_same_bits(shared: Path):
+    assert_same_training(shared / "stopped", shared / "whole")
