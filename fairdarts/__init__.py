@@ -1,58 +1,97 @@
-"""fairdarts: differentiable and fair one-shot neural architecture search in PyTorch."""
+"""fairdarts: differentiable and fair one-shot neural architecture search in PyTorch.
+
+The names in `__all__` are the library's front door; docs/python.md shows them at work. Each is imported where it is
+first used, so that `import fairdarts` loads no torch.
+"""
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from fairdarts.hook import install
 
+if TYPE_CHECKING:  # for type checkers and editors; what runs is _LAZY
+    from fairdarts.config import Notice as Notice
+    from fairdarts.config import UserError as UserError
+    from fairdarts.networks.models import create_model as create_model
+    from fairdarts.networks.models import model_names as model_names
+    from fairdarts.networks.published import load as load
+    from fairdarts.plugins import load_plugin as load_plugin
+    from fairdarts.plugins import register_activation as register_activation
+    from fairdarts.plugins import register_derivation as register_derivation
+    from fairdarts.plugins import register_loss as register_loss
+    from fairdarts.plugins import register_operation as register_operation
+    from fairdarts.plugins import register_relaxation as register_relaxation
+    from fairdarts.plugins import register_sampler as register_sampler
+    from fairdarts.plugins import register_schedule as register_schedule
+    from fairdarts.plugins import register_space as register_space
+    from fairdarts.runs.analyse import analyse as analyse
+    from fairdarts.runs.bench import bench as bench
+    from fairdarts.runs.callbacks import Callback as Callback
+    from fairdarts.runs.compare import compare as compare
+    from fairdarts.runs.derive import derive as derive
+    from fairdarts.runs.derive import derive_from as derive_from
+    from fairdarts.runs.evaluate import evaluate as evaluate
+    from fairdarts.runs.evolve import evolve as evolve
+    from fairdarts.runs.export import export as export
+    from fairdarts.runs.figures import draw as draw
+    from fairdarts.runs.genotype import load_genotype as load_genotype
+    from fairdarts.runs.progress import ProgressBar as ProgressBar
+    from fairdarts.runs.rank import rank as rank
+    from fairdarts.runs.report import report as report
+    from fairdarts.runs.result import Run as Run
+    from fairdarts.runs.result import open_run as open_run
+    from fairdarts.runs.search import search as search
+    from fairdarts.runs.segment import count_segmenter as count_segmenter
+    from fairdarts.runs.segment import segment as segment
+    from fairdarts.runs.segmenter import judge_segmenter as judge_segmenter
+    from fairdarts.runs.segmenter import predict_masks as predict_masks
+    from fairdarts.runs.study.run import study as study
+    from fairdarts.runs.supernet import train_supernet as train_supernet
+    from fairdarts.runs.trackers import mlflow as mlflow
+    from fairdarts.runs.trackers import wandb as wandb
+    from fairdarts.runs.train import train as train
+    from fairdarts.runs.transfer import mmdet_config as mmdet_config
+    from fairdarts.runs.zoo import sample_genotypes as sample_genotypes
+    from fairdarts.runs.zoo import zoo as zoo
+    from fairdarts.spaces.space import load_space as load_space
+
 __version__ = "0.2.0.dev0"
 
-_LAZY = {
-    "Callback": "fairdarts.runs.callbacks",
-    "Notice": "fairdarts.config",
-    "ProgressBar": "fairdarts.runs.progress",
-    "Run": "fairdarts.runs.result",
-    "UserError": "fairdarts.config",
-    "analyse": "fairdarts.runs.analyse",
-    "bench": "fairdarts.runs.bench",
-    "compare": "fairdarts.runs.compare",
-    "count_segmenter": "fairdarts.runs.segment",
-    "create_model": "fairdarts.networks.models",
-    "derive": "fairdarts.runs.derive",
-    "derive_from": "fairdarts.runs.derive",
-    "draw": "fairdarts.runs.figures",
-    "evaluate": "fairdarts.runs.evaluate",
-    "evolve": "fairdarts.runs.evolve",
-    "export": "fairdarts.runs.export",
-    "judge_segmenter": "fairdarts.runs.segmenter",
-    "load": "fairdarts.networks.published",
-    "load_genotype": "fairdarts.runs.genotype",
-    "load_plugin": "fairdarts.plugins",
-    "load_space": "fairdarts.spaces.space",
-    "mlflow": "fairdarts.runs.trackers",
-    "mmdet_config": "fairdarts.runs.transfer",
-    "model_names": "fairdarts.networks.models",
-    "open_run": "fairdarts.runs.result",
-    "predict_masks": "fairdarts.runs.segmenter",
-    "rank": "fairdarts.runs.rank",
-    "register_activation": "fairdarts.plugins",
-    "register_derivation": "fairdarts.plugins",
-    "register_loss": "fairdarts.plugins",
-    "register_operation": "fairdarts.plugins",
-    "register_relaxation": "fairdarts.plugins",
-    "register_sampler": "fairdarts.plugins",
-    "register_schedule": "fairdarts.plugins",
-    "register_space": "fairdarts.plugins",
-    "report": "fairdarts.runs.report",
-    "sample_genotypes": "fairdarts.runs.zoo",
-    "search": "fairdarts.runs.search",
-    "segment": "fairdarts.runs.segment",
-    "study": "fairdarts.runs.study.run",
-    "train": "fairdarts.runs.train",
-    "train_supernet": "fairdarts.runs.supernet",
-    "wandb": "fairdarts.runs.trackers",
-    "zoo": "fairdarts.runs.zoo",
+_REGISTER = ("activation", "derivation", "loss", "operation", "relaxation", "sampler", "schedule", "space")
+_MODULES: dict[str, tuple[str, ...]] = {
+    "config": ("Notice", "UserError"),
+    "networks.models": ("create_model", "model_names"),
+    "networks.published": ("load",),
+    "plugins": ("load_plugin", *(f"register_{part}" for part in _REGISTER)),
+    "runs.analyse": ("analyse",),
+    "runs.bench": ("bench",),
+    "runs.callbacks": ("Callback",),
+    "runs.compare": ("compare",),
+    "runs.derive": ("derive", "derive_from"),
+    "runs.evaluate": ("evaluate",),
+    "runs.evolve": ("evolve",),
+    "runs.export": ("export",),
+    "runs.figures": ("draw",),
+    "runs.genotype": ("load_genotype",),
+    "runs.progress": ("ProgressBar",),
+    "runs.rank": ("rank",),
+    "runs.report": ("report",),
+    "runs.result": ("Run", "open_run"),
+    "runs.search": ("search",),
+    "runs.segment": ("count_segmenter", "segment"),
+    "runs.segmenter": ("judge_segmenter", "predict_masks"),
+    "runs.study.run": ("study",),
+    "runs.supernet": ("train_supernet",),
+    "runs.trackers": ("mlflow", "wandb"),
+    "runs.train": ("train",),
+    "runs.transfer": ("mmdet_config",),
+    "runs.zoo": ("sample_genotypes", "zoo"),
+    "spaces.space": ("load_space",),
 }
-"""name → the module that has it, which is imported where the name is first used: `import fairdarts` loads no torch"""
+"""module → the names that it has for the front door"""
+_LAZY = {name: f"fairdarts.{module}" for module, names in _MODULES.items() for name in names}
+
+__all__ = sorted(_LAZY)
 
 
 def __getattr__(name: str) -> object:
@@ -62,7 +101,7 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LAZY])
+    return sorted({*globals(), *_LAZY})
 
 
 install()

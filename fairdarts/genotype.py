@@ -32,6 +32,9 @@ class _Architecture(Settings, ABC):
     source: str
     """where it comes from: paper and table, or the run"""
 
+    def __str__(self) -> str:
+        return to_yaml(self).rstrip("\n")  # type: ignore[arg-type]  # of one of the kinds
+
     @property
     def empty_cells(self) -> list[str]:
         """The cells that nothing leads through: no operation takes part in them."""

@@ -9,7 +9,7 @@ from fairdarts.cli.words import Parser
 from fairdarts.config import UserError
 from fairdarts.differentiable.alphas import GATES
 from fairdarts.differentiable.derive import METHODS
-from fairdarts.genotype import to_darts_text, to_yaml
+from fairdarts.genotype import CellGenotype, to_darts_text, to_yaml
 from fairdarts.relaxation import RELAXATIONS
 from fairdarts.runs.derive import derive, derive_from
 from fairdarts.spaces.cell import CellSpace
@@ -75,7 +75,7 @@ def main(argv: Sequence[str]) -> int:
         sys.stdout.write(to_yaml(genotype))
         return 0
     space = load_space(args.space or str(args.run / "space.yaml"))
-    if not isinstance(space, CellSpace):
+    if not isinstance(space, CellSpace) or not isinstance(genotype, CellGenotype):
         raise UserError(
             f"derive: --format darts is for cells; {space.name} has {genotype.holds}, which are printed as yaml"
         )

@@ -6,7 +6,7 @@ from fairdarts.cli.words import Parser, command, say
 from fairdarts.config import UserError, describe, nearest
 from fairdarts.networks.blueprint import NetworkOptions
 from fairdarts.options import resolve
-from fairdarts.runs.transfer import detectors, has_weights, transfer
+from fairdarts.runs.transfer import detectors, has_weights, mmdet_config
 from fairdarts.transfer.detector import PREFIX
 
 EPILOG = f"""GENOTYPE is one of
@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
             raise UserError(f"transfer: {word}: no such option{nearest(word, known)}")
 
     settings = resolve(NetworkOptions, rest, parser.options)
-    print(transfer(args.genotype, args.detector, args.pretrained, args.data_root, args.cpu, settings), end="")
+    print(mmdet_config(args.genotype, args.detector, args.pretrained, args.data_root, args.cpu, settings), end="")
     if not args.pretrained and not has_weights(args.genotype):
         trained = command("transfer", *argv, "--pretrained", "FILE")
         say(f"the backbone begins with random weights; with trained ones: {trained}")

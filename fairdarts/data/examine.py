@@ -97,7 +97,8 @@ def read_heads(paths: Sequence[str], shown: Shown = lambda parts, _: parts) -> l
 def _head(path: str) -> Head | UserError:
     try:
         with opened_with_warnings(path) as image:
-            stored = str(image.tile[0].args) if image.tile else ""  # RGB;16B for what PIL makes RGB of
+            tile = getattr(image, "tile", ())  # of a file that was opened
+            stored = str(tile[0].args) if tile else ""  # RGB;16B for what PIL makes RGB of
             return Head(*image.size, is_numeric(image) or ";16" in stored)
     except UserError as error:
         return error

@@ -49,8 +49,8 @@ def opened_with_warnings(path: str | Path) -> Iterator[Image.Image]:
     except (UserError, MemoryError):
         raise
     except Exception as error:  # PIL raises OSError, SyntaxError, ValueError, TypeError, … for what is damaged
-        missing = getattr(error, "filename", None)  # an error of opening the file, not of what is in it
-        problem = error.strerror if missing else "cannot be decoded as an image"
+        missing = isinstance(error, OSError) and error.filename  # an error of opening the file, not of what is in it
+        problem = getattr(error, "strerror", None) if missing else "cannot be decoded as an image"
         raise UserError(f"{path}: {problem}") from None
 
 

@@ -15,8 +15,8 @@ def _palette() -> np.ndarray:
     Source: VOClabelcolormap in the development kit of PASCAL VOC 2012.
     """
     index = np.arange(256)[:, None]
-    places = (((index >> 3 * place + np.arange(3)) & 1) << 7 - place for place in range(3))
-    return sum(places).astype(np.uint8)
+    places = [((index >> 3 * place + np.arange(3)) & 1) << 7 - place for place in range(3)]
+    return np.sum(places, axis=0).astype(np.uint8)
 
 
 PALETTE = _palette()

@@ -50,7 +50,7 @@ class Gathered(NamedTuple):
     @property
     def span(self) -> tuple[int, int]:
         """The lowest and the highest value, from 0 to 255."""
-        values = self.levels.any(0).nonzero()[0]
+        values = np.flatnonzero(self.levels.any(0))
         return int(values[0]), int(values[-1])
 
     @property

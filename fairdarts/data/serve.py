@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,6 +35,7 @@ def server(
     closed."""
     check_tensors(source)
     if kept_in_memory(source, settings):
+        assert not isinstance(settings, ImageNet), "its images are files"
         check_square(source)
         serve = partial(kept_batches, on_device(source, device), settings.cutout)
     else:
@@ -71,7 +73,7 @@ def evaluation_batches(
         yield batch.contiguous(memory_format=layout), labels[part].to(device)
 
 
-def check_alike(data: DataSettings, images: str) -> None:
+def check_alike(data: Any, images: str) -> None:
     """Raises UserError where this process has other images than the first: their shares would not be of one batch."""
     others = distributed.shared(images)
     if images != others:

@@ -122,9 +122,9 @@ def check_pixels(images: Tensor, channels: int) -> Tensor:
 
 def check_tensors(source: Source) -> None:
     """Raises UserError where a source in memory does not hold what a TensorDataset of a Source should."""
-    images, labels, *more = source.dataset.tensors if isinstance(source.dataset, TensorDataset) else (None, None)
-    if images is None:
+    if not isinstance(source.dataset, TensorDataset):
         return
+    images, labels, *more = source.dataset.tensors
     if more or images.ndim != 4:
         has = f"{len(more) + 2} tensors, the first of {images.ndim} dimensions"
         raise UserError(f"images: {has}; should be [N, C, H, W], [N]")
@@ -187,7 +187,7 @@ def csv(path: Path, settings: Csv, least: int = 2) -> Source:
     """The images that a CSV file lists. Mean and deviation that are not told are those of up to LOOKED_AT of them."""
     place = f"data.root: {path}"
     files, listing = listed(path, settings.white, settings.classes, least)
-    statistics = IMAGENET_STATISTICS
+    statistics: tuple[tuple[float, ...], tuple[float, ...]] = IMAGENET_STATISTICS
     if settings.mean is None or settings.std is None:
         few = range(0, len(files), -(-len(files) // LOOKED_AT))
         parts = (np.asarray(files[index][0]).transpose(2, 0, 1)[None] for index in few)

@@ -20,7 +20,7 @@ from fairdarts.networks.features import Features
 from fairdarts.networks.zoo import file_and_name, load_genotype
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace
-from fairdarts.spaces.space import Space
+from fairdarts.spaces.space import SPACES, Space, check_genotype, load_space
 
 RELEASED = ("fairnas-a", "fairnas-b", "fairnas-c")
 """the networks that FairNAS' authors released with squeeze-and-excitation as well"""
@@ -100,11 +100,19 @@ def model_names() -> list[str]:
     return list(models())
 
 
-def find(name: str) -> Model:
-    """The model of a name, with hyphens or with timm's underscores, or of a genotype file or a run directory.
+Named = str | os.PathLike[str] | Genotype | tuple[Genotype, Space]
+"""what has an architecture: a model's name, a genotype's file, a run or its directory; or a genotype itself, beside it
+its space where that is one of your own"""
+
+
+def find(named: Named) -> Model:
+    """The model of a name, with hyphens or with timm's underscores, of a genotype, its file, or a run.
 
     Raises UserError with the nearest name where there is none.
     """
+    if not isinstance(named, str | os.PathLike):
+        return _of_genotype(*(named if isinstance(named, tuple) else (named, None)))
+    name = os.fspath(named)
     for spelling in (name, name.replace("_", "-")):
         if spelling in models():
             return models()[spelling]
@@ -115,8 +123,21 @@ def find(name: str) -> Model:
     raise UserError(f"{name}: neither a model, a file nor a run{nearest(name.replace('_', '-'), models())}")
 
 
+def _of_genotype(genotype: Genotype, space: Space | None) -> Model:
+    place = f"genotype {genotype.name}"
+    if space is None:
+        known = {*SPACES, *resources.names("search_spaces")}
+        if genotype.space not in known and not os.path.isfile(genotype.space):
+            advice = "hand its space beside it: (genotype, run.space)"
+            raise UserError(
+                f"{place}: space: {genotype.space}: is neither a shipped search space nor a registered one; {advice}"
+            )
+        space = load_space(genotype.space, f"{place}: space")
+    return Model(check_genotype(genotype, space, place), space, AS_NAMED)
+
+
 def create_model(
-    name: str,
+    name: Named,
     pretrained: bool = False,
     *,
     num_classes: int | None = None,
@@ -131,13 +152,17 @@ def create_model(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> nn.Module:
-    """A model with fresh weights, by a name of `model_names()`, a genotype file or a run directory.
+    """A model with fresh weights, by a name of `model_names()`, of a genotype, its file, or a run.
 
     `num_classes` None gives as many as the network of the literature has, 0 no classifier. With `features_only` it is a
     `Features` module, which gives feature maps: of the levels `out_indices`, all where it is None. `output_stride` puts
     dilation in the place of the strides beyond it. `drop_rate` is dropout before the classifier, the space's where it
     is None; `drop_path_rate` is for networks of cells. `network` says how to build what the name does not say.
     Raises UserError in one line where an argument is not possible.
+
+    >>> network = fairdarts.create_model("fairdarts-a", num_classes=10)
+    >>> network(torch.randn(1, 3, 32, 32)).shape
+    torch.Size([1, 10])
     """
     if pretrained:
         readers = "fairdarts.load(FILE, …) and `fairdarts export FILE --genotype NAME` read the authors' checkpoints"

@@ -129,7 +129,7 @@ def judged_images(
 def chosen_images(split: Split | None, data: DataSettings, source: Source, seed: int) -> Images:
     """The images that are asked for, or else the test set, or held-out images. UserError where there are none."""
     if split == "train":
-        return Images(source, list(range(len(source.dataset))), "training")  # type: ignore[arg-type]
+        return Images(source, list(range(len(source.dataset))), "training")
     if split not in (None, "test", "held-out"):
         raise UserError(f"split: '{split}': should be one of {', '.join(get_args(Split))}")
     sets = {"test": lambda: images_of_test_set(data, source), "held-out": lambda: held_out_images(data, source, seed)}

@@ -39,6 +39,10 @@ class Run:
         self.directory = folder.open_run(self.path)
         """its files, for who needs more than is told here"""
 
+    def __fspath__(self) -> str:
+        """Its directory: a run may stand wherever a path may."""
+        return str(self.path)
+
     def __repr__(self) -> str:
         done = f", {self.directory.unit} {self.records[-1][self.directory.unit]}" if self.records else ""
         return f"<{self.verb} {self.path}: {self.state}{done}>"

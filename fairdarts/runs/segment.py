@@ -9,13 +9,12 @@ import torch
 
 from fairdarts.cost.count import Cost, count
 from fairdarts.data.examine import examine, read_heads
-from fairdarts.networks.models import models
+from fairdarts.networks.models import Named, find, models
 from fairdarts.runs import training
 from fairdarts.runs.callbacks import Callbacks, Watches
 from fairdarts.runs.recipe import Recipe, laid_over, read_recipe
 from fairdarts.runs.request import SEGMENT, Request
 from fairdarts.runs.result import Run
-from fairdarts.runs.training import Trained
 from fairdarts.runtime import distributed
 from fairdarts.segmentation.images import Pairs, open_pairs
 from fairdarts.segmentation.model import SegmenterBlueprint, assemble_segmenter
@@ -44,7 +43,7 @@ class Ended(NamedTuple):
 
 
 def segment(
-    genotype: Trained,
+    genotype: Named,
     recipe: Recipe | None = None,
     settings: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
@@ -73,7 +72,7 @@ def resume(path: str | Path, data: Any, settings: Mapping[str, Any], callbacks: 
 
 
 def count_segmenter(
-    genotype: Trained, recipe: Recipe | None = None, settings: Mapping[str, Any] | None = None, **named: Any
+    genotype: Named, recipe: Recipe | None = None, settings: Mapping[str, Any] | None = None, **named: Any
 ) -> Counted:
     """Counts the network that `segment` would train, for an image of data.crop pixels a side. It needs no images.
 
@@ -96,7 +95,7 @@ def read(asked: Request, watch: Callbacks) -> training.Begun:
 
 def new_training(asked: Request) -> training.Begun:
     """Settings, genotype and space of a new training."""
-    model = training.model_of(asked.genotype)
+    model = find(asked.genotype)
     content, place = read_recipe(SegmentSettings, DEFAULT if asked.recipe is None else asked.recipe)
     settings = laid_over(SegmentSettings, content, place, training.laid_over(model, asked.settings))
     return training.Begun(settings, model.genotype, model.space)

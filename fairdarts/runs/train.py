@@ -11,7 +11,7 @@ from torch import nn
 from fairdarts.config import UserError, nearest, read_yaml
 from fairdarts.data.split import halves
 from fairdarts.networks.blueprint import Blueprint, build
-from fairdarts.networks.models import Model
+from fairdarts.networks.models import Model, Named, find
 from fairdarts.networks.published import open_model
 from fairdarts.networks.zoo import run_of
 from fairdarts.runs import training
@@ -20,7 +20,6 @@ from fairdarts.runs.data import examine_images, see, told_images
 from fairdarts.runs.recipe import Recipe, laid_over, names_of, over, read_recipe
 from fairdarts.runs.request import TRAIN, Request
 from fairdarts.runs.result import Run
-from fairdarts.runs.training import Trained
 from fairdarts.runtime import distributed
 from fairdarts.runtime import run as folder
 from fairdarts.runtime.shape import Shape, shape_of
@@ -46,7 +45,7 @@ CIFAR = 32
 
 
 def train(
-    genotype: Trained,
+    genotype: Named,
     recipe: Recipe | None = None,
     data: Any = None,
     settings: Mapping[str, Any] | None = None,
@@ -91,7 +90,7 @@ def carry_out(asked: Request, watch: Callbacks) -> Run:
                 examine_images(settings.data, images.source, watch)
                 break  # where there is but one test set, it stands in for both
     task = classification(settings, genotype, space, source, judges)
-    trained, every = halves(settings.data, source, settings.seed)[0], len(source.dataset)  # type: ignore[arg-type]
+    trained, every = halves(settings.data, source, settings.seed)[0], len(source.dataset)
     watch.note(told_images(settings.data, len(trained), every))
     weights = partial(initializer, settings.init_from, blueprint_of(settings, genotype, space, source))
     return training.carry_out_training(TRAIN, asked, begun, task, weights, watch)
@@ -99,7 +98,7 @@ def carry_out(asked: Request, watch: Callbacks) -> Run:
 
 def new_training(asked: Request, watch: Callback) -> training.Begun:
     """Settings, genotype and space of a new training."""
-    model, name = training.model_of(asked.genotype), training.name_of(asked.genotype)
+    model, name = find(asked.genotype), training.name_of(asked.genotype)
     content, place = read_recipe(TrainSettings, recipe_of(asked, model))
     told = training.laid_over(model, asked.laid)
     seen = data_of(asked.genotype)
@@ -127,7 +126,7 @@ def recipe_of(asked: Request, model: Model) -> Recipe:
 def fitted(settings: TrainSettings, asked: Request, shape: Shape, watch: Callback) -> TrainSettings:
     """The settings, of which those for CIFAR's images are made to fit images that were handed over; what is told itself
     stays. It says so."""
-    content, place = read_recipe(TrainSettings, recipe_of(asked, training.model_of(asked.genotype)))
+    content, place = read_recipe(TrainSettings, recipe_of(asked, find(asked.genotype)))
     changes = {key: value for key, value in fitting(content, shape).items() if key not in asked.settings}
     if not changes:
         return settings
@@ -161,7 +160,7 @@ def fitting(recipe: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
     return cutout | ({"loss.auxiliary": 0} if loss.get("auxiliary") else {})
 
 
-def data_of(trained: Trained) -> dict[str, Any]:
+def data_of(trained: Named) -> dict[str, Any]:
     """What the run that a genotype is of, or lies in, says of its images; nothing where there is no such run."""
     run = run_of(training.name_of(trained)) if isinstance(trained, str | Path | Run) else None
     if run is None:

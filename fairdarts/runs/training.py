@@ -1,6 +1,7 @@
 """How the training of a stand-alone network begins, goes on and ends: what `train` and `segment` share."""
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,11 +10,9 @@ from torch import nn
 
 from fairdarts.config import UserError
 from fairdarts.genotype import Genotype, to_yaml
-from fairdarts.networks.blueprint import AS_NAMED
-from fairdarts.networks.models import Model, find, models
+from fairdarts.networks.models import Model, Named, models
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.tensorboard import log_network
-from fairdarts.resources import names
 from fairdarts.runs.begin import at_work, free_path, has_finished, in_all_processes, reopened
 from fairdarts.runs.callbacks import Callback, Callbacks, watching
 from fairdarts.runs.recipe import over
@@ -25,14 +24,10 @@ from fairdarts.runtime import run as folder
 from fairdarts.runtime.position import IMAGES, check_identity
 from fairdarts.runtime.run import create
 from fairdarts.runtime.shape import file_of
-from fairdarts.spaces.space import Space, check_genotype, load_space
+from fairdarts.spaces.space import Space
 from fairdarts.training import loop
 from fairdarts.training.settings import NetworkTraining
 from fairdarts.training.task import Task
-
-Trained = str | Path | Run | Genotype | tuple[Genotype, Space]
-"""what is trained: a model's name, a YAML file, a run or its directory, or a genotype itself, beside it its space where
-that is one of your own"""
 
 Initialize = Callable[[nn.Module], list[str]]
 """puts weights into a network; gives notes of what stays fresh"""
@@ -47,7 +42,7 @@ class Begun(NamedTuple):
 
 
 def new_request(
-    genotype: Trained,
+    genotype: Named,
     settings: Mapping[str, Any] | None,
     named: Mapping[str, Any],
     init_from: str | Path | Run | None,
@@ -65,28 +60,11 @@ def path_of(what: str | Path | Run) -> str | Path:
     return what.path if isinstance(what, Run) else what
 
 
-def name_of(trained: Trained) -> str:
+def name_of(named: Named) -> str:
     """What a genotype is called: its model's name, file or run, or the name that it has itself."""
-    if isinstance(trained, str | Path):
-        return str(trained)
-    if isinstance(trained, Run):
-        return str(trained.path)
-    return trained[0].name if isinstance(trained, tuple) else trained.name
-
-
-def model_of(trained: Trained) -> Model:
-    """All that makes a network but its weights. Raises UserError where there is no such model, file or run."""
-    if isinstance(trained, str | Path | Run):
-        return find(name_of(trained))
-    place = f"genotype {name_of(trained)}"
-    if isinstance(trained, tuple):
-        genotype, space = trained
-    elif Path(trained.space).is_file() or trained.space in names("search_spaces"):
-        genotype, space = trained, load_space(trained.space, f"{place}: space")
-    else:
-        advice = "hand its space beside it: (genotype, run.space)"
-        raise UserError(f"{place}: space: {trained.space}: is not a shipped search space; {advice}")
-    return Model(check_genotype(genotype, space, place), space, AS_NAMED)
+    if isinstance(named, str | os.PathLike):
+        return os.fspath(named)
+    return named[0].name if isinstance(named, tuple) else named.name
 
 
 def laid_over(model: Model, settings: Mapping[str, Any]) -> Mapping[str, Any]:

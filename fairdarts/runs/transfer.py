@@ -14,7 +14,7 @@ from fairdarts.runtime.run import SETTINGS, RunDirectory
 from fairdarts.transfer.detector import PREFIX, DetectorOptions, DetectorSettings, config_text
 
 
-def transfer(
+def mmdet_config(
     genotype: str | Path,
     detector: str = "retinanet",
     pretrained: str | Path | None = None,
@@ -29,7 +29,7 @@ def transfer(
     is COCO's folder, mmdet's own where it is None; `cpu` does without mmcv's compiled operations. `settings` of the
     network go by dotted key, `{"network.se_ratio": 0.5}`. mmdet is not needed. Raises UserError.
 
-    >>> Path("config.py").write_text(fairdarts.transfer("fairnas-a"))
+    >>> Path("config.py").write_text(fairdarts.mmdet_config("fairnas-a"))
     """
     made, _ = settings_of(DetectorSettings, _detector_file(detector), {})
     network = laid_over(NetworkOptions, {}, "command line", settings or {}).network

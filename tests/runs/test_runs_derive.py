@@ -116,7 +116,9 @@ ALPHAS = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize(
-    "kind", [np.asarray, torch.tensor, list, lambda rows: torch.tensor(rows, requires_grad=True)], ids=str
+    "kind",
+    [np.asarray, torch.tensor, list, lambda rows: torch.tensor(rows, requires_grad=True)],
+    ids=["array", "tensor", "list", "with gradient"],
 )
 def test_gates_may_be_arrays_tensors_or_lists(tiny_recipe: Path, run: Path, kind: Any):
     matrices = {part: kind(rows) for part, rows in gates_of(1).items()}

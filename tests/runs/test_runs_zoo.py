@@ -10,7 +10,7 @@ from fairdarts.cli import main
 from fairdarts.config import UserError
 from fairdarts.genotype import read
 from fairdarts.runs.genotype import load_genotype
-from fairdarts.runs.transfer import transfer
+from fairdarts.runs.transfer import mmdet_config
 from fairdarts.runs.zoo import sample_genotypes, zoo
 
 
@@ -40,13 +40,13 @@ def test_genotypes_are_sampled_and_only_written_where_one_says(capfd):
 
 
 def test_a_config_is_that_of_the_verb(capfd):
-    text = transfer("fairnas-a", "faster-rcnn", data_root="coco", settings={"network.se_ratio": 0.5})
+    text = mmdet_config("fairnas-a", "faster-rcnn", data_root="coco", settings={"network.se_ratio": 0.5})
     assert capfd.readouterr() == ("", "")
     words = ["--detector", "faster-rcnn", "--data-root", "coco", "--network.se_ratio", "0.5"]
     assert main(["transfer", "mmdet", "fairnas-a", *words]) == 0
     assert capfd.readouterr().out == text
     with pytest.raises(UserError, match="zz: neither a file nor a shipped detector"):
-        transfer("fairnas-a", "zz")
+        mmdet_config("fairnas-a", "zz")
 
 
 def test_a_genotype_and_a_space_are_loaded_by_name():
