@@ -26,5 +26,6 @@ class LivePlot(fairdarts.Callback):
         plt.close(figure)
 
 
-run = fairdarts.search("fairdarts-s1-digits", epochs=3, callbacks=LivePlot())
+small = {"supernet.cells": 3, "derive.method": "argmax", "derive.threshold": None}
+run = fairdarts.search("fairdarts-s1-digits", epochs=3, settings=small, callbacks=LivePlot())
 print(run.state)

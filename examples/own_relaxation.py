@@ -13,7 +13,7 @@ def sparse(alpha: Tensor) -> Tensor:
 
 fairdarts.register_relaxation("sparse", sparse)
 
-small = {"zero_one.weight": 0, "derive.method": "argmax", "derive.threshold": None}
+small = {"supernet.cells": 3, "zero_one.weight": 0, "derive.method": "argmax", "derive.threshold": None}
 run = fairdarts.search("fairdarts-s1-digits", relaxation="sparse", epochs=2, settings=small)
 for record in run.records:
     print(f"epoch {record['epoch']}: strongest gate {max(map(max, record['gates.normal'])):.3f}")

@@ -6,7 +6,13 @@ study = {
     "name": "relaxations",
     "source": "an example",
     "seeds": [0, 1],
-    "shared": {"epochs": 1, "supernet.cells": 3},
+    "shared": {
+        "epochs": 1,
+        "supernet.cells": 3,
+        "data.batch_size": 128,
+        "derive.method": "argmax",
+        "derive.threshold": None,
+    },
     "runs": [
         {"name": "sigmoid", "config": "fairdarts-s1-digits"},
         {

@@ -26,8 +26,8 @@ def see(settings: S, data: Any, watch: Callback, new: bool = False, least: int =
         return settings, open_images(own.data, watch, new, least)
     with distributed.together():
         if data is None or isinstance(data, str | os.PathLike):
-            again = "they are handed over again: fairdarts.open_run(…).resume(data=…)"
-            raise UserError(f"data.kind: given: the run was handed its images from Python, and needs them; {again}")
+            again = "hand them over again from Python: data=…"
+            raise UserError(f"data.kind: given: the run was handed its images, which it does not keep; {again}")
         source, told = given(data, own.data)
         if new:
             tell_split(told, source)
