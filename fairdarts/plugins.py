@@ -35,6 +35,8 @@ def load_plugin(path: str | Path) -> None:
     """Runs a Python file that registers parts; one that has not changed since is not run again.
 
     Raises UserError naming the file, and the line where it fails.
+
+    >>> fairdarts.load_plugin("my_ops.py")
     """
     path = Path(path)
     try:
@@ -88,6 +90,8 @@ def register_operation(name: str, build: Build) -> None:
     `build(c_in, c_out, stride, affine)` gives a module: x [B, c_in, H, W] → [B, c_out, ⌈H/stride⌉, ⌈W/stride⌉], which
     leaves x as it is. c_in and c_out differ in chains alone; `affine` is for its BatchNorms: False where gates weigh
     operations, True in a stand-alone network. The first network with it says where it gives something else.
+
+    >>> fairdarts.register_operation("blur", Blur)
     """
     every = {"none", SKIP, *cell.OPS, *nasbench201.OPS, *nasbench101.OPS}
     known = every | ({name} if mbconv.is_choice(name) else set())
@@ -101,7 +105,10 @@ def register_operation(name: str, build: Build) -> None:
 
 
 def register_relaxation(name: str, function: Callable[[Tensor], Tensor]) -> None:
-    """A relaxation: α [points, candidates] → gates of this shape, from 0 to 1; the same for the same α."""
+    """A relaxation: α [points, candidates] → gates of this shape, from 0 to 1; the same for the same α.
+
+    >>> fairdarts.register_relaxation("steep", lambda alpha: (4 * alpha).sigmoid())
+    """
     with torch.random.fork_rng(devices=[]):
         alpha = 3 * torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
         gates, again = function(alpha.clone()), function(alpha.clone())
@@ -117,7 +124,10 @@ def register_relaxation(name: str, function: Callable[[Tensor], Tensor]) -> None
 
 
 def register_loss(name: str, function: Callable[[Tensor], Tensor]) -> None:
-    """A form of the zero-one loss: all gates z [n], from 0 to 1 → a scalar, the smaller the better."""
+    """A form of the zero-one loss: all gates z [n], from 0 to 1 → a scalar, the smaller the better.
+
+    >>> fairdarts.register_loss("variance", lambda z: -z.var())
+    """
     loss = function(torch.linspace(0, 1, 5))
     if not isinstance(loss, Tensor) or loss.shape != ():
         given = f"shape {list(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
@@ -132,6 +142,8 @@ def register_sampler(name: str, sampler: Callable[..., Any]) -> None:
     `sampler(space, generator)` gives an object with `passes`, the forward and backward passes of a step, and
     `draw(progress)`, a step: a list of updates, each a list of the paths whose gradients it sums. All its chance comes
     from the generator, whose state is what a resumed training needs; `progress` is the share that is done, 0 to 1.
+
+    >>> fairdarts.register_sampler("two_paths", TwoPaths)
     """
     _claim("sampler", name, sampler, SAMPLERS, sys._getframe(1))
     SAMPLERS[name] = partial(OwnSampler, name, sampler)
@@ -143,13 +155,18 @@ def register_derivation(name: str, function: Callable[..., Mapping[str, Any]]) -
     `function(gates, space, threshold)` gives the architecture as a genotype's file has it: `normal` and `reduce`,
     `layers` or `edges`. gates are arrays [points, candidates], by the names of `space.parts`; `threshold` is None where
     none is set.
+
+    >>> fairdarts.register_derivation("mine", lambda gates, space, threshold: {"edges": [...]})
     """
     _claim("derivation", name, function, METHODS, sys._getframe(1))
     METHODS[name] = function
 
 
 def register_schedule(name: str, function: Callable[[float], float]) -> None:
-    """A schedule of noise and dropout in a search: the share of the epochs that are done → the strength, 0 to 1."""
+    """A schedule of noise and dropout in a search: the share of the epochs that are done → the strength, 0 to 1.
+
+    >>> fairdarts.register_schedule("half", lambda done: float(done < 0.5))
+    """
     for done in (0.0, 0.5, 1.0):
         if not 0 <= (strength := function(done)) <= 1:
             raise UserError(f"schedule '{name}': gives {strength} at {done}, should give 0 to 1")
@@ -158,7 +175,10 @@ def register_schedule(name: str, function: Callable[[float], float]) -> None:
 
 
 def register_activation(name: str, build: Callable[[], nn.Module]) -> None:
-    """What follows BatchNorms in a chain's network: `build()` gives a module, x → the same shape, also in place."""
+    """What follows BatchNorms in a chain's network: `build()` gives a module, x → the same shape, also in place.
+
+    >>> fairdarts.register_activation("mish", nn.Mish)
+    """
     x = torch.zeros(2, 3, 4, 4)
     if (out := build()(x.clone())).shape != x.shape:
         raise UserError(f"activation '{name}': makes {list(out.shape)} of {list(x.shape)}, should keep the shape")
@@ -167,7 +187,11 @@ def register_activation(name: str, build: Callable[[], nn.Module]) -> None:
 
 
 def register_space(space: str | Path | Mapping[str, Any]) -> None:
-    """A space of one's own, from its YAML file or what that would hold, for `--space NAME` and genotypes to find."""
+    """A space of one's own, from its YAML file or what that would hold, for `--space NAME` and genotypes to find.
+
+    >>> fairdarts.register_space("mine.yaml")
+    >>> fairdarts.search("fairdarts-s1-digits", space="mine")
+    """
     content, place = (dict(space), "space") if isinstance(space, Mapping) else (read_yaml(Path(space)), str(space))
     made = space_from(content, place)
     if made.name in resources.names("search_spaces"):

@@ -152,7 +152,9 @@ def test_help_after_a_recipe_has_the_present_value_of_every_setting_of_its_kinds
     assert lines["--weights.lr"].endswith("learning rate of the first epoch [0.5]")
     assert lines["--architect.betas"].endswith("[[0.9, 0.999]]")
     assert lines["--curvature"].endswith("[false]")
-    assert lines["--data.kind"].endswith("(digits | cifar10 | cifar100 | folder | imagenet | fake) [digits]")
+    assert lines["--data.kind"].endswith(
+        "(digits | cifar10 | cifar100 | folder | imagenet | fake | npz | csv | given) [digits]"
+    )
     assert lines["--noise"].endswith("[null]")
     assert lines["--noise.std"].endswith("standard deviation at full strength")  # which there is none of
     assert "--data.root" not in lines

@@ -96,7 +96,10 @@ def models() -> dict[str, Model]:
 
 
 def model_names() -> list[str]:
-    """The names that `create_model` knows, sorted."""
+    """The names that `create_model` knows, sorted.
+
+    >>> fairdarts.model_names()[:2]
+    """
     return list(models())
 
 

@@ -51,7 +51,10 @@ def load(
     network: NetworkSettings = AS_NAMED,
     classes: int | None = None,
 ) -> nn.Module:
-    """The network of `open_model`: images [B, C, H, W], normalized → logits [B, classes]."""
+    """The network of `open_model`: images [B, C, H, W], normalized → logits [B, classes].
+
+    >>> network = fairdarts.load("exported/fairdarts-a.safetensors")
+    """
     return open_model(path, weights, genotype, network, classes).network
 
 

@@ -34,6 +34,9 @@ def derive(
     `epoch` names another: 0 is before training, "best" has the lowest held-out loss, which is the mean over the epoch's
     steps. What is not given is as the run's settings say. Warns with a Notice of what the derivation had to decide, and
     of cells without operations. Raises UserError where the run has no such epoch, or is not one of a search.
+
+    >>> fairdarts.derive("runs/mine", method="threshold", threshold=0.5)
+    >>> fairdarts.derive("runs/mine", epoch="best")
     """
     path = run.path if isinstance(run, Run) else Path(run)
     found = open_run(path)
@@ -66,6 +69,9 @@ def derive_from(
     parts: gates, or (`relaxation` softmax or sigmoid) α.
 
     Warns and raises as `derive`; also where it cannot be told which matrices of a file are α.
+
+    >>> fairdarts.derive_from({"normal": gates, "reduce": gates}, "s1", threshold=0.85)
+    >>> fairdarts.derive_from("alphas.pt", "s1", relaxation="softmax", method="argmax")
     """
     if isinstance(space, str | Path):
         space = load_space(str(space))

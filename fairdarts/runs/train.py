@@ -38,7 +38,20 @@ DEFAULTS = {
 """(kind of space, whose size the network has) → the recipe where none is named"""
 EXCITED = "train-mnasnet-se-imagenet"
 """the recipe, where none is named, of networks with squeeze-and-excitation"""
-WHICH = ("kind", "root", "white", "image_size", "in_memory", "images", "classes")
+WHICH = (
+    "kind",
+    "root",
+    "test_root",
+    "white",
+    "range",
+    "mean",
+    "std",
+    "flip",
+    "image_size",
+    "in_memory",
+    "images",
+    "classes",
+)
 """the settings that say which images there are, where a kind of data has them"""
 CIFAR = 32
 """height and width of CIFAR's images"""

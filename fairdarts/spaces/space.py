@@ -38,7 +38,10 @@ SPACES: dict[str, Space] = {}
 
 def load_space(name: str, place: str = "") -> Space:
     """A shipped space, one of the user's own, or one from a YAML file. Raises UserError naming the file and the key, or
-    where it is named."""
+    where it is named.
+
+    >>> fairdarts.load_space("s1").candidates
+    """
     if name in SPACES:
         return SPACES[name]
     path = find("search_spaces", name, place)

@@ -71,11 +71,14 @@ def test_durations_are_told_in_what_one_counts_in(hours: float, text: str):
     ("words", "message"),
     [
         (["--config", "fairnas-macro"], "is a recipe of `fairdarts supernet`, not of `fairdarts search`"),
-        ([], "bench: --config is missing"),
+        ([], "bench: a RECIPE is missing"),
         (["--config", "RECIPE", "--steps", "1"], "bench: --steps 1: should be at least 2"),
         (["--config", "RECIPE", "--steps", "few"], "bench: argument --steps: invalid int value: 'few'"),
         (["--config", "no-such"], "no-such"),
-        (["--config", "RECIPE", "--data.batch", "3"], "--data.batch: unknown key (did you mean 'batch_size'?)"),
+        (
+            ["--config", "RECIPE", "--data.batch", "3"],
+            "--data.batch: is neither an option nor a setting (did you mean '--data.batch_size'",
+        ),
         (["--config", "RECIPE", "--data.batch_size", "30"], "data.batch_size: 30: should be at most 16"),
         (["--config", "RECIPE", "--data.kind", "folder", "--data.root", "gone"], "data.root: gone: no such folder"),
     ],

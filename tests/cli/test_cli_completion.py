@@ -40,7 +40,7 @@ def test_verbs_are_completed(capsys: pytest.CaptureFixture[str]):
         (["recipes", "su"], ["supernet"]),
         (["completion", ""], ["bash", "zsh", "fish"]),
         (["search", "x", "--weights.lr"], ["--weights.lr", "--weights.lr_min"]),
-        (["search", "x", "--data.kind", "c"], ["cifar10", "cifar100"]),
+        (["search", "x", "--data.kind", "c"], ["cifar10", "cifar100", "csv"]),
         (["search", "x", "--data.kind", "=", "f"], ["folder", "fake"]),
         (["search", "x", "--relaxation", "="], ["softmax", "sigmoid"]),
         (["search", "x", "--data.kind=f"], ["--data.kind=folder", "--data.kind=fake"]),

@@ -336,7 +336,10 @@ def test_the_space_of_a_table_is_the_one_that_it_is_named_after(here: Path, caps
         (("net", "--benchmark", "no.csv"), "no.csv: No such file"),
         (("net", "--supernet", "other"), "--supernet: is what RUN says, the first word"),
         (("net", "--latency", "no.csv"), "no.csv: is of no use, as neither an objective nor a limit is latency"),
-        (("net", "--evolve.controller.foo", "1"), "--evolve.controller.foo: unknown key (known: kind, hidden"),
+        (
+            ("net", "--evolve.controller.foo", "1"),
+            "--evolve.controller.foo: is neither an option nor a setting (did you mean '--evolve.controller.lr'",
+        ),
         (("--resume", "net"), "net: is a run of `fairdarts supernet`, which resumes it"),
         (("net", "--resume", "net"), "takes its supernet, settings and place from the run itself"),
         (("--benchmark", "tiny.csv", "--seeds", "0"), "--seeds 0: should be at least 1"),

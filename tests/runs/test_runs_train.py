@@ -78,7 +78,7 @@ def test_a_genotype_is_given_in_several_ways():
 def test_a_genotype_of_a_space_of_one_s_own():
     space = load_space("s2-small").model_copy(update={"name": "mine"})
     genotype = space.genotype_of((1,) * len(space.choices), "found", "tests")
-    with pytest.raises(UserError, match=r"genotype found: space: mine: is not a shipped .* \(genotype, run\.space\)"):
+    with pytest.raises(UserError, match=r"genotype found: space: mine: is neither .* \(genotype, run\.space\)"):
         train(genotype, RECIPE)
     network = {"network.cells": None, "network.channels": None, "data.image_size": 32}
     run = train((genotype, space), RECIPE, epochs=1, settings=network)
