@@ -60,6 +60,9 @@ class Words(dict[str, str]):
         super().__init__(settings)
         self.problems = list(problems)
 
+    def __bool__(self) -> bool:
+        return len(self) > 0 or len(self.problems) > 0
+
 
 def leaves(model: type[Settings], prefix: str = "") -> dict[str, Leaf]:
     """Every setting by its dotted key, those of all kinds of a section, and `SECTION.kind` where it has several."""

@@ -119,6 +119,6 @@ def test_whoever_reads_an_older_run_has_its_split(tmp_path: Path):
         file.write_text(yaml.safe_dump(settings | {"data": data | own}))
         Path("run/space.yaml").write_text(Path(__file__).parents[2].joinpath("search_spaces/s1.yaml").read_text())
         assert open_training(RunDirectory(Path("run")))[0].data.split == split
-        assert read_data(Path("run"), None, {})[0].split == split
+        assert read_data(Path("run"), None, None, {})[0].data.split == split
     file.write_text(yaml.safe_dump({"data": {"kind": "imagenet", "root": "photos", "batch_size": 4, "workers": 0}}))
     assert "split" not in read_settings(file)["data"]

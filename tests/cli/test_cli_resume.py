@@ -138,7 +138,7 @@ def test_a_signal_stops_a_search_after_the_step(tiny_recipe: Path, stopped, caps
         (["--seed=1"], "settings.yaml: seed: 0, but the command line says 1"),
         (["--weights.lr", "0.2"], "settings.yaml: weights.lr: 0.1, but the command line says 0.2"),
         (["--data.images", "64"], "settings.yaml: data.images: 32, but the command line says 64"),
-        (["--epoch", "3"], "--epoch: unknown key (did you mean 'epochs'?)"),
+        (["--epoch", "3"], "--epoch: is neither an option nor a setting (did you mean '--epochs'?)"),
         (["--config", "fairdarts-s1-digits"], "--resume run takes its settings and place from the run itself"),
         (["--out", "other"], "--resume run takes its settings and place from the run itself"),
     ],

@@ -124,10 +124,13 @@ def test_a_zero_one_loss_under_softmax_is_remarked(tiny_recipe: Path, capsys, re
     assert capsys.readouterr().err.count("of little use") == said
 
 
-def test_without_a_recipe_all_are_listed(capsys):
+def test_without_a_recipe_it_says_who_lists_them(capsys):
     line = fails(capsys, "--epochs", "3")
-    for recipe in ("--config", "darts-s1-cifar10", "fairdarts-s1-cifar10", "fairdarts-s1-digits"):
-        assert recipe in line
+    assert "a RECIPE or --resume is missing; `fairdarts recipes search` lists recipes" in line
+    assert main(["recipes", "search"]) == 0
+    listed = capsys.readouterr().out
+    for recipe in ("darts-s1-cifar10", "fairdarts-s1-cifar10", "fairdarts-s1-digits"):
+        assert recipe in listed
 
 
 def test_a_recipe_that_is_not_there_names_the_nearest(capsys):
@@ -149,9 +152,9 @@ def test_a_place_that_is_taken_is_refused(tiny_recipe: Path, tmp_path: Path, cap
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("--epoch 3", "--epoch: unknown key (did you mean 'epochs'?)"),
-        ("--weights.learning_rate 3", "--weights.learning_rate: unknown key"),
-        ("--data.batchsize=3", "--data.batchsize: unknown key (did you mean 'batch_size'?)"),
+        ("--epoch 3", "--epoch: is neither an option nor a setting (did you mean '--epochs'?)"),
+        ("--weights.learning_rate 3", "--weights.learning_rate: is neither an option nor a setting (did you mean '--weights.lr'"),
+        ("--data.batchsize=3", "--data.batchsize: is neither an option nor a setting (did you mean '--data.batch_size'?)"),
         ("--epochs three", "--epochs: 'three': should be a valid integer"),
         ("--epochs 0", "--epochs: '0': should be greater than or equal to 1"),
         ("--relaxation gumbel", "--relaxation: 'gumbel': should be 'softmax' or 'sigmoid'"),

@@ -175,7 +175,7 @@ def test_mistakes_are_told_in_one_line(user: Path, tmp_path: Path, capsys: pytes
     assert "is a recipe of `fairdarts train`" in fails(capsys, "fairnas-a", "--config", "train-mnasnet-imagenet")
     assert "data.root: nowhere: no such folder" in fails(capsys, *tiny, "--data.root", "nowhere")
     assert "init_from" in fails(capsys, *tiny, "--init-from", "")
-    assert "data.corp: unknown key (did you mean" in fails(capsys, *tiny, "--data.corp", "5")
+    assert "data.corp: is neither an option nor a setting (did you mean" in fails(capsys, *tiny, "--data.corp", "5")
     assert "output_stride: 16" in fails(capsys, "darts-v2", "--network.size", "cifar", "--count")
     assert "run: already exists" in fails(capsys, *tiny, "--out", "run")
     assert "nowhere: not a run directory" in fails(capsys, "--judge", "nowhere")
@@ -184,7 +184,7 @@ def test_mistakes_are_told_in_one_line(user: Path, tmp_path: Path, capsys: pytes
     assert "cat.jpg: No such file" in fails(capsys, "--predict", "run", "cat.jpg", "--out", str(tmp_path))
     assert "a.png: would be written of two images" in fails(capsys, "--predict", "run", "x/a.jpg", "y/a.jpg")
     assert "'fairnas-b' is neither an option nor a setting" in fails(capsys, "fairnas-b", "--judge", "run")
-    assert "deeplab: unknown key (known: data, device, threads)" in fails(
+    assert "--deeplab.aspp: is neither an option nor a setting" in fails(
         capsys, "--judge", "run", "--deeplab.aspp", "false"
     )
     content = yaml.safe_load((user / "tiny.yaml").read_text())
