@@ -138,7 +138,7 @@ def test_a_run_that_fails_does_not_keep_the_others_from_running(small_study: Pat
 
 def test_a_mistake_in_a_study_is_named_at_once(small_study: Path, capsys):
     assert main(["study", str(small_study), "--epoch", "3"]) == 2
-    assert "--epoch: unknown key (did you mean 'epochs'?)" in capsys.readouterr().err
+    assert "--epoch: is neither an option nor a setting (did you mean '--epochs'?)" in capsys.readouterr().err
     assert main(["study", str(small_study), "--seed", "3"]) == 2
     assert "seed: a study's seeds stand in its file" in capsys.readouterr().err
     assert not Path("runs").exists()

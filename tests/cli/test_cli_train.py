@@ -325,7 +325,7 @@ def test_a_finished_run_is_still_looked_at(user: Path, capsys):
         (["train", "fairdarts-a", "--config", "tiny.yaml", "--out", "run"], "run: already exists; continue it with"),
         (["train", "fairdarts-a", "--resume", "run"], "takes its genotype, settings and place from the run"),
         (["train", "--resume", "run", "--epochs", "9"], "epochs: 2, but the command line says 9"),
-        (["train", "fairdarts-a", "--config", "tiny.yaml", "--optimizer.lrr", "1"], "did you mean 'lr'?"),
+        (["train", "fairdarts-a", "--config", "tiny.yaml", "--optimizer.lrr", "1"], "did you mean '--optimizer.lr'?"),
         (["train", "fairnas-a", "--config", "tiny.yaml"], "network.cells: 3: is for cells"),
         (["train", "fairdarts-b", "--config", "tiny.yaml", "--init-from", "run"], "is it another genotype or size?"),
         (["search", "--resume", "run"], "is a run of `fairdarts train`, which resumes it"),
