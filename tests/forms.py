@@ -6,7 +6,7 @@ from fairdarts.evolution.settings import EvolveSettings
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.segmentation.settings import SegmentSettings
 from fairdarts.training.settings import TrainSettings
-from fairdarts.transfer.detector import DetectorSettings
+from fairdarts.transfer.settings import DetectorSettings
 
 FORMS: dict[str, type[Settings]] = {
     "search": SearchSettings,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import fairdarts
+from fairdarts.cli import VERBS
 
 PACKAGE = Path(fairdarts.__file__).parent
 RANKS = (
@@ -125,3 +126,70 @@ print(json.dumps([name for name in ("torch", "numpy", "torchvision", "PIL", "sci
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
+
+
+RIGHT = (
+    *([verb, "--help"] for verb in VERBS),
+    ["zoo", "sample", "--help"],
+    ["search", "fairdarts-s1-digits", "--help"],
+    ["segment", "--judge", "x", "--help"],
+    ["segment", "--predict", "x", "--help"],
+    ["search", "fairdarts-s1-digits", "--print-config"],
+    ["help"],
+    ["complete", "search", ""],
+    ["complete", "search", "x", "--data.k"],
+    ["complete", "tr"],
+)
+"""words that say something and run nothing"""
+WRONG = (
+    ["search", "fairdarts-s1-digits", "--epochs", "x"],
+    ["search", "--resume", "no-run"],
+    ["search", "--resume", "run", "--seed", "7"],
+    ["supernet", "fairnas-macro-small", "--nonsense", "1"],
+    ["train", "fairdarts-a", "--epochs", "x"],
+    ["train", "runs/mine", "--nonsense", "1"],
+    ["train", "fairdarts-a", "--config", "train-chain-cifar10", "--data.batch_size", "none"],
+    ["segment", "fairnas-a", "--epochs", "0"],
+    ["segment", "--judge", "no-run"],
+    ["evolve", "no-run", "--evolve.kind", "x"],
+    ["evolve", "--benchmark", "table.csv", "--generations", "x"],
+    ["evolve", "--benchmark", "table.csv", "--seeds", "0"],
+    ["bench", "fairdarts-s1-digits", "--steps", "1"],
+    ["bench", "fairdarts-s1-digits", "--epochs", "x"],
+    ["evaluate", "run", "--data.batch_size", "x"],
+    ["evaluate", "x.pt", "--config", "train-chain-cifar10", "--threads", "0"],
+    ["export", "fairdarts-a", "--format", "x"],
+    ["export", "fairdarts-a", "--network.cells", "x"],
+    ["study", "collapse-small", "--epochs", "x"],
+    ["study", "collapse-small", "--only", "s1"],
+    ["derive"],
+    ["transfer", "mmdet", "fairnas-a", "--network.cells", "x", "--nonsense"],
+)
+"""words that are refused"""
+
+
+def test_what_is_said_without_a_run_waits_for_nothing_heavy(tmp_path: Path):
+    digits = (PACKAGE / "recipes" / "fairdarts-s1-digits.yaml").read_text(encoding="utf-8")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "settings.yaml").write_text(digits, encoding="utf-8")
+    heavy = ["torch", "torchvision", "matplotlib", "scipy", "pymoo", "tensorboard", "sklearn", "numpy", "rich.progress"]
+    program = f"""
+import contextlib, io, json, sys
+from fairdarts.cli import main
+found = []
+for words in {[*RIGHT, *WRONG]}:
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            status = main(words)
+        except SystemExit as asked:
+            status = asked.code
+    loaded = [name for name in {heavy} if name in sys.modules]
+    found.append([words, status or 0, loaded])
+    if loaded:
+        break  # what comes behind is not to blame
+print(json.dumps(found))
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    expected = [[words, 0, []] for words in RIGHT] + [[words, 2, []] for words in WRONG]
+    assert json.loads(done.stdout) == expected

@@ -30,7 +30,7 @@ from fairdarts.runs.recipe import names_of
 from fairdarts.runs.study import factors, recipes
 from fairdarts.segmentation.settings import SegmentSettings
 from fairdarts.training.settings import TrainSettings
-from fairdarts.transfer.detector import DetectorSettings
+from fairdarts.transfer.settings import DetectorSettings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

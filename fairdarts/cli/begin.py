@@ -1,17 +1,21 @@
 """How words begin a run or let it go on, and what is said where it ends before its time."""
 
+import os
 import sys
+import warnings
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from fairdarts.cli.words import Parser, add_recipe, command, say
-from fairdarts.config import UserError, dump_yaml
+from fairdarts.config import Notice, UserError, dump_yaml
 from fairdarts.options import words_of
 from fairdarts.runs.progress import ProgressBar
 from fairdarts.runs.recipe import settings_of
-from fairdarts.runs.request import Kind, Request
+from fairdarts.runs.request import Kind, Request, resumed_settings
 from fairdarts.runtime.checkpoint import BadState
+from fairdarts.runtime.run import open_run
 from fairdarts.runtime.stop import Diverged, Interrupted
 
 T = TypeVar("T")
@@ -30,10 +34,27 @@ def request_of(kind: Kind, parser: Parser, args: Namespace, rest: Sequence[str])
         raise UserError(f"{kind.verb}: --resume {args.resume} takes its settings and place from the run itself")
     if not (args.resume or args.config):
         raise UserError(f"{kind.verb}: a RECIPE or --resume is missing; `fairdarts recipes {kind.verb}` lists recipes")
-    words = words_of(kind.model, rest, parser.options)
-    if args.config:
-        settings_of(kind.model, args.config, words)
-    return Request(args.config, words, None, args.out, args.resume)
+    asked = Request(args.config, words_of(kind.model, rest, parser.options), None, args.out, args.resume)
+    check_settings(kind, asked)
+    return asked
+
+
+def check_settings(kind: Kind, asked: Request) -> None:
+    """Refuses wrong settings, of a new run or of one that goes on, before torch is loaded."""
+    if not is_alone():
+        return
+    if asked.resume is None:
+        settings_of(kind.model, asked.recipe or kind.usual, asked.settings)
+        return
+    with warnings.catch_warnings(action="ignore", category=Notice):  # which come once more as the run is opened
+        run = open_run(Path(asked.resume))
+    resumed_settings(kind, run, asked.settings)
+
+
+def is_alone() -> bool:
+    """Whether this process has been started alone: of several the first one reads files, once they have met, since the
+    others may not see them."""
+    return os.environ.get("WORLD_SIZE", "1") == "1"
 
 
 def print_config(kind: Kind, asked: Request) -> int:

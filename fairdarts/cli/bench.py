@@ -4,17 +4,15 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from fairdarts.cli.begin import print_config
+from fairdarts.cli.begin import check_settings, print_config
 from fairdarts.cli.recipe import help_text
 from fairdarts.cli.words import Parser, add_recipe, parse_words, to_json
 from fairdarts.config import UserError
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.options import words_of
-from fairdarts.runs.bench import WARM_UP, carry_out
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.progress import ProgressBar
-from fairdarts.runs.request import SEARCH, Request
-from fairdarts.runtime import distributed
+from fairdarts.runs.request import SEARCH, WARM_UP, Request, check_steps
 
 
 def main(argv: Sequence[str]) -> int:
@@ -28,6 +26,13 @@ def main(argv: Sequence[str]) -> int:
     asked = Request(args.config, words_of(SearchSettings, rest, parser.options))
     if args.print_config:
         return print_config(SEARCH, asked)
+    check_steps(args.steps)
+    check_settings(SEARCH, asked)
+
+    # here, as torch takes seconds to load, and words can be wrong before
+    from fairdarts.runs.bench import carry_out
+    from fairdarts.runtime import distributed
+
     with distributed.joined():
         facts = carry_out(asked, args.steps, Callbacks(ProgressBar()))
         first = distributed.rank() == 0

@@ -6,14 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fairdarts.cli.words import Parser
-from fairdarts.config import UserError
-from fairdarts.differentiable.alphas import GATES
-from fairdarts.differentiable.derive import METHODS
+from fairdarts.config import UserError, choices_of
+from fairdarts.differentiable.settings import GATES, DeriveSettings, SearchSettings
 from fairdarts.genotype import CellGenotype, to_darts_text, to_yaml
-from fairdarts.relaxation import RELAXATIONS
-from fairdarts.runs.derive import derive, derive_from
-from fairdarts.spaces.cell import CellSpace
-from fairdarts.spaces.space import load_space
 
 EPILOG = """methods for cells (S1):
   argmax      DARTS: a node's two strongest edges, each with its strongest operation
@@ -34,6 +29,8 @@ whose names tell which is which, or in this order in a list (what DARTS' arch_pa
 
 
 def main(argv: Sequence[str]) -> int:
+    methods = choices_of(DeriveSettings.model_fields["method"])
+    relaxations = choices_of(SearchSettings.model_fields["relaxation"])
     parser = Parser("derive", "Derive a genotype and print it as YAML.", EPILOG)
     parser.add_argument(
         "run", nargs="?", type=Path, help="a run directory; its last whole epoch is used, if no other is named"
@@ -43,10 +40,10 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--alphas", type=Path, metavar="FILE", help="matrices of gates, or of α, instead of a run")
     parser.add_argument(
-        "--relaxation", choices=[*sorted(RELAXATIONS), GATES], help="what makes gates of α (default for .npz: none)"
+        "--relaxation", choices=[*sorted(relaxations), GATES], help="what makes gates of α (default for .npz: none)"
     )
     parser.add_argument("--space", help="search space of the matrices, such as s1")
-    parser.add_argument("--method", choices=METHODS, help="default: as the run's settings say; threshold for matrices")
+    parser.add_argument("--method", choices=methods, help="default: as the run's settings say; threshold for matrices")
     parser.add_argument("--threshold", type=float, help="gate that an operation must reach")
     parser.add_argument("--max-skips", type=int, help="most skip connections of a cell; the weakest give way")
     parser.add_argument("--name", help="name of the genotype")
@@ -58,17 +55,23 @@ def main(argv: Sequence[str]) -> int:
     if (args.run is None) == (args.alphas is None):
         raise UserError("derive: give either a run directory or --alphas FILE")
     told = {"threshold": args.threshold, "max_skips": args.max_skips, "name": args.name}
+    if args.run is not None and args.space:
+        raise UserError("derive: --space goes with --alphas; a run knows its own space")
+    if args.run is not None and args.relaxation:
+        raise UserError("derive: --relaxation goes with --alphas; a run knows its own gates")
+    if args.run is None and not args.space:
+        raise UserError("derive: --alphas needs --space, such as --space s1")
+    if args.run is None and args.epoch is not None:
+        raise UserError("derive: --epoch goes with a run directory; matrices are of one moment")
+
+    # here, as torch takes seconds to load, and words can be wrong before
+    from fairdarts.runs.derive import derive, derive_from
+    from fairdarts.spaces.cell import CellSpace
+    from fairdarts.spaces.space import load_space
+
     if args.run is not None:
-        if args.space:
-            raise UserError("derive: --space goes with --alphas; a run knows its own space")
-        if args.relaxation:
-            raise UserError("derive: --relaxation goes with --alphas; a run knows its own gates")
         genotype = derive(args.run, method=args.method, epoch=args.epoch, **told)
     else:
-        if not args.space:
-            raise UserError("derive: --alphas needs --space, such as --space s1")
-        if args.epoch is not None:
-            raise UserError("derive: --epoch goes with a run directory; matrices are of one moment")
         method = args.method or "threshold"
         genotype = derive_from(args.alphas, args.space, relaxation=args.relaxation, method=method, **told)
     if args.format == "yaml":

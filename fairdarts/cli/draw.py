@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fairdarts.cli.words import Parser
-from fairdarts.runs.figures import draw
 
 
 def main(argv: Sequence[str]) -> int:
@@ -18,6 +17,8 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--out", type=Path, help="folder of the figures (default: figures, or the run's own)")
     args = parser.parse_args(argv)
+    from fairdarts.runs.figures import draw  # here, as torch takes seconds to load, and words can be wrong before
+
     for path in draw(args.genotypes, args.out):
         print(path)
     return 0

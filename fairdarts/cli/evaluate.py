@@ -1,15 +1,20 @@
 """`fairdarts evaluate`: what a trained network is worth on a data set, class by class."""
 
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fairdarts.cli.words import Parser, empty_table, print_table, say, to_json
-from fairdarts.config import UserError, describe
+from fairdarts.config import Notice, UserError, describe
 from fairdarts.options import words_of
-from fairdarts.runs.evaluate import Judged, evaluate
-from fairdarts.runs.judged_images import EvaluateSettings
+from fairdarts.runs.judged_data import EvaluateSettings, read_data
 from fairdarts.runs.progress import ProgressBar
+from fairdarts.runtime.settings import check_threads
+
+if TYPE_CHECKING:
+    from fairdarts.runs.evaluate import Judged
 
 EPILOG = f"""MODEL is the run of a training, a checkpoint, a .safetensors file, or one that its authors released.
 The images are those of its run or of --config, and every setting of them is an option:
@@ -32,13 +37,21 @@ def main(argv: Sequence[str]) -> int:
     args, rest = parser.parse_known_args(argv[named:])
     if not named:
         raise UserError("evaluate: the first word should be a MODEL: a run, a checkpoint, a .safetensors file")
+    settings = words_of(EvaluateSettings, rest, parser.options)
+    check_threads(args.threads)
+    with warnings.catch_warnings(action="ignore", category=Notice):  # which come once more as the run is opened
+        read_data(Path(argv[0]), args.config or None, None, settings)
+
+    # here, as torch takes seconds to load, and words can be wrong before
+    from fairdarts.runs.evaluate import evaluate
+
     judged = evaluate(
         argv[0],
         recipe=args.config or None,
         split=args.split,
         weights=args.weights,
         genotype=args.genotype,
-        settings=words_of(EvaluateSettings, rest, parser.options),
+        settings=settings,
         device=args.device,
         threads=args.threads,
         callbacks=ProgressBar(),
@@ -56,7 +69,7 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def show(judged: Judged) -> None:
+def show(judged: "Judged") -> None:
     """The numbers as lines and a table of the classes, the worst first."""
     epoch = f", epoch {judged.epoch}" if judged.epoch is not None else ""
     print(f"network    {judged.genotype}{epoch}")

@@ -3,15 +3,19 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fairdarts.cli.words import Parser, empty_table, print_table, to_json
 from fairdarts.config import describe
-from fairdarts.networks.blueprint import NetworkOptions
-from fairdarts.networks.published import check_size
+from fairdarts.networks.settings import NetworkOptions, check_size
 from fairdarts.options import words_of
-from fairdarts.runs.export import USUAL, Exported, check_formats, export
 from fairdarts.runs.progress import ProgressBar
-from fairdarts.runtime.device import use_threads
+from fairdarts.runs.recipe import laid_over
+from fairdarts.runtime.settings import check_threads
+from fairdarts.transfer.settings import USUAL, check_formats
+
+if TYPE_CHECKING:
+    from fairdarts.runs.export import Exported
 
 DEFAULT = ",".join(USUAL)
 
@@ -54,6 +58,13 @@ def main(argv: Sequence[str]) -> int:
     check_formats(formats, "export: --format")
     check_size(args.classes, args.image, "export: --")
     settings = words_of(NetworkOptions, rest, parser.options)
+    check_threads(args.threads)
+    laid_over(NetworkOptions, {}, "settings", settings)
+
+    # here, as torch takes seconds to load, and words can be wrong before
+    from fairdarts.runs.export import export
+    from fairdarts.runtime.device import use_threads
+
     use_threads(args.threads)
     made = export(
         args.what,
@@ -71,7 +82,7 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def show(exported: Exported, as_json: bool) -> None:
+def show(exported: "Exported", as_json: bool) -> None:
     """What was made, on stdout."""
     made, described, times = exported
     if as_json:

@@ -5,13 +5,10 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from fairdarts.cli.rank_table import about, show
 from fairdarts.cli.words import Parser, to_json
 from fairdarts.config import UserError
-from fairdarts.runs.analyse import analyse
 from fairdarts.runs.progress import ProgressBar
-from fairdarts.runs.rank import PATHS, Asked, carry_out, check_asked, draw, once_each, told_apart
-from fairdarts.runtime import distributed
+from fairdarts.runs.request import PATHS
 from fairdarts.runtime.run import RunDirectory
 
 EPILOG = """measures, each with a 95% bootstrap interval over the architectures, where it can be told:
@@ -41,6 +38,12 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--analyse", action="store_true", help="curves, likeness of choices, and Lemma 2.1 instead")
     parser.add_argument("--layer", type=int, default=0, help="with --analyse: the layer whose choices are drawn")
     args = parser.parse_args(argv)
+
+    # here, as torch takes seconds to load, and words can be wrong before
+    from fairdarts.cli.rank_table import about, show
+    from fairdarts.runs.rank import Asked, carry_out, check_asked, draw, once_each, told_apart
+    from fairdarts.runtime import distributed
+
     asked = Asked(**{name: getattr(args, name) for name in Asked._fields if name != "data"})
     check_asked(asked)
     if args.analyse:
@@ -69,6 +72,8 @@ def analysed(args: Namespace) -> int:
     for name in ("benchmark", "column", "paths", "images", "json", "again"):
         if getattr(args, name):
             raise UserError(f"rank: --{name}: should be left out with --analyse, which measures no ranking")
+    from fairdarts.runs.analyse import analyse
+
     found = analyse(args.runs, args.layer, args.seed or 0, args.root, args.out, callbacks=ProgressBar())
     for run, cosines in found.likeness.items():
         for number, cosine in enumerate(cosines):

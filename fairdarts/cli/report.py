@@ -3,10 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from fairdarts.cli.study_show import show
 from fairdarts.cli.words import Parser
-from fairdarts.runs.report import STUDY, report
-from fairdarts.runs.study.results import conclude
 
 
 def main(argv: Sequence[str]) -> int:
@@ -18,6 +15,12 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--out", type=Path, help="the page (default: report.html in the first RUN)")
     args = parser.parse_args(argv)
+
+    # here, as torch takes seconds to load, and words can be wrong before
+    from fairdarts.cli.study_show import show
+    from fairdarts.runs.report import STUDY, report
+    from fairdarts.runs.study.results import conclude
+
     if len(args.runs) == 1 and (args.runs[0] / STUDY).is_file():
         show(conclude(args.runs[0], args.out))
         return 0

@@ -2,20 +2,19 @@
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from fairdarts.cli.begin import add_options, print_config, request_of, run_until_stopped
 from fairdarts.cli.recipe import help_text
-from fairdarts.cli.summary import summarize
 from fairdarts.cli.words import Parser, command, parse_words, say
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.genotype import to_yaml
 from fairdarts.runs.callbacks import Callbacks
-from fairdarts.runs.figures import figures_of
 from fairdarts.runs.progress import ProgressBar
 from fairdarts.runs.request import SEARCH
-from fairdarts.runs.result import Run
-from fairdarts.runs.search import carry_out
-from fairdarts.runtime import distributed
+
+if TYPE_CHECKING:
+    from fairdarts.runs.result import Run
 
 
 def main(argv: Sequence[str]) -> int:
@@ -25,6 +24,11 @@ def main(argv: Sequence[str]) -> int:
     asked = request_of(SEARCH, parser, args, rest)
     if args.print_config:
         return print_config(SEARCH, asked)
+
+    # here, as torch takes seconds to load, and words can be wrong before
+    from fairdarts.runs.search import carry_out
+    from fairdarts.runtime import distributed
+
     with distributed.joined():
         shown = ProgressBar()
         run, status = run_until_stopped(lambda: carry_out(asked, Callbacks(shown)), shown)
@@ -35,8 +39,11 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def finish(run: Run) -> None:
+def finish(run: "Run") -> None:
     """Draws a finished search, and says what it has found."""
+    from fairdarts.cli.summary import summarize
+    from fairdarts.runs.figures import figures_of
+
     try:
         figures_of(run.directory, run.directory.figures)
     except KeyboardInterrupt:

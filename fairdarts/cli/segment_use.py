@@ -7,8 +7,10 @@ from pathlib import Path
 from fairdarts.cli.words import Parser, empty_table, print_table, say, to_json
 from fairdarts.config import describe
 from fairdarts.options import words_of
+from fairdarts.runs.judged_data import photographs_of, run_of
 from fairdarts.runs.progress import ProgressBar
-from fairdarts.runs.segmenter import JudgeSettings, judge_segmenter, predict_masks
+from fairdarts.runtime.settings import check_threads
+from fairdarts.segmentation.settings import JudgeSettings
 
 
 def judge(argv: Sequence[str]) -> int:
@@ -20,7 +22,13 @@ def judge(argv: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the picture goes (default: RUN/figures)")
     parser.add_argument("--json", action="store_true", help="the numbers as JSON")
     args, rest = parser.parse_known_args(argv)
-    judged = judge_segmenter(args.judge, words_of(JudgeSettings, rest, parser.options), ProgressBar())
+    settings = words_of(JudgeSettings, rest, parser.options)
+    photographs_of(run_of(args.judge), settings)
+
+    # here, as torch takes seconds to load, and words can be wrong before
+    from fairdarts.runs.segmenter import judge_segmenter
+
+    judged = judge_segmenter(args.judge, settings, ProgressBar())
     if args.json:
         keys = ("genotype", "epoch", "images", "on", "loss", "miou", "accuracy", "iou")
         sys.stdout.write(to_json({key: getattr(judged, key) for key in keys}))
@@ -43,6 +51,11 @@ def predict(argv: Sequence[str]) -> int:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to run")
     parser.add_argument("--threads", type=int, help="CPU threads")
     args = parser.parse_args(argv)
+    check_threads(args.threads)
+
+    # here, as torch takes seconds to load, and words can be wrong before
+    from fairdarts.runs.segmenter import predict_masks
+
     for seen in predict_masks(args.predict, args.images, args.out, args.device, args.threads):
         classes = ", ".join(f"{name} {share:.0%}" for name, share in seen.shares.items() if share >= 0.005)
         say(f"{', '.join(map(str, seen.files))}: {classes}")

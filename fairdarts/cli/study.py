@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fairdarts import resources
 from fairdarts.cli.begin import run_until_stopped
 from fairdarts.cli.search import finish as finish_search
-from fairdarts.cli.study_show import show
 from fairdarts.cli.supernet import finish as finish_supernet
 from fairdarts.cli.words import Parser, say
 from fairdarts.config import Settings
@@ -15,11 +15,13 @@ from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.progress import ProgressBar
 from fairdarts.runs.recipe import content_of
 from fairdarts.runs.request import KINDS, SUPERNET
-from fairdarts.runs.result import Run
+from fairdarts.runs.study.asked import Asked, check_settings, read_asked
 from fairdarts.runs.study.form import RecipeStudy, read_study
-from fairdarts.runs.study.results import StudyResult
-from fairdarts.runs.study.run import Asked, carry_out, refuse_failed
 from fairdarts.runtime.verb import stated_verb
+
+if TYPE_CHECKING:
+    from fairdarts.runs.result import Run
+    from fairdarts.runs.study.results import StudyResult
 
 
 def main(argv: Sequence[str]) -> int:
@@ -33,13 +35,21 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--benchmarks", type=Path, metavar="FOLDER", help="of a study of factors: where its truth lies")
     parser.add_argument("--only", metavar="SPACE", help="of a study of factors: one of its spaces")
     args, rest = parser.parse_known_args(argv)
+    settings = resolve(form_of(args.study), rest, parser.options)
+    asked = Asked(args.study, args.out, args.benchmarks, args.only, settings)
+    form = read_asked(asked)
+    if isinstance(form, RecipeStudy):
+        check_settings(form, settings)
+
+    # here, as torch takes seconds to load, and words can be wrong before
+    from fairdarts.runs.study.run import carry_out, refuse_failed
+
     shown = ProgressBar()
 
-    def finished(run: Run) -> None:
+    def finished(run: "Run") -> None:
         shown.run = None  # what goes wrong from here on is not mended by going on with it
         finish(run)
 
-    asked = Asked(args.study, args.out, args.benchmarks, args.only, resolve(form_of(args.study), rest, parser.options))
     result, status = run_until_stopped(lambda: carry_out(asked, Callbacks(shown), finished), shown)
     if result is None:
         return status
@@ -58,14 +68,16 @@ def form_of(study: str) -> type[Settings]:
     return KINDS[stated_verb(content, Path(place))].model
 
 
-def finish(run: Run) -> None:
+def finish(run: "Run") -> None:
     """What the verb of a run draws and says at its end."""
     (finish_search if run.verb == "search" else finish_supernet)(run)
 
 
-def tell(result: StudyResult) -> None:
+def tell(result: "StudyResult") -> None:
     """The tables of a study of factors; of searches their report, of supernets how they are ranked."""
     if result.concluded:
+        from fairdarts.cli.study_show import show
+
         show(result.concluded)
     elif all(run.verb == "search" for run in result.runs):
         print(result.report())

@@ -2,19 +2,18 @@
 
 from collections.abc import Sequence
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from fairdarts.cli.begin import add_options, print_config, request_of, run_until_stopped
 from fairdarts.cli.recipe import help_text
 from fairdarts.cli.words import Parser, command, parse_words, say
 from fairdarts.oneshot.settings import TrainingSettings
-from fairdarts.plot.supernet import draw_training
-from fairdarts.ranking.lemma import uniform_variance
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.progress import ProgressBar
 from fairdarts.runs.request import SUPERNET
-from fairdarts.runs.result import Run
-from fairdarts.runs.supernet import carry_out
-from fairdarts.runtime import distributed
+
+if TYPE_CHECKING:
+    from fairdarts.runs.result import Run
 
 
 def main(argv: Sequence[str]) -> int:
@@ -24,6 +23,11 @@ def main(argv: Sequence[str]) -> int:
     asked = request_of(SUPERNET, parser, args, rest)
     if args.print_config:
         return print_config(SUPERNET, asked)
+
+    # here, as torch takes seconds to load, and words can be wrong before
+    from fairdarts.runs.supernet import carry_out
+    from fairdarts.runtime import distributed
+
     with distributed.joined():
         shown = ProgressBar()
         run, status = run_until_stopped(lambda: carry_out(asked, Callbacks(shown)), shown)
@@ -32,8 +36,11 @@ def main(argv: Sequence[str]) -> int:
     return status
 
 
-def finish(run: Run) -> None:
+def finish(run: "Run") -> None:
     """Draws a finished training, and says what it has come to, and how to go on."""
+    from fairdarts.plot.supernet import draw_training
+    from fairdarts.ranking.lemma import uniform_variance
+
     draw_training(run.directory.records(), run.directory.figures)
     settings, space, last = run.settings, run.space, run.directory.records()[-1]
     points = [(len(counts), sum(counts)) for counts in last["updates"]]

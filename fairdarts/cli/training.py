@@ -2,13 +2,16 @@
 
 from argparse import Namespace
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from fairdarts.cli.begin import add_options
 from fairdarts.cli.words import Parser, parse_words, say
 from fairdarts.config import UserError
 from fairdarts.options import words_of
 from fairdarts.runs.request import Kind, Request
-from fairdarts.runs.result import Run
+
+if TYPE_CHECKING:
+    from fairdarts.runs.result import Run
 
 
 def parse(parser: Parser, kind: Kind, argv: Sequence[str], weights: str) -> tuple[Namespace, Request]:
@@ -28,7 +31,7 @@ def parse(parser: Parser, kind: Kind, argv: Sequence[str], weights: str) -> tupl
     return args, Request(args.config or None, settings, None, args.out, args.resume, genotype)
 
 
-def tell_results(run: Run, numbers: str, otherwise: str) -> None:
+def tell_results(run: "Run", numbers: str, otherwise: str) -> None:
     """Says what the last and the best epoch are worth, as `numbers` tells a result, or that no images told it."""
     results = run.results
     for which in ("last", "best"):
@@ -41,7 +44,7 @@ def tell_results(run: Run, numbers: str, otherwise: str) -> None:
         say(f"           the best epoch was chosen by these very {results['on']} images, so its numbers are too good")
 
 
-def tell_places(run: Run) -> None:
+def tell_places(run: "Run") -> None:
     """Says where what a training leaves is to be found."""
     say(f"run        {run.path}")
     say(f"figures    {run.directory.figures}")

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from fairdarts.cli.words import Parser, command, say
 from fairdarts.config import UserError, describe, nearest
-from fairdarts.networks.blueprint import NetworkOptions
+from fairdarts.networks.settings import NetworkOptions
 from fairdarts.options import resolve
-from fairdarts.runs.transfer import detectors, has_weights, mmdet_config
-from fairdarts.transfer.detector import PREFIX
+from fairdarts.runs.recipe import detectors
+from fairdarts.transfer.settings import PREFIX
 
 EPILOG = f"""GENOTYPE is one of
   a genotype        a model's name (fairnas-a-se, fairdarts-b-imagenet, …), a file, or a search run
@@ -41,6 +41,10 @@ def main(argv: Sequence[str]) -> int:
             raise UserError(f"transfer: {word}: no such option{nearest(word, known)}")
 
     settings = resolve(NetworkOptions, rest, parser.options)
+
+    # here, as torch takes seconds to load, and words can be wrong before
+    from fairdarts.runs.transfer import has_weights, mmdet_config
+
     print(mmdet_config(args.genotype, args.detector, args.pretrained, args.data_root, args.cpu, settings), end="")
     if not args.pretrained and not has_weights(args.genotype):
         trained = command("transfer", *argv, "--pretrained", "FILE")

@@ -5,13 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from fairdarts.cli.words import Parser, to_json
-from fairdarts.networks.cell import SIZES
+from fairdarts.networks.settings import SIZES
 from fairdarts.runs.progress import ProgressBar
-from fairdarts.runs.zoo import sample_genotypes, zoo
 
 EPILOG = """Counts are those of the paper's networks: parameters without and with the auxiliary head, multiply-adds of
 convolutions and linear layers for one image. `cifar` is 20 cells of 36 channels on 32×32, `imagenet` 14 of 48
@@ -30,6 +26,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="a list of objects instead of a table")
     parser.add_argument("--network", choices=SIZES, help="which one to count (default: its space's first)")
     args = parser.parse_args(argv)
+    from fairdarts.runs.zoo import zoo  # here, as torch takes seconds to load, and words can be wrong before
+
     show(zoo(args.genotypes, args.network, ProgressBar()), args.json)
     return 0
 
@@ -46,6 +44,8 @@ def sample(argv: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, default=Path("sampled"), help="folder of the files (default: sampled)")
     parser.add_argument("--json", action="store_true", help="a list of objects instead of a table")
     args = vars(parser.parse_args(argv))
+    from fairdarts.runs.zoo import sample_genotypes
+
     as_json = args.pop("json")
     show([sampled.facts for sampled in sample_genotypes(**args)], as_json)
     return 0
@@ -56,6 +56,9 @@ def show(rows: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         sys.stdout.write(to_json(rows))
         return
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("name", "space", "source"):
         table.add_column(title, no_wrap=title != "source")

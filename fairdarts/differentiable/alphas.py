@@ -12,12 +12,11 @@ from torch import Tensor
 
 from fairdarts.config import UserError, nearest, open_regular
 from fairdarts.differentiable.derive import GateMatrices, as_matrices, shapes_text
+from fairdarts.differentiable.settings import GATES
 from fairdarts.relaxation import RELAXATIONS, gate_matrices
 from fairdarts.runtime.checkpoint import verified
 from fairdarts.spaces.space import Space
 
-GATES = "none"
-"""the relaxation of what holds gates already"""
 SHOWN = 4
 """tensors of a file that an error names"""
 

@@ -15,6 +15,8 @@ from fairdarts.supernet.settings import SupernetSettings
 MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.memory", "compute.accumulate")
 """What a resumed search may be told anew: where its images lie, how it is served and kept, not what it computes. As the
 number of processes, `accumulate` decides which images BatchNorm sees together, and how its running averages move."""
+GATES = "none"
+"""the relaxation of a file that holds gates already"""
 
 
 class DenseSupernetSettings(SupernetSettings):

@@ -18,13 +18,6 @@ from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.space import Space
 
 
-class NetworkOptions(Settings):
-    """What a command line may say of a network."""
-
-    network: NetworkSettings = AS_NAMED
-    """how the network of a genotype is built"""
-
-
 class Blueprint(Settings):
     """A network without its weights."""
 

@@ -14,9 +14,6 @@ from fairdarts.ops.drop_path import drop_path
 from fairdarts.ops.recompute import recompute
 from fairdarts.spaces.cell import CellSpace
 
-SIZES = ("cifar", "imagenet")
-"""whose stems and auxiliary heads there are"""
-
 
 class Cell(nn.Module):
     """One cell of a genotype: reads s0 and s1, the outputs of the two cells before, and concatenates its live nodes."""
@@ -122,7 +119,7 @@ def auxiliary_head(channels: int, classes: int, stride: int, last_norm: bool) ->
 
 
 class CellNetwork(Backbone):
-    """A network of stacked cells, of one of the two SIZES: DARTS' has 20 cells of 36 channels for small images, and 14
+    """A network of stacked cells, of one of two sizes: DARTS' has 20 cells of 36 channels for small images, and 14
     of 48 for large ones.
 
     `forward` gives logits [B, classes]; in training, with an auxiliary head, (logits, auxiliary logits). The head wants

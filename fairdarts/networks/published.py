@@ -14,9 +14,10 @@ from fairdarts import own
 from fairdarts.config import UserError, first_problem, nearest, read_text
 from fairdarts.networks import models
 from fairdarts.networks.backbone import Backbone
-from fairdarts.networks.blueprint import AS_NAMED, Blueprint, NetworkSettings, assemble, sizes
+from fairdarts.networks.blueprint import AS_NAMED, Blueprint, assemble, sizes
 from fairdarts.networks.foreign import Weights, read_file, tensors_in
 from fairdarts.networks.models import STATISTICS, find
+from fairdarts.networks.settings import NetworkSettings, check_size
 from fairdarts.networks.tensors import read_tensors, write_tensors
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.finite import check_finite
@@ -154,13 +155,6 @@ def blueprint_of(
     size, (mean, std) = getattr(model.space.networks, model.size), STATISTICS[model.size]
     names = tuple(map(str, range(classes or size.classes)))
     return Blueprint(**model._asdict(), classes=names, image=image or size.image, mean=mean, std=std)
-
-
-def check_size(classes: int | None, image: int | None, place: str = "") -> None:
-    """Raises UserError where no network has so many classes, or no image is of this size."""
-    for key, value, least, most in (("classes", classes, 2, 1_000_000), ("image", image, 1, 8192)):
-        if value is not None and not least <= value <= most:
-            raise UserError(f"{place}{key}: {value}: should be {least} or more, at most {most}")
 
 
 def _of_others(path: Path, weights: Weights, name: str, network: NetworkSettings, classes: int | None) -> TrainedModel:

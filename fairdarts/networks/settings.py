@@ -1,17 +1,21 @@
 """What can be told of a stand-alone network, and of one for segmentation."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, field_validator
 
-from fairdarts.config import Settings
+from fairdarts.config import Settings, UserError
 from fairdarts.own import PartName
+
+Size = Literal["cifar", "imagenet"]
+SIZES: tuple[Size, ...] = get_args(Size)
+"""whose stems and auxiliary heads there are"""
 
 
 class NetworkSettings(Settings):
     """How the stand-alone network of a genotype is built."""
 
-    size: Literal["cifar", "imagenet"] | None = None
+    size: Size | None = None
     """whose size, of those that the space states, and for cells whose stem; the space's first where it is null"""
     cells: int | None = Field(default=None, ge=1, le=1000)
     """number of cells; that of the size where it is null"""
@@ -29,6 +33,20 @@ class NetworkSettings(Settings):
 
 AS_NAMED = NetworkSettings()
 """nothing is said of how a network is built, but by its name or its space"""
+
+
+class NetworkOptions(Settings):
+    """What a command line may say of a network."""
+
+    network: NetworkSettings = AS_NAMED
+    """how the network of a genotype is built"""
+
+
+def check_size(classes: int | None, image: int | None, place: str = "") -> None:
+    """Raises UserError where no network has so many classes, or no image is of this size."""
+    for key, value, least, most in (("classes", classes, 2, 1_000_000), ("image", image, 1, 8192)):
+        if value is not None and not least <= value <= most:
+            raise UserError(f"{place}{key}: {value}: should be {least} or more, at most {most}")
 
 
 class DeepLabSettings(Settings):

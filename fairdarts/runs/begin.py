@@ -10,17 +10,16 @@ from typing import Any, NamedTuple, TypeVar
 from fairdarts.config import Settings, UserError, check
 from fairdarts.data.sources import Source
 from fairdarts.data.split import fingerprint
-from fairdarts.options import Words
 from fairdarts.own import PLUGINS
 from fairdarts.runs.callbacks import Callback
 from fairdarts.runs.data import see, told_images
-from fairdarts.runs.recipe import laid_over, settings_of
-from fairdarts.runs.request import Kind, Request
+from fairdarts.runs.recipe import settings_of
+from fairdarts.runs.request import Kind, Request, resumed_settings
 from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.device import memory_advice, use_threads
 from fairdarts.runtime.records import mend
-from fairdarts.runtime.run import RunDirectory, changed_versions, create, is_free, open_run, read_settings
+from fairdarts.runtime.run import RunDirectory, changed_versions, create, is_free, open_run
 from fairdarts.runtime.shape import file_of
 from fairdarts.runtime.stop import Diverged, Interrupted, Stop, catch_signals
 from fairdarts.spaces.space import FORMS, KINDS, Space, load_space
@@ -93,31 +92,6 @@ def reopened(kind: Kind, run: RunDirectory, settings: Mapping[str, Any], watch: 
     with run.held():
         mend(run)
     return asked, load_space(str(run.path / "space.yaml"))
-
-
-def resumed_settings(kind: Kind, run: RunDirectory, settings: Mapping[str, Any]) -> Any:
-    """The run's own settings. Raises UserError where others are asked for that would change what it computes."""
-    path = run.path / "settings.yaml"
-    if run.verb != kind.verb:
-        raise UserError(f"{run.path}: is a run of `fairdarts {run.verb}`, which resumes it")
-    content = read_settings(path)
-    begun = check(kind.model, content, path)
-    asked = laid_over(kind.model, content, path, settings)
-    for key in settings:
-        before, after = value_of(begun, key), value_of(asked, key)
-        if before != after and key not in kind.may_change:
-            advice = f"a resumed {kind.what} keeps its settings; leave the option out, or start a new one"
-            says = "the command line says" if isinstance(settings, Words) else "the settings say"
-            raise UserError(f"{path}: {key}: {before}, but {says} {after}: {advice}")
-    return asked
-
-
-def value_of(settings: Settings, key: str) -> Any:
-    """The value of a dotted key."""
-    value: Any = settings
-    for part in key.split("."):
-        value = getattr(value, part, None)
-    return value
 
 
 def has_finished(kind: Kind, run: RunDirectory, watch: Callback) -> bool:

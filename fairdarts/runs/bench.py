@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from fairdarts.config import UserError
 from fairdarts.data.sources import Source
 from fairdarts.differentiable.architect import START, STEPS
 from fairdarts.differentiable.settings import SearchSettings
@@ -16,12 +15,10 @@ from fairdarts.differentiable.setup import check_fit, make_learner, open_batches
 from fairdarts.runs.callbacks import Callback, Callbacks, Watches
 from fairdarts.runs.data import see
 from fairdarts.runs.recipe import Recipe, settings_of
-from fairdarts.runs.request import Request
+from fairdarts.runs.request import WARM_UP, Request, check_steps
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import memory_advice, peak_memory, pick, use_threads
 from fairdarts.spaces.space import Space, load_space
-
-WARM_UP = 3  # steps: caches, kernels and optimizer states come with the first, graphs with the second
 
 
 def bench(
@@ -48,8 +45,7 @@ def carry_out(asked: Request, steps: int, watch: Callback) -> dict[str, Any]:
     """The measurement, in all processes that share it."""
     with memory_advice():
         with distributed.together():
-            if steps < 2:
-                raise UserError(f"bench: --steps {steps}: should be at least 2")
+            check_steps(steps)
             assert asked.recipe is not None, "a search has a recipe"
             settings, place = settings_of(SearchSettings, asked.recipe, asked.laid)
             use_threads(settings.threads)

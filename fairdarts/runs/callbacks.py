@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fairdarts.runtime import distributed
-
 if TYPE_CHECKING:
     from fairdarts.runs.result import Run
 
@@ -60,6 +58,8 @@ class Callbacks(Callback):
 
     @property
     def members(self) -> list[Callback]:
+        from fairdarts.runtime import distributed  # here, as it loads torch, and words can be wrong before
+
         return self._members if distributed.rank() == 0 else []
 
     def note(self, text: str) -> None:
@@ -91,6 +91,8 @@ class Callbacks(Callback):
 @contextmanager
 def watching(run: "Run", watch: Callbacks) -> Iterator[None]:
     """Within it the run is at work: its callbacks are told that it begins, and however it ends."""
+    from fairdarts.runtime import distributed
+
     try:
         with distributed.together():
             watch.begin(run)

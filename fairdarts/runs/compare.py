@@ -19,7 +19,8 @@ from fairdarts.plot.regret import draw_regret
 from fairdarts.ranking.report import open_benchmark
 from fairdarts.resources import names
 from fairdarts.runs.callbacks import Callback, Callbacks, Watches
-from fairdarts.runs.recipe import Recipe, names_of, settings_of
+from fairdarts.runs.recipe import Recipe
+from fairdarts.runs.strategies import SEEDS, check_asked, strategies
 from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.device import use_threads
@@ -27,20 +28,9 @@ from fairdarts.runtime.lock import held
 from fairdarts.runtime.run import LOCK
 from fairdarts.spaces.space import Space, load_space
 
-SEEDS = 50
-"""searches by each strategy"""
 SHARES = (0.1, 0.25, 0.5, 1.0)
 """of the budget, after which the regret is told"""
 ENDS = ("mean", "low", "high")
-DEAF = {
-    "seed": "it has --seeds",
-    "supernet": "the table judges",
-    "judge": "the table judges",
-    "models": "it ends with none",
-    "root": "it needs no images",
-    "device": "it trains and runs no network",
-}
-"""settings without effect on a comparison, and why"""
 KEPT = "the searches that are done are kept; the same command goes on"
 
 
@@ -107,13 +97,11 @@ def carry_out(
 ) -> Comparison:
     """Every strategy with every seed, those that are done skipped; several processes share them out."""
     with distributed.together():
-        if not 1 <= seeds <= 100_000:
-            raise UserError(f"evolve: --seeds {seeds}: should be at least 1, at most 100000")
-        for key in settings:
-            if why := DEAF.get(key.partition(".")[0]):
-                raise UserError(f"evolve: --{key}: is of no use in a comparison on a table: {why}")
+        check_asked(seeds, settings)
         read_text(file)
-        every = _strategies(recipes, settings)
+        every = strategies(recipes, settings)
+        for strategy in every:
+            use_threads(strategy.threads)
         space = _space_of(file, every[0].space)
         benchmark = open_benchmark(file, space, column)
         bench = make_bench(benchmark.truth, space, _tables_of(every[0], space), every, str(file))
@@ -140,30 +128,6 @@ def carry_out(
 
     chosen, summary = distributed.shared(distributed.first(gathered))
     return Comparison(folder, chosen, summary, f"{benchmark.name}, {benchmark.column}")
-
-
-def _strategies(recipes: str | Sequence[Recipe] | None, settings: Mapping[str, Any]) -> list[EvolveSettings]:
-    """The recipes, with as many generations as the one that has the fewest. UserError names the recipe."""
-    asked: Sequence[Recipe] = names_of(EvolveSettings) if recipes is None else recipes
-    if isinstance(recipes, str):
-        asked = [name.strip() for name in recipes.split(",") if name.strip()]
-    if not asked:
-        raise UserError(f"evolve: --config {recipes}: names no recipe")
-    every: list[EvolveSettings] = []
-    for recipe in asked:
-        name = "recipe" if isinstance(recipe, Mapping) else str(recipe)
-        try:
-            every.append(settings_of(EvolveSettings, recipe, settings)[0])
-        except UserError as error:
-            problem = str(error)
-            raise UserError(problem if name in problem else f"{name}: {problem}") from None
-        use_threads(every[-1].threads)
-    called = [strategy.name for strategy in every]
-    for name in called:
-        if called.count(name) > 1:
-            raise UserError(f"evolve: --config {recipes}: two recipes have the name {name}; should have one each")
-    fewest = min(strategy.generations for strategy in every)
-    return [strategy.model_copy(update={"generations": fewest}) for strategy in every]
 
 
 def _space_of(file: Path, name: str | None) -> Space:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fairdarts.config import Notice, UserError, check, read_yaml
-from fairdarts.differentiable.alphas import GATES, gates_of, read_gates
+from fairdarts.differentiable.alphas import gates_of, read_gates
 from fairdarts.differentiable.derive import GateMatrices, as_matrices, check_kind, check_records, check_rule
 from fairdarts.differentiable.derive import derive as genotype_of
-from fairdarts.differentiable.settings import DeriveSettings, SearchSettings
+from fairdarts.differentiable.settings import GATES, DeriveSettings, SearchSettings
 from fairdarts.differentiable.stopping import kept_record
 from fairdarts.genotype import Genotype
 from fairdarts.runs.result import Run

@@ -13,7 +13,8 @@ from fairdarts.networks.published import open_model
 from fairdarts.plot.confusion import draw_confusion
 from fairdarts.runs.callbacks import Callbacks, Watches
 from fairdarts.runs.data import examine_images, see
-from fairdarts.runs.judged_images import Split, judged_images, read_data
+from fairdarts.runs.judged_data import Split, read_data
+from fairdarts.runs.judged_images import judged_images
 from fairdarts.runs.recipe import Recipe
 from fairdarts.runs.result import Run
 from fairdarts.runs.training import path_of

@@ -30,9 +30,6 @@ from fairdarts.runtime.position import identity_of
 from fairdarts.runtime.shape import Shape, file_of, shape_of
 from fairdarts.spaces.space import Space, load_space, sized
 
-DEFAULT = "moremnas"
-"""the recipe of a search where none is named: that of FairNAS"""
-
 
 def evolve(
     run: Run | str | Path | None = None,
@@ -57,7 +54,7 @@ def evolve(
     >>> [(model.name, model.accuracy, model.costs["madds"]) for model in run.models]
     """
     supernet = {} if run is None else {"supernet": str(run.path if isinstance(run, Run) else run)}
-    asked = Request(DEFAULT if recipe is None else recipe, {**(settings or {}), **named, **supernet}, data, out)
+    asked = Request(EVOLVE.usual if recipe is None else recipe, {**(settings or {}), **named, **supernet}, data, out)
     with distributed.joined():
         return _concluded(asked, Callbacks(callbacks), benchmark, column)
 

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import torch
 
-from fairdarts.config import Notice, UserError, nearest
-from fairdarts.networks.blueprint import AS_NAMED, NetworkOptions, NetworkSettings
+from fairdarts.config import Notice, UserError
 from fairdarts.networks.foreign import Weights
 from fairdarts.networks.models import find, model_names
-from fairdarts.networks.published import TrainedModel, check_size, open_model, random_model
+from fairdarts.networks.published import TrainedModel, open_model, random_model
+from fairdarts.networks.settings import AS_NAMED, NetworkOptions, NetworkSettings, check_size
 from fairdarts.runs.callbacks import Callbacks, Watches
 from fairdarts.runs.recipe import laid_over
 from fairdarts.runs.result import Run
@@ -24,11 +24,10 @@ from fairdarts.transfer import formats as files
 from fairdarts.transfer.card import card
 from fairdarts.transfer.formats import FORMATS, ROUNDS, Made, latencies
 from fairdarts.transfer.onnx import image_shape
+from fairdarts.transfer.settings import SUFFIXES, USUAL, check_formats
 
 GENOTYPES, WEIGHTS = (".yaml", ".yml", ".txt", ".py"), (".pt", ".safetensors", ".pth", ".tar")
 """what names of such files end with"""
-USUAL = ("onnx", "safetensors")
-"""the formats where none is named"""
 LONGEST = 100
 """of a genotype's name in that of a file, in letters"""
 
@@ -81,18 +80,11 @@ def export(
     with folder_for(folder):
         made = files.export(model, stem, list(dict.fromkeys(formats)))
     if described:
-        text = card(model, f"{stem.name}{FORMATS['safetensors'].suffix}")
+        text = card(model, f"{stem.name}{SUFFIXES['safetensors']}")
         write_atomically(described, text.encode())
     if benchmark:
         Callbacks(callbacks).note(f"measuring {ROUNDS} rounds, one image at a time, all by turns")
     return Exported(made, described, measured(model, made) if benchmark else None)
-
-
-def check_formats(names: Sequence[str], place: str) -> None:
-    """Raises UserError where one is not a format."""
-    for name in names:
-        if name not in FORMATS:
-            raise UserError(f"{place}: '{name}' is not a format{nearest(name, FORMATS)}")
 
 
 def read_model(

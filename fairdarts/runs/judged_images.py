@@ -1,97 +1,35 @@
 """Which images judge a trained network: some of those that its run began with, or others, which are a test set."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import get_args
 
-from fairdarts.config import Settings, UserError, check
+from fairdarts.config import UserError, check
 from fairdarts.data.judging import Images, held_out_images, images_of_test_set, other_images
 from fairdarts.data.settings import DataSettings
 from fairdarts.data.sources import Source, open_source
 from fairdarts.data.split import fingerprint
 from fairdarts.networks.blueprint import Blueprint
 from fairdarts.runs.callbacks import Callback
-from fairdarts.runs.recipe import Recipe, content_of, laid_over, over
-from fairdarts.runs.request import words_for
+from fairdarts.runs.judged_data import Began, EvaluateSettings, Split
 from fairdarts.runtime.position import IMAGES, changed_images
-from fairdarts.runtime.run import RunDirectory, open_run, read_settings
-
-Split = Literal["test", "held-out", "train"]
-"""which of the images of a training"""
 
 
-ALONE = {"kind": "fake", "batch_size": 64, "workers": 0, "train_portion": 1, "cutout": 0}
-"""how images are served that are handed over to a model without a run"""
-
-
-class EvaluateSettings(Settings):
-    """What an evaluation reads of a recipe, or of a run's settings."""
-
-    data: DataSettings
-    """the images"""
-
-
-class Began(NamedTuple):
-    """What the run of a model began with."""
-
-    seed: int
-    """decides which images are held out"""
-    data: dict[str, Any]
-    """its settings of the images"""
-    run: RunDirectory | None
-    """the run itself; None where a recipe says the images"""
-
-    def names(self, data: DataSettings) -> bool:
-        """Whether these settings name its images; those of a recipe are taken at their word, but not those that are
-        handed over."""
-        return data.kind != "given" and (
-            self.run is None or all(self.data.get(key) == getattr(data, key, None) for key in ("kind", "root"))
-        )
-
-    def shared(self, source: Source) -> int:
-        """How many of these images lie among its own, as class folders tell: of the same name and size in bytes."""
-        if self.run is None:
-            return 0
-        try:
-            trained_on = open_source(check(EvaluateSettings, {"data": self.data}, "settings.yaml").data)
-        except UserError:  # they are no longer there
-            return 0
-        return len(_files(trained_on) & _files(source))
-
-    def changed(self, source: Source) -> str | None:
-        """How these images differ from those that it began with, as `changed_images` tells it."""
-        return changed_images(self.run, fingerprint(source)) if self.run else None
+def shared(began: Began, source: Source) -> int:
+    """How many of these images lie among those of the run, as class folders tell: of the same name and size in
+    bytes."""
+    if began.run is None:
+        return 0
+    try:
+        trained_on = open_source(check(EvaluateSettings, {"data": began.data}, "settings.yaml").data)
+    except UserError:  # they are no longer there
+        return 0
+    return len(_files(trained_on) & _files(source))
 
 
 def _files(source: Source) -> set[tuple[str, str, int]]:
     """Class folder, name and size of every image of class folders."""
     paths = [Path(path) for path, _ in getattr(source.dataset, "samples", ())]
     return {(path.parent.name, path.name, path.stat().st_size) for path in paths}
-
-
-def read_data(
-    model: Path, recipe: Recipe | None, data: Any, settings: Mapping[str, Any]
-) -> tuple[EvaluateSettings, Began]:
-    """Settings of the images, from a recipe, from the model's run, or for `data` that are handed over; and what that
-    run began with."""
-    of_run = model / "settings.yaml" if model.is_dir() else model.parent.parent / "settings.yaml"
-    handed = over(settings, words_for(data))
-    if recipe is None and not of_run.is_file():
-        if data is not None:
-            return laid_over(EvaluateSettings, {"data": ALONE}, "data", handed), Began(0, {}, None)
-        raise UserError(f"evaluate: {model}: says no images: name them with --config RECIPE --data.root FOLDER")
-    content, place = ({}, str(of_run)) if recipe is None else content_of(recipe)
-    if own := place == str(of_run):
-        content = read_settings(of_run)
-        if RunDirectory(of_run.parent).verb == "segment":
-            raise UserError(f"{model}: is a run of `fairdarts segment`: fairdarts segment --judge measures it")
-    if "data" not in content:
-        raise UserError(f"{place}: data: is missing: it should say the images")
-    asked = {
-        key: value for key, value in content["data"].items() if data is None or key not in ("number", "fingerprint")
-    }
-    asked = laid_over(EvaluateSettings, {"data": asked}, place, handed)
-    return asked, Began(int(content.get("seed", 0)), content["data"], open_run(of_run.parent) if own else None)
 
 
 def judged_images(
@@ -104,7 +42,7 @@ def judged_images(
     watch: Callback,
 ) -> Images:
     """The images that are judged: some of those that the run began with, or other ones, which are a test set."""
-    place, change = str(model), began.changed(source)
+    place, change = str(model), changed_images(began.run, fingerprint(source)) if began.run else None
     if began.names(data) or change == "":
         check_held_out(data, began)
         check_classes(blueprint, source, place)
@@ -120,7 +58,7 @@ def judged_images(
     images = other_images(data, source, blueprint.classes)
     if began.run:
         watch.note(f"images     other ones than {began.run.path} began with: a test set, judged whole")
-    if same := began.shared(images.source):
+    if same := shared(began, images.source):
         trained = f"BUT {same} of {len(images.indices)} are files of the run, of which most trained the network"
         watch.note(f"           {trained}")
     return images

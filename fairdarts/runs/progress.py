@@ -6,18 +6,17 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import timedelta
 from importlib.util import find_spec
-from typing import Any, NamedTuple, TypeVar
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn, track
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from fairdarts.config import plain
-from fairdarts.differentiable.architect import SUMS
-from fairdarts.differentiable.derive import dominant
-from fairdarts.relaxation import Matrices, gate_matrices
 from fairdarts.runs.callbacks import Callback
-from fairdarts.runs.result import Run
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+    from torch import Tensor
+
+    from fairdarts.relaxation import Matrices
+    from fairdarts.runs.result import Run
 
 REFRESH_SECONDS = 0.2  # reading a number waits for the device, so it is done this often and no more
 
@@ -37,6 +36,8 @@ class ProgressBar(Callback):
     """Shows epoch, step, numbers and time left on a terminal or in a notebook, and a line an epoch."""
 
     def __init__(self) -> None:
+        from rich.console import Console  # here, as verbs name this class before they know that they will run
+
         self.console = Console(stderr=True)
         notebook = self.console.is_jupyter and find_spec("ipywidgets") is not None
         self.live = self.console.is_terminal or notebook
@@ -48,7 +49,7 @@ class ProgressBar(Callback):
         with suppress(OSError):  # a run does not end because nobody can hear it
             print(plain(text), file=sys.stderr, flush=True)
 
-    def begin(self, run: Run) -> None:
+    def begin(self, run: "Run") -> None:
         self.run, self.shown = run, SHOWN[run.verb](run) if run.verb in SHOWN else None
         self.drawn = 0.0
         self.first: int | None = None
@@ -56,6 +57,8 @@ class ProgressBar(Callback):
             not self.live or self.shown is None or self.shown.numbers is None
         ):  # a bar that was never shown would end in an empty line
             return
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
         self.bar = Progress(
             TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
             BarColumn(bar_width=None),
@@ -88,27 +91,35 @@ class ProgressBar(Callback):
             with suppress(OSError):
                 self.console.print(self.shown.line(record), highlight=False, soft_wrap=True)
 
-    def end(self, run: Run) -> None:
+    def end(self, run: "Run") -> None:
         if self.bar is not None:
             self.bar.stop()
         self.bar = None
 
     def track(self, items: Iterable[T], total: float | None, what: str) -> Iterable[T]:
-        return track(items, what, total, console=self.console, transient=True) if self.live else items
+        if not self.live:
+            return items
+        from rich.progress import track
+
+        return track(items, what, total, console=self.console, transient=True)
 
 
-def _timed(run: Run, record: dict[str, Any], numbers: str) -> str:
+def _timed(run: "Run", record: dict[str, Any], numbers: str) -> str:
     """The line of an epoch: its number, what it says, and how long it took."""
     waited = record["loading_seconds"] / max(record["seconds"], 1e-9)
     speed = f"{record['images_per_second']:,.0f} images/s" + (f", {waited:.0%} waiting" if waited >= 0.1 else "")
     return f"epoch {record['epoch']:>3}/{run.settings.epochs}  {numbers}  {record['seconds']:.1f} s  {speed}"
 
 
-def _of_search(run: Run) -> Shown:
+def _of_search(run: "Run") -> Shown:
     """Loss, accuracy and dominant operations."""
+    from fairdarts.differentiable.architect import SUMS
+    from fairdarts.differentiable.derive import dominant
+    from fairdarts.relaxation import gate_matrices
+
     settings, space = run.settings, run.space
 
-    def numbers(step: int, sums: Tensor, alphas: Matrices) -> str:
+    def numbers(step: int, sums: "Tensor", alphas: "Matrices") -> str:
         rule = settings.derive
         gates = gate_matrices(alphas, settings.relaxation)
         counts = (dominant(matrix, space, part, rule.method, rule.threshold) for part, matrix in gates.items())
@@ -125,10 +136,10 @@ def _of_search(run: Run) -> Shown:
     return Shown(numbers, line)
 
 
-def _of_training(run: Run, key: str, judged: str) -> Shown:
+def _of_training(run: "Run", key: str, judged: str) -> Shown:
     """Loss and accuracy; `judged` is how a record that has the key says what the network is worth."""
 
-    def of_step(step: int, sums: Tensor) -> str:
+    def of_step(step: int, sums: "Tensor") -> str:
         loss, accuracy = (sums / step).tolist()
         return f"loss {loss:.3f}  accuracy {accuracy:.1%} "
 
@@ -140,7 +151,7 @@ def _of_training(run: Run, key: str, judged: str) -> Shown:
     return Shown(of_step, line)
 
 
-def _of_evolution(run: Run) -> Shown:
+def _of_evolution(run: "Run") -> Shown:
     """What a generation has come to."""
     all_of = run.settings.generations
 
@@ -161,7 +172,7 @@ def _of_evolution(run: Run) -> Shown:
     return Shown(None, line)
 
 
-SHOWN: dict[str, Callable[[Run], Shown]] = {
+SHOWN: dict[str, "Callable[[Run], Shown]"] = {
     "search": _of_search,
     "evolve": _of_evolution,
     "supernet": lambda run: _of_training(run, "watched", "paths {watched_mean:4.1f} ± {watched_std:.1f} %"),

@@ -15,14 +15,13 @@ from fairdarts.ranking.tau import Measured
 from fairdarts.runs.callbacks import Callback, Callbacks, Watches
 from fairdarts.runs.data import see
 from fairdarts.runs.judge import show
+from fairdarts.runs.request import PATHS
 from fairdarts.runs.result import Run, flat
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import use_threads
 from fairdarts.runtime.run import open_run
 from fairdarts.spaces.gates import SinglePath
 
-PATHS = 200
-"""architectures that "How to Train Your Super-Net" ranks (arXiv:2003.04276, section 3)"""
 MOST = 1_000_000
 """of architectures and images that one may ask for"""
 

@@ -9,6 +9,7 @@ from fairdarts import resources
 from fairdarts.config import Settings, UserError, check, read_text, read_yaml
 from fairdarts.options import Words
 from fairdarts.runtime.verb import SECTIONS, verb_of
+from fairdarts.transfer.settings import PREFIX, DetectorSettings
 
 Recipe = str | Path | Mapping[str, Any]
 """a shipped recipe's name, a YAML file, or what such a file holds"""
@@ -19,6 +20,11 @@ def names_of(model: type[Settings]) -> list[str]:
     head = f"verb: {model.model_fields['verb'].default}\n"
     paths = {name: resources.find("recipes", name) for name in resources.names("recipes")}
     return [name for name, path in paths.items() if read_text(path, len(head)) == head]
+
+
+def detectors() -> list[str]:
+    """The shipped detectors of `fairdarts transfer`, without what the names of their recipes begin with."""
+    return [name.removeprefix(PREFIX) for name in names_of(DetectorSettings)]
 
 
 def settings_of(model: type[Settings], recipe: Recipe, settings: Mapping[str, Any]) -> tuple[Any, str]:

@@ -21,9 +21,6 @@ from fairdarts.segmentation.model import SegmenterBlueprint, assemble_segmenter
 from fairdarts.segmentation.settings import SegmentSettings
 from fairdarts.segmentation.task import initialize, segmentation, segmenter_of
 
-DEFAULT = "segment-voc"
-"""the recipe where none is named"""
-
 
 class Counted(NamedTuple):
     """A segmentation network, and what it costs."""
@@ -53,9 +50,9 @@ def segment(
 ) -> Run:
     """Trains DeepLabv3+ on the network of a genotype: `fairdarts segment`. Gives the finished run.
 
-    The images are those that the settings name. Without `recipe` it is DEFAULT. `init_from` are weights to begin with:
-    of a segmentation network, or of a classifier for the encoder. The other parameters, and what is raised, are those
-    of `train`.
+    The images are those that the settings name. Without `recipe` it is segment-voc. `init_from` are weights to begin
+    with: of a segmentation network, or of a classifier for the encoder. The other parameters, and what is raised, are
+    those of `train`.
 
     >>> run = fairdarts.segment("fairnas-a", settings={"data.root": "VOC2012"}, init_from="fairnas_a.pth")
     >>> fairdarts.judge_segmenter(run).iou
@@ -96,7 +93,7 @@ def read(asked: Request, watch: Callbacks) -> training.Begun:
 def new_training(asked: Request) -> training.Begun:
     """Settings, genotype and space of a new training."""
     model = find(asked.genotype)
-    content, place = read_recipe(SegmentSettings, DEFAULT if asked.recipe is None else asked.recipe)
+    content, place = read_recipe(SegmentSettings, SEGMENT.usual if asked.recipe is None else asked.recipe)
     settings = laid_over(SegmentSettings, content, place, training.laid_over(model, asked.settings))
     return training.Begun(settings, model.genotype, model.space)
 

@@ -4,44 +4,31 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import Field
 
-from fairdarts.config import Settings, UserError, check, read_yaml
+from fairdarts.config import UserError
 from fairdarts.data.examine import examine
 from fairdarts.data.images import read_image
 from fairdarts.data.masks import write_mask
 from fairdarts.plot.overlay import draw_overlay, overlay_info
 from fairdarts.runs.callbacks import Callbacks, Watches
-from fairdarts.runs.recipe import laid_over, over
+from fairdarts.runs.judged_data import photographs_of, run_of
+from fairdarts.runs.recipe import over
 from fairdarts.runs.result import Run
 from fairdarts.runs.training import path_of
-from fairdarts.runtime import run as folder
 from fairdarts.runtime.device import LAYOUTS, pick, use_threads
 from fairdarts.runtime.settings import Compute
 from fairdarts.segmentation.images import Pairs, StillTransform, open_pairs
 from fairdarts.segmentation.model import Segmenter, open_segmenter
 from fairdarts.segmentation.score import score
-from fairdarts.segmentation.settings import Photographs
 from fairdarts.segmentation.task import numbers_of
 
 OVERLAID = 4
 """how many images of a data set are shown with what a network makes of them"""
-
-
-class JudgeSettings(Settings):
-    """What a judgement reads of a run's settings."""
-
-    data: Photographs
-    """the images"""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """where to run"""
-    threads: int | None = Field(default=None, ge=1, le=1024)
-    """CPU threads"""
 
 
 @dataclass(frozen=True)
@@ -86,8 +73,8 @@ def judge_segmenter(
     >>> fairdarts.judge_segmenter("runs/voc", {"data.val": "train"}).miou
     """
     watch, path = Callbacks(callbacks), Path(path_of(model))
-    run = path.resolve().parent.parent if path.is_file() else path
-    photographs, told = settings_of(run, over(settings or {}, named))
+    run = run_of(path)
+    photographs, told = photographs_of(run, over(settings or {}, named))
     use_threads(told.threads)
     segmenter, device, split = open_segmenter(path), pick(told.device), told.data.val
     if not split:
@@ -110,18 +97,6 @@ def judge_segmenter(
         draw=lambda out: overlay(segmenter, pairs, ious, device, out, name),
         folder=run / "figures",
     )
-
-
-def settings_of(run: Path, settings: Mapping[str, Any]) -> tuple[Photographs, JudgeSettings]:
-    """The images of a run, and what other settings make of its own."""
-    path = run / "settings.yaml"
-    if not path.is_file():
-        raise UserError(f"{run}: not a run directory: it has no settings.yaml; --judge names a run, or its checkpoint")
-    if (verb := folder.RunDirectory(run).verb) != "segment":
-        raise UserError(f"{run}: is a run of `fairdarts {verb}`, and none of `fairdarts segment`")
-    content = read_yaml(path)
-    content = {key: content[key] for key in JudgeSettings.model_fields if key in content}
-    return check(JudgeSettings, content, path).data, laid_over(JudgeSettings, content, path, settings)
 
 
 class Predicted(NamedTuple):
@@ -154,8 +129,8 @@ def predict_masks(
     use_threads(threads)
     path, paths = Path(path_of(model)), [Path(image) for image in images]
     segmenter, on = open_segmenter(path), pick(device)
-    run = path.resolve().parent.parent if path.is_file() else path
-    white = settings_of(run, {})[0].white
+    run = run_of(path)
+    white = photographs_of(run, {})[0].white
     targets = [(Path(out) / f"{one.stem}.png", f"{one.stem}-overlay") for one in paths] if out is not None else []
     files = [file for mask, name in targets for file in (mask, mask.with_name(f"{name}.png"))]
     for file in files:

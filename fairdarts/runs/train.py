@@ -18,7 +18,7 @@ from fairdarts.runs import training
 from fairdarts.runs.callbacks import Callback, Callbacks, Watches
 from fairdarts.runs.data import examine_images, see, told_images
 from fairdarts.runs.recipe import Recipe, laid_over, names_of, over, read_recipe
-from fairdarts.runs.request import TRAIN, Request
+from fairdarts.runs.request import DEFAULTS, EXCITED, TRAIN, Request
 from fairdarts.runs.result import Run
 from fairdarts.runtime import distributed
 from fairdarts.runtime import run as folder
@@ -28,16 +28,6 @@ from fairdarts.training.finetune import finetune
 from fairdarts.training.inherit import inherit, weights_of
 from fairdarts.training.settings import TrainSettings
 
-DEFAULTS = {
-    ("cell", "cifar"): "train-darts-cifar10",
-    ("cell", "imagenet"): "train-darts-imagenet",
-    ("chain", "cifar"): "train-chain-cifar10",
-    ("chain", "imagenet"): "train-mnasnet-imagenet",
-    ("nasbench201", "cifar"): "train-nasbench201-cifar10",
-}
-"""(kind of space, whose size the network has) → the recipe where none is named"""
-EXCITED = "train-mnasnet-se-imagenet"
-"""the recipe, where none is named, of networks with squeeze-and-excitation"""
 WHICH = (
     "kind",
     "root",

@@ -6,12 +6,14 @@ from typing import Any
 
 from fairdarts import resources
 from fairdarts.config import UserError, nearest
-from fairdarts.networks.blueprint import AS_NAMED, Blueprint, NetworkOptions, NetworkSettings, for_large_images
+from fairdarts.networks.blueprint import AS_NAMED, Blueprint, NetworkSettings, for_large_images
 from fairdarts.networks.models import find
 from fairdarts.networks.published import blueprint_of, open_model
-from fairdarts.runs.recipe import laid_over, names_of, settings_of
+from fairdarts.networks.settings import NetworkOptions
+from fairdarts.runs.recipe import detectors, laid_over, settings_of
 from fairdarts.runtime.run import SETTINGS, RunDirectory
-from fairdarts.transfer.detector import PREFIX, DetectorOptions, DetectorSettings, config_text
+from fairdarts.transfer.detector import DetectorOptions, config_text
+from fairdarts.transfer.settings import PREFIX, DetectorSettings
 
 
 def mmdet_config(
@@ -38,11 +40,6 @@ def mmdet_config(
     # Absolute, as the training may be begun in another folder.
     absolute, root = (str(Path(weights).resolve()) if weights else None), (str(data_root) if data_root else None)
     return config_text(blueprint, made, DetectorOptions(absolute, root, cpu))
-
-
-def detectors() -> list[str]:
-    """The shipped detectors."""
-    return [name.removeprefix(PREFIX) for name in names_of(DetectorSettings)]
 
 
 def has_weights(word: str) -> bool:

@@ -11,8 +11,6 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, BinaryIO
 
-import torch
-
 from fairdarts.config import UserError, open_regular
 
 ZIP = b"PK\x03\x04"
@@ -76,6 +74,8 @@ def sync_folder(path: Path) -> None:
 
 def save(path: Path, state: dict[str, Any]) -> None:
     """Write a checkpoint atomically. Raises UserError where the disk is full; the previous checkpoint stays."""
+    import torch  # here, as what only looks for files need not wait for it
+
     buffer = io.BytesIO()  # torch.save into a full disk ends in an error that no longer says so
     torch.save(state, buffer)
     write_atomically(path, buffer.getvalue())
@@ -92,6 +92,8 @@ def load(path: Path) -> dict[str, Any]:
         raise BadState(f"{path}: no such checkpoint") from None
     except OSError as error:
         raise BadState(f"{path}: {error.strerror}") from None
+    import torch
+
     try:
         with file, warnings.catch_warnings(action="ignore"):  # what torch has to say of a bad file is said below
             state = torch.load(verified(file), map_location="cpu", weights_only=True)

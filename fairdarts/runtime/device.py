@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from fairdarts.config import UserError
+from fairdarts.runtime.settings import check_threads
 
 LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 """name of a setting → memory format of images and weights"""
@@ -16,11 +17,9 @@ LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_
 
 def use_threads(threads: int | None) -> None:
     """Run on that many CPU threads, or leave torch's default. UserError where no machine has so many."""
-    if threads is None:
-        return
-    if not 1 <= threads <= 1024:
-        raise UserError(f"threads: {threads}: should be from 1 to 1024")
-    torch.set_num_threads(threads)
+    check_threads(threads)
+    if threads is not None:
+        torch.set_num_threads(threads)
 
 
 def keep_memory() -> None:

@@ -12,8 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from fairdarts import __version__, own
 from fairdarts.config import Settings, UserError, dump_yaml, read_yaml
 from fairdarts.genotype import Genotype, to_yaml
@@ -26,6 +24,8 @@ from fairdarts.runtime.verb import read_verb
 
 def versions() -> dict[str, Any]:
     """What else decides a number besides the settings: a resume under other versions or threads may differ in bits."""
+    import torch  # here, as what only looks for files need not wait for it
+
     packages = {"torch": torch.__version__, **{name: version(name) for name in ("torchvision", "numpy")}}
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
     return {

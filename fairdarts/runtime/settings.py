@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from fairdarts.config import Settings
+from fairdarts.config import Settings, UserError
 
 
 class Compute(Settings):
@@ -65,3 +65,9 @@ class RunSettings(EpochSettings):
 
     space: str
     """search space: a shipped name or a YAML file"""
+
+
+def check_threads(threads: int | None) -> None:
+    """Raises UserError where no machine has so many CPU threads."""
+    if threads is not None and not 1 <= threads <= 1024:
+        raise UserError(f"threads: {threads}: should be from 1 to 1024")

@@ -62,3 +62,14 @@ class SegmentSettings(NetworkTraining):
     """the images"""
     deeplab: DeepLabSettings
     """what stands on the genotype's network"""
+
+
+class JudgeSettings(Settings):
+    """What a judgement reads of a run's settings."""
+
+    data: Photographs
+    """the images"""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """where to run"""
+    threads: int | None = Field(default=None, ge=1, le=1024)
+    """CPU threads"""

@@ -18,6 +18,7 @@ from fairdarts.config import UserError
 from fairdarts.networks.published import TrainedModel, load, save_model
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.transfer.onnx import check_installed, image_shape, open_onnx, write_onnx
+from fairdarts.transfer.settings import SUFFIXES
 
 Runs = Callable[[Tensor], Tensor]
 """images [B, C, H, W] → logits [B, classes]"""
@@ -32,8 +33,6 @@ WARM_UP, ROUNDS = 5, 50
 class Format(NamedTuple):
     """A kind of file that holds a whole model."""
 
-    suffix: str
-    """what its files' names end with"""
     write: Callable[[Path, TrainedModel], None]
     """writes one"""
     open: Callable[[Path], Runs]
@@ -90,11 +89,12 @@ def open_torch_export(path: Path) -> Runs:
 
 
 FORMATS = {
-    "onnx": Format(".onnx", write_onnx, open_onnx, check_installed),
-    "safetensors": Format(".safetensors", save_model, load),
-    "torchscript": Format(".torchscript.pt", write_torchscript, open_torchscript),
-    "torch-export": Format(".pt2", write_torch_export, open_torch_export),
+    "onnx": Format(write_onnx, open_onnx, check_installed),
+    "safetensors": Format(save_model, load),
+    "torchscript": Format(write_torchscript, open_torchscript),
+    "torch-export": Format(write_torch_export, open_torch_export),
 }
+"""format → what writes and opens its files"""
 
 
 def export(model: TrainedModel, stem: Path, formats: Sequence[str]) -> list[Made]:
@@ -103,7 +103,7 @@ def export(model: TrainedModel, stem: Path, formats: Sequence[str]) -> list[Made
     Raises UserError, and leaves no file behind, where one of them is there already, gives other logits than the model
     (see TOLERANCE), or needs a package that is missing.
     """
-    paths = {name: stem.with_name(stem.name + FORMATS[name].suffix) for name in formats}
+    paths = {name: stem.with_name(stem.name + SUFFIXES[name]) for name in formats}
     for name, path in paths.items():
         FORMATS[name].check()
         if path.exists():

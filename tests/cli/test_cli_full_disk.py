@@ -21,6 +21,7 @@ from fairdarts.plot.overlay import draw_overlay, overlay_info
 from fairdarts.runs.tensorboard import tensorboard
 from fairdarts.runtime.run import RunDirectory
 from fairdarts.transfer.formats import FORMATS, export
+from fairdarts.transfer.settings import SUFFIXES
 
 ROOM = 50
 """bytes that a file may have"""
@@ -70,7 +71,7 @@ def written_as(kind: str) -> Callable[[Path], object]:
         (draw_mask, "mask.png"),
         (lay_over, "overlay.png"),
         (log, "tensorboard"),
-        *((written_as(kind), f"model{FORMATS[kind].suffix}") for kind in FORMATS),
+        *((written_as(kind), f"model{SUFFIXES[kind]}") for kind in FORMATS),
     ],
     ids=lambda own: own if isinstance(own, str) else "",
 )

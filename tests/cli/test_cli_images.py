@@ -11,7 +11,7 @@ from PIL import Image
 
 from fairdarts.cli import main
 from fairdarts.ranking.report import open_training
-from fairdarts.runs.judged_images import read_data
+from fairdarts.runs.judged_data import read_data
 from fairdarts.runs.progress import ProgressBar
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import RunDirectory, read_settings
@@ -23,7 +23,7 @@ CUT = "up to 50% of an image is cut away, 50% on average"
 @pytest.fixture(autouse=True)
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """12 ants, 12 bees and one emu, of 16×8 pixels; no figures, which take longer than a search."""
-    monkeypatch.setattr("fairdarts.cli.search.figures_of", lambda *_: [])
+    monkeypatch.setattr("fairdarts.runs.figures.figures_of", lambda *_: [])
     monkeypatch.setattr("fairdarts.runs.search.log_epoch", lambda *_: None)
     monkeypatch.chdir(tmp_path)
     for name, count in (("ant", 12), ("bee", 12), ("emu", 1)):

@@ -26,7 +26,7 @@ from fairdarts.spaces.space import load_space
 def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a folder of its own, and without the figures of runs, which take longer than their searches."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("fairdarts.cli.search.figures_of", lambda *_: [])
+    monkeypatch.setattr("fairdarts.runs.figures.figures_of", lambda *_: [])
     monkeypatch.setattr("fairdarts.runs.search.log_epoch", lambda *_: None)
 
 

@@ -25,7 +25,7 @@ LONG = ("--data.images", "128")  # 16 steps an epoch: a signal sent in the secon
 @pytest.fixture(autouse=True)
 def plain(tmp_path: Path, monkeypatch) -> None:
     """No figures, which take longer than the search; and a directory of its own."""
-    monkeypatch.setattr("fairdarts.cli.search.figures_of", lambda *_: [])
+    monkeypatch.setattr("fairdarts.runs.figures.figures_of", lambda *_: [])
     monkeypatch.setattr("fairdarts.runs.search.log_epoch", lambda *_: None)
     monkeypatch.chdir(tmp_path)
 
@@ -177,13 +177,13 @@ def test_figures_that_ctrl_c_left_undrawn_can_be_drawn(tiny_recipe: Path, capsys
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("fairdarts.cli.search.figures_of", interrupted)
+        patch.setattr("fairdarts.runs.figures.figures_of", interrupted)
         assert main(["search", "--config", str(tiny_recipe), "--out", "new"]) == 130
     command = shlex.split(capsys.readouterr().err.splitlines()[-1])
     assert command[-2:] == ["draw", "new"]
     with monkeypatch.context() as patch:
         drawn = []
-        patch.setattr("fairdarts.cli.search.figures_of", lambda run, folder: drawn.append(folder))
+        patch.setattr("fairdarts.runs.figures.figures_of", lambda run, folder: drawn.append(folder))
         assert main(["search", "--resume", "new"]) == 0
     assert drawn == [Path("new/figures")]
 

@@ -20,7 +20,7 @@ from fairdarts.genotype import CellGenotype, read
 @pytest.fixture
 def plain(monkeypatch) -> None:
     """No figures, which take longer than the search."""
-    monkeypatch.setattr("fairdarts.cli.search.figures_of", lambda *_: [])
+    monkeypatch.setattr("fairdarts.runs.figures.figures_of", lambda *_: [])
     monkeypatch.setattr("fairdarts.runs.search.log_epoch", lambda *_: None)
 
 

@@ -38,7 +38,7 @@ IN_PARTS = ("--compute.accumulate", "2")
 @pytest.fixture(autouse=True)
 def plain(tmp_path: Path, monkeypatch) -> None:
     """No figures, which take longer than the search; and a directory of its own."""
-    monkeypatch.setattr("fairdarts.cli.search.figures_of", lambda *_: [])
+    monkeypatch.setattr("fairdarts.runs.figures.figures_of", lambda *_: [])
     monkeypatch.setattr("fairdarts.runs.search.log_epoch", lambda *_: None)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "program.py").write_text(PROGRAM)

@@ -22,7 +22,7 @@ from fairdarts.runtime.stop import Interrupted
 def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a folder of its own, and without figures and report, which take longer than searches."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("fairdarts.cli.search.figures_of", lambda *_: [])
+    monkeypatch.setattr("fairdarts.runs.figures.figures_of", lambda *_: [])
     monkeypatch.setattr("fairdarts.runs.search.log_epoch", lambda *_: None)
     monkeypatch.setattr(StudyResult, "report", lambda result: result.folder / "report.html")
 

@@ -22,7 +22,7 @@ WORDS = ("--data.images", "32", "--data.image_size", "8", "--data.batch_size", "
 def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A recipe of two epochs of four steps, in a directory of its own; nothing is drawn."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("fairdarts.cli.supernet.draw_training", lambda *_: [])
+    monkeypatch.setattr("fairdarts.plot.supernet.draw_training", lambda *_: [])
     (tmp_path / "space.yaml").write_text(dump_yaml(CHAIN))
     settings = settings_of(epochs=2).model_copy(update={"space": str(tmp_path / "space.yaml")})
     text = dump_yaml(settings).replace("  warmup_epochs: 0.0\n", "")  # a recipe need not say it
@@ -78,7 +78,7 @@ def test_a_training_whose_checkpoint_is_gone_has_not_finished(recipe: Path, caps
 
 
 def test_runs_and_recipes_of_the_other_verb_are_refused(recipe: Path, tiny_recipe: Path, monkeypatch, capsys):
-    monkeypatch.setattr("fairdarts.cli.search.figures_of", lambda *_: [])
+    monkeypatch.setattr("fairdarts.runs.figures.figures_of", lambda *_: [])
     monkeypatch.setattr("fairdarts.runs.search.log_epoch", lambda *_: None)
     main(["supernet", "--config", str(recipe), "--out", "run", *WORDS])
     assert main(["search", "--config", str(tiny_recipe), "--out", "searched"]) == 0

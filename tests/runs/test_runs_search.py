@@ -30,7 +30,7 @@ class Interrupts(fairdarts.Callback):
 
 
 def test_the_verb_and_the_function_give_equal_runs(tiny_recipe: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("fairdarts.cli.search.figures_of", lambda *_: [])
+    monkeypatch.setattr("fairdarts.runs.figures.figures_of", lambda *_: [])
     words = ["search", "--config", str(tiny_recipe), "--out", "verb", "--epochs", "2", "--weights.lr", "0.05"]
     assert main(words) == 0
     run = search(tiny_recipe, epochs=2, settings={"weights.lr": 0.05}, out="function")
@@ -100,7 +100,7 @@ def test_a_recipe_of_another_verb_is_refused(tiny_recipe: Path):
 
 
 def test_supernets_are_alike_too(tiny_recipe: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("fairdarts.cli.supernet.draw_training", lambda *_: [])
+    monkeypatch.setattr("fairdarts.plot.supernet.draw_training", lambda *_: [])
     recipe = {
         "verb": "supernet",
         "name": "tiny-fair",

@@ -14,7 +14,8 @@ from fairdarts.config import UserError, check, read_yaml
 from fairdarts.networks.blueprint import Blueprint, NetworkSettings
 from fairdarts.networks.models import create_model
 from fairdarts.networks.published import blueprint_of
-from fairdarts.transfer.detector import DetectorOptions, DetectorSettings, config_text, laid_over, python_text
+from fairdarts.transfer.detector import DetectorOptions, config_text, laid_over, python_text
+from fairdarts.transfer.settings import DetectorSettings
 
 SMALL = NetworkSettings(size="imagenet", cells=4, channels=4)
 

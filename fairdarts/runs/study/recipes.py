@@ -7,18 +7,17 @@ from typing import Any
 
 from fairdarts.config import UserError
 from fairdarts.options import Words
-from fairdarts.runs.begin import resumed_settings
 from fairdarts.runs.callbacks import Callbacks
-from fairdarts.runs.recipe import Recipe, content_of, settings_of
-from fairdarts.runs.request import SEARCH, SUPERNET
+from fairdarts.runs.recipe import settings_of
+from fairdarts.runs.request import resumed_settings
 from fairdarts.runs.result import Run
+from fairdarts.runs.study.asked import kind_of, verb_of
 from fairdarts.runs.study.form import RecipeStudy, texts
 from fairdarts.runs.study.jobs import Job, blaming, check_same, told, work_off
 from fairdarts.runs.study.results import StudyResult
 from fairdarts.runtime import distributed
 from fairdarts.runtime.lock import InUse
 from fairdarts.runtime.run import SETTINGS, open_run
-from fairdarts.runtime.verb import stated_verb
 from fairdarts.spaces.space import load_space
 
 
@@ -65,7 +64,7 @@ def run_recipes(
 def jobs_of(study: RecipeStudy, folder: Path, settings: dict[str, str]) -> list[Job]:
     """All runs of a study, seed by seed, so that each seed's comparison is whole as early as it can be."""
     lines = [(seed, run) for seed in study.seeds for run in study.runs]
-    verbs = {run.name: _verb(run.config) for run in study.runs}
+    verbs = {run.name: verb_of(run.config) for run in study.runs}
     return [
         Job(
             folder / f"{run.name}-seed{seed}",
@@ -81,21 +80,9 @@ def jobs_of(study: RecipeStudy, folder: Path, settings: dict[str, str]) -> list[
 
 def check_job(job: Job) -> None:
     """Raises UserError where a run could not begin, or has begun with other settings: before any of them runs."""
-    if "seed" in job.changes:
-        raise UserError(f"{job.path.name}: seed: a study's seeds stand in its file; leave --seed out")
-    kind = next((kind for kind in (SEARCH, SUPERNET) if kind.verb == job.verb), None)
-    if kind is None:
-        recipe = job.recipe if isinstance(job.recipe, str) else "config"
-        problem = f"is a recipe of `fairdarts {job.verb}`, which a study does not run"
-        raise UserError(f"{job.path.name}: {recipe}: {problem}")
+    kind = kind_of(job.path.name, job.verb, job.recipe, job.changes)
     if (job.path / SETTINGS).is_file():
         resumed_settings(kind, open_run(job.path), Words(job.changes))
     settings, place = settings_of(kind.model, job.recipe, Words(job.changes))
     check_same(job.path, kind, settings)
     load_space(settings.space, f"{place}: space")
-
-
-def _verb(recipe: Recipe) -> str:
-    """The verb of a recipe."""
-    content, place = content_of(recipe)
-    return stated_verb(content, Path(place))

@@ -3,26 +3,17 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from fairdarts.config import UserError
 from fairdarts.runs.callbacks import Callbacks, Watches
 from fairdarts.runs.result import Run
+from fairdarts.runs.study.asked import Asked, read_asked
 from fairdarts.runs.study.factors import resolved, run_factors, with_files
-from fairdarts.runs.study.form import FactorStudy, RecipeStudy, read_study
+from fairdarts.runs.study.form import FactorStudy
 from fairdarts.runs.study.recipes import run_recipes
 from fairdarts.runs.study.results import StudyResult
 from fairdarts.runtime import distributed
-
-
-class Asked(NamedTuple):
-    """What is asked for; as `study` has it."""
-
-    study: str | Path | Mapping[str, Any]
-    out: str | Path | None = None
-    benchmarks: str | Path | None = None
-    only: str | None = None
-    settings: Mapping[str, Any] = {}
 
 
 def study(
@@ -54,19 +45,13 @@ def study(
 def carry_out(asked: Asked, watch: Callbacks, finish: Callable[[Run], None] = lambda run: None) -> StudyResult:
     """What is left to run of a study, in this process, which takes its share of it; `finish` is given every run that
     has come to its end here."""
-    form, place = read_study(asked.study)
+    form = read_asked(asked)
     folder = Path(asked.out or Path("runs") / form.name)
     if isinstance(form, FactorStudy):
-        if asked.benchmarks is None:
-            files = ", ".join(dict.fromkeys(" or ".join(space.files) for space in form.spaces))
-            raise UserError(f"study: --benchmarks FOLDER is missing, the folder of {files}")
+        assert asked.benchmarks is not None, "it was asked for"
         benchmarks = Path(asked.benchmarks)
         form = with_files(resolved(form, asked.only, asked.settings), benchmarks)
         return run_factors(form, folder, benchmarks, _first(), watch, finish)
-    for option, value in (("benchmarks", asked.benchmarks), ("only", asked.only)):
-        if value is not None:
-            raise UserError(f"study: --{option}: is for a study of factors, but {place} has no spaces")
-    assert isinstance(form, RecipeStudy), "there are two kinds"
     return run_recipes(form, folder, asked.settings, _first(), watch, finish)
 
 

@@ -1,0 +1,63 @@
+"""What is asked of a study, and does it fit? It loads no torch."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fairdarts.config import UserError
+from fairdarts.options import Words
+from fairdarts.runs.recipe import Recipe, content_of, settings_of
+from fairdarts.runs.request import SEARCH, SUPERNET, Kind
+from fairdarts.runs.study.form import FactorStudy, RecipeStudy, read_study, texts
+from fairdarts.runtime.verb import stated_verb
+
+
+class Asked(NamedTuple):
+    """What is asked for; as `study` has it."""
+
+    study: str | Path | Mapping[str, Any]
+    out: str | Path | None = None
+    benchmarks: str | Path | None = None
+    only: str | None = None
+    settings: Mapping[str, Any] = {}
+
+
+def read_asked(asked: Asked) -> FactorStudy | RecipeStudy:
+    """The study that is asked for. Raises UserError where an option is not for it, or one is missing."""
+    form, place = read_study(asked.study)
+    if isinstance(form, FactorStudy):
+        if asked.benchmarks is None:
+            files = ", ".join(dict.fromkeys(" or ".join(space.files) for space in form.spaces))
+            raise UserError(f"study: --benchmarks FOLDER is missing, the folder of {files}")
+        return form
+    for option, value in (("benchmarks", asked.benchmarks), ("only", asked.only)):
+        if value is not None:
+            raise UserError(f"study: --{option}: is for a study of factors, but {place} has no spaces")
+    assert isinstance(form, RecipeStudy), "there are two kinds"
+    return form
+
+
+def check_settings(study: RecipeStudy, settings: Mapping[str, Any]) -> None:
+    """Raises UserError where a recipe of a study refuses settings that are laid over it."""
+    for run in study.runs:
+        changes = texts(study.shared | run.changes) | texts(settings)
+        kind = kind_of(f"{run.name}-seed{study.seeds[0]}", verb_of(run.config), run.config, changes)
+        settings_of(kind.model, run.config, Words(changes))
+
+
+def kind_of(name: str, verb: str, recipe: Recipe, changes: Mapping[str, Any]) -> Kind:
+    """The kind of a study's run. Raises UserError where a study runs none of that verb, or its seed is changed."""
+    if "seed" in changes:
+        raise UserError(f"{name}: seed: a study's seeds stand in its file; leave --seed out")
+    kind = next((kind for kind in (SEARCH, SUPERNET) if kind.verb == verb), None)
+    if kind is None:
+        stated = recipe if isinstance(recipe, str) else "config"
+        problem = f"is a recipe of `fairdarts {verb}`, which a study does not run"
+        raise UserError(f"{name}: {stated}: {problem}")
+    return kind
+
+
+def verb_of(recipe: Recipe) -> str:
+    """The verb of a recipe."""
+    content, place = content_of(recipe)
+    return stated_verb(content, Path(place))
