@@ -113,7 +113,10 @@ def test_a_file_of_one_s_own_genotype(tmp_path: Path, monkeypatch: pytest.Monkey
         ("run --weights ema", "it has no ema weights"),
         ("run --classes 5", "run says itself how it is built"),
         ("run --network.cells 3", "run says itself how it is built"),
-        ("run --network.cell 3", "--network.cell: is neither an option nor a setting (did you mean '--network.cells'?)"),
+        (
+            "run --network.cell 3",
+            "--network.cell: is neither an option nor a setting (did you mean '--network.cells'?)",
+        ),
         ("run --cells 3", "--classes and --network.… do not apply"),
         ("run --genotype fairdarts-a --classes 5", "run says itself how it is built"),
         ("run --genotype darts-v2", "run says itself that it is of fairdarts-a"),

@@ -153,8 +153,14 @@ def test_a_place_that_is_taken_is_refused(tiny_recipe: Path, tmp_path: Path, cap
     ("words", "said"),
     [
         ("--epoch 3", "--epoch: is neither an option nor a setting (did you mean '--epochs'?)"),
-        ("--weights.learning_rate 3", "--weights.learning_rate: is neither an option nor a setting (did you mean '--weights.lr'"),
-        ("--data.batchsize=3", "--data.batchsize: is neither an option nor a setting (did you mean '--data.batch_size'?)"),
+        (
+            "--weights.learning_rate 3",
+            "--weights.learning_rate: is neither an option nor a setting (did you mean '--weights.lr'",
+        ),
+        (
+            "--data.batchsize=3",
+            "--data.batchsize: is neither an option nor a setting (did you mean '--data.batch_size'?)",
+        ),
         ("--epochs three", "--epochs: 'three': should be a valid integer"),
         ("--epochs 0", "--epochs: '0': should be greater than or equal to 1"),
         ("--relaxation gumbel", "--relaxation: 'gumbel': should be 'softmax' or 'sigmoid'"),
