@@ -162,6 +162,7 @@ WRONG = (
     ["export", "fairdarts-a", "--network.cells", "x"],
     ["study", "collapse-small", "--epochs", "x"],
     ["study", "collapse-small", "--only", "s1"],
+    ["study", "supernet-small", "--benchmarks", ".", "--weights.lr", "x"],
     ["derive"],
     ["transfer", "mmdet", "fairnas-a", "--network.cells", "x", "--nonsense"],
 )

@@ -43,7 +43,7 @@ def check_settings(kind: Kind, asked: Request) -> None:
     """Refuses wrong settings, of a new run or of one that goes on, before torch is loaded."""
     if not is_alone():
         return
-    if asked.resume is None:
+    if not asked.resume:
         settings_of(kind.model, asked.recipe or kind.usual, asked.settings)
         return
     with warnings.catch_warnings(action="ignore", category=Notice):  # which come once more as the run is opened

@@ -37,9 +37,7 @@ def main(argv: Sequence[str]) -> int:
     args, rest = parser.parse_known_args(argv)
     settings = resolve(form_of(args.study), rest, parser.options)
     asked = Asked(args.study, args.out, args.benchmarks, args.only, settings)
-    form = read_asked(asked)
-    if isinstance(form, RecipeStudy):
-        check_settings(form, settings)
+    check_settings(read_asked(asked), asked)
 
     # here, as torch takes seconds to load, and words can be wrong before
     from fairdarts.runs.study.run import carry_out, refuse_failed

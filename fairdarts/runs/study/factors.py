@@ -4,17 +4,18 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from fairdarts.config import UserError, check, dump_yaml, nearest, read_text, read_yaml
+from fairdarts.config import UserError, check, dump_yaml, read_text, read_yaml
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.oneshot.train import check_sampler
 from fairdarts.resources import find
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.request import SUPERNET
 from fairdarts.runs.result import Run
-from fairdarts.runs.study.form import BEST, FactorStudy, SpaceStudy, texts
+from fairdarts.runs.study.asked import recipe_of
+from fairdarts.runs.study.form import BEST, FactorStudy, SpaceStudy
 from fairdarts.runs.study.jobs import Job, check_same, counted, told, work_off
 from fairdarts.runs.study.judging import Truths, score, truths_of
-from fairdarts.runs.study.plan import Step, identity, planned, recipe_of
+from fairdarts.runs.study.plan import Step, identity, planned
 from fairdarts.runs.study.results import STUDY, StudyResult, conclude
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.stop import Diverged
@@ -91,22 +92,6 @@ def jobs_of(study: FactorStudy, space: SpaceStudy, step: Step, folder: Path) -> 
             path = row.runs[number]
             jobs.setdefault(path, Job(path, space.name, "supernet", str(recipe), seed, row.changes, row.settings))
     return list(jobs.values())
-
-
-def resolved(study: FactorStudy, only: str | None, settings: Mapping[str, Any]) -> FactorStudy:
-    """The study with settings laid over it, and cut down to one space.
-
-    They lie over all but what a factor itself changes. Raises UserError where there is no such space.
-    """
-    names = [space.name for space in study.spaces]
-    if only not in (None, *names):
-        raise UserError(f"study: --only {only}: is no space of {study.name}{nearest(str(only), names)}")
-    spaces = [
-        space.model_copy(update={"changes": space.changes | texts(settings)})
-        for space in study.spaces
-        if only in (None, space.name)
-    ]
-    return study.model_copy(update={"spaces": tuple(spaces)})
 
 
 def with_files(study: FactorStudy, folder: Path) -> FactorStudy:

@@ -1,9 +1,7 @@
 """How are the runs of a study worked off? What is done is skipped, what was stopped goes on, processes share them."""
 
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -137,12 +135,3 @@ def check_same(path: Path, kind: Kind, settings: Settings) -> None:
         if before.get(key) != now.get(key) and not free:
             advice = "it goes on with the settings that it began with; or name another --out"
             raise UserError(f"{file}: {key}: {before.get(key)}, but the study says {now.get(key)}: {advice}")
-
-
-@contextmanager
-def blaming(place: str) -> Iterator[None]:
-    """Within it, a UserError blames a place of the study where it would blame the command line."""
-    try:
-        yield
-    except UserError as error:
-        raise UserError(re.sub(r"^command line: (--)?", f"{place}: ", str(error))) from None

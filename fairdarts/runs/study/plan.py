@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from fairdarts import resources
 from fairdarts.config import UserError
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.ranking.factor_study import final_performance
 from fairdarts.runs.recipe import laid_over, read_recipe
+from fairdarts.runs.study.asked import blaming, recipe_of
 from fairdarts.runs.study.form import BASELINE, BEST, Factor, FactorStudy, SpaceStudy, slug, texts
-from fairdarts.runs.study.jobs import blaming, outcome
+from fairdarts.runs.study.jobs import outcome
 
 
 class Row(NamedTuple):
@@ -95,9 +95,3 @@ def kept_of(step: Step) -> Row | None:
 def identity(settings: TrainingSettings) -> str:
     """What two trainings share that are the same but for the seed."""
     return json.dumps(settings.model_dump(mode="json", exclude={"seed"}), sort_keys=True)
-
-
-def recipe_of(space: SpaceStudy, folder: Path) -> Path:
-    """The recipe of a space: the copy that its runs lie beside, once they have begun."""
-    copy = folder / space.name / "recipe.yaml"
-    return copy if copy.is_file() else resources.find("recipes", space.config)

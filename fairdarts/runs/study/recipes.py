@@ -11,9 +11,9 @@ from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.recipe import settings_of
 from fairdarts.runs.request import resumed_settings
 from fairdarts.runs.result import Run
-from fairdarts.runs.study.asked import kind_of, verb_of
+from fairdarts.runs.study.asked import blaming, kind_of, verb_of
 from fairdarts.runs.study.form import RecipeStudy, texts
-from fairdarts.runs.study.jobs import Job, blaming, check_same, told, work_off
+from fairdarts.runs.study.jobs import Job, check_same, told, work_off
 from fairdarts.runs.study.results import StudyResult
 from fairdarts.runtime import distributed
 from fairdarts.runtime.lock import InUse

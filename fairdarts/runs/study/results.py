@@ -14,9 +14,10 @@ from fairdarts.plot.factor_page import Facts, draw_factors, page
 from fairdarts.ranking import factor_study
 from fairdarts.ranking.factor_study import FactorResult, Outcome, SettingResult, SpaceResult, Spread
 from fairdarts.runs.result import Run
+from fairdarts.runs.study.asked import recipe_of
 from fairdarts.runs.study.form import FactorStudy, SpaceStudy, texts
 from fairdarts.runs.study.jobs import outcome
-from fairdarts.runs.study.plan import Row, Step, kept_of, planned, recipe_of
+from fairdarts.runs.study.plan import Row, Step, kept_of, planned
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.run import SETTINGS
 

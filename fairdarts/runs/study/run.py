@@ -8,8 +8,8 @@ from typing import Any
 from fairdarts.config import UserError
 from fairdarts.runs.callbacks import Callbacks, Watches
 from fairdarts.runs.result import Run
-from fairdarts.runs.study.asked import Asked, read_asked
-from fairdarts.runs.study.factors import resolved, run_factors, with_files
+from fairdarts.runs.study.asked import Asked, folder_of, read_asked, resolved
+from fairdarts.runs.study.factors import run_factors, with_files
 from fairdarts.runs.study.form import FactorStudy
 from fairdarts.runs.study.recipes import run_recipes
 from fairdarts.runs.study.results import StudyResult
@@ -46,7 +46,7 @@ def carry_out(asked: Asked, watch: Callbacks, finish: Callable[[Run], None] = la
     """What is left to run of a study, in this process, which takes its share of it; `finish` is given every run that
     has come to its end here."""
     form = read_asked(asked)
-    folder = Path(asked.out or Path("runs") / form.name)
+    folder = folder_of(form, asked)
     if isinstance(form, FactorStudy):
         assert asked.benchmarks is not None, "it was asked for"
         benchmarks = Path(asked.benchmarks)
