@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
     check_settings(SEGMENT, asked)
 
     # here, as torch takes seconds to load, and words can be wrong before
-    from fairdarts.plot.training import draw_network_training
+    from fairdarts.runs.figures import figures_of
     from fairdarts.runs.segment import carry_out, counted, read
     from fairdarts.runtime import distributed
 
@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
             return 0
         ended, status = run_until_stopped(lambda: carry_out(asked, Callbacks(shown)), shown)
         if ended is not None and distributed.rank() == 0:
-            draw_network_training(ended.run.directory.records(), ended.run.directory.figures)
+            figures_of(ended.run.directory, ended.run.directory.figures)
             summarize(ended)
     return status
 

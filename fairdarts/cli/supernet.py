@@ -38,10 +38,10 @@ def main(argv: Sequence[str]) -> int:
 
 def finish(run: "Run") -> None:
     """Draws a finished training, and says what it has come to, and how to go on."""
-    from fairdarts.plot.supernet import draw_training
     from fairdarts.ranking.lemma import uniform_variance
+    from fairdarts.runs.figures import figures_of
 
-    draw_training(run.directory.records(), run.directory.figures)
+    figures_of(run.directory, run.directory.figures)
     settings, space, last = run.settings, run.space, run.directory.records()[-1]
     points = [(len(counts), sum(counts)) for counts in last["updates"]]
     at_once = getattr(settings.sampler, "repeats", 1)  # updates that one draw makes, and so their scatter

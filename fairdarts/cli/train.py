@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     check_early(asked)
 
     # here, as torch takes seconds to load, and words can be wrong before
-    from fairdarts.plot.training import draw_network_training
+    from fairdarts.runs.figures import figures_of
     from fairdarts.runs.train import carry_out
     from fairdarts.runtime import distributed
 
@@ -36,7 +36,7 @@ def main(argv: Sequence[str]) -> int:
         shown = ProgressBar()
         run, status = run_until_stopped(lambda: carry_out(asked, Callbacks(shown)), shown)
         if run is not None and distributed.rank() == 0:
-            draw_network_training(run.directory.records(), run.directory.figures)
+            figures_of(run.directory, run.directory.figures)
             summarize(run)
     return status
 

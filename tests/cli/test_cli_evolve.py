@@ -35,7 +35,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     training = training_of().model_copy(update={"space": str(folder / "tiny.yaml")})
     (folder / "recipe.yaml").write_text(dump_yaml(training))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fairdarts.plot.supernet.draw_training", lambda *_: [])
+        patch.setattr("fairdarts.runs.figures.draw_training", lambda *_: [])
         assert main(["supernet", "--config", str(folder / "recipe.yaml"), "--out", str(folder / "net"), *WORDS]) == 0
     for kind in STRATEGIES:
         (folder / f"{kind}.yaml").write_text(dump_yaml(settings_of(kind)))

@@ -34,9 +34,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("told")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for place in ("cli.supernet.draw_training", "runs.rank.draw_rankings", "cli.evolve_show.draw_search"):
+        for place in ("runs.figures.draw_training", "runs.rank.draw_rankings", "cli.evolve_show.draw_search"):
             patch.setattr(f"fairdarts.{place}", lambda *_: [])
-        patch.setattr("fairdarts.plot.training.draw_network_training", lambda *_: [])
+        patch.setattr("fairdarts.runs.figures.draw_network_training", lambda *_: [])
         Path("tiny.yaml").write_text(dump_yaml(CHAIN))
         Path("recipe.yaml").write_text(dump_yaml(training_of().model_copy(update={"space": "tiny.yaml"})))
         Path("nsga2.yaml").write_text(dump_yaml(settings_of()))

@@ -31,7 +31,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "recipe.yaml").write_text(dump_yaml(settings))
     runs = {"fair-seed0": [], "fair-seed1": ["--seed", "1"], "longer-seed0": ["--epochs", "2"]}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fairdarts.plot.supernet.draw_training", lambda *_: [])
+        patch.setattr("fairdarts.runs.figures.draw_training", lambda *_: [])
         for name, words in runs.items():
             begin = ["supernet", "--config", str(folder / "recipe.yaml"), "--out", str(folder / name)]
             assert main([*begin, *WORDS, *words]) == 0

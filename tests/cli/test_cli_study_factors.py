@@ -94,7 +94,7 @@ def test_a_study_trains_judges_tables_and_does_nothing_twice(content, written, m
     """From end to end: one setting cannot be trained with, which is a result."""
     rates = [*RATES[1:2], {"label": "huge", "changes": {"weights.lr": 1e20}}]
     content["spaces"][0]["factors"] = [factor("rate", rates, "best"), factor("batch", [{"label": "32", "changes": {}}])]
-    for part in ("cli.supernet.draw_training", "runs.supernet.log_training", "runs.study.results.draw_factors"):
+    for part in ("runs.figures.draw_training", "runs.supernet.log_training", "runs.study.results.draw_factors"):
         monkeypatch.setattr(f"fairdarts.{part}", lambda *_: [])
     assert main(["study", written(), *WORDS]) == 0
     out = capsys.readouterr().out

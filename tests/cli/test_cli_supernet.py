@@ -22,7 +22,7 @@ WORDS = ("--data.images", "32", "--data.image_size", "8", "--data.batch_size", "
 def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A recipe of two epochs of four steps, in a directory of its own; nothing is drawn."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("fairdarts.plot.supernet.draw_training", lambda *_: [])
+    monkeypatch.setattr("fairdarts.runs.figures.draw_training", lambda *_: [])
     (tmp_path / "space.yaml").write_text(dump_yaml(CHAIN))
     settings = settings_of(epochs=2).model_copy(update={"space": str(tmp_path / "space.yaml")})
     text = dump_yaml(settings).replace("  warmup_epochs: 0.0\n", "")  # a recipe need not say it

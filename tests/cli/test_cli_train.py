@@ -130,7 +130,7 @@ def pictures(root: Path, *classes: str, images: int = 10) -> Path:
 def photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory with images of three classes, and `run`, a training on them."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("fairdarts.plot.training.draw_network_training", lambda *_: [])
+    monkeypatch.setattr("fairdarts.runs.figures.draw_network_training", lambda *_: [])
     data = {"kind": "folder", "root": "photos", "image_size": 8, "batch_size": 4, "train_portion": 0.8}
     Path("recipe.yaml").write_text(yaml.safe_dump(RECIPE | {"data": {**data, "cutout": 0, "workers": 0}}))
     pictures(Path("photos"), "ant", "bee", "cat")

@@ -100,7 +100,7 @@ def test_a_recipe_of_another_verb_is_refused(tiny_recipe: Path):
 
 
 def test_supernets_are_alike_too(tiny_recipe: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("fairdarts.plot.supernet.draw_training", lambda *_: [])
+    monkeypatch.setattr("fairdarts.runs.figures.draw_training", lambda *_: [])
     recipe = {
         "verb": "supernet",
         "name": "tiny-fair",

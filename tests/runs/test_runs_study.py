@@ -23,7 +23,7 @@ from fairdarts.config import UserError, read_yaml
 def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a folder of its own, and without figures."""
     monkeypatch.chdir(tmp_path)
-    for part in ("cli.search.figures_of", "cli.supernet.draw_training", "runs.study.results.draw_factors"):
+    for part in ("runs.figures.figures_of", "runs.figures.draw_training", "runs.study.results.draw_factors"):
         monkeypatch.setattr(f"fairdarts.{part}", lambda *_: [])
     for part in ("runs.search.log_epoch", "runs.supernet.log_training"):
         monkeypatch.setattr(f"fairdarts.{part}", lambda *_: None)

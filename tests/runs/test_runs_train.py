@@ -49,7 +49,7 @@ def state(run: str | Path) -> dict[str, Any]:
 
 
 def test_the_verb_and_the_function_give_equal_runs(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("fairdarts.plot.training.draw_network_training", lambda *_: [])
+    monkeypatch.setattr("fairdarts.runs.figures.draw_network_training", lambda *_: [])
     Path("tiny.yaml").write_text(repr(RECIPE))  # YAML, too
     words = ["fairdarts-a", "--config", "tiny.yaml", "--out", "verb", "--epochs", "1", "--optimizer.lr", "0.05"]
     assert main(["train", *words]) == 0
