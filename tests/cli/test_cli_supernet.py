@@ -11,6 +11,7 @@ from one_shot import CHAIN, settings_of
 
 from fairdarts.cli import main
 from fairdarts.config import dump_yaml
+from fairdarts.plot.supernet import draw_training
 from fairdarts.runs.progress import ProgressBar
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import RunDirectory
@@ -130,8 +131,9 @@ def test_a_study_of_supernets_continues_and_says_how_they_are_ranked(recipe: Pat
     assert sorted(path.name for path in Path("runs/small").glob("[!.]*")) == ["fair-seed0", "fair-seed1"]
 
 
-def test_a_run_is_drawn(recipe: Path, capsys):
+def test_a_run_is_drawn(recipe: Path, monkeypatch, capsys):
     main(["supernet", "--config", str(recipe), "--out", "run", *WORDS])
+    monkeypatch.setattr("fairdarts.runs.figures.draw_training", draw_training)
     capsys.readouterr()
     assert main(["draw", "run", "--out", "drawn"]) == 0
     assert Path("drawn/updates.svg").is_file()
