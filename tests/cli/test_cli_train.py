@@ -13,10 +13,12 @@ from PIL import Image
 
 from fairdarts import resources
 from fairdarts.cli import main
-from fairdarts.config import check, read_yaml
+from fairdarts.cli.train import check_early
+from fairdarts.config import UserError, check, read_yaml
 from fairdarts.cost.count import count
 from fairdarts.networks.blueprint import build
 from fairdarts.networks.zoo import load_genotype
+from fairdarts.options import Words
 from fairdarts.runs.progress import ProgressBar
 from fairdarts.runs.request import DEFAULTS, Request
 from fairdarts.runs.train import fitting, images_of
@@ -341,3 +343,18 @@ def test_a_finished_run_is_still_looked_at(user: Path, capsys):
 def test_a_mistake_is_named_and_nothing_is_lost(user: Path, capsys, words: list[str], message: str):
     assert message in fails(capsys, *words)
     assert Path("run/results.json").is_file()
+
+
+def test_what_the_images_of_a_run_may_mend_is_not_refused_early(tmp_path: Path):
+    epochs, size = Words({"epochs": "x"}), Words({"data.image_size": "x"})
+    for genotype in ("fairdarts-a", "runs/mine"):
+        with pytest.raises(UserError, match="--epochs: 'x': should be a valid integer"):
+            check_early(Request(settings=epochs, genotype=genotype))
+    check_early(Request(settings=size, genotype="runs/mine"))
+
+    recipe = read_yaml(resources.find("recipes", "train-chain-cifar10"))
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(recipe | {"data": {"kind": "folder", "batch_size": 8}}))
+    asked = Request(str(tmp_path / "mine.yaml"), Words({"epochs": "3"}), genotype="runs/mine")
+    check_early(asked)  # the folder is that of the run
+    with pytest.raises(UserError, match=r"data\.root: is missing"):
+        check_early(asked._replace(genotype="fairdarts-a"))
