@@ -87,7 +87,9 @@ def test_runs_and_recipes_of_the_other_verb_are_refused(recipe: Path, tiny_recip
     assert "searched: is a run of `fairdarts search`" in fails(capsys, "supernet", "--resume", "searched")
     assert "is a recipe of `fairdarts supernet`" in fails(capsys, "search", "--config", "fairnas-macro")
     assert "is a recipe of `fairdarts search`" in fails(capsys, "supernet", "--config", "fairdarts-s1-digits")
-    assert "--verb: is neither an option nor a setting" in fails(capsys, "supernet", "--resume", "run", "--verb", "search")
+    assert "--verb: is neither an option nor a setting" in fails(
+        capsys, "supernet", "--resume", "run", "--verb", "search"
+    )
 
 
 def test_recipes_and_runs_of_version_0_1_which_say_no_verb_are_read(recipe: Path, capsys):
