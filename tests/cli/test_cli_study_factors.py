@@ -238,7 +238,7 @@ def test_spaces_run_one_by_one_come_together(content, written, fake):
         ({}, ["--benchmarks", "nowhere"], "nowhere/bench.csv: no such file; --benchmarks should be the folder"),
         ({}, [*WORDS, "--only", "bensh"], "--only bensh: is no space of tiny (did you mean 'bench'?)"),
         ({}, [*WORDS, "--seed", "3"], "seed: a study's seeds stand in its file"),
-        ({}, [*WORDS, "--weights.lrr", "3"], "--weights.lrr: is neither an option nor a setting (did you mean '--weights.lr'?)"),
+        ({}, [*WORDS, "--weights.lrr", "3"], "is neither an option nor a setting (did you mean '--weights.lr'?)"),
         ({}, [*WORDS, "--supernet.wsbn", "true"], "supernet.wsbn: true"),
         ({}, [*WORDS, "--data.train_portion", "1"], "rate 0.01: data.train_portion 1.0: no images are held out"),
         ({"keep": "0.5"}, WORDS, "keep: '0.5' is no setting of factor rate"),
