@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from fairdarts.cli.words import Parser, add_recipe, command, say
-from fairdarts.config import Notice, UserError, dump_yaml
+from fairdarts.config import Notice, Settings, UserError, dump_yaml
 from fairdarts.options import words_of
 from fairdarts.runs.progress import ProgressBar
 from fairdarts.runs.recipe import settings_of
@@ -57,13 +57,14 @@ def is_alone() -> bool:
     return os.environ.get("WORLD_SIZE", "1") == "1"
 
 
-def print_config(kind: Kind, asked: Request) -> int:
-    """Prints all settings that are asked for, as YAML; gives the exit status."""
-    if asked.recipe is None:
-        raise UserError(
-            f"{kind.verb}: --print-config: is for a recipe; {asked.resume}/settings.yaml has those of the run"
-        )
-    sys.stdout.write(dump_yaml(settings_of(kind.model, asked.recipe, asked.settings)[0]))
+def print_config(kind: Kind, asked: Request, read: Callable[[], Settings] | None = None) -> int:
+    """Prints all settings that are asked for, as YAML, which `read` gives where a recipe alone does not say them; gives
+    the exit status."""
+    if asked.resume is not None:
+        place = f"{asked.resume}/settings.yaml"
+        raise UserError(f"{kind.verb}: --print-config: is for a new run; {place} has the settings of this one")
+    assert read is not None or asked.recipe is not None, "a new run has a recipe"
+    sys.stdout.write(dump_yaml(read() if read else settings_of(kind.model, asked.recipe, asked.settings)[0]))  # type: ignore[arg-type]
     return 0
 
 

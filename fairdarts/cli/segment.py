@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fairdarts.cli import training
-from fairdarts.cli.begin import check_settings, run_until_stopped
+from fairdarts.cli.begin import check_settings, print_config, run_until_stopped
 from fairdarts.cli.recipe import help_text
 from fairdarts.cli.segment_use import judge, predict, show_classes
 from fairdarts.cli.words import Parser, command, say
@@ -40,9 +40,11 @@ def main(argv: Sequence[str]) -> int:
 
     # here, as torch takes seconds to load, and words can be wrong before
     from fairdarts.runs.figures import figures_of
-    from fairdarts.runs.segment import carry_out, counted, read
+    from fairdarts.runs.segment import carry_out, counted, new_training, read
     from fairdarts.runtime import distributed
 
+    if args.print_config:
+        return print_config(SEGMENT, asked, lambda: new_training(asked).settings)
     with distributed.joined():
         shown = ProgressBar()
         if args.count:

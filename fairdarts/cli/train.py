@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairdarts.cli import training
-from fairdarts.cli.begin import check_settings, is_alone, run_until_stopped
+from fairdarts.cli.begin import check_settings, is_alone, print_config, run_until_stopped
 from fairdarts.cli.recipe import help_text
 from fairdarts.cli.words import Parser, command, say
 from fairdarts.config import UserError
@@ -24,14 +24,16 @@ def main(argv: Sequence[str]) -> int:
     parser.usage = "fairdarts train GENOTYPE [options]\n       fairdarts train --resume RUN [options]"
     parser.epilog = "GENOTYPE is a model's name, a YAML file, or the run of a search. Without --config the recipe is\n"
     parser.epilog += f"one of {', '.join(DEFAULTS.values())}.\n\n{help_text(TrainSettings)}"
-    _, asked = training.parse(parser, TRAIN, argv, "of a supernet's run, or a model")
+    args, asked = training.parse(parser, TRAIN, argv, "of a supernet's run, or a model")
     check_early(asked)
 
     # here, as torch takes seconds to load, and words can be wrong before
     from fairdarts.runs.figures import figures_of
-    from fairdarts.runs.train import carry_out
+    from fairdarts.runs.train import carry_out, new_training
     from fairdarts.runtime import distributed
 
+    if args.print_config:
+        return print_config(TRAIN, asked, lambda: new_training(asked, Callbacks()).settings)
     with distributed.joined():
         shown = ProgressBar()
         run, status = run_until_stopped(lambda: carry_out(asked, Callbacks(shown)), shown)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairdarts import resources
+from fairdarts.cli import main
 from fairdarts.cli.words import Parser, add_recipe, parse_words, say, to_json
 from fairdarts.config import Settings, UserError, check, dump_yaml, read_yaml
 from fairdarts.differentiable.settings import SearchSettings
@@ -140,3 +141,28 @@ def test_a_shipped_recipe_is_shown_and_written_with_what_is_laid_over_it(capsys:
     settings = check_words(SearchSettings, read_yaml(path), path, rest)
     assert settings.data.batch_size == 32
     assert check(SearchSettings, yaml.safe_load(dump_yaml(settings)), "mine.yaml") == settings
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["search", "fairdarts-s1-digits"],
+        ["supernet", "fairnas-macro-small"],
+        ["train", "fairdarts-a"],
+        ["train", "fairdarts-a", "--config", "train-darts-cifar10"],
+        ["segment", "fairnas-a"],
+        ["bench", "fairdarts-s1-digits"],
+    ],
+)
+def test_all_settings_are_printed_and_nothing_runs(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    assert main([*words, "--print-config", "--batch-size", "12"]) == 0
+    Path("printed.yaml").write_text(capsys.readouterr().out)
+    printed = read_yaml(Path("printed.yaml"))
+    assert printed["data"]["batch_size"] == 12
+    named = [words[1], "--config"] if words[0] in ("train", "segment") else []
+    assert main([words[0], *named, "printed.yaml", "--print-config"]) == 0
+    assert capsys.readouterr().out == Path("printed.yaml").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["printed.yaml"]

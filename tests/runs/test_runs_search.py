@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from runs import assert_same_run
 
 import fairdarts
 from fairdarts.cli import main
@@ -14,6 +13,7 @@ from fairdarts.config import UserError, read_yaml
 from fairdarts.runs.search import search
 from fairdarts.runs.supernet import train_supernet
 from fairdarts.runtime import checkpoint
+from runs import assert_same_run
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from runs import same
 
 import fairdarts
 from fairdarts.cli import main
@@ -18,6 +17,7 @@ from fairdarts.runs.search import search
 from fairdarts.runs.train import train
 from fairdarts.runtime import checkpoint
 from fairdarts.spaces.space import load_space
+from runs import same
 
 RECIPE: dict[str, Any] = {
     "name": "tiny",
