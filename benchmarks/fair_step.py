@@ -27,12 +27,13 @@ from plain import PathNetwork, PathStep
 from torch import Tensor
 
 from fairdarts import resources
-from fairdarts.config import check, read_yaml
+from fairdarts.checking import check
 from fairdarts.data.sources import FAKE_STATISTICS, Source
 from fairdarts.oneshot.samplers import Step, StrictFair
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.oneshot.step import Learner, supernet_step
 from fairdarts.oneshot.train import make_learner
+from fairdarts.reading import read_yaml
 from fairdarts.runtime.device import keep_memory
 from fairdarts.spaces.space import load_space
 

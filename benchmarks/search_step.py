@@ -33,11 +33,12 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from fairdarts import resources
-from fairdarts.config import check, read_yaml
+from fairdarts.checking import check
 from fairdarts.data.sources import FAKE_STATISTICS, Source
 from fairdarts.differentiable.architect import STEPS, Learner
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.differentiable.setup import make_learner
+from fairdarts.reading import read_yaml
 from fairdarts.relaxation import dense, relax
 from fairdarts.runtime.device import autocast, peak_memory
 from fairdarts.spaces.chain import ChainSpace

@@ -25,12 +25,13 @@ from circumstances import circumstances
 from torch.utils.data import TensorDataset
 
 from fairdarts import resources
-from fairdarts.config import check, read_yaml
+from fairdarts.checking import check
 from fairdarts.cost.count import count
 from fairdarts.data.serve import server
 from fairdarts.data.sources import CIFAR10_STATISTICS, IMAGENET_STATISTICS, Source
 from fairdarts.networks.blueprint import Blueprint, assemble
 from fairdarts.networks.zoo import load_genotype
+from fairdarts.reading import read_yaml
 from fairdarts.runtime.device import LAYOUTS, keep_memory, pick
 from fairdarts.training.classify import blueprint_of, build_classifier
 from fairdarts.training.settings import TrainSettings

@@ -8,7 +8,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from fairdarts.config import Settings, check, read_yaml
+from fairdarts.checking import check
+from fairdarts.config import Settings
+from fairdarts.reading import read_yaml
 
 Edge = tuple[str, int, int]
 """(operation, node, input): nodes 0 and 1 are the outputs of the two cells before, intermediate nodes follow."""

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, TypeVar
 import yaml
 from pydantic import TypeAdapter
 
-from fairdarts.config import Settings, UserError, check, choices_of, describe, in_one_line, members_of
+from fairdarts.checking import check, in_one_line
+from fairdarts.config import Settings, UserError, choices_of, describe, members_of
 
 S = TypeVar("S", bound=Settings)
 

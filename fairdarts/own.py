@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from fairdarts.config import Notice, OneOf, Settings, UserError, read_text
+from fairdarts.config import Notice, OneOf, Settings, UserError
+from fairdarts.reading import read_text
 
 FILE = "parts.json"
 """the file of a run directory that names the parts of its user's own, {kind: {name: {file, sha256}}}"""

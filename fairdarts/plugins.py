@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from fairdarts import resources
-from fairdarts.config import UserError, open_regular, read_yaml
+from fairdarts.config import UserError
 from fairdarts.differentiable.derive import METHODS
 from fairdarts.differentiable.losses import ZERO_ONE
 from fairdarts.genotype import SKIP
@@ -27,6 +27,7 @@ from fairdarts.oneshot.samplers import SAMPLERS, OwnSampler
 from fairdarts.ops import cell, mbconv, nasbench101, nasbench201
 from fairdarts.ops.own import Build, built
 from fairdarts.own import KINDS, OWN, PLUGINS, Origin
+from fairdarts.reading import open_regular, read_yaml
 from fairdarts.relaxation import RELAXATIONS
 from fairdarts.spaces.space import SPACES, space_from
 

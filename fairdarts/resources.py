@@ -4,8 +4,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from fairdarts.config import UserError, nearest, parse_yaml, read_text
+from fairdarts.config import UserError, nearest
 from fairdarts.own import HINT
+from fairdarts.reading import parse_yaml, read_text
 
 Kind = Literal["recipes", "studies", "search_spaces", "genotypes"]
 

@@ -7,7 +7,7 @@ import torch
 from norms import lived_in
 from torch import Tensor
 
-from fairdarts.config import check
+from fairdarts.checking import check
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.oneshot.step import Batch, Learner
 from fairdarts.runtime import distributed

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import torch
 
-from fairdarts.config import check
+from fairdarts.checking import check
 from fairdarts.differentiable.architect import Batch, Learner
 from fairdarts.differentiable.settings import DenseSupernetSettings, SearchSettings
 from fairdarts.spaces.space import load_space

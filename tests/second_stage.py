@@ -8,11 +8,12 @@ from typing import Any
 from one_shot import CHAIN, every_path
 from one_shot import settings_of as training_of
 
-from fairdarts.config import check, dump_yaml
+from fairdarts.checking import check
 from fairdarts.cost.table import count_tables
 from fairdarts.evolution.objectives import read_limit, read_objective
 from fairdarts.evolution.problem import Problem
 from fairdarts.evolution.settings import EvolveSettings
+from fairdarts.reading import dump_yaml
 from fairdarts.runs.supernet import train_supernet
 from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import Space

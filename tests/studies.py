@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from one_shot import BENCH, every_path
 
-from fairdarts.config import dump_yaml
+from fairdarts.reading import dump_yaml
 
 RATES = [{"label": str(rate), "changes": {"weights.lr": rate}} for rate in (0.01, 0.025, 0.1)]
 

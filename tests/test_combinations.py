@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from fairdarts.config import UserError, check
+from fairdarts.checking import check
+from fairdarts.config import UserError
 from fairdarts.data.sources import FAKE_STATISTICS, Source
 from fairdarts.differentiable import setup
 from fairdarts.differentiable.architect import STEPS, Batch

@@ -12,20 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from fairdarts import resources
-from fairdarts.config import (
-    LARGEST,
-    LARGEST_FLOAT,
-    LARGEST_YAML,
-    UserError,
-    check,
-    describe,
-    dump_yaml,
-    nearest,
-    parse_overrides,
-    plain,
-    read_text,
-    read_yaml,
-)
+from fairdarts.checking import check
+from fairdarts.config import LARGEST, LARGEST_FLOAT, UserError, describe, nearest, plain
 from fairdarts.data.settings import DataSettings
 from fairdarts.differentiable.settings import (
     ArchitectSettings,
@@ -36,6 +24,7 @@ from fairdarts.differentiable.settings import (
     WeightSettings,
 )
 from fairdarts.noise import DropoutSettings, NoiseSettings
+from fairdarts.reading import LARGEST_YAML, dump_yaml, read_text, read_yaml
 from fairdarts.runs.study.form import RecipeStudy
 
 RECIPES = resources.names("recipes")
@@ -146,29 +135,6 @@ def test_read_yaml_gives_a_mapping_or_one_line(tmp_path_factory, text):
     except UserError as error:
         outcome = str(error)
     assert isinstance(outcome, dict) or (outcome.startswith(str(path)) and "\n" not in outcome)
-
-
-def test_parse_overrides():
-    words = ["--weights.lr", "0.01", "--seed=3", "--name=a=b", "--epochs", "-1", "--seed", "4"]
-    assert parse_overrides(words) == {"weights.lr": "0.01", "seed": "4", "name": "a=b", "epochs": "-1"}
-    assert parse_overrides(["--name="]) == {"name": ""}
-    assert parse_overrides([]) == {}
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--seed"], "--seed needs a value"),
-        (["--seed", "--epochs", "3"], "--seed needs a value"),
-        (["3"], "'3' is neither an option nor a setting"),
-        (["--seed", "1", "stray"], "'stray' is neither"),
-        (["-s", "1"], "'-s' is neither"),
-        (["--", "1"], "'--' is neither"),
-    ],
-)
-def test_parse_overrides_refuses(words, message):
-    with pytest.raises(UserError, match=f"^command line: {message}"):
-        parse_overrides(words)
 
 
 def test_unknown_keys_name_the_nearest(recipe):

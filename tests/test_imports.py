@@ -14,6 +14,8 @@ from fairdarts.cli import VERBS
 PACKAGE = Path(fairdarts.__file__).parent
 RANKS = (
     {"config", "hook"},
+    {"reading"},
+    {"checking"},
     {"own"},
     {"resources", "genotype", "options", "noise"},
     {"runtime"},

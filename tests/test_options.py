@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairdarts import resources
-from fairdarts.config import UserError, check, read_yaml
+from fairdarts.checking import check
+from fairdarts.config import UserError
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.options import CALLED, check_words, described, leaves, resolve
+from fairdarts.reading import read_yaml
 
 DIGITS = resources.find("recipes", "fairdarts-s1-digits")
 

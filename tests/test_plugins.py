@@ -11,8 +11,9 @@ import yaml
 from torch import nn
 
 import fairdarts
+from fairdarts.checking import check
 from fairdarts.cli import main
-from fairdarts.config import Notice, UserError, check, describe
+from fairdarts.config import Notice, UserError, describe
 from fairdarts.cost.count import count
 from fairdarts.cost.table import count_tables
 from fairdarts.differentiable.derive import derive

@@ -6,11 +6,13 @@ import pytest
 from forms import FORMS
 
 from fairdarts import resources
-from fairdarts.config import UserError, check, dump_yaml, read_yaml
+from fairdarts.checking import check
+from fairdarts.config import UserError
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.genotype import CellGenotype, live
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.own import HINT
+from fairdarts.reading import dump_yaml, read_yaml
 from fairdarts.runs.recipe import names_of
 from fairdarts.runtime.verb import SECTIONS, verb_of
 from fairdarts.spaces.space import load_space

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from fairdarts.cli.words import Parser, add_recipe, command, say
-from fairdarts.config import Notice, Settings, UserError, dump_yaml
+from fairdarts.config import Notice, Settings, UserError
 from fairdarts.options import words_of
+from fairdarts.reading import dump_yaml
 from fairdarts.runs.progress import ProgressBar
 from fairdarts.runs.recipe import settings_of
 from fairdarts.runs.request import Kind, Request, resumed_settings

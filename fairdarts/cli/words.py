@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from fairdarts import resources
-from fairdarts.config import LARGEST, Settings, UserError, plain, read_yaml
+from fairdarts.config import LARGEST, Settings, UserError, plain
 from fairdarts.options import check_words, described
 from fairdarts.own import plugin_words
+from fairdarts.reading import read_yaml
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -14,9 +14,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from fairdarts.config import UserError, csv_records, nearest, read_text
+from fairdarts.config import UserError, nearest
 from fairdarts.cost.parts import parts_of
 from fairdarts.cost.table import Table, tabulate
+from fairdarts.reading import csv_records, read_text
 from fairdarts.runtime.shape import Shape
 from fairdarts.spaces.space import Space
 

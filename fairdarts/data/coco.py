@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from fairdarts.config import UserError, read_text
+from fairdarts.config import UserError
 from fairdarts.data.images import opened, orientation, turned
 from fairdarts.data.masks import write_mask
 from fairdarts.data.settings import IGNORED
+from fairdarts.reading import read_text
 from fairdarts.runtime.checkpoint import write_atomically
 
 CLASSES = (

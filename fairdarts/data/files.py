@@ -9,8 +9,9 @@ from PIL import Image
 from torch.utils.data import Dataset
 from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
 
-from fairdarts.config import UserError, csv_records, nearest, plain, read_text
+from fairdarts.config import UserError, nearest, plain
 from fairdarts.data.images import is_hidden, read_image
+from fairdarts.reading import csv_records, read_text
 
 
 class ImageFiles(Dataset):

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image
 
-from fairdarts.config import UserError, open_regular
+from fairdarts.config import UserError
+from fairdarts.reading import open_regular
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP")
 """those that are decoded, whatever a file's name ends with. PIL knows others, for one of which it starts a program."""

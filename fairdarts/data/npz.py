@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fairdarts.config import UserError, nearest, open_regular
+from fairdarts.config import UserError, nearest
+from fairdarts.reading import open_regular
 
 TRAINING = {"images": "labels", "train_images": "train_labels", "x_train": "y_train"}
 """key of the images → key of their labels: plain, as MedMNIST has them, as Keras has them"""

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fairdarts.config import UserError, nearest, open_regular
+from fairdarts.config import UserError, nearest
 from fairdarts.differentiable.derive import GateMatrices, as_matrices, shapes_text
 from fairdarts.differentiable.settings import GATES
+from fairdarts.reading import open_regular
 from fairdarts.relaxation import RELAXATIONS, gate_matrices
 from fairdarts.runtime.checkpoint import verified
 from fairdarts.spaces.space import Space

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from fairdarts.config import UserError, check
+from fairdarts.checking import check
+from fairdarts.config import UserError
 from fairdarts.differentiable.derive_cell import derive_cell, limited_cell, strongest_of_nodes
 from fairdarts.differentiable.derive_chain import derive_layers, dominant_choices
 from fairdarts.differentiable.derive_nasbench201 import derive_edges

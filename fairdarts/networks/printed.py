@@ -9,7 +9,8 @@ import warnings
 from pathlib import Path
 from typing import NamedTuple
 
-from fairdarts.config import Notice, UserError, check, nearest
+from fairdarts.checking import check
+from fairdarts.config import Notice, UserError, nearest
 from fairdarts.genotype import CELLS, CellGenotype, EdgeGenotype, Genotype
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.nasbench201 import ARCH, names_of_arch

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from fairdarts import own
-from fairdarts.config import UserError, first_problem, nearest, read_text
+from fairdarts.checking import first_problem
+from fairdarts.config import UserError, nearest
 from fairdarts.networks import models
 from fairdarts.networks.backbone import Backbone
 from fairdarts.networks.blueprint import AS_NAMED, Blueprint, assemble, sizes
@@ -19,6 +20,7 @@ from fairdarts.networks.foreign import Weights, read_file, tensors_in
 from fairdarts.networks.models import STATISTICS, find
 from fairdarts.networks.settings import NetworkSettings, check_size
 from fairdarts.networks.tensors import read_tensors, write_tensors
+from fairdarts.reading import read_text
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.finite import check_finite
 from fairdarts.runtime.run import SETTINGS, RunDirectory

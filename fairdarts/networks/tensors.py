@@ -10,7 +10,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from fairdarts.config import UserError, check_regular
+from fairdarts.config import UserError
+from fairdarts.reading import check_regular
 from fairdarts.runtime.checkpoint import write_atomically
 
 SHA256 = "fairdarts.sha256"

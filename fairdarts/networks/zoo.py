@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from fairdarts import resources
-from fairdarts.config import UserError, parse_yaml, read_text
+from fairdarts.config import UserError
 from fairdarts.genotype import Genotype, from_content, read
 from fairdarts.networks.printed import prints, read_printed
 from fairdarts.own import check_parts
+from fairdarts.reading import parse_yaml, read_text
 from fairdarts.spaces.space import Space, check_genotype, load_space
 
 YAML = (".yaml", ".yml")

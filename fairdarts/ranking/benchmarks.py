@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fairdarts.config import UserError, csv_records, nearest, open_regular, read_text
+from fairdarts.config import UserError, nearest
+from fairdarts.reading import csv_records, open_regular, read_text
 from fairdarts.spaces.nasbench201 import names_of_arch
 
 ARCHITECTURES = ("arch", "architecture", "path")

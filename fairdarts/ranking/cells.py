@@ -8,10 +8,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from fairdarts.config import UserError, check, csv_records, nearest, read_text
+from fairdarts.checking import check
+from fairdarts.config import UserError, nearest
 from fairdarts.genotype import CELLS, CellGenotype
 from fairdarts.ranking.benchmarks import ARCHITECTURES, columns_of, finite, json_of, listed, mean_of, shown, to_number
 from fairdarts.ranking.tfrecord import ACCURACIES, is_tfrecord, trainings
+from fairdarts.reading import csv_records, read_text
 from fairdarts.spaces.base import SearchSpace
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.graph import as_trained

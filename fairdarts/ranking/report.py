@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from fairdarts.config import UserError, check
+from fairdarts.checking import check
+from fairdarts.config import UserError
 from fairdarts.data.serve import evaluation_batches, server
 from fairdarts.data.sources import Source
 from fairdarts.data.split import fingerprint, halves

@@ -18,8 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from fairdarts.config import UserError, open_regular
+from fairdarts.config import UserError
 from fairdarts.ranking.crc32c import masked
+from fairdarts.reading import open_regular
 
 ACCURACIES = {"validation_accuracy": 4, "test_accuracy": 5}
 """name of an accuracy → its field in EvaluationData"""

@@ -7,7 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from fairdarts.config import Settings, UserError, check
+from fairdarts.checking import check
+from fairdarts.config import Settings, UserError
 from fairdarts.data.sources import Source
 from fairdarts.data.split import fingerprint
 from fairdarts.own import PLUGINS

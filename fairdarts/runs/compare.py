@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from fairdarts.config import UserError, read_text
+from fairdarts.config import UserError
 from fairdarts.cost.latency import read_latency
 from fairdarts.cost.table import Table, count_tables
 from fairdarts.evolution.settings import EvolveSettings
 from fairdarts.evolution.tabular import TabularBenchmark, interval, make_bench, trial
 from fairdarts.plot.regret import draw_regret
 from fairdarts.ranking.report import open_benchmark
+from fairdarts.reading import read_text
 from fairdarts.resources import names
 from fairdarts.runs.callbacks import Callback, Callbacks, Watches
 from fairdarts.runs.recipe import Recipe

@@ -5,13 +5,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from fairdarts.config import Notice, UserError, check, read_yaml
+from fairdarts.checking import check
+from fairdarts.config import Notice, UserError
 from fairdarts.differentiable.alphas import gates_of, read_gates
 from fairdarts.differentiable.derive import GateMatrices, as_matrices, check_kind, check_records, check_rule
 from fairdarts.differentiable.derive import derive as genotype_of
 from fairdarts.differentiable.settings import GATES, DeriveSettings, SearchSettings
 from fairdarts.differentiable.stopping import kept_record
 from fairdarts.genotype import Genotype
+from fairdarts.reading import read_yaml
 from fairdarts.runs.result import Run
 from fairdarts.runtime.run import open_run
 from fairdarts.spaces.space import Space, load_space

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fairdarts.config import UserError, check, read_yaml
+from fairdarts.checking import check
+from fairdarts.config import UserError
 from fairdarts.cost.latency import read_latency
 from fairdarts.cost.table import Table, count_tables
 from fairdarts.evolution import result
@@ -21,6 +22,7 @@ from fairdarts.plot.found import DrawnModel, draw_found
 from fairdarts.plot.fronts import draw_fronts
 from fairdarts.plot.projection import Evolved, counted
 from fairdarts.ranking.benchmarks import Benchmark
+from fairdarts.reading import read_yaml
 from fairdarts.runs.callbacks import Callback
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState, write_atomically

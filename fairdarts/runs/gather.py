@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from fairdarts.config import UserError, check, read_text, read_yaml
+from fairdarts.checking import check
+from fairdarts.config import UserError
 from fairdarts.cost.count import cost_text, count
 from fairdarts.differentiable.derive import check_records
 from fairdarts.differentiable.settings import SearchSettings
@@ -24,6 +25,7 @@ from fairdarts.plot.report_searched import Found, searches
 from fairdarts.plot.report_supernets import SupernetRun, supernets
 from fairdarts.plot.report_trained import Training, trainings
 from fairdarts.ranking.report import open_training, read_ranking
+from fairdarts.reading import read_text, read_yaml
 from fairdarts.runs.evolved import bounds_of, cells_of, drawn, evolved, reopened_search
 from fairdarts.runtime.run import RunDirectory, open_run
 from fairdarts.runtime.shape import shape_of

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from fairdarts.config import Settings, UserError, check, read_yaml
+from fairdarts.checking import check
+from fairdarts.config import Settings, UserError
 from fairdarts.data.settings import DataSettings
+from fairdarts.reading import read_yaml
 from fairdarts.runs.recipe import Recipe, content_of, laid_over, over
 from fairdarts.runs.request import words_for
 from fairdarts.runtime.run import RunDirectory, open_run, read_settings

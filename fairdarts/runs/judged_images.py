@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import get_args
 
-from fairdarts.config import UserError, check
+from fairdarts.checking import check
+from fairdarts.config import UserError
 from fairdarts.data.judging import Images, held_out_images, images_of_test_set, other_images
 from fairdarts.data.settings import DataSettings
 from fairdarts.data.sources import Source, open_source

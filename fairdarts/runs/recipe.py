@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from fairdarts import resources
-from fairdarts.config import Settings, UserError, check, read_text, read_yaml
+from fairdarts.checking import check
+from fairdarts.config import Settings, UserError
 from fairdarts.options import Words
+from fairdarts.reading import read_text, read_yaml
 from fairdarts.runtime.verb import SECTIONS, verb_of
 from fairdarts.transfer.settings import PREFIX, DetectorSettings
 

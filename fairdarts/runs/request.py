@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fairdarts.config import Settings, UserError, check
+from fairdarts.checking import check
+from fairdarts.config import Settings, UserError
 from fairdarts.data.settings import kind_of
 from fairdarts.differentiable import settings as differentiable
 from fairdarts.evolution import settings as evolution

@@ -7,10 +7,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairdarts.config import UserError, check, read_text
+from fairdarts.checking import check
+from fairdarts.config import UserError
 from fairdarts.cost.parts import stated_shape
 from fairdarts.genotype import Genotype
 from fairdarts.networks.zoo import load_genotype
+from fairdarts.reading import read_text
 from fairdarts.runs.request import KINDS
 from fairdarts.runtime import run as folder
 from fairdarts.runtime.run import RESULTS, State

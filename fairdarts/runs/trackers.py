@@ -12,7 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from fairdarts.config import Notice, UserError, read_text
+from fairdarts.config import Notice, UserError
+from fairdarts.reading import read_text
 from fairdarts.runs.callbacks import Callback
 from fairdarts.runs.result import Run, flat
 from fairdarts.runtime.checkpoint import write_atomically

@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from fairdarts.config import UserError, nearest, read_yaml
+from fairdarts.config import UserError, nearest
 from fairdarts.data.split import halves
 from fairdarts.networks.blueprint import Blueprint, build
 from fairdarts.networks.models import Model, Named, find
 from fairdarts.networks.published import open_model
 from fairdarts.networks.zoo import run_of
+from fairdarts.reading import read_yaml
 from fairdarts.runs import training
 from fairdarts.runs.callbacks import Callback, Callbacks, Watches
 from fairdarts.runs.data import examine_images, see, told_images

@@ -11,7 +11,8 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, BinaryIO
 
-from fairdarts.config import UserError, open_regular
+from fairdarts.config import UserError
+from fairdarts.reading import open_regular
 
 ZIP = b"PK\x03\x04"
 """what a zip begins with"""

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fairdarts import __version__, own
-from fairdarts.config import Settings, UserError, dump_yaml, read_yaml
+from fairdarts.config import Settings, UserError
 from fairdarts.genotype import Genotype, to_yaml
+from fairdarts.reading import dump_yaml, read_yaml
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.lock import InUse, held

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from fairdarts.config import UserError, read_text
+from fairdarts.config import UserError
+from fairdarts.reading import read_text
 
 FILE = "images.json"
 

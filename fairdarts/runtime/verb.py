@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from fairdarts.config import UserError, nearest, read_yaml
+from fairdarts.config import UserError, nearest
+from fairdarts.reading import read_yaml
 
 SECTIONS = {
     "search": "architect",

@@ -14,11 +14,12 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from fairdarts.config import UserError, nearest, read_text
+from fairdarts.config import UserError, nearest
 from fairdarts.data.images import is_hidden, opened, read_image
 from fairdarts.data.loader import Augmented, loaded
 from fairdarts.data.settings import IGNORED
 from fairdarts.data.sources import IMAGENET_STATISTICS
+from fairdarts.reading import read_text
 from fairdarts.segmentation.settings import Photographs
 
 MEAN, STD = IMAGENET_STATISTICS

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import torch
 from pydantic import Field, ValidationError
 
-from fairdarts.config import Settings, UserError, first_problem
+from fairdarts.checking import first_problem
+from fairdarts.config import Settings, UserError
 from fairdarts.genotype import Genotype
 from fairdarts.networks.blueprint import NetworkSettings
 from fairdarts.networks.deeplab import DeepLab, DeepLabSettings, build_deeplab

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from fairdarts.config import UserError, check, nearest, read_yaml
+from fairdarts.checking import check
+from fairdarts.config import UserError, nearest
 from fairdarts.genotype import CellGenotype, ChainGenotype, EdgeGenotype, Genotype, GraphGenotype
+from fairdarts.reading import read_yaml
 from fairdarts.resources import find
 from fairdarts.runtime.shape import Shape
 from fairdarts.spaces.base import SearchSpace

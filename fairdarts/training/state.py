@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from fairdarts import resources
-from fairdarts.config import UserError, check, read_yaml
+from fairdarts.checking import check
+from fairdarts.config import UserError
+from fairdarts.reading import read_yaml
 from fairdarts.runtime.position import flat
 from fairdarts.runtime.run import versions
 from fairdarts.training.settings import NetworkTraining

@@ -11,7 +11,8 @@ from pydantic import Field, StrictBool, StrictInt, StrictStr
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from fairdarts.config import Settings, UserError, check
+from fairdarts.checking import check
+from fairdarts.config import Settings, UserError
 from fairdarts.genotype import from_content
 from fairdarts.networks.blueprint import NetworkSettings, build_backbone, for_large_images
 from fairdarts.networks.features import Features

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import yaml
 
+from fairdarts.checking import check
 from fairdarts.cli import main
-from fairdarts.config import check, read_yaml
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.genotype import CellGenotype, ChainGenotype
 from fairdarts.networks.printed import from_darts_text
+from fairdarts.reading import read_yaml
 from fairdarts.runtime.run import create
 from fairdarts.spaces.space import load_space
 

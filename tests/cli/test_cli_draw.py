@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from fairdarts import resources
+from fairdarts.checking import check
 from fairdarts.cli import main
-from fairdarts.config import check, read_yaml
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.genotype import CellGenotype, ChainGenotype, EdgeGenotype, read, to_darts_text, to_yaml
 from fairdarts.networks.zoo import load_genotype
+from fairdarts.reading import read_yaml
 from fairdarts.runtime.run import create
 from fairdarts.spaces.chain import ChainStage
 from fairdarts.spaces.space import load_space

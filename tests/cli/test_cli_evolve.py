@@ -13,12 +13,12 @@ from one_shot import settings_of as training_of
 from second_stage import STRATEGIES, accuracy_of, settings_of
 
 from fairdarts.cli import main
-from fairdarts.config import dump_yaml
 from fairdarts.cost.count import count
 from fairdarts.genotype import read
 from fairdarts.networks.blueprint import build
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.ranking.report import open_training
+from fairdarts.reading import dump_yaml
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import RunDirectory
 from runs import same

@@ -12,7 +12,7 @@ from one_shot import settings_of as training_of
 from second_stage import accuracy_of, settings_of
 
 from fairdarts.cli import main
-from fairdarts.config import dump_yaml
+from fairdarts.reading import dump_yaml
 from fairdarts.runtime.run import RunDirectory
 
 WORDS = ("--data.images", "96", "--data.image_size", "8", "--data.batch_size", "8", "--watch.paths", "3")

@@ -12,9 +12,9 @@ from scipy.stats import kendalltau
 
 from fairdarts.cli import main
 from fairdarts.cli.rank_table import _cells
-from fairdarts.config import dump_yaml
 from fairdarts.ranking.report import recipes_told_apart
 from fairdarts.ranking.tau import Measured
+from fairdarts.reading import dump_yaml
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.device import LAYOUTS
 from fairdarts.runtime.run import RunDirectory

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from fairdarts.checking import check
 from fairdarts.cli import main
-from fairdarts.config import check, read_yaml
 from fairdarts.cost.count import count
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.genotype import ChainGenotype
 from fairdarts.networks.blueprint import build
 from fairdarts.networks.zoo import load_genotype
+from fairdarts.reading import read_yaml
 from fairdarts.runtime.run import create
 from fairdarts.spaces.chain import ChainStage
 from fairdarts.spaces.space import load_space

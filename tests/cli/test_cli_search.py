@@ -9,12 +9,13 @@ import torch
 import yaml
 from PIL import Image
 
+from fairdarts.checking import check
 from fairdarts.cli import main
-from fairdarts.config import check, read_yaml
 from fairdarts.data.loader import ADVICE
 from fairdarts.differentiable.architect import STEPS
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.genotype import CellGenotype, read
+from fairdarts.reading import read_yaml
 
 
 @pytest.fixture

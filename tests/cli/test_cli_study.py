@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fairdarts.checking import check
 from fairdarts.cli import main
-from fairdarts.config import UserError, check, read_yaml
+from fairdarts.config import UserError
 from fairdarts.differentiable.settings import SearchSettings
+from fairdarts.reading import read_yaml
 from fairdarts.runs import search
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.request import Request

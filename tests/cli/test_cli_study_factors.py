@@ -11,11 +11,12 @@ from one_shot import BENCH
 from studies import RATES, factor, factor_study
 
 from fairdarts import runs
+from fairdarts.checking import check
 from fairdarts.cli import main
-from fairdarts.config import check, read_yaml
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.ranking.report import FIELDS, write_ranking
 from fairdarts.ranking.tau import MEASURES
+from fairdarts.reading import read_yaml
 from fairdarts.runs import supernet
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.request import Request

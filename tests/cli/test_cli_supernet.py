@@ -10,8 +10,8 @@ import torch
 from one_shot import CHAIN, settings_of
 
 from fairdarts.cli import main
-from fairdarts.config import dump_yaml
 from fairdarts.plot.supernet import draw_training
+from fairdarts.reading import dump_yaml
 from fairdarts.runs.progress import ProgressBar
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import RunDirectory

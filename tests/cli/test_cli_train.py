@@ -12,13 +12,15 @@ import yaml
 from PIL import Image
 
 from fairdarts import resources
+from fairdarts.checking import check
 from fairdarts.cli import main
 from fairdarts.cli.train import check_early
-from fairdarts.config import UserError, check, read_yaml
+from fairdarts.config import UserError
 from fairdarts.cost.count import count
 from fairdarts.networks.blueprint import build
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.options import Words
+from fairdarts.reading import read_yaml
 from fairdarts.runs.progress import ProgressBar
 from fairdarts.runs.request import DEFAULTS, Request
 from fairdarts.runs.train import fitting, images_of

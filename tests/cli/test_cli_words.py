@@ -12,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairdarts import resources
+from fairdarts.checking import check
 from fairdarts.cli import main
 from fairdarts.cli.words import Parser, add_recipe, parse_words, say, to_json
-from fairdarts.config import Settings, UserError, check, dump_yaml, read_yaml
+from fairdarts.config import Settings, UserError
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.options import check_words
+from fairdarts.reading import dump_yaml, read_yaml
 from fairdarts.runs.progress import ProgressBar, Shown
 
 NUMBERS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)

@@ -10,13 +10,15 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset, TensorDataset
 
-from fairdarts.config import Notice, Settings, UserError, check, dump_yaml, parse_yaml
+from fairdarts.checking import check
+from fairdarts.config import Notice, Settings, UserError
 from fairdarts.data import given as module
 from fairdarts.data.given import given
 from fairdarts.data.judging import images_of_test_set, other_images
 from fairdarts.data.serve import evaluation_batches, server
 from fairdarts.data.settings import DataSettings, Given
 from fairdarts.data.split import fingerprint, halves
+from fairdarts.reading import dump_yaml, parse_yaml
 
 CPU, LAST = torch.device("cpu"), torch.channels_last
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, 3, 12, 12), dtype=np.uint8)

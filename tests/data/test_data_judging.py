@@ -10,7 +10,8 @@ from PIL import Image
 from torch.utils.data import TensorDataset
 from torchvision import datasets
 
-from fairdarts.config import Settings, UserError, check
+from fairdarts.checking import check
+from fairdarts.config import Settings, UserError
 from fairdarts.data import judging, sources
 from fairdarts.data.serve import evaluation_batches
 from fairdarts.data.settings import DataSettings

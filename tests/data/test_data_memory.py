@@ -14,7 +14,7 @@ from torch.utils.data import TensorDataset
 from torchvision import datasets
 from torchvision.transforms.v2 import functional as F
 
-from fairdarts.config import check, read_yaml
+from fairdarts.checking import check
 from fairdarts.data.loader import EndlessBatches
 from fairdarts.data.memory import batch_transform, kept_batches, mixed_radix, on_device
 from fairdarts.data.settings import Cifar10, Cifar100, Digits
@@ -22,6 +22,7 @@ from fairdarts.data.sources import CIFAR10_STATISTICS, Source, open_source
 from fairdarts.data.transforms import padded_crop
 from fairdarts.differentiable.loop import search
 from fairdarts.differentiable.settings import SearchSettings
+from fairdarts.reading import read_yaml
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import RunDirectory, create, open_run
 from fairdarts.runtime.stop import Interrupted, Stop

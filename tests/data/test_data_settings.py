@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fairdarts.config import Settings, UserError, check, describe, dump_yaml
+from fairdarts.checking import check
+from fairdarts.config import Settings, UserError, describe
 from fairdarts.data.settings import DataSettings, kind_of
+from fairdarts.reading import dump_yaml
 
 IMAGENET = {
     "kind": "imagenet",

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fairdarts.config import check
+from fairdarts.checking import check
 from fairdarts.differentiable.architect import STEPS, Batch, Learner, StepIndex, warm_up
 from fairdarts.differentiable.curvature import held_out_curvature
 from fairdarts.differentiable.settings import DenseSupernetSettings, SearchSettings

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairdarts.config import UserError, check
+from fairdarts.checking import check
+from fairdarts.config import UserError
 from fairdarts.differentiable.derive import as_matrices, check_rule, derive, dominant
 from fairdarts.differentiable.derive_chain import derive_layers
 from fairdarts.differentiable.settings import DeriveSettings

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fairdarts.config import UserError, check
+from fairdarts.checking import check
+from fairdarts.config import UserError
 from fairdarts.differentiable.derive import as_matrices, check_rule, derive, dominant
 from fairdarts.differentiable.derive_nasbench201 import derive_edges
 from fairdarts.differentiable.settings import DeriveSettings

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from runs import Broken, Watch, metrics, same
 
-from fairdarts.config import Notice, UserError, check, read_yaml
+from fairdarts.checking import check
+from fairdarts.config import Notice, UserError
 from fairdarts.data.given import given
 from fairdarts.data.sources import open_source
 from fairdarts.differentiable import loop
@@ -19,6 +19,7 @@ from fairdarts.differentiable.loop import learning_rate, search
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.differentiable.setup import make_learner
 from fairdarts.genotype import CellGenotype, read
+from fairdarts.reading import read_yaml
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.device import LAYOUTS
 from fairdarts.runtime.position import TIMES
@@ -26,6 +27,7 @@ from fairdarts.runtime.run import RunDirectory, create, open_run
 from fairdarts.runtime.stop import Diverged, Interrupted
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet.cell import SuperCell
+from runs import Broken, Watch, metrics, same
 
 STEPS_AN_EPOCH, EPOCHS = 4, 3
 LAST = STEPS_AN_EPOCH * EPOCHS

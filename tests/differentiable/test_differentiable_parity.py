@@ -6,11 +6,12 @@ from plain_supernet import PlainSupernet, plain
 from torch import Tensor
 from torch.nn import functional as F
 
-from fairdarts.config import check, read_yaml
+from fairdarts.checking import check
 from fairdarts.data.sources import FAKE_STATISTICS, Source
 from fairdarts.differentiable.architect import STEPS, Batch
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.differentiable.setup import make_learner
+from fairdarts.reading import read_yaml
 from fairdarts.resources import find
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet.names import current_names

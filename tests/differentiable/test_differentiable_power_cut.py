@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 from disk import lay, watched
-from runs import Watch, metrics, same
 
-from fairdarts.config import check, read_yaml
+from fairdarts.checking import check
 from fairdarts.data.sources import open_source
 from fairdarts.differentiable.loop import search
 from fairdarts.differentiable.settings import SearchSettings
+from fairdarts.reading import read_yaml
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import RunDirectory, create, is_free, open_run
 from fairdarts.spaces.space import load_space
+from runs import Watch, metrics, same
 
 
 def searched(recipe: Path, path: Path, resume: bool = False) -> RunDirectory:

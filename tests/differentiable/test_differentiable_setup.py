@@ -7,13 +7,15 @@ import torch
 from PIL import Image
 
 from fairdarts import resources
-from fairdarts.config import UserError, check, read_yaml
+from fairdarts.checking import check
+from fairdarts.config import UserError
 from fairdarts.data.serve import check_alike, keep_held_out
 from fairdarts.data.sources import open_source
 from fairdarts.data.split import fingerprint
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.differentiable.setup import check_fit, make_learner, open_batches
 from fairdarts.ops.depthwise import is_depthwise
+from fairdarts.reading import read_yaml
 from fairdarts.runtime import distributed
 from fairdarts.runtime.run import RunDirectory
 from fairdarts.spaces.space import load_space

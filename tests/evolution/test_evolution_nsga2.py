@@ -11,10 +11,12 @@ from one_shot import IRREGULAR
 from scipy.stats import chisquare
 from second_stage import judge, problem_of, settings_of
 
-from fairdarts.config import UserError, check, read_yaml
+from fairdarts.checking import check
+from fairdarts.config import UserError
 from fairdarts.evolution.archive import Archive
 from fairdarts.evolution.nsga2 import NSGA2, shares, standardized, survivors, tournaments
 from fairdarts.evolution.settings import EvolveSettings
+from fairdarts.reading import read_yaml
 from fairdarts.resources import find
 from fairdarts.spaces.space import load_space
 

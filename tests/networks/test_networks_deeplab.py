@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import mobilenet_v2
 
-from fairdarts.config import UserError, check
+from fairdarts.checking import check
+from fairdarts.config import UserError
 from fairdarts.cost.count import count
 from fairdarts.genotype import ChainGenotype, EdgeGenotype
 from fairdarts.networks.atrous import set_output_stride

@@ -10,11 +10,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fairdarts import resources
-from fairdarts.config import Notice, UserError, dump_yaml, read_yaml
+from fairdarts.config import Notice, UserError
 from fairdarts.genotype import CellGenotype, Genotype, read, to_darts_text, to_yaml
 from fairdarts.networks.models import create_model
 from fairdarts.networks.printed import from_darts_text, read_printed
 from fairdarts.networks.zoo import load_genotype
+from fairdarts.reading import dump_yaml, read_yaml
 from fairdarts.spaces.space import load_space
 
 PROPERTY = settings(derandomize=True, deadline=None)

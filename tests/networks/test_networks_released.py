@@ -10,7 +10,8 @@ from layouts import CellNetwork, DartsCell, FairDartsCell, FairNas
 from norms import lived_in
 from torch import Tensor, nn
 
-from fairdarts.config import UserError, check
+from fairdarts.checking import check
+from fairdarts.config import UserError
 from fairdarts.genotype import CellGenotype, ChainGenotype
 from fairdarts.networks.blueprint import NetworkSettings, build
 from fairdarts.networks.foreign import tensors_in

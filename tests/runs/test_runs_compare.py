@@ -7,7 +7,8 @@ import pytest
 from second_stage import make_supernet_runs
 
 from fairdarts.cli import main
-from fairdarts.config import UserError, read_yaml
+from fairdarts.config import UserError
+from fairdarts.reading import read_yaml
 from fairdarts.runs.compare import compare
 
 SETTINGS = {"space": "tiny.yaml", "population": 6, "generations": 2}

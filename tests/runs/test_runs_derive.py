@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from fairdarts.config import Notice, UserError, check, read_yaml
+from fairdarts.checking import check
+from fairdarts.config import Notice, UserError
 from fairdarts.differentiable.settings import SearchSettings
+from fairdarts.reading import read_yaml
 from fairdarts.runs.derive import derive, derive_from
 from fairdarts.runs.result import Run
 from fairdarts.runtime.run import create

@@ -9,7 +9,8 @@ import yaml
 
 import fairdarts
 from fairdarts.cli import main
-from fairdarts.config import UserError, read_yaml
+from fairdarts.config import UserError
+from fairdarts.reading import read_yaml
 from fairdarts.runs.search import search
 from fairdarts.runs.supernet import train_supernet
 from fairdarts.runtime import checkpoint

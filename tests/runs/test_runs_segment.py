@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 from photographs import CLASSES, picture, recipe, voc_folder
 from PIL import Image
-from runs import same
 
 import fairdarts
 from fairdarts.cli import main
-from fairdarts.config import UserError, dump_yaml
+from fairdarts.config import UserError
 from fairdarts.genotype import Genotype, to_yaml
+from fairdarts.reading import dump_yaml
 from fairdarts.runs.segment import count_segmenter, segment
 from fairdarts.runs.segmenter import judge_segmenter, predict_masks
 from fairdarts.runtime import checkpoint
 from fairdarts.spaces.space import load_space
+from runs import same
 
 
 @pytest.fixture(scope="module")

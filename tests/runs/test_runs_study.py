@@ -15,7 +15,8 @@ from studies import RATES, factor, factor_study
 
 import fairdarts
 from fairdarts.cli import main
-from fairdarts.config import UserError, read_yaml
+from fairdarts.config import UserError
+from fairdarts.reading import read_yaml
 from runs import metrics, same
 
 

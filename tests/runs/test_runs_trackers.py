@@ -9,16 +9,18 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from runs import metrics
 
-from fairdarts.config import Notice, UserError, check, read_yaml
+from fairdarts.checking import check
+from fairdarts.config import Notice, UserError
 from fairdarts.differentiable.settings import SearchSettings
+from fairdarts.reading import read_yaml
 from fairdarts.runs.callbacks import Callback
 from fairdarts.runs.result import Run, open_run
 from fairdarts.runs.search import search
 from fairdarts.runs.trackers import mlflow, wandb
 from fairdarts.runtime.run import create
 from fairdarts.spaces.space import load_space
+from runs import metrics
 
 MAKE = {"wandb": wandb, "mlflow": mlflow}
 RULE = {"derive.method": "argmax", "derive.threshold": None}

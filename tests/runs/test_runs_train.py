@@ -10,9 +10,10 @@ import torch
 
 import fairdarts
 from fairdarts.cli import main
-from fairdarts.config import UserError, dump_yaml, read_yaml
+from fairdarts.config import UserError
 from fairdarts.genotype import to_yaml
 from fairdarts.networks.zoo import load_genotype
+from fairdarts.reading import dump_yaml, read_yaml
 from fairdarts.runs.search import search
 from fairdarts.runs.train import train
 from fairdarts.runtime import checkpoint

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fairdarts.config import Settings, UserError, read_yaml
+from fairdarts.config import Settings, UserError
 from fairdarts.genotype import CellGenotype, read
+from fairdarts.reading import read_yaml
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.lock import InUse
 from fairdarts.runtime.run import RunDirectory, changed_versions, create, open_run

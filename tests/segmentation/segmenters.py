@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from photographs import recipe
-from runs import Watch
 
-from fairdarts.config import check
+from fairdarts.checking import check
 from fairdarts.genotype import Genotype
 from fairdarts.runtime.run import create, open_run
 from fairdarts.segmentation.images import open_pairs
@@ -14,6 +13,7 @@ from fairdarts.segmentation.settings import SegmentSettings
 from fairdarts.segmentation.task import initialize, segmentation
 from fairdarts.spaces.space import Space, load_space
 from fairdarts.training.loop import train
+from runs import Watch
 
 
 def small() -> tuple[Genotype, Space]:

@@ -8,7 +8,8 @@ import torch
 from photographs import picture, recipe, voc_folder
 from PIL import Image
 
-from fairdarts.config import UserError, check
+from fairdarts.checking import check
+from fairdarts.config import UserError
 from fairdarts.data.settings import IGNORED
 from fairdarts.segmentation.images import (
     MEAN,

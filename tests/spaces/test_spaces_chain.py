@@ -2,8 +2,10 @@
 
 import pytest
 
-from fairdarts.config import UserError, check, read_yaml
+from fairdarts.checking import check
+from fairdarts.config import UserError
 from fairdarts.genotype import CellGenotype, ChainGenotype
+from fairdarts.reading import read_yaml
 from fairdarts.resources import find
 from fairdarts.spaces.chain import ChainSpace, Layer
 from fairdarts.spaces.space import check_genotype, load_space

@@ -11,8 +11,10 @@ from bench101 import CONV1, CONV3, POOL, genotype, matrix
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairdarts.config import UserError, check, read_yaml
+from fairdarts.checking import check
+from fairdarts.config import UserError
 from fairdarts.differentiable.derive import check_kind
+from fairdarts.reading import read_yaml
 from fairdarts.resources import find
 from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.graph import Graph, Matrix

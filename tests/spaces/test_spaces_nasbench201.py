@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairdarts.config import UserError, check, read_yaml
+from fairdarts.checking import check
+from fairdarts.config import UserError
 from fairdarts.genotype import CellGenotype, EdgeGenotype
+from fairdarts.reading import read_yaml
 from fairdarts.resources import find
 from fairdarts.spaces.nasbench201 import Bench201Space, names_of_arch
 from fairdarts.spaces.space import check_genotype, load_space

@@ -7,7 +7,8 @@ import torch
 from one_shot import CHAIN, CLASSES
 from torch import Tensor, nn
 
-from fairdarts.config import UserError, check
+from fairdarts.checking import check
+from fairdarts.config import UserError
 from fairdarts.spaces.gates import subnet
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet.settings import SupernetSettings, check_supernet

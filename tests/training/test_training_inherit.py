@@ -10,10 +10,11 @@ from norms import lived_in
 from one_shot import BENCH, CELLS, CHAIN, IRREGULAR, every_path, supernet_of
 from torch import Tensor, nn
 
-from fairdarts.config import UserError, dump_yaml
+from fairdarts.config import UserError
 from fairdarts.differentiable.settings import DenseSupernetSettings
 from fairdarts.genotype import CellGenotype, ChainGenotype, live
 from fairdarts.networks.blueprint import NetworkSettings, build
+from fairdarts.reading import dump_yaml
 from fairdarts.relaxation import dense
 from fairdarts.runtime import checkpoint
 from fairdarts.spaces.gates import Gates, subnet

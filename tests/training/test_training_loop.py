@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 from networks import EPOCHS, STEPS_AN_EPOCH, assert_same_training, settings_of, trained
-from runs import Watch, metrics
 
 from fairdarts import resources
-from fairdarts.config import check, read_yaml
+from fairdarts.checking import check
 from fairdarts.data.sources import open_source
 from fairdarts.networks.blueprint import Blueprint, assemble
 from fairdarts.networks.zoo import load_genotype
+from fairdarts.reading import read_yaml
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.device import LAYOUTS
@@ -30,6 +30,7 @@ from fairdarts.training.settings import TrainSettings
 from fairdarts.training.setup import make_trainee
 from fairdarts.training.state import changes_of
 from fairdarts.training.step import measured
+from runs import Watch, metrics
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from fairdarts.config import Settings, check
+from fairdarts.checking import check
+from fairdarts.config import Settings
 from fairdarts.training.optimize import Average, learning_rate, make_optimizer
 from fairdarts.training.settings import OptimizerSettings, ScheduleSettings
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from fairdarts.config import Settings, check
+from fairdarts.checking import check
+from fairdarts.config import Settings
 from fairdarts.data.judging import Images
 from fairdarts.data.settings import DataSettings
 from fairdarts.data.sources import Source

@@ -6,8 +6,10 @@ import pytest
 import yaml
 
 from fairdarts import resources
-from fairdarts.config import UserError, check, describe, dump_yaml, read_yaml
+from fairdarts.checking import check
+from fairdarts.config import UserError, describe
 from fairdarts.oneshot.settings import TrainingSettings
+from fairdarts.reading import dump_yaml, read_yaml
 from fairdarts.runs.recipe import names_of
 from fairdarts.training.settings import TrainSettings
 

@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from fairdarts import resources
-from fairdarts.config import check, read_yaml
+from fairdarts.checking import check
 from fairdarts.data.sources import open_source
 from fairdarts.genotype import Genotype
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.ops.depthwise import is_depthwise
+from fairdarts.reading import read_yaml
 from fairdarts.runs.recipe import names_of
 from fairdarts.spaces.space import Space, load_space
 from fairdarts.training.classify import blueprint_of, build_classifier, check_fit

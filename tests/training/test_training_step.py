@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fairdarts.config import check
+from fairdarts.checking import check
 from fairdarts.training.optimize import Average, make_optimizer
 from fairdarts.training.settings import LossSettings, TrainSettings
 from fairdarts.training.setup import Trainee

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from fairdarts.config import UserError, check, dump_yaml, read_text, read_yaml
+from fairdarts.checking import check
+from fairdarts.config import UserError
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.oneshot.train import check_sampler
+from fairdarts.reading import dump_yaml, read_text, read_yaml
 from fairdarts.resources import find
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.request import SUPERNET

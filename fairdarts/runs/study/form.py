@@ -9,7 +9,9 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from fairdarts import resources
-from fairdarts.config import Settings, check, nearest, read_yaml
+from fairdarts.checking import check
+from fairdarts.config import Settings, nearest
+from fairdarts.reading import read_yaml
 
 Value = bool | int | float | str | list[str] | None
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fairdarts.config import Settings, UserError, check
+from fairdarts.checking import check
+from fairdarts.config import Settings, UserError
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.options import Words
 from fairdarts.ranking.factor_study import DIVERGED

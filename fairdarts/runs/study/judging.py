@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from fairdarts.config import check
+from fairdarts.checking import check
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.ranking.benchmarks import Benchmark
 from fairdarts.ranking.report import chosen_paths, judge, open_benchmark, own_statistics, ranking_of, write_ranking

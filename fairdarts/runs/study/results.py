@@ -8,11 +8,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fairdarts.config import Notice, UserError, check, dump_yaml, read_text, read_yaml
+from fairdarts.checking import check
+from fairdarts.config import Notice, UserError
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.plot.factor_page import Facts, draw_factors, page
 from fairdarts.ranking import factor_study
 from fairdarts.ranking.factor_study import FactorResult, Outcome, SettingResult, SpaceResult, Spread
+from fairdarts.reading import dump_yaml, read_text, read_yaml
 from fairdarts.runs.result import Run
 from fairdarts.runs.study.asked import recipe_of
 from fairdarts.runs.study.form import FactorStudy, SpaceStudy, texts

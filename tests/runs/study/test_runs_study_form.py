@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from studies import factor_study
 
-from fairdarts.config import UserError, check, read_yaml
+from fairdarts.checking import check
+from fairdarts.config import UserError
 from fairdarts.ranking.report import own_statistics
+from fairdarts.reading import read_yaml
 from fairdarts.resources import find, names
 from fairdarts.runs.study import recipes
 from fairdarts.runs.study.form import FactorStudy, RecipeStudy
