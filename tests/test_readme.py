@@ -172,12 +172,22 @@ def test_make_targets_exist() -> None:
         subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
 
 
-def test_python_of_the_readme_runs() -> None:
+def test_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     code = "\n".join(blocks("README.md", "python"))
     names: dict[str, object] = {}
     exec(code, names)
     assert (names["network"].num_classes, names["backbone"].model.in_chans) == (10, 4)
     assert f"# {names['backbone'].feature_info.channels()} {names['backbone'].feature_info.reduction()}" in code
+
+
+def test_python_of_the_page_on_functions_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec("\n".join(blocks("docs/python.md", "python")), names)
+    assert Path("runs/first/report.html").is_file()
+    assert [path.name for path in Path("exported").iterdir()] == ["fairdarts-a.onnx"]
+    assert names["found"].models
 
 
 def test_every_recipe_is_named() -> None:
