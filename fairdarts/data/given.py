@@ -48,7 +48,8 @@ def _parts(data: Mapping[str, Any]) -> tuple[Any, Any, tuple[str, str]]:
         raise UserError(f"data: a dict of {', '.join(map(str, data)) or 'nothing'}; should have the key train")
     test = next((key for key in TESTS if key in data), None)
     if unused := [str(key) for key in data if key not in ("train", test)]:
-        notice(f"data: {', '.join(unused)}: is not used, as only train is searched or trained on, and {test} judged by")
+        used = f"train and {test} are" if test else "train is, and test or validation where there is one"
+        notice(f"data: {', '.join(unused)}: is not used; {used}")
     return data["train"], data[test] if test else None, ('data["train"]', f'data["{test}"]')
 
 

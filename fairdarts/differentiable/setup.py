@@ -83,6 +83,9 @@ def check_fit(settings: SearchSettings, space: Space, source: Source) -> tuple[l
     halves = halves_of(settings.data, source, settings.seed)
     alone = settings.architect.kind == "single_level" and not settings.measures_curvature
     smallest = len(halves[0]) if alone else min(map(len, halves))
+    if smallest < 2:
+        few = f"{len(source.dataset)} images are too few: at least 2 should train, and as many be held out"
+        raise UserError(f"data: {few if not alone else f'{smallest} images train the weights; should be 2 or more'}")
     if size > smallest:
         has = f"should be at most {smallest}, the images that train the weights or the architecture"
         raise UserError(f"data.batch_size: {size}: {has}")

@@ -113,8 +113,14 @@ def find(named: Named) -> Model:
 
     Raises UserError with the nearest name where there is none.
     """
+    if isinstance(found := getattr(named, "genotype", None), Genotype) and not isinstance(named, os.PathLike):
+        named = found  # a model of an evolution
+    if isinstance(named, tuple) and len(named) == 2 and isinstance(named[0], Genotype):
+        return _of_genotype(*named)
+    if isinstance(named, Genotype):
+        return _of_genotype(named, None)
     if not isinstance(named, str | os.PathLike):
-        return _of_genotype(*(named if isinstance(named, tuple) else (named, None)))
+        raise UserError(f"{named!r}: should be a model's name, a genotype, its file, or a run")
     name = os.fspath(named)
     for spelling in (name, name.replace("_", "-")):
         if spelling in models():

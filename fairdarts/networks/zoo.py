@@ -8,6 +8,7 @@ from fairdarts.genotype import Genotype, from_content, read
 from fairdarts.networks.printed import prints, read_printed
 from fairdarts.own import check_parts
 from fairdarts.reading import parse_yaml, read_text
+from fairdarts.runtime.verb import read_verb
 from fairdarts.spaces.space import Space, check_genotype, load_space
 
 YAML = (".yaml", ".yml")
@@ -24,6 +25,8 @@ def load_genotype(name: str) -> tuple[Genotype, Space]:
     if run.is_dir():
         path = run / "genotypes" / "final.yaml"
         if not path.is_file():
+            if (run / "settings.yaml").is_file() and read_verb(run / "settings.yaml") == "supernet":
+                raise UserError(f"{name}: a supernet has no genotype; `fairdarts evolve {name}` finds some with it")
             raise UserError(f"{name}: no genotypes/final.yaml: not a run directory, or its search has not finished")
         check_parts(run)
         space = load_space(str(run / "space.yaml"), f"{path}: space")

@@ -61,7 +61,10 @@ def read(kind: Kind, asked: Request, watch: Callback) -> tuple[Any, Space]:
     """Settings and space of a recipe, or of a run to be continued."""
     if asked.resume:
         return reopened(kind, open_run(Path(asked.resume)), asked.settings, watch)
-    assert asked.recipe is not None, "a new run has a recipe"
+    if asked.recipe is None:
+        raise UserError(
+            f"{kind.verb}: a recipe is missing; `fairdarts recipes {kind.verb}` lists those that are shipped"
+        )
     settings, place = settings_of(kind.model, asked.recipe, asked.laid)
     use_threads(settings.threads)
     return settings, load_space(settings.space, f"{place}: space")

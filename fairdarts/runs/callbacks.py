@@ -1,8 +1,10 @@
 """Who watches a run: progress, trackers, plots of one's own."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from fairdarts.config import UserError
 
 if TYPE_CHECKING:
     from fairdarts.runs.result import Run
@@ -53,8 +55,14 @@ class Callbacks(Callback):
     """Several callbacks as one; silent in all processes but the first."""
 
     def __init__(self, callbacks: Sequence[Watches] | Watches = ()):
-        several = callbacks if isinstance(callbacks, Sequence) else [callbacks]
+        """Raises UserError where one is neither a Callback nor a function."""
+        several = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
+        for one in several:
+            if isinstance(one, type) or not (isinstance(one, Callback) or callable(one)):
+                should = "should be a fairdarts.Callback, a function of an epoch's record, or a list of them"
+                raise UserError(f"callbacks: {one!r}: {should}")
         self._members = [one if isinstance(one, Callback) else _Records(one) for one in several]
+        self._begun: list[Callback] = []
 
     @property
     def members(self) -> list[Callback]:
@@ -69,6 +77,7 @@ class Callbacks(Callback):
     def begin(self, run: "Run") -> None:
         for member in self.members:
             member.begin(run)
+            self._begun.append(member)
 
     def step(self, epoch: int, step: int, steps: int, *seen: Any) -> None:
         for member in self.members:
@@ -79,8 +88,11 @@ class Callbacks(Callback):
             member.epoch(record)
 
     def end(self, run: "Run") -> None:
-        for member in self.members:
-            member.end(run)
+        """Of all that have begun, whatever becomes of the others."""
+        with ExitStack() as stack:
+            for member in self._begun:
+                stack.callback(member.end, run)
+            self._begun.clear()
 
     def track(self, items: Iterable[T], total: float | None, what: str) -> Iterable[T]:
         for member in self.members:

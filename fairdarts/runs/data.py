@@ -13,6 +13,7 @@ from fairdarts.data.settings import Csv, DataSettings, Folder, ImageNet
 from fairdarts.data.sources import Source, open_source, seen_of
 from fairdarts.data.split import tell_split
 from fairdarts.runs.callbacks import Callback
+from fairdarts.runs.request import words_for
 from fairdarts.runtime import distributed
 
 S = TypeVar("S", bound=Settings)
@@ -23,6 +24,12 @@ def see(settings: S, data: Any, watch: Callback, new: bool = False, least: int =
     was measured of the former. Raises UserError where a run that was handed its images is handed none, or others."""
     own: Any = settings
     if own.data.kind != "given":
+        named = {f"data.{key}": str(getattr(own.data, key, None)) for key in ("kind", "root")}
+        if data is not None and words_for(data) != named:
+            images = f"{own.data.kind}, as its settings say"
+            raise UserError(
+                f"data: the run sees images of {images}, and takes none that are handed over: leave them out"
+            )
         return settings, open_images(own.data, watch, new, least)
     with distributed.together():
         if data is None or isinstance(data, str | os.PathLike):

@@ -1,12 +1,12 @@
 """Genotypes by name, file or run."""
 
-from pathlib import Path
+import os
 
 from fairdarts.genotype import Genotype
 from fairdarts.networks import zoo
 
 
-def load_genotype(name: str | Path) -> Genotype:
+def load_genotype(name: str | os.PathLike[str]) -> Genotype:
     """A genotype by its shipped name, from a YAML file, from a text in which other code printed it, or of a run.
 
     Of a text `FILE:NAME` chooses the genotype that is assigned to a name, else the last is taken. Nothing is executed.
@@ -14,4 +14,4 @@ def load_genotype(name: str | Path) -> Genotype:
 
     >>> fairdarts.load_genotype("fairdarts-a").normal
     """
-    return zoo.load_genotype(str(name))[0]
+    return zoo.load_genotype(os.fspath(name))[0]

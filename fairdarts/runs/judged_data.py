@@ -53,6 +53,8 @@ def read_data(
     run began with."""
     of_run = model / "settings.yaml" if model.is_dir() else model.parent.parent / "settings.yaml"
     handed = over(settings, words_for(data))
+    if not model.exists():
+        raise UserError(f"evaluate: {model}: no such run or file")
     if recipe is None and not of_run.is_file():
         if data is not None:
             return laid_over(EvaluateSettings, {"data": ALONE}, "data", handed), Began(0, {}, None)
@@ -64,10 +66,7 @@ def read_data(
             raise UserError(f"{model}: is a run of `fairdarts segment`: fairdarts segment --judge measures it")
     if "data" not in content:
         raise UserError(f"{place}: data: is missing: it should say the images")
-    asked = {
-        key: value for key, value in content["data"].items() if data is None or key not in ("number", "fingerprint")
-    }
-    asked = laid_over(EvaluateSettings, {"data": asked}, place, handed)
+    asked = laid_over(EvaluateSettings, {"data": content["data"]}, place, handed)
     return asked, Began(int(content.get("seed", 0)), content["data"], open_run(of_run.parent) if own else None)
 
 

@@ -76,7 +76,8 @@ def chosen_images(split: Split | None, data: DataSettings, source: Source, seed:
         if images := sets[name]():
             return images
     wanted = f"there are no {split} images" if split else "there are neither test nor held-out images"
-    raise UserError(f"data: {wanted}; take --split train, or images that have some")
+    mend = "train with data.train_portion 0.9, which holds some out, or with a test set; or judge by split train"
+    raise UserError(f"data: {wanted}: {mend}")
 
 
 def check_held_out(data: DataSettings, began: Began) -> None:

@@ -71,8 +71,13 @@ class Request(NamedTuple):
 
     @property
     def laid(self) -> Mapping[str, Any]:
-        """The settings, and those that say that the images are handed over."""
-        return over(self.settings, words_for(self.data))
+        """The settings, and those that say that the images are handed over. Raises UserError where they say others."""
+        handed = words_for(self.data)
+        for key in ("data", "data.kind", "data.root") if handed else ():
+            if key in self.settings:
+                what = f"{self.settings[key]!r}, but data= says the images"
+                raise UserError(f"settings: {key}: {what}: leave one of them out")
+        return over(self.settings, handed)
 
 
 def words_for(data: Any) -> dict[str, Any]:
@@ -82,7 +87,7 @@ def words_for(data: Any) -> dict[str, Any]:
         return {}
     if isinstance(data, str | os.PathLike):
         return {"data.kind": kind_of(Path(data)), "data.root": os.fspath(data)}
-    return {"data.kind": "given"}
+    return {"data.kind": "given", "data.number": None, "data.fingerprint": None}  # those of this run, not a recipe's
 
 
 def resumed_settings(kind: Kind, run: RunDirectory, settings: Mapping[str, Any]) -> Any:

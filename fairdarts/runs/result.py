@@ -126,6 +126,8 @@ class Run:
         A run that was handed its images asks for the same `data` again. `settings` are of the few that a resumed run
         may be told anew, such as `data.workers`.
         """
+        if self.state == "finished" and self.verb != "evolve":
+            return self
         return make(self.verb).resume(self.path, data, settings or {}, callbacks)
 
 

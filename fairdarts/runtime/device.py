@@ -37,6 +37,8 @@ def keep_memory() -> None:
 
 def pick(name: str) -> torch.device:
     """The device of a setting: `auto` takes CUDA where it is, `cpu` and `cuda` insist. UserError without CUDA."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise UserError(f"device: {name!r}: should be auto, cpu or cuda")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():

@@ -18,6 +18,7 @@ from fairdarts.spaces.cell import CellSpace
 from fairdarts.transfer.card import card
 from fairdarts.transfer.formats import FORMATS, TOLERANCE, Format, compare, export, latencies
 from fairdarts.transfer.onnx import image_shape
+from fairdarts.transfer.settings import SUFFIXES
 
 SMALL = NetworkSettings(cells=3, channels=4)
 
@@ -75,7 +76,8 @@ def doubled(path: Path):
 def test_a_file_that_gives_other_logits_is_not_kept(
     model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setitem(FORMATS, "wrong", Format(".wrong.safetensors", save_model, doubled))
+    monkeypatch.setitem(FORMATS, "wrong", Format(save_model, doubled))
+    monkeypatch.setitem(SUFFIXES, "wrong", ".wrong.safetensors")
     with pytest.raises(UserError, match=r"it\.wrong\.safetensors: not written: its logits differ from the model's by"):
         export(model, tmp_path / "it", ["safetensors", "wrong"])
     assert not list(tmp_path.iterdir())
