@@ -132,6 +132,14 @@ def find(named: Named) -> Model:
     raise UserError(f"{name}: neither a model, a file nor a run{nearest(name.replace('_', '-'), models())}")
 
 
+def name_of(named: Named) -> str:
+    """What it is called: its model's name, file or run, or the name that a genotype has itself."""
+    if isinstance(named, str | os.PathLike):
+        return os.fspath(named)
+    genotype = named[0] if isinstance(named, tuple) and isinstance(named[0], Genotype) else named
+    return str(getattr(genotype, "name", genotype))
+
+
 def _of_genotype(genotype: Genotype, space: Space | None) -> Model:
     place = f"genotype {genotype.name}"
     if space is None:

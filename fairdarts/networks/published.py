@@ -120,7 +120,7 @@ def save_model(path: Path, model: TrainedModel) -> None:
 
 
 def random_model(
-    name: str, network: NetworkSettings = AS_NAMED, classes: int | None = None, image: int | None = None
+    name: models.Named, network: NetworkSettings = AS_NAMED, classes: int | None = None, image: int | None = None
 ) -> TrainedModel:
     """A model by name, or of a genotype's file or a search run, with random weights, which are always the same.
 
@@ -141,7 +141,7 @@ def random_model(
 
 
 def blueprint_of(
-    name: str, network: NetworkSettings, classes: int | None = None, image: int | None = None
+    name: models.Named, network: NetworkSettings, classes: int | None = None, image: int | None = None
 ) -> Blueprint:
     """The blueprint of what `find` knows by a name, for images and classes of its size, which have numbers for names.
 
@@ -153,7 +153,7 @@ def blueprint_of(
         model = model._replace(network=network)
     if model.size not in sizes(model.space):
         known = ", ".join(sizes(model.space))
-        raise UserError(f"{name}: space {model.space.name} has no {model.size} network, only {known}")
+        raise UserError(f"{models.name_of(name)}: space {model.space.name} has no {model.size} network, only {known}")
     size, (mean, std) = getattr(model.space.networks, model.size), STATISTICS[model.size]
     names = tuple(map(str, range(classes or size.classes)))
     return Blueprint(**model._asdict(), classes=names, image=image or size.image, mean=mean, std=std)

@@ -56,7 +56,7 @@ class Callbacks(Callback):
 
     def __init__(self, callbacks: Sequence[Watches] | Watches = ()):
         """Raises UserError where one is neither a Callback nor a function."""
-        several = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
+        several: Any = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
         for one in several:
             if isinstance(one, type) or not (isinstance(one, Callback) or callable(one)):
                 should = "should be a fairdarts.Callback, a function of an epoch's record, or a list of them"

@@ -1,5 +1,6 @@
 """A model as files that other programs run, each of them compared with the model."""
 
+import os
 import platform
 import re
 import warnings
@@ -12,13 +13,11 @@ import torch
 
 from fairdarts.config import Notice, UserError
 from fairdarts.networks.foreign import Weights
-from fairdarts.networks.models import find, model_names
+from fairdarts.networks.models import Named, find, model_names, name_of
 from fairdarts.networks.published import TrainedModel, open_model, random_model
 from fairdarts.networks.settings import AS_NAMED, NetworkOptions, NetworkSettings, check_size
 from fairdarts.runs.callbacks import Callbacks, Watches
 from fairdarts.runs.recipe import laid_over
-from fairdarts.runs.result import Run
-from fairdarts.runs.training import path_of
 from fairdarts.runtime.checkpoint import folder_for, write_atomically
 from fairdarts.transfer import formats as files
 from fairdarts.transfer.card import card
@@ -44,7 +43,7 @@ class Exported(NamedTuple):
 
 
 def export(
-    what: str | Path | Run,
+    what: Named,
     formats: Sequence[str] | str = USUAL,
     out: str | Path = "exported",
     genotype: str | None = None,
@@ -70,8 +69,8 @@ def export(
     check_formats(formats, "formats")
     check_size(classes, image)
     network: NetworkSettings = laid_over(NetworkOptions, {}, "settings", settings or {}).network
-    folder, name = Path(out), str(path_of(what))
-    model = read_model(name, genotype, weights, image, classes, network)
+    folder, name = Path(out), name_of(what)
+    model = read_model(what, genotype, weights, image, classes, network)
     named = genotype or name
     stem = folder / file_name(named if named in model_names() else model.blueprint.genotype.name)
     described = stem.with_name(f"{stem.name}.md") if "safetensors" in formats else None
@@ -88,7 +87,7 @@ def export(
 
 
 def read_model(
-    what: str,
+    named: Named,
     genotype: str | None,
     weights: Weights,
     image: int | None,
@@ -96,8 +95,9 @@ def read_model(
     network: NetworkSettings,
 ) -> TrainedModel:
     """The model that a word names; a Notice where its weights are random."""
+    what = name_of(named)
     path = Path(what)
-    if path.is_dir() or (path.exists() and path.suffix not in GENOTYPES):
+    if isinstance(named, str | os.PathLike) and (path.is_dir() or (path.exists() and path.suffix not in GENOTYPES)):
         model = open_model(path, weights, genotype, network, classes)
         blueprint = model.blueprint
         if genotype is not None and find(genotype).genotype.name != blueprint.genotype.name:
@@ -109,9 +109,9 @@ def read_model(
     for option, value in (("genotype", genotype), ("weights", weights)):
         if value not in (None, "auto"):
             raise UserError(f"export: --{option} {value}: goes with a file of weights, which {what} is not")
-    if path.suffix in WEIGHTS:
+    if isinstance(named, str) and path.suffix in WEIGHTS:
         raise UserError(f"{what}: no such file")
-    model = random_model(what, network, classes, image)
+    model = random_model(named, network, classes, image)
     lacking = f"{what} is a genotype, which has none; the files tell what it costs and recognize nothing"
     warnings.warn(f"WEIGHTS ARE RANDOM: {lacking}", Notice, stacklevel=3)
     return model

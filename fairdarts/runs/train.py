@@ -1,5 +1,6 @@
 """The training of a genotype's network, from a recipe to a model that can be used."""
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from torch import nn
 from fairdarts.config import UserError, nearest
 from fairdarts.data.split import halves
 from fairdarts.networks.blueprint import Blueprint, build
-from fairdarts.networks.models import Model, Named, find
+from fairdarts.networks.models import Model, Named, find, name_of
 from fairdarts.networks.published import open_model
 from fairdarts.networks.zoo import run_of
 from fairdarts.reading import read_yaml
@@ -102,7 +103,7 @@ def carry_out(asked: Request, watch: Callbacks) -> Run:
 
 def new_training(asked: Request, watch: Callback) -> training.Begun:
     """Settings, genotype and space of a new training."""
-    model, name = find(asked.genotype), training.name_of(asked.genotype)
+    model, name = find(asked.genotype), name_of(asked.genotype)
     content, place = read_recipe(TrainSettings, recipe_of(asked, model))
     told = training.laid_over(model, asked.laid)
     seen = data_of(asked.genotype)
@@ -148,7 +149,7 @@ def images_of(asked: Request, recipe: Mapping[str, Any], told: Mapping[str, Any]
     if not data or ((asked.recipe is not None or "data.kind" in told) and kind != data["kind"]):
         return {}
     which = {f"data.{key}": data[key] for key in WHICH if data.get(key) is not None}
-    run = run_of(training.name_of(asked.genotype))
+    run = run_of(name_of(asked.genotype))
     if run and (shape := shape_of(run)):
         which |= fitting(recipe, shape)
     return {key: value for key, value in which.items() if key not in told}
@@ -166,7 +167,7 @@ def fitting(recipe: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
 
 def data_of(trained: Named) -> dict[str, Any]:
     """What the run that a genotype is of, or lies in, says of its images; nothing where there is no such run."""
-    run = run_of(training.name_of(trained)) if isinstance(trained, str | Path | Run) else None
+    run = run_of(name_of(trained)) if isinstance(trained, str | os.PathLike) else None
     if run is None:
         return {}
     content = read_yaml(run / "settings.yaml")

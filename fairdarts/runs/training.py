@@ -1,7 +1,6 @@
 """How the training of a stand-alone network begins, goes on and ends: what `train` and `segment` share."""
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +9,7 @@ from torch import nn
 
 from fairdarts.config import UserError
 from fairdarts.genotype import Genotype, to_yaml
-from fairdarts.networks.models import Model, Named, models
+from fairdarts.networks.models import Model, Named, models, name_of
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.tensorboard import log_network
 from fairdarts.runs.begin import at_work, free_path, has_finished, in_all_processes, reopened
@@ -58,13 +57,6 @@ def new_request(
 def path_of(what: str | Path | Run) -> str | Path:
     """The path of a run or a file."""
     return what.path if isinstance(what, Run) else what
-
-
-def name_of(named: Named) -> str:
-    """What a genotype is called: its model's name, file or run, or the name that it has itself."""
-    if isinstance(named, str | os.PathLike):
-        return os.fspath(named)
-    return named[0].name if isinstance(named, tuple) else named.name
 
 
 def laid_over(model: Model, settings: Mapping[str, Any]) -> Mapping[str, Any]:

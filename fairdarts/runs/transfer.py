@@ -1,5 +1,6 @@
 """A genotype as part of another program's experiment: that program's config, as text."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from fairdarts import resources
 from fairdarts.config import UserError, nearest
 from fairdarts.networks.blueprint import AS_NAMED, Blueprint, NetworkSettings, for_large_images
-from fairdarts.networks.models import find
+from fairdarts.networks.models import Named, find, name_of
 from fairdarts.networks.published import blueprint_of, open_model
 from fairdarts.networks.settings import NetworkOptions
 from fairdarts.runs.recipe import detectors, laid_over, settings_of
@@ -17,7 +18,7 @@ from fairdarts.transfer.settings import PREFIX, DetectorSettings
 
 
 def mmdet_config(
-    genotype: str | Path,
+    genotype: Named,
     detector: str = "retinanet",
     pretrained: str | Path | None = None,
     data_root: str | Path | None = None,
@@ -35,7 +36,7 @@ def mmdet_config(
     """
     made, _ = settings_of(DetectorSettings, _detector_file(detector), {})
     network = laid_over(NetworkOptions, {}, "command line", settings or {}).network
-    blueprint, own = _read_blueprint(str(genotype), network)
+    blueprint, own = _read_blueprint(genotype, network)
     weights = pretrained or own
     # Absolute, as the training may be begun in another folder.
     absolute, root = (str(Path(weights).resolve()) if weights else None), (str(data_root) if data_root else None)
@@ -58,12 +59,13 @@ def _detector_file(word: str) -> Path:
     return Path(word)
 
 
-def _read_blueprint(word: str, network: NetworkSettings) -> tuple[Blueprint, str | None]:
+def _read_blueprint(named: Named, network: NetworkSettings) -> tuple[Blueprint, str | None]:
     """The network that a word names, and where its weights are, if it has any."""
-    if has_weights(word):
+    word = name_of(named)
+    if isinstance(named, str | os.PathLike) and has_weights(word):
         if network != AS_NAMED:
             raise UserError(f"transfer: {word} says itself how it is built: --network.… do not apply")
         return open_model(word).blueprint, word
-    model = find(word)
+    model = find(named)
     settings = model.network if network == AS_NAMED else network
-    return blueprint_of(word, for_large_images(settings, model.space)), None
+    return blueprint_of(named, for_large_images(settings, model.space)), None

@@ -1,5 +1,6 @@
 """Genotypes, shipped, found or random: what do their networks cost?"""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -12,7 +13,7 @@ from fairdarts.config import UserError
 from fairdarts.cost.count import count
 from fairdarts.genotype import SKIP, Genotype, to_yaml
 from fairdarts.networks.blueprint import AS_NAMED, NetworkSettings, build, sizes
-from fairdarts.networks.models import Model, models
+from fairdarts.networks.models import Model, Named, find, models, name_of
 from fairdarts.networks.zoo import load_genotype, run_of
 from fairdarts.runs.callbacks import Callbacks, Watches
 from fairdarts.runtime.checkpoint import write_atomically
@@ -25,7 +26,7 @@ TRIES = 200  # draws for one genotype, before a floor on multiply-adds is called
 
 
 def zoo(
-    genotypes: Sequence[str] = (), network: str | None = None, callbacks: Sequence[Watches] | Watches = ()
+    genotypes: Named | Sequence[Named] = (), network: str | None = None, callbacks: Sequence[Watches] | Watches = ()
 ) -> list[dict[str, Any]]:
     """What genotypes and their networks are: name, space, source, params, madds, … of each, as `fairdarts zoo` lists.
 
@@ -35,10 +36,12 @@ def zoo(
     >>> pandas.DataFrame(fairdarts.zoo())
     """
     rows = []
-    every = list(genotypes) or resources.names("genotypes")
-    for name in Callbacks(callbacks).track(every, len(every), "counting"):
-        model = models().get(name) or Model(*load_genotype(name), AS_NAMED)
-        run = run_of(name) if name not in models() else None
+    every: list[Any] = list(genotypes) if isinstance(genotypes, list | tuple) else [genotypes]
+    every = every or list(resources.names("genotypes"))
+    for named in Callbacks(callbacks).track(every, len(every), "counting"):
+        name = name_of(named)
+        model = find(named) if name in models() or name != named else Model(*load_genotype(name), AS_NAMED)
+        run = run_of(name) if isinstance(named, str | os.PathLike) and name not in models() else None
         shape = shape_of(run) if run and not network else None
         if genotypes or network in (None, *sizes(model.space)):
             channels = shape.channels if shape else 3
