@@ -93,5 +93,8 @@ def test_a_mistake_is_one_line(run: fairdarts.Run, given: dict[str, Any], messag
 
 
 def test_what_says_no_images_is_refused(tmp_path: Path):
-    with pytest.raises(UserError, match="says no images"):
+    with pytest.raises(UserError, match="nowhere: no such run or file"):
         evaluate(tmp_path / "nowhere")
+    (tmp_path / "alone.safetensors").touch()
+    with pytest.raises(UserError, match="says no images"):
+        evaluate(tmp_path / "alone.safetensors")
