@@ -44,9 +44,8 @@ def check_settings(study: FactorStudy | RecipeStudy, asked: Asked) -> None:
     """Raises UserError where a recipe of a study refuses the settings that are laid over all of its runs."""
     if isinstance(study, FactorStudy):
         for space in resolved(study, asked.only, asked.settings).spaces:
-            recipe = recipe_of(space, folder_of(study, asked))
             with blaming(f"{study.name}: {space.name}"):
-                settings_of(SUPERNET.model, recipe, Words(texts(study.shared) | texts(space.changes)))
+                settings_of(SUPERNET.model, space.config, Words(texts(study.shared) | texts(space.changes)))
         return
     for run in study.runs:
         changes = texts(study.shared | run.changes) | texts(asked.settings)
@@ -94,7 +93,10 @@ def resolved(study: FactorStudy, only: str | None, settings: Mapping[str, Any]) 
 
 
 def recipe_of(space: SpaceStudy, folder: Path) -> Path:
-    """The recipe of a space: the copy that its runs lie beside, once they have begun."""
+    """The recipe of a space: the copy that its runs lie beside, once they have begun.
+
+    It is data, whose `plugins` nobody has named: what runs is the recipe that the study names.
+    """
     copy = folder / space.name / "recipe.yaml"
     return copy if copy.is_file() else resources.find("recipes", space.config)
 
