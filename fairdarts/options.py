@@ -91,6 +91,30 @@ def resolve(model: type[Settings], words: Sequence[str], options: Iterable[str] 
     return meant
 
 
+def by_key(model: type[Settings], settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Settings that Python gives, by dotted key, a mapping of some of a section's own taken apart; and what is wrong
+    with those that are none: what words would mean is not guessed, but said."""
+    known, problems = leaves(model), []
+    given: dict[str, Any] = {}
+
+    def take(some: Mapping[Any, Any], prefix: str = "") -> None:
+        for name, value in some.items():
+            key = f"{prefix}{name}"
+            if not isinstance(name, str):
+                problems.append(f"settings: {prefix}{name!r}: should be a dotted key, such as 'data.batch_size'")
+            elif key.partition(".")[0] not in model.model_fields:
+                meant = _meant(key.replace("-", "_"), "", known)
+                near = [meant] if meant else _near(key, known)
+                problems.append(f"settings: {key}: is no setting{_did_you_mean(near)}")
+            elif isinstance(value, Mapping) and value and "kind" not in value and _is_section(key, known):
+                take(value, f"{key}.")
+            else:
+                given[key] = value
+
+    take(settings)
+    return given, problems
+
+
 def check_words(
     model: type[S], content: dict[str, Any], source: str | Path, words: Sequence[str], options: Iterable[str] = ()
 ) -> S:
@@ -158,7 +182,7 @@ def _meant(name: str, value: str, known: Mapping[str, Leaf]) -> str | None:
     """The dotted key that an option means; None where it is none, or could be several."""
     if name in known:
         return name
-    section = any(key.startswith(f"{name}.") for key in known)
+    section = _is_section(name, known)
     if section and f"{name}.kind" in known and value in known[f"{name}.kind"].choices:
         return f"{name}.kind"
     if section and (value[:1] in ("{", "") or value == "null"):
@@ -173,12 +197,27 @@ def _meant(name: str, value: str, known: Mapping[str, Leaf]) -> str | None:
 
 def _hint(name: str, known: Iterable[str], options: Iterable[str]) -> str:
     """What an option that is unknown, or could be several, may mean."""
-    keys, asked = list(known), name.replace("-", "_")
-    near = [key for key in keys if key.endswith(f".{asked}")] or _nearest(asked, keys, options)
+    return (
+        f"is neither an option nor a setting{_did_you_mean(_near(name, known, options), '--') or '; --help lists them'}"
+    )
+
+
+def _did_you_mean(near: Sequence[str], sign: str = "") -> str:
+    """' (did you mean …?)' with at most three keys; nothing where there is none."""
     if not near:
-        return "is neither an option nor a setting; --help lists them"
-    *others, last = [f"'--{key}'" for key in near[:3]]
-    return f"is neither an option nor a setting (did you mean {', '.join(others)}{' or ' * bool(others)}{last}?)"
+        return ""
+    *others, last = [f"'{sign}{key}'" for key in near[:3]]
+    return f" (did you mean {', '.join(others)}{' or ' * bool(others)}{last}?)"
+
+
+def _is_section(name: str, known: Iterable[str]) -> bool:
+    return any(key.startswith(f"{name}.") for key in known)
+
+
+def _near(name: str, known: Iterable[str], options: Iterable[str] = ()) -> list[str]:
+    """The settings that end in a word, or else what is most like it."""
+    keys, asked = list(known), name.replace("-", "_")
+    return [key for key in keys if key.endswith(f".{asked}")] or _nearest(asked, keys, options)
 
 
 def _nearest(asked: str, keys: Sequence[str], options: Iterable[str]) -> list[str]:

@@ -1,5 +1,7 @@
 """Options that one would type: which setting they mean, and what is said of those that mean none."""
 
+from typing import Any
+
 import pytest
 from forms import FORMS
 from hypothesis import given, settings
@@ -9,8 +11,10 @@ from fairdarts import resources
 from fairdarts.checking import check
 from fairdarts.config import UserError
 from fairdarts.differentiable.settings import SearchSettings
+from fairdarts.evolution.settings import EvolveSettings
 from fairdarts.options import CALLED, check_words, described, leaves, resolve
 from fairdarts.reading import read_yaml
+from fairdarts.runs.recipe import settings_of
 
 DIGITS = resources.find("recipes", "fairdarts-s1-digits")
 
@@ -170,6 +174,42 @@ def test_every_recipe_can_be_described(name: str):
     content = read_yaml(path)
     text = described(check(FORMS[content["verb"]], content, path))
     assert {line.split()[0][2:] for line in text.splitlines()} >= content.keys() & {"seed", "name", "epochs"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"batch_size": 16}, "batch_size: is no setting (did you mean 'data.batch_size'?)"),
+        ({"lr": 0.1}, "lr: is no setting (did you mean 'weights.lr'?)"),
+        ({"qqqqq": 1}, "qqqqq: is no setting"),
+        ({"weigths.lr": 0.1}, "weigths.lr: is no setting (did you mean 'weights.lr'?)"),
+        ({"weights": {"lrr": 1}}, "weights.lrr: unknown key (did you mean 'lr'?)"),
+        (
+            {"weights": {"lr": -1}, "lr": 1},
+            "lr: is no setting (did you mean 'weights.lr'?); weights.lr: -1: should be ",
+        ),
+        ({"data": 3}, "data: 3: should hold keys and values"),
+        ({3: 1}, "3: should be a dotted key, such as 'data.batch_size'"),
+        ({"weights": {None: 1}}, "weights.None: should be a dotted key, such as 'data.batch_size'"),
+        ({"plugins": ["my.py"]}, "plugins: stands in recipes; should be fairdarts.load_plugin(FILE), or --plugin FILE"),
+        ([("lr", 1)], "[('lr', 1)]: should be a mapping, such as {'data.batch_size': 64}"),
+    ],
+)
+def test_settings_of_python_are_answered_as_words_are(settings: Any, said: str):
+    with pytest.raises(UserError) as error:
+        settings_of(SearchSettings, "fairdarts-s1-digits", settings)
+    assert str(error.value).startswith(f"settings: {said}")
+    assert "\n" not in str(error.value)
+
+
+def test_a_mapping_of_a_section_is_laid_over_it_key_by_key():
+    flat, _ = settings_of(SearchSettings, "fairdarts-s1-digits", {"weights.lr": 0.5, "weights.momentum": 0})
+    nested, _ = settings_of(SearchSettings, "fairdarts-s1-digits", {"weights": {"lr": 0.5, "momentum": 0}})
+    assert flat == nested
+    kind, _ = settings_of(SearchSettings, "fairdarts-s1-digits", {"data": {**dict(flat.data), "kind": "digits"}})
+    assert kind.data == flat.data
+    controller, _ = settings_of(EvolveSettings, "moremnas", {"evolve": {"controller": {"lr": 0.5}}})
+    assert controller.evolve.controller.lr == 0.5
 
 
 WORDS = st.sampled_from(

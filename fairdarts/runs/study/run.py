@@ -7,6 +7,7 @@ from typing import Any
 
 from fairdarts.config import UserError
 from fairdarts.runs.callbacks import Callbacks, Watches
+from fairdarts.runs.recipe import merged
 from fairdarts.runs.result import Run
 from fairdarts.runs.study.asked import Asked, folder_of, read_asked, resolved
 from fairdarts.runs.study.factors import run_factors, with_files
@@ -37,7 +38,7 @@ def study(
     >>> done = fairdarts.study({"name": "mine", "source": "me", "seeds": [0, 1], "runs": runs}, callbacks=print)
     >>> [run.genotype for run in done.runs]
     """
-    result = carry_out(Asked(study, out, benchmarks, only, settings or {}), Callbacks(callbacks))
+    result = carry_out(Asked(study, out, benchmarks, only, merged(settings)), Callbacks(callbacks))
     refuse_failed(result)
     return result
 
