@@ -15,7 +15,7 @@ S = TypeVar("S", bound=Settings)
 
 CALLED = {
     "lr": ("weights.lr", "optimizer.lr"),
-    "learning_rate": ("weights.lr", "optimizer.lr", "evolve.controller.lr"),
+    "learning_rate": ("weights.lr", "optimizer.lr"),
     "arch_lr": ("architect.lr",),
     "arch_learning_rate": ("architect.lr",),
     "arch_weight_decay": ("architect.weight_decay",),
@@ -38,9 +38,10 @@ CALLED = {
     "init_channels": ("supernet.channels", "network.channels"),
     "drop_path_prob": ("drop_path",),
     "auxiliary_weight": ("loss.auxiliary",),
-    "gpu": ("device",),
 }
 """words that other programs have for a setting → the dotted keys, of which a form has one; the first one counts"""
+LIKE = {"gpu": ("device",), "gpus": ("device",), "cuda": ("device",), "epochs": ("generations",)}
+"""words that mean no setting, as they take other values or are of something else → the dotted keys to think of"""
 
 
 class Leaf(NamedTuple):
@@ -55,11 +56,14 @@ class Leaf(NamedTuple):
 
 
 class Words(dict[str, str]):
-    """Settings as words of the command line say them, texts by dotted key; `problems` are words that mean none."""
+    """Settings as words of the command line say them, texts by dotted key.
 
-    def __init__(self, settings: Mapping[str, str] = {}, problems: Sequence[str] = ()):
+    `problems` are words that mean none; `places` tell where one stands, if not behind its key as an option.
+    """
+
+    def __init__(self, settings: Mapping[str, str] = {}, problems: Sequence[str] = (), places: Mapping[str, str] = {}):
         super().__init__(settings)
-        self.problems = list(problems)
+        self.problems, self.places = list(problems), dict(places)
 
     def __bool__(self) -> bool:
         return len(self) > 0 or len(self.problems) > 0
@@ -123,7 +127,7 @@ def check_words(
     `options` are those of the verb itself. Raises UserError with all that is wrong, in words and values.
     """
     meant = words_of(model, words, options)
-    return check(model, content, source, meant, problems=meant.problems)
+    return check(model, content, source, meant, problems=meant.problems, places=meant.places)
 
 
 def described(settings: Settings, prefix: str = "") -> str:
@@ -158,7 +162,9 @@ def _written(value: Any) -> str:
 
 def words_of(model: type[Settings], words: Sequence[str], options: Iterable[str] = ()) -> Words:
     """The settings that words mean, and what is wrong with those that mean none: `check` tells both in one answer."""
-    known, overrides, problems, rest = leaves(model), {}, [], list(words)
+    known, rest = leaves(model), list(words)
+    meant = Words()
+    problems = meant.problems
     while rest:
         word = rest.pop(0)
         name, equals, value = word[2:].partition("=")
@@ -172,10 +178,11 @@ def words_of(model: type[Settings], words: Sequence[str], options: Iterable[str]
         if key is None:
             problems.append(f"command line: --{name}: {_hint(name, known, options)}")
         elif has_value or (key in known and known[key].flag):
-            overrides[key] = value if has_value else "true"
+            meant[key] = value if has_value else "true"
+            meant.places[key] = f"command line: --{key if name.replace('-', '_') == key else f'{name} ({key})'}"
         else:
             problems.append(f"command line: --{name} needs a value")
-    return Words(overrides, problems)
+    return meant
 
 
 def _meant(name: str, value: str, known: Mapping[str, Leaf]) -> str | None:
@@ -191,8 +198,9 @@ def _meant(name: str, value: str, known: Mapping[str, Leaf]) -> str | None:
         return called
     if section or any(name.startswith(f"{key}.") for key in known):
         return name  # which `check` refuses in its own words, or knows as part of a mapping
-    found = [key for key in known if key.endswith(f".{name}") or key.replace(".", "_") == name]
-    return found[0] if len(found) == 1 else None
+    ends = [key for key in known if key.endswith(f".{name}") or key.replace(".", "_") == name]
+    found = [key for key in ends if key.count(".") < 2 or "." in name]  # a part of a part has more words to say
+    return found[0] if len(found) == len(ends) == 1 else None
 
 
 def _hint(name: str, known: Iterable[str], options: Iterable[str]) -> str:
@@ -215,9 +223,10 @@ def _is_section(name: str, known: Iterable[str]) -> bool:
 
 
 def _near(name: str, known: Iterable[str], options: Iterable[str] = ()) -> list[str]:
-    """The settings that end in a word, or else what is most like it."""
+    """The settings that a word makes one think of, or that end in it, or else what is most like it."""
     keys, asked = list(known), name.replace("-", "_")
-    return [key for key in keys if key.endswith(f".{asked}")] or _nearest(asked, keys, options)
+    near = [key for key in LIKE.get(asked, ()) if key in keys] + [key for key in keys if key.endswith(f".{asked}")]
+    return near or _nearest(asked, keys, options)
 
 
 def _nearest(asked: str, keys: Sequence[str], options: Iterable[str]) -> list[str]:

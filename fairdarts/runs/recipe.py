@@ -42,15 +42,15 @@ def laid_over(model: type[Settings], content: dict[str, Any], place: str | Path,
     """Checked settings from a recipe's content, with others laid over it. Raises UserError blaming who said what is
     wrong."""
     if isinstance(settings, Words):
-        given, problems, asked = dict(settings), settings.problems, COMMAND_LINE
+        given, problems, asked, places = dict(settings), settings.problems, COMMAND_LINE, settings.places
     else:
         given, problems = by_key(model, merged(settings))
-        asked = "settings: "
+        asked, places = "settings: ", {}
     if "plugins" in given:
         del given["plugins"]
         what = "stands in recipes; should be fairdarts.load_plugin(FILE), or --plugin FILE"
         problems = [*problems, f"{asked}plugins: {what}"]
-    return check(model, content, place, given, asked, problems)
+    return check(model, content, place, given, asked, problems, places)
 
 
 def merged(settings: Mapping[str, Any] | None, named: Mapping[str, Any] = {}) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def over(settings: Mapping[str, Any], under: Mapping[str, Any]) -> Mapping[str, 
     if not isinstance(settings, Words):
         return {**under, **settings}
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in under.items()}
-    return Words({**texts, **settings}, settings.problems)
+    return Words({**texts, **settings}, settings.problems, settings.places)
 
 
 def read_recipe(model: type[Settings], recipe: Recipe) -> tuple[dict[str, Any], str]:
