@@ -133,14 +133,12 @@ def _elsewhere(model: type[Settings], loc: tuple) -> str:
     """Of a key that a section's present kind does not know which other kinds do; empty where none does."""
     if len(loc) < 3:
         return ""
-    *section, kind, key = loc
-    owner = _locate(model, tuple(section))[1]
-    field = owner.model_fields.get(section[-1]) if owner else None
+    kind, key = loc[-2:]
+    path, owner = _locate(model, loc[:-2])
+    field = owner.model_fields.get(path[-1]) if owner else None
     members = members_of(field.annotation) if field else {}
     known = [other for other, member in members.items() if kind in members and key in member.model_fields]
-    return (
-        f" of {'.'.join(_locate(model, tuple(section))[0])}.kind {kind}; known of {', '.join(known)}" if known else ""
-    )
+    return f" where {'.'.join(path)}.kind is {kind}; known where it is {', '.join(known)}" if known else ""
 
 
 TOLD = 5

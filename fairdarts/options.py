@@ -40,7 +40,13 @@ CALLED = {
     "auxiliary_weight": ("loss.auxiliary",),
 }
 """words that other programs have for a setting → the dotted keys, of which a form has one; the first one counts"""
-LIKE = {"gpu": ("device",), "gpus": ("device",), "cuda": ("device",), "epochs": ("generations",)}
+LIKE = {
+    "gpu": ("device",),
+    "gpus": ("device",),
+    "cuda": ("device",),
+    "epochs": ("generations",),
+    "learning_rate": ("evolve.controller.lr",),
+}
 """words that mean no setting, as they take other values or are of something else → the dotted keys to think of"""
 
 

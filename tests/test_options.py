@@ -139,7 +139,10 @@ def test_all_that_is_wrong_with_words_and_values_is_one_answer():
         ("--lr abc", "--lr (weights.lr): 'abc': should be a valid number"),
         ("--lr [1", "--lr (weights.lr): [1: not valid YAML"),
         ("--batch-size 0 --data.batch-size 0", "--data.batch_size: '0': should be greater than"),
-        ("--data-dir photos", "--data-dir (data.root): unknown key of data.kind digits; known of cifar10, cifar100, "),
+        (
+            "--data-dir photos",
+            "--data-dir (data.root): unknown key where data.kind is digits; known where it is cifar10, ",
+        ),
         ("--data cifar10 --workers 3", "--data (data.kind): needs --data.root as well"),
         ("--data.kind imagenet --data.image_size 8 --lr 3", "--data.kind: needs --data.root as well"),
         ("--noise.on gate --noise.std 1", "--noise.on and --noise.std: needs --noise.distribution, --noise.schedule, "),
@@ -226,6 +229,7 @@ def test_a_mapping_of_a_section_is_laid_over_it_key_by_key():
     [
         ("evolve", "--epochs 3", "--epochs: is neither an option nor a setting (did you mean '--generations' or "),
         ("evolve", "--lr 3", "--lr: is neither an option nor a setting (did you mean '--evolve.controller.lr'?)"),
+        ("evolve", "--learning-rate 3", "--learning-rate: is neither an option nor a setting (did you mean '--evolve."),
         ("search", "--gpu 0", "--gpu: is neither an option nor a setting (did you mean '--device'?)"),
         ("train", "--gpu 0", "--gpu: is neither an option nor a setting (did you mean '--device'?)"),
     ],
