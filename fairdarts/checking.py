@@ -15,6 +15,14 @@ COMMAND_LINE = "command line: --"
 """what stands before the key of an override that was given as text"""
 
 
+class Refused(UserError):
+    """Settings are refused; `problems` are all that is wrong, one by one."""
+
+    def __init__(self, problems: Sequence[str], places: Sequence[str]):
+        super().__init__(in_one_line(problems, places))
+        self.problems = list(problems)
+
+
 def check(
     model: type[S],
     content: dict[str, Any],
@@ -45,7 +53,7 @@ def check(
     except ValidationError as error:
         told += _explain_all(model, error, content, str(source), given, asked, places)
     if told:
-        raise UserError(in_one_line(told, (f"{source}: ", asked.removesuffix("--"))))
+        raise Refused(told, (f"{source}: ", asked.removesuffix("--")))
     return settings
 
 
@@ -168,7 +176,6 @@ def _explain_all(
     misspelt = {problem["loc"][:-1] for problem in problems if problem["type"] == "extra_forbidden"}
     told: dict[str, str] = {}
     needed: dict[str, list[str]] = {}
-    sign = "--" if asked.endswith("--") else ""
     for problem in problems:
         if problem["type"] == "missing" and problem["loc"][:-1] in misspelt:
             continue
@@ -179,7 +186,7 @@ def _explain_all(
             first, *others = (places.get(reason, asked + reason) for reason in reasons)
             place = " and ".join([first, *(other.removeprefix(asked.removesuffix("--")) for other in others)])
             if problem["type"] in ("missing", "union_tag_not_found"):
-                needed.setdefault(place, []).append(f"{sign}{key}")
+                needed.setdefault(place, []).append(f"--{key}" if place.startswith(COMMAND_LINE) else key)
                 continue
             if not _is_section(model, problem):
                 message = f"{key}: {message}"

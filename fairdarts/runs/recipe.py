@@ -49,7 +49,7 @@ def laid_over(model: type[Settings], content: dict[str, Any], place: str | Path,
     if "plugins" in given:
         del given["plugins"]
         what = "stands in recipes; should be fairdarts.load_plugin(FILE), or --plugin FILE"
-        problems = [*problems, f"{asked}plugins: {what}"]
+        problems = [*problems, f"{places.get('plugins', f'{asked}plugins')}: {what}"]
     return check(model, content, place, given, asked, problems, places)
 
 

@@ -239,6 +239,7 @@ def test_spaces_run_one_by_one_come_together(content, written, fake):
         ({}, ["--benchmarks", "nowhere"], "nowhere/bench.csv: no such file; --benchmarks should be the folder"),
         ({}, [*WORDS, "--only", "bensh"], "--only bensh: is no space of tiny (did you mean 'bench'?)"),
         ({}, [*WORDS, "--seed", "3"], "seed: a study's seeds stand in its file"),
+        ({}, [*WORDS, "--lr", "x"], "command line: --lr (weights.lr): 'x': should be a valid number"),
         ({}, [*WORDS, "--weights.lrr", "3"], "is neither an option nor a setting (did you mean '--weights.lr'?)"),
         ({}, [*WORDS, "--supernet.wsbn", "true"], "supernet.wsbn: true"),
         ({}, [*WORDS, "--data.train_portion", "1"], "rate 0.01: data.train_portion 1.0: no images are held out"),
