@@ -15,6 +15,14 @@ COMMAND_LINE = "command line: --"
 """what stands before the key of an override that was given as text"""
 
 
+class Refused(UserError):
+    """Settings are refused; `problems` are all that is wrong, one by one."""
+
+    def __init__(self, problems: Sequence[str], places: Sequence[str]):
+        super().__init__(in_one_line(problems, places))
+        self.problems = list(problems)
+
+
 def check(
     model: type[S],
     content: dict[str, Any],
@@ -22,6 +30,7 @@ def check(
     overrides: Mapping[str, Any] | None = None,
     asked: str = COMMAND_LINE,
     problems: Sequence[str] = (),
+    places: Mapping[str, str] = {},
 ) -> S:
     """Checked settings from YAML content, with overrides by dotted key laid over it.
 
@@ -29,21 +38,22 @@ def check(
     are the values themselves. Where an override changes a section's `kind`, the keys of the file that only the old kind
     knows fall away. Raises UserError naming the source, or the overrides where the content alone has no such problem,
     and of all that is wrong the key, the value and what would be right; `problems` found before are told with it.
+    `places` say, by key, where overrides stand that are not called by what they are `asked` by and their key.
     """
     given, told = {}, list(problems)
     for key, value in (overrides or {}).items():
         try:
             given[key] = _value(value) if asked == COMMAND_LINE else value
         except ValueError as error:
-            told.append(f"{asked}{key}: {error}")
+            told.append(f"{places.get(key, asked + key)}: {error}")
     laid, refused = _laid(model, content, given)
-    told += [f"{asked}{key}: {problem}" for key, problem in refused.items()]
+    told += [f"{places.get(key, asked + key)}: {problem}" for key, problem in refused.items()]
     try:
         settings = model.model_validate(laid)
     except ValidationError as error:
-        told += _explain_all(model, error, content, str(source), given, asked)
+        told += _explain_all(model, error, content, str(source), given, asked, places)
     if told:
-        raise UserError(in_one_line(told, (f"{source}: ", asked.removesuffix("--"))))
+        raise Refused(told, (f"{source}: ", asked.removesuffix("--")))
     return settings
 
 
@@ -127,6 +137,18 @@ def _members_at(model: type[Settings], loc: tuple) -> list[str]:
     return [*members_of(field.annotation), *open_names(field)]
 
 
+def _elsewhere(model: type[Settings], loc: tuple) -> str:
+    """Of a key that a section's present kind does not know which other kinds do; empty where none does."""
+    if len(loc) < 3:
+        return ""
+    kind, key = loc[-2:]
+    path, owner = _locate(model, loc[:-2])
+    field = owner.model_fields.get(path[-1]) if owner else None
+    members = members_of(field.annotation) if field else {}
+    known = [other for other, member in members.items() if kind in members and key in member.model_fields]
+    return f" where {'.'.join(path)}.kind is {kind}; known where it is {', '.join(known)}" if known else ""
+
+
 TOLD = 5
 """problems of settings that one answer tells"""
 
@@ -146,6 +168,7 @@ def _explain_all(
     source: str,
     overrides: dict[str, Any],
     asked: str,
+    places: Mapping[str, str],
 ) -> list[str]:
     """All that is wrong, once for every key."""
     # A misspelt key is the reason, where the key that it should have been is reported missing as well.
@@ -153,17 +176,17 @@ def _explain_all(
     misspelt = {problem["loc"][:-1] for problem in problems if problem["type"] == "extra_forbidden"}
     told: dict[str, str] = {}
     needed: dict[str, list[str]] = {}
-    sign = "--" if asked.endswith("--") else ""
     for problem in problems:
         if problem["type"] == "missing" and problem["loc"][:-1] in misspelt:
             continue
         key, message = _key(model, problem), _explain(model, problem)
         if any(key == name or key.startswith(f"{name}.") for name in overrides):
-            place = f"{asked}{key}"
+            place = places.get(key, asked + key)
         elif reasons := _reasons(model, problem, content, overrides):
-            place = asked + f" and {sign}".join(reasons)
+            first, *others = (places.get(reason, asked + reason) for reason in reasons)
+            place = " and ".join([first, *(other.removeprefix(asked.removesuffix("--")) for other in others)])
             if problem["type"] in ("missing", "union_tag_not_found"):
-                needed.setdefault(place, []).append(f"{sign}{key}")
+                needed.setdefault(place, []).append(f"--{key}" if place.startswith(COMMAND_LINE) else key)
                 continue
             if not _is_section(model, problem):
                 message = f"{key}: {message}"
@@ -213,7 +236,7 @@ def _explain(model: type[Settings], problem: ErrorDetails) -> str:
     (path, owner), kind = _locate(model, problem["loc"]), problem["type"]
     known = [field.alias or name for name, field in owner.model_fields.items()] if owner else []
     if kind == "extra_forbidden":
-        return f"unknown key{nearest(path[-1], known)}"
+        return f"unknown key{_elsewhere(model, problem['loc']) or nearest(path[-1], known)}"
     if kind in ("missing", "union_tag_not_found"):
         return "is missing"
     if kind == "union_tag_invalid":

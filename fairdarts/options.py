@@ -15,7 +15,7 @@ S = TypeVar("S", bound=Settings)
 
 CALLED = {
     "lr": ("weights.lr", "optimizer.lr"),
-    "learning_rate": ("weights.lr", "optimizer.lr", "evolve.controller.lr"),
+    "learning_rate": ("weights.lr", "optimizer.lr"),
     "arch_lr": ("architect.lr",),
     "arch_learning_rate": ("architect.lr",),
     "arch_weight_decay": ("architect.weight_decay",),
@@ -38,9 +38,16 @@ CALLED = {
     "init_channels": ("supernet.channels", "network.channels"),
     "drop_path_prob": ("drop_path",),
     "auxiliary_weight": ("loss.auxiliary",),
-    "gpu": ("device",),
 }
 """words that other programs have for a setting → the dotted keys, of which a form has one; the first one counts"""
+LIKE = {
+    "gpu": ("device",),
+    "gpus": ("device",),
+    "cuda": ("device",),
+    "epochs": ("generations",),
+    "learning_rate": ("evolve.controller.lr",),
+}
+"""words that mean no setting, as they take other values or are of something else → the dotted keys to think of"""
 
 
 class Leaf(NamedTuple):
@@ -55,11 +62,14 @@ class Leaf(NamedTuple):
 
 
 class Words(dict[str, str]):
-    """Settings as words of the command line say them, texts by dotted key; `problems` are words that mean none."""
+    """Settings as words of the command line say them, texts by dotted key.
 
-    def __init__(self, settings: Mapping[str, str] = {}, problems: Sequence[str] = ()):
+    `problems` are words that mean none; `places` tell where one stands, if not behind its key as an option.
+    """
+
+    def __init__(self, settings: Mapping[str, str] = {}, problems: Sequence[str] = (), places: Mapping[str, str] = {}):
         super().__init__(settings)
-        self.problems = list(problems)
+        self.problems, self.places = list(problems), dict(places)
 
     def __bool__(self) -> bool:
         return len(self) > 0 or len(self.problems) > 0
@@ -91,6 +101,30 @@ def resolve(model: type[Settings], words: Sequence[str], options: Iterable[str] 
     return meant
 
 
+def by_key(model: type[Settings], settings: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Settings that Python gives, by dotted key, a mapping of some of a section's own taken apart; and what is wrong
+    with those that are none: what words would mean is not guessed, but said."""
+    known, problems = leaves(model), []
+    given: dict[str, Any] = {}
+
+    def take(some: Mapping[Any, Any], prefix: str = "") -> None:
+        for name, value in some.items():
+            key = f"{prefix}{name}"
+            if not isinstance(name, str):
+                problems.append(f"settings: {prefix}{name!r}: should be a dotted key, such as 'data.batch_size'")
+            elif key.partition(".")[0] not in model.model_fields:
+                meant = _meant(key.replace("-", "_"), "", known)
+                near = [meant] if meant else _near(key, known)
+                problems.append(f"settings: {key}: is no setting{_did_you_mean(near)}")
+            elif isinstance(value, Mapping) and value and "kind" not in value and _is_section(key, known):
+                take(value, f"{key}.")
+            else:
+                given[key] = value
+
+    take(settings)
+    return given, problems
+
+
 def check_words(
     model: type[S], content: dict[str, Any], source: str | Path, words: Sequence[str], options: Iterable[str] = ()
 ) -> S:
@@ -99,7 +133,7 @@ def check_words(
     `options` are those of the verb itself. Raises UserError with all that is wrong, in words and values.
     """
     meant = words_of(model, words, options)
-    return check(model, content, source, meant, problems=meant.problems)
+    return check(model, content, source, meant, problems=meant.problems, places=meant.places)
 
 
 def described(settings: Settings, prefix: str = "") -> str:
@@ -134,7 +168,9 @@ def _written(value: Any) -> str:
 
 def words_of(model: type[Settings], words: Sequence[str], options: Iterable[str] = ()) -> Words:
     """The settings that words mean, and what is wrong with those that mean none: `check` tells both in one answer."""
-    known, overrides, problems, rest = leaves(model), {}, [], list(words)
+    known, rest = leaves(model), list(words)
+    meant = Words()
+    problems = meant.problems
     while rest:
         word = rest.pop(0)
         name, equals, value = word[2:].partition("=")
@@ -148,17 +184,18 @@ def words_of(model: type[Settings], words: Sequence[str], options: Iterable[str]
         if key is None:
             problems.append(f"command line: --{name}: {_hint(name, known, options)}")
         elif has_value or (key in known and known[key].flag):
-            overrides[key] = value if has_value else "true"
+            meant[key] = value if has_value else "true"
+            meant.places[key] = f"command line: --{key if name.replace('-', '_') == key else f'{name} ({key})'}"
         else:
             problems.append(f"command line: --{name} needs a value")
-    return Words(overrides, problems)
+    return meant
 
 
 def _meant(name: str, value: str, known: Mapping[str, Leaf]) -> str | None:
     """The dotted key that an option means; None where it is none, or could be several."""
     if name in known:
         return name
-    section = any(key.startswith(f"{name}.") for key in known)
+    section = _is_section(name, known)
     if section and f"{name}.kind" in known and value in known[f"{name}.kind"].choices:
         return f"{name}.kind"
     if section and (value[:1] in ("{", "") or value == "null"):
@@ -167,18 +204,35 @@ def _meant(name: str, value: str, known: Mapping[str, Leaf]) -> str | None:
         return called
     if section or any(name.startswith(f"{key}.") for key in known):
         return name  # which `check` refuses in its own words, or knows as part of a mapping
-    found = [key for key in known if key.endswith(f".{name}") or key.replace(".", "_") == name]
-    return found[0] if len(found) == 1 else None
+    ends = [key for key in known if key.endswith(f".{name}") or key.replace(".", "_") == name]
+    found = [key for key in ends if key.count(".") < 2 or "." in name]  # a part of a part has more words to say
+    return found[0] if len(found) == len(ends) == 1 else None
 
 
 def _hint(name: str, known: Iterable[str], options: Iterable[str]) -> str:
     """What an option that is unknown, or could be several, may mean."""
-    keys, asked = list(known), name.replace("-", "_")
-    near = [key for key in keys if key.endswith(f".{asked}")] or _nearest(asked, keys, options)
+    return (
+        f"is neither an option nor a setting{_did_you_mean(_near(name, known, options), '--') or '; --help lists them'}"
+    )
+
+
+def _did_you_mean(near: Sequence[str], sign: str = "") -> str:
+    """' (did you mean …?)' with at most three keys; nothing where there is none."""
     if not near:
-        return "is neither an option nor a setting; --help lists them"
-    *others, last = [f"'--{key}'" for key in near[:3]]
-    return f"is neither an option nor a setting (did you mean {', '.join(others)}{' or ' * bool(others)}{last}?)"
+        return ""
+    *others, last = [f"'{sign}{key}'" for key in near[:3]]
+    return f" (did you mean {', '.join(others)}{' or ' * bool(others)}{last}?)"
+
+
+def _is_section(name: str, known: Iterable[str]) -> bool:
+    return any(key.startswith(f"{name}.") for key in known)
+
+
+def _near(name: str, known: Iterable[str], options: Iterable[str] = ()) -> list[str]:
+    """The settings that a word makes one think of, or that end in it, or else what is most like it."""
+    keys, asked = list(known), name.replace("-", "_")
+    near = [key for key in LIKE.get(asked, ()) if key in keys] + [key for key in keys if key.endswith(f".{asked}")]
+    return near or _nearest(asked, keys, options)
 
 
 def _nearest(asked: str, keys: Sequence[str], options: Iterable[str]) -> list[str]:

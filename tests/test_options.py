@@ -1,5 +1,7 @@
 """Options that one would type: which setting they mean, and what is said of those that mean none."""
 
+from typing import Any
+
 import pytest
 from forms import FORMS
 from hypothesis import given, settings
@@ -9,8 +11,10 @@ from fairdarts import resources
 from fairdarts.checking import check
 from fairdarts.config import UserError
 from fairdarts.differentiable.settings import SearchSettings
+from fairdarts.evolution.settings import EvolveSettings
 from fairdarts.options import CALLED, check_words, described, leaves, resolve
 from fairdarts.reading import read_yaml
+from fairdarts.runs.recipe import settings_of
 
 DIGITS = resources.find("recipes", "fairdarts-s1-digits")
 
@@ -37,7 +41,7 @@ def test_every_setting_means_itself_with_hyphens_too(verb: str):
 def test_the_last_part_of_a_setting_is_enough_where_no_other_has_it(verb: str):
     ends = [key.rpartition(".")[2] for key in leaves(FORMS[verb])]
     for key, end in zip(leaves(FORMS[verb]), ends, strict=True):
-        if ends.count(end) == 1:
+        if ends.count(end) == 1 and key.count(".") < 2:
             assert resolve(FORMS[verb], [f"--{end.replace('_', '-')}", "x"]) == {key: "x"}
 
 
@@ -48,7 +52,6 @@ def test_the_last_part_of_a_setting_is_enough_where_no_other_has_it(verb: str):
         ("search", "--batch_size=8", {"data.batch_size": "8"}),
         ("search", "--lr 0.1", {"weights.lr": "0.1"}),
         ("train", "--lr 0.1", {"optimizer.lr": "0.1"}),
-        ("evolve", "--lr 0.1", {"evolve.controller.lr": "0.1"}),
         ("search", "--arch-lr 0.1", {"architect.lr": "0.1"}),
         ("search", "--zero-one-weight 4", {"zero_one.weight": "4"}),
         ("evolve", "--controller.lr 0.1", {"evolve.controller.lr": "0.1"}),
@@ -125,9 +128,22 @@ def test_all_that_is_wrong_with_words_and_values_is_one_answer():
     ("line", "said"),
     [
         ("--derive.method edge --derive.threshold null", "--derive.threshold: method edge needs a threshold"),
-        ("--train-portion 1 --lr 1", "--data.train_portion: data.train_portion 1.0 leaves no images to train α on"),
-        ("--nesterov --momentum 0", "--weights.nesterov and --weights.momentum: nesterov true needs a momentum"),
-        ("--data cifar10 --workers 3", "--data.kind: needs --data.root as well"),
+        (
+            "--train-portion 1 --lr 1",
+            "--train-portion (data.train_portion): data.train_portion 1.0 leaves no images to train α on",
+        ),
+        (
+            "--nesterov --weights.momentum 0",
+            "--nesterov (weights.nesterov) and --weights.momentum: nesterov true needs",
+        ),
+        ("--lr abc", "--lr (weights.lr): 'abc': should be a valid number"),
+        ("--lr [1", "--lr (weights.lr): [1: not valid YAML"),
+        ("--batch-size 0 --data.batch-size 0", "--data.batch_size: '0': should be greater than"),
+        (
+            "--data-dir photos",
+            "--data-dir (data.root): unknown key where data.kind is digits; known where it is cifar10, ",
+        ),
+        ("--data cifar10 --workers 3", "--data (data.kind): needs --data.root as well"),
         ("--data.kind imagenet --data.image_size 8 --lr 3", "--data.kind: needs --data.root as well"),
         ("--noise.on gate --noise.std 1", "--noise.on and --noise.std: needs --noise.distribution, --noise.schedule, "),
         ("--stopping.limit 3", "--stopping.limit: needs --stopping.kind as well"),
@@ -170,6 +186,58 @@ def test_every_recipe_can_be_described(name: str):
     content = read_yaml(path)
     text = described(check(FORMS[content["verb"]], content, path))
     assert {line.split()[0][2:] for line in text.splitlines()} >= content.keys() & {"seed", "name", "epochs"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"batch_size": 16}, "batch_size: is no setting (did you mean 'data.batch_size'?)"),
+        ({"lr": 0.1}, "lr: is no setting (did you mean 'weights.lr'?)"),
+        ({"qqqqq": 1}, "qqqqq: is no setting"),
+        ({"weigths.lr": 0.1}, "weigths.lr: is no setting (did you mean 'weights.lr'?)"),
+        ({"weights": {"lrr": 1}}, "weights.lrr: unknown key (did you mean 'lr'?)"),
+        (
+            {"weights": {"lr": -1}, "lr": 1},
+            "lr: is no setting (did you mean 'weights.lr'?); weights.lr: -1: should be ",
+        ),
+        ({"data": 3}, "data: 3: should hold keys and values"),
+        ({3: 1}, "3: should be a dotted key, such as 'data.batch_size'"),
+        ({"weights": {None: 1}}, "weights.None: should be a dotted key, such as 'data.batch_size'"),
+        ({"plugins": ["my.py"]}, "plugins: stands in recipes; should be fairdarts.load_plugin(FILE), or --plugin FILE"),
+        ([("lr", 1)], "[('lr', 1)]: should be a mapping, such as {'data.batch_size': 64}"),
+    ],
+)
+def test_settings_of_python_are_answered_as_words_are(settings: Any, said: str):
+    with pytest.raises(UserError) as error:
+        settings_of(SearchSettings, "fairdarts-s1-digits", settings)
+    assert str(error.value).startswith(f"settings: {said}")
+    assert "\n" not in str(error.value)
+
+
+def test_a_mapping_of_a_section_is_laid_over_it_key_by_key():
+    flat, _ = settings_of(SearchSettings, "fairdarts-s1-digits", {"weights.lr": 0.5, "weights.momentum": 0})
+    nested, _ = settings_of(SearchSettings, "fairdarts-s1-digits", {"weights": {"lr": 0.5, "momentum": 0}})
+    assert flat == nested
+    kind, _ = settings_of(SearchSettings, "fairdarts-s1-digits", {"data": {**dict(flat.data), "kind": "digits"}})
+    assert kind.data == flat.data
+    controller, _ = settings_of(EvolveSettings, "moremnas", {"evolve": {"controller": {"lr": 0.5}}})
+    assert controller.evolve.controller.lr == 0.5
+
+
+@pytest.mark.parametrize(
+    ("verb", "line", "said"),
+    [
+        ("evolve", "--epochs 3", "--epochs: is neither an option nor a setting (did you mean '--generations' or "),
+        ("evolve", "--lr 3", "--lr: is neither an option nor a setting (did you mean '--evolve.controller.lr'?)"),
+        ("evolve", "--learning-rate 3", "--learning-rate: is neither an option nor a setting (did you mean '--evolve."),
+        ("search", "--gpu 0", "--gpu: is neither an option nor a setting (did you mean '--device'?)"),
+        ("train", "--gpu 0", "--gpu: is neither an option nor a setting (did you mean '--device'?)"),
+    ],
+)
+def test_what_would_mean_something_else_is_not_understood(verb: str, line: str, said: str):
+    with pytest.raises(UserError) as error:
+        meant(line, verb)
+    assert str(error.value).startswith(f"command line: {said}")
 
 
 WORDS = st.sampled_from(

@@ -34,7 +34,8 @@ def request_of(kind: Kind, parser: Parser, args: Namespace, rest: Sequence[str])
     if args.resume and (args.config or args.out):
         raise UserError(f"{kind.verb}: --resume {args.resume} takes its settings and place from the run itself")
     if not (args.resume or args.config):
-        raise UserError(f"{kind.verb}: a RECIPE or --resume is missing; `fairdarts recipes {kind.verb}` lists recipes")
+        first = "the first word should be a RECIPE, or --resume a RUN"
+        raise UserError(f"{kind.verb}: {first}; `fairdarts recipes {kind.verb}` lists recipes")
     asked = Request(args.config, words_of(kind.model, rest, parser.options), None, args.out, args.resume)
     check_settings(kind, asked)
     return asked

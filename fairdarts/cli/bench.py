@@ -22,7 +22,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="an object instead of lines")
     args, rest = parse_words(parser, SearchSettings, argv)
     if not args.config:
-        raise UserError("bench: a RECIPE is missing; `fairdarts recipes search` lists recipes")
+        raise UserError("bench: the first word should be a RECIPE; `fairdarts recipes search` lists recipes")
     asked = Request(args.config, words_of(SearchSettings, rest, parser.options))
     if args.print_config:
         return print_config(SEARCH, asked)

@@ -1,6 +1,7 @@
 """`fairdarts study`: many runs, those that are done skipped and those that were stopped continued."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,15 +10,13 @@ from fairdarts.cli.begin import run_until_stopped
 from fairdarts.cli.search import finish as finish_search
 from fairdarts.cli.supernet import finish as finish_supernet
 from fairdarts.cli.words import Parser, say
-from fairdarts.config import Settings
-from fairdarts.options import resolve
+from fairdarts.config import Settings, UserError
+from fairdarts.options import words_of
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.progress import ProgressBar
-from fairdarts.runs.recipe import content_of
-from fairdarts.runs.request import KINDS, SUPERNET
-from fairdarts.runs.study.asked import Asked, check_settings, read_asked
+from fairdarts.runs.request import KINDS, SEARCH, SUPERNET
+from fairdarts.runs.study.asked import Asked, check_settings, read_asked, verb_of
 from fairdarts.runs.study.form import RecipeStudy, read_study
-from fairdarts.runtime.verb import stated_verb
 
 if TYPE_CHECKING:
     from fairdarts.runs.result import Run
@@ -35,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--benchmarks", type=Path, metavar="FOLDER", help="of a study of factors: where its truth lies")
     parser.add_argument("--only", metavar="SPACE", help="of a study of factors: one of its spaces")
     args, rest = parser.parse_known_args(argv)
-    settings = resolve(form_of(args.study), rest, parser.options)
+    settings = words_of(form_of(args.study), rest, parser.options)
     asked = Asked(args.study, args.out, args.benchmarks, args.only, settings)
     check_settings(read_asked(asked), asked)
 
@@ -58,12 +57,14 @@ def main(argv: Sequence[str]) -> int:
 
 
 def form_of(study: str) -> type[Settings]:
-    """The settings of a study's runs, or of the first of them."""
+    """The settings of a study's runs, or of the first of them that has some."""
     form, _ = read_study(study)
     if not isinstance(form, RecipeStudy):
         return SUPERNET.model
-    content, place = content_of(form.runs[0].config)
-    return KINDS[stated_verb(content, Path(place))].model
+    for run in form.runs:
+        with suppress(UserError):  # which `check_settings` raises, together with others
+            return KINDS.get(verb_of(run.config), SEARCH).model
+    return SEARCH.model
 
 
 def finish(run: "Run") -> None:

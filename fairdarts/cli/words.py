@@ -12,11 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from fairdarts import resources
 from fairdarts.config import LARGEST, Settings, UserError, plain
 from fairdarts.options import check_words, described
 from fairdarts.own import plugin_words
-from fairdarts.reading import read_yaml
+from fairdarts.runs.recipe import read_recipe
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -80,8 +79,7 @@ def parse_words(
     elif word:
         args.config = word
     if help_wanted:
-        path = resources.find("recipes", args.config)
-        settings = check_words(model, read_yaml(path), path, rest, parser.options)
+        settings = check_words(model, *read_recipe(model, args.config), rest, parser.options)
         parser.epilog = f"every setting is an option; {args.config} says:\n{described(settings)}\n\n"
         parser.epilog += f"Other kinds of a section have others: `fairdarts {parser.verb} --help` lists all."
         parser.print_help()

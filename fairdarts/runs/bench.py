@@ -14,7 +14,7 @@ from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.differentiable.setup import check_fit, make_learner, open_batches
 from fairdarts.runs.callbacks import Callback, Callbacks, Watches
 from fairdarts.runs.data import see
-from fairdarts.runs.recipe import Recipe, settings_of
+from fairdarts.runs.recipe import Recipe, merged, settings_of
 from fairdarts.runs.request import WARM_UP, Request, check_steps
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import memory_advice, peak_memory, pick, use_threads
@@ -38,7 +38,7 @@ def bench(
     >>> fairdarts.bench("fairdarts-s1-digits", epochs=100)["hours"]
     """
     with distributed.joined():
-        return carry_out(Request(recipe, {**(settings or {}), **named}, data), steps, Callbacks(callbacks))
+        return carry_out(Request(recipe, merged(settings, named), data), steps, Callbacks(callbacks))
 
 
 def carry_out(asked: Request, steps: int, watch: Callback) -> dict[str, Any]:

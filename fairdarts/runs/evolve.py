@@ -19,7 +19,7 @@ from fairdarts.runs.begin import at_work, free_path, in_all_processes, reopened
 from fairdarts.runs.callbacks import Callback, Callbacks, Watches, watching
 from fairdarts.runs.evolved import LATENCY, Finished, check_found, conclude, models_of
 from fairdarts.runs.judge import supernet_judge, supernet_of, weights_of
-from fairdarts.runs.recipe import Recipe, settings_of
+from fairdarts.runs.recipe import Recipe, merged, settings_of
 from fairdarts.runs.request import EVOLVE, Request
 from fairdarts.runs.result import Run
 from fairdarts.runs.tensorboard import logged
@@ -54,7 +54,7 @@ def evolve(
     >>> [(model.name, model.accuracy, model.costs["madds"]) for model in run.models]
     """
     supernet = {} if run is None else {"supernet": str(run.path if isinstance(run, Run) else run)}
-    asked = Request(EVOLVE.usual if recipe is None else recipe, {**(settings or {}), **named, **supernet}, data, out)
+    asked = Request(EVOLVE.usual if recipe is None else recipe, merged(settings, {**named, **supernet}), data, out)
     with distributed.joined():
         return _concluded(asked, Callbacks(callbacks), benchmark, column)
 

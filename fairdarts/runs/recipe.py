@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from fairdarts import resources
-from fairdarts.checking import check
+from fairdarts.checking import COMMAND_LINE, check
 from fairdarts.config import Settings, UserError
-from fairdarts.options import Words
+from fairdarts.options import Words, by_key
 from fairdarts.reading import read_text, read_yaml
 from fairdarts.runtime.verb import SECTIONS, verb_of
 from fairdarts.transfer.settings import PREFIX, DetectorSettings
@@ -42,8 +42,22 @@ def laid_over(model: type[Settings], content: dict[str, Any], place: str | Path,
     """Checked settings from a recipe's content, with others laid over it. Raises UserError blaming who said what is
     wrong."""
     if isinstance(settings, Words):
-        return check(model, content, place, settings, problems=settings.problems)
-    return check(model, content, place, dict(settings), asked="settings: ")
+        given, problems, asked, places = dict(settings), settings.problems, COMMAND_LINE, settings.places
+    else:
+        given, problems = by_key(model, merged(settings))
+        asked, places = "settings: ", {}
+    if "plugins" in given:
+        del given["plugins"]
+        what = "stands in recipes; should be fairdarts.load_plugin(FILE), or --plugin FILE"
+        problems = [*problems, f"{places.get('plugins', f'{asked}plugins')}: {what}"]
+    return check(model, content, place, given, asked, problems, places)
+
+
+def merged(settings: Mapping[str, Any] | None, named: Mapping[str, Any] = {}) -> dict[str, Any]:
+    """Settings that Python gives, and over them those that are named each. Raises UserError where they are none."""
+    if not isinstance(settings, Mapping | None):
+        raise UserError(f"settings: {settings!r}: should be a mapping, such as {{'data.batch_size': 64}}")
+    return {**(settings or {}), **named}
 
 
 def over(settings: Mapping[str, Any], under: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -51,7 +65,7 @@ def over(settings: Mapping[str, Any], under: Mapping[str, Any]) -> Mapping[str, 
     if not isinstance(settings, Words):
         return {**under, **settings}
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in under.items()}
-    return Words({**texts, **settings}, settings.problems)
+    return Words({**texts, **settings}, settings.problems, settings.places)
 
 
 def read_recipe(model: type[Settings], recipe: Recipe) -> tuple[dict[str, Any], str]:

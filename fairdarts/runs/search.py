@@ -9,7 +9,7 @@ from fairdarts.differentiable.setup import check_fit
 from fairdarts.plot.tensorboard import log_epoch
 from fairdarts.runs.begin import at_work, begin, has_finished
 from fairdarts.runs.callbacks import Callbacks, Watches, watching
-from fairdarts.runs.recipe import Recipe
+from fairdarts.runs.recipe import Recipe, merged
 from fairdarts.runs.request import SEARCH, Request
 from fairdarts.runs.result import Run
 from fairdarts.runs.tensorboard import logged
@@ -34,7 +34,7 @@ def search(
     >>> run = fairdarts.search("fairdarts-s1-digits", epochs=5, callbacks=print)
     >>> run.genotype
     """
-    asked = Request(recipe, {**(settings or {}), **named}, data, out)
+    asked = Request(recipe, merged(settings, named), data, out)
     with distributed.joined():
         return carry_out(asked, Callbacks(callbacks))
 

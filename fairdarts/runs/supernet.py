@@ -9,7 +9,7 @@ from fairdarts.oneshot.train import check_fit
 from fairdarts.plot.tensorboard import log_training
 from fairdarts.runs.begin import at_work, begin, has_finished
 from fairdarts.runs.callbacks import Callbacks, Watches, watching
-from fairdarts.runs.recipe import Recipe
+from fairdarts.runs.recipe import Recipe, merged
 from fairdarts.runs.request import SUPERNET, Request
 from fairdarts.runs.result import Run
 from fairdarts.runs.tensorboard import logged
@@ -30,7 +30,7 @@ def train_supernet(
     >>> run = fairdarts.train_supernet("fairnas-macro-small", data=(images, labels), epochs=2)
     >>> fairdarts.rank(run, benchmark="nas-bench-macro_cifar10.json")
     """
-    asked = Request(recipe, {**(settings or {}), **named}, data, out)
+    asked = Request(recipe, merged(settings, named), data, out)
     with distributed.joined():
         return carry_out(asked, Callbacks(callbacks))
 

@@ -14,7 +14,7 @@ from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.tensorboard import log_network
 from fairdarts.runs.begin import at_work, free_path, has_finished, in_all_processes, reopened
 from fairdarts.runs.callbacks import Callback, Callbacks, watching
-from fairdarts.runs.recipe import over
+from fairdarts.runs.recipe import merged, over
 from fairdarts.runs.request import Kind, Request
 from fairdarts.runs.result import Run
 from fairdarts.runs.tensorboard import logged
@@ -48,7 +48,7 @@ def new_request(
     **others: Any,
 ) -> Request:
     """The request for a new training, as Python's arguments say it."""
-    asked = {**(settings or {}), **named}
+    asked = merged(settings, named)
     if init_from is not None:
         asked["init_from"] = str(path_of(init_from))
     return Request(settings=asked, genotype=genotype, **others)

@@ -71,7 +71,7 @@ def test_durations_are_told_in_what_one_counts_in(hours: float, text: str):
     ("words", "message"),
     [
         (["--config", "fairnas-macro"], "is a recipe of `fairdarts supernet`, not of `fairdarts search`"),
-        ([], "bench: a RECIPE is missing"),
+        ([], "bench: the first word should be a RECIPE; "),
         (["--config", "RECIPE", "--steps", "1"], "bench: --steps 1: should be at least 2"),
         (["--config", "RECIPE", "--steps", "few"], "bench: argument --steps: invalid int value: 'few'"),
         (["--config", "no-such"], "no-such"),

@@ -126,8 +126,9 @@ def test_a_zero_one_loss_under_softmax_is_remarked(tiny_recipe: Path, capsys, re
 
 
 def test_without_a_recipe_it_says_who_lists_them(capsys):
-    line = fails(capsys, "--epochs", "3")
-    assert "a RECIPE or --resume is missing; `fairdarts recipes search` lists recipes" in line
+    for words in (("--epochs", "3"), ("--epochs", "3", "fairdarts-s1-digits")):
+        said = "the first word should be a RECIPE, or --resume a RUN; `fairdarts recipes search` lists recipes"
+        assert said in fails(capsys, *words)
     assert main(["recipes", "search"]) == 0
     listed = capsys.readouterr().out
     for recipe in ("darts-s1-cifar10", "fairdarts-s1-cifar10", "fairdarts-s1-digits"):

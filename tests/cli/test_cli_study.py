@@ -138,6 +138,53 @@ def test_a_run_that_fails_does_not_keep_the_others_from_running(small_study: Pat
     assert "1 of its runs failed: soft-seed0" in err.splitlines()[-1]
 
 
+def test_all_mistakes_of_a_study_are_one_answer_that_says_where_they_stand(small_study: Path, tiny_recipe, capsys):
+    def refused(*words: str) -> str:
+        assert main(["study", str(small_study), *words]) == 2
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        return said.removeprefix("fairdarts: ").strip()
+
+    content = yaml.safe_load(small_study.read_text())
+    said = refused("--epochs", "x", "--foo", "1", "--lr", "-1").split("; ")
+    assert [part.split(":")[0] for part in said] == [
+        *("command line", "--help lists them", "--epochs", "--lr (weights.lr)"),
+    ]
+    assert said[0].startswith("command line: --foo: ")
+
+    content["shared"] = {"epoch": 1}
+    content["runs"][1]["changes"] = {"weights.lr": -1, "data.root": "x"}
+    small_study.write_text(yaml.safe_dump(content))
+    assert refused() == (
+        f"{small_study}: shared: epoch: unknown key (did you mean 'epochs'?); soft: data.root: unknown key where "
+        "data.kind is fake; known where it is cifar10, cifar100, folder, imagenet, npz, csv; "
+        "soft: weights.lr: '-1': should be greater than 0"
+    )
+
+    content["shared"] = {}
+    content["runs"][1] = {"name": "soft", "config": "nope"}
+    content["runs"].append({"name": "other", "config": "fairnas-macro-small", "changes": {"seed": 1}})
+    small_study.write_text(yaml.safe_dump(content))
+    said = refused("--relaxation", "sigmoid")
+    assert said.startswith(f"{small_study}: soft: nope: neither a file nor a shipped recipe")
+    assert "; other: seed: a study's seeds stand in its file; leave it out; " in said
+    assert said.endswith("; command line: --relaxation: unknown key (did you mean 'deviations'?) (in other)")
+    content["runs"] = [content["runs"][1]]
+    small_study.write_text(yaml.safe_dump(content))
+    assert refused().startswith(f"{small_study}: soft: nope: neither")
+
+
+def test_a_run_that_follows_another_study_says_what_has_changed(small_study: Path, capsys):
+    content = yaml.safe_load(small_study.read_text())
+    content |= {"seeds": [0], "runs": content["runs"][:1]}
+    small_study.write_text(yaml.safe_dump(content))
+    assert main(["study", str(small_study)]) == 0
+    content["shared"]["epochs"] = 2
+    small_study.write_text(yaml.safe_dump(content))
+    assert main(["study", str(small_study)]) == 2
+    assert "settings.yaml: epochs: 1, but the study says 2" in capsys.readouterr().err
+
+
 def test_a_mistake_in_a_study_is_named_at_once(small_study: Path, capsys):
     assert main(["study", str(small_study), "--epoch", "3"]) == 2
     assert "--epoch: is neither an option nor a setting (did you mean '--epochs'?)" in capsys.readouterr().err

@@ -67,7 +67,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
     def carry_out(asked: Request, _: Callbacks) -> Path:
         trainings.append(asked)
         if not asked.resume:
-            own = check(TrainingSettings, read_yaml(Path(asked.recipe)), "", dict(asked.settings))
+            own = check(TrainingSettings, dict(asked.recipe), "", dict(asked.settings))
             create(asked.out, own, BENCH)
         path = asked.resume or asked.out
         (path / "done").touch()  # in place of a last checkpoint
@@ -239,6 +239,7 @@ def test_spaces_run_one_by_one_come_together(content, written, fake):
         ({}, ["--benchmarks", "nowhere"], "nowhere/bench.csv: no such file; --benchmarks should be the folder"),
         ({}, [*WORDS, "--only", "bensh"], "--only bensh: is no space of tiny (did you mean 'bench'?)"),
         ({}, [*WORDS, "--seed", "3"], "seed: a study's seeds stand in its file"),
+        ({}, [*WORDS, "--lr", "x"], "command line: --lr (weights.lr): 'x': should be a valid number"),
         ({}, [*WORDS, "--weights.lrr", "3"], "is neither an option nor a setting (did you mean '--weights.lr'?)"),
         ({}, [*WORDS, "--supernet.wsbn", "true"], "supernet.wsbn: true"),
         ({}, [*WORDS, "--data.train_portion", "1"], "rate 0.01: data.train_portion 1.0: no images are held out"),
@@ -274,6 +275,38 @@ def test_a_folder_goes_on_with_what_it_began_with(content, written, fake, capsys
     recipe.write_text(recipe.read_text().replace("epochs: 1", "epochs: 3"))
     assert main(["study", written(), *WORDS]) == 2
     assert "recipe.yaml is no longer the recipe that the runs began with" in capsys.readouterr().err
+
+
+def test_the_plugins_of_a_copy_of_a_recipe_are_not_loaded(content, written, fake, forgotten):
+    """Neither by the study nor by its report: nobody has named them."""
+    assert main(["study", written(), *WORDS]) == 0
+    evil = "from pathlib import Path\nPath('executed').touch()\n"
+    Path("out/bench/evil.py").write_text(evil)
+    Path("evil.py").write_text(evil)
+    copy = Path("out/bench/recipe.yaml")
+    copy.write_text(copy.read_text() + "plugins: [evil.py]\n")
+    assert main(["study", written(), *WORDS]) == 0
+    assert main(["report", "out"]) == 0
+    study = read_yaml(Path("out/study.yaml"))
+    study["spaces"][0]["config"] = str(copy.rename("out/named.yaml"))  # nor where the study of the folder names it
+    Path("out/evil.py").write_text(evil)
+    Path("out/study.yaml").write_text(yaml.safe_dump(study))
+    assert main(["report", "out"]) == 0
+    assert not Path("executed").exists()
+
+
+def test_the_plugins_of_the_recipe_of_a_study_are_loaded(content, written, fake, forgotten):
+    Path("mine").mkdir()
+    Path("mine/log.py").write_text("from pathlib import Path\nPath('log').open('a').write('x')\n")
+    Path("recipe.yaml").rename("mine/recipe.yaml")
+    Path("mine/recipe.yaml").write_text(Path("mine/recipe.yaml").read_text() + "plugins: [log.py]\n")
+    content["spaces"][0]["config"] = "mine/recipe.yaml"
+    assert main(["study", written(), *WORDS]) == 0
+    assert Path("log").read_text() == "x"
+    own = check(TrainingSettings, read_yaml(Path("out/bench/rate-0.01-seed0/settings.yaml")), "")
+    assert own.plugins == (str(Path("mine/log.py").resolve()),)
+    content["seeds"].append(2)
+    assert main(["study", written(), *WORDS]) == 0  # and goes on with it
 
 
 def test_the_first_file_of_truth_that_there_is_is_taken_and_kept(content, written, fake, capsys):

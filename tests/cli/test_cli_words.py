@@ -5,6 +5,7 @@ import io
 import json
 import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import yaml
@@ -64,6 +65,7 @@ def test_a_message_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]):
 class Cake(Settings):
     """Settings of a verb that bakes."""
 
+    verb: Literal["bake"] = "bake"
     eggs: int
     """number of eggs"""
     sweet: bool = False
@@ -126,6 +128,20 @@ def test_help_after_a_recipe_refuses_what_the_run_would(cake: str):
         parse_words(bake(), Cake, [cake, "--eggs", "x", "--egs", "3", "--help"])
     with pytest.raises(UserError, match="pie: neither a file nor a shipped recipe"):
         parse_words(bake(), Cake, ["pie", "--help"])
+
+
+def test_help_after_a_recipe_reads_it_as_the_run_would(tmp_path: Path, capsys: pytest.CaptureFixture[str], forgotten):
+    text = resources.find("recipes", "fairdarts-s1-digits").read_text()
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(text.replace("relaxation: sigmoid", "relaxation: half") + "\nplugins: [my.py]\n")
+    Path(tmp_path / "my.py").write_text(
+        "import fairdarts\nfairdarts.register_relaxation('half', lambda alpha: alpha.sigmoid() / 2)\n"
+    )
+    with pytest.raises(SystemExit):
+        main(["search", str(mine), "--help"])
+    assert "(softmax | sigmoid | half) [half]" in capsys.readouterr().out
+    assert main(["search", "fairnas-macro-small", "--help"]) == 2
+    assert "is a recipe of `fairdarts supernet`, not of `fairdarts search`" in capsys.readouterr().err
 
 
 def test_an_option_that_is_like_one_of_the_verb_names_it(cake: str):

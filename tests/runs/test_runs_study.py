@@ -154,7 +154,9 @@ def test_a_run_that_fails_is_told_of_once_all_others_have_run(content):
 @pytest.mark.parametrize(
     ("change", "settings", "message"),
     [
-        ({}, {"weights.lrr": 1}, "^fair-seed0: weights.lrr: unknown key"),
+        ({}, {"weights.lrr": 1}, r"^settings: weights.lrr: unknown key \(did you mean 'lr'\?\)$"),
+        ({}, {"lr": 1, "weights": {"momentum": 2}}, r"^settings: lr: is no setting .*\?\); weights.momentum: '2'"),
+        ({}, {"plugins": ["my.py"]}, r"^settings: plugins: stands in recipes; should be fairdarts.load_plugin\(FILE\)"),
         ({}, {"seed": 3}, "seed: a study's seeds stand in its file"),
         ({"runs": [{"name": "x", "config": 3}]}, {}, "study: runs.0.config: should name a recipe, or be what"),
         ({"runs": [{"name": "x", "config": {"epochs": 1}}]}, {}, "recipe: verb: is missing"),

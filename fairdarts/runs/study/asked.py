@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fairdarts import resources
-from fairdarts.config import UserError, nearest
-from fairdarts.options import Words
-from fairdarts.runs.recipe import Recipe, content_of, settings_of
+from fairdarts.checking import Refused, in_one_line
+from fairdarts.config import Settings, UserError, nearest
+from fairdarts.options import Words, by_key
+from fairdarts.runs.recipe import Recipe, content_of, laid_over, read_recipe
 from fairdarts.runs.request import SEARCH, SUPERNET, Kind
-from fairdarts.runs.study.form import FactorStudy, RecipeStudy, SpaceStudy, read_study, texts
+from fairdarts.runs.study.form import FactorStudy, RecipeStudy, SpaceStudy, StudyRun, read_study, texts
 from fairdarts.runtime.verb import stated_verb
 
 
@@ -41,17 +42,60 @@ def read_asked(asked: Asked) -> FactorStudy | RecipeStudy:
 
 
 def check_settings(study: FactorStudy | RecipeStudy, asked: Asked) -> None:
-    """Raises UserError where a recipe of a study refuses the settings that are laid over all of its runs."""
-    if isinstance(study, FactorStudy):
-        for space in resolved(study, asked.only, asked.settings).spaces:
-            recipe = recipe_of(space, folder_of(study, asked))
-            with blaming(f"{study.name}: {space.name}"):
-                settings_of(SUPERNET.model, recipe, Words(texts(study.shared) | texts(space.changes)))
-        return
-    for run in study.runs:
-        changes = texts(study.shared | run.changes) | texts(asked.settings)
-        kind = kind_of(f"{run.name}-seed{study.seeds[0]}", verb_of(run.config), run.config, changes)
-        settings_of(kind.model, run.config, Words(changes))
+    """Raises UserError with all that is wrong with the recipes of a study and what is laid over them."""
+    place, found = place_of(asked.study), dict[str, list[str]]()
+    parts = study.runs if isinstance(study, RecipeStudy) else resolved(study, asked.only, {}).spaces
+    for part in parts:
+        for problem in _problems(study, part, asked):
+            found.setdefault(problem, []).append(part.name)
+    told = []
+    for problem, names in found.items():  # of all of them, or said to be of some
+        said = len(names) == len(parts) or problem.startswith(f"{place}: {names[0]}: ")
+        told.append(problem if said else f"{problem} (in {', '.join(names)})")
+    if told:
+        raise UserError(in_one_line(told, ("command line: ", "settings: ", f"{place}: ")))
+
+
+def _problems(study: FactorStudy | RecipeStudy, part: StudyRun | SpaceStudy, asked: Asked) -> list[str]:
+    """What is wrong with a recipe of a study, and what is laid over it."""
+    place = f"{place_of(asked.study)}: {part.name}"
+    try:
+        kind = SUPERNET if isinstance(part, SpaceStudy) else kind_of(place, verb_of(part.config), part.config)
+        recipe, of = read_recipe(kind.model, part.config)
+    except UserError as error:
+        problem = str(error)
+        return [problem if problem.startswith(place) else f"{place}: {problem}"]
+    laid = laid_over_part(study, part, asked, kind.model)
+    seeds = [f"{laid.places['seed']}: a study's seeds stand in its file; leave it out"] if "seed" in laid else []
+    try:
+        laid_over(kind.model, recipe, of, laid)
+    except Refused as error:
+        return seeds + error.problems
+    return seeds
+
+
+def laid_over_part(
+    study: FactorStudy | RecipeStudy, part: StudyRun | SpaceStudy, asked: Asked, model: type[Settings]
+) -> Words:
+    """All that is laid over the recipe of a run or a space, and where each of it stands."""
+    place, words = place_of(asked.study), words_over(asked.settings, model)
+    places = {key: f"{place}: shared: {key}" for key in study.shared}
+    places |= {key: f"{place}: {part.name}: {key}" for key in part.changes}
+    places |= {key: words.places.get(key, f"command line: --{key}") for key in words}
+    return Words(texts(study.shared) | texts(part.changes) | words, words.problems, places)
+
+
+def words_over(settings: Mapping[str, Any], model: type[Settings]) -> Words:
+    """The settings that are laid over all runs, as words."""
+    if isinstance(settings, Words):
+        return settings
+    given, problems = by_key(model, settings)
+    return Words(texts(given), problems, {key: f"settings: {key}" for key in given})
+
+
+def place_of(study: str | Path | Mapping[str, Any]) -> str:
+    """Where a study stands, for messages."""
+    return "study" if isinstance(study, Mapping) else str(resources.find("studies", str(study)))
 
 
 def folder_of(study: FactorStudy | RecipeStudy, asked: Asked) -> Path:
@@ -59,10 +103,8 @@ def folder_of(study: FactorStudy | RecipeStudy, asked: Asked) -> Path:
     return Path(asked.out or Path("runs") / study.name)
 
 
-def kind_of(name: str, verb: str, recipe: Recipe, changes: Mapping[str, Any]) -> Kind:
-    """The kind of a study's run. Raises UserError where a study runs none of that verb, or its seed is changed."""
-    if "seed" in changes:
-        raise UserError(f"{name}: seed: a study's seeds stand in its file; leave --seed out")
+def kind_of(name: str, verb: str, recipe: Recipe) -> Kind:
+    """The kind of a study's run. Raises UserError where a study runs none of that verb."""
     kind = next((kind for kind in (SEARCH, SUPERNET) if kind.verb == verb), None)
     if kind is None:
         stated = recipe if isinstance(recipe, str) else "config"
@@ -86,7 +128,7 @@ def resolved(study: FactorStudy, only: str | None, settings: Mapping[str, Any]) 
     if only not in (None, *names):
         raise UserError(f"study: --only {only}: is no space of {study.name}{nearest(str(only), names)}")
     spaces = [
-        space.model_copy(update={"changes": space.changes | texts(settings)})
+        space.model_copy(update={"changes": space.changes | words_over(settings, SUPERNET.model)})
         for space in study.spaces
         if only in (None, space.name)
     ]
@@ -94,7 +136,10 @@ def resolved(study: FactorStudy, only: str | None, settings: Mapping[str, Any]) 
 
 
 def recipe_of(space: SpaceStudy, folder: Path) -> Path:
-    """The recipe of a space: the copy that its runs lie beside, once they have begun."""
+    """The recipe of a space: the copy that its runs lie beside, once they have begun.
+
+    It is data, whose `plugins` nobody has named: what runs is the recipe that the study names.
+    """
     copy = folder / space.name / "recipe.yaml"
     return copy if copy.is_file() else resources.find("recipes", space.config)
 

@@ -11,9 +11,9 @@ from fairdarts.oneshot.train import check_sampler
 from fairdarts.reading import dump_yaml, read_text, read_yaml
 from fairdarts.resources import find
 from fairdarts.runs.callbacks import Callbacks
+from fairdarts.runs.recipe import Recipe, read_recipe
 from fairdarts.runs.request import SUPERNET
 from fairdarts.runs.result import Run
-from fairdarts.runs.study.asked import recipe_of
 from fairdarts.runs.study.form import BEST, FactorStudy, SpaceStudy
 from fairdarts.runs.study.jobs import Job, check_same, counted, told, work_off
 from fairdarts.runs.study.judging import Truths, score, truths_of
@@ -33,12 +33,13 @@ def run_factors(
     finish: Callable[[Run], None],
 ) -> StudyResult:
     """Runs what is left to run of a study; its first process waits for the others, and makes numbers and page."""
+    recipes = {space.name: read_recipe(TrainingSettings, space.config)[0] for space in study.spaces}
     check_begun(study, folder)
     truths = {space.name: truths_of(study, space, benchmarks) for space in study.spaces}
     steps = list(_checked(study, folder, truths))
     if first:
         begin(study, folder)
-        tell_plan(study, steps, folder, watch)
+        tell_plan(study, recipes, steps, folder, watch)
 
     def work(job: Job) -> None:
         try:
@@ -51,7 +52,7 @@ def run_factors(
 
     every: list[Job] = []
     for space, step in _checked(study, folder, truths):
-        jobs = jobs_of(study, space, step, folder)
+        jobs = jobs_of(study, space, recipes[space.name], step, folder)
         place = f"{space.name}: {step.factor.name} keeps the best" if step.factor.keep == BEST else None
         work_off(study.name, jobs, folder, work, watch, place)
         every += jobs
@@ -70,12 +71,20 @@ def _checked(study: FactorStudy, folder: Path, truths: Mapping[str, Truths]) -> 
             yield space, step
 
 
-def tell_plan(study: FactorStudy, steps: list[tuple[SpaceStudy, Step]], folder: Path, watch: Callbacks) -> None:
+def tell_plan(
+    study: FactorStudy,
+    recipes: Mapping[str, Recipe],
+    steps: list[tuple[SpaceStudy, Step]],
+    folder: Path,
+    watch: Callbacks,
+) -> None:
     """Says what is about to run: of all, and a line a factor."""
     every: dict[Path, Job] = {}
     lines = []
     for space, step in steps:
-        jobs = {job.path: job for job in jobs_of(study, space, step, folder) if job.path not in every}
+        jobs = {
+            job.path: job for job in jobs_of(study, space, recipes[space.name], step, folder) if job.path not in every
+        }
         every |= jobs
         labels = ", ".join(row.label for row in step.rows)
         keeps = "; the best is kept" if step.factor.keep == BEST else ""
@@ -85,14 +94,13 @@ def tell_plan(study: FactorStudy, steps: list[tuple[SpaceStudy, Step]], folder: 
         watch.note(line)
 
 
-def jobs_of(study: FactorStudy, space: SpaceStudy, step: Step, folder: Path) -> list[Job]:
+def jobs_of(study: FactorStudy, space: SpaceStudy, recipe: Recipe, step: Step, folder: Path) -> list[Job]:
     """All runs of a factor, each once, seed by seed, so that a comparison is whole as early as it can be."""
-    recipe = recipe_of(space, folder)
     jobs: dict[Path, Job] = {}
     for number, seed in enumerate(study.seeds):
         for row in step.rows:
             path = row.runs[number]
-            jobs.setdefault(path, Job(path, space.name, "supernet", str(recipe), seed, row.changes, row.settings))
+            jobs.setdefault(path, Job(path, space.name, "supernet", recipe, seed, row.changes, row.settings))
     return list(jobs.values())
 
 
@@ -143,7 +151,7 @@ def check_begun(study: FactorStudy, folder: Path) -> None:
 def _content(recipe: Path) -> str:
     """What a recipe computes."""
     settings = check(TrainingSettings, read_yaml(recipe), recipe)
-    return identity(settings.model_copy(update={"source": "", "deviations": ()}))
+    return identity(settings.model_copy(update={"source": "", "deviations": (), "plugins": ()}))
 
 
 def begin(study: FactorStudy, folder: Path) -> None:
@@ -162,7 +170,7 @@ def begin(study: FactorStudy, folder: Path) -> None:
         (folder / space.name).mkdir(exist_ok=True)
         copy = folder / space.name / "recipe.yaml"
         if not copy.is_file():
-            write_atomically(copy, read_text(recipe_of(space, folder)).encode())
+            write_atomically(copy, read_text(find("recipes", space.config)).encode())
     write_atomically(file, dump_yaml(study).encode())
 
 

@@ -132,7 +132,7 @@ def check_same(path: Path, kind: Kind, settings: Settings) -> None:
         return
     before, now = map(flat, (check(kind.model, directory.read_settings(file), file), settings))
     for key in before | now:
-        free = key in kind.may_change or key.partition(".")[0] in ("seed", "name", "source", "deviations")
+        free = key in kind.may_change or key.partition(".")[0] in ("seed", "name", "source", "deviations", "plugins")
         if before.get(key) != now.get(key) and not free:
             advice = "it goes on with the settings that it began with; or name another --out"
             raise UserError(f"{file}: {key}: {before.get(key)}, but the study says {now.get(key)}: {advice}")

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from fairdarts.config import UserError
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.ranking.factor_study import final_performance
-from fairdarts.runs.recipe import laid_over, read_recipe
+from fairdarts.reading import read_yaml
+from fairdarts.runs.recipe import laid_over
 from fairdarts.runs.study.asked import blaming, recipe_of
 from fairdarts.runs.study.form import BASELINE, BEST, Factor, FactorStudy, SpaceStudy, slug, texts
 from fairdarts.runs.study.jobs import outcome
@@ -45,7 +46,7 @@ def planned(study: FactorStudy, space: SpaceStudy, folder: Path) -> Iterator[Ste
     Raises UserError where a setting does not fit its recipe.
     """
     path = recipe_of(space, folder)
-    recipe, _ = read_recipe(TrainingSettings, path)
+    recipe = read_yaml(path)
     carried = texts(study.shared) | texts(space.changes)
     names: dict[str, str] = {}
     settled = True

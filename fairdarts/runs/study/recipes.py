@@ -1,18 +1,16 @@
 """How is a study of recipes run? Every recipe with every seed; one that fails does not keep the others from running."""
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from fairdarts.config import UserError
-from fairdarts.options import Words
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.recipe import settings_of
-from fairdarts.runs.request import resumed_settings
+from fairdarts.runs.request import KINDS, resumed_settings
 from fairdarts.runs.result import Run
-from fairdarts.runs.study.asked import blaming, kind_of, verb_of
-from fairdarts.runs.study.form import RecipeStudy, texts
+from fairdarts.runs.study.asked import Asked, kind_of, laid_over_part, verb_of
+from fairdarts.runs.study.form import RecipeStudy
 from fairdarts.runs.study.jobs import Job, check_same, told, work_off
 from fairdarts.runs.study.results import StudyResult
 from fairdarts.runtime import distributed
@@ -24,16 +22,15 @@ from fairdarts.spaces.space import load_space
 def run_recipes(
     study: RecipeStudy,
     folder: Path,
-    settings: Mapping[str, Any],
+    asked: Asked,
     first: bool,
     watch: Callbacks,
     finish: Callable[[Run], None],
 ) -> StudyResult:
     """Runs what is left to run of a study; the process that ends last is the one to tell of it."""
-    jobs = jobs_of(study, folder, texts(settings))
+    jobs = jobs_of(study, folder, asked)
     for job in jobs:
-        with nullcontext() if isinstance(settings, Words) else blaming(job.path.name):
-            check_job(job)
+        check_job(job, asked.settings)
     if first:
         watch.note(told(study.name, jobs, folder))
     failed: list[str] = []
@@ -61,7 +58,7 @@ def run_recipes(
     return result
 
 
-def jobs_of(study: RecipeStudy, folder: Path, settings: dict[str, str]) -> list[Job]:
+def jobs_of(study: RecipeStudy, folder: Path, asked: Asked) -> list[Job]:
     """All runs of a study, seed by seed, so that each seed's comparison is whole as early as it can be."""
     lines = [(seed, run) for seed in study.seeds for run in study.runs]
     verbs = {run.name: verb_of(run.config) for run in study.runs}
@@ -72,17 +69,18 @@ def jobs_of(study: RecipeStudy, folder: Path, settings: dict[str, str]) -> list[
             verbs[run.name],
             run.config,
             seed,
-            texts(study.shared | run.changes) | settings,
+            laid_over_part(study, run, asked, KINDS[verbs[run.name]].model),
         )
         for number, (seed, run) in enumerate(lines, start=1)
     ]
 
 
-def check_job(job: Job) -> None:
-    """Raises UserError where a run could not begin, or has begun with other settings: before any of them runs."""
-    kind = kind_of(job.path.name, job.verb, job.recipe, job.changes)
+def check_job(job: Job, told: Mapping[str, Any]) -> None:
+    """Raises UserError where a run could not begin, or has begun with other settings: before any of them runs. `told`
+    are those that are laid over all runs."""
+    kind = kind_of(job.path.name, job.verb, job.recipe)
     if (job.path / SETTINGS).is_file():
-        resumed_settings(kind, open_run(job.path), Words(job.changes))
-    settings, place = settings_of(kind.model, job.recipe, Words(job.changes))
+        resumed_settings(kind, open_run(job.path), told)
+    settings, place = settings_of(kind.model, job.recipe, job.changes)
     check_same(job.path, kind, settings)
     load_space(settings.space, f"{place}: space")

@@ -7,8 +7,9 @@ from typing import Any
 
 from fairdarts.config import UserError
 from fairdarts.runs.callbacks import Callbacks, Watches
+from fairdarts.runs.recipe import merged
 from fairdarts.runs.result import Run
-from fairdarts.runs.study.asked import Asked, folder_of, read_asked, resolved
+from fairdarts.runs.study.asked import Asked, check_settings, folder_of, read_asked, resolved
 from fairdarts.runs.study.factors import run_factors, with_files
 from fairdarts.runs.study.form import FactorStudy
 from fairdarts.runs.study.recipes import run_recipes
@@ -37,7 +38,9 @@ def study(
     >>> done = fairdarts.study({"name": "mine", "source": "me", "seeds": [0, 1], "runs": runs}, callbacks=print)
     >>> [run.genotype for run in done.runs]
     """
-    result = carry_out(Asked(study, out, benchmarks, only, settings or {}), Callbacks(callbacks))
+    asked = Asked(study, out, benchmarks, only, merged(settings))
+    check_settings(read_asked(asked), asked)
+    result = carry_out(asked, Callbacks(callbacks))
     refuse_failed(result)
     return result
 
@@ -52,7 +55,7 @@ def carry_out(asked: Asked, watch: Callbacks, finish: Callable[[Run], None] = la
         benchmarks = Path(asked.benchmarks)
         form = with_files(resolved(form, asked.only, asked.settings), benchmarks)
         return run_factors(form, folder, benchmarks, _first(), watch, finish)
-    return run_recipes(form, folder, asked.settings, _first(), watch, finish)
+    return run_recipes(form, folder, asked, _first(), watch, finish)
 
 
 def refuse_failed(result: StudyResult) -> None:
