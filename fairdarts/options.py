@@ -80,7 +80,7 @@ def leaves(model: type[Settings], prefix: str = "") -> dict[str, Leaf]:
     found: dict[str, Leaf] = {}
     for name, field in model.model_fields.items():
         key, members = f"{prefix}{name}", members_of(field.annotation)
-        if name != "verb" and len(members) != 1:
+        if name not in ("verb", "plugins") and len(members) != 1:
             text, choices = " ".join((field.description or "").split()), tuple(choices_of(field))
             found.setdefault(f"{key}.kind" if members else key, Leaf(text, choices, field.annotation is bool))
         for member in members.values():
@@ -141,7 +141,7 @@ def described(settings: Settings, prefix: str = "") -> str:
     lines = []
     for name, field in type(settings).model_fields.items():
         key, value, members = f"{prefix}{name}", getattr(settings, name), members_of(field.annotation)
-        if name != "verb" and (len(members) != 1 or value is None):
+        if name not in ("verb", "plugins") and (len(members) != 1 or value is None):
             text, choices = " ".join((field.description or "").split()), " | ".join(choices_of(field))
             key_of_kind = f"{key}.kind" if len(members) > 1 and value is not None else key
             value_of_kind = getattr(value, "kind", None) if members else value

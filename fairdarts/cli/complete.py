@@ -3,7 +3,10 @@
 Without torch, as a shell waits for it.
 """
 
+import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import redirect_stdout, suppress
 from importlib import import_module
 
 from fairdarts import resources
@@ -21,14 +24,6 @@ FORMS = {
     "segment": "fairdarts.segmentation.settings.SegmentSettings",
 }
 """verb → the settings that are its options"""
-OPTIONS = {
-    "--config": "a shipped recipe or a YAML file",
-    "--resume": "continue a run",
-    "--out": "run directory",
-    "--print-config": "print all settings as YAML",
-    "--help": "what there is",
-}
-"""those of the verbs that have settings"""
 GENOTYPES = ("train", "segment", "export", "draw", "zoo", "transfer")
 """verbs whose words are genotypes"""
 
@@ -58,8 +53,7 @@ def candidates(before: Sequence[str], last: str) -> Iterable[tuple[str, str]]:
         key, equals, _ = last.partition("=")
         if equals:
             return [(f"{key}={value}", "") for value in _values(settings, key)]
-        own = OPTIONS if settings else {"--help": OPTIONS["--help"]}
-        return [*own.items(), *((f"--{key}", leaf.text) for key, leaf in settings.items())]
+        return {**_options(verb), **{f"--{key}": leaf.text for key, leaf in settings.items()}}.items()
     if previous.startswith("--"):
         return [(value, "") for value in _values(_settings(verb), previous)]
     return _first_words(verb) if not words or verb in GENOTYPES else []
@@ -82,6 +76,15 @@ def _recipes(verb: str) -> Iterable[tuple[str, str]]:
     """The recipes that a verb takes."""
     of = {"bench": "search", "evaluate": "train"}.get(verb, verb)
     return [(recipe.name, recipe.about) for recipe in resources.recipes(of)]
+
+
+def _options(verb: str) -> Mapping[str, str]:
+    """The options of a verb, each with what its help says of it."""
+    told = io.StringIO()
+    if verb in VERBS:
+        with redirect_stdout(told), suppress(SystemExit):
+            import_module(f"fairdarts.cli.{verb}").main(["--help"])
+    return dict(re.findall(r"^  (?:-h, )?(--[\w.-]+)(?: \S+)*?(?:\s{2,}([^-\s].*))?$", told.getvalue(), re.MULTILINE))
 
 
 def _settings(verb: str) -> Mapping[str, Leaf]:

@@ -49,7 +49,13 @@ def test_verbs_are_completed(capsys: pytest.CaptureFixture[str]):
         (["search", "x", "--data.root", ""], []),
         (["search", "x", ""], []),
         (["report", ""], []),
-        (["report", "--"], ["--help"]),
+        (["report", "--"], ["--help", "--out"]),
+        (["derive", "--m"], ["--method", "--max-skips"]),
+        (["export", "x", "--be"], ["--benchmark"]),
+        (["evaluate", "--sp"], ["--split"]),
+        (["evaluate", "--data.wo"], ["--data.workers"]),
+        (["evolve", "sn", "--col"], ["--column"]),
+        (["qqqqq", "--"], []),
     ],
 )
 def test_what_may_follow_is_completed(capsys: pytest.CaptureFixture[str], words: list[str], first: list[str]):
