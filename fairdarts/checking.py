@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from fairdarts.config import LARGEST, S, Settings, UserError, members_of, nearest, open_names
+from fairdarts.config import LARGEST, S, Settings, UserError, alike, members_of, nearest, open_names
 from fairdarts.reading import Loader
 
 COMMAND_LINE = "command line: --"
@@ -76,7 +76,7 @@ def _copy(value: Any) -> Any:
 
 
 def _switch_kinds(model: type[Settings], content: dict[str, Any], overrides: dict[str, Any], prefix: str = "") -> None:
-    """Where the command line changes a section's kind, drop the keys that the old kind knows and the new does not."""
+    """Where an override changes a section's kind, drop the keys that the new kind does not know, or knows otherwise."""
     for name, field in model.model_fields.items():
         section, members, key = content.get(name), members_of(field.annotation), f"{prefix}{name}"
         if not members or not isinstance(section, dict):
@@ -85,8 +85,10 @@ def _switch_kinds(model: type[Settings], content: dict[str, Any], overrides: dic
         told = str(overrides.get(f"{key}.kind", before))
         old, new = members.get(before), members.get(told)
         if told != before and old:  # of a user's own kind there is no more to say
-            for gone in old.model_fields.keys() - (new.model_fields.keys() if new else {"kind"}):
-                section.pop(gone, None)
+            for own_name, own_field in old.model_fields.items():
+                other = new.model_fields.get(own_name) if new else None
+                if own_name != "kind" and not (other and alike(own_field.annotation, other.annotation)):
+                    section.pop(own_name, None)
         if own := members.get("", new):
             _switch_kinds(own, section, overrides, f"{key}.")
 

@@ -173,6 +173,11 @@ def choices_of(field: FieldInfo) -> list[str]:
     return [*map(str, known), *open_names(field)]
 
 
+def alike(one: Any, other: Any) -> bool:
+    """Whether a value of one annotation may be one of the other."""
+    return bool((_leaves(one) & _leaves(other)) - {type(None), None})
+
+
 def _leaves(annotation: Any) -> set[Any]:
     """The types that a value, or what is in it, may have."""
     inner = get_args(annotation) if get_origin(annotation) is not Literal else {*map(type, get_args(annotation))}

@@ -190,10 +190,19 @@ def register_activation(name: str, build: Callable[[], nn.Module]) -> None:
 def register_space(space: str | Path | Mapping[str, Any]) -> None:
     """A space of one's own, from its YAML file or what that would hold, for `--space NAME` and genotypes to find.
 
+    A file that is not in the current directory is looked for beside the Python file that registers it.
+
     >>> fairdarts.register_space("mine.yaml")
     >>> fairdarts.search("fairdarts-s1-digits", space="mine")
     """
-    content, place = (dict(space), "space") if isinstance(space, Mapping) else (read_yaml(Path(space)), str(space))
+    if isinstance(space, Mapping):
+        content, place = dict(space), "space"
+    elif isinstance(space, str | Path):
+        beside = Path(sys._getframe(1).f_code.co_filename).parent / space
+        file = beside if not Path(space).exists() and beside.is_file() else Path(space)
+        content, place = read_yaml(file), str(file)
+    else:
+        raise UserError(f"space {space!r}: should be a YAML file, or a mapping of what it would hold")
     made = space_from(content, place)
     if made.name in resources.names("search_spaces"):
         raise UserError(f"space '{made.name}': is a shipped one; take another name")

@@ -1,6 +1,7 @@
 """What a run is told: a recipe, with settings laid over it."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,11 @@ def merged(settings: Mapping[str, Any] | None, named: Mapping[str, Any] = {}) ->
     """Settings that Python gives, and over them those that are named each. Raises UserError where they are none."""
     if not isinstance(settings, Mapping | None):
         raise UserError(f"settings: {settings!r}: should be a mapping, such as {{'data.batch_size': 64}}")
-    return {**(settings or {}), **named}
+    asked = {**(settings or {}), **named}
+    if "space" in asked and not isinstance(asked["space"], str | os.PathLike):
+        advice = "one of your own is registered first, by fairdarts.register_space"
+        raise UserError(f"settings: space: {type(asked['space']).__name__}: should be a name or a YAML file; {advice}")
+    return {key: os.fspath(value) if isinstance(value, os.PathLike) else value for key, value in asked.items()}
 
 
 def over(settings: Mapping[str, Any], under: Mapping[str, Any]) -> Mapping[str, Any]:

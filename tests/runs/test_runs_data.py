@@ -62,7 +62,7 @@ def test_what_says_other_images_is_refused(run: fairdarts.Run, tiny_recipe: Path
             fairdarts.search(tiny_recipe, data=(IMAGES, LABELS), settings=settings)
     fake = fairdarts.search(tiny_recipe, epochs=1, out="fake")
     (fake.path / "genotypes" / "final.yaml").unlink()  # it has not ended yet
-    with pytest.raises(fairdarts.UserError, match="sees images of fake, as its settings say, and takes no others"):
+    with pytest.raises(fairdarts.UserError, match="sees images of fake, as its settings say"):
         fake.resume(data=(IMAGES, LABELS))
 
 
@@ -106,3 +106,17 @@ def test_every_callback_is_told_of_the_end(tiny_recipe: Path):
     with pytest.raises(ValueError, match="second"):
         fairdarts.search(tiny_recipe, epochs=1, callbacks=[Ends("first"), Ends("second", True), Ends("third")])
     assert sorted(told) == ["first", "second", "third"]
+
+
+def test_a_study_of_images_of_one_s_own_skips_what_is_done(tiny_recipe: Path):
+    runs = [{"name": "one", "config": str(tiny_recipe)}]
+    study = {"name": "own", "source": "me", "seeds": [0, 1], "shared": TINY | {"epochs": 1}, "runs": runs}
+    done = fairdarts.study(study, data=(IMAGES, LABELS))
+    assert [(run.state, run.settings.data.number) for run in done.runs] == [("finished", 48)] * 2
+    records = [run.records for run in done.runs]
+    assert [run.records for run in fairdarts.study(study, data=(IMAGES, LABELS)).runs] == records
+
+
+def test_a_space_that_is_no_name_says_how_to_register_it(tiny_recipe: Path):
+    with pytest.raises(fairdarts.UserError, match=r"space: dict: should be a name or a YAML file; .*register_space"):
+        fairdarts.search(tiny_recipe, space={"kind": "cell"})

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from runs import metrics, same
 from studies import RATES, factor, factor_study
 
 import fairdarts
 from fairdarts.cli import main
 from fairdarts.config import UserError
 from fairdarts.reading import read_yaml
-from runs import metrics, same
 
 
 @pytest.fixture(autouse=True)

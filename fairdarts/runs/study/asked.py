@@ -24,6 +24,7 @@ class Asked(NamedTuple):
     benchmarks: str | Path | None = None
     only: str | None = None
     settings: Mapping[str, Any] = {}
+    data: Any = None
 
 
 def read_asked(asked: Asked) -> FactorStudy | RecipeStudy:
@@ -33,6 +34,8 @@ def read_asked(asked: Asked) -> FactorStudy | RecipeStudy:
         if asked.benchmarks is None:
             files = ", ".join(dict.fromkeys(" or ".join(space.files) for space in form.spaces))
             raise UserError(f"study: --benchmarks FOLDER is missing, the folder of {files}")
+        if asked.data is not None:
+            raise UserError("study: data: is for a study of recipes; one of factors has its recipes' images")
         return form
     for option, value in (("benchmarks", asked.benchmarks), ("only", asked.only)):
         if value is not None:

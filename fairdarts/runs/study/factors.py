@@ -100,7 +100,7 @@ def jobs_of(study: FactorStudy, space: SpaceStudy, recipe: Recipe, step: Step, f
     for number, seed in enumerate(study.seeds):
         for row in step.rows:
             path = row.runs[number]
-            jobs.setdefault(path, Job(path, space.name, "supernet", recipe, seed, row.changes, row.settings))
+            jobs.setdefault(path, Job(path, space.name, "supernet", recipe, seed, row.changes, judged=row.settings))
     return list(jobs.values())
 
 

@@ -40,6 +40,8 @@ class Job(NamedTuple):
     seed: int
     changes: Mapping[str, str]
     """laid over the recipe, by dotted key, as the command line writes it"""
+    data: Any = None
+    """the images, where they are not the recipe's"""
     judged: TrainingSettings | None = None
     """of a supernet that is judged once it is trained: its settings, but for the seed"""
 
@@ -56,9 +58,9 @@ class Job(NamedTuple):
     def train(self, watch: Callbacks) -> Run:
         """The run, or the rest of it, in this process alone."""
         if (self.path / directory.SETTINGS).is_file():
-            asked = Request(None, Words(self.changes), resume=self.path)
+            asked = Request(None, Words(self.changes), self.data, resume=self.path)
         else:
-            asked = Request(self.recipe, Words({**self.changes, "seed": str(self.seed)}), out=self.path)
+            asked = Request(self.recipe, Words({**self.changes, "seed": str(self.seed)}), self.data, self.path)
         run: Run = make(self.verb).carry_out(asked, watch)
         return run
 
@@ -133,6 +135,7 @@ def check_same(path: Path, kind: Kind, settings: Settings) -> None:
     before, now = map(flat, (check(kind.model, directory.read_settings(file), file), settings))
     for key in before | now:
         free = key in kind.may_change or key.partition(".")[0] in ("seed", "name", "source", "deviations", "plugins")
-        if before.get(key) != now.get(key) and not free:
+        measured = key.startswith("data.") and now.get(key) == "None" and before.get("data.kind") == "given"
+        if before.get(key) != now.get(key) and not free and not measured:
             advice = "it goes on with the settings that it began with; or name another --out"
             raise UserError(f"{file}: {key}: {before.get(key)}, but the study says {now.get(key)}: {advice}")

@@ -7,7 +7,7 @@ from typing import Any
 from fairdarts.config import UserError
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.recipe import settings_of
-from fairdarts.runs.request import KINDS, resumed_settings
+from fairdarts.runs.request import KINDS, Request, resumed_settings
 from fairdarts.runs.result import Run
 from fairdarts.runs.study.asked import Asked, kind_of, laid_over_part, verb_of
 from fairdarts.runs.study.form import RecipeStudy
@@ -70,6 +70,7 @@ def jobs_of(study: RecipeStudy, folder: Path, asked: Asked) -> list[Job]:
             run.config,
             seed,
             laid_over_part(study, run, asked, KINDS[verbs[run.name]].model),
+            asked.data,
         )
         for number, (seed, run) in enumerate(lines, start=1)
     ]
@@ -81,6 +82,7 @@ def check_job(job: Job, told: Mapping[str, Any]) -> None:
     kind = kind_of(job.path.name, job.verb, job.recipe)
     if (job.path / SETTINGS).is_file():
         resumed_settings(kind, open_run(job.path), told)
-    settings, place = settings_of(kind.model, job.recipe, job.changes)
+    laid = Request(settings=job.changes, data=job.data).laid
+    settings, place = settings_of(kind.model, job.recipe, laid)
     check_same(job.path, kind, settings)
     load_space(settings.space, f"{place}: space")

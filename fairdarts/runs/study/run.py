@@ -24,21 +24,23 @@ def study(
     only: str | None = None,
     settings: Mapping[str, Any] | None = None,
     callbacks: Sequence[Watches] | Watches = (),
+    data: Any = None,
 ) -> StudyResult:
     """Runs a study's recipes with all its seeds, or its factors one after the other, as `fairdarts study` does.
 
     `study` is a shipped name, a YAML file, or what such a file holds; there a run's `config` may also be what a recipe
     holds. Its runs lie in `out`, or runs/STUDY: those that are done are skipped, those that were stopped go on, and
     several processes may share them. `settings` are laid over all runs by dotted key. A study of factors also wants
-    `benchmarks`, the folder of its truth, and may be cut down to `only` one space. Raises UserError in one line, that
-    of runs that fail after all others have run; KeyboardInterrupt once Ctrl-C has stopped it, the state saved.
+    `benchmarks`, the folder of its truth, and may be cut down to `only` one space. `data` are images of one's own, as
+    in `search`, in the place of those of all recipes. Raises UserError in one line, that of runs that fail after all
+    others have run; KeyboardInterrupt once Ctrl-C has stopped it, the state saved.
 
     >>> recipe = yaml.safe_load(open("mine.yaml"))
     >>> runs = [{"name": "fair", "config": recipe}, {"name": "darts", "config": {**recipe, "relaxation": "softmax"}}]
     >>> done = fairdarts.study({"name": "mine", "source": "me", "seeds": [0, 1], "runs": runs}, callbacks=print)
     >>> [run.genotype for run in done.runs]
     """
-    asked = Asked(study, out, benchmarks, only, merged(settings))
+    asked = Asked(study, out, benchmarks, only, merged(settings), data)
     check_settings(read_asked(asked), asked)
     result = carry_out(asked, Callbacks(callbacks))
     refuse_failed(result)
