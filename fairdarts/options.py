@@ -211,9 +211,8 @@ def _meant(name: str, value: str, known: Mapping[str, Leaf]) -> str | None:
 
 def _hint(name: str, known: Iterable[str], options: Iterable[str]) -> str:
     """What an option that is unknown, or could be several, may mean."""
-    return (
-        f"is neither an option nor a setting{_did_you_mean(_near(name, known, options), '--') or '; --help lists them'}"
-    )
+    near = _did_you_mean(_near(name, known, options), "--")
+    return f"is neither an option nor a setting{near or '; --help lists them'}"
 
 
 def _did_you_mean(near: Sequence[str], sign: str = "") -> str:

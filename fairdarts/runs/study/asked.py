@@ -46,28 +46,29 @@ def read_asked(asked: Asked) -> FactorStudy | RecipeStudy:
 
 def check_settings(study: FactorStudy | RecipeStudy, asked: Asked) -> None:
     """Raises UserError with all that is wrong with the recipes of a study and what is laid over them."""
-    place, found = place_of(asked.study), dict[str, list[str]]()
+    place, told, read = place_of(asked.study), [], 0
+    found: dict[str, list[str]] = {}
     parts = study.runs if isinstance(study, RecipeStudy) else resolved(study, asked.only, {}).spaces
     for part in parts:
-        for problem in _problems(study, part, asked):
+        try:
+            problems = _problems(study, part, asked)
+        except UserError as error:
+            told.append(f"{place}: {part.name}: {error}")
+            continue
+        read += 1
+        for problem in problems:
             found.setdefault(problem, []).append(part.name)
-    told = []
     for problem, names in found.items():  # of all of them, or said to be of some
-        said = len(names) == len(parts) or problem.startswith(f"{place}: {names[0]}: ")
+        said = len(names) == read or problem.startswith(f"{place}: {names[0]}: ")
         told.append(problem if said else f"{problem} (in {', '.join(names)})")
     if told:
         raise UserError(in_one_line(told, ("command line: ", "settings: ", f"{place}: ")))
 
 
 def _problems(study: FactorStudy | RecipeStudy, part: StudyRun | SpaceStudy, asked: Asked) -> list[str]:
-    """What is wrong with a recipe of a study, and what is laid over it."""
-    place = f"{place_of(asked.study)}: {part.name}"
-    try:
-        kind = SUPERNET if isinstance(part, SpaceStudy) else kind_of(place, verb_of(part.config), part.config)
-        recipe, of = read_recipe(kind.model, part.config)
-    except UserError as error:
-        problem = str(error)
-        return [problem if problem.startswith(place) else f"{place}: {problem}"]
+    """What is wrong with a recipe of a study, and what is laid over it. Raises UserError where it is no such recipe."""
+    kind = SUPERNET if isinstance(part, SpaceStudy) else kind_of(verb_of(part.config), part.config)
+    recipe, of = read_recipe(kind.model, part.config)
     laid = laid_over_part(study, part, asked, kind.model)
     seeds = [f"{laid.places['seed']}: a study's seeds stand in its file; leave it out"] if "seed" in laid else []
     try:
@@ -106,13 +107,12 @@ def folder_of(study: FactorStudy | RecipeStudy, asked: Asked) -> Path:
     return Path(asked.out or Path("runs") / study.name)
 
 
-def kind_of(name: str, verb: str, recipe: Recipe) -> Kind:
+def kind_of(verb: str, recipe: Recipe) -> Kind:
     """The kind of a study's run. Raises UserError where a study runs none of that verb."""
     kind = next((kind for kind in (SEARCH, SUPERNET) if kind.verb == verb), None)
     if kind is None:
         stated = recipe if isinstance(recipe, str) else "config"
-        problem = f"is a recipe of `fairdarts {verb}`, which a study does not run"
-        raise UserError(f"{name}: {stated}: {problem}")
+        raise UserError(f"{stated}: is a recipe of `fairdarts {verb}`, which a study does not run")
     return kind
 
 

@@ -79,7 +79,7 @@ def jobs_of(study: RecipeStudy, folder: Path, asked: Asked) -> list[Job]:
 def check_job(job: Job, told: Mapping[str, Any]) -> None:
     """Raises UserError where a run could not begin, or has begun with other settings: before any of them runs. `told`
     are those that are laid over all runs."""
-    kind = kind_of(job.path.name, job.verb, job.recipe)
+    kind = kind_of(job.verb, job.recipe)
     if (job.path / SETTINGS).is_file():
         resumed_settings(kind, open_run(job.path), told)
     laid = Request(settings=job.changes, data=job.data).laid
