@@ -10,6 +10,7 @@ import pytest
 import yaml
 from one_shot import CHAIN, every_path
 from one_shot import settings_of as training_of
+from runs import same
 from second_stage import STRATEGIES, accuracy_of, settings_of
 
 from fairdarts.cli import main
@@ -21,7 +22,6 @@ from fairdarts.ranking.report import open_training
 from fairdarts.reading import dump_yaml
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import RunDirectory
-from runs import same
 
 WORDS = ("--data.images", "96", "--data.image_size", "8", "--data.batch_size", "8", "--watch.paths", "0")
 SMALL = ("--population", "6", "--generations", "4", "--judge.images", "32")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from runs import Broken, Watch, metrics, same
 
 from fairdarts.checking import check
 from fairdarts.config import Notice, UserError
@@ -27,7 +28,6 @@ from fairdarts.runtime.run import RunDirectory, create, open_run
 from fairdarts.runtime.stop import Diverged, Interrupted
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet.cell import SuperCell
-from runs import Broken, Watch, metrics, same
 
 STEPS_AN_EPOCH, EPOCHS = 4, 3
 LAST = STEPS_AN_EPOCH * EPOCHS

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from disk import lay, watched
+from runs import Watch, metrics, same
 
 from fairdarts.checking import check
 from fairdarts.data.sources import open_source
@@ -14,7 +15,6 @@ from fairdarts.reading import read_yaml
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import RunDirectory, create, is_free, open_run
 from fairdarts.spaces.space import load_space
-from runs import Watch, metrics, same
 
 
 def searched(recipe: Path, path: Path, resume: bool = False) -> RunDirectory:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from runs import assert_same_run
 
 import fairdarts
 from fairdarts.cli import main
@@ -14,7 +15,6 @@ from fairdarts.reading import read_yaml
 from fairdarts.runs.search import search
 from fairdarts.runs.supernet import train_supernet
 from fairdarts.runtime import checkpoint
-from runs import assert_same_run
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from photographs import CLASSES, picture, recipe, voc_folder
 from PIL import Image
+from runs import same
 
 import fairdarts
 from fairdarts.cli import main
@@ -16,7 +17,6 @@ from fairdarts.runs.segment import count_segmenter, segment
 from fairdarts.runs.segmenter import judge_segmenter, predict_masks
 from fairdarts.runtime import checkpoint
 from fairdarts.spaces.space import load_space
-from runs import same
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from runs import metrics
 
 from fairdarts.checking import check
 from fairdarts.config import Notice, UserError
@@ -20,7 +21,6 @@ from fairdarts.runs.search import search
 from fairdarts.runs.trackers import mlflow, wandb
 from fairdarts.runtime.run import create
 from fairdarts.spaces.space import load_space
-from runs import metrics
 
 MAKE = {"wandb": wandb, "mlflow": mlflow}
 RULE = {"derive.method": "argmax", "derive.threshold": None}

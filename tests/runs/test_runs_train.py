@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from runs import same
 
 import fairdarts
 from fairdarts.cli import main
@@ -18,7 +19,6 @@ from fairdarts.runs.search import search
 from fairdarts.runs.train import train
 from fairdarts.runtime import checkpoint
 from fairdarts.spaces.space import load_space
-from runs import same
 
 RECIPE: dict[str, Any] = {
     "name": "tiny",

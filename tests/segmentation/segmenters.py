@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from photographs import recipe
+from runs import Watch
 
 from fairdarts.checking import check
 from fairdarts.genotype import Genotype
@@ -13,7 +14,6 @@ from fairdarts.segmentation.settings import SegmentSettings
 from fairdarts.segmentation.task import initialize, segmentation
 from fairdarts.spaces.space import Space, load_space
 from fairdarts.training.loop import train
-from runs import Watch
 
 
 def small() -> tuple[Genotype, Space]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from runs import Watch, metrics, same
 from torch import nn
 
 from fairdarts.checking import check
@@ -14,7 +15,6 @@ from fairdarts.runtime.run import RunDirectory, create, open_run
 from fairdarts.training.classify import classification, judging_images
 from fairdarts.training.loop import train
 from fairdarts.training.settings import TrainSettings
-from runs import Watch, metrics, same
 
 STEPS_AN_EPOCH, EPOCHS = 3, 3
 TINY = {

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from networks import EPOCHS, STEPS_AN_EPOCH, assert_same_training, settings_of, trained
+from runs import Watch, metrics
 
 from fairdarts import resources
 from fairdarts.checking import check
@@ -30,7 +31,6 @@ from fairdarts.training.settings import TrainSettings
 from fairdarts.training.setup import make_trainee
 from fairdarts.training.state import changes_of
 from fairdarts.training.step import measured
-from runs import Watch, metrics
 
 
 @pytest.fixture(scope="module")
