@@ -17,6 +17,7 @@ from fairdarts.runs.request import SEARCH, WARM_UP, Request, check_steps
 
 def main(argv: Sequence[str]) -> int:
     parser = Parser("bench", "Measure the first steps of a search; nothing is written.", help_text(SearchSettings))
+    parser.usage = "fairdarts bench RECIPE [options]"
     add_recipe(parser)
     parser.add_argument("--steps", type=int, default=10, help=f"measured after {WARM_UP} to warm up (default 10)")
     parser.add_argument("--json", action="store_true", help="an object instead of lines")

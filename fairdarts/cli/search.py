@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str]) -> int:
     parser = Parser("search", "Search an architecture by gradient descent.", help_text(SearchSettings))
+    parser.usage = "fairdarts search RECIPE [options]\n       fairdarts search --resume RUN [options]"
     add_options(parser, SEARCH)
     args, rest = parse_words(parser, SearchSettings, argv)
     asked = request_of(SEARCH, parser, args, rest)

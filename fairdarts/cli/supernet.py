@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str]) -> int:
     parser = Parser("supernet", "Train a one-shot supernet on paths of its space.", help_text(TrainingSettings))
+    parser.usage = "fairdarts supernet RECIPE [options]\n       fairdarts supernet --resume RUN [options]"
     add_options(parser, SUPERNET)
     args, rest = parse_words(parser, TrainingSettings, argv)
     asked = request_of(SUPERNET, parser, args, rest)

@@ -55,6 +55,8 @@ def add_recipe(parser: Parser) -> None:
     """The options by which a verb is told its settings."""
     parser.add_argument("--config", metavar="RECIPE", help="a shipped recipe (`fairdarts recipes`), or a YAML file")
     parser.add_argument("--print-config", action="store_true", help="print all settings as YAML, and do nothing else")
+    # It is only told of here: `dispatch` takes it out of the words of any verb.
+    parser.add_argument("--plugin", metavar="FILE", help="a Python file with parts of your own; as often as needed")
 
 
 def parse_words(
