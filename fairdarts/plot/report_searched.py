@@ -1,6 +1,7 @@
 """What did searches find? The part of a report that tells of gradient searches, and of what sets them apart."""
 
 from collections.abc import Callable, Iterable, Sequence
+from math import isnan
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -140,7 +141,7 @@ def _run(run: Found, detailed: bool) -> list[str]:
     if detailed and curves.epochs:
         blocks += ["<h3>Curves</h3>", image(curves_figure(curves), "loss and accuracy over the epochs")]
         lines = zip(curves.epochs, *curves.values.values(), strict=True)
-        rows = [[epoch, *(f"{number:.4g}" for number in numbers)] for epoch, *numbers in lines]
+        rows = [[epoch, *("" if isnan(number) else f"{number:.4g}" for number in numbers)] for epoch, *numbers in lines]
         blocks.append(folded("numbers", table(["epoch", *(name.replace("_", " ") for name in curves.values)], rows)))
     dominant = dominant_info(run.records, run.space)
     blocks += ["<h3>Dominant operations</h3>", image(dominant_figure(dominant), "dominant operations over the epochs")]

@@ -123,3 +123,14 @@ def test_the_sweep_is_one_of_each_kind():
     text = page(runs, "title")
     assert headings(text).count("Weight of the zero-one loss") == 1  # two weights make no sweep
     assert [cells for cells in rows(text) if len(cells) == 2 and cells[0] == "1"] == [["1", "4"]]
+
+
+def test_what_an_epoch_did_not_measure_is_left_empty():
+    run = found("warm", CELLS)
+    trained = {"train_loss": 1.5, "train_accuracy": 0.5}
+    records = [run.records[0], *({**record, **trained} for record in run.records[1:])]
+    records.append({**records[-1], "epoch": 2, "valid_loss": 1.25, "valid_accuracy": 0.25})
+    text = page([run._replace(records=records)], "t")
+    assert "1.25" in text
+    assert "<td>nan</td>" not in text
+    assert "<td></td>" in text
