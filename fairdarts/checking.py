@@ -140,7 +140,7 @@ def _members_at(model: type[Settings], loc: tuple) -> list[str]:
 
 
 def _elsewhere(model: type[Settings], loc: tuple) -> str:
-    """Of a key that a section's present kind does not know which other kinds do; empty where none does."""
+    """The other kinds of a section that know a key which the present kind does not; empty where none does."""
     if len(loc) < 3:
         return ""
     kind, key = loc[-2:]

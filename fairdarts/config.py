@@ -103,7 +103,7 @@ def _again(problem: ErrorDetails) -> InitErrorDetails:
 
 
 class OneOf:
-    """Of a word, that it is known when it is checked: as a Literal, of names that may become more."""
+    """A mark of words that are checked as a Literal's are, against names that may become more."""
 
     def __init__(self, names: Callable[[], Collection[str]], others: str = ""):
         self.names, self.others = names, others

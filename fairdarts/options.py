@@ -235,8 +235,8 @@ def _near(name: str, known: Iterable[str], options: Iterable[str] = ()) -> list[
 
 
 def _nearest(asked: str, keys: Sequence[str], options: Iterable[str]) -> list[str]:
-    """Of options, settings, their last parts and what they are called elsewhere those that are most like a word, the
-    nearest first."""
+    """The options and settings most like a word, the nearest first: by their names, their last parts, and what they are
+    called elsewhere."""
     called = {name: next((key for key in meant if key in keys), None) for name, meant in CALLED.items()}
     names = [(option.lstrip("-"), option.lstrip("-")) for option in options]
     names += [(name, key) for name, key in called.items() if key]

@@ -52,7 +52,7 @@ HINT = "; one of your own needs its file: --plugin FILE"
 
 
 class PartName(OneOf):
-    """Of a word, that it names a part of the library, or one of the user's own."""
+    """A mark of words that name a part of the library, or one of the user's own."""
 
     def __init__(self, kind: str, *names: str):
         super().__init__(lambda: [*names, *OWN[kind]], " (your own: --plugin FILE)")

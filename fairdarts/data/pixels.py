@@ -37,12 +37,12 @@ class Gathered(NamedTuple):
 
     @property
     def mean(self) -> tuple[float, ...]:
-        """Of every channel, in [0, 1], to 4 digits."""
+        """The mean of every channel, in [0, 1], to 4 digits."""
         return tuple(round(float(value), 4) for value in self._moment(self._values))
 
     @property
     def std(self) -> tuple[float, ...]:
-        """Of every channel, in [0, 1], to 4 digits; 1 of a channel that has one value everywhere."""
+        """The deviation of every channel, in [0, 1], to 4 digits; 1 of a channel that has one value everywhere."""
         means = self._moment(self._values)
         variances = self._moment((self._values - means[:, None]) ** 2)
         return tuple(round(float(value), 4) or 1.0 for value in np.sqrt(variances))

@@ -78,7 +78,7 @@ class OwnSamplerSettings(Settings):
 
 
 class _OrOwn(PartName):
-    """Of the section of a sampler, that it may be one of a user's own as well, of which its union does not know."""
+    """A mark of the sampler's section: its kind may be one of the user's own as well, which its union does not list."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return no_info_wrap_validator_function(self.read, handler(source))
