@@ -88,7 +88,7 @@ class Callbacks(Callback):
             member.epoch(record)
 
     def end(self, run: "Run") -> None:
-        """Of all that have begun, whatever becomes of the others."""
+        """Tells all that have begun, even where one of them fails."""
         with ExitStack() as stack:
             for member in self._begun:
                 stack.callback(member.end, run)

@@ -209,7 +209,7 @@ def _trials(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def _summarized(chosen: Mapping[str, list[dict[str, Any]]], bench: TabularBenchmark) -> list[dict[str, Any]]:
-    """Of every strategy: seeds, models, mean regret with its interval within every budget, and hypervolume."""
+    """Seeds, models, mean regret with its interval within every budget, and hypervolume of every strategy."""
     # All that a limit leaves, at most.
     models = min(len(trial["regrets"][0]) for trials in chosen.values() for trial in trials)
     counts = sorted({max(1, round(share * models)) for share in SHARES})

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from fairdarts.runs.callbacks import Watches
     from fairdarts.runs.evolved import EvolvedModel
 
-MODULES = {"search": "search", "supernet": "supernet", "evolve": "evolve", "train": "train", "segment": "segment"}
-"""verb → the module of fairdarts.runs that makes its runs"""
-
 
 class Run:
     """A run directory and what lies in it. All is read when it is asked for, so a run at work may be looked at, too.
@@ -132,8 +129,8 @@ class Run:
 
 
 def make(verb: str) -> Any:
-    """The module that makes the runs of a verb."""
-    return import_module(f"fairdarts.runs.{MODULES[verb]}")
+    """The module that makes the runs of a verb, which has its name."""
+    return import_module(f"fairdarts.runs.{verb}")
 
 
 def open_run(path: str | Path) -> Run:
