@@ -62,7 +62,8 @@ def candidates(before: Sequence[str], last: str) -> Iterable[tuple[str, str]]:
 def _first_words(verb: str) -> Iterable[tuple[str, str]]:
     """What the first word of a verb may be."""
     if verb in GENOTYPES:
-        return [(name, "a shipped genotype") for name in resources.names("genotypes")]
+        losses = [("zero-one", "the form of the zero-one losses")] if verb == "draw" else []
+        return [*((name, "a shipped genotype") for name in resources.names("genotypes")), *losses]
     if verb == "study":
         return [(name, "a shipped study") for name in resources.names("studies")]
     if verb == "completion":

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from fairdarts.genotype import SKIP, Genotype
@@ -44,20 +45,48 @@ def skips_info(runs: dict[str, dict[str, list[dict]]], part: str) -> dict[str, d
     return counts
 
 
-def skips_figure(skips: dict[str, dict[str, list[int]]]) -> Figure:
-    """A panel a method, a line a run, of what `skips_info` gives."""
+def derived_skips_info(runs: dict[str, dict[str, list[Genotype]]], part: str) -> dict[str, dict[str, list[int]]]:
+    """Skip connections in a part of the genotypes that are derived at epochs 0, 1, …, by method and run.
+
+    Of these genotypes, by method and name. At the end as FairDARTS (arXiv:1911.12126), supplementary, Fig. 7. Dominant
+    ones are of the strongest gates whatever is derived of them; these are what the rule of the run makes of its gates,
+    with its threshold and its limit.
+    """
+    return {
+        method: {name: [derived_skips(genotype, part) for genotype in genotypes] for name, genotypes in seeds.items()}
+        for method, seeds in runs.items()
+    }
+
+
+def derived_skips(genotype: Genotype, part: str) -> int:
+    """Skip connections of a genotype's `normal` or `reduce` cell or `edges`; of `layers`, those that have one."""
+    chosen = getattr(genotype, part)
+    return sum(SKIP in ((choice,) if isinstance(choice, str) else choice) for choice in chosen)
+
+
+def skips_figure(skips: dict[str, dict[str, list[int]]], what: str) -> Figure:
+    """A panel a method, a line a run, of what `skips_info` or `derived_skips_info` gives; `what` is counted.
+
+    Runs of a seed look alike in all panels.
+    """
     figure, axes = _panels(len(skips), 2.3, sharey=True)
+    looks: dict[str, dict[str, Any]] = {}
     for ax, (method, seeds) in zip(axes, skips.items(), strict=True):
-        for number, counts in enumerate(seeds.values()):
-            apart = 0.04 * (number - (len(seeds) - 1) / 2)  # lines of equal counts would hide each other
-            ax.plot(np.arange(len(counts)), np.asarray(counts) + apart, color=style.COLOURS[SKIP], alpha=0.6)
+        for number, (name, counts) in enumerate(seeds.items()):
+            seed = name.removeprefix(method).lstrip("-") or name
+            look = looks.setdefault(seed, {**style.series(len(looks)), "linewidth": 1.5, "markersize": 4})
+            apart = 0.06 * (number - (len(seeds) - 1) / 2)  # lines of equal counts would hide each other
+            every = max(1, len(counts) // 8)
+            ax.plot(np.arange(len(counts)), np.asarray(counts) + apart, **look, markevery=every, alpha=0.8)
         ax.set_title(method, fontsize=10)
         style.tidy(ax)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
     axes[0].set_ylim(-0.3, max(3, *(max(counts) for seeds in skips.values() for counts in seeds.values())) + 0.5)
     figure.supxlabel("epoch", fontsize=10)
-    figure.supylabel("dominant skip connections", fontsize=10)
+    figure.supylabel(what, fontsize=10)
+    if any(len(seeds) > 1 for seeds in skips.values()):
+        style.legend_below(figure, [Line2D([], [], **look) for look in looks.values()], [*looks])
     return figure
 
 
@@ -74,12 +103,13 @@ def histogram_info(runs: dict[str, dict[str, list[dict]]]) -> dict[str, np.ndarr
 
 
 def histogram_figure(histogram: dict[str, np.ndarray]) -> Figure:
-    """A panel a method, of what `histogram_info` gives."""
-    figure, axes = _panels(len(histogram), 2.1)
+    """A panel a method, all on the same axes, of what `histogram_info` gives."""
+    figure, axes = _panels(len(histogram), 2.1, sharey=True)
     for ax, (method, shares) in zip(axes, histogram.items(), strict=True):
         ax.bar(BINS[:-1], 100 * shares, width=np.diff(BINS), align="edge", color="#1486F9", edgecolor="white")
         ax.set_title(method, fontsize=10)
         ax.spines[["top", "right"]].set_visible(False)
+    axes[0].set_xlim(-0.02, 1.02)
     figure.supxlabel("gate at the end", fontsize=10)
     figure.supylabel("gates, %", fontsize=10)
     return figure

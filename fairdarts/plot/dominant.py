@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from fairdarts.plot import style
 from fairdarts.plot.joined import all_candidates, joined_dominant, joined_parts
 from fairdarts.plot.points import part_title
+from fairdarts.plot.stacks import stacks
 from fairdarts.spaces.space import Space
 
 
@@ -60,18 +61,9 @@ def _figure(panels: dict[str, tuple[DominantInfo, str]]) -> Figure:
 
 
 def _panel(ax: Axes, info: DominantInfo, part: str) -> list:
-    """Steps, as counts are whole."""
-    epochs = np.asarray(info.epochs, dtype=float)
-    between = (epochs[1:] + epochs[:-1]) / 2
-    borders = np.concatenate([epochs[:1] - 0.5, between, epochs[-1:] + 0.5])
-    tops = info.counts[part].cumsum(axis=0)
-    areas = []
-    for op, top, count in zip(info.candidates, tops, info.counts[part], strict=True):
-        look = {"facecolor": style.colour(op), "edgecolor": "white", "linewidth": 0.5, "label": style.label(op)}
-        areas.append(ax.stairs(top, borders, baseline=top - count, fill=True, **look))
+    areas = stacks(ax, info.epochs, info.candidates, info.counts[part])
     if not info.counts[part].any():
         ax.text(0.5, 0.5, "no dominant operation", transform=ax.transAxes, ha="center", color=style.FAINT)
-    ax.set_xlim(borders[0], borders[-1])
     ax.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
     ax.yaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
     ax.spines[["top", "right"]].set_visible(False)

@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from fairdarts.plot.chain import chain_graph
 from fairdarts.plot.nasbench101 import vertex_graph
 from fairdarts.plot.nasbench201 import bench_graph
 from fairdarts.plot.points import part_title
+from fairdarts.plot.settings import USUAL
 from fairdarts.runtime.checkpoint import folder_for, write_atomically
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.space import Space
@@ -24,8 +25,11 @@ LONGEST = 100
 NO_DOT = "dot not found: only .gv sources were written; install it with: apt-get install graphviz"
 
 
-def draw_genotype(genotype: Genotype, space: Space, folder: Path) -> tuple[list[Path], str | None]:
-    """Draws every part of a genotype as `<name>-<part>.gv`, .svg and .png: cells, all layers, all edges, or the graph.
+def draw_genotype(
+    genotype: Genotype, space: Space, folder: Path, formats: Sequence[str] = USUAL
+) -> tuple[list[Path], str | None]:
+    """Draws every part of a genotype as `<name>-<part>.gv` and in every format: cells, all layers, all edges, or the
+    graph.
 
     Gives the paths written, and where `dot` is missing and so only .gv was written, a line that says so.
     """
@@ -37,9 +41,7 @@ def draw_genotype(genotype: Genotype, space: Space, folder: Path) -> tuple[list[
             base = folder / f"{stem}-{part}"
             paths.append(_write(base, ".gv", graph.source.encode()))
             if dot:
-                paths.append(_write(base, ".svg", graph.pipe("svg")))
-                graph.attr(dpi="150")  # only now: in an SVG it would scale the drawing
-                paths.append(_write(base, ".png", graph.pipe("png")))
+                paths += [_write(base, f".{kind}", _rendered(graph, kind)) for kind in formats]
     return paths, None if dot else NO_DOT
 
 
@@ -64,6 +66,13 @@ DRAWINGS: dict[str, Callable[[Any, Any], Drawings]] = {
     "nasbench201": lambda genotype, space: {"edges": partial(bench_graph, genotype, space)},
 }
 """kind of space → what is drawn of its genotypes"""
+
+
+def _rendered(graph: graphviz.Digraph, kind: str) -> bytes:
+    if kind == "png":
+        graph = graph.copy()
+        graph.attr(dpi="150")  # anything else it would scale
+    return graph.pipe(kind)
 
 
 def _write(base: Path, suffix: str, content: bytes) -> Path:

@@ -24,6 +24,7 @@ from fairdarts.plot.projection import (
     gain_panels,
     projection,
 )
+from fairdarts.plot.settings import USUAL
 
 COLOURS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0, 0.95, 256)))
 """of generations, from the first; the last are bright, as in the paper, but for the map's end, too pale on white"""
@@ -109,7 +110,11 @@ def _front(ax: Axes, shown: Projection, alone: bool) -> None:
 
 
 def draw_evolved(
-    evolved: Evolved, folder: Path, budgets: Sequence[tuple[str, float]] = (), name: str = "evolved"
+    evolved: Evolved,
+    folder: Path,
+    budgets: Sequence[tuple[str, float]] = (),
+    name: str = "evolved",
+    formats: Sequence[str] = USUAL,
 ) -> list[Path]:
-    """Writes the figure of a search as `folder`/`name`.svg and .png and gives their paths."""
-    return style.save(evolved_figure(evolved_info(evolved, budgets)), folder, name)
+    """Writes the figure of a search as `name` into `folder`, in every format, and gives the paths."""
+    return style.save(evolved_figure(evolved_info(evolved, budgets)), folder, name, formats)

@@ -12,6 +12,7 @@ from matplotlib.patches import FancyBboxPatch, Patch
 from fairdarts.genotype import SKIP
 from fairdarts.plot import style
 from fairdarts.plot.points import choice_points
+from fairdarts.plot.settings import USUAL
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.nasbench201 import Bench201Space
 
@@ -133,7 +134,12 @@ def _row(ax: Axes, top: float, model: DrawnModel, texts: Sequence[str], lefts: S
 
 
 def draw_found(
-    models: Sequence[DrawnModel], space: ChainSpace | Bench201Space, folder: Path, title: str = "", name: str = "found"
+    models: Sequence[DrawnModel],
+    space: ChainSpace | Bench201Space,
+    folder: Path,
+    title: str = "",
+    name: str = "found",
+    formats: Sequence[str] = USUAL,
 ) -> list[Path]:
-    """Writes the models as `folder`/`name`.svg and .png and gives their paths; none of no model."""
-    return style.save(found_figure(found_info(models, space), title), folder, name) if models else []
+    """Writes the models as `name` into `folder`, in every format, and gives the paths; none of no model."""
+    return style.save(found_figure(found_info(models, space), title), folder, name, formats) if models else []

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from fairdarts.plot import style
 from fairdarts.plot.projection import EVALUATIONS, Evolved, Projection, begin, counted, cut, gain_panels, projection
+from fairdarts.plot.settings import USUAL
 
 WORST = 0.25
 """share of the models on the lines that may be cut off below: the smallest, which often lie far off"""
@@ -81,7 +82,12 @@ def fronts_figure(info: FrontsInfo, title: str = "") -> Figure:
 
 
 def draw_fronts(
-    searches: Sequence[Evolved], folder: Path, truth: Evolved | None = None, title: str = "", name: str = "fronts"
+    searches: Sequence[Evolved],
+    folder: Path,
+    truth: Evolved | None = None,
+    title: str = "",
+    name: str = "fronts",
+    formats: Sequence[str] = USUAL,
 ) -> list[Path]:
-    """Writes the fronts of searches as `folder`/`name`.svg and .png and gives their paths; none of no search."""
-    return style.save(fronts_figure(fronts_info(searches, truth), title), folder, name) if searches else []
+    """Writes the fronts as `name` into `folder`, in every format, and gives the paths; none of no search."""
+    return style.save(fronts_figure(fronts_info(searches, truth), title), folder, name, formats) if searches else []

@@ -1,22 +1,26 @@
 """Which figures does a search leave behind? All that its records allow."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from fairdarts.plot.dominant import dominant_figure, dominant_info
-from fairdarts.plot.evolution import evolution_figure, evolution_info
+from fairdarts.plot.evolution import evolution_figure, evolution_info, stacked_figure
 from fairdarts.plot.heatmap import heatmap_figure, heatmap_info
 from fairdarts.plot.joined import joined_parts
+from fairdarts.plot.settings import USUAL
 from fairdarts.plot.style import save
 from fairdarts.spaces.space import Space
 
 
-def draw_run(records: list[dict], space: Space, folder: Path) -> list[Path]:
-    """Writes all figures of a search into `folder` as SVG and PNG and gives their paths.
+def draw_run(records: list[dict], space: Space, folder: Path, formats: Sequence[str] = USUAL) -> list[Path]:
+    """Writes all figures of a search into `folder`, in every format, and gives their paths.
 
     At least one record is needed. It is a line of metrics.jsonl: `epoch` (0 before training), `gates`
     {part: [choice points, candidates]} and `dominant` {part: {operation: count}}.
     """
-    paths = save(heatmap_figure(heatmap_info(records, space)), folder, "gates-heatmap")
-    for part in joined_parts(space):
-        paths += save(evolution_figure(evolution_info(records, space, part)), folder, f"gates-evolution-{part}")
-    return paths + save(dominant_figure(dominant_info(records, space)), folder, "dominant")
+    figures = {"gates-heatmap": heatmap_figure(heatmap_info(records, space))}
+    infos = {part: evolution_info(records, space, part) for part in joined_parts(space)}
+    figures |= {f"gates-evolution-{part}": evolution_figure(info) for part, info in infos.items()}
+    figures |= {f"gates-stacked-{part}": stacked_figure(info) for part, info in infos.items()}
+    figures["dominant"] = dominant_figure(dominant_info(records, space))
+    return [path for name, figure in figures.items() for path in save(figure, folder, name, formats)]

@@ -1,5 +1,6 @@
 """How strong is every candidate of every choice point at one epoch? As FairDARTS (arXiv:1911.12126), Fig. 4 and 1."""
 
+import math
 from typing import NamedTuple
 
 import matplotlib
@@ -28,13 +29,23 @@ class HeatmapInfo(NamedTuple):
     """of each cell, or of all layers [points, candidates]"""
     offered: dict[str, np.ndarray]
     """which candidates each point has: bool [points, candidates]"""
+    top: float
+    """where the scale of colours ends: at 1, or where the gates of a point share a sum of 1, at a round number not far
+    above the largest"""
 
 
 def heatmap_info(records: list[dict], space: Space) -> HeatmapInfo:
     """The gates of the last record."""
     last = records[-1]
     gates = joined_gates(last, space)
-    return HeatmapInfo(last["epoch"], choice_points(space), all_candidates(space), gates, offered(space))
+    return HeatmapInfo(last["epoch"], choice_points(space), all_candidates(space), gates, offered(space), _top(gates))
+
+
+def _top(gates: dict[str, np.ndarray]) -> float:
+    """Of seven gates that share a sum of 1 most are around 0.14: on a scale to 1 they would look alike."""
+    every = np.concatenate(list(gates.values()))
+    sums = np.nansum(every, axis=1)
+    return math.ceil(20 * np.nanmax(every) - 1e-6) / 20 if np.allclose(sums, 1, atol=1e-3) else 1.0
 
 
 def heatmap_figure(info: HeatmapInfo) -> Figure:
@@ -51,7 +62,8 @@ def heatmap_figure(info: HeatmapInfo) -> Figure:
     for ax, part in zip(axes, info.gates, strict=True):
         mesh = _panel(ax, info, part, lies)
     (axes[0].set_xlabel if lies else axes[0].set_ylabel)(info.points.axis)
-    figure.colorbar(mesh, ax=axes, label="gate", fraction=0.03, pad=0.01).outline.set_visible(False)
+    label = "gate" if info.top == 1 else f"gate (the scale ends at {info.top:.2f})"
+    figure.colorbar(mesh, ax=axes, label=label, fraction=0.03, pad=0.01).outline.set_visible(False)
     figure.suptitle(f"Gates at epoch {info.epoch}" if info.epoch else "Gates before training (epoch 0)")
     return figure
 
@@ -62,12 +74,12 @@ def _panel(ax: Axes, info: HeatmapInfo, part: str, lies: bool) -> QuadMesh:
     colours = matplotlib.colormaps["Blues"].with_extremes(bad="#DDDDDD")  # NaN, of a search that diverged
     # Squares and not an image, which an SVG would hold as a blurred bitmap.
     borders = [np.arange(count + 1) - 0.5 for count in (columns, rows)]
-    mesh = ax.pcolormesh(*borders, gates, vmin=0, vmax=1, cmap=colours, edgecolors="white", linewidth=1)
+    mesh = ax.pcolormesh(*borders, gates, vmin=0, vmax=info.top, cmap=colours, edgecolors="white", linewidth=1)
     if not has.all():
         ax.pcolormesh(*borders, np.ma.masked_where(has, np.zeros(has.shape)), cmap=ListedColormap(["white"]))
     for row, column in np.argwhere(has):
         gate = gates[row, column]
-        ink = style.ink_on(to_hex(colours(gate)))
+        ink = style.ink_on(to_hex(colours(gate / info.top)))
         ax.text(column, row, f"{gate:.2f}", ha="center", va="center", fontsize=8, color=ink)
     for group in info.points.groups[1:]:
         (ax.axvline if lies else ax.axhline)(group.start - 0.5, color="white", linewidth=5)

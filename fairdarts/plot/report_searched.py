@@ -12,7 +12,7 @@ from fairdarts.plot import compare, style
 from fairdarts.plot.curves import PANELS, curves_figure, curves_info
 from fairdarts.plot.document import cells, faint, folded, grouped, image, listed, pre, run_head, table
 from fairdarts.plot.dominant import dominant_by_run_figure, dominant_figure, dominant_info
-from fairdarts.plot.evolution import evolution_figure, evolution_info
+from fairdarts.plot.evolution import EvolutionInfo, evolution_figure, evolution_info, stacked_figure
 from fairdarts.plot.heatmap import heatmap_figure, heatmap_info
 from fairdarts.plot.joined import joined_dominant, joined_parts
 from fairdarts.plot.points import part_title
@@ -36,6 +36,8 @@ class Found(NamedTuple):
     space: Space
     records: list[dict[str, Any]]
     """to the one whose genotype is kept"""
+    derived: list[Genotype]
+    """what the run's rule makes of the gates of each record"""
     ended: str
     """why it stopped early, or how far it is; empty where it took all its epochs"""
     genotype: Genotype | None
@@ -58,18 +60,23 @@ def searches(runs: Sequence[Found]) -> list[str]:
 def _summary(runs: Sequence[Found]) -> list[str]:
     parts = _parts(runs)
     titles = ["run", "epochs", "accuracy, training", "held out", *_of_parts("dominant", parts)]
-    titles += [*_of_parts("skip connections", parts), "gap before", "gap after", "parameters, multiply-adds"]
+    titles += [*_of_parts("dominant skip connections", parts), *_of_parts("derived skip connections", parts)]
+    titles += ["gap before", "gap after", "parameters, multiply-adds"]
     rows = []
     for run in runs:
         first, last = run.records[0], run.records[-1]
         accuracies = [f"{100 * last[key]:.1f} %" if key in last else "–" for key in PANELS["accuracy"]]
         counts = _counts(run, parts, lambda counts: sum(counts.values()))
         skips = _counts(run, parts, lambda counts: counts.get(SKIP, 0))
+        skips += ["–" if count is None else count for count in (_derived_skips(run, part) for part in parts)]
         gaps = [f"{compare.gap(record):.3f}" for record in (first, last)]
         short = run.cost.partition(":")[0].replace(" parameters", "").replace(" multiply-adds", "")
         rows.append([run.name, last["epoch"], *accuracies, *counts, *skips, *gaps, short])
     note = "Gap: the mean of min(z, 1 − z) over all gates z, before the first and after the last epoch; 0 where every "
-    note += "gate is zero or one. Dominant operations: FairDARTS (arXiv:1911.12126), section 3.2 and footnote 5. "
+    note += (
+        "gate is zero or one. Dominant operations, of gates: FairDARTS (arXiv:1911.12126), section 3.2 and footnote "
+    )
+    note += "5. Derived skip connections: those of the genotype that the run's own rule makes of the gates. "
     note += f"Networks: {'; '.join(dict.fromkeys(_network(run.space) for run in runs))}."
     return [table(titles, rows), faint(note)]
 
@@ -90,13 +97,16 @@ def _methods(methods: Iterable[tuple[str, list[Found]]], parts: tuple[str, ...])
         last = [run.records[-1] for run in runs]
         dominant = [joined_dominant(run.records[-1], run.space) for run in runs]
         skips = [[counts[part].get(SKIP, 0) for counts in dominant if part in counts] for part in parts]
+        derived = [[_derived_skips(run, part) for run in runs] for part in parts]
+        skips += [[count for count in counts if count is not None] for counts in derived]
         alike = compare.agreement([run.genotype for run in runs if run.genotype])
         counts, gaps = map(_dominant, runs), map(compare.gap, last)
         accuracies = [100 * record["valid_accuracy"] for record in last if "valid_accuracy" in record]
         numbers = [_spread([*counts]), _spread([*gaps], 3), _spread(accuracies)]
         agreed = "–" if alike is None else f"{100 * alike:.0f} %"
         rows.append([method, len(runs), *map(_spread, skips), *numbers, agreed])
-    titles = ["method", "runs", *_of_parts("skip connections", parts)]
+    titles = ["method", "runs", *_of_parts("dominant skip connections", parts)]
+    titles += _of_parts("derived skip connections", parts)
     titles += ["dominant operations", "gap after", "held-out accuracy, %", "agreement"]
     note = "Means, and ranges in brackets. Agreement: of the operations of two seeds' genotypes, the share that both "
     return [table(titles, rows), faint(note + "have.")]
@@ -109,18 +119,18 @@ def _figures(runs: Sequence[Found], part: str) -> list[str]:
     for run in runs:
         records = [record | {"dominant": joined_dominant(record, run.space)} for record in run.records]
         by_method[run.method][run.name] = records
-    skips, histogram = compare.skips_info(by_method, part), compare.histogram_info(by_method)
+    derived: dict[str, dict[str, list[Genotype]]] = {run.method: {} for run in runs}
+    for run in runs:
+        derived[run.method][run.name] = run.derived
+    histogram = compare.histogram_info(by_method)
     blocks = []
     if len(runs) <= BESIDE:
         infos = {run.name: dominant_info(run.records, run.space) for run in runs}
         blocks.append(f"<h3>Dominant operations {of}, a panel a run</h3>")
         blocks.append(image(dominant_by_run_figure(infos, part), f"dominant operations {of} over the epochs"))
-    blocks.append(f"<h3>Dominant skip connections {of}, a line a run</h3>")
-    blocks.append(image(compare.skips_figure(skips), f"dominant skip connections {of} over the epochs"))
-    longest = max(len(run.records) for run in runs)
-    lines = (line for seeds in skips.values() for line in seeds.items())
-    rows = [[name, *counts, *[""] * (longest - len(counts))] for name, counts in lines]
-    blocks.append(folded("numbers, by epoch", table(["run", *range(longest)], rows)))
+    blocks += _skips(f"dominant skip connections {of}", compare.skips_info(by_method, part))
+    of_derived = f"skip connections of the derived {part_title(part)}"
+    blocks += _skips(of_derived, compare.derived_skips_info(derived, part))
     blocks += ["<h3>Gates at the end</h3>", image(compare.histogram_figure(histogram), "histogram of the gates")]
     titles = ["gates, %", *(f"{low:.2f}–{low + 0.05:.2f}" for low in compare.BINS[:-1])]
     rows = [[method, *(f"{100 * share:.1f}" for share in shares)] for method, shares in histogram.items()]
@@ -131,6 +141,18 @@ def _figures(runs: Sequence[Found], part: str) -> list[str]:
         blocks.append(image(compare.sweep_figure(points), "sweep"))
         blocks.append(folded("numbers", table(["weight", "dominant operations"], sorted(points))))
     return blocks
+
+
+def _skips(what: str, skips: dict[str, dict[str, list[int]]]) -> list[str]:
+    """Skip connections over the epochs, of `what` they are of."""
+    lines = [line for seeds in skips.values() for line in seeds.items()]
+    longest = max(len(counts) for _, counts in lines)
+    rows = [[name, *counts, *[""] * (longest - len(counts))] for name, counts in lines]
+    return [
+        f"<h3>{what[0].upper()}{what[1:]}, a line a run</h3>",
+        image(compare.skips_figure(skips, what.partition(" of the ")[0]), f"{what} over the epochs"),
+        folded("numbers, by epoch", table(["run", *range(longest)], rows)),
+    ]
 
 
 def _run(run: Found, detailed: bool) -> list[str]:
@@ -156,6 +178,8 @@ def _gates(run: Found) -> list[str]:
     for part in joined_parts(run.space):
         info = evolution_info(run.records, run.space, part)
         blocks.append(image(evolution_figure(info), f"gates of the {part_title(part)}"))
+        blocks += _boundaries(info)
+        blocks.append(image(stacked_figure(info), f"stacked gates of the {part_title(part)}"))
         rows = []
         for row, column in np.argwhere(info.offered):
             name = f"{info.points.titles[row]} {style.label(info.candidates[column])}"
@@ -164,6 +188,18 @@ def _gates(run: Found) -> list[str]:
         blocks.append(folded("numbers, by epoch", table(titles, rows)))
     histogram = compare.histogram_info({run.name: {run.name: run.records}})
     return [*blocks, image(compare.histogram_figure(histogram), "histogram of the gates at the end")]
+
+
+def _boundaries(info: EvolutionInfo) -> list[str]:
+    """The boundary epochs of all choice points; nothing where none has a skip connection."""
+    if SKIP not in info.candidates:
+        return []
+    epochs = ["–" if epoch is None else epoch for epoch in info.boundaries]
+    note = (
+        "Boundary epoch (FairDARTS, Fig. 3): the first from which on the gate of the skip connection stays above what "
+    )
+    note += "it was before training, and above the mean of the other gates."
+    return [table([info.points.axis, *info.points.labels], [["boundary epoch", *epochs]]), faint(note)]
 
 
 def _parts(runs: Iterable[Found]) -> tuple[str, ...]:
@@ -180,6 +216,11 @@ def _counts(run: Found, parts: tuple[str, ...], count: Callable[[dict[str, int]]
     """A count of dominant operations at the end for each part, where the run's space has it."""
     dominant = joined_dominant(run.records[-1], run.space)
     return [count(dominant[part]) if part in dominant else "–" for part in parts]
+
+
+def _derived_skips(run: Found, part: str) -> int | None:
+    """Skip connections that are derived at the end; None where the run's space has no such part."""
+    return compare.derived_skips(run.derived[-1], part) if part in joined_parts(run.space) else None
 
 
 def _network(space: Space) -> str:

@@ -15,6 +15,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fairdarts.plot.settings import USUAL
 from fairdarts.runtime.checkpoint import folder_for, write_atomically
 
 # Chosen for the largest least distance (CIELAB) between any two of a space under normal vision and under simulated
@@ -173,19 +174,23 @@ def box(op: str) -> dict[str, str]:
     return {"color": fill, "fillcolor": fill, "fontcolor": ink_on(fill), "fontsize": "13", "margin": "0.1,0.03"}
 
 
-def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Writes `folder`/`name`.svg and .png, whole ones at any moment, and gives their paths."""
-    paths = [folder / f"{name}.svg", folder / f"{name}.png"]
+def save(figure: Figure, folder: Path, name: str, formats: Sequence[str] = USUAL) -> list[Path]:
+    """Writes `folder`/`name`.svg and .png, or in other of FORMATS, whole ones at any moment; gives their paths."""
+    paths = [folder / f"{name}.{kind}" for kind in formats]
     with folder_for(folder):
-        for path in paths:
-            write_atomically(path, rendered(figure, path.suffix[1:]))
+        for kind, path in zip(formats, paths, strict=True):
+            write_atomically(path, rendered(figure, kind))
     return paths
 
 
+DATES = {"svg": "Date", "pdf": "CreationDate"}
+"""format → where it holds when it was made, which is left out"""
+
+
 def rendered(figure: Figure, kind: str) -> bytes:
-    """A figure as what a file of it holds, `svg` or `png`. The same numbers give the same bytes."""
+    """A figure as what a file of one of FORMATS holds. The same numbers give the same bytes."""
     buffer = io.BytesIO()
     # Without a fixed salt the ids in an SVG are random; the salt has no other way in than the settings.
     with matplotlib.rc_context({"svg.hashsalt": "fairdarts"}):
-        figure.savefig(buffer, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
+        figure.savefig(buffer, format=kind, dpi=150, metadata={DATES[kind]: None} if kind in DATES else None)
     return buffer.getvalue()

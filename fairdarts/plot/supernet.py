@@ -11,6 +11,7 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from fairdarts.plot import style
 from fairdarts.plot.measured import column
+from fairdarts.plot.settings import USUAL
 from fairdarts.plot.updates import updates_figure, updates_info
 
 WATCHED, TRAINED = "#1486F9", "#F79A02"
@@ -159,14 +160,14 @@ def _mean_first(ax: Axes) -> tuple[list, list[str]]:
     return [handles[at] for at in order], [labels[at] for at in order]
 
 
-def draw_training(records: Sequence[dict], folder: Path) -> list[Path]:
+def draw_training(records: Sequence[dict], folder: Path, formats: Sequence[str] = USUAL) -> list[Path]:
     """Writes `training` and `updates` of one run into `folder`; nothing where it has no record yet."""
     if not records:
         return []
-    paths = style.save(training_figure(training_info(records)), folder, "training")
+    paths = style.save(training_figure(training_info(records)), folder, "training", formats)
     if "updates" not in records[-1]:
         return paths
-    return paths + style.save(updates_figure(updates_info(records[-1])), folder, "updates")
+    return paths + style.save(updates_figure(updates_info(records[-1])), folder, "updates", formats)
 
 
 def draw_trainings(named: Sequence[tuple[str, Sequence[dict]]], folder: Path) -> list[Path]:

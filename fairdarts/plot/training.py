@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from fairdarts.plot import style
 from fairdarts.plot.measured import column
+from fairdarts.plot.settings import USUAL
 
 TRAINED, JUDGED, FIRST_FIVE = "#F79A02", "#1486F9", "#000050"
 """colours: training images, images that judge, the same within the first five or by pixels"""
@@ -73,6 +74,6 @@ def network_figure(info: NetworkInfo) -> Figure:
     return figure
 
 
-def draw_network_training(records: Sequence[dict], folder: Path) -> list[Path]:
+def draw_network_training(records: Sequence[dict], folder: Path, formats: Sequence[str] = USUAL) -> list[Path]:
     """Writes `training` into `folder`; nothing where there is no record yet."""
-    return style.save(network_figure(network_info(records)), folder, "training") if records else []
+    return style.save(network_figure(network_info(records)), folder, "training", formats) if records else []

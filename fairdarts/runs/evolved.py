@@ -21,6 +21,7 @@ from fairdarts.plot.evolved import draw_evolved
 from fairdarts.plot.found import DrawnModel, draw_found
 from fairdarts.plot.fronts import draw_fronts
 from fairdarts.plot.projection import Evolved, counted
+from fairdarts.plot.settings import USUAL
 from fairdarts.ranking.benchmarks import Benchmark
 from fairdarts.reading import read_yaml
 from fairdarts.runs.callbacks import Callback
@@ -173,12 +174,14 @@ def _called(name: str, budget: str) -> str:
     return f"{name} ({budget})" if budget else name
 
 
-def draw_search(name: str, settings: EvolveSettings, archive: Archive, folder: Path) -> list[Path]:
+def draw_search(
+    name: str, settings: EvolveSettings, archive: Archive, folder: Path, formats: Sequence[str] = USUAL
+) -> list[Path]:
     """The figures of a search: all it evaluated, and the models it ends with."""
     models = result.models_of(archive, settings.models, settings.classes)
-    paths = draw_evolved(evolved(name, archive), folder, bounds_of(settings))
+    paths = draw_evolved(evolved(name, archive), folder, bounds_of(settings), formats=formats)
     space: Any = archive.problem.space  # of no other kind than figures of models know
-    return paths + draw_found(drawn(models, archive), space, folder)
+    return paths + draw_found(drawn(models, archive), space, folder, formats=formats)
 
 
 def draw_truth(name: str, archive: Archive, truth: Mapping[SinglePath, float], folder: Path) -> list[Path]:

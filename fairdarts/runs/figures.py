@@ -1,18 +1,25 @@
-"""What is drawn of a genotype, of a run, or of several evolutions?"""
+"""What is drawn of a genotype, of a run, or of several runs together?"""
 
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from fairdarts.config import Notice, UserError
+from fairdarts.config import Notice, UserError, nearest
 from fairdarts.differentiable.derive import check_records
 from fairdarts.genotype import Genotype
 from fairdarts.networks.zoo import load_genotype, run_of
 from fairdarts.plot.drawing import draw_genotype
+from fairdarts.plot.edge import LINES, draw_edge, edge_names
 from fairdarts.plot.fronts import draw_fronts
 from fairdarts.plot.gates import draw_run
+from fairdarts.plot.joined import joined_parts
+from fairdarts.plot.points import choice_points
+from fairdarts.plot.settings import USUAL, checked_formats
 from fairdarts.plot.supernet import draw_training
 from fairdarts.plot.training import draw_network_training
+from fairdarts.plot.zero_one import draw_zero_one
 from fairdarts.runs import result
 from fairdarts.runs.evolved import draw_search, evolved, reopened_search
 from fairdarts.runtime.checkpoint import folder_for
@@ -21,72 +28,125 @@ from fairdarts.runtime.shape import shape_of
 from fairdarts.spaces.space import Space, check_genotype, load_space, sized
 
 Drawn = str | Path | Genotype | result.Run
-"""a genotype, its shipped name or its file; or a run, or its directory"""
+"""a genotype, its shipped name or its file; a run, or its directory; or `zero-one`"""
+ZERO_ONE = "zero-one"
+"""what the losses of this name are drawn by, unless a file is called so"""
 
 
-def draw(genotypes: Drawn | Sequence[Drawn], out: str | Path | None = None) -> list[Path]:
+def draw(
+    genotypes: Drawn | Sequence[Drawn],
+    out: str | Path | None = None,
+    *,
+    edge: str | None = None,
+    formats: Sequence[str] | str = USUAL,
+) -> list[Path]:
     """Draws what `fairdarts draw` does, and gives the files: the cells or layers of a genotype, all figures of a run,
-    or the fronts of several runs of `evolve`.
+    the fronts of several runs of `evolve`, or the zero-one losses ("zero-one").
 
-    They go into `out`, or figures/, or the run's own figures/. Raises UserError where there is nothing to draw; a
-    Notice says where Graphviz' `dot` is missing.
+    Where an `edge` is named ("normal:5,4", "edges:3,1", "layers:7"), the gates of up to four searches in one space are
+    laid over one another there. Files go into `out`, or figures/, or the run's own figures/, as some of svg, png and
+    pdf. Raises UserError where there is nothing to draw; a Notice says where Graphviz' `dot` is missing.
 
     >>> fairdarts.draw("fairdarts-a")
     [Path('figures/fairdarts-a-normal.gv'), …]
+    >>> fairdarts.draw(["runs/darts", "runs/fairdarts"], edge="normal:5,4", formats="pdf")
     """
     several = [genotypes] if isinstance(genotypes, Drawn) else list(genotypes)
     every = [str(one.path) if isinstance(one, result.Run) else one for one in several]
+    formats = checked_formats(formats, "formats")
     folder = Path(out or "figures")
+    if edge is not None:
+        return _edge_of([open_run(Path(str(name))) for name in dict.fromkeys(every)], edge, folder, formats)
     if len(every) > 1:
-        return _fronts_of([open_run(Path(str(name))) for name in every], folder)
+        return _fronts_of([open_run(Path(str(name))) for name in every], folder, formats)
     only = every[0]
     if isinstance(only, Genotype):
         space = load_space(only.space)
-        return _parts_of(check_genotype(only, space, only.name), space, folder)
+        return _parts_of(check_genotype(only, space, only.name), space, folder, formats)
     if Path(only).is_dir():
         run = open_run(Path(only))
-        return figures_of(run, Path(out) if out else run.figures)
+        return figures_of(run, Path(out) if out else run.figures, formats)
+    if str(only) == ZERO_ONE and not Path(only).exists():
+        return draw_zero_one(folder, formats)
     genotype, space = load_genotype(str(only))
     made_by = run_of(str(only))
-    return _parts_of(genotype, sized(space, shape_of(made_by) if made_by else None), folder)
+    return _parts_of(genotype, sized(space, shape_of(made_by) if made_by else None), folder, formats)
 
 
-def figures_of(run: RunDirectory, folder: Path) -> list[Path]:
+def figures_of(run: RunDirectory, folder: Path, formats: Sequence[str] = USUAL) -> list[Path]:
     """Draws the gates of a run, and its final genotype once it is finished; or the training of a supernet or a network,
     or what an evolutionary search evaluated."""
     verb = run.verb
     if verb == "evolve":
         settings, archive = reopened_search(run)
-        return draw_search(run.path.resolve().name, settings, archive, folder)
+        return draw_search(run.path.resolve().name, settings, archive, folder, formats)
     if verb in ("supernet", "train", "segment"):
         if not run.records():
             raise UserError(f"{run.metrics}: no epoch is done yet, so there is nothing to draw")
-        return (draw_training if verb == "supernet" else draw_network_training)(run.records(), folder)
-    space = load_space(str(run.path / "space.yaml"))
-    records = list(check_records(run.records(), space, str(run.metrics)))
+        return (draw_training if verb == "supernet" else draw_network_training)(run.records(), folder, formats)
+    space, records = _searched(run)
     with folder_for(folder):
-        paths = draw_run(records, space, folder)
+        paths = draw_run(records, space, folder, formats)
     if run.state == "finished":
-        return paths + _parts_of(load_genotype(str(run.path))[0], sized(space, shape_of(run.path)), folder)
+        found, _ = load_genotype(str(run.path))
+        return paths + _parts_of(found, sized(space, shape_of(run.path)), folder, formats)
     unfinished = f"{run.path}: the search has not finished, so there is no final genotype to draw"
     warnings.warn(unfinished, Notice, stacklevel=2)
     return paths
 
 
-def _fronts_of(runs: Sequence[RunDirectory], folder: Path) -> list[Path]:
+def _searched(run: RunDirectory) -> tuple[Space, list[dict[str, Any]]]:
+    """Space and records of a search."""
+    space = load_space(str(run.path / "space.yaml"))
+    return space, list(check_records(run.records(), space, str(run.metrics)))
+
+
+def _edge_of(runs: Sequence[RunDirectory], edge: str, folder: Path, formats: Sequence[str]) -> list[Path]:
+    """Draws one choice point of several searches. Raises UserError where one is another kind of run or in another
+    space, where the space has no such point, or where there are more runs than can be told apart."""
+    if len(runs) > len(LINES):
+        raise UserError(f"draw: {len(runs)} runs over one edge cannot be told apart; should be at most {len(LINES)}")
+    for run in runs:
+        if run.verb != "search":
+            raise UserError(
+                f"{run.path}: is a run of `fairdarts {run.verb}`: only those of `search` have gates to draw"
+            )
+    searched = [_searched(run) for run in runs]
+    space = searched[0][0]
+    for run, (other, _) in zip(runs, searched, strict=True):
+        if (other.parts, choice_points(other)) != (space.parts, choice_points(space)):
+            both = f"is in space {other.name}, and {runs[0].path} in {space.name}"
+            raise UserError(f"{run.path}: {both}: runs over one edge should be in the same space")
+    point, known = re.sub(r"[\s()]", "", edge), edge_names(space)
+    if ":" not in point and len(joined_parts(space)) == 1:
+        point = f"{next(iter(joined_parts(space)))}:{point}"
+    if point not in known:
+        first, last = next(iter(known)), next(reversed(known))
+        should = f"should be one of {first} to {last}{nearest(point, known)}"
+        raise UserError(f"draw: edge {edge}: is no {choice_points(space).axis} of space {space.name}; {should}")
+    names = [run.path.resolve().name for run in runs]
+    if len(set(names)) < len(names):
+        names = [str(run.path) for run in runs]
+    records = {name: records for name, (_, records) in zip(names, searched, strict=True)}
+    return draw_edge(records, space, point, folder, formats)
+
+
+def _fronts_of(runs: Sequence[RunDirectory], folder: Path, formats: Sequence[str]) -> list[Path]:
     """Draws the fronts of several evolutionary searches. Raises UserError where one is another kind of run."""
     searches = []
     for run in runs:
         if run.verb != "evolve":
             advice = "several runs can be drawn of `evolve` alone"
+            if run.verb == "search":
+                advice += ", or of `search` over one edge that is named (--edge normal:5,4)"
             raise UserError(f"{run.path}: is a run of `fairdarts {run.verb}`: {advice}")
         searches.append(evolved(run.path.resolve().name, reopened_search(run)[1]))
-    return draw_fronts(searches, folder)
+    return draw_fronts(searches, folder, formats=formats)
 
 
-def _parts_of(genotype: Genotype, space: Space, folder: Path) -> list[Path]:
+def _parts_of(genotype: Genotype, space: Space, folder: Path, formats: Sequence[str]) -> list[Path]:
     """Draws both cells, all layers, or all edges; says so where graphviz's `dot` is missing."""
-    paths, missing = draw_genotype(genotype, space, folder)
+    paths, missing = draw_genotype(genotype, space, folder, formats)
     if missing:
         warnings.warn(missing, Notice, stacklevel=3)
     return paths

@@ -12,6 +12,7 @@ from fairdarts.config import UserError
 from fairdarts.cost.parts import stated_shape
 from fairdarts.genotype import Genotype
 from fairdarts.networks.zoo import load_genotype
+from fairdarts.plot.settings import USUAL, checked_formats
 from fairdarts.reading import read_text
 from fairdarts.runs.request import KINDS
 from fairdarts.runtime import run as folder
@@ -105,10 +106,14 @@ class Run:
             raise UserError(f"{path}: no such file: the training has not finished")
         return dict(json.loads(read_text(path)))
 
-    def figures(self, out: str | Path | None = None) -> list[Path]:
-        """Draws all that there is to draw of it, into `out` or its own figures/; gives the files."""
+    def figures(self, out: str | Path | None = None, formats: Sequence[str] | str = USUAL) -> list[Path]:
+        """Draws all that there is to draw of it, into `out` or its own figures/; gives the files.
+
+        `formats` are some of svg, png and pdf.
+        """
         drawing: Any = import_module("fairdarts.runs.figures")
-        return list(drawing.figures_of(self.directory, Path(out) if out else self.directory.figures))
+        folder = Path(out) if out else self.directory.figures
+        return list(drawing.figures_of(self.directory, folder, checked_formats(formats, "formats")))
 
     def report(self, out: str | Path | None = None) -> Path:
         """Writes one self-contained HTML page of it, `out` or its own report.html; gives the file."""
