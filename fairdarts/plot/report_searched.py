@@ -73,10 +73,8 @@ def _summary(runs: Sequence[Found]) -> list[str]:
         short = run.cost.partition(":")[0].replace(" parameters", "").replace(" multiply-adds", "")
         rows.append([run.name, last["epoch"], *accuracies, *counts, *skips, *gaps, short])
     note = "Gap: the mean of min(z, 1 − z) over all gates z, before the first and after the last epoch; 0 where every "
-    note += (
-        "gate is zero or one. Dominant operations, of gates: FairDARTS (arXiv:1911.12126), section 3.2 and footnote "
-    )
-    note += "5. Derived skip connections: those of the genotype that the run's own rule makes of the gates. "
+    note += "gate is zero or one. Dominant operations, of the gates: FairDARTS (arXiv:1911.12126), section 3.2 and "
+    note += "footnote 5. Derived skip connections: those of the genotype that the run's own rule makes of the gates. "
     note += f"Networks: {'; '.join(dict.fromkeys(_network(run.space) for run in runs))}."
     return [table(titles, rows), faint(note)]
 
@@ -129,8 +127,7 @@ def _figures(runs: Sequence[Found], part: str) -> list[str]:
         blocks.append(f"<h3>Dominant operations {of}, a panel a run</h3>")
         blocks.append(image(dominant_by_run_figure(infos, part), f"dominant operations {of} over the epochs"))
     blocks += _skips(f"dominant skip connections {of}", compare.skips_info(by_method, part))
-    of_derived = f"skip connections of the derived {part_title(part)}"
-    blocks += _skips(of_derived, compare.derived_skips_info(derived, part))
+    blocks += _skips(f"derived skip connections {of}", compare.derived_skips_info(derived, part))
     blocks += ["<h3>Gates at the end</h3>", image(compare.histogram_figure(histogram), "histogram of the gates")]
     titles = ["gates, %", *(f"{low:.2f}–{low + 0.05:.2f}" for low in compare.BINS[:-1])]
     rows = [[method, *(f"{100 * share:.1f}" for share in shares)] for method, shares in histogram.items()]
@@ -144,7 +141,7 @@ def _figures(runs: Sequence[Found], part: str) -> list[str]:
 
 
 def _skips(what: str, skips: dict[str, dict[str, list[int]]]) -> list[str]:
-    """Skip connections over the epochs, of `what` they are of."""
+    """Skip connections over the epochs; `what` they are: 'dominant skip connections of the chain'."""
     lines = [line for seeds in skips.values() for line in seeds.items()]
     longest = max(len(counts) for _, counts in lines)
     rows = [[name, *counts, *[""] * (longest - len(counts))] for name, counts in lines]
@@ -195,10 +192,8 @@ def _boundaries(info: EvolutionInfo) -> list[str]:
     if SKIP not in info.candidates:
         return []
     epochs = ["–" if epoch is None else epoch for epoch in info.boundaries]
-    note = (
-        "Boundary epoch (FairDARTS, Fig. 3): the first from which on the gate of the skip connection stays above what "
-    )
-    note += "it was before training, and above the mean of the other gates."
+    note = "Boundary epoch (FairDARTS, Fig. 3): the first from which on the gate of the skip connection stays above "
+    note += "what it was before training, and above the mean of the other gates."
     return [table([info.points.axis, *info.points.labels], [["boundary epoch", *epochs]]), faint(note)]
 
 

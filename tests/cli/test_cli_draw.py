@@ -77,6 +77,8 @@ def test_all_figures_of_a_run_are_drawn_into_it(run: Path, capsys):
         "gates-heatmap",
         "gates-evolution-normal",
         "gates-evolution-reduce",
+        "gates-stacked-normal",
+        "gates-stacked-reduce",
         "dominant",
         "run-normal",
         "run-reduce",
@@ -111,11 +113,81 @@ def test_a_run_in_a_chain_space_has_all_its_figures(tiny_recipe: Path, capsys):
     run.log({"epoch": 0, "gates": {"layers": [[0.5] * 7] * 2}, "dominant": {"layers": {}}})
     run.write_genotype(ChainGenotype(name="c", space="s2", source="a test", layers=[["E3K3"], []]), "final")
     paths, _ = drawn(capsys, run.path)
-    assert {path.stem for path in paths} == {"gates-heatmap", "gates-evolution-layers", "dominant", "c-layers"}
+    assert {path.stem for path in paths} == {
+        "gates-heatmap",
+        "gates-evolution-layers",
+        "gates-stacked-layers",
+        "dominant",
+        "c-layers",
+    }
+
+
+def test_figures_are_written_in_the_formats_that_are_named(run: Path, capsys):
+    paths, _ = drawn(capsys, run, "--out", "pdfs", "--format", "pdf")
+    assert {path.suffix for path in paths} == {".pdf", ".gv"}
+    assert Path("pdfs/gates-stacked-normal.pdf").read_bytes().startswith(b"%PDF")
+    paths, _ = drawn(capsys, "zero-one", "--format", "pdf,svg")
+    assert paths == [Path("figures/zero-one.pdf"), Path("figures/zero-one.svg")]
+
+
+def test_runs_are_laid_over_one_edge(run: Path, capsys):
+    other = run.with_name("other")
+    shutil.copytree(run, other)
+    paths, _ = drawn(capsys, run, other, "--edge", "normal:3,2", "--format", "svg")
+    assert paths == [Path("figures/gates-edge-normal-3-2.svg")]
+
+
+@pytest.mark.parametrize(
+    ("edge", "said"),
+    [
+        (
+            "normal:9,0",
+            "edge normal:9,0: is no edge (node, input) of space tiny; should be one of normal:2,0",
+        ),
+        ("3,2", "edge 3,2: is no edge (node, input) of space tiny"),  # of which cell?
+    ],
+)
+def test_an_edge_that_is_none_is_named(run: Path, capsys, edge: str, said: str):
+    assert main(["draw", str(run), "--edge", edge]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_runs_over_one_edge_are_searches_in_one_space(run: Path, tiny_recipe: Path, capsys):
+    settings = check(SearchSettings, read_yaml(tiny_recipe), tiny_recipe)
+    chain = create(tiny_recipe.parent / "chain", settings, load_space("s2"))
+    chain.log({"epoch": 0, "gates": {"layers": [[0.5] * 7] * 19}, "dominant": {"layers": {}}})
+    trained, *copies = (tiny_recipe.parent / name for name in ("trained", "a", "b", "c", "d"))
+    for copy in (trained, *copies):
+        shutil.copytree(run, copy)
+    file = trained / "settings.yaml"
+    file.write_text(file.read_text().replace("verb: search", "verb: supernet"))
+    words = {
+        (run, chain.path): f"{chain.path}: is in space s2, and {run} in tiny: runs over one edge should be in the same",
+        (run, trained): f"{trained}: is a run of `fairdarts supernet`: only `search` has gates to draw",
+        (run, *copies): "5 runs over one edge cannot be told apart; should be at most 4",
+    }
+    for runs, said in words.items():
+        assert main(["draw", *map(str, runs), "--edge", "normal:3,2"]) == 2
+        err = capsys.readouterr().err
+        assert said in err
+        assert err.count("\n") == 1
+    assert main(["draw", str(run), str(copies[0])]) == 2
+    assert "or of `search` over one edge that is named (--edge normal:5,4)" in capsys.readouterr().err
+
+
+def test_an_edge_of_a_space_with_one_cell_needs_no_name_of_it(tiny_recipe: Path, capsys):
+    settings = check(SearchSettings, read_yaml(tiny_recipe), tiny_recipe)
+    made = create(tiny_recipe.parent / "bench", settings, load_space("nasbench201"))
+    made.log({"epoch": 0, "gates": {"edges": [[0.2] * 5] * 6}, "dominant": {"edges": {}}})
+    for edge in ("3,1", "edges:3,1", "(3, 1)"):
+        paths, _ = drawn(capsys, made.path, "--edge", edge, "--format", "svg")
+        assert paths == [Path("figures/gates-edge-edges-3-1.svg")]
 
 
 def test_a_search_under_way_has_no_cells_yet(run: Path, monkeypatch, capsys):
-    monkeypatch.setattr("fairdarts.runs.figures.draw_run", lambda records, space, folder: [])
+    monkeypatch.setattr("fairdarts.runs.figures.draw_run", lambda *_: [])
     (run / "genotypes" / "final.yaml").unlink()
     paths, err = drawn(capsys, run, "--out", "elsewhere")
     assert paths == []
@@ -166,6 +238,8 @@ def test_a_genotype_that_its_space_does_not_allow_is_named(capsys):
         (["."], ".: not a run directory"),
         ([], "the following arguments are required: genotype"),
         (["fairdarts-a", "--outt", "x"], "unrecognized arguments: --outt"),
+        (["fairdarts-a", "--format", "svg,jpg"], "draw: --format: 'jpg' is not a format of figures"),
+        (["fairdarts-a", "--edge", "normal:5,4"], "fairdarts-a: not a run directory"),
     ],
 )
 def test_a_mistake_is_named(capsys, words: list[str], said: str):

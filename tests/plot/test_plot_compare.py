@@ -70,11 +70,34 @@ def test_skip_connections_are_those_of_the_normal_cell():
         "darts": {"darts-seed0": [1, 4], "darts-seed1": [0]},
         "fairdarts": {"fairdarts-seed0": [0, 2]},
     }
-    figure = compare.skips_figure(skips)
+    figure = compare.skips_figure(skips, "dominant skip connections")
     shown = [ax for ax in figure.axes if ax.get_visible()]
     assert [ax.get_title() for ax in shown] == ["darts", "fairdarts"]
     assert [len(ax.lines) for ax in shown] == [2, 1]
     assert np.round(shown[0].lines[0].get_ydata()).tolist() == [1, 4]
+
+
+def test_seeds_are_told_apart_and_look_alike_in_every_panel():
+    skips = {"m": {"m-seed0": [1, 4], "m-seed1": [0, 0]}, "n": {"n-seed1": [2, 3]}}
+    figure = compare.skips_figure(skips, "derived skip connections")
+    first, second = (ax for ax in figure.axes if ax.get_visible())
+    looks = [[(line.get_color(), line.get_marker()) for line in ax.lines] for ax in (first, second)]
+    assert looks[0][0] != looks[0][1] == looks[1][0]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["seed0", "seed1"]
+    assert figure.get_supylabel() == "derived skip connections"
+    alone = compare.skips_figure({"a": {"a": [1]}, "b": {"b": [2]}}, "skips")
+    assert not alone.legends  # the titles say it
+
+
+def test_skip_connections_of_genotypes_are_counted_in_any_space():
+    cells = genotype(("skip_connect", 2, 0), ("sep_conv_3x3", 2, 1), ("skip_connect", 3, 0))
+    assert [compare.derived_skips(cells, part) for part in ("normal", "reduce")] == [2, 0]
+    about = {"name": "g", "space": "x", "source": "tests"}
+    chain = ChainGenotype(**about, layers=(("E3K3", "skip_connect"), (), ("skip_connect",), ("E6K7",)))
+    assert compare.derived_skips(chain, "layers") == 2
+    edges = EdgeGenotype(**about, edges=("none", "skip_connect", "none", "nor_conv_1x1", "skip_connect", "none"))
+    assert compare.derived_skips(edges, "edges") == 2
+    assert compare.derived_skips_info({"m": {"r": [cells, genotype()]}}, "normal") == {"m": {"r": [2, 0]}}
 
 
 def test_the_histogram_is_of_all_last_gates_of_a_method():
@@ -84,6 +107,7 @@ def test_the_histogram_is_of_all_last_gates_of_a_method():
     assert all(own.sum() == pytest.approx(1) for own in shares.values())
     figure = compare.histogram_figure(shares)
     assert [bar.get_height() for bar in figure.axes[1].patches][-1] == 100
+    assert len({(ax.get_xlim(), ax.get_ylim()) for ax in figure.axes[:2]}) == 1  # heights compare
 
 
 def test_the_sweep_is_a_dot_a_run():

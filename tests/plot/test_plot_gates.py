@@ -6,7 +6,7 @@ import pytest
 
 from fairdarts.plot import style
 from fairdarts.plot.dominant import dominant_by_run_figure, dominant_figure, dominant_info
-from fairdarts.plot.evolution import evolution_figure, evolution_info
+from fairdarts.plot.evolution import evolution_figure, evolution_info, stacked_figure
 from fairdarts.plot.gates import draw_run
 from fairdarts.plot.heatmap import heatmap_figure, heatmap_info
 from fairdarts.spaces.cell import CellSpace
@@ -16,6 +16,7 @@ from fairdarts.spaces.space import load_space
 S1, S2 = load_space("s1"), load_space("s2")
 SMALL = S1.model_copy(update={"nodes": 2})
 STAGES = (ChainStage(channels=16, layers=4, stride=1), ChainStage(channels=24, layers=3, stride=2))
+BENCH = load_space("nasbench201")
 CHAIN = S2.model_copy(update={"stages": STAGES})
 
 
@@ -118,6 +119,61 @@ def test_evolution_of_a_chain_has_a_panel_a_layer_and_its_legend_behind_them():
     assert not any(legend.overlaps(ax.get_tightbbox()) for ax in panels.values())
 
 
+def softmax_record(space: CellSpace | ChainSpace, epoch: int, lead: float) -> dict:
+    """Gates of which the first one leads, and the others share the rest."""
+    gates = {}
+    for part, (points, candidates) in ((name, part.shape) for name, part in space.parts.items()):
+        gates[part] = [[lead] + [(1 - lead) / (candidates - 1)] * (candidates - 1) for _ in range(points)]
+    return {"epoch": epoch, "gates": gates, "dominant": {part: {} for part in gates}}
+
+
+@pytest.mark.parametrize(("lead", "top"), [(0.31, 0.35), (0.4, 0.4), (0.99, 1)])
+def test_the_heatmap_of_a_softmax_ends_its_colours_near_the_largest_gate(lead: float, top: float):
+    info = heatmap_info([softmax_record(SMALL, 3, lead)], SMALL)
+    assert info.top == pytest.approx(top)
+    *panels, bar = heatmap_figure(info).axes
+    assert {ax.collections[0].get_clim() for ax in panels} == {(0, info.top)}
+    assert bar.get_ylabel() == ("gate" if top == 1 else f"gate (the scale ends at {top:.2f})")
+
+
+@pytest.mark.parametrize(("space", "part"), [(SMALL, "normal"), (CHAIN, "layers"), (BENCH, "edges")])
+def test_stacked_gates_of_a_softmax_fill_their_panels(space, part: str):
+    records = [softmax_record(space, epoch, lead) for epoch, lead in ((0, 0.2), (1, 0.5), (2, 0.7))]
+    info = evolution_info(records, space, part)
+    figure = stacked_figure(info)
+    panels = [ax for ax in figure.axes if ax.get_visible()]
+    assert [ax.get_title() for ax in panels] == list(info.points.titles)
+    first, *_, last = (patch.get_data() for patch in panels[-1].patches)
+    np.testing.assert_allclose(first.values, [0.2, 0.5, 0.7])
+    np.testing.assert_allclose(last.values, [1, 1, 1])
+    assert panels[0].get_ylim() == (0, 1)
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == [style.label(op) for op in reversed(space.candidates)]
+
+
+def test_stacked_gates_of_sigmoids_have_the_height_of_their_sum():
+    records = [softmax_record(SMALL, 0, 0.5)]
+    records[0]["gates"]["normal"][2] = [0.5] * 7
+    panels = {ax.get_title(): ax for ax in stacked_figure(evolution_info(records, SMALL, "normal")).axes}
+    assert panels["(3, 0)"].get_ylim() == (0, 3.5)
+    tops = {title: panels[title].patches[-1].get_data().values[0] for title in ("(2, 1)", "(3, 0)")}
+    assert tops == pytest.approx({"(2, 1)": 1, "(3, 0)": 3.5})
+
+
+def test_an_arrow_points_at_the_gate_of_the_skip_connection_in_its_boundary_epoch():
+    skip = SMALL.candidates.index("skip_connect")
+    records = [softmax_record(SMALL, epoch, 0.16) for epoch in range(4)]
+    for record, gate in zip(records, (0.14, 0.13, 0.2, 0.3), strict=True):
+        record["gates"]["normal"][1] = [(1 - gate) / 6] * 7
+        record["gates"]["normal"][1][skip] = gate
+    info = evolution_info(records, SMALL, "normal")
+    assert info.boundaries == (None, 2, None, None, None)
+    figure = evolution_figure(info)
+    arrows = {ax.get_title(): [text.xy for text in ax.texts] for ax in figure.axes if ax.texts}
+    assert arrows == {"(2, 1)": [(2, 0.2)]}
+    assert figure.legends[0].get_texts()[-1].get_text().startswith("boundary epoch")
+
+
 @pytest.mark.parametrize(("epoch", "top"), [(1, 0.2), (5, 1.02)])
 def test_evolution_stretches_small_gates_only(epoch, top):
     figure = evolution_figure(evolution_info([record(SMALL, epoch)], SMALL, "normal"))
@@ -182,7 +238,8 @@ def test_draw_run_writes_every_figure(tmp_path, kind: str):
     space = CHAIN if kind == "chain" else S1.model_copy(update={"nodes": 1})
     make = chain_record if kind == "chain" else record
     paths = draw_run([make(space, 0), make(space, 1)], space, tmp_path / "figures")
-    names = ["gates-heatmap", *(f"gates-evolution-{part}" for part in space.parts), "dominant"]
+    over_epochs = [f"gates-{kind}-{part}" for kind in ("evolution", "stacked") for part in space.parts]
+    names = ["gates-heatmap", *over_epochs, "dominant"]
     assert [path.name for path in paths] == [name + end for name in names for end in (".svg", ".png")]
     assert sorted((tmp_path / "figures").iterdir()) == sorted(paths)
 

@@ -28,7 +28,7 @@ def found(name: str, space: Space, skips: int = 2, weight: float | None = None) 
         for epoch in (0, 1)
     ]
     said = {"name": name, "space": space.name, "source": "tests"}
-    chain = ChainGenotype(**said, notes=(NOTE,), layers=((),) * 3)
+    chain = ChainGenotype(**said, notes=(NOTE,), layers=(("skip_connect",), (), ("E3K3", "skip_connect")))
     cells = CellGenotype(**said, normal=(("skip_connect", 2, 0),), reduce=())
     return Found(
         name=name,
@@ -38,6 +38,7 @@ def found(name: str, space: Space, skips: int = 2, weight: float | None = None) 
         settings="seed: 0",
         space=space,
         records=records,
+        derived=[chain if space is CHAIN else cells] * len(records),
         ended="",
         genotype=chain if space is CHAIN else cells,
         cost="1 parameters",
@@ -60,8 +61,9 @@ def row(text: str, name: str) -> list[str]:
 
 def test_a_chain_has_columns_of_its_own_and_its_notes():
     text = page([found("fairdarts-seed0", CHAIN)], "title")
-    assert row(text, "run")[4:6] == ["dominant, layers", "skip connections, layers"]
-    assert row(text, "fairdarts-seed0")[4:6] == ["2", "2"]
+    titles = ["dominant, layers", "dominant skip connections, layers", "derived skip connections, layers"]
+    assert row(text, "run")[4:7] == titles
+    assert row(text, "fairdarts-seed0")[4:7] == ["2", "2", "2"]
     assert "Networks: 3 layers, on 224×224 pixels (s2)." in text
     assert "<li>no choice of layer 4 reaches 0.75 &lt;so&gt;, so it is removed</li>" in text
     assert 'alt="chain"' in text
@@ -72,42 +74,59 @@ def test_a_chain_has_columns_of_its_own_and_its_notes():
 def test_cells_have_no_notes():
     text = page([found("a", CELLS)], "title")
     assert "Notes of the derivation" not in headings(text)
-    assert row(text, "run")[4:8] == ["dominant, normal", "reduce", "skip connections, normal", "reduce"]
+    titles = ("dominant", "dominant skip connections", "derived skip connections")
+    assert row(text, "run")[4:10] == [name for title in titles for name in (f"{title}, normal", "reduce")]
+    assert row(text, "a")[4:10] == ["2", "2", "2", "2", "1", "0"]
     assert "Networks: 20 cells, 36 channels, on 32×32 pixels (s1)." in text
 
 
 def test_two_chains_show_their_dominant_operations_beside_each_other():
     text = page([found("darts-seed0", CHAIN, 11), found("fairdarts-seed0", CHAIN, 13)], "title")
     start = headings(text).index("Comparison")
-    assert headings(text)[start + 1 : start + 5] == [
+    assert headings(text)[start + 1 : start + 6] == [
         "Dominant operations of the chain, a panel a run",
         "Dominant skip connections of the chain, a line a run",
+        "Derived skip connections of the chain, a line a run",
         "Gates at the end",
         "Methods",
     ]
-    method = next(cells for cells in rows(text) if cells[0] == "darts" and len(cells) == 7)
-    assert method[:3] == ["darts", "1", "11.0 (11.0–11.0)"]
+    method = next(cells for cells in rows(text) if cells[0] == "darts" and len(cells) == 8)
+    assert method[:4] == ["darts", "1", "11.0 (11.0–11.0)", "2.0 (2.0–2.0)"]
     assert rows(text)[4][0] == "darts-seed0"  # behind the summary: skip connections by epoch
     assert rows(text)[4][1:] == ["0", "11"]
+    assert ["darts-seed0", "2", "2"] in rows(text)  # and those that are derived
 
 
 def test_runs_of_both_kinds_are_not_mixed_where_their_numbers_do_not_compare():
     runs = [found(f"darts-seed{seed}", space, 3) for space, seed in ((CELLS, 0), (CELLS, 1), (CHAIN, 0), (CHAIN, 1))]
     text = page(runs, "title")
     assert row(text, "run")[4:7] == ["dominant, normal", "reduce", "layers"]
-    counts = [cells[4:10] for cells in rows(text)[1:5]]
-    assert counts == [["3", "3", "–"] * 2] * 2 + [["–", "–", "3"] * 2] * 2
+    counts = [cells[4:13] for cells in rows(text)[1:5]]
+    dominant = [["3", "3", "–"] * 2] * 2 + [["–", "–", "3"] * 2] * 2
+    derived = [["1", "0", "–"]] * 2 + [["–", "–", "2"]] * 2
+    assert counts == [one + other for one, other in zip(dominant, derived, strict=True)]
     lines = [heading for heading in headings(text) if heading.endswith("a line a run")]
-    assert [re.search("of the (.*),", line).group(1) for line in lines] == ["normal cell", "chain"]
-    methods = [cells[2:6] for cells in rows(text) if cells[0] == "darts" and len(cells) == 9]
-    same = "3.0 (3.0–3.0)"
-    assert methods == [[same, same, "–", "6.0 (6.0–6.0)"], ["–", "–", same, same]]
+    assert [re.search("of the (.*),", line).group(1) for line in lines] == ["normal cell"] * 2 + ["chain"] * 2
+    methods = [cells[2:9] for cells in rows(text) if cells[0] == "darts" and len(cells) == 12]
+    same, none = "3.0 (3.0–3.0)", "0.0 (0.0–0.0)"
+    derived = ["1.0 (1.0–1.0)", none, "–"], ["–", "–", "2.0 (2.0–2.0)"]
+    assert methods == [[same, same, "–", *derived[0], "6.0 (6.0–6.0)"], ["–", "–", same, *derived[1], same]]
 
 
 def test_one_run_of_a_kind_has_nothing_to_be_compared_with():
     text = page([found("cells", CELLS), found("chain", CHAIN)], "title")
     assert "Methods" in headings(text)
     assert not [heading for heading in headings(text) if "a line a run" in heading]
+
+
+def test_boundary_epochs_are_listed_edge_by_edge():
+    run = found("a", CELLS)
+    last = {part: [list(row) for row in gates] for part, gates in run.records[1]["gates"].items()}
+    last["normal"][1][CELLS.candidates.index("skip_connect")] = 0.75
+    text = page([run._replace(records=[run.records[0], run.records[1] | {"gates": last}])], "t")
+    normal, reduce = (cells[1:] for cells in rows(text) if cells[0] == "boundary epoch")
+    assert (normal, reduce) == (["–", "1"], ["–", "–"])
+    assert "stacked gates of the normal cell" in text
 
 
 @pytest.mark.parametrize("count", [BESIDE, BESIDE + 1])

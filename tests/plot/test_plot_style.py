@@ -7,8 +7,10 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from fairdarts.config import UserError
 from fairdarts.ops.cell import OPS
 from fairdarts.plot import style
+from fairdarts.plot.settings import FORMATS, checked_formats
 from fairdarts.spaces.space import load_space
 
 SIGHT = {
@@ -94,6 +96,28 @@ def test_twice_as_many_series_as_colours_look_different():
     looks = [tuple(style.series(number).values()) for number in range(2 * len(style.SERIES))]
     assert len(set(looks)) == len(looks)
     assert style.series(2 * len(style.SERIES)) == style.series(0)
+
+
+def test_a_figure_is_written_in_every_format_alike_each_time(tmp_path):
+    starts = {"svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF"}
+    assert set(starts) == set(FORMATS)
+    figure = Figure(figsize=(1, 1))
+    figure.subplots().plot([0, 1])
+    for kind, path in zip(FORMATS, style.save(figure, tmp_path, "one", FORMATS), strict=True):
+        content = path.read_bytes()
+        assert content.startswith(starts[kind])
+        assert content == style.rendered(figure, kind)
+        assert b"CreationDate" not in content
+    assert [path.suffix for path in style.save(figure, tmp_path, "two")] == [".svg", ".png"]
+
+
+def test_formats_are_one_or_several_and_known():
+    assert checked_formats("pdf", "formats") == ["pdf"]
+    assert checked_formats(["pdf", "svg", "pdf"], "formats") == ["pdf", "svg"]
+    with pytest.raises(UserError, match="formats: 'pfd' is not a format of figures"):
+        checked_formats(["svg", "pfd"], "formats")
+    with pytest.raises(UserError, match="formats: names no format; should be some of svg, png, pdf"):
+        checked_formats([], "formats")
 
 
 @pytest.mark.parametrize(("count", "length"), [(1, 10), (3, 30), (15, 24), (4, 50)])

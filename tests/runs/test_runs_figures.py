@@ -37,7 +37,7 @@ def test_a_missing_dot_is_a_notice(monkeypatch):
 
 
 def test_a_search_that_has_not_finished_says_so(tiny_recipe: Path, monkeypatch):
-    monkeypatch.setattr("fairdarts.runs.figures.draw_run", lambda records, space, folder: [])
+    monkeypatch.setattr("fairdarts.runs.figures.draw_run", lambda *_: [])
     monkeypatch.setattr("fairdarts.runs.search.log_epoch", lambda *_: None)
     run = search(tiny_recipe, epochs=1, out="run")
     (run.path / "genotypes" / "final.yaml").unlink()
