@@ -53,15 +53,9 @@ def derived_skips_info(runs: dict[str, dict[str, list[Genotype]]], part: str) ->
     with its threshold and its limit.
     """
     return {
-        method: {name: [derived_skips(genotype, part) for genotype in genotypes] for name, genotypes in seeds.items()}
+        method: {name: [genotype.skips()[part] for genotype in genotypes] for name, genotypes in seeds.items()}
         for method, seeds in runs.items()
     }
-
-
-def derived_skips(genotype: Genotype, part: str) -> int:
-    """Skip connections of a genotype's `normal` or `reduce` cell or `edges`; of `layers`, those that have one."""
-    chosen = getattr(genotype, part)
-    return sum(SKIP in ((choice,) if isinstance(choice, str) else choice) for choice in chosen)
 
 
 def skips_figure(skips: dict[str, dict[str, list[int]]], what: str) -> Figure:

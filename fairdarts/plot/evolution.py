@@ -60,8 +60,7 @@ def evolution_figure(info: EvolutionInfo) -> Figure:
             _arrow(ax, info, point, top)
     lines = [Line2D([], [], color=style.colour(op), linewidth=2.5, label=style.label(op)) for op in info.candidates]
     if any(boundary is not None for boundary in info.boundaries):
-        arrow = {"marker": r"$\downarrow$", "linestyle": "none", "color": "black", "markersize": 9}
-        lines.append(Line2D([], [], **arrow, label="boundary epoch\nof the skip"))
+        figure.supxlabel("epoch (arrow: boundary epoch of the skip connection)", fontsize=10)
     legend_of_panels(figure, info.points, lines)
     return figure
 

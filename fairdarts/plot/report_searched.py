@@ -215,7 +215,7 @@ def _counts(run: Found, parts: tuple[str, ...], count: Callable[[dict[str, int]]
 
 def _derived_skips(run: Found, part: str) -> int | None:
     """Skip connections that are derived at the end; None where the run's space has no such part."""
-    return compare.derived_skips(run.derived[-1], part) if part in joined_parts(run.space) else None
+    return run.derived[-1].skips().get(part)
 
 
 def _network(space: Space) -> str:

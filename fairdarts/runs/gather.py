@@ -12,8 +12,9 @@ import torch
 from fairdarts.checking import check
 from fairdarts.config import UserError
 from fairdarts.cost.count import cost_text, count
-from fairdarts.differentiable.derive import as_matrices, check_records, derive
-from fairdarts.differentiable.settings import DeriveSettings, SearchSettings
+from fairdarts.differentiable.derive import check_records
+from fairdarts.differentiable.loop import derived
+from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.differentiable.stopping import kept_record, verdict
 from fairdarts.evolution.result import judged_alike, models_of
 from fairdarts.genotype import Genotype
@@ -77,20 +78,12 @@ def searched(path: Path, name: str) -> Found:
         settings=read_text(path / "settings.yaml"),
         space=space,
         records=kept,
-        derived=derived_of(kept, space, settings.derive),
+        derived=[derived(record["gates"], settings, space, f"{name}, epoch {record['epoch']}") for record in kept],
         ended=f"stopped: {ended.reason}" if ended else unfinished,
         genotype=genotype,
         cost=cost,
         drawings=drawings,
     )
-
-
-def derived_of(records: Sequence[dict[str, Any]], space: Space, rule: DeriveSettings) -> list[Genotype]:
-    """What a rule makes of the gates of each record."""
-    told = rule.method, rule.threshold
-    named = [f"epoch {record['epoch']}" for record in records]
-    gates = [as_matrices(record["gates"], space, name) for record, name in zip(records, named, strict=True)]
-    return [derive(one, space, *told, name, name, rule.max_skips) for one, name in zip(gates, named, strict=True)]
 
 
 def trained_supernet(path: Path, name: str) -> SupernetRun:

@@ -89,15 +89,11 @@ def test_seeds_are_told_apart_and_look_alike_in_every_panel():
     assert not alone.legends  # the titles say it
 
 
-def test_skip_connections_of_genotypes_are_counted_in_any_space():
+def test_derived_skip_connections_are_those_of_the_genotypes_of_every_epoch():
     cells = genotype(("skip_connect", 2, 0), ("sep_conv_3x3", 2, 1), ("skip_connect", 3, 0))
-    assert [compare.derived_skips(cells, part) for part in ("normal", "reduce")] == [2, 0]
-    about = {"name": "g", "space": "x", "source": "tests"}
-    chain = ChainGenotype(**about, layers=(("E3K3", "skip_connect"), (), ("skip_connect",), ("E6K7",)))
-    assert compare.derived_skips(chain, "layers") == 2
-    edges = EdgeGenotype(**about, edges=("none", "skip_connect", "none", "nor_conv_1x1", "skip_connect", "none"))
-    assert compare.derived_skips(edges, "edges") == 2
     assert compare.derived_skips_info({"m": {"r": [cells, genotype()]}}, "normal") == {"m": {"r": [2, 0]}}
+    edges = EdgeGenotype(name="g", space="nasbench201", source="tests", edges=("skip_connect", *["none"] * 5))
+    assert compare.derived_skips_info({"m": {"r": [edges]}}, "edges") == {"m": {"r": [1]}}
 
 
 def test_the_histogram_is_of_all_last_gates_of_a_method():

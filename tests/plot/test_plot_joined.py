@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 from one_shot import BENCH, IRREGULAR
 
-from fairdarts.differentiable.settings import DeriveSettings
+from fairdarts.differentiable.derive import as_matrices, derive
 from fairdarts.plot.dominant import dominant_figure, dominant_info
 from fairdarts.plot.evolution import evolution_figure, evolution_info
 from fairdarts.plot.gates import draw_run
 from fairdarts.plot.heatmap import heatmap_figure, heatmap_info
 from fairdarts.plot.joined import all_candidates, joined_dominant, joined_gates, joined_parts, offered
 from fairdarts.plot.report_searched import Found, searches
-from fairdarts.runs.gather import derived_of
 from fairdarts.spaces.space import Space, load_space
 
 S1 = load_space("s1")
@@ -88,7 +87,8 @@ def test_a_search_in_any_space_is_drawn_and_told(space: Space, tmp_path):
     records, (part,) = [made(space, 0), made(space, 1)], joined_parts(space)
     names = {path.stem for path in draw_run(records, space, tmp_path)}
     assert names == {"gates-heatmap", f"gates-evolution-{part}", f"gates-stacked-{part}", "dominant"}
-    derived = derived_of(records, space, DeriveSettings(method="argmax"))
+    gates = [as_matrices(record["gates"], space, "here") for record in records]
+    derived = [derive(one, space, "argmax", None, "g", "tests") for one in gates]
     first = Found("one", "m", "r", None, "", space, records, derived, "", None, "0 M: none", {})
     runs = [first, first._replace(name="two")]
     page = "".join(searches(runs))

@@ -28,7 +28,7 @@ def found(name: str, space: Space, skips: int = 2, weight: float | None = None) 
         for epoch in (0, 1)
     ]
     said = {"name": name, "space": space.name, "source": "tests"}
-    chain = ChainGenotype(**said, notes=(NOTE,), layers=(("skip_connect",), (), ("E3K3", "skip_connect")))
+    chain = ChainGenotype(**said, notes=(NOTE,), layers=(("skip_connect",), ("E6K7",), ("E3K3", "skip_connect")))
     cells = CellGenotype(**said, normal=(("skip_connect", 2, 0),), reduce=())
     return Found(
         name=name,
