@@ -1,13 +1,14 @@
 """What form have the zero-one losses? L₀₋₁ and the control L′₀₋₁ of one gate, as in FairDARTS (arXiv:1911.12126),
 Fig. 5."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from fairdarts.differentiable.losses import ZERO_ONE
 from fairdarts.plot import style
@@ -47,7 +48,7 @@ def zero_one_info() -> ZeroOneInfo:
     return ZeroOneInfo(z.numpy(), alpha.numpy(), losses, by_gate, by_alpha)
 
 
-def _loss_and_gradient(form: str, places: torch.Tensor, gate_of) -> tuple[np.ndarray, np.ndarray]:
+def _loss_and_gradient(form: str, places: Tensor, gate_of: Callable[[Tensor], Tensor]) -> tuple[np.ndarray, np.ndarray]:
     """Of a single gate at every place [points]."""
     leaf = places.clone().requires_grad_()
     losses = torch.stack([ZERO_ONE[form](gate) for gate in gate_of(leaf).unsqueeze(1)])
@@ -59,8 +60,7 @@ def zero_one_figure(info: ZeroOneInfo) -> Figure:
     """The losses, and their gradients in the gate and in α: a line a form."""
     figure, (losses, by_gate, by_alpha) = style.panels(3, 3, (3.5, 3.2))
     for number, form in enumerate(info.losses):
-        look = style.series(number)
-        look = {"color": look["color"], "linestyle": "--" if number % 2 else "-", "linewidth": 2}
+        look = {"color": style.series(number)["color"], "linestyle": "--" if number % 2 else "-", "linewidth": 2}
         losses.plot(info.z, info.losses[form], **look, label=NAMES.get(form, form))
         by_gate.plot(*_broken(info.z, info.by_gate[form]), **look)
         by_alpha.plot(*_broken(info.alpha, info.by_alpha[form]), **look)

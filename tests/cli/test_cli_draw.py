@@ -165,7 +165,7 @@ def test_runs_over_one_edge_are_searches_in_one_space(run: Path, tiny_recipe: Pa
     file.write_text(file.read_text().replace("verb: search", "verb: supernet"))
     words = {
         (run, chain.path): f"{chain.path}: is in space s2, and {run} in tiny: runs over one edge should be in the same",
-        (run, trained): f"{trained}: is a run of `fairdarts supernet`: only `search` has gates to draw",
+        (run, trained): f"{trained}: is a run of `fairdarts supernet`: only those of `search` have gates to draw",
         (run, *copies): "5 runs over one edge cannot be told apart; should be at most 4",
     }
     for runs, said in words.items():
