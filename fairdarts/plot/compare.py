@@ -80,7 +80,8 @@ def skips_figure(skips: dict[str, dict[str, list[int]]], what: str) -> Figure:
     figure.supxlabel("epoch", fontsize=10)
     figure.supylabel(what, fontsize=10)
     if any(len(seeds) > 1 for seeds in skips.values()):
-        style.legend_below(figure, [Line2D([], [], **look) for look in looks.values()], [*looks])
+        lines = [Line2D([], [], **look, label=seed) for seed, look in looks.items()]
+        figure.legend(handles=lines, loc="outside right center", fontsize=9, frameon=False)
     return figure
 
 
