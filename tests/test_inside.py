@@ -1,5 +1,6 @@
 """What benchmarks/inside.py tells of a search, against finite differences and autograd; the search stays the same."""
 
+import json
 from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ from fairdarts.relaxation import RELAXATIONS, dense, relax
 ROOT = Path(__file__).parents[1]
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(str(ROOT / "benchmarks"))
-    from inside import Inside, moves, pushes
+    from inside import Inside, as_text, measure, moves, pushes
     from inside_figure import inside_figure, inside_info, inside_table
 
 TINY = {"data.kind": "digits", "data.workers": 0, "supernet.cells": 1, "supernet.channels": 2, "epochs": 1}
@@ -101,6 +102,19 @@ def test_a_search_whose_steps_are_others_is_refused(tmp_path: Path) -> None:
                 space=SPACE,
             )
         )
+
+
+def test_the_result_keeps_what_is_derived_beside_the_gates() -> None:
+    result = {"runs": {"darts-nasbench201": measure("darts-nasbench201", TINY)}}
+    text = as_text(result)
+    assert text.count("\n") < 150  # a row of a matrix has a line
+    run = json.loads(text)["runs"]["darts-nasbench201"]
+    (epoch,) = run["epochs"]
+    strongest = 1 + np.array(epoch["edges"]["gate"])[:, 1:].argmax(1)  # never none
+    assert epoch["cell"] == [run["candidates"][column] for column in strongest]
+    assert epoch["skips"] == epoch["cell"].count("skip_connect")
+    (info,) = inside_info(json.loads(text))
+    assert info.curves["gain"]["skip connect"] == pytest.approx([np.array(epoch["edges"]["gain"])[:, 1].mean()])
 
 
 def made_up(relaxation: str) -> dict:
