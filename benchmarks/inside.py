@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """What moves the gates of a search: what a candidate does for the held-out loss, or the competition of softmax?
 
-    python benchmarks/inside.py --images cifar-8000 --out benchmarks/results/inside.json --figure inside.png
+    python benchmarks/inside.py --images cifar-4000 --out benchmarks/results/inside.json --figure inside.png
     python benchmarks/inside.py --out benchmarks/results/inside.json --figure inside.png   # drawn again from the result
 
-Two first-order searches in NAS-Bench-201, small enough for one core: DARTS, which collapses, and FairDARTS. `Inside`
+Two searches of the study collapse-nasbench201-small: DARTS, which collapses, and FairDARTS. `Inside`
 watches any first-order search; it changes no number of it. Section 3.2 of FairDARTS (arXiv:1911.12126) explains the
 collapse by an unfair advantage of skip connections in an exclusive competition. Both are terms of the gradient that α
 gets. Let z be the gates of an edge, L the cross-entropy of the step's held-out batch, and w the weight of the zero-one
@@ -39,29 +39,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from circumstances import circumstances
 from inside_figure import inside_figure, inside_info, inside_table
 from torch import Tensor
 from torch.func import jacrev, vmap
 
 import fairdarts
+from fairdarts import resources
 from fairdarts.config import UserError
 from fairdarts.differentiable.losses import zero_one
 from fairdarts.genotype import SKIP, read
 from fairdarts.plot.style import rendered
 from fairdarts.relaxation import RELAXATIONS, Matrices, dense
 
-RECIPES = ("darts-nasbench201", "fairdarts-nasbench201")
-SMALL = {
-    "data.kind": "folder",
-    "data.split": "shuffled",
-    "data.image_size": 16,
-    "data.workers": 0,
-    "threads": 1,
-    "supernet.cells": 1,
-    "supernet.channels": 8,
-}
-"""the size at which DARTS collapses within minutes"""
+STUDY, ROWS = "collapse-nasbench201-small", ("darts", "fairdarts")
+"""the study, and its rows that are looked into"""
 
 SPREAD = ("gain", "own", "competition")
 SUMMED = ("moved_own", "moved_competition")
@@ -191,16 +184,16 @@ def as_text(result: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", help="class folders of images; none: the result is read, not measured")
-    parser.add_argument("--epochs", type=int, default=35, help="epochs of each search")
-    parser.add_argument("--seed", type=int, default=1, help="seed of both searches")
+    parser.add_argument("--seed", type=int, default=0, help="seed of both searches")
     parser.add_argument("--out", type=Path, required=True, help="JSON file of the result")
     parser.add_argument("--figure", type=Path, help="PNG or SVG file")
     args = parser.parse_args()
     if args.images:
-        settings = SMALL | {"epochs": args.epochs, "seed": args.seed}
-        result: dict[str, Any] = {**circumstances("cpu"), "settings": settings, "runs": {}}
-        for recipe in RECIPES:
-            result["runs"][recipe] = measure(recipe, settings | {"data.root": args.images})
+        study = yaml.safe_load(resources.find("studies", STUDY).read_text(encoding="utf-8"))
+        result: dict[str, Any] = {**circumstances("cpu"), "study": STUDY, "seed": args.seed, "runs": {}}
+        for row in (row for row in study["runs"] if row["name"] in ROWS):
+            settings = study["shared"] | row["changes"] | {"seed": args.seed, "data.root": args.images}
+            result["runs"][row["config"]] = measure(row["config"], settings)
             args.out.write_text(as_text(result) + "\n")
     info = inside_info(json.loads(args.out.read_text()))
     print(inside_table(info), end="")

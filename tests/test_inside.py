@@ -152,3 +152,8 @@ def test_the_figure_and_the_table_are_of_means_over_the_edges() -> None:
     gain, moved = (float(cell.split(" ± ")[0]) for cell in cells)
     assert gain == pytest.approx(1e3 * np.mean([epoch["gain"][:, 1].mean() for epoch in edges]), abs=0.005)
     assert moved == pytest.approx(sum(epoch["moved_own"][:, 1].mean() for epoch in edges), abs=0.0005)
+
+
+def test_the_page_shows_the_committed_result() -> None:
+    result = json.loads((ROOT / "benchmarks/results/inside-nasbench201-small-cpu-1-thread.json").read_text())
+    assert inside_table(inside_info(result)) in (ROOT / "docs/inside.md").read_text(encoding="utf-8")
