@@ -192,7 +192,8 @@ def test_the_verb_trains_by_a_recipe_and_shows_a_table(content, capsys):
     settings = fairdarts.open_run("runs/small/found-seed0-train").settings
     assert (settings.epochs, settings.optimizer.lr) == (1, 0.05)
     titles, found, random, page = out.splitlines()
-    assert titles.startswith("method") and "accuracy, %" in titles
+    assert titles.startswith("method")
+    assert "accuracy, %" in titles
     assert (found.split()[0], random.split()[0], page) == ("found", "random", "runs/small/report.html")
     assert "1 of 1" in found
     assert "small: run 2 of 3: found-seed0-train" in err
@@ -215,7 +216,11 @@ def test_the_verb_trains_by_a_recipe_and_shows_a_table(content, capsys):
         ({"random": [{"name": "found"}]}, {}, r"random: the name 'found' stands under runs, too"),
         ({"random": [{"name": "r", "skips": 9}]}, {}, r"^study: r: skips 9: should be 0 or more, at most 8"),
         ({"random": [{"name": "r", "space": "nasbench201"}]}, {}, r"^study: r: space nasbench201: is a nasbench201 sp"),
-        ({"runs": [{"name": "s", "config": "fairnas-macro-small"}], "shared": {}}, {}, r"s: `fairdarts supernet` finds"),
+        (
+            {"runs": [{"name": "s", "config": "fairnas-macro-small"}], "shared": {}},
+            {},
+            r"s: `fairdarts supernet` finds",
+        ),
     ],
 )
 def test_a_mistake_is_named_before_anything_runs(content, change, asked, message):
