@@ -3,7 +3,6 @@
 As FairDARTS (arXiv:1911.12126), Table 1 (last row), Table 3 and section 6 report it: mean ± standard deviation.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +10,12 @@ from typing import NamedTuple
 
 import torch
 
+from fairdarts.config import UserError
 from fairdarts.cost.count import Cost, count
 from fairdarts.networks.blueprint import build
 from fairdarts.plot.document import faint, table
 from fairdarts.plot.factor_page import spread_text
 from fairdarts.ranking.factor_study import Spread
-from fairdarts.reading import read_text
 from fairdarts.runs.result import Run
 from fairdarts.runs.study.jobs import is_finished
 from fairdarts.runtime.run import SETTINGS
@@ -64,14 +63,17 @@ def trained_rows(paths: Sequence[Path]) -> list[TrainedRow]:
     still to be made may be among them. There are none where nothing is trained."""
     rows: dict[str, dict[int, _Outcome]] = {}
     named = [(match, path) for path in paths if (match := re.fullmatch(r"(.+)-seed(-?\d+)(-train)?", path.name))]
-    if not any(match[3] for match, _ in named):
+    if len(paths) < 2 or not any(match[3] for match, _ in named):  # a training alone is no study
         return []
     for match, path in named:
         search = path if not match[3] else path.with_name(path.name.removesuffix("-train"))
         training = search.with_name(f"{search.name}-train")
         seeds = rows.setdefault(match[1], {})
         if int(match[2]) not in seeds:
-            seeds[int(match[2])] = _outcome(search, training)
+            try:
+                seeds[int(match[2])] = _outcome(search, training)
+            except UserError as error:  # one damaged run hides no others
+                seeds[int(match[2])] = _Outcome(missing=str(error))
     return [_row(name, outcomes) for name, outcomes in rows.items()]
 
 
@@ -89,17 +91,21 @@ def _row(name: str, outcomes: dict[int, _Outcome]) -> TrainedRow:
 
 
 def _outcome(search: Path, training: Path) -> _Outcome:
-    """What a search's cells, or random ones, have come to."""
+    """What a search's cells, or random ones, have come to. Raises UserError where a run is damaged."""
     if (training / SETTINGS).is_file():
         run = Run(training)
         if run.state != "finished":
             return _Outcome(missing="its training has diverged" if run.state == "diverged" else "is not trained yet")
-        results = json.loads(read_text(training / "results.json"))
-        if not results:
-            return _Outcome(None, _cost(run), missing="no images judge it: train.data.train_portion below 1 does")
-        chosen = results["best_by"] != results["on"] and "best" in results
-        accuracy = 100 * results["best" if chosen else "last"]["top1"]
-        return _Outcome(accuracy, _cost(run), f"{results['images']:,} {results['on']} images")
+        try:
+            if not (results := run.results):
+                return _Outcome(
+                    None, _cost(run), missing="no images judge it; data.train_portion below 1 holds some out"
+                )
+            chosen = results["best_by"] != results["on"] and "best" in results
+            accuracy = 100 * results["best" if chosen else "last"]["top1"]
+            return _Outcome(accuracy, _cost(run), f"{results['images']:,} {results['on']} images")
+        except (ValueError, TypeError, KeyError):
+            raise UserError(f"{training / 'results.json'}: not the results of a training") from None
     if not is_finished(search):
         return _Outcome(missing="is not trained yet")
     empty = Run(search).genotype.empty_cells

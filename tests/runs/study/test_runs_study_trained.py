@@ -108,9 +108,13 @@ def test_the_best_epoch_counts_where_other_images_chose_it(content):
     file = Path("runs/small/found-seed0-train/results.json")
     told = {"images": 9, "on": "test", "best_by": "held-out", "last": {"top1": 0.5}, "best": {"top1": 0.75}}
     file.write_text(json.dumps(told))
-    assert trained_rows([file.parent])[0].accuracy.values == (75,)
+    paths = [file.parent, Path("runs/small/found-seed0")]
+    assert trained_rows(paths)[0].accuracy.values == (75,)
     file.write_text(json.dumps(told | {"best_by": "test"}))
-    assert trained_rows([file.parent])[0].accuracy.values == (50,)
+    assert trained_rows(paths)[0].accuracy.values == (50,)
+    assert trained_rows(paths[:1]) == []  # a training by itself
+    file.write_text('{"on": 1}')
+    assert trained_rows(paths)[0].missing == {0: f"{file}: not the results of a training"}
 
 
 def test_a_cell_that_nothing_leads_through_has_failed_and_stops_no_other(content):
