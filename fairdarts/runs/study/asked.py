@@ -11,7 +11,7 @@ from fairdarts.checking import Refused, check, in_one_line
 from fairdarts.config import Settings, UserError, nearest
 from fairdarts.options import Words, by_key
 from fairdarts.runs.recipe import Recipe, content_of, laid_over, read_recipe
-from fairdarts.runs.request import SEARCH, SUPERNET, TRAIN, Kind, which_images
+from fairdarts.runs.request import SEARCH, SUPERNET, TRAIN, Kind, Request, which_images, words_for
 from fairdarts.runs.study.form import FactorStudy, RecipeStudy, SpaceStudy, StudyRun, StudyTraining, read_study, texts
 from fairdarts.runtime.verb import stated_verb
 
@@ -117,18 +117,22 @@ def _problems_of_training(study: RecipeStudy, asked: Asked) -> list[str]:
 
 def laid_over_training(study: RecipeStudy, run: StudyRun, asked: Asked) -> Words:
     """All that is laid over the recipe by which the cells of a run are trained, and where each of it stands; under it
-    the images of their search, where no others are said, or handed over."""
+    the images of their search, where no others are said."""
     assert study.train is not None, "else nothing is trained"
     words, changes = words_over(asked.trained, TRAIN.model, "train."), study.train.changes
     places = {key: f"{place_of(asked.study)}: train: {key}" for key in changes}
     places |= {key: words.places.get(key, f"command line: --train.{key}") for key in words}
-    told, images = texts(changes) | words, {}
+    told = texts(changes) | words
+    images: dict[str, Any] = {}
     with suppress(UserError):  # of a search that cannot be, which is told with it
         recipe, of = read_recipe(SEARCH.model, run.config)
-        data = laid_over(SEARCH.model, recipe, of, laid_over_part(study, run, asked, SEARCH.model)).data
-        if asked.data is None and told.get("data.kind") in (None, data.kind):
-            images = texts(which_images(data.model_dump(mode="json")))
-    return Words(images | told, words.problems, places)
+        searched = Request(settings=laid_over_part(study, run, asked, SEARCH.model), data=asked.data).laid
+        data = laid_over(SEARCH.model, recipe, of, searched).data
+        if told.get("data.kind") in (None, data.kind):
+            images = which_images(data.model_dump(mode="json"))
+        for key in words_for(asked.data):  # which the training says itself of images that are handed over
+            images.pop(key, None)
+    return Words(texts(images) | told, words.problems, places)
 
 
 def laid_over_part(
