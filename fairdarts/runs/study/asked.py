@@ -109,7 +109,7 @@ def _problems_of_training(study: RecipeStudy, asked: Asked) -> list[str]:
         if "seed" in laid:
             found[f"{laid.places['seed']}: a study's seeds stand in its file; leave it out"] = None
         try:
-            laid_over(TRAIN.model, recipe, of, laid)
+            laid_over(TRAIN.model, recipe, of, Request(settings=laid, data=asked.data).laid)
         except Refused as error:
             found |= dict.fromkeys(error.problems)
     return list(found)
