@@ -78,7 +78,8 @@ class TruthSettings(Settings):
     """What is known of the architectures of a space, which no run learns from: it is told beside what it finds."""
 
     truth: str | None = None
-    """file of true accuracies of the space's architectures, a benchmark's or any CSV: recorded of what is found"""
+    """file of true accuracies of the space's architectures, a benchmark's or any CSV, which are recorded of what is
+    found; as data.root relative to where the command runs"""
     truth_columns: Words = ()
     """its columns, the first being the one to choose by; none: those of NAS-Bench-201 that it has, or its usual one"""
 

@@ -81,10 +81,8 @@ def test_the_function_finds_what_the_verb_finds_and_prints_nothing(here: Path, c
     assert run.state == "finished"
     best = run.models[-1]
     madds, params = best.costs["madds"] / 1e6, best.costs["params"] / 1e6
-    numbers = (
-        f"{best.accuracy:.2f} %, in truth {best.truth['accuracy']:.2f} %, {madds:.1f} M MAdds, {params:.3f} M params"
-    )
-    assert str(best) == f"best: {numbers}"
+    accuracies = f"{best.accuracy:.2f} %, in truth {best.truth['accuracy']:.2f} %"
+    assert str(best) == f"best: {accuracies}, {madds:.1f} M MAdds, {params:.3f} M params"
 
 
 def test_a_run_tells_its_models_later_and_ends_with_others(here: Path):
