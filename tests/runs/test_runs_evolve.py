@@ -68,7 +68,9 @@ def test_the_function_finds_what_the_verb_finds_and_prints_nothing(here: Path, c
     ]
     assert watch.told[3:7] == ["begins", "generation 1", "generation 2", "generation 3"]
     assert watch.told[-1] == "finished"
-    assert main(["evolve", "net", "--config", "nsga2.yaml", *WORDS, "--out", "said", "--json"]) == 0
+    assert (
+        main(["evolve", "net", "--config", "nsga2.yaml", *WORDS, "--out", "said", "--json", "--truth", "tiny.csv"]) == 0
+    )
     assert same(*(checkpoint.load(RunDirectory(here / name).last) for name in ("found", "said")))
     assert Path("found/models.csv").read_bytes() == Path("said/models.csv").read_bytes()
     told = json.loads(capfd.readouterr().out)["models"]

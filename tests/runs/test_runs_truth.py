@@ -36,6 +36,7 @@ def here(tiny_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Recipes of both in a space of 81 paths, and its truth, of half the accuracy for validation."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("fairdarts.runs.figures.figures_of", lambda *_: [])
+    monkeypatch.setattr("fairdarts.runs.search.log_epoch", lambda *_: None)  # which takes longer than the search
     Path("chain.yaml").write_text(dump_yaml(CHAIN))
     content = read_yaml(tiny_recipe) | {"space": "chain.yaml", "relaxation": "softmax", "derive": {"method": "argmax"}}
     content["zero_one"] = {"form": "squared", "weight": 0}
