@@ -77,8 +77,9 @@ def front_by(archive: Archive, column: Column) -> Archive:
 def table_of(problem: Problem, truth: Mapping[SinglePath, float]) -> Archive:
     """A table as if all of it that keeps the limits had been evaluated; its best and worst bound what there can be."""
     table = Archive(replace(problem, seen=_bounds(truth)))
-    paths = list(truth)
-    fits = problem.allowed(as_array(paths)).tolist()
+    # A benchmark may have operations that the space lacks, behind its own.
+    paths = [path for path in truth if all(at < width for at, width in zip(path, problem.widths, strict=True))]
+    fits = problem.allowed(as_array(paths).reshape(len(paths), len(problem.widths))).tolist()
     kept = [path for path, fit in zip(paths, fits, strict=True) if fit]
     table.add(kept, [truth[path] for path in kept], 1)
     return table

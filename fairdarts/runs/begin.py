@@ -70,12 +70,12 @@ def told_truth(settings: TruthSettings, space: Space, watch: Callback) -> Truth 
     read."""
     truth = truth_of(settings, space)
     if truth:
-        table, size = truth.benchmarks[0], space.size()
+        table, size = truth.benchmarks[0], truth.space.size()
         for what, count in table.left_out.items():
             watch.note(f"truth      {settings.truth}: left out {count:,} entries {what}")
         if len(table.truth) < size:
             many = f"{size:,}" if size < MANY else f"{size:.1e}"
-            holds = f"holds {len(table.truth):,} of {many} paths of space {space.name}"
+            holds = f"holds {len(table.truth):,} of {many} paths of space {truth.space.name}"
             watch.note(f"truth      {settings.truth}: {holds}; of others it knows those that are isomorphic to these")
     return truth
 

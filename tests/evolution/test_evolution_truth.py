@@ -93,6 +93,13 @@ def test_a_table_is_within_the_limits_and_bounds_what_can_be() -> None:
     assert table.problem.box[1][0] == -min(truth.values())
 
 
+def test_what_a_benchmark_has_beyond_the_space_cannot_be_found() -> None:
+    beyond = {(9,) * len(CHAIN.choices): 99.9}
+    table = table_of(problem_of(), truth_of() | beyond)
+    assert table.paths == every_path(CHAIN)
+    assert len(table_of(problem_of(), beyond)) == 0
+
+
 def searched(path: Path, told: bool, generations: int = 5, resume: bool = False) -> RunDirectory:
     settings = settings_of(budgets=WITHIN)
     problem = problem_of()
