@@ -1,9 +1,12 @@
-"""How `fairdarts study` and `fairdarts report` show what a study of factors has found."""
+"""How `fairdarts study` and `fairdarts report` show what a study has found."""
+
+from collections.abc import Sequence
 
 from fairdarts.cli.words import empty_table, print_table
 from fairdarts.plot.factor_page import COLUMNS, table_rows
 from fairdarts.plot.measured import measured_text
 from fairdarts.ranking.factor_study import METRICS
+from fairdarts.runs.study import trained
 from fairdarts.runs.study.results import Concluded
 
 
@@ -19,3 +22,13 @@ def show(concluded: Concluded) -> None:
             one, other = pair.split(", ")
             print(f"ρ of {METRICS[one]} and {METRICS[other]}: {measured_text(correlation)}, {correlation.n} runs")
     print(concluded.page)
+
+
+def show_trained(rows: Sequence[trained.TrainedRow]) -> None:
+    """On stdout a table of the trained cells, a method a row; and which seeds have none, and why."""
+    table = empty_table(*trained.COLUMNS)
+    for row in rows:
+        table.add_row(*trained.cells_of(row))
+    print_table(table)
+    for line in trained.told_missing(rows):
+        print(line)

@@ -28,7 +28,6 @@ def main(argv: Sequence[str]) -> int:
     check_early(asked)
 
     # here, as torch takes seconds to load, and words can be wrong before
-    from fairdarts.runs.figures import figures_of
     from fairdarts.runs.train import carry_out, new_training
     from fairdarts.runtime import distributed
 
@@ -38,9 +37,16 @@ def main(argv: Sequence[str]) -> int:
         shown = ProgressBar()
         run, status = run_until_stopped(lambda: carry_out(asked, Callbacks(shown)), shown)
         if run is not None and distributed.rank() == 0:
-            figures_of(run.directory, run.directory.figures)
-            summarize(run)
+            finish(run)
     return status
+
+
+def finish(run: "Run") -> None:
+    """Draws a finished training, and says what it has come to."""
+    from fairdarts.runs.figures import figures_of
+
+    figures_of(run.directory, run.directory.figures)
+    summarize(run)
 
 
 def check_early(asked: Request) -> None:

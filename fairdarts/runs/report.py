@@ -12,6 +12,7 @@ from fairdarts.plot.document import document
 from fairdarts.plot.drawing import NO_DOT
 from fairdarts.runs.gather import TOLD
 from fairdarts.runs.result import Run
+from fairdarts.runs.study.trained import page_part, trained_rows
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.run import open_run
 
@@ -43,7 +44,7 @@ def report(runs: Run | str | Path | Sequence[Run | str | Path], out: str | Path 
     if not shutil.which("dot") and by_verb.keys() & {"search", "train", "segment"}:
         left_out = NO_DOT.replace("only .gv sources were written", "drawings are left out")
         warnings.warn(left_out, Notice, stacklevel=2)
-    parts: list[str] = []
+    parts = page_part(trained_rows(_runs_of(given[0]))) if len(given) == 1 else []  # of a study's folder
     for verb, told in by_verb.items():  # a kind of run after another, as their numbers do not compare
         parts += [f'<h1 class="kind">{_counted(verb, told)}</h1>'] if len(by_verb) > 1 else []
         parts += TOLD[verb].parts(told)

@@ -52,6 +52,21 @@ EXCITED = "train-mnasnet-se-imagenet"
 """of trainings: the recipe, where none is named, of networks with squeeze-and-excitation"""
 WARM_UP = 3
 """steps before `bench` measures: caches, kernels and optimizer states come with the first, graphs with the second"""
+WHICH = (
+    "kind",
+    "root",
+    "test_root",
+    "white",
+    "range",
+    "mean",
+    "std",
+    "flip",
+    "image_size",
+    "in_memory",
+    "images",
+    "classes",
+)
+"""the settings that say which images there are, where a kind of data has them"""
 PATHS = 200
 """architectures to `rank`, at most, as "How to Train Your Super-Net" does (arXiv:2003.04276, section 3)"""
 
@@ -68,6 +83,8 @@ class Request(NamedTuple):
     resume: str | Path | None = None
     genotype: Any = None
     """of a training: what is trained"""
+    fit: bool = False
+    """of a training: whether settings for CIFAR's images are made to fit others, as where they are handed over"""
 
     @property
     def laid(self) -> Mapping[str, Any]:
@@ -88,6 +105,11 @@ def words_for(data: Any) -> dict[str, Any]:
     if isinstance(data, str | os.PathLike):
         return {"data.kind": kind_of(Path(data)), "data.root": os.fspath(data)}
     return {"data.kind": "given", "data.number": None, "data.fingerprint": None}  # those of this run, not a recipe's
+
+
+def which_images(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings, by dotted key, that say which images there are, of all those of a section `data`."""
+    return {f"data.{key}": data[key] for key in WHICH if data.get(key) is not None}
 
 
 def resumed_settings(kind: Kind, run: RunDirectory, settings: Mapping[str, Any]) -> Any:

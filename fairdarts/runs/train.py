@@ -20,7 +20,7 @@ from fairdarts.runs import training
 from fairdarts.runs.callbacks import Callback, Callbacks, Watches
 from fairdarts.runs.data import examine_images, see, told_images
 from fairdarts.runs.recipe import Recipe, laid_over, names_of, over, read_recipe
-from fairdarts.runs.request import DEFAULTS, EXCITED, TRAIN, Request
+from fairdarts.runs.request import DEFAULTS, EXCITED, TRAIN, Request, which_images
 from fairdarts.runs.result import Run
 from fairdarts.runtime import distributed
 from fairdarts.runtime import run as folder
@@ -30,21 +30,6 @@ from fairdarts.training.finetune import finetune
 from fairdarts.training.inherit import inherit, weights_of
 from fairdarts.training.settings import TrainSettings
 
-WHICH = (
-    "kind",
-    "root",
-    "test_root",
-    "white",
-    "range",
-    "mean",
-    "std",
-    "flip",
-    "image_size",
-    "in_memory",
-    "images",
-    "classes",
-)
-"""the settings that say which images there are, where a kind of data has them"""
 CIFAR = 32
 """height and width of CIFAR's images"""
 
@@ -84,7 +69,7 @@ def carry_out(asked: Request, watch: Callbacks) -> Run:
     begun = training.read(TRAIN, asked, watch, partial(new_training, asked, watch))
     settings, genotype, space = begun
     settings, source = see(settings, asked.data, watch, new=not asked.resume)
-    if asked.data is not None and not asked.resume:
+    if (asked.fit or asked.data is not None) and not asked.resume:
         settings = fitted(settings, asked, source.shape, watch)
     begun = begun._replace(settings=settings)
     with distributed.together():
@@ -129,7 +114,7 @@ def recipe_of(asked: Request, model: Model) -> Recipe:
 
 
 def fitted(settings: TrainSettings, asked: Request, shape: Shape, watch: Callback) -> TrainSettings:
-    """The settings, of which those for CIFAR's images are made to fit images that were handed over; what is told itself
+    """The settings, of which those for CIFAR's images are made to fit the images that there are; what is told itself
     stays. It says so."""
     content, place = read_recipe(TrainSettings, recipe_of(asked, find(asked.genotype)))
     changes = {key: value for key, value in fitting(content, shape).items() if key not in asked.settings}
@@ -148,7 +133,7 @@ def images_of(asked: Request, recipe: Mapping[str, Any], told: Mapping[str, Any]
     kind = told.get("data.kind") or (recipe.get("data") or {}).get("kind")
     if not data or ((asked.recipe is not None or "data.kind" in told) and kind != data["kind"]):
         return {}
-    which = {f"data.{key}": data[key] for key in WHICH if data.get(key) is not None}
+    which = which_images(data)
     run = run_of(name_of(asked.genotype))
     if run and (shape := shape_of(run)):
         which |= fitting(recipe, shape)

@@ -75,18 +75,7 @@ def sample_genotypes(
 
     >>> [sampled.genotype for sampled in fairdarts.sample_genotypes(count=5, skips=2, madds=500)]
     """
-    drawn_in, random = load_space(space), Random(seed)
-    if not isinstance(drawn_in, CellSpace):
-        raise UserError(f"zoo sample: --space {space}: is a {drawn_in.kind} space; only cells are drawn at random")
-    most = drawn_in.nodes * EDGES_PER_NODE
-    for option, value, low, high in (("count", count, 1, 1_000_000), ("skips", skips, 0, most)):
-        if value is not None and not low <= value <= high:
-            raise UserError(f"zoo sample: --{option} {value}: should be {low} or more, at most {high}")
-    if not madds >= 0:
-        raise UserError(f"zoo sample: --madds {madds:g}: should be 0 or more")
-    if skips is not None and not {SKIP} < set(drawn_in.candidates) - {"none"}:
-        problem = f"space {drawn_in.name} has no skip connections, or nothing else"
-        raise UserError(f"zoo sample: --skips {skips}: {problem}")
+    drawn_in, random = check_prior(space, count, skips, madds), Random(seed)
     prior = "" if skips is None else f", {skips} skip connections in the normal cell"
     prior += f", {madds:g} M multiply-adds or more" if madds else ""
     names = [f"random-{drawn_in.name}-seed{seed}-{number}" for number in range(count)]
@@ -107,6 +96,23 @@ def sample_genotypes(
             write_atomically(_file(out, name), to_yaml(genotype).encode())
         every.append(Sampled(genotype, facts))
     return every
+
+
+def check_prior(space: str, count: int, skips: int | None, madds: float) -> CellSpace:
+    """The space that genotypes are to be drawn in, as `sample_genotypes` has it. Raises UserError where none can be."""
+    drawn_in = load_space(space)
+    if not isinstance(drawn_in, CellSpace):
+        raise UserError(f"zoo sample: --space {space}: is a {drawn_in.kind} space; only cells are drawn at random")
+    most = drawn_in.nodes * EDGES_PER_NODE
+    for option, value, low, high in (("count", count, 1, 1_000_000), ("skips", skips, 0, most)):
+        if value is not None and not low <= value <= high:
+            raise UserError(f"zoo sample: --{option} {value}: should be {low} or more, at most {high}")
+    if not madds >= 0:
+        raise UserError(f"zoo sample: --madds {madds:g}: should be 0 or more")
+    if skips is not None and not {SKIP} < set(drawn_in.candidates) - {"none"}:
+        problem = f"space {drawn_in.name} has no skip connections, or nothing else"
+        raise UserError(f"zoo sample: --skips {skips}: {problem}")
+    return drawn_in
 
 
 def _file(out: str | Path | None, name: str) -> Path:

@@ -2,17 +2,17 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from fairdarts import resources
-from fairdarts.checking import Refused, in_one_line
+from fairdarts.checking import Refused, check, in_one_line
 from fairdarts.config import Settings, UserError, nearest
 from fairdarts.options import Words, by_key
 from fairdarts.runs.recipe import Recipe, content_of, laid_over, read_recipe
-from fairdarts.runs.request import SEARCH, SUPERNET, Kind
-from fairdarts.runs.study.form import FactorStudy, RecipeStudy, SpaceStudy, StudyRun, read_study, texts
+from fairdarts.runs.request import SEARCH, SUPERNET, TRAIN, Kind, Request, which_images, words_for
+from fairdarts.runs.study.form import FactorStudy, RecipeStudy, SpaceStudy, StudyRun, StudyTraining, read_study, texts
 from fairdarts.runtime.verb import stated_verb
 
 
@@ -25,6 +25,10 @@ class Asked(NamedTuple):
     only: str | None = None
     settings: Mapping[str, Any] = {}
     data: Any = None
+    train: Recipe | None = None
+    """by which the cells are trained, in the place of what the study says of that"""
+    trained: Mapping[str, Any] = {}
+    """settings that are laid over their trainings"""
 
 
 def read_asked(asked: Asked) -> FactorStudy | RecipeStudy:
@@ -36,11 +40,19 @@ def read_asked(asked: Asked) -> FactorStudy | RecipeStudy:
             raise UserError(f"study: --benchmarks FOLDER is missing, the folder of {files}")
         if asked.data is not None:
             raise UserError("study: data: is for a study of recipes; one of factors has its recipes' images")
+        if asked.train is not None or asked.trained:
+            raise UserError("study: --train: is for a study of recipes; one of factors trains supernets alone")
         return form
     for option, value in (("benchmarks", asked.benchmarks), ("only", asked.only)):
         if value is not None:
             raise UserError(f"study: --{option}: is for a study of factors, but {place} has no spaces")
     assert isinstance(form, RecipeStudy), "there are two kinds"
+    if asked.train is not None:
+        train = check(StudyTraining, {"config": asked.train}, "study: train")
+        form = form.model_copy(update={"train": train})
+    if asked.trained and not form.train:
+        key = next(iter(asked.trained), "…")
+        raise UserError(f"study: train.{key}: {place} trains no cells; --train RECIPE does")
     return form
 
 
@@ -61,6 +73,11 @@ def check_settings(study: FactorStudy | RecipeStudy, asked: Asked) -> None:
     for problem, names in found.items():  # of all of them, or said to be of some
         said = len(names) == read or problem.startswith(f"{place}: {names[0]}: ")
         told.append(problem if said else f"{problem} (in {', '.join(names)})")
+    if isinstance(study, RecipeStudy) and study.train:
+        try:
+            told += _problems_of_training(study, asked)
+        except UserError as error:
+            told.append(f"{place if asked.train is None else 'study'}: train: {error}")
     if told:
         raise UserError(in_one_line(told, ("command line: ", "settings: ", f"{place}: ")))
 
@@ -78,6 +95,46 @@ def _problems(study: FactorStudy | RecipeStudy, part: StudyRun | SpaceStudy, ask
     return seeds
 
 
+def _problems_of_training(study: RecipeStudy, asked: Asked) -> list[str]:
+    """What is wrong with the recipe by which cells are trained, and what is laid over it. Raises UserError as
+    `_problems`."""
+    assert study.train is not None, "else nothing is trained"
+    recipe, of = read_recipe(TRAIN.model, study.train.config)
+    found: dict[str, None] = {}
+    for run in study.runs:
+        with suppress(UserError):  # which is told with the run
+            if (verb := verb_of(run.config)) != SEARCH.verb:
+                found[f"{place_of(asked.study)}: {run.name}: `fairdarts {verb}` finds no cells to train"] = None
+        laid = laid_over_training(study, run, asked)
+        if "seed" in laid:
+            found[f"{laid.places['seed']}: a study's seeds stand in its file; leave it out"] = None
+        try:
+            laid_over(TRAIN.model, recipe, of, Request(settings=laid, data=asked.data).laid)
+        except Refused as error:
+            found |= dict.fromkeys(error.problems)
+    return list(found)
+
+
+def laid_over_training(study: RecipeStudy, run: StudyRun, asked: Asked) -> Words:
+    """All that is laid over the recipe by which the cells of a run are trained, and where each of it stands; under it
+    the images of their search, where no others are said."""
+    assert study.train is not None, "else nothing is trained"
+    words, changes = words_over(asked.trained, TRAIN.model, "train."), study.train.changes
+    places = {key: f"{place_of(asked.study)}: train: {key}" for key in changes}
+    places |= {key: words.places.get(key, f"command line: --train.{key}") for key in words}
+    told = texts(changes) | words
+    images: dict[str, Any] = {}
+    with suppress(UserError):  # of a search that cannot be, which is told with it
+        recipe, of = read_recipe(SEARCH.model, run.config)
+        searched = Request(settings=laid_over_part(study, run, asked, SEARCH.model), data=asked.data).laid
+        data = laid_over(SEARCH.model, recipe, of, searched).data
+        if told.get("data.kind") in (None, data.kind):
+            images = which_images(data.model_dump(mode="json"))
+        for key in words_for(asked.data):  # which the training says itself of images that are handed over
+            images.pop(key, None)
+    return Words(texts(images) | told, words.problems, places)
+
+
 def laid_over_part(
     study: FactorStudy | RecipeStudy, part: StudyRun | SpaceStudy, asked: Asked, model: type[Settings]
 ) -> Words:
@@ -89,12 +146,27 @@ def laid_over_part(
     return Words(texts(study.shared) | texts(part.changes) | words, words.problems, places)
 
 
-def words_over(settings: Mapping[str, Any], model: type[Settings]) -> Words:
-    """The settings that are laid over all runs, as words."""
+def words_over(settings: Mapping[str, Any], model: type[Settings], under: str = "") -> Words:
+    """The settings that are laid over all runs, as words; `under` is what Python's keys began with."""
     if isinstance(settings, Words):
         return settings
     given, problems = by_key(model, settings)
-    return Words(texts(given), problems, {key: f"settings: {key}" for key in given})
+    problems = [problem.replace("settings: ", f"settings: {under}", 1) for problem in problems]
+    return Words(texts(given), problems, {key: f"settings: {under}{key}" for key in given})
+
+
+def apart(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings that lie over the runs of a study, and those that begin with `train.`, which lie over the trainings."""
+    searches: dict[str, Any] = {}
+    trainings: dict[str, Any] = {}
+    for key, value in settings.items():
+        if str(key).startswith("train."):
+            trainings[key.removeprefix("train.")] = value
+        elif key == "train" and isinstance(value, Mapping):
+            trainings |= value
+        else:
+            searches[key] = value
+    return searches, trainings
 
 
 def place_of(study: str | Path | Mapping[str, Any]) -> str:

@@ -36,7 +36,7 @@ class Study(Settings):
     shared: dict[str, Value] = Field(default={})
     """settings by dotted key, laid over every recipe"""
 
-    @field_validator("seeds", "spaces", "runs", check_fields=False)
+    @field_validator("seeds", "spaces", "runs", "random", check_fields=False)
     @classmethod
     def _told_apart(cls, listed: tuple[Any, ...]) -> tuple[Any, ...]:
         names = [getattr(entry, "name", entry) for entry in listed]
@@ -46,15 +46,13 @@ class Study(Settings):
         return listed
 
 
-class StudyRun(Settings):
-    """One line of a study: a recipe, and what is changed in it."""
+class StudyTraining(Settings):
+    """How the cells of a study are trained: a recipe, and what is changed in it."""
 
-    name: str = Field(pattern=NAME)
-    """what its runs are called"""
     config: str | dict[str, Any]
     """a shipped recipe or a YAML file, or what such a file holds"""
     changes: dict[str, Value] = Field(default={})
-    """settings by dotted key, laid over the recipe and over what is shared"""
+    """settings by dotted key, laid over the recipe"""
 
     @field_validator("config", mode="before")
     @classmethod
@@ -64,11 +62,45 @@ class StudyRun(Settings):
         return dict(config) if isinstance(config, Mapping) else str(config)
 
 
+class StudyRun(StudyTraining):
+    """One line of a study: a recipe, and what is changed in it and in what is shared."""
+
+    name: str = Field(pattern=NAME)
+    """what its runs are called"""
+
+
+class RandomCells(Settings):
+    """One line of a study that trains its cells: cells drawn at random, one pair a seed, as `fairdarts zoo sample` does
+    (FairDARTS, arXiv:1911.12126, Table 3)."""
+
+    name: str = Field(pattern=NAME)
+    """what its trainings are called"""
+    space: str = "s1"
+    """the space of cells to draw from"""
+    skips: int | None = Field(default=None, ge=0)
+    """skip connections of the normal cell; any number where it is null"""
+    madds: float = Field(default=0.0, ge=0)
+    """fewest multiply-adds of the network, in millions"""
+    network: Literal["cifar", "imagenet"] = "cifar"
+    """the size of network that they are counted of, which need not be the one that is trained"""
+
+
 class RecipeStudy(Study):
     """Recipes × seeds."""
 
     runs: tuple[StudyRun, ...] = Field(min_length=1)
     """the recipes"""
+    random: tuple[RandomCells, ...] = ()
+    """random cells to train beside those that are found"""
+    train: StudyTraining | None = None
+    """the recipe of `fairdarts train` by which every cell is trained; null where the runs end with what they find"""
+
+    @model_validator(mode="after")
+    def _rows_told_apart(self) -> Self:
+        for run in self.runs:
+            if any(run.name == cells.name for cells in self.random):
+                raise ValueError(f"random: the name '{run.name}' stands under runs, too")
+        return self
 
 
 class Setting(Settings):

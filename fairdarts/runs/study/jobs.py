@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from fairdarts.checking import check
 from fairdarts.config import Settings, UserError
+from fairdarts.genotype import Genotype
+from fairdarts.networks.zoo import load_genotype
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.options import Words
 from fairdarts.ranking.factor_study import DIVERGED
@@ -15,10 +17,13 @@ from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.recipe import Recipe
 from fairdarts.runs.request import Kind, Request
 from fairdarts.runs.result import Run, make
+from fairdarts.runs.study.form import RandomCells
+from fairdarts.runs.zoo import sample_genotypes
 from fairdarts.runtime import distributed
 from fairdarts.runtime import run as directory
 from fairdarts.runtime.lock import InUse, held
 from fairdarts.runtime.position import flat
+from fairdarts.spaces.space import Space, load_space
 
 PATIENCE = 5.0
 """seconds between two looks at what other processes have done"""
@@ -35,7 +40,7 @@ class Job(NamedTuple):
     place: str
     """where in the study it stands: its number, or its space"""
     verb: str
-    """search or supernet"""
+    """search, supernet or train"""
     recipe: Recipe
     seed: int
     changes: Mapping[str, str]
@@ -44,11 +49,18 @@ class Job(NamedTuple):
     """the images, where they are not the recipe's"""
     judged: TrainingSettings | None = None
     """of a supernet that is judged once it is trained: its settings, but for the seed"""
+    cells: Path | RandomCells | None = None
+    """of a training: the search that finds what is trained, or from where it is drawn"""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can begin: a training waits for the search that finds its cells."""
+        return not isinstance(self.cells, Path) or is_finished(self.cells)
 
     @property
     def trained(self) -> bool:
         """Whether the run has finished."""
-        return (self.path / directory.SETTINGS).is_file() and directory.open_run(self.path).state == "finished"
+        return is_finished(self.path)
 
     @property
     def done(self) -> bool:
@@ -60,9 +72,24 @@ class Job(NamedTuple):
         if (self.path / directory.SETTINGS).is_file():
             asked = Request(None, Words(self.changes), self.data, resume=self.path)
         else:
-            asked = Request(self.recipe, Words({**self.changes, "seed": str(self.seed)}), self.data, self.path)
+            changes = Words({**self.changes, "seed": str(self.seed)})
+            genotype = genotype_of(self.cells, self.seed) if self.cells else None
+            asked = Request(self.recipe, changes, self.data, self.path, None, genotype, fit=genotype is not None)
         run: Run = make(self.verb).carry_out(asked, watch)
         return run
+
+
+def is_finished(path: Path) -> bool:
+    """Whether there is a run that has finished."""
+    return (path / directory.SETTINGS).is_file() and directory.open_run(path).state == "finished"
+
+
+def genotype_of(cells: Path | RandomCells, seed: int) -> tuple[Genotype, Space]:
+    """What a search has found, or what is drawn with a seed, and its space. Raises UserError where nothing can be."""
+    if isinstance(cells, Path):
+        return load_genotype(str(cells))
+    [drawn] = sample_genotypes(**cells.model_dump(exclude={"name"}), seed=seed)
+    return drawn.genotype, load_space(cells.space)
 
 
 def work_off(
@@ -73,7 +100,8 @@ def work_off(
     watch: Callbacks,
     waits: str | None = None,
 ) -> list[Job]:
-    """Does the jobs of a study that are not done and that no other process is at; gives those that others are at.
+    """Does the jobs of a study that are ready, not done, and that no other process is at; gives those that others are
+    at.
 
     Where it `waits`, it comes back when all are done: it waits for the others, and takes over what they leave.
     """
@@ -82,7 +110,7 @@ def work_off(
     while True:
         elsewhere = []
         for job in jobs:
-            if job.done:
+            if job.done or not job.ready:
                 continue
             try:
                 with held(folder / LOCKS / "-".join(job.path.relative_to(folder).parts), job.path):

@@ -20,6 +20,7 @@ from fairdarts.runs.study.asked import recipe_of
 from fairdarts.runs.study.form import FactorStudy, SpaceStudy, texts
 from fairdarts.runs.study.jobs import outcome
 from fairdarts.runs.study.plan import Row, Step, kept_of, planned
+from fairdarts.runs.study.trained import TrainedRow, trained_rows
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.run import SETTINGS
 
@@ -71,6 +72,11 @@ class StudyResult:
     def runs(self) -> list[Run]:
         """Those that have begun."""
         return [Run(path) for path in self.paths if (path / SETTINGS).is_file()]
+
+    @property
+    def trained(self) -> list[TrainedRow]:
+        """The numbers of a study that trains its cells, a row a method; else there are none."""
+        return trained_rows(self.paths)
 
     @property
     def results(self) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from typing import Any
 
 from fairdarts.config import UserError
 from fairdarts.runs.callbacks import Callbacks, Watches
-from fairdarts.runs.recipe import merged
+from fairdarts.runs.recipe import Recipe, merged
 from fairdarts.runs.result import Run
-from fairdarts.runs.study.asked import Asked, check_settings, folder_of, read_asked, resolved
+from fairdarts.runs.study.asked import Asked, apart, check_settings, folder_of, read_asked, resolved
 from fairdarts.runs.study.factors import run_factors, with_files
 from fairdarts.runs.study.form import FactorStudy
 from fairdarts.runs.study.recipes import run_recipes
@@ -25,6 +25,7 @@ def study(
     settings: Mapping[str, Any] | None = None,
     callbacks: Sequence[Watches] | Watches = (),
     data: Any = None,
+    train: Recipe | None = None,
 ) -> StudyResult:
     """Runs a study's recipes with all its seeds, or its factors one after the other, as `fairdarts study` does.
 
@@ -32,15 +33,18 @@ def study(
     holds. Its runs lie in `out`, or runs/STUDY: those that are done are skipped, those that were stopped go on, and
     several processes may share them. `settings` are laid over all runs by dotted key. A study of factors also wants
     `benchmarks`, the folder of its truth, and may be cut down to `only` one space. `data` are images of one's own, as
-    in `search`, in the place of those of all recipes. Raises UserError in one line, that of runs that fail after all
-    others have run; KeyboardInterrupt once Ctrl-C has stopped it, the state saved.
+    in `search`, in the place of those of all recipes. `train` is a recipe of `train` by which the cells of every search
+    are trained, NAME-seedN-train, in the place of what the study says of that; settings that begin with `train.` are
+    laid over these trainings, and `trained` of what it gives has their numbers. Raises UserError in one line, that of
+    runs that fail after all others have run; KeyboardInterrupt once Ctrl-C has stopped it, the state saved.
 
     >>> recipe = yaml.safe_load(open("mine.yaml"))
     >>> runs = [{"name": "fair", "config": recipe}, {"name": "darts", "config": {**recipe, "relaxation": "softmax"}}]
     >>> done = fairdarts.study({"name": "mine", "source": "me", "seeds": [0, 1], "runs": runs}, callbacks=print)
     >>> [run.genotype for run in done.runs]
     """
-    asked = Asked(study, out, benchmarks, only, merged(settings), data)
+    searches, trainings = apart(merged(settings))
+    asked = Asked(study, out, benchmarks, only, searches, data, train, trainings)
     check_settings(read_asked(asked), asked)
     result = carry_out(asked, Callbacks(callbacks))
     refuse_failed(result)
