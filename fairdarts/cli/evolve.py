@@ -25,23 +25,24 @@ def main(argv: Sequence[str]) -> int:
     parser.epilog += f"A comparison goes into runs/evolve-FILE.\n\n{help_text(EvolveSettings)}"
     add_options(parser, EVOLVE)
     parser.add_argument(
-        "--benchmark",
-        type=Path,
-        metavar="FILE",
-        help="the truth: what it says of the models found; without RUN, the judge",
+        "--benchmark", type=Path, metavar="FILE", help="without RUN: the table that judges, a benchmark's file"
     )
-    parser.add_argument("--column", metavar="NAME", help="the benchmark's column of truth")
+    parser.add_argument("--column", metavar="NAME", help="its column of truth")
     parser.add_argument("--seeds", type=int, help=f"without RUN: searches by each strategy (default {SEEDS})")
     parser.add_argument("--json", action="store_true", help="what was found as JSON")
     args, rest = parse_words(parser, EvolveSettings, argv, "run")
     if not args.resume and any(word.partition("=")[0] == "--supernet" for word in rest):
         raise UserError("evolve: --supernet: is what RUN says, the first word")
-    if args.column and not args.benchmark:
-        raise UserError(f"evolve: --column {args.column}: is a column of --benchmark FILE, which is missing")
     if args.run or args.resume:
+        for word, setting in (("benchmark", "truth"), ("column", "truth_columns")):
+            if value := getattr(args, word):
+                which = f"is for a comparison on a table; to hold a search against the truth, say --{setting} {value}"
+                raise UserError(f"evolve: --{word} {value}: {which}")
         if args.seeds is not None:
             raise UserError(f"evolve: --seeds {args.seeds}: is for a comparison on a table; a search has --seed")
         return search(parser, args, rest)
+    if args.column and not args.benchmark:
+        raise UserError(f"evolve: --column {args.column}: is a column of --benchmark FILE, which is missing")
     if args.benchmark:
         return compared(parser, args, rest)
     first = "evolve: the first word should be a RUN of `fairdarts supernet`, which judges"
@@ -69,8 +70,7 @@ def search(parser: Parser, args: Namespace, rest: Sequence[str]) -> int:
 
     with distributed.joined():
         shown = ProgressBar()
-        work = lambda: evolve.carry_out(asked, Callbacks(shown), args.benchmark, args.column)  # noqa: E731
-        finished, status = run_until_stopped(work, shown)
+        finished, status = run_until_stopped(lambda: evolve.carry_out(asked, Callbacks(shown)), shown)
         if finished is None or distributed.rank() > 0:
             return status
         check_found(finished)

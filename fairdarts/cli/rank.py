@@ -17,6 +17,7 @@ EPILOG = """measures, each with a 95% bootstrap interval over the architectures,
   τ of top         τ of the 20 best by truth
   P > R            probability that the best of the 10 highest ranked surpasses 10 random ones
   truth of 3 best  mean truth of the 3 highest ranked
+  truth of best    truth of the highest ranked alone, and regret: what it lacks to the best of the benchmark
   δ, λ             range of the accuracies, one-shot and stand-alone, and the gap between the two"""
 
 

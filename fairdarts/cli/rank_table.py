@@ -10,6 +10,9 @@ from fairdarts.cli.words import empty_table, print_table
 from fairdarts.ranking.tau import MEASURES, Measured
 from fairdarts.runs.rank import Ranking
 
+BEST = {"truth": "truth of best", "regret": "regret of best"}
+"""what is told of the highest ranked architecture → what it is called"""
+
 
 def show(rankings: Sequence[Ranking]) -> None:
     """Of one ranking, a measure a row; of several, a ranking a row, and where recipes ran with several seeds, their
@@ -41,24 +44,30 @@ def _alone(ranking: Ranking) -> Table:
     for name, title in MEASURES.items() if ranking.measured else ():
         number = ranking.measured[name]
         table.add_row(title, *_cells(number), str(number.n))
+    if best := ranking.best:
+        for key, title in BEST.items():
+            table.add_row(title, f"{best[key]:.2f}", "–", str(len(ranking.score)))
     score = ranking.score
     table.add_row("mean one-shot", f"{fmean(score):.2f}", f"({min(score):.2f} to {max(score):.2f})", str(len(score)))
     return table
 
 
 def _side_by_side(rankings: Sequence[Ranking]) -> Table:
-    table = empty_table("run", "passes", *MEASURES.values(), "mean one-shot")
+    table = empty_table("run", "passes", *MEASURES.values(), *BEST.values(), "mean one-shot")
     for ranking in rankings:
         numbers = [_cells(ranking.measured[name])[0] if ranking.measured else "" for name in MEASURES]
+        numbers += [f"{ranking.best[key]:.2f}" if ranking.best else "" for key in BEST]
         table.add_row(ranking.content["run"], f"{ranking.content['passes']:,}", *numbers, f"{fmean(ranking.score):.2f}")
     return table
 
 
 def _means(groups: dict[tuple[str, int], list[Ranking]]) -> Table:
-    table = empty_table("recipe: mean ± deviation over seeds", "passes", "seeds", *MEASURES.values(), "mean one-shot")
+    titles = (*MEASURES.values(), *BEST.values(), "mean one-shot")
+    table = empty_table("recipe: mean ± deviation over seeds", "passes", "seeds", *titles)
     for (recipe, passes), group in groups.items():
         measured = [ranking.measured for ranking in group if ranking.measured]
         columns = [[measures[name].value for measures in measured] for name in MEASURES]
+        columns += [[ranking.best[key] for ranking in group if ranking.best] for key in BEST]
         columns.append([fmean(ranking.score) for ranking in group])
         table.add_row(recipe, f"{passes:,}", str(len(group)), *map(_mean, columns))
     return table

@@ -44,6 +44,14 @@ class Archive:
         values = {ACCURACY: np.asarray(accuracies, dtype=float), **self.problem.costs(as_array(paths))}
         self.values = {name: np.concatenate([column, values[name]]) for name, column in self.values.items()}
 
+    def until(self, generation: int) -> "Archive":
+        """What it was after a generation."""
+        count = int((self.generation <= generation).sum())
+        before = Archive(self.problem)
+        before.add(self.paths[:count], self.values[ACCURACY][:count].tolist(), 0)
+        before.generation = self.generation[:count]
+        return before
+
     def of(self, places: Sequence[int] | np.ndarray) -> Mapping[str, np.ndarray]:
         """The values of some paths, by their numbers."""
         return {name: column[list(places)] for name, column in self.values.items()}

@@ -120,9 +120,11 @@ def evolve(
     observe: Callable[[dict[str, Any]], None],
     stop: Stop,
     resume: bool = False,
+    about: Callable[[Archive], dict[str, Any]] | None = None,
 ) -> Archive:
     """Searches from the start, or (resume) from the run's last checkpoint; gives all that it evaluated.
 
+    Every record holds what the first process knows `about` all that was evaluated until then; nothing learns from it.
     The state is saved after every generation, so one that was stopped begins again. Of several processes the first
     one chooses and writes, and all judge; the archive of the others stays empty. `observe` is told every record of
     metrics.jsonl. Raises Interrupted once a signal stopped it, BadState where a checkpoint is not whole or of another
@@ -141,6 +143,10 @@ def evolve(
         if leads and resume:
             records += restored(search, run, identity)
             run.clear_divergence()
+            if about:  # of the generations before, too
+                records[:] = [one | about(search.archive.until(one["generation"])) for one in records]
+                run.rewrite(records)
+                save()
         elif leads:
             run.rewrite([])  # a run that was killed before its first checkpoint begins anew
             save()
@@ -159,6 +165,7 @@ def evolve(
                 raise
         if done:
             record = recorded(search, settings, done, time.monotonic() - begun)
+            record |= about(search.archive) if about else {}
             try:
                 records.append(record)
                 run.log(record)

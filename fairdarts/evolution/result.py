@@ -1,9 +1,8 @@
-"""What a search came to: models that stand for its front, the best within budgets, and what the truth says of them."""
+"""What a search came to: models that stand for its front, and the best within budgets."""
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,6 @@ import numpy as np
 from fairdarts.evolution.archive import Archive
 from fairdarts.evolution.objectives import ACCURACY, Limit
 from fairdarts.evolution.pareto import evenly_spaced
-from fairdarts.evolution.problem import Problem, as_array
 from fairdarts.spaces.gates import SinglePath
 
 
@@ -69,54 +67,6 @@ def judged_alike(archive: Archive, budgets: Sequence[Limit]) -> list[str]:
         within = f" with {limit}" if limit else ""
         lines.append(f"{many:,} of {whole:,} models share the highest accuracy{within}, {accuracy:.2f} %: cost decides")
     return lines
-
-
-class AgainstTruth(NamedTuple):
-    """A search held against the true accuracies of a table."""
-
-    hypervolume: float
-    """what the front that was found dominates by its true accuracies, as a share of what the true front does"""
-    regrets: dict[str, float | None]
-    """budget in words (empty: none) → by how many percentage points the best model of the space within it is better
-    than the one that was found; None where either is missing"""
-    known: int
-    """models of the front that was found that the table holds"""
-
-
-def against(archive: Archive, truth: Mapping[SinglePath, float], budgets: Sequence[Limit]) -> AgainstTruth:
-    """What the truth, accuracies in percent by path, says of a search."""
-    table, front, paths = table_of(archive.problem, truth), front_by(archive, truth), archive.paths
-    regrets: dict[str, float | None] = {}
-    for limit in budgets or (None,):
-        place, best = archive.best_within(limit), table.best_within(limit)
-        found = None if place is None else truth.get(paths[place])
-        regrets[str(limit or "")] = (
-            None if best is None or found is None else float(table.values[ACCURACY][best]) - found
-        )
-    return AgainstTruth(front.hypervolume() / (table.hypervolume() or 1.0), regrets, len(front))
-
-
-def front_by(archive: Archive, truth: Mapping[SinglePath, float]) -> Archive:
-    """The front of a search, its models judged by the truth; those that it does not hold are left out."""
-    paths = archive.paths
-    known = [paths[place] for place in archive.front() if paths[place] in truth]
-    front = Archive(replace(archive.problem, seen=_bounds(truth)))
-    front.add(known, [truth[path] for path in known], 1)
-    return front
-
-
-def table_of(problem: Problem, truth: Mapping[SinglePath, float]) -> Archive:
-    """A table as if all of it that keeps the limits had been evaluated; its best and worst bound what there can be."""
-    table = Archive(replace(problem, seen=_bounds(truth)))
-    paths = list(truth)
-    fits = problem.allowed(as_array(paths)).tolist()
-    kept = [path for path, fit in zip(paths, fits, strict=True) if fit]
-    table.add(kept, [truth[path] for path in kept], 1)
-    return table
-
-
-def _bounds(truth: Mapping[SinglePath, float]) -> tuple[float, float]:
-    return min(truth.values()), max(truth.values())
 
 
 def models_csv(archive: Archive) -> str:

@@ -7,10 +7,11 @@ from pydantic import Field, field_validator, model_validator
 from fairdarts.config import Settings
 from fairdarts.evolution.objectives import ACCURACY, QUANTITIES, Limit, Objective, read_limit, read_objective
 from fairdarts.oneshot.settings import read_statistics
-from fairdarts.runtime.settings import RecipeSettings, Words
+from fairdarts.runtime.settings import TRUTH, RecipeSettings, TruthSettings, Words
 
-MAY_CHANGE = ("supernet", "root", "device", "models", "budgets")
-"""What a resumed search may be told anew: where its supernet and the images lie, and which models it ends with."""
+MAY_CHANGE = ("supernet", "root", "device", "models", "budgets", *TRUTH)
+"""What a resumed search may be told anew: where its supernet, the images and the truth lie, and which models it ends
+with."""
 
 
 class _Controller(Settings):
@@ -133,7 +134,7 @@ class JudgeSettings(Settings):
         return word
 
 
-class EvolveSettings(RecipeSettings):
+class EvolveSettings(RecipeSettings, TruthSettings):
     """A search among the models that a trained supernet, or a benchmark's table, can judge."""
 
     verb: Literal["evolve"] = "evolve"

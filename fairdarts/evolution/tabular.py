@@ -13,8 +13,8 @@ from fairdarts.evolution.archive import Archive
 from fairdarts.evolution.loop import Search, check_fit
 from fairdarts.evolution.objectives import ACCURACY, Limit
 from fairdarts.evolution.problem import Problem
-from fairdarts.evolution.result import table_of
 from fairdarts.evolution.settings import EvolveSettings
+from fairdarts.evolution.truth import table_of
 from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import Space
 

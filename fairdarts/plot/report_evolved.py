@@ -8,6 +8,7 @@ import numpy as np
 
 from fairdarts.plot.document import faint, folded, grouped, image, listed, pre, run_head, table
 from fairdarts.plot.evolved import evolved_figure, evolved_info
+from fairdarts.plot.evolved_truth import told_figure, told_info
 from fairdarts.plot.found import DrawnModel, found_figure, found_info
 from fairdarts.plot.fronts import fronts_figure, fronts_info
 from fairdarts.plot.projection import Evolved
@@ -45,6 +46,12 @@ class Evolution(NamedTuple):
 NOTE = (
     "Hypervolume: the share of all that is possible, by the search's objectives, that its front dominates. Accuracies "
     "are those by the supernet, and only as good as it ranks."
+)
+
+TRUTH = (
+    "What a benchmark says of what the judge chose, which the search never sees: the most accurate model so far by the "
+    "judge, and the front. Regret: the percentage points by which the best of the space that keeps the constraints is "
+    "better. Hypervolume: what the front dominates by its true accuracies, as a share of what the true front does."
 )
 
 
@@ -85,11 +92,37 @@ def _run(run: Evolution) -> list[str]:
     info = evolved_info(run.evolved, run.budgets)
     blocks += ["<h3>All that was evaluated</h3>", image(evolved_figure(info), "every model by its generation")]
     blocks += ["<h3>Hypervolume</h3>", _volumes([run])]
+    blocks += _told(run.records)
     keys = ("generation", "evaluations", "front")
     rows = [[*map(record.get, keys), f"{record['hypervolume']:.4f}", _best(record)] for record in run.records]
     titles = ("generation", "models", "front", "hypervolume", "highest accuracy")
     blocks.append(folded("numbers, by generation", table(titles, rows)))
     return [*blocks, pre("settings", run.settings)]
+
+
+def _told(records: Sequence[dict[str, Any]]) -> list[str]:
+    """What the truth says, generation by generation; nothing where the run was told none."""
+    info = told_info(records)
+    if info is None:
+        return []
+    blocks = ["<h3>Against the truth</h3>", faint(TRUTH)]
+    blocks.append(image(told_figure(info), "true accuracies and hypervolume over the models evaluated"))
+    titles = ("generation", "models", "column", "best by the judge", "regret", "front, mean", "best", "hypervolume")
+    rows: list[list[object]] = []
+    for record in records:
+        for column, front in record.get("front_truth", {}).items():
+            best = [_percent(record["truth"][column]), _points(record["regret"][column])]
+            of_front = [_percent(front["mean"]), _percent(front["best"]), f"{100 * front['hypervolume']:.1f} %"]
+            rows.append([record["generation"], record["evaluations"], column, *best, *of_front])
+    return [*blocks, folded("the truth, by generation", table(titles, rows))]
+
+
+def _percent(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2f} %"
+
+
+def _points(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2f}"
 
 
 def _best(record: dict[str, Any]) -> str:

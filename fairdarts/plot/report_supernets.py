@@ -102,6 +102,9 @@ def _ranking(run: SupernetRun) -> list[str]:
 def _measures(rankings: Sequence[dict[str, Any]]) -> str:
     """A measure a row, a ranking a column."""
     rows = [[title, *(_measured(ranking, name) for ranking in rankings)] for name, title in MEASURES.items()]
+    for key, title in (("truth", "truth of best"), ("regret", "regret of best")):
+        best = [ranking.get("best") for ranking in rankings]
+        rows.append([title, *(f"{one[key]:.2f}" if one else "–" for one in best)])
     rows = [row for row in rows if any(cell != "–" for cell in row[1:])]
     rows.append(["mean one-shot, %", *(f"{fmean(ranking['score']):.2f}" for ranking in rankings)])
     rows.append(["architectures", *(len(ranking["score"]) for ranking in rankings)])

@@ -44,12 +44,22 @@ def log_training(writer: Any, record: dict) -> None:
 
 
 def log_generation(writer: Any, record: dict) -> None:
-    """Writes one record of an evolutionary search: its numbers as scalars, with the evaluations as the step."""
+    """Writes one record of an evolutionary search: its numbers as scalars, with the evaluations as the step.
+
+    Where it is told the truth, as `log_network` does, within budgets as truth/BUDGET/COLUMN, and of the front as
+    front_truth/COLUMN/NUMBER.
+    """
     for key in ("hypervolume", "front", "evaluations_per_second"):
         writer.add_scalar(f"evolve/{key}", record[key], record["evaluations"])
     for limit, accuracy in record["best"].items():
         if accuracy is not None:
             writer.add_scalar(f"best/{limit or 'accuracy'}", accuracy, record["evaluations"])
+    _log_truth(writer, record, record["evaluations"])
+    for name in ("truth", "regret"):
+        for limit, within in record.get(f"{name}_within", {}).items():
+            _log_columns(writer, f"{name}/{limit}", within, record["evaluations"])
+    for column, front in record.get("front_truth", {}).items():
+        _log_columns(writer, f"front_truth/{column}", front, record["evaluations"])
 
 
 def log_network(writer: Any, record: dict, rest: str = "training") -> None:
@@ -63,7 +73,16 @@ def log_network(writer: Any, record: dict, rest: str = "training") -> None:
             group, _, name = key.partition("_")
             tag = f"{group}/{name}" if group in ("train", "valid") and name else f"{rest}/{key}"
             writer.add_scalar(tag, value, record["epoch"])
+    _log_truth(writer, record, record["epoch"])
+
+
+def _log_truth(writer: Any, record: dict, step: int) -> None:
     for name in ("truth", "regret"):
-        for column, number in record.get(name, {}).items():
-            if number is not None:
-                writer.add_scalar(f"{name}/{column}", number, record["epoch"])
+        _log_columns(writer, name, record.get(name, {}), step)
+
+
+def _log_columns(writer: Any, group: str, numbers: dict[str, float | None], step: int) -> None:
+    """Those that are known."""
+    for name, number in numbers.items():
+        if number is not None:
+            writer.add_scalar(f"{group}/{name}", number, step)

@@ -11,7 +11,7 @@ from fairdarts.config import UserError
 from fairdarts.genotype import Genotype
 from fairdarts.ranking.benchmarks import BENCH201, Benchmark, columns_in
 from fairdarts.ranking.report import open_benchmarks
-from fairdarts.runtime.settings import RunSettings
+from fairdarts.runtime.settings import TruthSettings
 from fairdarts.spaces.base import SearchSpace
 from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.nasbench201 import Bench201Space
@@ -42,7 +42,7 @@ class Truth:
     def of(self, path: SinglePath) -> dict[str, float | None]:
         """Column → accuracy of a path; that of an isomorphic one, their mean if there are several, where the file holds
         only those; None where it holds none of them."""
-        return {table.column: self._in(number, path) for number, table in enumerate(self.benchmarks)}
+        return {table.column: self.by(number, path) for number, table in enumerate(self.benchmarks)}
 
     def about(self, genotype: Genotype) -> dict[str, Any]:
         """What a record says of a genotype: `truth` and `regret`, column → percent, and percentage points to the best
@@ -64,7 +64,8 @@ class Truth:
             for column, value in accuracies.items()
         }
 
-    def _in(self, number: int, path: SinglePath) -> float | None:
+    def by(self, number: int, path: SinglePath) -> float | None:
+        """The same by one of the benchmarks, the column of this number."""
         exact = self.benchmarks[number].truth.get(path)
         return self._isomorphic[number].get(self.space.canonical(path)) if exact is None else exact
 
@@ -98,6 +99,6 @@ def whole(space: SearchSpace) -> SearchSpace:
     return space.model_copy(update={"candidates": tuple(dict.fromkeys((*space.candidates, *names)))})
 
 
-def truth_of(settings: RunSettings, space: SearchSpace) -> Truth | None:
+def truth_of(settings: TruthSettings, space: SearchSpace) -> Truth | None:
     """The truth that a run is told; None where it is told none. Raises UserError as `read_benchmark`."""
     return read_truth(Path(settings.truth), space, settings.truth_columns) if settings.truth else None

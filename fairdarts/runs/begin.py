@@ -12,6 +12,7 @@ from fairdarts.config import Settings, UserError
 from fairdarts.data.sources import Source
 from fairdarts.data.split import fingerprint
 from fairdarts.own import PLUGINS
+from fairdarts.ranking.truth import Truth, truth_of
 from fairdarts.runs.callbacks import Callback
 from fairdarts.runs.data import see, told_images
 from fairdarts.runs.recipe import settings_of
@@ -21,11 +22,14 @@ from fairdarts.runtime.checkpoint import BadState
 from fairdarts.runtime.device import memory_advice, use_threads
 from fairdarts.runtime.records import mend
 from fairdarts.runtime.run import RunDirectory, changed_versions, create, is_free, open_run
+from fairdarts.runtime.settings import TruthSettings
 from fairdarts.runtime.shape import file_of
 from fairdarts.runtime.stop import Diverged, Interrupted, Stop, catch_signals
 from fairdarts.spaces.space import FORMS, KINDS, Space, load_space
 
 T = TypeVar("T")
+MANY = 10**9
+"""paths from which on nobody reads every digit"""
 
 
 class Begun(NamedTuple):
@@ -35,6 +39,8 @@ class Begun(NamedTuple):
     space: Space
     source: Source
     run: RunDirectory
+    truth: Truth | None
+    """of the space's architectures, where the run is told one"""
 
 
 def begin(kind: Kind, asked: Request, watch: Callback, check_fit: Callable[..., Any]) -> Begun:
@@ -43,6 +49,8 @@ def begin(kind: Kind, asked: Request, watch: Callback, check_fit: Callable[..., 
     `check_fit` is given settings, space and images, and gives the indices of those that train and of those held out.
     """
     settings, space = in_all_processes(kind, lambda: read(kind, asked, watch))
+    with distributed.together():
+        truth = told_truth(settings, space, watch)
     settings, source = see(settings, asked.data, watch, new=not asked.resume)
     with distributed.together():
         trained, _ = check_fit(settings, space, source)
@@ -54,7 +62,22 @@ def begin(kind: Kind, asked: Request, watch: Callback, check_fit: Callable[..., 
     several = f", {distributed.ranks()} processes{share}" if distributed.ranks() > 1 else ""
     watch.note(f"run {run.path}: {settings.name}, seed {settings.seed}, epochs {settings.epochs}{several}")
     watch.note(told_images(settings.data, len(trained), len(source.dataset)))
-    return Begun(settings, space, source, run)
+    return Begun(settings, space, source, run, truth)
+
+
+def told_truth(settings: TruthSettings, space: Space, watch: Callback) -> Truth | None:
+    """The truth that a run is told, if any; says what the file lacks of the space. Raises UserError where it cannot be
+    read."""
+    truth = truth_of(settings, space)
+    if truth:
+        table, size = truth.benchmarks[0], truth.space.size()
+        for what, count in table.left_out.items():
+            watch.note(f"truth      {settings.truth}: left out {count:,} entries {what}")
+        if len(table.truth) < size:
+            many = f"{size:,}" if size < MANY else f"{size:.1e}"
+            holds = f"holds {len(table.truth):,} of {many} paths of space {truth.space.name}"
+            watch.note(f"truth      {settings.truth}: {holds}; of others it knows those that are isomorphic to these")
+    return truth
 
 
 def read(kind: Kind, asked: Request, watch: Callback) -> tuple[Any, Space]:

@@ -13,11 +13,12 @@ from fairdarts.data.split import fingerprint
 from fairdarts.evolution import loop
 from fairdarts.evolution.problem import Problem
 from fairdarts.evolution.settings import MAY_CHANGE, EvolveSettings
+from fairdarts.evolution.truth import held_against
 from fairdarts.plot.tensorboard import log_generation
-from fairdarts.ranking.report import open_benchmark, open_training
-from fairdarts.runs.begin import at_work, free_path, in_all_processes, reopened
+from fairdarts.ranking.report import open_training
+from fairdarts.runs.begin import at_work, free_path, in_all_processes, reopened, told_truth
 from fairdarts.runs.callbacks import Callback, Callbacks, Watches, watching
-from fairdarts.runs.evolved import LATENCY, Finished, check_found, conclude, models_of
+from fairdarts.runs.evolved import LATENCY, Finished, check_found, columns_of, conclude, models_of
 from fairdarts.runs.judge import supernet_judge, supernet_of, weights_of
 from fairdarts.runs.recipe import Recipe, merged, settings_of
 from fairdarts.runs.request import EVOLVE, Request
@@ -34,8 +35,6 @@ from fairdarts.spaces.space import Space, load_space, sized
 def evolve(
     run: Run | str | Path | None = None,
     recipe: Recipe | None = None,
-    benchmark: str | Path | None = None,
-    column: str | None = None,
     settings: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
     data: Any = None,
@@ -45,10 +44,10 @@ def evolve(
     """Searches the models that a trained supernet judges best, as `fairdarts evolve` does, and gives the finished run.
 
     `run` is the supernet's; where it is None, the setting `supernet` says it. `recipe` is by default moremnas, that of
-    FairNAS. A `benchmark`, a file with a `column` of truth, says what the models found are worth. `data` are the images
-    of a supernet that was handed them. All else is as in `search`; of every generation callbacks get the record, as of
-    an epoch. Raises UserError where no model keeps the constraints; KeyboardInterrupt once Ctrl-C has stopped it, the
-    state saved.
+    FairNAS. With the setting `truth`, a benchmark's file, every record says what the models found are worth. `data` are
+    the images of a supernet that was handed them. All else is as in `search`; of every generation callbacks get the
+    record, as of an epoch. Raises UserError where no model keeps the constraints; KeyboardInterrupt once Ctrl-C has
+    stopped it, the state saved.
 
     >>> run = fairdarts.evolve("runs/supernet", budgets=["madds <= 400e6"])
     >>> [(model.name, model.accuracy, model.costs["madds"]) for model in run.models]
@@ -56,18 +55,18 @@ def evolve(
     supernet = {} if run is None else {"supernet": str(run.path if isinstance(run, Run) else run)}
     asked = Request(EVOLVE.usual if recipe is None else recipe, merged(settings, {**named, **supernet}), data, out)
     with distributed.joined():
-        return _concluded(asked, Callbacks(callbacks), benchmark, column)
+        return _concluded(asked, Callbacks(callbacks))
 
 
 def resume(path: str | Path, data: Any, settings: Mapping[str, Any], callbacks: Sequence[Watches] | Watches) -> Run:
     """Goes on with an evolution that was stopped; of a finished one the models are chosen anew. `settings` are of those
-    that it may be told anew: `supernet`, `root`, `device`, `models`, `budgets`."""
+    that it may be told anew: `supernet`, `root`, `device`, `models`, `budgets`, `truth`, `truth_columns`."""
     with distributed.joined():
         return _concluded(Request(None, settings, data, resume=path), Callbacks(callbacks))
 
 
-def _concluded(asked: Request, watch: Callbacks, benchmark: str | Path | None = None, column: str | None = None) -> Run:
-    finished = carry_out(asked, watch, benchmark, column)
+def _concluded(asked: Request, watch: Callbacks) -> Run:
+    finished = carry_out(asked, watch)
     distributed.first(check_found, finished)
     run = Run(finished.run.path)
     if distributed.rank() == 0:
@@ -75,14 +74,12 @@ def _concluded(asked: Request, watch: Callbacks, benchmark: str | Path | None = 
     return run
 
 
-def carry_out(
-    asked: Request, watch: Callbacks, benchmark: str | Path | None = None, column: str | None = None
-) -> Finished:
+def carry_out(asked: Request, watch: Callbacks) -> Finished:
     """The search that is asked for, in all processes that share it; only in the first one it knows what it found."""
     resumed = Path(asked.resume) if asked.resume else None
     settings, space = in_all_processes(EVOLVE, lambda: _read(asked, watch))
     space = space.fixed_topology("space")
-    truth = distributed.first(open_benchmark, Path(benchmark), space, column) if benchmark else None
+    truth = distributed.first(told_truth, settings, space, watch)
     trained = supernet_of(settings, space, asked.data, watch)
     shape = Shape(*distributed.shared(distributed.first(_counted_shape, settings, space, trained.source, resumed)))
     watch.note(f"costs      counted for {shape} of {shape.classes} classes")
@@ -108,7 +105,8 @@ def carry_out(
         watching(Run(directory.path), watch),
         logged(directory, watch, log_generation, _purge(directory) if resumed else None) as observer,
     ):
-        args = (directory, identity, observer.epoch, stop, bool(resumed))
+        about = held_against(columns_of(truth), problem, settings.classes) if truth else None
+        args = (directory, identity, observer.epoch, stop, bool(resumed), about)
         archive = loop.evolve(settings, problem, judge(stop), *args)
         finished = Finished(directory, settings, archive, truth)
         if distributed.rank() == 0:

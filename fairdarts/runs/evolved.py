@@ -1,6 +1,7 @@
 """What a finished evolution is: the models that it ends with, as genotypes, rows and figures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,20 +17,21 @@ from fairdarts.evolution.objectives import ACCURACY
 from fairdarts.evolution.problem import Problem
 from fairdarts.evolution.result import FoundModel
 from fairdarts.evolution.settings import EvolveSettings
+from fairdarts.evolution.truth import Column, front_by, table_of
 from fairdarts.genotype import Genotype
 from fairdarts.plot.evolved import draw_evolved
+from fairdarts.plot.evolved_truth import draw_told
 from fairdarts.plot.found import DrawnModel, draw_found
 from fairdarts.plot.fronts import draw_fronts
 from fairdarts.plot.projection import Evolved, counted
 from fairdarts.plot.settings import USUAL
-from fairdarts.ranking.benchmarks import Benchmark
+from fairdarts.ranking.truth import Truth
 from fairdarts.reading import read_yaml
 from fairdarts.runs.callbacks import Callback
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState, write_atomically
 from fairdarts.runtime.run import RunDirectory
 from fairdarts.runtime.shape import shape_of
-from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import load_space, sized
 
 LATENCY = "latency.csv"
@@ -51,11 +53,12 @@ class EvolvedModel(NamedTuple):
     """what the supernet makes of it, in percent"""
     costs: dict[str, float]
     """madds, params, and where it was asked for, latency in milliseconds"""
-    true_accuracy: float | None = None
-    """what a benchmark says of it, in percent"""
+    truth: dict[str, float | None] = {}  # noqa: RUF012 (a tuple's field, and never changed)
+    """column of the truth that the run is told → what it says of it, in percent; None where it does not know it"""
 
     def __str__(self) -> str:
-        truth = "" if self.true_accuracy is None else f", in truth {self.true_accuracy:.2f} %"
+        known = next(iter(self.truth.values()), None)
+        truth = "" if known is None else f", in truth {known:.2f} %"
         costs = ", ".join(_said(quantity, value) for quantity, value in self.costs.items())
         return f"{_called(self.name, self.budget)}: {self.accuracy:.2f} %{truth}, {costs}"
 
@@ -66,7 +69,7 @@ class Finished(NamedTuple):
     run: RunDirectory
     settings: EvolveSettings
     archive: Archive
-    benchmark: Benchmark | None = None
+    truth: Truth | None = None
 
     @property
     def name(self) -> str:
@@ -131,13 +134,12 @@ def _genotype_of(finished: Finished, model: FoundModel, name: str) -> Genotype:
 
 def models_of(finished: Finished) -> list[EvolvedModel]:
     """The models that a search ends with."""
-    truth = finished.benchmark.truth if finished.benchmark else {}
     models = []
     for model in finished.models:
         genotype = _genotype_of(finished, model, model.name)
         costs = {key: value for key, value in model.values.items() if key != ACCURACY}
-        found = EvolvedModel(model.name, model.budget, genotype, model.values[ACCURACY], costs, truth.get(model.path))
-        models.append(found)
+        known = finished.truth.of(model.path) if finished.truth else {}
+        models.append(EvolvedModel(model.name, model.budget, genotype, model.values[ACCURACY], costs, known))
     return models
 
 
@@ -147,17 +149,17 @@ def models_of_run(run: RunDirectory) -> list[EvolvedModel]:
 
 
 def cells_of(
-    models: Sequence[FoundModel], archive: Archive, benchmark: Benchmark | None = None
+    models: Sequence[FoundModel], archive: Archive, known: Truth | None = None
 ) -> tuple[list[str], list[list[str]]]:
     """Titles and rows of a table of models."""
     budgets = any(model.budget for model in models)
     titles = ["model", *(f"{quantity}, {UNITS[quantity][0]}" for quantity in archive.values)]
-    titles += ["true, %"] * bool(benchmark) + ["within"] * budgets
+    titles += ["true, %"] * bool(known) + ["within"] * budgets
     rows = []
     for model in models:
         row = [model.name, *(_number(*value) for value in model.values.items())]
-        if benchmark:
-            row.append(f"{benchmark.truth[model.path]:.2f}" if model.path in benchmark.truth else "–")
+        if known:
+            row.append("–" if (accuracy := known.by(0, model.path)) is None else f"{accuracy:.2f}")
         rows.append(row + [model.budget] * budgets)
     return titles, rows
 
@@ -175,18 +177,26 @@ def _called(name: str, budget: str) -> str:
 
 
 def draw_search(
-    name: str, settings: EvolveSettings, archive: Archive, folder: Path, formats: Sequence[str] = USUAL
+    run: RunDirectory, settings: EvolveSettings, archive: Archive, folder: Path, formats: Sequence[str] = USUAL
 ) -> list[Path]:
-    """The figures of a search: all it evaluated, and the models it ends with."""
-    models = result.models_of(archive, settings.models, settings.classes)
+    """The figures of a search: all it evaluated, what of that is true, if the run is told, and the models it ends
+    with."""
+    name, models = run.path.resolve().name, result.models_of(archive, settings.models, settings.classes)
     paths = draw_evolved(evolved(name, archive), folder, bounds_of(settings), formats=formats)
+    paths += draw_told(run.records(), folder, formats)
     space: Any = archive.problem.space  # of no other kind than figures of models know
     return paths + draw_found(drawn(models, archive), space, folder, formats=formats)
 
 
-def draw_truth(name: str, archive: Archive, truth: Mapping[SinglePath, float], folder: Path) -> list[Path]:
-    """The true accuracies of a search's front, against the true front."""
-    whole, judged = result.table_of(archive.problem, truth), result.front_by(archive, truth)
+def columns_of(known: Truth) -> dict[str, Column]:
+    """The columns of a truth, as a search is held against them."""
+    return {table.column: Column(table.truth, partial(known.by, at)) for at, table in enumerate(known.benchmarks)}
+
+
+def draw_truth(name: str, archive: Archive, known: Truth, folder: Path) -> list[Path]:
+    """The true accuracies of a search's front by the first column, against the true front."""
+    column = columns_of(known)[known.columns[0]]
+    whole, judged = table_of(archive.problem, column.table), front_by(archive, column)
     return draw_fronts([evolved(f"{name}, true accuracies", judged)], folder, truth=evolved("truth", whole))
 
 

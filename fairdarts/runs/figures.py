@@ -79,7 +79,7 @@ def figures_of(run: RunDirectory, folder: Path, formats: Sequence[str] = USUAL) 
     verb = run.verb
     if verb == "evolve":
         settings, archive = reopened_search(run)
-        return draw_search(run.path.resolve().name, settings, archive, folder, formats)
+        return draw_search(run, settings, archive, folder, formats)
     if verb in ("supernet", "train", "segment"):
         if not run.records():
             raise UserError(f"{run.metrics}: no epoch is done yet, so there is nothing to draw")

@@ -173,7 +173,7 @@ def _of_evolution(run: "Run") -> Shown:
         left = timedelta(seconds=round((all_of - done) * record["seconds"]))
         return (
             f"generation {done:>{len(str(all_of))}}/{all_of}  {many:,} model{'s' if many != 1 else ''}  "
-            f"front {record['front']}  hypervolume {record['hypervolume']:.4f}  best {shown}  "
+            f"front {record['front']}  hypervolume {record['hypervolume']:.4f}  best {shown}{_true(record)}  "
             f"{record['evaluations_per_second']:,.1f} models/s" + (f"  {left} left" if done < all_of else "")
         )
 

@@ -60,6 +60,12 @@ class Ranking:
         return {name: Measured(**{key: _or_nan(value) for key, value in one.items()}) for name, one in known.items()}
 
     @property
+    def best(self) -> dict[str, Any]:
+        """The architecture of highest one-shot accuracy: its `path`, `score`, `truth`, and `regret`, by how many
+        percentage points the best of the benchmark is better. Empty without a benchmark, or if ranked before 0.2."""
+        return dict(self.content.get("best") or {})
+
+    @property
     def facts(self) -> dict[str, Any]:
         """All but the architectures: how it was made, how many there are, and the measures as plain numbers."""
         kept = {key: value for key, value in self.content.items() if key not in ("paths", "truth", "score")}

@@ -16,6 +16,8 @@ DEAF = {
     "models": "it ends with none",
     "root": "it needs no images",
     "device": "it trains and runs no network",
+    "truth": "the table is the truth",
+    "truth_columns": "--column is the table's",
 }
 """settings without effect on a comparison, and why"""
 

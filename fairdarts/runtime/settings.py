@@ -1,6 +1,6 @@
 """What every run can be told."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -78,9 +78,16 @@ class TruthSettings(Settings):
     """What is known of the architectures of a space, which no run learns from: it is told beside what it finds."""
 
     truth: str | None = None
-    """file of true accuracies of the space's architectures, a benchmark's or any CSV: recorded of what is found"""
+    """file of true accuracies of the space's architectures, a benchmark's or any CSV, which are recorded of what is
+    found; as data.root relative to where the command runs"""
     truth_columns: Words = ()
     """its columns, the first being the one to choose by; none: those of NAS-Bench-201 that it has, or its usual one"""
+
+    @model_validator(mode="after")
+    def _columns_of_a_file(self) -> Self:
+        if self.truth_columns and not self.truth:
+            raise ValueError(f"truth_columns {','.join(self.truth_columns)}: are those of a file: set truth, too")
+        return self
 
 
 class RunSettings(EpochSettings, TruthSettings):

@@ -68,7 +68,7 @@ def fails(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 
 def test_a_search_ends_with_genotypes_whose_numbers_are_true(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    evolves("--budgets", "params <= 1100, madds <= 90000", "--out", "found", "--json", "--benchmark", "tiny.csv")
+    evolves("--budgets", "params <= 1100, madds <= 90000", "--out", "found", "--json", "--truth", "tiny.csv")
     told = json.loads(capsys.readouterr().out)
     assert told["evaluations"] == 24
     names = [model["name"] for model in told["models"]]
@@ -79,12 +79,15 @@ def test_a_search_ends_with_genotypes_whose_numbers_are_true(here: Path, capsys:
         cost = count(build(genotype, CHAIN, classes=10), image=8)  # the classes of the images, not of the space
         assert (cost.params, cost.madds) == (model["params"], model["madds"])
         assert CHAIN.path_of(genotype) == tuple(model["path"])
-        assert model["true_accuracy"] == pytest.approx(accuracy_of(tuple(model["path"])))
+        assert model["truth"] == {"accuracy": pytest.approx(accuracy_of(tuple(model["path"])))}
     final, space = load_genotype("found")
     assert space == CHAIN
     best = max(told["models"], key=lambda model: model["accuracy"])
     assert CHAIN.path_of(final) == tuple(best["path"])
-    assert 0 < told["truth"]["hypervolume"] <= 1
+    (within,) = [model for model in told["models"] if model["budget"] == "params <= 1100"]
+    assert told["truth_within"]["params <= 1100"] == within["truth"]
+    assert told["truth"] == best["truth"]
+    assert 0 < told["front_truth"]["accuracy"]["hypervolume"] <= 1
     rows = (here / "found" / "models.csv").read_text().splitlines()
     assert len(rows) == 25
 
@@ -116,11 +119,15 @@ def test_costs_and_constraints_are_of_the_images_that_the_supernet_was_trained_o
 
 
 def test_the_table_says_what_was_found_and_what_the_truth_says(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    evolves("--out", "found", "--benchmark", "tiny.csv")
+    evolves("--out", "found", "--truth", "tiny.csv")
     out, err = capsys.readouterr()
     assert out.split()[:8] == ["model", "accuracy,", "%", "madds,", "M", "params,", "M", "true,"]
-    assert "tiny, accuracy: the front dominates" in out
-    assert "regret of the best: " in out
+    record = RunDirectory(here / "found").records()[-1]
+    (row,) = [line.split() for line in out.splitlines() if line.startswith("accuracy ")]
+    front = record["front_truth"]["accuracy"]
+    numbers = [record["truth"]["accuracy"], record["regret"]["accuracy"], front["mean"], front["best"]]
+    assert row == ["accuracy", *(f"{number:.2f}" for number in numbers), f"{100 * front['hypervolume']:.1f}"]
+    assert f"  truth {record['truth']['accuracy']:.2f} %" in err
     assert "judge      net: 1 epochs, 32 held-out images" in err
     assert "generation 4/4  24 models  front" in err
 
@@ -145,10 +152,18 @@ def test_a_judge_that_tells_no_models_apart_is_told_of_and_the_cheapest_is_final
 def test_a_finished_search_says_the_same_again_and_can_be_judged_later(
     here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    evolves("--out", "found", "--benchmark", "tiny.csv")
+    evolves("--out", "found", "--truth", "tiny.csv")
     first = capsys.readouterr().out
-    assert main(["evolve", "--resume", "found", "--benchmark", "tiny.csv"]) == 0
+    assert main(["evolve", "--resume", "found"]) == 0
     assert capsys.readouterr().out == first
+    evolves("--out", "late")
+    assert "truth" not in RunDirectory(here / "late").records()[0]
+    capsys.readouterr()
+    assert main(["evolve", "--resume", "late", "--truth", "tiny.csv"]) == 0
+    assert capsys.readouterr().out == first
+    truths = [[record["truth"] for record in RunDirectory(here / name).records()] for name in ("found", "late")]
+    assert truths[0] == truths[1]
+    assert len(truths[0]) == 4
 
 
 def test_a_search_goes_on_in_another_place_to_the_same_bits(here: Path) -> None:
@@ -303,6 +318,7 @@ def test_seeds_and_strategies_can_be_added_to_a_comparison(here: Path, capsys: p
         (("--config", ","), "--config ,: names no recipe"),
         (("--root", "photos"), "--root: is of no use in a comparison on a table: it needs no images"),
         (("--seed", "3"), "--seed: is of no use in a comparison on a table: it has --seeds"),
+        (("--truth", "tiny.csv"), "--truth: is of no use in a comparison on a table: the table is the truth"),
         (("--judge.images", "3"), "--judge.images: is of no use in a comparison on a table"),
         (("--evolve.mutation", "0.5"), "random.yaml: command line: --evolve.mutation: unknown key"),
         (("--out", "net"), "net: holds something else than a comparison; name another --out"),
@@ -326,14 +342,18 @@ def test_the_space_of_a_table_is_the_one_that_it_is_named_after(here: Path, caps
     [
         ((), "evolve: the first word should be a RUN of `fairdarts supernet`, which judges"),
         (("nowhere",), "nowhere: not a run directory"),
-        (("net", "--column", "x"), "--column x: is a column of --benchmark FILE, which is missing"),
+        (("--column", "x"), "--column x: is a column of --benchmark FILE, which is missing"),
+        (("net", "--column", "x"), "to hold a search against the truth, say --truth_columns x"),
+        (("net", "--benchmark", "tiny.csv"), "to hold a search against the truth, say --truth tiny.csv"),
+        (("net", "--truth_columns", "accuracy"), "truth_columns accuracy: are those of a file: set truth, too"),
+        (("net", "--truth", "tiny.csv", "--truth_columns", "x"), "tiny.csv: has no column 'x'"),
         (("net", "--seeds", "3"), "--seeds 3: is for a comparison on a table"),
         (("net", "--config", "recipe.yaml"), "recipe.yaml: is a recipe of `fairdarts supernet`"),
         (("net", "--objectives", "acuracy"), "objectives: 'acuracy' is not a quantity (did you mean 'accuracy'?)"),
         (("net", "--constraints", "madds <= 10"), "constraints: madds <= 10: no model keeps it: tiny has"),
         (("net", "--latency", "no.csv", "--objectives", "latency"), "no.csv: No such file"),
         (("net", "--config", "regularized.yaml", "--objectives", "accuracy,madds"), "regularized evolution has one"),
-        (("net", "--benchmark", "no.csv"), "no.csv: No such file"),
+        (("net", "--truth", "no.csv"), "no.csv: No such file"),
         (("net", "--supernet", "other"), "--supernet: is what RUN says, the first word"),
         (("net", "--latency", "no.csv"), "no.csv: is of no use, as neither an objective nor a limit is latency"),
         (
@@ -384,9 +404,9 @@ def test_searches_are_drawn(trained: Path, tmp_path: Path, monkeypatch, capsys: 
     monkeypatch.chdir(trained)
     for kind in ("nsga2", "random"):
         words = ("evolve", "net", "--config", f"{kind}.yaml", *SMALL, "--out", str(tmp_path / kind))
-        assert main([*words, "--benchmark", "tiny.csv"]) == 0
+        assert main([*words, "--truth", "tiny.csv"]) == 0
     out = capsys.readouterr().out
-    for name in ("evolved", "found", "fronts"):
+    for name in ("evolved", "evolved-truth", "found", "fronts"):
         assert str(tmp_path / "nsga2" / "figures" / f"{name}.svg") in out
         assert (tmp_path / "nsga2" / "figures" / f"{name}.svg").is_file()
     before = (tmp_path / "nsga2" / "figures" / "evolved.svg").read_bytes()

@@ -48,6 +48,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert main(["supernet", *words]) == 0
         assert main(["rank", "runs/fair-seed0", "--benchmark", "tiny.csv", "--paths", "30"]) == 0
         words = ["--config", "nsga2.yaml", "--out", "runs/found", "--judge.images", "32", "--generations", "2"]
+        words += ["--truth", "tiny.csv"]
+        patch.setattr("fairdarts.cli.evolve_show.draw_truth", lambda *_: [])
         assert main(["evolve", "runs/fair-seed0", *words]) == 0
         assert main(["train", "fairdarts-a", "--config", "train.yaml", "--out", "runs/trained"]) == 0
     return folder / "runs"
@@ -103,7 +105,8 @@ def test_without_a_ranking_a_page_says_how_there_is_one(runs: Path):
 def test_an_evolutionary_search_is_told_by_its_models_front_and_hypervolume(runs: Path):
     assert main(["report", "runs/found", "--out", "page.html"]) == 0
     _, headings, rows = told(Path("page.html"))
-    assert headings == ["found", "found", "Models found", "All that was evaluated", "Hypervolume"]
+    sections = ["Models found", "All that was evaluated", "Hypervolume", "Against the truth"]
+    assert headings == ["found", "found", *sections]
     last = RunDirectory(runs / "found").records()[-1]
     counts = ["2", str(last["evaluations"]), str(last["front"]), f"{last['hypervolume']:.4f}"]
     assert row(rows, "found")[1:] == [
@@ -111,6 +114,9 @@ def test_an_evolutionary_search_is_told_by_its_models_front_and_hypervolume(runs
     ]  # fmt: skip
     assert row(rows, "front-1")[1] == row(rows, "best")[1]
     assert [cells[0] for cells in rows if len(cells) == 5] == ["generation", "1", "2"]
+    truth, regret = (f"{last[key]['accuracy']:.2f}" for key in ("truth", "regret"))
+    (own,) = [cells for cells in rows if cells[:3] == ["2", str(last["evaluations"]), "accuracy"]]
+    assert own[3:5] == [f"{truth} %", regret]
 
 
 def test_a_judge_that_tells_no_models_apart_is_told_of_on_the_page(runs: Path, monkeypatch: pytest.MonkeyPatch):

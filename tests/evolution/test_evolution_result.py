@@ -1,24 +1,16 @@
-"""What a search ends with, and what the truth says of it."""
+"""What a search ends with."""
 
 import csv
 import io
 
 import numpy as np
 import pytest
-from one_shot import BENCH, CHAIN, every_path
-from second_stage import accuracy_of, judge, problem_of, truth_of
+from one_shot import BENCH, CHAIN
+from second_stage import accuracy_of, judge, problem_of
 
 from fairdarts.evolution.archive import Archive
 from fairdarts.evolution.objectives import read_limit
-from fairdarts.evolution.result import (
-    against,
-    best_of,
-    front_by,
-    judged_alike,
-    models_csv,
-    models_of,
-    table_of,
-)
+from fairdarts.evolution.result import best_of, judged_alike, models_csv, models_of
 from fairdarts.ranking.benchmarks import read_benchmark
 
 
@@ -88,46 +80,6 @@ def test_a_limit_on_accuracy_holds_for_what_is_found() -> None:
     nothing = archive_of(limits=("accuracy >= 101",))
     assert models_of(nothing, 3, ()) == []
     assert nothing.hypervolume() == 0
-
-
-def test_all_that_was_evaluated_has_no_regret() -> None:
-    archive = Archive(problem_of())
-    archive.add(every_path(CHAIN), judge(every_path(CHAIN)), 1)
-    found = against(archive, truth_of(), [read_limit("madds <= 60000")])
-    assert found.hypervolume == pytest.approx(1)
-    assert found.regrets == {"madds <= 60000": 0}
-    assert found.known == len(archive.front())
-
-
-def test_a_judge_that_errs_has_regret_and_less_hypervolume() -> None:
-    archive = Archive(problem_of())
-    paths = every_path(CHAIN)
-    archive.add(paths, [-accuracy for accuracy in judge(paths)], 1)  # it likes the worst
-    found = against(archive, truth_of(), ())
-    accuracies = judge(paths)
-    assert found.regrets == {"": pytest.approx(max(accuracies) - min(accuracies))}
-    assert found.hypervolume < 1
-    judged = front_by(archive, truth_of())
-    assert judged.values["accuracy"].tolist() == judge(judged.paths)
-
-
-def test_what_the_table_does_not_hold_is_left_out() -> None:
-    archive = archive_of()
-    best = archive.paths[archive.best_within(None)]
-    truth = truth_of()
-    del truth[best]
-    found = against(archive, truth, ())
-    assert found.known == len(archive.front()) - 1
-    assert found.regrets == {"": None}
-
-
-def test_a_table_is_within_the_limits_and_bounds_what_can_be() -> None:
-    truth = truth_of()
-    table = table_of(problem_of(limits=("params <= 1000",)), truth)
-    assert 0 < len(table) < len(truth)
-    assert (table.values["params"] <= 1000).all()
-    assert table.problem.box[0][0] == -max(truth.values())
-    assert table.problem.box[1][0] == -min(truth.values())
 
 
 @pytest.mark.parametrize("space", [CHAIN, BENCH], ids=lambda space: space.name)

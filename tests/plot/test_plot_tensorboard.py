@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
-from fairdarts.plot.tensorboard import log_epoch, log_network, pixels
+from fairdarts.plot.tensorboard import log_epoch, log_generation, log_network, pixels
 from fairdarts.spaces.space import load_space
 
 SPACE = load_space("s1").model_copy(update={"nodes": 1})
@@ -101,6 +101,22 @@ def test_a_training_of_a_network_is_logged_by_its_numbers():
     log_network(writer, {"epoch": 2, "train_loss": 1.5, "valid_top1": 0.5, "lr": 0.1, "seconds": 3.0})
     expected = {"train/loss": (1.5, 2), "valid/top1": (0.5, 2), "training/lr": (0.1, 2), "training/seconds": (3.0, 2)}
     assert writer.scalars == expected
+
+
+def test_what_is_true_of_an_epoch_or_a_generation_is_logged_where_it_is_known():
+    writer, told = Recorder(), {"truth": {"test": 93.5, "valid": None}, "regret": {"test": 0.5, "valid": None}}
+    log_network(writer, {"epoch": 2, **told})
+    assert writer.scalars == {"truth/test": (93.5, 2), "regret/test": (0.5, 2)}
+    front = {"known": 3, "mean": 90.0, "best": 94.0, "hypervolume": 0.75}
+    within = {"truth_within": {"madds <= 3e7": {"test": 91.0}}, "front_truth": {"test": front}}
+    record = {"evaluations": 64, "hypervolume": 0.5, "front": 4, "evaluations_per_second": 8.0, "best": {"": 40.0}}
+    writer = Recorder()
+    log_generation(writer, {"generation": 1, **record, **told, **within})
+    expected = {"truth/test": 93.5, "regret/test": 0.5, "truth/madds <= 3e7/test": 91.0}
+    expected |= {f"front_truth/test/{name}": number for name, number in front.items()}
+    known = {tag: value for tag, (value, step) in writer.scalars.items() if "truth" in tag or "regret" in tag}
+    assert known == expected
+    assert {step for _, step in writer.scalars.values()} == {64}
 
 
 def test_pixels_have_the_size_and_colour_of_the_figure():

@@ -59,7 +59,7 @@ def here(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 def test_the_function_finds_what_the_verb_finds_and_prints_nothing(here: Path, capfd):
     watch = Watch()
-    run = evolve("net", "nsga2.yaml", benchmark="tiny.csv", settings=SMALL, out="found", callbacks=watch)
+    run = evolve("net", "nsga2.yaml", truth="tiny.csv", settings=SMALL, out="found", callbacks=watch)
     assert capfd.readouterr() == ("", "")
     assert watch.told[:3] == [
         "costs      counted for 8×8 images of 10 classes",
@@ -68,7 +68,9 @@ def test_the_function_finds_what_the_verb_finds_and_prints_nothing(here: Path, c
     ]
     assert watch.told[3:7] == ["begins", "generation 1", "generation 2", "generation 3"]
     assert watch.told[-1] == "finished"
-    assert main(["evolve", "net", "--config", "nsga2.yaml", *WORDS, "--out", "said", "--json"]) == 0
+    assert (
+        main(["evolve", "net", "--config", "nsga2.yaml", *WORDS, "--out", "said", "--json", "--truth", "tiny.csv"]) == 0
+    )
     assert same(*(checkpoint.load(RunDirectory(here / name).last) for name in ("found", "said")))
     assert Path("found/models.csv").read_bytes() == Path("said/models.csv").read_bytes()
     told = json.loads(capfd.readouterr().out)["models"]
@@ -77,12 +79,12 @@ def test_the_function_finds_what_the_verb_finds_and_prints_nothing(here: Path, c
         assert (model.accuracy, model.costs) == (other["accuracy"], {key: other[key] for key in ("madds", "params")})
         assert model.genotype == read(Path(f"found/genotypes/{model.name}.yaml"))
         assert CHAIN.path_of(model.genotype) == tuple(other["path"])
-        assert model.true_accuracy == pytest.approx(accuracy_of(tuple(other["path"])))
+        assert model.truth == {"accuracy": pytest.approx(accuracy_of(tuple(other["path"])))}
     assert run.state == "finished"
     best = run.models[-1]
     madds, params = best.costs["madds"] / 1e6, best.costs["params"] / 1e6
-    numbers = f"{best.accuracy:.2f} %, in truth {best.true_accuracy:.2f} %, {madds:.1f} M MAdds, {params:.3f} M params"
-    assert str(best) == f"best: {numbers}"
+    accuracies = f"{best.accuracy:.2f} %, in truth {best.truth['accuracy']:.2f} %"
+    assert str(best) == f"best: {accuracies}, {madds:.1f} M MAdds, {params:.3f} M params"
 
 
 def test_a_run_tells_its_models_later_and_ends_with_others(here: Path):
@@ -106,7 +108,8 @@ def test_a_supernet_has_no_models(here: Path):
         ({"run": "nowhere"}, "nowhere: not a run directory"),
         ({"recipe": "recipe.yaml"}, "is a recipe of `fairdarts supernet`"),
         ({"objectives": ["acuracy"]}, "'acuracy' is not a quantity"),
-        ({"benchmark": "no.csv"}, "no.csv: No such file"),
+        ({"truth": "no.csv"}, "no.csv: No such file"),
+        ({"benchmark": "tiny.csv"}, "benchmark"),
         ({"constraints": ["accuracy >= 101"]}, "none of 18 models keeps accuracy >= 101; all are in its models.csv$"),
     ],
 )

@@ -6,7 +6,7 @@ from math import isnan
 from pathlib import Path
 
 import pytest
-from second_stage import make_supernet_runs
+from second_stage import accuracy_of, make_supernet_runs, truth_of
 
 import fairdarts
 from fairdarts.cli import main
@@ -62,6 +62,10 @@ def test_a_ranking_is_what_the_verb_measures_and_nothing_is_printed(here: Path, 
     assert ranking.flat()["measured.kendall.low"] == told["measured"]["kendall"]["low"]
     assert (len(ranking.paths), len(ranking.score), len(ranking.truth)) == (20, 20, 20)
     assert f"τ {told['measured']['kendall']['value']:.3f}>" in repr(ranking)
+    at = ranking.score.index(max(ranking.score))
+    truth = accuracy_of(ranking.paths[at])
+    regret = pytest.approx(max(truth_of().values()) - truth, abs=1e-6)
+    assert ranking.best == {"path": [*ranking.paths[at]], "score": max(ranking.score), "truth": truth, "regret": regret}
 
 
 def test_one_run_gives_one_ranking_and_several_give_a_list(here: Path):
@@ -69,7 +73,7 @@ def test_one_run_gives_one_ranking_and_several_give_a_list(here: Path):
     both = rank(["net", Path("other"), "net"], paths=5)
     assert [ranking.content["run"] for ranking in both] == ["net", "other"]
     assert both[0].content == alone.content
-    assert (alone.measured, alone.truth) == ({}, [])
+    assert (alone.measured, alone.truth, alone.best) == ({}, [], {})
     assert [ranking.content for ranking in rank(["net", "other"], again=True)] == [one.content for one in both]
 
 
