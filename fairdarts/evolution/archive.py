@@ -19,7 +19,7 @@ class Archive:
         self.problem = problem
         self.place: dict[SinglePath, int] = {}
         """path → its number, from 0"""
-        self.generation = np.zeros(0, dtype=np.int64)
+        self.generation: np.ndarray = np.zeros(0, dtype=np.int64)
         """of every path, from 1"""
         nothing = np.zeros((0, len(problem.widths)), dtype=np.int64)
         self.values: dict[str, np.ndarray] = {ACCURACY: np.zeros(0), **problem.costs(nothing)}
