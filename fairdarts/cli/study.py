@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("study", help="a shipped study or a YAML file")
     parser.add_argument("--out", type=Path, help="folder of its runs (default: runs/STUDY)")
-    parser.add_argument("--benchmarks", type=Path, metavar="FOLDER", help="of a study of factors: where its truth lies")
+    parser.add_argument("--benchmarks", type=Path, metavar="FOLDER", help="of a study with a benchmark: its place")
     parser.add_argument("--only", metavar="SPACE", help="of a study of factors: one of its spaces")
     args, rest = parser.parse_known_args(argv)
     settings = words_of(form_of(args.study), rest, parser.options)

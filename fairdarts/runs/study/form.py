@@ -12,10 +12,10 @@ from fairdarts import resources
 from fairdarts.checking import check
 from fairdarts.config import Settings, nearest
 from fairdarts.reading import read_yaml
+from fairdarts.runs.study.rows import NAME, PublishedRow, StoppedRow
 
 Value = bool | int | float | str | list[str] | None
 
-NAME = r"^[\w.-]+$"
 BEST = "best"
 """`keep` where the setting of highest final performance is kept"""
 BASELINE = "baseline"
@@ -67,8 +67,34 @@ class StudyRun(Settings):
 class RecipeStudy(Study):
     """Recipes × seeds."""
 
+    benchmark: str | tuple[str, ...] | None = None
+    """file of true accuracies, in the folder that --benchmarks names, or several, of which the first that lies there
+    is: what every run has found is held against it"""
     runs: tuple[StudyRun, ...] = Field(min_length=1)
-    """the recipes"""
+    """the recipes, of `fairdarts search` or `fairdarts supernet`"""
+    stopped: tuple[StoppedRow, ...] = ()
+    """rows that are not run, but judged on the runs of another row"""
+    published: tuple[PublishedRow, ...] = ()
+    """what papers print, shown beside"""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Those that may be the file of the truth."""
+        return (self.benchmark,) if isinstance(self.benchmark, str) else self.benchmark or ()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.benchmark is not None and not (self.files and all(self.files)):
+            raise ValueError("benchmark: should name a file, or a list of files")
+        runs = [run.name for run in self.runs]
+        names = [*runs, *(row.name for row in (*self.stopped, *self.published))]
+        for row in (*self.stopped, *self.published):
+            if names.count(row.name) > 1:
+                raise ValueError(f"the name '{row.name}' stands twice")
+        for row in self.stopped:
+            if row.of not in runs:
+                raise ValueError(f"stopped: {row.name}: of: '{row.of}' is no row of runs{nearest(row.of, runs)}")
+        return self
 
 
 class Setting(Settings):

@@ -1,10 +1,13 @@
 """How is a study of recipes run? Every recipe with every seed; one that fails does not keep the others from running."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fairdarts.config import UserError
+from fairdarts.config import UserError, nearest
+from fairdarts.differentiable.derive import check_rule
+from fairdarts.ranking.benchmarks import columns_in
+from fairdarts.ranking.truth import truth_of
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.recipe import settings_of
 from fairdarts.runs.request import KINDS, Request, resumed_settings
@@ -31,6 +34,7 @@ def run_recipes(
     jobs = jobs_of(study, folder, asked)
     for job in jobs:
         check_job(job, asked.settings)
+    check_rows(study, jobs)
     if first:
         watch.note(told(study.name, jobs, folder))
     failed: list[str] = []
@@ -76,13 +80,40 @@ def jobs_of(study: RecipeStudy, folder: Path, asked: Asked) -> list[Job]:
     ]
 
 
+def check_rows(study: RecipeStudy, jobs: Sequence[Job]) -> None:
+    """Raises UserError where the truth of a space cannot be read, or a row could not be judged: before any of its runs
+    begins."""
+    read: set[tuple[str, str, tuple[str, ...]]] = set()
+    for job in jobs:
+        settings, place = job_settings(job)
+        space = load_space(settings.space, f"{place}: space")
+        key = (settings.space, settings.truth, settings.truth_columns)
+        if settings.truth and key not in read:
+            read.add(key)
+            truth_of(settings, space)
+            columns = columns_in(Path(settings.truth))
+            for row in study.published:
+                for column in row.numbers.keys() - columns if columns else ():
+                    what = f"{study.name}: published: {row.name}: {column}: is no column of {settings.truth}"
+                    raise UserError(f"{what}{nearest(column, columns)}")
+        for row in study.stopped:
+            if row.derive and job.path.name == f"{row.of}-seed{job.seed}":
+                check_rule(row.derive, space, f"{study.name}: stopped: {row.name}: derive.")
+
+
+def job_settings(job: Job) -> tuple[Any, str]:
+    """The settings of a run, and where its recipe stands."""
+    return settings_of(
+        kind_of(job.verb, job.recipe).model, job.recipe, Request(settings=job.changes, data=job.data).laid
+    )
+
+
 def check_job(job: Job, told: Mapping[str, Any]) -> None:
     """Raises UserError where a run could not begin, or has begun with other settings: before any of them runs. `told`
     are those that are laid over all runs."""
     kind = kind_of(job.verb, job.recipe)
     if (job.path / SETTINGS).is_file():
         resumed_settings(kind, open_run(job.path), told)
-    laid = Request(settings=job.changes, data=job.data).laid
-    settings, place = settings_of(kind.model, job.recipe, laid)
+    settings, place = job_settings(job)
     check_same(job.path, kind, settings)
     load_space(settings.space, f"{place}: space")

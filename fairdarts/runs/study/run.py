@@ -30,8 +30,9 @@ def study(
 
     `study` is a shipped name, a YAML file, or what such a file holds; there a run's `config` may also be what a recipe
     holds. Its runs lie in `out`, or runs/STUDY: those that are done are skipped, those that were stopped go on, and
-    several processes may share them. `settings` are laid over all runs by dotted key. A study of factors also wants
-    `benchmarks`, the folder of its truth, and may be cut down to `only` one space. `data` are images of one's own, as
+    several processes may share them. `settings` are laid over all runs by dotted key. One that names a benchmark, as
+    those of factors do, also wants `benchmarks`, the folder of that file; one of factors may be cut down to `only` one
+    space. `data` are images of one's own, as
     in `search`, in the place of those of all recipes. Raises UserError in one line, that of runs that fail after all
     others have run; KeyboardInterrupt once Ctrl-C has stopped it, the state saved.
 
