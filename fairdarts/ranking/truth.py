@@ -14,6 +14,8 @@ from fairdarts.ranking.report import open_benchmarks
 from fairdarts.runtime.settings import RunSettings
 from fairdarts.spaces.base import SearchSpace
 from fairdarts.spaces.gates import SinglePath
+from fairdarts.spaces.nasbench201 import Bench201Space
+from fairdarts.spaces.space import load_space
 
 DIGITS = 6
 """decimals of a regret, which is a difference of floats"""
@@ -27,7 +29,7 @@ class Truth:
     benchmarks: tuple[Benchmark, ...]
     """one a column; the first is the one by which an architecture is called good"""
     best: dict[str, float] = field(init=False)
-    """column → the highest accuracy of the space"""
+    """column → the highest accuracy of the benchmark"""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "best", {table.column: max(table.truth.values()) for table in self.benchmarks})
@@ -81,9 +83,19 @@ class Truth:
 def read_truth(file: Path, space: SearchSpace, columns: Sequence[str] = ()) -> Truth:
     """The truth in a file. Its columns are those named, or else validation and test accuracies of all data sets of
     NAS-Bench-201 that it has, or else its usual one. Raises UserError as `read_benchmark`."""
+    space = whole(space)
     known = () if space.topology else columns_in(file)  # tables of cells have a form of their own
     chosen: list[str | None] = [*columns] or [name for name in BENCH201 if name in known] or [None]
     return Truth(space, open_benchmarks(file, space, chosen))
+
+
+def whole(space: SearchSpace) -> SearchSpace:
+    """The space whose architectures a table has: of a NAS-Bench-201 with fewer operations that with all of them. What
+    is a path of the one is the same of the other."""
+    if not isinstance(space, Bench201Space):
+        return space
+    names = load_space("nasbench201", "space").points[0]
+    return space.model_copy(update={"candidates": tuple(dict.fromkeys((*space.candidates, *names)))})
 
 
 def truth_of(settings: RunSettings, space: SearchSpace) -> Truth | None:

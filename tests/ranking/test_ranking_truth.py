@@ -98,3 +98,11 @@ def test_the_whole_table_by_hand(bench201: list[dict[str, str]]):
         found = truth.about(cell(*names))["truth"]
         assert found == {column: float(row[column]) for column in BENCH201}
     assert len(truth.benchmarks[0].truth) == len(list(product(range(5), repeat=6)))
+
+
+def test_a_space_with_fewer_operations_has_the_truth_of_the_whole_benchmark(table: Path):
+    space = load_space("nasbench201-noskip", "test")
+    truth = read_truth(table, space)
+    nothing = tuple(names.index("none") for names in space.choices)
+    assert truth.about_path(nothing)["truth"]["cifar10_test200"] == 10.0
+    assert truth.about(space.genotype_of(nothing, "a", "test"))["regret"]["cifar10_test200"] == 80.5
