@@ -73,8 +73,8 @@ def finish(run: "Run") -> None:
 
 
 def tell(result: "StudyResult") -> None:
-    """The tables of a study of factors; of searches their report, of supernets how they are ranked."""
-    if result.concluded:
+    """The tables of a study with a benchmark; of other searches their report, of supernets how they are ranked."""
+    if result.concluded and result.concluded.page:
         from fairdarts.cli.study_show import show
 
         show(result.concluded)

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from fairdarts.config import Notice, UserError
 from fairdarts.differentiable.derive import check_records
@@ -13,8 +14,10 @@ from fairdarts.plot.fronts import draw_fronts
 from fairdarts.plot.gates import draw_run
 from fairdarts.plot.supernet import draw_training
 from fairdarts.plot.training import draw_network_training
+from fairdarts.plot.truth import draw_run_truth, told
 from fairdarts.runs import result
 from fairdarts.runs.evolved import draw_search, evolved, reopened_search
+from fairdarts.runs.truth import skips_of
 from fairdarts.runtime.checkpoint import folder_for
 from fairdarts.runtime.run import RunDirectory, open_run
 from fairdarts.runtime.shape import shape_of
@@ -61,16 +64,25 @@ def figures_of(run: RunDirectory, folder: Path) -> list[Path]:
     if verb in ("supernet", "train", "segment"):
         if not run.records():
             raise UserError(f"{run.metrics}: no epoch is done yet, so there is nothing to draw")
-        return (draw_training if verb == "supernet" else draw_network_training)(run.records(), folder)
+        paths = (draw_training if verb == "supernet" else draw_network_training)(run.records(), folder)
+        return paths + (_truth_of(run, run.records(), folder) if verb == "supernet" else [])
     space = load_space(str(run.path / "space.yaml"))
     records = list(check_records(run.records(), space, str(run.metrics)))
     with folder_for(folder):
-        paths = draw_run(records, space, folder)
+        paths = draw_run(records, space, folder) + _truth_of(run, records, folder)
     if run.state == "finished":
         return paths + _parts_of(load_genotype(str(run.path))[0], sized(space, shape_of(run.path)), folder)
     unfinished = f"{run.path}: the search has not finished, so there is no final genotype to draw"
     warnings.warn(unfinished, Notice, stacklevel=2)
     return paths
+
+
+def _truth_of(run: RunDirectory, records: list[dict[str, Any]], folder: Path) -> list[Path]:
+    """Draws what a run's findings are worth in truth, where it was told one."""
+    if not told(records):
+        return []
+    of = result.Run(run.path)
+    return draw_run_truth(records, skips_of(records, of.settings, of.space), folder)
 
 
 def _fronts_of(runs: Sequence[RunDirectory], folder: Path) -> list[Path]:

@@ -1,11 +1,8 @@
-"""What came of a study of recipes? Its runs against a benchmark: numbers, figures and a page, from their files alone."""
+"""What came of a study of recipes? Its runs against a benchmark: numbers, figures, a page, from their files alone."""
 
 import json
-import re
 import warnings
 from collections.abc import Callable, Iterator
-from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,11 +23,11 @@ from fairdarts.ranking.compared import (
 )
 from fairdarts.ranking.truth import Truth, read_truth
 from fairdarts.runs.request import KINDS
-from fairdarts.runs.study.form import RecipeStudy
+from fairdarts.runs.study.form import RESULTS, RecipeStudy
 from fairdarts.runs.study.rows import StoppedRow, published_number
 from fairdarts.runs.truth import genotypes_of, skips
 from fairdarts.runtime.checkpoint import write_atomically
-from fairdarts.runtime.run import RESULTS_FILE, SETTINGS, open_run, read_settings
+from fairdarts.runtime.run import SETTINGS, open_run, read_settings
 from fairdarts.spaces.space import Space, load_space
 
 Settings = SearchSettings | TrainingSettings
@@ -63,7 +60,7 @@ def conclude(study: RecipeStudy, folder: Path, out: Path | None = None) -> Compa
     if comparison.missing:
         total = len(study.runs) * len(study.seeds)
         warnings.warn(f"{study.name}: {len(comparison.missing)} of {total} runs are not done yet", Notice, stacklevel=2)
-    write_atomically(folder / RESULTS_FILE, f"{compact(content_of(comparison))}\n".encode())
+    write_atomically(folder / RESULTS, f"{written(content_of(comparison))}\n".encode())
     if not comparison.table:
         return Compared(comparison, None)
     draw_comparison(comparison, folder / "figures")
@@ -83,7 +80,7 @@ def compare(study: RecipeStudy, folder: Path) -> Comparison:
         if not any(done.seed == seed for done in runs[run.name])
     ]
     every = [run for done in runs.values() for run in done]
-    if not every:
+    if not every and study.files:
         raise UserError(f"{folder}: none of its runs is done yet; `fairdarts study` goes on with it")
     known = _truths(Path(study.files[0])) if study.files else None
     rows = [row for run in study.runs if (row := _row(run.name, runs[run.name], known, None))]
@@ -116,15 +113,13 @@ def _done(name: str, study: RecipeStudy, folder: Path) -> Iterator[Judged]:
 def _truths(file: Path) -> Callable[[Judged], Truth]:
     """Gives the truth that a run is held against, read once for every space."""
 
-    @cache
-    def read(name: str, columns: tuple[str, ...], space: Callable[[], Space]) -> Truth:
-        return read_truth(file, space(), columns)
-
-    spaces: dict[str, Callable[[], Space]] = {}
+    read: dict[tuple[str, ...], Truth] = {}
 
     def truth(run: Judged) -> Truth:
-        name = run.space.model_dump_json()
-        return read(name, run.settings.truth_columns, spaces.setdefault(name, lambda: run.space))
+        key = (run.space.model_dump_json(), *run.settings.truth_columns)
+        if key not in read:
+            read[key] = read_truth(file, run.space, run.settings.truth_columns)
+        return read[key]
 
     return truth
 
@@ -198,17 +193,13 @@ def _accuracy(record: dict[str, Any]) -> float | None:
     return 100 * record["valid_accuracy"] if "valid_accuracy" in record else None
 
 
-def compact(content: dict[str, Any]) -> str:
-    """JSON with a list of plain values, or a mapping of them, on one line."""
-    text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
-    return re.sub(r"([\[{])\s+([^\[\]{}]*?)\s+([\]}])", _on_one_line, text)
-
-
-def _on_one_line(found: re.Match[str]) -> str:
-    return found[1] + re.sub(r",\n\s+", ", ", found[2]) + found[3]
-
-
-def report_of_runs(folder: Path, out: Path | None) -> Path:
-    """The page of a study without a benchmark: the report of its runs."""
-    reporting: Any = import_module("fairdarts.runs.report")
-    return Path(reporting.report_of_runs([folder], out or folder / "report.html"))
+def written(value: Any, indent: str = "\n") -> str:
+    """JSON, in which what holds plain values alone stands on one line."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if not any(isinstance(part, dict | list) for part in parts):
+        return json.dumps(value, allow_nan=False, ensure_ascii=False)
+    texts = [written(part, indent + " ") for part in parts]
+    if isinstance(value, list):
+        return f"[{','.join(f'{indent} {text}' for text in texts)}{indent}]"
+    pairs = zip(map(json.dumps, value), texts, strict=True)
+    return f"{{{','.join(f'{indent} {key}: {text}' for key, text in pairs)}{indent}}}"

@@ -15,11 +15,11 @@ from fairdarts.runs.recipe import Recipe, read_recipe
 from fairdarts.runs.request import SUPERNET
 from fairdarts.runs.result import Run
 from fairdarts.runs.study.asked import file_in
-from fairdarts.runs.study.form import BEST, FactorStudy, SpaceStudy
+from fairdarts.runs.study.form import BEST, STUDY, FactorStudy, SpaceStudy
 from fairdarts.runs.study.jobs import Job, check_same, counted, told, work_off
 from fairdarts.runs.study.judging import Truths, score, truths_of
 from fairdarts.runs.study.plan import Step, identity, planned
-from fairdarts.runs.study.results import STUDY, StudyResult, conclude
+from fairdarts.runs.study.results import StudyResult, conclude
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.stop import Diverged
 from fairdarts.supernet.settings import check_supernet

@@ -16,6 +16,10 @@ from fairdarts.runs.study.rows import NAME, PublishedRow, StoppedRow
 
 Value = bool | int | float | str | list[str] | None
 
+STUDY = "study.yaml"
+"""the study in the folder of its runs"""
+RESULTS = "results.json"
+"""what came of it, there"""
 BEST = "best"
 """`keep` where the setting of highest final performance is kept"""
 BASELINE = "baseline"

@@ -8,15 +8,17 @@ from fairdarts.config import UserError, nearest
 from fairdarts.differentiable.derive import check_rule
 from fairdarts.ranking.benchmarks import columns_in
 from fairdarts.ranking.truth import truth_of
+from fairdarts.reading import dump_yaml, read_yaml
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.recipe import settings_of
 from fairdarts.runs.request import KINDS, Request, resumed_settings
 from fairdarts.runs.result import Run
-from fairdarts.runs.study.asked import Asked, kind_of, laid_over_part, verb_of
-from fairdarts.runs.study.form import RecipeStudy
+from fairdarts.runs.study.asked import Asked, file_in, kind_of, laid_over_part, verb_of
+from fairdarts.runs.study.form import STUDY, RecipeStudy
 from fairdarts.runs.study.jobs import Job, check_same, told, work_off
-from fairdarts.runs.study.results import StudyResult
+from fairdarts.runs.study.results import StudyResult, conclude
 from fairdarts.runtime import distributed
+from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.lock import InUse
 from fairdarts.runtime.run import SETTINGS, open_run
 from fairdarts.spaces.space import load_space
@@ -36,6 +38,7 @@ def run_recipes(
         check_job(job, asked.settings)
     check_rows(study, jobs)
     if first:
+        begin(study, folder, asked)
         watch.note(told(study.name, jobs, folder))
     failed: list[str] = []
     ran = False
@@ -56,7 +59,8 @@ def run_recipes(
     others = f"; other processes are at {len(elsewhere)} of them" if elsewhere else ""
     watch.note(f"{study.name}: {len(jobs) - len(left)} of {len(jobs)} runs are done, in {folder}{others}")
     whole = set(left) <= set(failed) and len(left) < len(jobs) and (ran or first)
-    result = StudyResult(study.name, folder, [job.path for job in jobs], failed, whole)
+    concluded = conclude(folder) if whole else None
+    result = StudyResult(study.name, folder, [job.path for job in jobs], failed, whole, concluded)
     if failed and distributed.launched() > 1:
         watch.note(result.problem)
     return result
@@ -78,6 +82,18 @@ def jobs_of(study: RecipeStudy, folder: Path, asked: Asked) -> list[Job]:
         )
         for number, (seed, run) in enumerate(lines, start=1)
     ]
+
+
+def begin(study: RecipeStudy, folder: Path, asked: Asked) -> None:
+    """Leaves in the folder what `fairdarts report` needs to know: the study, and where its benchmark lies."""
+    file = folder / STUDY
+    if file.is_file() and "spaces" in read_yaml(file):
+        raise UserError(f"{file}: is of a study of factors; name another --out")
+    if study.files and asked.benchmarks is not None:
+        benchmark = Path(asked.benchmarks) / file_in(Path(asked.benchmarks), study.files)
+        study = study.model_copy(update={"benchmark": str(benchmark.absolute())})
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, dump_yaml(study).encode())
 
 
 def check_rows(study: RecipeStudy, jobs: Sequence[Job]) -> None:
