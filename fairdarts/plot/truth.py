@@ -98,7 +98,7 @@ def lines_figure(lines: Mapping[str, Line], ylabel: str) -> Figure:
             ax.plot(behind.epochs, behind.mean, color=style.FAINT, linewidth=1.2, zorder=1)
         _draw(ax, line, {"color": style.SERIES[0][0]}, name)
         ax.set_title(f"{name} (grey elsewhere)" if name == first else name, fontsize=9.5)
-        ax.set_xlim(line.epochs.min() - 0.5, line.epochs.max() + 0.5)
+        ax.set_xlim(-0.5, max(line.epochs.max(), behind.epochs.max()) + 0.5)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         style.tidy(ax)
     figure.supxlabel(f"epoch. {note}" if note else "epoch", fontsize=9.5)

@@ -14,6 +14,8 @@ from fairdarts.ranking.compared import Comparison, RowResult, Summary
 
 TRUTH, OTHER = style.SERIES[0][0], style.SERIES[3][0]
 """colours of true accuracy, and of what is held against it"""
+CLOSE = 3
+"""percentage points below the best that are close to it"""
 
 
 class CurvaturePanel(NamedTuple):
@@ -114,17 +116,18 @@ def dots_info(rows: Sequence[RowResult]) -> dict[str, Dots]:
 
 
 def dots_figure(dots: dict[str, Dots]) -> Figure:
-    """A panel a method, coloured by epoch."""
+    """A panel a method, coloured by epoch; by its share where methods have not as many."""
     figure, axes = style.panels(len(dots), COLUMNS, (2.3, 2.0), sharey=True)
-    last = max(points.epochs.max() for points in dots.values())
+    lasts = {points.epochs.max() for points in dots.values()}
     for ax, (name, points) in zip(axes, dots.items(), strict=True):
-        look = {"cmap": "viridis", "vmin": 0, "vmax": last, "s": 16, "linewidths": 0}
-        drawn = ax.scatter(points.accuracy, points.truth, c=points.epochs, **look)
+        colours = points.epochs if len(lasts) == 1 else points.epochs / points.epochs.max()
+        look = {"cmap": "viridis", "vmin": 0, "vmax": colours.max(), "s": 16, "linewidths": 0}
+        drawn = ax.scatter(points.accuracy, points.truth, c=colours, **look)
         ax.set_title(name, fontsize=9.5)
         ax.xaxis.set_major_locator(MaxNLocator(nbins=4))
         style.tidy(ax)
     bar = figure.colorbar(drawn, ax=axes, aspect=30, pad=0.01)
-    bar.set_label("epoch", fontsize=9.5)
+    bar.set_label("epoch" if len(lasts) == 1 else "epoch, as a share of all", fontsize=9.5)
     bar.ax.tick_params(labelsize=8.5)
     figure.supxlabel("held-out accuracy of the supernet, %", fontsize=9.5)
     figure.supylabel("true accuracy, %", fontsize=9.5)
@@ -147,52 +150,69 @@ def finals_info(comparison: Comparison, column: str) -> Finals:
 
 
 def finals_figure(info: Finals) -> Figure:
-    """Dots of the seeds, mean and interval; published numbers as diamonds; random and best as lines."""
+    """Dots of the seeds, mean and interval; published numbers as diamonds; random and best as lines. Where some are far
+    from the best, a second panel shows those that are close to it."""
+    values = [value for row in info.rows for value in (*row.values, row.summary.mean) if value is not None]
+    low, near = min([*values, info.random[0]]), info.best - CLOSE
+    panels = 2 if low < near - CLOSE and any(value > near for value in values) else 1
     figure = Figure(figsize=(9.4, 1.5 + 0.3 * len(info.rows)), layout="constrained")
-    ax = figure.subplots()
+    axes = list(figure.subplots(1, panels, sharey=True, squeeze=False, width_ratios=(3, 2)[:panels]).flat)
+    for ax in axes:
+        _draw_panel(ax, info)
+    axes[0].set_xlim(low - 0.04 * (info.best - low) - 0.1, info.best + 0.02 * (info.best - low) + 0.1)
+    axes[-1].set_xlim(left=None if panels == 1 else near, right=None if panels == 1 else info.best + 0.1)
+    for place, row in enumerate(info.rows):
+        at = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 9}
+        axes[-1].annotate(_final_text(row.summary), (1.01, place), **at)
+    if panels == 2:
+        axes[0].set_title("all", fontsize=9.5, loc="left")
+        axes[1].set_title(f"the last {CLOSE} points", fontsize=9.5, loc="left")
+    names = [row.name + " (published)" * row.published for row in info.rows]
+    axes[0].set_yticks(range(len(info.rows)), names)
+    axes[0].set_ylim(len(info.rows) - 0.4, -0.6)
+    figure.supxlabel(f"true accuracy, {column_title(info.column)}, %", fontsize=9.5)
+    _legend(figure, axes[0], any(row.published for row in info.rows))
+    return figure
+
+
+def _draw_panel(ax: Axes, info: Finals) -> None:
     mean, deviation = info.random
     ax.axvspan(mean - deviation, min(mean + deviation, 100), color="#EFEFEF", linewidth=0, zorder=0)
     ax.axvline(mean, color=style.FAINT, linewidth=1.2, label=f"random: {mean:.2f} ± {deviation:.2f}")
     ax.axvline(info.best, color=style.INK, linewidth=1.2, linestyle=":", label=f"best of the space: {info.best:.2f}")
     for place, row in enumerate(info.rows):
         _draw_final(ax, place, row)
-    names = [row.name + " (published)" * row.published for row in info.rows]
-    ax.set_yticks(range(len(info.rows)), names)
-    ax.set_ylim(len(info.rows) - 0.4, -0.6)
-    style.tidy(ax, f"true accuracy, {column_title(info.column)}, %")
+    style.tidy(ax)
     ax.tick_params(axis="y", labelsize=9)
     ax.grid(visible=False, axis="y")
-    lows = [value for row in info.rows for value in (*row.values, row.summary.mean) if value is not None]
-    low = min([*lows, mean])
-    ax.set_xlim(low - 0.04 * (info.best - low) - 0.1, info.best + 0.02 * (info.best - low) + 0.1)
-    _legend(figure, ax)
-    return figure
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=7))
+
+
+def _final_text(found: Summary) -> str:
+    if found.mean is None:
+        return "not known"
+    text = f"{found.mean:.2f}" + ("" if found.deviation is None else f" ± {found.deviation:.2f}")
+    return text + (f" ({found.n} of {found.of} known)" if found.n < found.of else "")
 
 
 def _draw_final(ax: Axes, place: int, row: Final) -> None:
     found, ink = row.summary, style.SERIES[3][0] if row.published else style.SERIES[2][0]
     if found.mean is None:
-        text = "not known"
-    else:
-        text = f"{found.mean:.2f}" + ("" if found.deviation is None else f" ± {found.deviation:.2f}")
-        ends = (found.low, found.high)
-        if row.published and found.deviation is not None:
-            ends = (found.mean - found.deviation, found.mean + found.deviation)
-        if ends[0] is not None:
-            ax.plot(ends, (place, place), color=ink, linewidth=2)
-        marker = "D" if row.published else "|"
-        ax.plot(found.mean, place, marker, color=ink, markersize=6 if row.published else 13, markeredgewidth=2.2)
-        ax.plot(row.values, [place] * len(row.values), "o", color=style.SERIES[0][0], markersize=5.5, alpha=0.75)
-    short = f" ({found.n} of {found.of} known)" if found.n < found.of and found.n else ""
-    ax.annotate(text + short, (1.005, place), xycoords=("axes fraction", "data"), va="center", fontsize=9)
+        return
+    ends = (found.low, found.high)
+    if row.published and found.deviation is not None:
+        ends = (found.mean - found.deviation, found.mean + found.deviation)
+    if ends[0] is not None:
+        ax.plot(ends, (place, place), color=ink, linewidth=2)
+    marker = "D" if row.published else "|"
+    ax.plot(found.mean, place, marker, color=ink, markersize=6 if row.published else 13, markeredgewidth=2.2)
+    ax.plot(row.values, [place] * len(row.values), "o", color=style.SERIES[0][0], markersize=5.5, alpha=0.75)
 
 
-def _legend(figure: Figure, ax: Axes) -> None:
+def _legend(figure: Figure, ax: Axes, published: bool) -> None:
     handles, labels = ax.get_legend_handles_labels()
     (dot,) = ax.plot([], [], "o", color=style.SERIES[0][0], markersize=5.5)
     (bar,) = ax.plot([], [], "|-", color=style.SERIES[2][0], markersize=11, markeredgewidth=2.2)
     (mark,) = ax.plot([], [], "D", color=style.SERIES[3][0], markersize=6)
-    others = [(dot, "a seed"), (bar, "mean, 95 % interval")]
-    if any(label.get_text().endswith("(published)") for label in ax.get_yticklabels()):
-        others.append((mark, "published, ± deviation"))
+    others = [(dot, "a seed"), (bar, "mean, 95 % interval"), *[(mark, "published, ± deviation")] * published]
     style.legend_below(figure, [*handles, *(one for one, _ in others)], [*labels, *(text for _, text in others)])

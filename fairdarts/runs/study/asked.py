@@ -44,6 +44,8 @@ def read_asked(asked: Asked) -> FactorStudy | RecipeStudy:
         raise UserError(f"study: --benchmarks FOLDER is missing, the folder of {' or '.join(form.files)}")
     if asked.benchmarks is not None and not form.files:
         raise UserError(f"study: --benchmarks: {place} names no benchmark")
+    if form.files:
+        file_in(Path(str(asked.benchmarks)), form.files)
     return form
 
 

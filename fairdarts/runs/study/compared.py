@@ -101,13 +101,16 @@ def compare(study: RecipeStudy, folder: Path) -> Comparison:
 
 
 def _done(name: str, study: RecipeStudy, folder: Path) -> Iterator[Judged]:
-    """The runs of a row that are finished."""
+    """The runs of a row that are finished; a Notice tells of damaged ones."""
     for seed in study.seeds:
         path = folder / f"{name}-seed{seed}"
-        if not (path / SETTINGS).is_file() or (run := open_run(path)).state != "finished":
-            continue
-        settings: Any = check(KINDS[run.verb].model, read_settings(path / SETTINGS), path / SETTINGS)
-        yield Judged(path.name, seed, settings, load_space(str(path / "space.yaml")), run.records())
+        try:
+            if not (path / SETTINGS).is_file() or (run := open_run(path)).state != "finished":
+                continue
+            settings: Any = check(KINDS[run.verb].model, read_settings(path / SETTINGS), path / SETTINGS)
+            yield Judged(path.name, seed, settings, load_space(str(path / "space.yaml")), run.records())
+        except UserError as error:
+            warnings.warn(f"left out: {error}", Notice, stacklevel=2)  # one damaged run hides no others
 
 
 def _truths(file: Path) -> Callable[[Judged], Truth]:
