@@ -18,11 +18,14 @@ def main(argv: Sequence[str]) -> int:
 
     # here, as torch takes seconds to load, and words can be wrong before
     from fairdarts.cli.study_show import show
-    from fairdarts.runs.report import STUDY, report
+    from fairdarts.runs.report import report
+    from fairdarts.runs.study.form import STUDY
     from fairdarts.runs.study.results import conclude
 
     if len(args.runs) == 1 and (args.runs[0] / STUDY).is_file():
-        show(conclude(args.runs[0], args.out))
-        return 0
+        concluded = conclude(args.runs[0], args.out)
+        if concluded.page:  # none of a study without a benchmark
+            show(concluded)
+            return 0
     print(report(args.runs, args.out))
     return 0

@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("study", help="a shipped study or a YAML file")
     parser.add_argument("--out", type=Path, help="folder of its runs (default: runs/STUDY)")
-    parser.add_argument("--benchmarks", type=Path, metavar="FOLDER", help="of a study of factors: where its truth lies")
+    parser.add_argument("--benchmarks", type=Path, metavar="FOLDER", help="of a study with a benchmark: its place")
     parser.add_argument("--only", metavar="SPACE", help="of a study of factors: one of its spaces")
     train_help = "recipe by which the cells of every search are trained; --train.KEY VALUE changes it"
     parser.add_argument("--train", metavar="RECIPE", help=train_help)
@@ -100,9 +100,9 @@ def finish(run: "Run") -> None:
 
 
 def tell(result: "StudyResult") -> None:
-    """The tables of a study of factors; of searches those of their trained cells and their report, of supernets how
-    they are ranked."""
-    if result.concluded:
+    """The tables of a study with a benchmark; of other searches those of their trained cells and their report, of
+    supernets how they are ranked."""
+    if result.concluded and result.concluded.page:
         from fairdarts.cli.study_show import show
 
         show(result.concluded)

@@ -16,6 +16,7 @@ from fairdarts.plot.evolution import EvolutionInfo, evolution_figure, evolution_
 from fairdarts.plot.heatmap import heatmap_figure, heatmap_info
 from fairdarts.plot.joined import joined_dominant, joined_parts
 from fairdarts.plot.points import part_title
+from fairdarts.plot.truth import run_blocks
 from fairdarts.spaces.space import Space
 
 DETAILED = 4  # of more runs, each is shown by its drawing and dominant operations alone
@@ -45,6 +46,8 @@ class Found(NamedTuple):
     """parameters and multiply-adds of its network, or why there is none"""
     drawings: dict[str, str]
     """part of the space → SVG of what was found; empty without graphviz"""
+    skips: tuple[int | None, ...] = ()
+    """skip connections of what would be derived of every record; none where the run was told no truth"""
 
 
 def searches(runs: Sequence[Found]) -> list[str]:
@@ -156,6 +159,7 @@ def _run(run: Found, detailed: bool) -> list[str]:
     blocks = [*run_head(run.name, f"Recipe {run.recipe}. {run.cost}.", run.ended), cells(run.drawings)]
     if run.genotype and run.genotype.remarks:
         blocks += ["<h3>Notes of the derivation</h3>", listed(run.genotype.remarks)]
+    blocks += run_blocks(run.records, run.skips)
     curves = curves_info(run.records)
     if detailed and curves.epochs:
         blocks += ["<h3>Curves</h3>", image(curves_figure(curves), "loss and accuracy over the epochs")]

@@ -10,6 +10,7 @@ from fairdarts.plot.measured import measured_text
 from fairdarts.plot.ranking import lines_figure, rankings_info, scatter_figure
 from fairdarts.plot.scores import scores_figure, scores_info
 from fairdarts.plot.supernet import training_figure, training_info, trainings_figure, trainings_info
+from fairdarts.plot.truth import run_blocks
 from fairdarts.plot.updates import updates_figure, updates_info
 from fairdarts.ranking.tau import MEASURES, Measured
 
@@ -28,6 +29,8 @@ class SupernetRun(NamedTuple):
     """how far it is; empty where it took all its epochs"""
     rankings: list[dict[str, Any]]
     """what `fairdarts rank` left in the run, one a kind of BatchNorm's statistics"""
+    skips: tuple[int | None, ...] = ()
+    """skip connections of the best watched path of every record; none where the run was told no truth"""
 
 
 TITLES = ("run", "space", "sampler", "epochs", "passes", "updates of a choice", "their variance", "accuracy, training")
@@ -77,6 +80,7 @@ def _run(run: SupernetRun) -> list[str]:
     keys = ("train_loss", "train_accuracy", "watched_mean", "watched_std", "lr")
     known = [key for key in keys if any(key in record for record in run.records)]
     blocks.append(by_epoch(run.records, known))
+    blocks += run_blocks(run.records, run.skips)
     if "updates" in run.records[-1]:
         blocks.append("<h3>Updates of every choice</h3>")
         blocks.append(image(updates_figure(updates_info(run.records[-1])), "updates of every choice"))

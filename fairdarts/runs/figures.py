@@ -19,9 +19,11 @@ from fairdarts.plot.points import choice_points
 from fairdarts.plot.settings import USUAL, checked_formats
 from fairdarts.plot.supernet import draw_training
 from fairdarts.plot.training import draw_network_training
+from fairdarts.plot.truth import draw_run_truth, told
 from fairdarts.plot.zero_one import draw_zero_one
 from fairdarts.runs import result
 from fairdarts.runs.evolved import draw_search, evolved, reopened_search
+from fairdarts.runs.truth import skips_of
 from fairdarts.runtime.checkpoint import folder_for
 from fairdarts.runtime.run import RunDirectory, open_run
 from fairdarts.runtime.shape import shape_of
@@ -83,10 +85,11 @@ def figures_of(run: RunDirectory, folder: Path, formats: Sequence[str] = USUAL) 
     if verb in ("supernet", "train", "segment"):
         if not run.records():
             raise UserError(f"{run.metrics}: no epoch is done yet, so there is nothing to draw")
-        return (draw_training if verb == "supernet" else draw_network_training)(run.records(), folder, formats)
+        paths = (draw_training if verb == "supernet" else draw_network_training)(run.records(), folder, formats)
+        return paths + (_truth_of(run, run.records(), folder, formats) if verb == "supernet" else [])
     space, records = _searched(run)
     with folder_for(folder):
-        paths = draw_run(records, space, folder, formats)
+        paths = draw_run(records, space, folder, formats) + _truth_of(run, records, folder, formats)
     if run.state == "finished":
         found, _ = load_genotype(str(run.path))
         return paths + _parts_of(found, sized(space, shape_of(run.path)), folder, formats)
@@ -129,6 +132,14 @@ def _edge_of(runs: Sequence[RunDirectory], edge: str, folder: Path, formats: Seq
         names = [str(run.path) for run in runs]
     records = {name: records for name, (_, records) in zip(names, searched, strict=True)}
     return draw_edge(records, space, point, folder, formats)
+
+
+def _truth_of(run: RunDirectory, records: list[dict[str, Any]], folder: Path, formats: Sequence[str]) -> list[Path]:
+    """Draws what a run's findings are worth in truth, where it was told one."""
+    if not told(records):
+        return []
+    of = result.Run(run.path)
+    return draw_run_truth(records, skips_of(records, of.settings, of.space), folder, formats)
 
 
 def _fronts_of(runs: Sequence[RunDirectory], folder: Path, formats: Sequence[str]) -> list[Path]:

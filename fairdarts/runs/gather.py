@@ -25,9 +25,11 @@ from fairdarts.plot.report_evolved import Evolution, evolutions
 from fairdarts.plot.report_searched import Found, searches
 from fairdarts.plot.report_supernets import SupernetRun, supernets
 from fairdarts.plot.report_trained import Training, trainings
+from fairdarts.plot.truth import told
 from fairdarts.ranking.report import open_training, read_ranking
 from fairdarts.reading import read_text, read_yaml
 from fairdarts.runs.evolved import bounds_of, cells_of, drawn, evolved, reopened_search
+from fairdarts.runs.truth import skips_of
 from fairdarts.runtime.run import RunDirectory, open_run
 from fairdarts.runtime.shape import shape_of
 from fairdarts.spaces.space import Space, load_space, sized
@@ -68,6 +70,7 @@ def searched(path: Path, name: str) -> Found:
             cost = f"no network: {error}"
         drawings = drawings_of(genotype, space)
     unfinished = how_far(run, records, settings.epochs)
+    kept = records[: records.index(kept_record(records, *judged)) + 1]
     by_eq_7 = settings.relaxation == "sigmoid" and settings.zero_one.form == "squared"
     by_eq_7 = by_eq_7 and settings.architect.kind != "single_level"
     return Found(
@@ -83,6 +86,7 @@ def searched(path: Path, name: str) -> Found:
         genotype=genotype,
         cost=cost,
         drawings=drawings,
+        skips=tuple(skips_of(kept, settings, space)) if told(kept) else (),
     )
 
 
@@ -107,6 +111,7 @@ def trained_supernet(path: Path, name: str) -> SupernetRun:
         records=records,
         ended=how_far(run, records, settings.epochs),
         rankings=rankings,
+        skips=tuple(skips_of(records, settings, space)) if told(records) else (),
     )
 
 

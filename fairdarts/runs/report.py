@@ -12,12 +12,10 @@ from fairdarts.plot.document import document
 from fairdarts.plot.drawing import NO_DOT
 from fairdarts.runs.gather import TOLD
 from fairdarts.runs.result import Run
+from fairdarts.runs.study.form import STUDY
 from fairdarts.runs.study.trained import page_part, trained_rows
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.run import open_run
-
-STUDY = "study.yaml"
-"""the study in the folder of its runs"""
 
 
 def report(runs: Run | str | Path | Sequence[Run | str | Path], out: str | Path | None = None) -> Path:
@@ -36,7 +34,8 @@ def report(runs: Run | str | Path | Sequence[Run | str | Path], out: str | Path 
     page = Path(out or given[0] / "report.html")
     if len(given) == 1 and (given[0] / STUDY).is_file():
         study: Any = import_module("fairdarts.runs.study.results")
-        return Path(study.conclude(given[0], page).page)
+        if made := study.conclude(given[0], page).page:  # none of a study without a benchmark
+            return Path(made)
     by_verb = _gathered(given)
     title = _titled(by_verb)
     if len(given) == 1 and sum(map(len, by_verb.values())) > 1:

@@ -74,7 +74,9 @@ def test_it_gives_what_the_verb_gives_and_prints_nothing(content, monkeypatch, c
     for run in done.runs:
         assert same_run(run.path, Path("runs/small") / run.path.name)
         assert run.genotype == fairdarts.open_run(Path("runs/small") / run.path.name).genotype
-    with pytest.raises(UserError, match=r"other: a study of recipes has no results\.json"):
+    assert [row["name"] for row in done.results["rows"]] == ["fair", "soft"]
+    Path("other/results.json").unlink()
+    with pytest.raises(UserError, match=r"other: has no results\.json yet"):
         _ = done.results
 
 

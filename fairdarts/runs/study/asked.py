@@ -1,7 +1,7 @@
 """What is asked of a study, and does it fit? It loads no torch."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from fairdarts import resources
 from fairdarts.checking import Refused, check, in_one_line
 from fairdarts.config import Settings, UserError, nearest
 from fairdarts.options import Words, by_key
-from fairdarts.runs.recipe import Recipe, content_of, laid_over, read_recipe
+from fairdarts.runs.recipe import Recipe, content_of, laid_over, read_recipe, settings_of
 from fairdarts.runs.request import SEARCH, SUPERNET, TRAIN, Kind, Request, which_images, words_for
 from fairdarts.runs.study.form import FactorStudy, RecipeStudy, SpaceStudy, StudyRun, StudyTraining, read_study, texts
 from fairdarts.runtime.verb import stated_verb
@@ -43,9 +43,8 @@ def read_asked(asked: Asked) -> FactorStudy | RecipeStudy:
         if asked.train is not None or asked.trained:
             raise UserError("study: --train: is for a study of recipes; one of factors trains supernets alone")
         return form
-    for option, value in (("benchmarks", asked.benchmarks), ("only", asked.only)):
-        if value is not None:
-            raise UserError(f"study: --{option}: is for a study of factors, but {place} has no spaces")
+    if asked.only is not None:
+        raise UserError(f"study: --only: is for a study of factors, but {place} has no spaces")
     assert isinstance(form, RecipeStudy), "there are two kinds"
     if asked.train is not None:
         train = check(StudyTraining, {"config": asked.train}, "study: train")
@@ -53,7 +52,23 @@ def read_asked(asked: Asked) -> FactorStudy | RecipeStudy:
     if asked.trained and not form.train:
         key = next(iter(asked.trained), "…")
         raise UserError(f"study: train.{key}: {place} trains no cells; --train RECIPE does")
+    if form.files and asked.benchmarks is None:
+        raise UserError(f"study: --benchmarks FOLDER is missing, the folder of {' or '.join(form.files)}")
+    if asked.benchmarks is not None and not form.files:
+        raise UserError(f"study: --benchmarks: {place} names no benchmark")
+    if form.files:
+        file_in(Path(str(asked.benchmarks)), form.files)
     return form
+
+
+def file_in(folder: Path, files: Sequence[str]) -> str:
+    """The first of some files that lies in the folder that --benchmarks names. Raises UserError where none does."""
+    for file in files:
+        if (folder / file).is_file():
+            return file
+    if len(files) > 1:
+        raise UserError(f"{folder}: holds none of {', '.join(files)}; --benchmarks should be the folder of one of them")
+    raise UserError(f"{folder / files[0]}: no such file; --benchmarks should be the folder of {files[0]}")
 
 
 def check_settings(study: FactorStudy | RecipeStudy, asked: Asked) -> None:
@@ -70,6 +85,8 @@ def check_settings(study: FactorStudy | RecipeStudy, asked: Asked) -> None:
         read += 1
         for problem in problems:
             found.setdefault(problem, []).append(part.name)
+    if isinstance(study, RecipeStudy) and not told and not found:
+        told += _problems_of_stopped(study, asked)
     for problem, names in found.items():  # of all of them, or said to be of some
         said = len(names) == read or problem.startswith(f"{place}: {names[0]}: ")
         told.append(problem if said else f"{problem} (in {', '.join(names)})")
@@ -135,15 +152,34 @@ def laid_over_training(study: RecipeStudy, run: StudyRun, asked: Asked) -> Words
     return Words(texts(images) | told, words.problems, places)
 
 
+def _problems_of_stopped(study: RecipeStudy, asked: Asked) -> list[str]:
+    """What is wrong with the rows that are judged on the runs of another row."""
+    place, rows, told = place_of(asked.study), {run.name: run for run in study.runs}, []
+    for row in study.stopped:
+        of, here = rows[row.of], f"{place}: stopped: {row.name}: of: '{row.of}'"
+        kind = kind_of(verb_of(of.config), of.config)
+        if kind is not SEARCH:
+            told.append(f"{here} is of `fairdarts {kind.verb}`; should be a row of `fairdarts search`")
+        elif row.stopping and row.stopping.kind == "eigenvalue":
+            settings, _ = settings_of(kind.model, of.config, laid_over_part(study, of, asked, kind.model))
+            if not settings.measures_curvature:
+                told.append(f"{here} records no eigenvalue; give it changes: {{curvature: true}}")
+    return told
+
+
 def laid_over_part(
     study: FactorStudy | RecipeStudy, part: StudyRun | SpaceStudy, asked: Asked, model: type[Settings]
 ) -> Words:
     """All that is laid over the recipe of a run or a space, and where each of it stands."""
-    place, words = place_of(asked.study), words_over(asked.settings, model)
-    places = {key: f"{place}: shared: {key}" for key in study.shared}
+    place, words, told = place_of(asked.study), words_over(asked.settings, model), {}
+    if isinstance(study, RecipeStudy) and study.files and asked.benchmarks is not None:
+        folder = Path(asked.benchmarks)
+        told["truth"] = str(folder / file_in(folder, study.files))
+    places = dict.fromkeys(told, f"{place}: benchmark")
+    places |= {key: f"{place}: shared: {key}" for key in study.shared}
     places |= {key: f"{place}: {part.name}: {key}" for key in part.changes}
     places |= {key: words.places.get(key, f"command line: --{key}") for key in words}
-    return Words(texts(study.shared) | texts(part.changes) | words, words.problems, places)
+    return Words(told | texts(study.shared) | texts(part.changes) | words, words.problems, places)
 
 
 def words_over(settings: Mapping[str, Any], model: type[Settings], under: str = "") -> Words:

@@ -14,11 +14,12 @@ from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.recipe import Recipe, read_recipe
 from fairdarts.runs.request import SUPERNET
 from fairdarts.runs.result import Run
-from fairdarts.runs.study.form import BEST, FactorStudy, SpaceStudy
+from fairdarts.runs.study.asked import file_in
+from fairdarts.runs.study.form import BEST, STUDY, FactorStudy, SpaceStudy
 from fairdarts.runs.study.jobs import Job, check_same, counted, told, work_off
 from fairdarts.runs.study.judging import Truths, score, truths_of
 from fairdarts.runs.study.plan import Step, identity, planned
-from fairdarts.runs.study.results import STUDY, StudyResult, conclude
+from fairdarts.runs.study.results import StudyResult, conclude
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.stop import Diverged
 from fairdarts.supernet.settings import check_supernet
@@ -109,15 +110,7 @@ def with_files(study: FactorStudy, folder: Path) -> FactorStudy:
 
     Raises UserError where there is none.
     """
-    spaces = []
-    for space in study.spaces:
-        file = next((file for file in space.files if (folder / file).is_file()), None)
-        if file is None:
-            names = ", ".join(space.files)
-            if len(space.files) > 1:
-                raise UserError(f"{folder}: holds none of {names}; --benchmarks should be the folder of one of them")
-            raise UserError(f"{folder / names}: no such file; --benchmarks should be the folder of {names}")
-        spaces.append(space.model_copy(update={"benchmark": file}))
+    spaces = [space.model_copy(update={"benchmark": file_in(folder, space.files)}) for space in study.spaces]
     return study.model_copy(update={"spaces": tuple(spaces)})
 
 

@@ -12,10 +12,14 @@ from fairdarts import resources
 from fairdarts.checking import check
 from fairdarts.config import Settings, nearest
 from fairdarts.reading import read_yaml
+from fairdarts.runs.study.rows import NAME, PublishedRow, StoppedRow
 
 Value = bool | int | float | str | list[str] | None
 
-NAME = r"^[\w.-]+$"
+STUDY = "study.yaml"
+"""the study in the folder of its runs"""
+RESULTS = "results.json"
+"""what came of it, there"""
 BEST = "best"
 """`keep` where the setting of highest final performance is kept"""
 BASELINE = "baseline"
@@ -88,18 +92,37 @@ class RandomCells(Settings):
 class RecipeStudy(Study):
     """Recipes × seeds."""
 
+    benchmark: str | tuple[str, ...] | None = None
+    """file of true accuracies, in the folder that --benchmarks names, or several, of which the first that lies there
+    is: what every run has found is held against it"""
     runs: tuple[StudyRun, ...] = Field(min_length=1)
-    """the recipes"""
+    """the recipes, of `fairdarts search` or `fairdarts supernet`"""
     random: tuple[RandomCells, ...] = ()
     """random cells to train beside those that are found"""
+    stopped: tuple[StoppedRow, ...] = ()
+    """rows that are not run, but judged on the runs of another row"""
+    published: tuple[PublishedRow, ...] = ()
+    """what papers print, shown beside"""
     train: StudyTraining | None = None
     """the recipe of `fairdarts train` by which every cell is trained; null where the runs end with what they find"""
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Those that may be the file of the truth."""
+        return (self.benchmark,) if isinstance(self.benchmark, str) else self.benchmark or ()
+
     @model_validator(mode="after")
-    def _rows_told_apart(self) -> Self:
-        for run in self.runs:
-            if any(run.name == cells.name for cells in self.random):
-                raise ValueError(f"random: the name '{run.name}' stands under runs, too")
+    def _fits_together(self) -> Self:
+        if self.benchmark is not None and not (self.files and all(self.files)):
+            raise ValueError("benchmark: should name a file, or a list of files")
+        names = [row.name for row in (*self.runs, *self.random, *self.stopped, *self.published)]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"the name '{name}' stands twice")
+        runs = [run.name for run in self.runs]
+        for row in self.stopped:
+            if row.of not in runs:
+                raise ValueError(f"stopped: {row.name}: of: '{row.of}' is no row of runs{nearest(row.of, runs)}")
         return self
 
 

@@ -4,27 +4,23 @@ A study that trains its cells has a second run behind each search, NAME-seedN-tr
 found; and one for each pair of random cells, which no search is before.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from fairdarts.config import UserError
 from fairdarts.options import Words
+from fairdarts.reading import dump_yaml, read_yaml
 from fairdarts.runs.callbacks import Callbacks
-from fairdarts.runs.recipe import over, read_recipe, settings_of
-from fairdarts.runs.request import KINDS, TRAIN, Request, resumed_settings
+from fairdarts.runs.request import KINDS, TRAIN
 from fairdarts.runs.result import Run
-from fairdarts.runs.study.asked import Asked, laid_over_part, laid_over_training, verb_of
-from fairdarts.runs.study.form import RandomCells, RecipeStudy
-from fairdarts.runs.study.jobs import Job, check_same, told, work_off
-from fairdarts.runs.study.results import StudyResult
-from fairdarts.runs.train import fitting
-from fairdarts.runs.zoo import check_prior
+from fairdarts.runs.study.asked import Asked, file_in, laid_over_part, laid_over_training, verb_of
+from fairdarts.runs.study.checks import check_job, check_rows
+from fairdarts.runs.study.form import STUDY, RandomCells, RecipeStudy
+from fairdarts.runs.study.jobs import Job, told, work_off
+from fairdarts.runs.study.results import StudyResult, conclude
 from fairdarts.runtime import distributed
+from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.lock import InUse
-from fairdarts.runtime.run import SETTINGS, open_run
-from fairdarts.runtime.shape import shape_of
-from fairdarts.spaces.space import load_space
 
 
 def run_recipes(
@@ -39,7 +35,9 @@ def run_recipes(
     jobs = jobs_of(study, folder, asked)
     for job in jobs:
         check_job(job, asked.settings, asked.trained)
+    check_rows(study, jobs)
     if first:
+        begin(study, folder, asked)
         watch.note(told(study.name, jobs, folder))
         for cells in study.random if not study.train else ():
             watch.note(f"{study.name}: {cells.name}: random cells are trained and not searched; --train RECIPE does")
@@ -63,7 +61,8 @@ def run_recipes(
     others = f"; other processes are at {len(elsewhere)} of them" if elsewhere else ""
     watch.note(f"{study.name}: {len(jobs) - len(left)} of {len(jobs)} runs are done, in {folder}{others}")
     whole = set(left) <= set(failed) and len(left) < len(jobs) and (ran or first)
-    result = StudyResult(study.name, folder, [job.path for job in jobs], failed, whole)
+    concluded = conclude(folder) if whole else None
+    result = StudyResult(study.name, folder, [job.path for job in jobs], failed, whole, concluded)
     if failed and distributed.launched() > 1:
         watch.note(result.problem)
     return result
@@ -92,21 +91,13 @@ def jobs_of(study: RecipeStudy, folder: Path, asked: Asked) -> list[Job]:
     return [job._replace(place=f"run {number} of {len(jobs)}") for number, job in enumerate(jobs, start=1)]
 
 
-def check_job(job: Job, told: Mapping[str, Any], of_training: Mapping[str, Any] = {}) -> None:
-    """Raises UserError where a run could not begin, or has begun with other settings: before any of them runs. `told`
-    are those that are laid over all runs, and `of_training` over all trainings."""
-    kind = KINDS[job.verb]
-    if (job.path / SETTINGS).is_file():
-        resumed_settings(kind, open_run(job.path), of_training if kind is TRAIN else told)
-    laid = Request(settings=job.changes, data=job.data).laid
-    if kind is TRAIN and (shape := shape_of(job.path)):  # then it has begun, with what fits these images
-        laid = over(laid, fitting(read_recipe(kind.model, job.recipe)[0], shape))
-    settings, place = settings_of(kind.model, job.recipe, laid)
-    check_same(job.path, kind, settings)
-    if kind is not TRAIN:
-        load_space(settings.space, f"{place}: space")
-    elif isinstance(job.cells, RandomCells):
-        try:
-            check_prior(job.cells.space, 1, job.cells.skips, job.cells.madds)
-        except UserError as error:
-            raise UserError(str(error).replace("zoo sample: --", f"study: {job.cells.name}: ")) from None
+def begin(study: RecipeStudy, folder: Path, asked: Asked) -> None:
+    """Leaves in the folder what `fairdarts report` needs to know: the study, and where its benchmark lies."""
+    file = folder / STUDY
+    if file.is_file() and "spaces" in read_yaml(file):
+        raise UserError(f"{file}: is of a study of factors; name another --out")
+    if study.files and asked.benchmarks is not None:
+        benchmark = Path(asked.benchmarks) / file_in(Path(asked.benchmarks), study.files)
+        study = study.model_copy(update={"benchmark": str(benchmark.absolute())})
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, dump_yaml(study).encode())

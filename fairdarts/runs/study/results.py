@@ -16,17 +16,14 @@ from fairdarts.ranking import factor_study
 from fairdarts.ranking.factor_study import FactorResult, Outcome, SettingResult, SpaceResult, Spread
 from fairdarts.reading import dump_yaml, read_text, read_yaml
 from fairdarts.runs.result import Run
+from fairdarts.runs.study import compared
 from fairdarts.runs.study.asked import recipe_of
-from fairdarts.runs.study.form import FactorStudy, SpaceStudy, texts
+from fairdarts.runs.study.form import RESULTS, STUDY, FactorStudy, RecipeStudy, SpaceStudy, texts
 from fairdarts.runs.study.jobs import outcome
 from fairdarts.runs.study.plan import Row, Step, kept_of, planned
 from fairdarts.runs.study.trained import TrainedRow, trained_rows
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.run import SETTINGS
-
-STUDY = "study.yaml"
-"""the study of factors in the folder of its runs"""
-RESULTS = "results.json"
 
 
 class Concluded(NamedTuple):
@@ -46,7 +43,7 @@ class StudyResult:
         paths: Sequence[Path],
         failed: Sequence[str] = (),
         whole: bool = False,
-        concluded: Concluded | None = None,
+        concluded: "Concluded | compared.Compared | None" = None,
     ):
         self.name = name
         self.folder = folder
@@ -58,7 +55,7 @@ class StudyResult:
         self.whole = whole
         """whether nothing is left to wait for, and this process is the one to tell of it: else another one is"""
         self.concluded = concluded
-        """what the tables of a study of factors show"""
+        """what its tables show"""
 
     def __repr__(self) -> str:
         return f"<study {self.name}: {len(self.runs)} of {len(self.paths)} runs, in {self.folder}>"
@@ -80,25 +77,28 @@ class StudyResult:
 
     @property
     def results(self) -> dict[str, Any]:
-        """What results.json tells of a study of factors. Raises UserError where there is none."""
-        if not (self.folder / STUDY).is_file():
-            raise UserError(f"{self.folder}: a study of recipes has no {RESULTS}; see those of its runs, and report()")
+        """What results.json tells. Raises UserError where there is none yet."""
+        if not (self.folder / RESULTS).is_file():
+            raise UserError(
+                f"{self.folder}: has no {RESULTS} yet, which is written once all runs are done; see report()"
+            )
         return dict(json.loads(read_text(self.folder / RESULTS)))
 
     def report(self, out: str | Path | None = None) -> Path:
         """Writes one HTML page of all runs, `out` or report.html in the folder; gives the file."""
-        if (self.folder / STUDY).is_file():
-            return conclude(self.folder, Path(out) if out else None).page
         reporting: Any = import_module("fairdarts.runs.report")
         return Path(reporting.report([self.folder], out))
 
 
-def conclude(folder: Path, out: Path | None = None) -> Concluded:
+def conclude(folder: Path, out: Path | None = None) -> Concluded | compared.Compared:
     """Writes results.json, figures and page of a study's folder; gives what they tell, and the page.
 
     A Notice says how many runs are not done yet. Raises UserError where there is nothing to tell of yet.
     """
-    study = check(FactorStudy, read_yaml(folder / STUDY), folder / STUDY)
+    content = read_yaml(folder / STUDY)
+    if "spaces" not in content:
+        return compared.conclude(check(RecipeStudy, content, folder / STUDY), folder, out)
+    study = check(FactorStudy, content, folder / STUDY)
     spaces = [result for space in study.spaces if (result := space_result(study, space, folder))]
     if not spaces:
         raise UserError(f"{folder}: none of its runs has been judged yet; `fairdarts study` goes on with it")

@@ -31,12 +31,13 @@ def study(
 
     `study` is a shipped name, a YAML file, or what such a file holds; there a run's `config` may also be what a recipe
     holds. Its runs lie in `out`, or runs/STUDY: those that are done are skipped, those that were stopped go on, and
-    several processes may share them. `settings` are laid over all runs by dotted key. A study of factors also wants
-    `benchmarks`, the folder of its truth, and may be cut down to `only` one space. `data` are images of one's own, as
-    in `search`, in the place of those of all recipes. `train` is a recipe of `train` by which the cells of every search
-    are trained, NAME-seedN-train, in the place of what the study says of that; settings that begin with `train.` are
-    laid over these trainings, and `trained` of what it gives has their numbers. Raises UserError in one line, that of
-    runs that fail after all others have run; KeyboardInterrupt once Ctrl-C has stopped it, the state saved.
+    several processes may share them. `settings` are laid over all runs by dotted key. One that names a benchmark, as
+    those of factors do, also wants `benchmarks`, the folder of that file; one of factors may be cut down to `only` one
+    space. `data` are images of one's own, as in `search`, in the place of those of all recipes. `train` is a recipe of
+    `train` by which the cells of every search are trained, NAME-seedN-train, in the place of what the study says of
+    that; settings that begin with `train.` are laid over these trainings, and `trained` of what it gives has their
+    numbers. Raises UserError in one line, that of runs that fail after all others have run; KeyboardInterrupt once
+    Ctrl-C has stopped it, the state saved.
 
     >>> recipe = yaml.safe_load(open("mine.yaml"))
     >>> runs = [{"name": "fair", "config": recipe}, {"name": "darts", "config": {**recipe, "relaxation": "softmax"}}]

@@ -6,7 +6,7 @@ As FairDARTS (arXiv:1911.12126), Table 1 (last row), Table 3 and section 6 repor
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -118,6 +118,16 @@ def _cost(run: Run) -> Cost:
     with torch.device("meta"):
         network = build(run.genotype, run.space, run.settings.network, shape.classes, shape.channels)
     return count(network, shape.channels, shape.image)
+
+
+def content_of(row: TrainedRow) -> dict[str, Any]:
+    """A row as JSON can hold it."""
+    spreads = {name: getattr(row, name) for name in ("accuracy", "params", "madds")}
+    numbers = {
+        name: {"values": spread.values, "mean": spread.mean, "deviation": spread.deviation}
+        for name, spread in spreads.items()
+    }
+    return row._asdict() | {"seeds": list(row.seeds), "best": row.best} | numbers
 
 
 def cells_of(row: TrainedRow) -> list[str]:
