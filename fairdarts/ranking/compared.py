@@ -164,10 +164,11 @@ def summary(values: Sequence[float | None]) -> Summary:
 
 def rank_correlation(ones: Series, others: Series) -> float | None:
     """Spearman's ρ over the epochs that have both; None of fewer than three, or where either does not change."""
-    pairs = [(one, other) for one, other in zip(ones, others, strict=False) if one is not None and other is not None]
+    pairs = [pair for pair in zip(ones, others, strict=False) if None not in pair]
     if len(pairs) < 3:
         return None
-    rho = spearman(*np.asarray(pairs, dtype=float).T, np.ones((1, len(pairs)))).value
+    one, other = np.asarray(pairs, dtype=float).T
+    rho = spearman(one, other, np.ones((1, len(pairs)))).value
     return None if math.isnan(rho) else rho
 
 

@@ -19,7 +19,7 @@ def genotypes_of(
     if isinstance(settings, SearchSettings):
         return [derived(record["gates"], settings, space, f"epoch-{record['epoch']}") for record in records]
     paths = [best_watched(record["watched"], settings, space) if record.get("watched") else None for record in records]
-    return [path and space.genotype_of(path, "best-watched", settings.name) for path in paths]
+    return [space.genotype_of(path, "best-watched", settings.name) if path else None for path in paths]
 
 
 def skips_of(

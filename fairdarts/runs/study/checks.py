@@ -33,9 +33,9 @@ def check_rows(study: RecipeStudy, jobs: Sequence[Job]) -> None:
             read.add(key)
             truth_of(settings, space)
             columns = columns_in(Path(settings.truth))
-            for row in study.published:
-                for column in row.numbers.keys() - columns if columns else ():
-                    what = f"{study.name}: published: {row.name}: {column}: is no column of {settings.truth}"
+            for printed in study.published:
+                for column in printed.numbers.keys() - columns if columns else ():
+                    what = f"{study.name}: published: {printed.name}: {column}: is no column of {settings.truth}"
                     raise UserError(f"{what}{nearest(column, columns)}")
         for row in study.stopped:
             if row.derive and job.path.name == f"{row.of}-seed{job.seed}":

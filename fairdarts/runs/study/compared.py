@@ -108,7 +108,8 @@ def compare(study: RecipeStudy, folder: Path) -> Comparison:
 
 def paths_of(study: RecipeStudy, folder: Path) -> list[Path]:
     """All run directories of a study, those that are still to be made, too."""
-    names = [f"{row.name}-seed{seed}" for seed in study.seeds for row in (*study.runs, *study.random)]
+    rows = [row.name for row in study.runs] + [row.name for row in study.random]
+    names = [f"{name}-seed{seed}" for seed in study.seeds for name in rows]
     return [folder / f"{name}{end}" for name in names for end in ("", "-train")]
 
 
@@ -182,11 +183,9 @@ def _seed(run: Judged, truth: Truth | None, rule: StoppedRow | None) -> SeedResu
         **{key: [record.get(key) for record in records] for key in ("eigenvalue", "passes")},
     }
     measured = {key: numbers for key, numbers in epochs.items() if any(number is not None for number in numbers)}
-    last = {key: numbers[-1] for key, numbers in epochs.items()}
-    return SeedResult(
-        run.seed, run.name, records[-1]["epoch"], ended, **every[-1], skips=last["skips"], accuracy=last["accuracy"],
-        epochs=measured,
-    )  # fmt: skip
+    found = {"truth": every[-1]["truth"], "regret": every[-1]["regret"], "skips": skips(genotypes[-1])}
+    accuracy = epochs["accuracy"][-1]
+    return SeedResult(run.seed, run.name, records[-1]["epoch"], ended, **found, accuracy=accuracy, epochs=measured)
 
 
 def _kept(

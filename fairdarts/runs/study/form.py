@@ -115,7 +115,8 @@ class RecipeStudy(Study):
     def _fits_together(self) -> Self:
         if self.benchmark is not None and not (self.files and all(self.files)):
             raise ValueError("benchmark: should name a file, or a list of files")
-        names = [row.name for row in (*self.runs, *self.random, *self.stopped, *self.published)]
+        rows: tuple[Any, ...] = (*self.runs, *self.random, *self.stopped, *self.published)
+        names = [row.name for row in rows]
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"the name '{name}' stands twice")
