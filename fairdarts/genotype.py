@@ -52,6 +52,10 @@ class _Architecture(Settings, ABC):
         """What it consists of, to be counted and compared."""
 
     @abstractmethod
+    def skips(self) -> dict[str, int]:
+        """How many skip connections it has, by part: normal, reduce, layers, edges, vertices."""
+
+    @abstractmethod
     def yaml_lines(self) -> list[str]:
         """The lines of YAML behind name, space and source: one operation, one layer or one row a line."""
 
@@ -73,6 +77,9 @@ class CellGenotype(_Architecture):
     def elements(self) -> set[tuple]:
         """(cell, operation, node, input) of every edge."""
         return {(cell, *edge) for cell in CELLS for edge in getattr(self, cell)}
+
+    def skips(self) -> dict[str, int]:
+        return {cell: sum(edge[0] == SKIP for edge in getattr(self, cell)) for cell in CELLS}
 
     def yaml_lines(self) -> list[str]:
         lines = []
@@ -98,6 +105,10 @@ class ChainGenotype(_Architecture):
     def elements(self) -> set[tuple]:
         """(layer, choice) of every choice."""
         return {(number, choice) for number, layer in enumerate(self.layers) for choice in layer}
+
+    def skips(self) -> dict[str, int]:
+        """A layer that is removed is one."""
+        return {"layers": sum(SKIP in layer or not layer for layer in self.layers)}
 
     def yaml_lines(self) -> list[str]:
         notes = _listed("notes", map(_quoted, self.notes)) if self.notes else []
@@ -126,6 +137,9 @@ class EdgeGenotype(_Architecture):
         """(edge, operation) of every edge."""
         return set(enumerate(self.edges))
 
+    def skips(self) -> dict[str, int]:
+        return {"edges": self.edges.count(SKIP)}
+
     def yaml_lines(self) -> list[str]:
         return _listed("edges", map(_quoted, self.edges))
 
@@ -144,6 +158,10 @@ class GraphGenotype(_Architecture):
         """(vertex, operation) of every vertex between input and output, and (from, to) of every edge."""
         edges = {(row, to) for row, marks in enumerate(self.matrix) for to, mark in enumerate(marks) if mark}
         return edges | set(enumerate(self.operations, start=1))
+
+    def skips(self) -> dict[str, int]:
+        """Edges from the cell's input to its output: the benchmark has no operation that is one."""
+        return {"vertices": self.matrix[0][-1]}
 
     def yaml_lines(self) -> list[str]:
         rows = _listed("matrix", (str([*row]) for row in self.matrix))

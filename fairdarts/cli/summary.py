@@ -1,7 +1,7 @@
 """What `fairdarts search` says at its end: what was found, what it costs, where it lies, and how to go on."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -9,7 +9,7 @@ import torch
 from fairdarts.cli.words import command, say
 from fairdarts.config import UserError
 from fairdarts.cost.count import cost_text, count
-from fairdarts.differentiable.stopping import verdict
+from fairdarts.differentiable.stopping import kept_record, verdict
 from fairdarts.genotype import CELLS, SKIP, CellGenotype, ChainGenotype, EdgeGenotype, Genotype, GraphGenotype, live
 from fairdarts.networks.blueprint import build
 from fairdarts.runs.result import Run
@@ -19,9 +19,9 @@ def summarize(run: Run) -> None:
     """What was found, what it costs, where it lies, and how to go on."""
     genotype, space, settings, shape = run.genotype, run.space, run.settings, run.shape
     records = run.directory.records()
-    rule = settings.derive
+    rule, judged = settings.derive, (settings.stopping, settings.architect.warmup)
     how = rule.method if rule.method == "argmax" or rule.threshold is None else f"{rule.method} {rule.threshold}"
-    if ended := verdict(records, settings.stopping, settings.architect.warmup):
+    if ended := verdict(records, *judged):
         say(f"stopped    {ended.reason}")
     say(f"genotype   {genotype.name}: {TEXTS[type(genotype)](genotype)} ({how})")
     try:
@@ -39,11 +39,20 @@ def summarize(run: Run) -> None:
         gates = records[-1]["gates"]
         strongest = ", ".join(f"{part} {max(map(max, gates[part])):.3f}" for part in space.parts)
         say(f"network    none, as {error}; strongest gates: {strongest}")
+    say_truth(kept_record(records, *judged), "truth")
     say(f"run        {run.path}")
     say(f"figures    {run.directory.figures}")
     say(f"curves     tensorboard --logdir {run.path}")
     for number, line in enumerate(then):
         say(f"{'' if number else 'continue':<10} {line}")
+
+
+def say_truth(record: Mapping[str, Any], title: str) -> None:
+    """What is true of what a record found, by every column that the run was told; nothing where it was told none."""
+    for column, accuracy in record.get("truth", {}).items():
+        lacks = "" if accuracy is None else f", {record['regret'][column]:.2f} below the best of the space"
+        say(f"{title:<10} {column} {'unknown' if accuracy is None else f'{accuracy:.2f} %'}{lacks}")
+        title = ""
 
 
 def _of_edges(genotype: EdgeGenotype) -> str:

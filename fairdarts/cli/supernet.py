@@ -39,6 +39,7 @@ def main(argv: Sequence[str]) -> int:
 
 def finish(run: "Run") -> None:
     """Draws a finished training, and says what it has come to, and how to go on."""
+    from fairdarts.cli.summary import say_truth
     from fairdarts.ranking.lemma import uniform_variance
     from fairdarts.runs.figures import figures_of
 
@@ -58,6 +59,7 @@ def finish(run: "Run") -> None:
         mean, deviation = last["watched_mean"], last["watched_std"]
         alike = ": it tells none from another" * (deviation == 0 and len(last["watched"]) > 1)
         say(f"accuracy   {mean:.1f} ± {deviation:.1f} % over {len(last['watched'])} paths, on held-out images{alike}")
+    say_truth(last, "best path")
     say(f"run        {run.path}")
     say(f"figures    {run.directory.figures}")
     say(f"continue   {command('rank', run.path, '--benchmark', 'FILE')}")

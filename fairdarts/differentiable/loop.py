@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from typing import Any, Protocol
@@ -57,9 +58,11 @@ def search(
     observer: Observer,
     stop: Stop,
     resume: bool = False,
+    about: Callable[[Genotype], dict[str, Any]] | None = None,
 ) -> Genotype:
     """Search from the start, or (resume) from the run's last checkpoint, to the final genotype.
 
+    Every record holds what is known `about` the genotype that would be derived then; nothing learns from it.
     Several processes take every step together, and the first one writes.
     Raises Interrupted once a signal stopped it, the state saved; UserError where data or disk fail, the state of the
     last step or at least of the last checkpoint saved; Diverged where loss, weights or α are no longer finite.
@@ -77,6 +80,9 @@ def search(
     records: list[dict[str, Any]] = []
     lost = torch.zeros_like(sums)  # of the present epoch, how often each was not finite
 
+    def told(record: dict[str, Any]) -> dict[str, Any]:
+        return record | about(derived(record["gates"], settings, space, run.path.name)) if about else record
+
     def state() -> dict[str, Any]:
         return common_state(identity, sums, at, records) | state_of(learner)
 
@@ -86,8 +92,11 @@ def search(
         records += restored(run, identity, sums, at, partial(put_back, learner), first=0)
         with distributed.together():
             check_records(records, space, str(run.metrics))
+        if about:  # of the epochs before, too
+            records[:] = map(told, records)
+            distributed.first(run.rewrite, records)
     else:
-        records.append(gate_record(0, learner, space))
+        records.append(told(gate_record(0, learner, space)))
         begin(run, records, state)
 
     train, valid, looked_at = open_batches(settings, source, halves, device, at.epoch * steps + at.step, at.epoch)
@@ -127,7 +136,7 @@ def search(
                 with distributed.together():
                     batch = next(looked_at)
                 record["eigenvalue"] = held_out_curvature(learner, batch)
-            records.append(record)
+            records.append(told(record))
             with distributed.together():
                 if writes:
                     genotype = derived(record["gates"], settings, space, f"{run.path.name}-epoch-{at.epoch}")

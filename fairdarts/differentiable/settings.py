@@ -9,10 +9,10 @@ from fairdarts.data.settings import DataSettings
 from fairdarts.differentiable.stopping import Never, StoppingSettings
 from fairdarts.noise import DropoutSettings, NoiseSettings
 from fairdarts.own import PartName
-from fairdarts.runtime.settings import Compute, RunSettings
+from fairdarts.runtime.settings import TRUTH, Compute, RunSettings
 from fairdarts.supernet.settings import SupernetSettings
 
-MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.memory", "compute.accumulate")
+MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.memory", "compute.accumulate", *TRUTH)
 """What a resumed search may be told anew: where its images lie, how it is served and kept, not what it computes. As the
 number of processes, `accumulate` decides which images BatchNorm sees together, and how its running averages move."""
 GATES = "none"

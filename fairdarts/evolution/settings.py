@@ -1,13 +1,13 @@
 """What the second stage can be told: the settings of its recipe."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from fairdarts.config import Settings
 from fairdarts.evolution.objectives import ACCURACY, QUANTITIES, Limit, Objective, read_limit, read_objective
 from fairdarts.oneshot.settings import read_statistics
-from fairdarts.runtime.settings import RecipeSettings
+from fairdarts.runtime.settings import RecipeSettings, Words
 
 MAY_CHANGE = ("supernet", "root", "device", "models", "budgets")
 """What a resumed search may be told anew: where its supernet and the images lie, and which models it ends with."""
@@ -131,17 +131,6 @@ class JudgeSettings(Settings):
         if word is not None:
             read_statistics(word)
         return word
-
-
-def _listed(value: Any) -> Any:
-    """`accuracy,madds` as a list; what is none already stays as it is."""
-    if not isinstance(value, str):
-        return value
-    return [part.strip() for part in value.strip("[]").split(",") if part.strip()]
-
-
-Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-"""A list, or words with commas between them."""
 
 
 class EvolveSettings(RecipeSettings):

@@ -9,10 +9,10 @@ from pydantic_core.core_schema import no_info_wrap_validator_function
 from fairdarts.config import Settings
 from fairdarts.data.settings import DataSettings
 from fairdarts.own import PartName
-from fairdarts.runtime.settings import Compute, RunSettings
+from fairdarts.runtime.settings import TRUTH, Compute, RunSettings
 from fairdarts.supernet.settings import SupernetSettings
 
-MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.accumulate", "compute.parallel")
+MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.accumulate", "compute.parallel", *TRUTH)
 """What a resumed training may be told anew: where its images lie and how the work is shared out, not what it computes.
 As the number of processes, `accumulate` decides which images BatchNorm sees together, and what dropout drops."""
 
@@ -145,6 +145,8 @@ class TrainingSettings(RunSettings):
     def _fits(self) -> Self:
         if self.watch.paths and not self.data.holds_out:
             raise ValueError("data.train_portion 1.0 leaves no images to watch paths on: set watch.paths 0")
+        if self.truth and not self.watch.paths:
+            raise ValueError("truth is told of the best of the watched paths: set watch.paths above 0")
         if self.compute.parallel == "path" and self.sampler.kind != "strict_fair":
             raise ValueError(f"compute.parallel path shares out several paths a step; {self.sampler.kind} has one")
         if self.weights.warmup_epochs > self.epochs:

@@ -29,6 +29,7 @@ from fairdarts.runtime.run import RunDirectory
 from fairdarts.runtime.seed import DROPS, PATHS, TRAIN, WATCHED, WEIGHTS, fold
 from fairdarts.runtime.stop import Stop
 from fairdarts.spaces.cell import CellSpace
+from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.nasbench101 import Bench101Space
 from fairdarts.spaces.space import Space
 from fairdarts.supernet.chain import ChoiceLayer
@@ -54,9 +55,11 @@ def train(
     observer: Observer,
     stop: Stop,
     resume: bool = False,
+    about: Callable[[SinglePath], dict[str, Any]] | None = None,
 ) -> None:
     """Trains from the start, or (resume) from the run's last checkpoint.
 
+    Every record holds what is known `about` the watched path of highest accuracy; nothing learns from it.
     Several processes take every step together, and the first one writes. Raises Interrupted once a signal stopped it,
     the state saved; UserError where data or disk fail, the state of the last step or at least of the last checkpoint
     saved; Diverged where loss or weights are no longer finite.
@@ -75,6 +78,9 @@ def train(
     at, sums = Position(), torch.zeros(len(SUMS), device=device)
     records: list[dict[str, Any]] = []
 
+    def told(record: dict[str, Any]) -> dict[str, Any]:
+        return record | about(best_watched(record["watched"], settings, space)) if about else record
+
     def state() -> dict[str, Any]:
         return common_state(identity, sums, at, records) | state_of(learner, sampler, updates)
 
@@ -82,6 +88,9 @@ def train(
     distributed.first(keep_held_out, run, settings.data, source, held_out)
     if resume:
         records += restored(run, identity, sums, at, partial(put_back, learner, sampler, updates))
+        if about:  # of the epochs before, too
+            records[:] = map(told, records)
+            distributed.first(run.rewrite, records)
     else:
         begin(run, records, state)
 
@@ -118,7 +127,7 @@ def train(
             if watched:
                 accuracies = watched(learner)
                 record |= {"watched": accuracies, "watched_mean": fmean(accuracies), "watched_std": pstdev(accuracies)}
-            records.append(record)
+            records.append(told(record))
 
 
 def check_fit(settings: TrainingSettings, space: Space, source: Source) -> tuple[list[int], list[int]]:
@@ -179,14 +188,24 @@ def held_out_images(settings: TrainingSettings, held_out: list[int], count: int 
     return [held_out[position] for position in torch.randperm(len(held_out), generator=generator)[:count].tolist()]
 
 
+def watched_paths(settings: TrainingSettings, space: Space) -> list[SinglePath]:
+    """The paths whose accuracies every record holds, in their order."""
+    random = Random(fold(settings.seed, WATCHED))
+    return [space.random_path(random.randrange) for _ in range(settings.watch.paths)]
+
+
+def best_watched(accuracies: list[float], settings: TrainingSettings, space: Space) -> SinglePath:
+    """The watched path of highest accuracy, of equal ones the first."""
+    return watched_paths(settings, space)[accuracies.index(max(accuracies))]
+
+
 def watch(
     settings: TrainingSettings, space: Space, source: Source, held_out: list[int], device: torch.device
 ) -> Callable[[Learner], list[float]] | None:
     """What measures the accuracy of some paths, in percent; None where nothing is watched."""
     if not settings.watch.paths:
         return None
-    random = Random(fold(settings.seed, WATCHED))
-    paths = [space.random_path(random.randrange) for _ in range(settings.watch.paths)]
+    paths = watched_paths(settings, space)
     images = held_out_images(settings, held_out, settings.watch.images)
     batches = partial(evaluation_batches, source, settings.data, images, device, LAYOUTS[settings.compute.layout])
     return lambda learner: Evaluator(learner.supernet, batches, precision=settings.compute.precision)(paths)

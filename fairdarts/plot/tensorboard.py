@@ -55,10 +55,15 @@ def log_generation(writer: Any, record: dict) -> None:
 def log_network(writer: Any, record: dict, rest: str = "training") -> None:
     """Writes one record of a network's training: its numbers as scalars, with the epoch as the step.
 
-    `train_loss` becomes train/loss, `valid_top1` valid/top1, and what is of neither stands under `rest`.
+    `train_loss` becomes train/loss, `valid_top1` valid/top1, and what is of neither stands under `rest`. True
+    accuracies become truth/COLUMN, and what they lack to the best of the space regret/COLUMN.
     """
     for key, value in record.items():
         if isinstance(value, int | float) and not isinstance(value, bool) and key != "epoch":
             group, _, name = key.partition("_")
             tag = f"{group}/{name}" if group in ("train", "valid") and name else f"{rest}/{key}"
             writer.add_scalar(tag, value, record["epoch"])
+    for name in ("truth", "regret"):
+        for column, number in record.get(name, {}).items():
+            if number is not None:
+                writer.add_scalar(f"{name}/{column}", number, record["epoch"])

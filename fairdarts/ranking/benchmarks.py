@@ -4,7 +4,7 @@ import importlib
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,14 +19,18 @@ ACCURACIES = ("accuracy", "acc", "mean_acc", "test_acc", "cifar10_test200")
 """columns that are the truth where none is named, the first that there is"""
 DATASETS = {"cifar10_test200": "cifar10", "cifar100_test200": "cifar100", "imagenet16_test200": "ImageNet16-120"}
 """what the NAS-Bench-201 API calls the columns of a file of its own: test accuracies after 200 epochs"""
+BENCH201 = tuple(
+    f"{images}_{half}200" for half in ("test", "valid") for images in ("cifar10", "cifar100", "imagenet16")
+)
+"""columns of NAS-Bench-201: test and validation accuracies after 200 epochs (arXiv:2001.00326, section 2.3)"""
 PICKLES = {b"PK\x03\x04": "nas_201_api", b"\x80": "nas_201_api", b"BZh": "nats_bench"}
 """the package that reads a binary file, by how the file begins: PyTorch's new and old form, NATS-Bench's"""
 INSTALL = {"nas_201_api": "nas-bench-201", "nats_bench": "nats_bench"}
 """what pip calls the packages"""
 
 INDEX = re.compile(r"[0-9]{1,6}")
-Row = tuple[str, str, float]
-"""place in the file, architecture as written there, number"""
+Row = tuple[str, str, tuple[float, ...]]
+"""place in the file, architecture as written there, a number of every column"""
 
 
 class Benchmark(NamedTuple):
@@ -42,14 +46,31 @@ class Benchmark(NamedTuple):
     """entries of the file that are none of the space, by what they are"""
 
 
+Named = Callable[[str], tuple[int, ...] | None]
+"""gives the path of an architecture that is written as a name"""
+
+
 def read_benchmark(
     path: Path,
     choices: tuple[tuple[str, ...], ...],
     space_name: str,
     column: str | None = None,
-    named: Callable[[str], tuple[int, ...] | None] = lambda _: None,
+    named: Named = lambda _: None,
 ) -> Benchmark:
-    """The benchmark in a file, for a space whose choice points have these choices, by name.
+    """The benchmark in a file, by one of its columns; see `read_benchmarks`."""
+    return read_benchmarks(path, choices, space_name, (column,), named)[0]
+
+
+def read_benchmarks(
+    path: Path,
+    choices: tuple[tuple[str, ...], ...],
+    space_name: str,
+    columns: Sequence[str | None],
+    named: Named = lambda _: None,
+) -> tuple[Benchmark, ...]:
+    """The benchmarks in a file, one a column, for a space whose choice points have these choices, by name.
+
+    None is the column that is the truth where none is named.
 
     Recognized by content: JSON such as NAS-Bench-Macro's, {architecture: {column: number or list to be averaged}};
     CSV with a header, the architecture in a column arch, architecture or path; the files of NAS-Bench-201's own API,
@@ -64,18 +85,34 @@ def read_benchmark(
     head = _head(path)
     package = next((package for start, package in PICKLES.items() if head.startswith(start)), None)
     if package:
-        column, rows = _api_rows(path, package, column)
+        names, rows = _api_rows(path, package, columns)
     else:
         text = read_text(path).removeprefix("\ufeff")
         if not text.strip():
             raise UserError(f"{path}: is empty")
         read = _json_rows if text.lstrip().startswith(("{", "[")) else _csv_rows
-        column, rows = read(path, text, column)
-    paths = (
-        (place, text, named(text.strip()) or read_path(text, choices, space_name, place), value)
-        for place, text, value in rows
+        names, rows = read(path, text, columns)
+    read_rows = [
+        (place, text, named(text.strip()) or read_path(text, choices, space_name, place), numbers)
+        for place, text, numbers in rows
+    ]
+    return tuple(
+        benchmark_of(path, name, ((place, text, key, numbers[at]) for place, text, key, numbers in read_rows))
+        for at, name in enumerate(names)
     )
-    return benchmark_of(path, column, paths)
+
+
+def columns_in(path: Path) -> tuple[str, ...]:
+    """The columns of a file that `read_benchmarks` reads; none of one that it does not."""
+    head = _head(path)
+    if any(head.startswith(start) for start in PICKLES):
+        return tuple(DATASETS)
+    text = read_text(path).removeprefix("\ufeff")
+    if text.lstrip().startswith(("{", "[")):
+        content = json_of(path, text)
+        entry = next(iter(content.values()), None) if isinstance(content, dict) else None
+        return tuple(entry) if isinstance(entry, dict) else ()
+    return tuple(next(csv_records(path, text), ("", []))[1])
 
 
 def benchmark_of(path: Path, column: str, rows: Iterable[tuple[str, str, tuple[int, ...], float]]) -> Benchmark:
@@ -139,14 +176,14 @@ def _index(word: str, names: tuple[str, ...], place: str) -> int:
     return names.index(word)
 
 
-def _json_rows(path: Path, text: str, column: str | None) -> tuple[str, Iterator[Row]]:
+def _json_rows(path: Path, text: str, columns: Sequence[str | None]) -> tuple[list[str], Iterator[Row]]:
     content = json_of(path, text)
     if not isinstance(content, dict) or not all(isinstance(entry, dict) for entry in content.values()):
         raise UserError(f"{path}: should hold architectures, each with its numbers: {{'0120': {{'mean_acc': 91.5}}}}")
     if not content:
         raise UserError(f"{path}: holds no architecture")
-    column = _chosen(path, tuple(next(iter(content.values()))), column)
-    return column, _json_numbers(path, content, column)
+    names = _chosen(path, tuple(next(iter(content.values()))), columns)
+    return names, _json_numbers(path, content, names)
 
 
 def json_of(path: Path, text: str) -> Any:
@@ -159,12 +196,14 @@ def json_of(path: Path, text: str) -> Any:
         raise UserError(f"{path}: not valid JSON") from None
 
 
-def _json_numbers(path: Path, content: dict[str, dict[str, Any]], column: str) -> Iterator[Row]:
+def _json_numbers(path: Path, content: dict[str, dict[str, Any]], columns: Sequence[str]) -> Iterator[Row]:
     for text, entry in content.items():
         here = f"{path}: {shown(text)}"
-        if column not in entry:
-            raise UserError(f"{here}: has no {column!r}, only {listed(entry)}")
-        yield str(path), text, finite(mean_of(entry[column]), entry[column], f"{here}: {column}")
+        for column in columns:
+            if column not in entry:
+                raise UserError(f"{here}: has no {column!r}, only {listed(entry)}")
+        numbers = (finite(mean_of(entry[column]), entry[column], f"{here}: {column}") for column in columns)
+        yield str(path), text, tuple(numbers)
 
 
 def mean_of(value: Any) -> float:
@@ -177,15 +216,20 @@ def mean_of(value: Any) -> float:
     return math.nan
 
 
-def _csv_rows(path: Path, text: str, column: str | None) -> tuple[str, Iterator[Row]]:
+def _csv_rows(path: Path, text: str, columns: Sequence[str | None]) -> tuple[list[str], Iterator[Row]]:
     records = csv_records(path, text)
     _, header = next(records, ("", []))
     named = [name for name in ARCHITECTURES if name in header]
     if not named:
         raise UserError(f"{path}: has no column {' or '.join(ARCHITECTURES)}, only {listed(header)}")
-    column = _chosen(path, tuple(name for name in header if name != named[0]), column)
-    lines = columns_of(path, records, header, (named[0], column))
-    return column, ((place, arch, finite(to_number(n), n, f"{place}: {column}")) for place, (arch, n) in lines)
+    names = _chosen(path, tuple(name for name in header if name != named[0]), columns)
+    lines = columns_of(path, records, header, (named[0], *names))
+    return names, ((place, fields[0], _csv_numbers(place, names, fields[1:])) for place, fields in lines)
+
+
+def _csv_numbers(place: str, columns: Sequence[str], fields: Sequence[str]) -> tuple[float, ...]:
+    pairs = zip(columns, fields, strict=True)
+    return tuple(finite(to_number(field), field, f"{place}: {column}") for column, field in pairs)
 
 
 def columns_of(
@@ -217,17 +261,20 @@ def finite(number: float, written: Any, place: str) -> float:
     return number
 
 
-def _chosen(path: Path, names: tuple[str, ...], column: str | None) -> str:
-    """The column of the truth: the one asked for, or the first known one."""
-    if column is not None and column not in names:
-        raise UserError(f"{path}: has no column {column!r}, only {listed(names)}")
-    column = column or next((name for name in ACCURACIES if name in names), None)
-    if column is None:
-        raise UserError(f"{path}: has no column {' or '.join(ACCURACIES)}; name the one of {listed(names)}")
-    return column
+def _chosen(path: Path, names: tuple[str, ...], columns: Sequence[str | None]) -> list[str]:
+    """The columns of the truth: those asked for; for None the first known one."""
+    usual = next((name for name in ACCURACIES if name in names), None)
+    chosen = []
+    for column in columns:
+        if column is not None and column not in names:
+            raise UserError(f"{path}: has no column {column!r}, only {listed(names)}")
+        if column is None and usual is None:
+            raise UserError(f"{path}: has no column {' or '.join(ACCURACIES)}; name the one of {listed(names)}")
+        chosen.append(str(column or usual))
+    return chosen
 
 
-def _api_rows(path: Path, package: str, column: str | None) -> tuple[str, Iterator[Row]]:
+def _api_rows(path: Path, package: str, columns: Sequence[str | None]) -> tuple[list[str], Iterator[Row]]:
     """Through NAS-Bench-201's own package, which unpickles the file: this module never does, as that may run code."""
     try:
         module = importlib.import_module(package)
@@ -235,19 +282,20 @@ def _api_rows(path: Path, package: str, column: str | None) -> tuple[str, Iterat
         how = f"pip install {INSTALL[package]} (it unpickles, which may run code: only for a file that you trust)"
         here = "not text; NAS-Bench-201's own file needs its package"
         raise UserError(f"{path}: {here}: {how}; a CSV needs none") from None
-    column = _chosen(path, tuple(DATASETS), column)
-    return column, _api_numbers(path, module, column)
+    names = _chosen(path, tuple(DATASETS), columns)
+    return names, _api_numbers(path, module, names)
 
 
-def _api_numbers(path: Path, module: Any, column: str) -> Iterator[Row]:
+def _api_numbers(path: Path, module: Any, columns: Sequence[str]) -> Iterator[Row]:
     try:
         if module.__name__ == "nats_bench":
             api = module.create(str(path), "tss", verbose=False)
         else:
             api = module.NASBench201API(str(path), verbose=False)
         for index in range(len(api)):
-            accuracy = api.get_more_info(index, DATASETS[column], hp="200", is_random=False)["test-accuracy"]
-            yield f"{path}: architecture {index}", api.arch(index), float(accuracy)
+            every = (api.get_more_info(index, DATASETS[name], hp="200", is_random=False) for name in columns)
+            numbers = tuple(float(about["test-accuracy"]) for about in every)
+            yield f"{path}: architecture {index}", api.arch(index), numbers
     except Exception as error:  # whatever a foreign package and its pickles raise
         raise UserError(f"{path}: {module.__name__} cannot read it: {shown(str(error))}") from None
 

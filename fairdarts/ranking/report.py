@@ -23,8 +23,8 @@ from fairdarts.oneshot.samplers import make_sampler
 from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
 from fairdarts.oneshot.state import load_weights
 from fairdarts.oneshot.train import held_out_images, make_learner
-from fairdarts.ranking.benchmarks import Benchmark, benchmark_of, read_benchmark
-from fairdarts.ranking.cells import read_cells
+from fairdarts.ranking.benchmarks import Benchmark, benchmark_of, read_benchmarks
+from fairdarts.ranking.cells import CellTable, read_cells
 from fairdarts.ranking.tau import MEASURES, Measured, measure
 from fairdarts.resources import names
 from fairdarts.runtime.checkpoint import write_atomically
@@ -50,6 +50,11 @@ def open_training(run: RunDirectory) -> tuple[TrainingSettings, Space]:
 
 def open_benchmark(file: Path, space: SearchSpace, column: str | None) -> Benchmark:
     """The truth in a file, for a space; its architectures may be names of shipped genotypes. Raises UserError."""
+    return open_benchmarks(file, space, (column,))[0]
+
+
+def open_benchmarks(file: Path, space: SearchSpace, columns: Sequence[str | None]) -> tuple[Benchmark, ...]:
+    """The same by several columns; None is the file's usual one."""
     shipped = set(names("genotypes"))
 
     def named(text: str) -> SinglePath | None:
@@ -58,13 +63,19 @@ def open_benchmark(file: Path, space: SearchSpace, column: str | None) -> Benchm
         genotype, its_space = load_genotype(text)
         return space.path_of(genotype) if its_space.name == space.name else None
 
-    if space.topology and (table := read_cells(file, space, column)):
-        if not table.rows:
-            why = ", ".join(f"{count:,} {what}" for what, count in table.left_out.items())
-            raise UserError(f"{file}: holds no architecture of space {space.name}: {why or 'it is empty'}")
-        rows = ((place, str(key), key, value) for place, key, value in table.rows)
-        return benchmark_of(file, table.column, rows)._replace(left_out=table.left_out)
-    return read_benchmark(file, space.choices, space.name, column, named)
+    tables = [read_cells(file, space, column) for column in columns] if space.topology else []
+    if cells := [table for table in tables if table]:
+        return tuple(_of_cells(file, space, table) for table in cells)
+    return read_benchmarks(file, space.choices, space.name, columns, named)
+
+
+def _of_cells(file: Path, space: SearchSpace, table: CellTable) -> Benchmark:
+    """The truth in a file that tells cells as they are written. Raises UserError where none is of the space."""
+    if not table.rows:
+        why = ", ".join(f"{count:,} {what}" for what, count in table.left_out.items())
+        raise UserError(f"{file}: holds no architecture of space {space.name}: {why or 'it is empty'}")
+    rows = ((place, str(key), key, value) for place, key, value in table.rows)
+    return benchmark_of(file, table.column, rows)._replace(left_out=table.left_out)
 
 
 def chosen_paths(space: Space, benchmark: Benchmark | None, count: int, seed: int) -> list[SinglePath]:

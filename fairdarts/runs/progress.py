@@ -111,6 +111,14 @@ def _timed(run: "Run", record: dict[str, Any], numbers: str) -> str:
     return f"epoch {record['epoch']:>3}/{run.settings.epochs}  {numbers}  {record['seconds']:.1f} s  {speed}"
 
 
+def _true(record: dict[str, Any]) -> str:
+    """'  truth 93.50 %', by the first column; nothing where a run is told no truth."""
+    if "truth" not in record:
+        return ""
+    accuracy = next(iter(record["truth"].values()))
+    return "  truth unknown" if accuracy is None else f"  truth {accuracy:5.2f} %"
+
+
 def _of_search(run: "Run") -> Shown:
     """Loss, accuracy and dominant operations."""
     from fairdarts.differentiable.architect import SUMS
@@ -131,7 +139,7 @@ def _of_search(run: "Run") -> Shown:
         held_out = f"  held-out {record['valid_accuracy']:6.1%}" if "valid_accuracy" in record else ""
         counts = " + ".join(str(sum(record["dominant"][part].values())) for part in space.parts)
         seen = f"loss {record['train_loss']:.4f}  accuracy {record['train_accuracy']:6.1%}{held_out}"
-        return _timed(run, record, f"{seen}  dominant {counts}")
+        return _timed(run, record, f"{seen}  dominant {counts}{_true(record)}")
 
     return Shown(numbers, line)
 
@@ -145,7 +153,7 @@ def _of_training(run: "Run", key: str, judged: str) -> Shown:
 
     def line(record: dict[str, Any]) -> str:
         seen = f"  {judged.format(**record)}" if key in record else ""
-        numbers = f"loss {record['train_loss']:.4f}  accuracy {record['train_accuracy']:6.1%}{seen}"
+        numbers = f"loss {record['train_loss']:.4f}  accuracy {record['train_accuracy']:6.1%}{seen}{_true(record)}"
         return _timed(run, record, numbers)
 
     return Shown(of_step, line)

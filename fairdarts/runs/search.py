@@ -7,6 +7,7 @@ from typing import Any
 from fairdarts.differentiable import loop
 from fairdarts.differentiable.setup import check_fit
 from fairdarts.plot.tensorboard import log_epoch
+from fairdarts.ranking.truth import truth_of
 from fairdarts.runs.begin import at_work, begin, has_finished
 from fairdarts.runs.callbacks import Callbacks, Watches, watching
 from fairdarts.runs.recipe import Recipe, merged
@@ -47,7 +48,9 @@ def resume(path: str | Path, data: Any, settings: Mapping[str, Any], callbacks: 
 
 def carry_out(asked: Request, watch: Callbacks) -> Run:
     """The search that is asked for, in all processes that share it, or in this one alone."""
-    settings, _, _, directory = begun = begin(SEARCH, asked, watch, check_fit)
+    settings, space, _, directory = begun = begin(SEARCH, asked, watch, check_fit)
+    with distributed.together():
+        truth = truth_of(settings, space)
     if settings.relaxation == "softmax" and settings.zero_one.weight > 0:
         watch.note("zero_one: under softmax the zero-one loss is of little use (FairDARTS, supplementary 4.2)")
     run, resumed = Run(directory.path), bool(asked.resume)
@@ -56,8 +59,8 @@ def carry_out(asked: Request, watch: Callbacks) -> Run:
     purge = directory.logged() if resumed else None
 
     def log(writer: Any, record: dict[str, Any]) -> None:
-        log_epoch(writer, record, begun.space)
+        log_epoch(writer, record, space)
 
     with at_work(directory) as stop, watching(run, watch), logged(directory, watch, log, purge) as observer:
-        loop.search(*begun, observer, stop, resumed)
+        loop.search(*begun, observer, stop, resumed, truth.about if truth else None)
     return run

@@ -7,6 +7,7 @@ from typing import Any
 from fairdarts.oneshot import train
 from fairdarts.oneshot.train import check_fit
 from fairdarts.plot.tensorboard import log_training
+from fairdarts.ranking.truth import truth_of
 from fairdarts.runs.begin import at_work, begin, has_finished
 from fairdarts.runs.callbacks import Callbacks, Watches, watching
 from fairdarts.runs.recipe import Recipe, merged
@@ -45,6 +46,8 @@ def carry_out(asked: Request, watch: Callbacks) -> Run:
     """The training that is asked for, in all processes that share it, or in this one alone."""
     begun = begin(SUPERNET, asked, watch, check_fit)
     run, directory, resumed = Run(begun.run.path), begun.run, bool(asked.resume)
+    with distributed.together():
+        truth = truth_of(begun.settings, begun.space)
     if not has_finished(SUPERNET, directory, watch):
         purge = directory.logged() + 1 if resumed else None
         with (
@@ -52,5 +55,5 @@ def carry_out(asked: Request, watch: Callbacks) -> Run:
             watching(run, watch),
             logged(directory, watch, log_training, purge) as observer,
         ):
-            train.train(*begun, observer, stop, resumed)
+            train.train(*begun, observer, stop, resumed, truth.about_path if truth else None)
     return run

@@ -1,10 +1,24 @@
 """What every run can be told."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from fairdarts.config import Settings, UserError
+
+TRUTH = ("truth", "truth_columns")
+"""What a resumed run may be told anew, too: where its truth lies"""
+
+
+def _listed(value: Any) -> Any:
+    """`accuracy,madds` as a list; what is none already stays as it is."""
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.strip("[]").split(",") if part.strip()]
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+"""A list, or words with commas between them."""
 
 
 class Compute(Settings):
@@ -60,7 +74,16 @@ class EpochSettings(RecipeSettings):
     """minutes between checkpoints within an epoch; one is written after every epoch anyway"""
 
 
-class RunSettings(EpochSettings):
+class TruthSettings(Settings):
+    """What is known of the architectures of a space, which no run learns from: it is told beside what it finds."""
+
+    truth: str | None = None
+    """file of true accuracies of the space's architectures, a benchmark's or any CSV: recorded of what is found"""
+    truth_columns: Words = ()
+    """its columns, the first being the one to choose by; none: those of NAS-Bench-201 that it has, or its usual one"""
+
+
+class RunSettings(EpochSettings, TruthSettings):
     """What searches and trainings of supernets can be told."""
 
     space: str

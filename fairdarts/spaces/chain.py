@@ -148,9 +148,14 @@ class ChainSpace(SearchSpace):
         return number
 
     def path_of(self, genotype: ChainGenotype) -> SinglePath:
-        """The path of a genotype that the space allows. Raises UserError where a layer has not exactly one choice."""
+        """The path of a genotype that the space allows; a layer that is removed is a skip connection, if it offers one.
+
+        Raises UserError where a layer has not exactly one choice.
+        """
         path = []
         for number, (names, chosen) in enumerate(zip(self.choices, genotype.layers, strict=True)):
+            if not chosen and SKIP in names:  # of layers that keep the shape alone, where it is the identity
+                chosen = (SKIP,)
             if len(chosen) != 1:
                 raise UserError(f"{genotype.name}: layers[{number}]: {len(chosen)} choices, should be 1 to be a path")
             path.append(names.index(chosen[0]))

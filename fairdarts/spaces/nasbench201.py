@@ -116,14 +116,17 @@ def names_of_arch(text: str) -> list[str]:
 
     Of every node from 1 on, each edge into it as operation~input. Raises UserError naming what is wrong in it.
     """
-    form = "+".join(f"|{'|'.join(into)}|" for into in _by_node([f"op~{source}" for _, source in EDGES]))
     if not ARCH.fullmatch(text):
-        raise UserError(f"{text!r}: not an architecture of NAS-Bench-201: should be {form}")
+        raise UserError(f"{text!r}: not an architecture of NAS-Bench-201: should be {_form()}")
     nodes = [[edge.split("~") for edge in re.findall(_EDGE, node)] for node in text.split("+")]
     edges = [(str(node), source) for node, into in enumerate(nodes, start=1) for _, source in into]
     if edges != [(str(node), str(source)) for node, source in EDGES]:
-        raise UserError(f"{text!r}: its edges are others than those of NAS-Bench-201: should be {form}")
+        raise UserError(f"{text!r}: its edges are others than those of NAS-Bench-201: should be {_form()}")
     return [name for into in nodes for name, _ in into]
+
+
+def _form() -> str:
+    return "+".join(f"|{'|'.join(into)}|" for into in _by_node([f"op~{source}" for _, source in EDGES]))
 
 
 @lru_cache(maxsize=4)

@@ -158,13 +158,20 @@ def test_the_genotype_of_a_path_names_its_choices():
     assert edges.edges == ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "nor_conv_3x3")
 
 
-@pytest.mark.parametrize("choices", [(), ("MBE2K3", "skip_connect")])
-def test_a_layer_without_or_with_several_choices_is_no_part_of_a_path(choices: tuple[str, ...]):
+def chain_with(choices: tuple[str, ...]) -> ChainGenotype:
     layers = (("E1K5",), choices, ("E1K5",), ("E1K5",))
-    genotype = ChainGenotype(schema=1, name="mine", space="tiny", source="", layers=layers)
+    return ChainGenotype(schema=1, name="mine", space="tiny", source="", layers=layers)
+
+
+def test_a_layer_with_several_choices_is_no_part_of_a_path():
     with pytest.raises(UserError) as error:
-        CHAIN.path_of(genotype)
-    assert str(error.value) == f"mine: layers[1]: {len(choices)} choices, should be 1 to be a path"
+        CHAIN.path_of(chain_with(("MBE2K3", "skip_connect")))
+    assert str(error.value) == "mine: layers[1]: 2 choices, should be 1 to be a path"
+
+
+def test_a_layer_that_is_removed_is_a_skip_connection():
+    assert CHAIN.path_of(chain_with(())) == CHAIN.path_of(chain_with(("skip_connect",)))
+    assert len(CHAIN.canonical(CHAIN.path_of(chain_with(())))) == 3
 
 
 @pytest.mark.parametrize("name", ["s1", "nasbench101"])
