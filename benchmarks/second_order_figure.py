@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from fairdarts.differentiable.unrolled import EPSILON
 from fairdarts.plot import style
@@ -63,17 +64,20 @@ def _figure(info: Info) -> Figure:
             own = look | ({} if exact else {"linestyle": "--", "markerfacecolor": "white"})
             left.plot(*zip(*line, strict=True), **own, markersize=5, label=f"{name}, {precision}")
     left.axvline(EPSILON, color=style.FAINT, linewidth=1, linestyle=":")
-    left.annotate("DARTS", (EPSILON, 0.04), xytext=(-4, 0), textcoords="offset points", ha="right", fontsize=9)
-    left.set(xscale="log", ylim=(-0.05, 1.05))
+    left.annotate("DARTS", (EPSILON, -0.95), xytext=(-4, 0), textcoords="offset points", ha="right", fontsize=9)
+    left.set(xscale="log", ylim=(-1.05, 1.05))
     left.set_title("by ε, mean over the search", fontsize=10)
-    left.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(0, 0.42))
+    left.legend(fontsize=8, frameon=False, loc="lower left")
     style.tidy(left, "ε · ‖v‖", "cosine with the exact correction")
     name, lengths = next(iter(info.by_step.items()))
     for number, (length, line) in enumerate(reversed(lengths.items())):
         right.plot(*zip(*line, strict=True), **style.series(number), markersize=5, label=f"{float(length):g}")
     right.set_title(f"along the search: {name}", fontsize=10)
-    right.legend(title="ε · ‖v‖", title_fontsize=8.5, fontsize=8.5, frameon=False, loc="center right")
+    right.legend(
+        title="ε · ‖v‖", title_fontsize=8.5, fontsize=8.5, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5)
+    )
     style.tidy(right, "step")
+    right.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     return figure
 
 

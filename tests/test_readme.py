@@ -207,6 +207,7 @@ PAGES = [
     "docs/extend.md",
     "docs/first-search.md",
     "docs/collapse.md",
+    "docs/second-order.md",
     "docs/imagenet.md",
     "docs/ranking.md",
     "docs/supernet-factors.md",
