@@ -66,7 +66,7 @@ def _figure(info: Info) -> Figure:
     left.axvline(EPSILON, color=style.FAINT, linewidth=1, linestyle=":")
     left.annotate("DARTS", (EPSILON, -0.95), xytext=(-4, 0), textcoords="offset points", ha="right", fontsize=9)
     left.set(xscale="log", ylim=(-1.05, 1.05))
-    left.set_title("by ε, mean over the search", fontsize=10)
+    left.set_title("by ε, mean of the measured steps", fontsize=10)
     left.legend(fontsize=8, frameon=False, loc="lower left")
     style.tidy(left, "ε · ‖v‖", "cosine with the exact correction")
     name, lengths = next(iter(info.by_step.items()))
