@@ -208,6 +208,7 @@ PAGES = [
     "docs/first-search.md",
     "docs/collapse.md",
     "docs/inside.md",
+    "docs/second-order.md",
     "docs/imagenet.md",
     "docs/ranking.md",
     "docs/supernet-factors.md",

@@ -66,9 +66,11 @@ def weights_at(weights: Tensors, values: Tensors) -> Iterator[None]:
         torch._foreach_copy_(held, kept)
 
 
-def finite_difference(loss: Callable[[], Tensor], weights: Tensors, alphas: Tensors, v: Tensors) -> Tensors:
-    """The correction as a difference: (∇α L_train(w + εv) − ∇α L_train(w − εv)) / 2ε, ε = EPSILON / ‖v‖ (eq. 8)."""
-    epsilon = (EPSILON / torch.stack(torch._foreach_norm(v)).norm()).item()
+def finite_difference(
+    loss: Callable[[], Tensor], weights: Tensors, alphas: Tensors, v: Tensors, length: float = EPSILON
+) -> Tensors:
+    """The correction as a difference: (∇α L_train(w + εv) − ∇α L_train(w − εv)) / 2ε, ε = length / ‖v‖ (eq. 8)."""
+    epsilon = (length / torch.stack(torch._foreach_norm(v)).norm()).item()
     at = []
     for side in (epsilon, -epsilon):
         moved = torch._foreach_add([weight.detach() for weight in weights], v, alpha=side)
