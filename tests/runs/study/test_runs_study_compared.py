@@ -150,8 +150,10 @@ def test_a_study_ends_with_its_table_and_so_does_its_report(table, tmp_path, mon
     for name in ("search.log_epoch", "supernet.log_training"):
         monkeypatch.setattr(f"fairdarts.runs.{name}", lambda *_: None)
     monkeypatch.setattr("fairdarts.runs.study.compared.draw_comparison", lambda *_: [])
-    for name in ("searches", "supernets"):
-        monkeypatch.setattr(f"fairdarts.plot.report_{name}.image", lambda *_: "", raising=False)
+    for name in ("draw_run", "draw_training", "_parts_of"):
+        monkeypatch.setattr(f"fairdarts.runs.figures.{name}", lambda *_: [])
+    rows = ["".join(map(str, path)) + f",{truth_of(path)}" for path in product(range(5), repeat=6)]
+    table.write_text("\n".join(["arch,cifar10_test200", *rows]) + "\n")
     content = {"name": "s", "source": "tests", "benchmark": ["none.csv", "bench.csv"], "seeds": [0]}
     content["shared"] = {"epochs": 1, "supernet.channels": 4, "data.batch_size": 256}
     watch = {"watch.paths": 3, "watch.images": 64}
