@@ -170,7 +170,7 @@ def finals_figure(info: Finals) -> Figure:
     names = [row.name + " (published)" * row.published for row in info.rows]
     axes[0].set_yticks(range(len(info.rows)), names)
     axes[0].set_ylim(len(info.rows) - 0.4, -0.6)
-    figure.supxlabel(f"true accuracy, {column_title(info.column)}, %", fontsize=9.5)
+    axes[0].set_xlabel(f"true accuracy, {column_title(info.column)}, %", fontsize=9.5)  # a figure's lies on the legend
     _legend(figure, axes[0], any(row.published for row in info.rows))
     return figure
 
