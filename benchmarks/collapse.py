@@ -19,7 +19,7 @@ TITLES = {
 
 
 def spread(found: dict[str, Any], digits: int = 2) -> str:
-    """'93.23 ± 0.18 [93.02, 93.41]': mean, deviation and interval over the seeds, and how many are known, if not all."""
+    """'93.23 ± 0.18 [93.02, 93.41]': mean, deviation, interval over the seeds, and how many are known, if not all."""
     if found["mean"] is None:
         return "–"
     text = f"{found['mean']:.{digits}f}"
