@@ -16,8 +16,9 @@ from fairdarts.options import Words, words_of
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.progress import ProgressBar
 from fairdarts.runs.request import KINDS, SEARCH, SUPERNET, TRAIN
-from fairdarts.runs.study.asked import Asked, check_settings, read_asked, verb_of
+from fairdarts.runs.study.asked import Asked, read_asked, verb_of
 from fairdarts.runs.study.form import RecipeStudy, read_study
+from fairdarts.runs.study.problems import check_settings
 
 if TYPE_CHECKING:
     from fairdarts.runs.result import Run

@@ -85,5 +85,5 @@ def exact(loss: Callable[[], Tensor], weights: Tensors, alphas: Tensors, v: Tens
     return list(torch.autograd.grad(gradients, alphas, grad_outputs=v))
 
 
-CORRECTIONS = {"finite_difference": finite_difference, "exact": exact}
+CORRECTIONS: dict[str, Callable[..., Tensors]] = {"finite_difference": finite_difference, "exact": exact}
 """`architect.hessian` → correction(loss, weights, alphas, v), one tensor for every α"""

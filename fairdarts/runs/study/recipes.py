@@ -13,10 +13,11 @@ from fairdarts.reading import dump_yaml, read_yaml
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.request import KINDS, TRAIN
 from fairdarts.runs.result import Run
-from fairdarts.runs.study.asked import Asked, file_in, laid_over_part, laid_over_training, verb_of
+from fairdarts.runs.study.asked import Asked, file_in, verb_of
 from fairdarts.runs.study.checks import check_job, check_rows
 from fairdarts.runs.study.form import STUDY, RandomCells, RecipeStudy
 from fairdarts.runs.study.jobs import Job, told, work_off
+from fairdarts.runs.study.laid import laid_over_part, laid_over_training
 from fairdarts.runs.study.results import StudyResult, conclude
 from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import write_atomically

@@ -9,9 +9,11 @@ from fairdarts.config import UserError
 from fairdarts.runs.callbacks import Callbacks, Watches
 from fairdarts.runs.recipe import Recipe, merged
 from fairdarts.runs.result import Run
-from fairdarts.runs.study.asked import Asked, apart, check_settings, folder_of, read_asked, resolved
+from fairdarts.runs.study.asked import Asked, apart, folder_of, read_asked
 from fairdarts.runs.study.factors import run_factors, with_files
 from fairdarts.runs.study.form import FactorStudy
+from fairdarts.runs.study.laid import resolved
+from fairdarts.runs.study.problems import check_settings
 from fairdarts.runs.study.recipes import run_recipes
 from fairdarts.runs.study.results import StudyResult
 from fairdarts.runtime import distributed
