@@ -89,7 +89,7 @@ def test_several_runs_are_compared_by_method(tiny_recipe: Path, capsys):
     assert main(["report", "runs", "--out", "pages/all.html"]) == 0
     page = Page(Path("pages/all.html"))
     assert {"Comparison", "Methods", "Weight of the zero-one loss"} <= set(page.texts)
-    methods = [row for row in page.rows if re.fullmatch(r"w\d+", row[0]) and len(row) == 8]
+    methods = [row for row in page.rows if re.fullmatch(r"w\d+", row[0]) and len(row) == 10]
     assert [(row[0], row[1]) for row in methods] == [("w0", "2"), ("w10", "2"), ("w5", "2")]
     sweep = [row for row in page.rows if len(row) == 2 and row[0] in ("0.0", "5.0", "10.0")]
     assert len(sweep) == 6

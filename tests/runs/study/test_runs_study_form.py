@@ -12,6 +12,7 @@ from fairdarts.reading import read_yaml
 from fairdarts.resources import find, names
 from fairdarts.runs.study import recipes
 from fairdarts.runs.study.asked import Asked
+from fairdarts.runs.study.checks import check_job
 from fairdarts.runs.study.form import FactorStudy, RecipeStudy
 from fairdarts.runs.study.plan import planned
 from fairdarts.spaces.space import load_space
@@ -24,7 +25,7 @@ def test_shipped_studies_name_recipes_and_settings_that_there_are(name: str):
     settings = check(RecipeStudy, read_yaml(path), path)
     assert settings.name == name
     for job in recipes.jobs_of(settings, Path("runs"), Asked(name)):
-        recipes.check_job(job, {})
+        check_job(job, {}, {})
 
 
 @pytest.mark.parametrize("name", ["supernet", "supernet-small"])
