@@ -214,7 +214,7 @@ def test_the_verb_trains_by_a_recipe_and_shows_a_table(content, capsys):
         ({}, {"settings": {"train.seed": 1}}, r"^settings: train.seed: a study's seeds stand in its file"),
         ({"train": {"config": RECIPE, "changes": {"seed": 1}}}, {}, r"^study: train: seed: a study's seeds"),
         ({"train": {"config": RECIPE, "changes": {"epoch": 1}}}, {}, r"^study: train: epoch: unknown key .*'epochs'"),
-        ({"random": [{"name": "found"}]}, {}, r"random: the name 'found' stands under runs, too"),
+        ({"random": [{"name": "found"}]}, {}, r"the name 'found' stands twice"),
         ({"random": [{"name": "r", "skips": 9}]}, {}, r"^study: r: skips 9: should be 0 or more, at most 8"),
         ({"random": [{"name": "r", "space": "nasbench201"}]}, {}, r"^study: r: space nasbench201: is a nasbench201 sp"),
         (
