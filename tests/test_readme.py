@@ -84,6 +84,8 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "tables").mkdir()
     lines = [f"{arch},{90 + number / 10}" for number, arch in enumerate(edges)]
     (tmp_path / "tables" / "nasbench201.csv").write_text("\n".join(["arch,cifar10_test200", *lines]) + "\n")
+    [seen] = [text for text in blocks("docs/command-line.md", "yaml") if "name: collapse-seen" in text]
+    (tmp_path / "collapse-seen.yaml").write_text(seen, encoding="utf-8")
     np.savez(tmp_path / "gates.npz", normal=rng.random((14, 7)), reduce=rng.random((14, 7)))
     torch.save([torch.randn(14, 7) for _ in range(2)], tmp_path / "alphas.pt")
     small = sources.Source(datasets.FakeData(16, (3, 32, 32), 10), tuple("0123456789"), 32, *sources.FAKE_STATISTICS)

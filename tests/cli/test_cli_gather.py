@@ -123,7 +123,7 @@ def test_a_judge_that_tells_no_models_apart_is_told_of_on_the_page(runs: Path, m
     monkeypatch.setattr("fairdarts.oneshot.evaluate.Evaluator.__call__", lambda _, paths: [25.0] * len(paths))
     monkeypatch.setattr("fairdarts.cli.evolve_show.draw_search", lambda *_: [])
     shutil.copy(runs.parent / "runs/found/settings.yaml", "again.yaml")
-    words = ["--config", "again.yaml", "--out", "alike"]
+    words = ["--config", "again.yaml", "--truth", "null", "--out", "alike"]
     assert main(["evolve", "runs/fair-seed0", *words]) == 0
     assert main(["report", "alike"]) == 0
     assert "<li>all 16 models are judged alike, at 25.00 %" in told(Path("alike/report.html"))[0]
