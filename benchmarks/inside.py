@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What moves the gates of a search: what a candidate does for the held-out loss, or the competition of softmax?
 
-    python benchmarks/inside.py --images cifar-4000 --out benchmarks/results/inside.json --figure inside.png
+    python benchmarks/inside.py --images cifar-2000 --out benchmarks/results/inside.json --figure inside.png
     python benchmarks/inside.py --out benchmarks/results/inside.json --figure inside.png   # drawn again from the result
 
 Two searches of the study collapse-nasbench201-small: DARTS, which collapses, and FairDARTS. `Inside`
