@@ -134,7 +134,7 @@ class JudgeSettings(Settings):
         return word
 
 
-class EvolveSettings(RecipeSettings, TruthSettings):
+class EvolveSettings(TruthSettings, RecipeSettings):
     """A search among the models that a trained supernet, or a benchmark's table, can judge."""
 
     verb: Literal["evolve"] = "evolve"

@@ -90,7 +90,7 @@ class TruthSettings(Settings):
         return self
 
 
-class RunSettings(EpochSettings, TruthSettings):
+class RunSettings(TruthSettings, EpochSettings):
     """What searches and trainings of supernets can be told."""
 
     space: str
