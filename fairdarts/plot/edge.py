@@ -42,7 +42,7 @@ def edge_names(space: Space) -> dict[str, tuple[str, int]]:
 
 
 def edge_info(runs: Mapping[str, list[dict]], space: Space, edge: str) -> EdgeInfo:
-    """Of the records of runs in one space, by name, and of a name of `edge_names`."""
+    """The gates of an edge, which has a name of `edge_names`, from the records of runs in one space, by their names."""
     part, point = edge_names(space)[edge]
     infos = {name: evolution_info(records, space, part) for name, records in runs.items()}
     one: EvolutionInfo = next(iter(infos.values()))

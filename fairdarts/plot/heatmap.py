@@ -42,7 +42,7 @@ def heatmap_info(records: list[dict], space: Space) -> HeatmapInfo:
 
 
 def _top(gates: dict[str, np.ndarray]) -> float:
-    """Of seven gates that share a sum of 1 most are around 0.14: on a scale to 1 they would look alike."""
+    """The end of the scale: 1, or where gates share a sum of 1, and would all be pale, little more than the highest."""
     every = np.concatenate(list(gates.values()))
     sums = np.nansum(every, axis=1)
     return math.ceil(20 * np.nanmax(every) - 1e-6) / 20 if np.allclose(sums, 1, atol=1e-3) else 1.0

@@ -54,7 +54,7 @@ def column_title(column: str) -> str:
 
 
 def lines_info(rows: Sequence[RowResult], key: str) -> dict[str, Line]:
-    """Of rows that have it: `truth`, `skips` or another of `SeedResult.epochs`, by the row's name.
+    """The lines of rows that have it: `truth`, `skips` or another of `SeedResult.epochs`, by the row's name.
 
     A seed that stopped early keeps its last number.
     """
@@ -121,7 +121,7 @@ def _marked(line: Line, number: int, lines: int) -> tuple[int, int]:
 
 
 def run_info(records: Sequence[Mapping[str, Any]], skips: Sequence[int | None]) -> RunTruth:
-    """Of the records of a run that was told a truth, and the skip connections of what it would have come to."""
+    """The numbers of a run that was told a truth: its records, and the skip connections of what it would have found."""
     names = list(records[0]["truth"])
     names = ([name for name in names if "test" in name] or names)[:SHOWN]
     truth = {name: np.asarray([record["truth"][name] for record in records], dtype=float) for name in names}

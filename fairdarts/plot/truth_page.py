@@ -32,7 +32,7 @@ NOTES = (
 
 
 def titles(comparison: Comparison) -> tuple[str, ...]:
-    """Of the columns of the table; `table_rows` fills them."""
+    """The titles of the table's columns; `table_rows` fills them."""
     shown = comparison.table.shown if comparison.table else ()
     regret = (f"regret, {column_title(shown[0])}",) if shown else ()
     # what else is measured of the rows, such as their cells trained alone, gets its columns here and in `_cells`

@@ -99,7 +99,7 @@ def curvature_figure(panels: Sequence[CurvaturePanel]) -> Figure:
 
 
 def dots_info(rows: Sequence[RowResult]) -> dict[str, Dots]:
-    """Of rows whose supernet was judged, by name; not of those that stop earlier on the runs of another row."""
+    """The dots of rows whose supernet was judged, by name; those that stop earlier on another row's runs have none."""
     dots = {}
     for row in rows:
         if row.of and not row.rule.startswith("derived"):

@@ -49,7 +49,7 @@ def zero_one_info() -> ZeroOneInfo:
 
 
 def _loss_and_gradient(form: str, places: Tensor, gate_of: Callable[[Tensor], Tensor]) -> tuple[np.ndarray, np.ndarray]:
-    """Of a single gate at every place [points]."""
+    """Loss and gradient of a single gate at every place [points]."""
     leaf = places.clone().requires_grad_()
     losses = torch.stack([ZERO_ONE[form](gate) for gate in gate_of(leaf).unsqueeze(1)])
     (gradient,) = torch.autograd.grad(losses.sum(), leaf)

@@ -23,7 +23,7 @@ from fairdarts.oneshot.samplers import make_sampler
 from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
 from fairdarts.oneshot.state import load_weights
 from fairdarts.oneshot.train import held_out_images, make_learner
-from fairdarts.ranking.benchmarks import Benchmark, benchmark_of, read_benchmarks
+from fairdarts.ranking.benchmarks import Benchmark, benchmark_of, read_benchmarks, regret_of
 from fairdarts.ranking.cells import CellTable, read_cells
 from fairdarts.ranking.tau import MEASURES, Measured, measure
 from fairdarts.resources import names
@@ -148,7 +148,7 @@ def ranking_of(
         ranking |= {"benchmark": benchmark.name, "column": benchmark.column, "truth": truth}
         ranking["measured"] = {name: _plain(number._asdict()) for name, number in measured.items()}
         at = score.index(max(score))
-        regret = round(max(benchmark.truth.values()) - truth[at], 6)  # a difference of floats
+        regret = regret_of(max(benchmark.truth.values()), truth[at])
         ranking["best"] = {"path": list(paths[at]), "score": score[at], "truth": truth[at], "regret": regret}
     return ranking
 

@@ -9,16 +9,11 @@ from typing import Any
 
 from fairdarts.config import UserError
 from fairdarts.genotype import Genotype
-from fairdarts.ranking.benchmarks import BENCH201, Benchmark, columns_in
+from fairdarts.ranking.benchmarks import BENCH201, Benchmark, columns_in, regret_of
 from fairdarts.ranking.report import open_benchmarks
 from fairdarts.runtime.settings import TruthSettings
 from fairdarts.spaces.base import SearchSpace
 from fairdarts.spaces.gates import SinglePath
-from fairdarts.spaces.nasbench201 import Bench201Space
-from fairdarts.spaces.space import load_space
-
-DIGITS = 6
-"""decimals of a regret, which is a difference of floats"""
 
 
 @dataclass(frozen=True)
@@ -60,7 +55,7 @@ class Truth:
     def regret(self, accuracies: dict[str, float | None]) -> dict[str, float | None]:
         """Column → by how many percentage points the best of the space is better."""
         return {
-            column: None if value is None else round(self.best[column] - value, DIGITS)
+            column: None if value is None else regret_of(self.best[column], value)
             for column, value in accuracies.items()
         }
 
@@ -84,19 +79,10 @@ class Truth:
 def read_truth(file: Path, space: SearchSpace, columns: Sequence[str] = ()) -> Truth:
     """The truth in a file. Its columns are those named, or else validation and test accuracies of all data sets of
     NAS-Bench-201 that it has, or else its usual one. Raises UserError as `read_benchmark`."""
-    space = whole(space)
+    space = space.benchmarked
     known = () if space.topology else columns_in(file)  # tables of cells have a form of their own
     chosen: list[str | None] = [*columns] or [name for name in BENCH201 if name in known] or [None]
     return Truth(space, open_benchmarks(file, space, chosen))
-
-
-def whole(space: SearchSpace) -> SearchSpace:
-    """The space whose architectures a table has: of a NAS-Bench-201 with fewer operations that with all of them. What
-    is a path of the one is the same of the other."""
-    if not isinstance(space, Bench201Space):
-        return space
-    names = load_space("nasbench201", "space").points[0]
-    return space.model_copy(update={"candidates": tuple(dict.fromkeys((*space.candidates, *names)))})
 
 
 def truth_of(settings: TruthSettings, space: SearchSpace) -> Truth | None:

@@ -87,6 +87,12 @@ class SearchSpace(Settings, ABC):
         return self.choices
 
     @property
+    def benchmarked(self) -> Self:
+        """The space whose architectures a benchmark's table has, of which this one may be a part with fewer operations;
+        a path of this one is the same path of that one."""
+        return self
+
+    @property
     def operation_points(self) -> list[int]:
         """The numbers of the decisions that choose an operation."""
         return [point for point in range(len(self.choices)) if point not in self.topology]

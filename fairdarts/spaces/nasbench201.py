@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from functools import lru_cache
 from itertools import product
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field
 
@@ -16,6 +16,8 @@ from fairdarts.spaces.gates import Part, SinglePath
 
 EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
 """(node, input) of every edge of the cell: node 0 is its input, node 3 its output (section 2.1, Fig. 1)"""
+BENCHMARKED = tuple(OPS)
+"""the operations of the benchmark's cells, before anybody registers one of their own"""
 STAGES = 3
 """of equal width and resolution; between them the width doubles and the resolution halves (section 2.1, Fig. 1)"""
 
@@ -64,6 +66,10 @@ class Bench201Space(SearchSpace):
     def widths(self) -> tuple[int, ...]:
         """Channels of every stage."""
         return tuple(self.channels * 2**stage for stage in range(STAGES))
+
+    @property
+    def benchmarked(self) -> Self:
+        return self.model_copy(update={"candidates": tuple(dict.fromkeys((*self.candidates, *BENCHMARKED)))})
 
     def canonical(self, path: SinglePath) -> str:
         """The same text for all paths that are one network to the benchmark (section 2.1), and for no others.
