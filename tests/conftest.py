@@ -12,7 +12,9 @@ import pytest
 import torch
 import yaml
 from torch import nn
+from torch.utils.data import TensorDataset
 
+from fairdarts.data import sources
 from fairdarts.differentiable.derive import METHODS
 from fairdarts.differentiable.losses import ZERO_ONE
 from fairdarts.noise import SCHEDULES
@@ -66,6 +68,14 @@ def forgotten() -> Iterator[Callable[[], None]]:
 
     yield forget
     forget()
+
+
+@pytest.fixture
+def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """scikit-learn's digits are the first 400 of 1,797, for what is shown on them and would take its time."""
+    all_of_them = sources.digits()
+    some = all_of_them._replace(dataset=TensorDataset(*all_of_them.dataset[:400]))
+    monkeypatch.setattr(sources, "digits", lambda: some)
 
 
 @pytest.fixture

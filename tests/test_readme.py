@@ -65,7 +65,7 @@ def commands() -> list[list[str]]:
 
 
 @pytest.fixture
-def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_digits: None) -> Path:
     """A directory as the README's reader has it: photos in class folders, matrices of gates, CIFAR-10 at hand."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
@@ -177,6 +177,7 @@ def test_make_targets_exist() -> None:
         subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
 
 
+@pytest.mark.usefixtures("few_digits")
 def test_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     code = "\n".join(blocks("README.md", "python"))
@@ -186,6 +187,7 @@ def test_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert f"# {names['backbone'].feature_info.channels()} {names['backbone'].feature_info.reduction()}" in code
 
 
+@pytest.mark.usefixtures("few_digits")
 def test_python_of_the_page_on_functions_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}

@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+"""The tables of docs/collapse.md, in Markdown, from the results.json of its studies and from that of skips.py.
+
+python benchmarks/collapse.py benchmarks/results/collapse-*.json benchmarks/results/nasbench201-by-skips.json
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from fairdarts.plot.truth import column_title
+from fairdarts.ranking.compared import summary
+
+DARTS = "darts"
+"""the row that others are held against, seed by seed"""
+
+
+def tables(result: dict[str, Any]) -> dict[str, str]:
+    """Title → table of all that a result has."""
+    if "by_skips" in result:
+        return {"skips": skips_table(result)}
+    found = {"ends": ends_table, "ways": ways_table} if result["table"] else {}
+    found |= {"curvature": curvature_table} if any("eigenvalue" in epochs for epochs in _epochs(result)) else {}
+    found |= {"trained": trained_table} if "trained" in result else {}
+    return {title: table(result) for title, table in found.items()}
+
+
+def ends_table(result: dict[str, Any]) -> str:
+    """What every row ends with, what is published, random architectures and the best of the space."""
+    whole = result["table"]
+    columns = shown(whole["columns"])
+    main, rest = columns[0], ["", ""]
+    heads = ["row", *(f"{column_title(column)}, %" for column in columns), "regret", "skips"]
+    rows = []
+    for row in result["rows"]:
+        found = row["summary"]
+        truths = [spread(found["truth"][main]), *(short(found["truth"][column]) for column in columns[1:])]
+        rows.append([f"`{row['name']}`", *truths, short(found["regret"][main]), short(found["skips"], 1)])
+    for row in result["published"]:
+        printed = [row["numbers"][column] for column in columns]
+        rows.append(
+            [f"{row['name']}, published", *(f"{mean:.2f} ± {deviation:.2f}" for mean, deviation in printed), *rest]
+        )
+    mean, deviation, best = whole["mean"], whole["deviation"], whole["best"]
+    spreads = [f"{mean[column]:.2f} ± {deviation[column]:.2f}" for column in columns]
+    rows.append([f"random: all {whole['architectures']:,}", *spreads, f"{best[main] - mean[main]:.2f}", ""])
+    rows.append(["best of the space", *(f"{best[column]:.2f}" for column in columns), "0.00", ""])
+    return markdown(heads, rows)
+
+
+def ways_table(result: dict[str, Any]) -> str:
+    """How every row came to its end: the best that it had on the way, what it lost, and how it compares with DARTS."""
+    column = result["table"]["columns"][0]
+    darts = {
+        seed["seed"]: seed["truth"][column] for row in result["rows"] if row["name"] == DARTS for seed in row["seeds"]
+    }
+    heads = ["row", "best on the way, %", "lost by the end", "against `darts`, paired", "supernet's own accuracy, %"]
+    rows = []
+    for row in result["rows"]:
+        known = [
+            (max(truths), seed["truth"][column])
+            for seed in row["seeds"]
+            if (truths := [truth for truth in seed["epochs"]["truth"] if truth is not None])
+        ]
+        best = summary([highest for highest, _ in known])._asdict()
+        lost = summary([None if end is None else highest - end for highest, end in known])._asdict()
+        pairs = [(seed["truth"][column], darts.get(seed["seed"])) for seed in row["seeds"]]
+        paired = summary([None if None in pair else pair[0] - pair[1] for pair in pairs])._asdict()
+        against = "" if row["name"] == DARTS else spread(paired, sign="+")
+        rows.append([f"`{row['name']}`", short(best), short(lost), against, short(row["summary"]["accuracy"], 1)])
+    return markdown(heads, rows)
+
+
+def curvature_table(result: dict[str, Any]) -> str:
+    """The Hessian's largest eigenvalue over a search, and true accuracy: a line a seed of rows that measured it."""
+    heads = ["row", "seed", "eigenvalue, first epoch", "highest, at epoch", "last", "ρ with true accuracy"]
+    rows = []
+    for row in result["rows"]:
+        for seed in row["seeds"]:
+            if row["of"] or "eigenvalue" not in seed["epochs"]:
+                continue
+            values = seed["epochs"]["eigenvalue"]
+            highest = max(range(len(values)), key=values.__getitem__)
+            at = f"{values[highest]:.3f}, {seed['epochs']['epoch'][highest]}"
+            rho = "–" if seed["correlation"] is None else f"{seed['correlation']:+.2f}".replace("-", "−")
+            rows.append([f"`{row['name']}`", str(seed["seed"]), f"{values[0]:.3f}", at, f"{values[-1]:.3f}", rho])
+    return markdown(heads, rows)
+
+
+def trained_table(result: dict[str, Any]) -> str:
+    """What the cells of every row are worth, trained alone."""
+    heads = ["row", "accuracy, %", "best, %", "parameters, M", "multiply-adds, M"]
+    rows = []
+    for row in result["trained"]:
+        accuracy = row["accuracy"]
+        costs = [
+            f"{row[key]['mean']:.{digits}f} ± {row[key]['deviation']:.{digits}f}"
+            for key, digits in (("params", 3), ("madds", 2))
+        ]
+        rows.append(
+            [f"`{row['name']}`", f"{accuracy['mean']:.2f} ± {accuracy['deviation']:.2f}", f"{row['best']:.2f}", *costs]
+        )
+    return markdown(heads, rows)
+
+
+def skips_table(result: dict[str, Any]) -> str:
+    """All cells of the benchmark, by their number of skip connections."""
+    columns = shown([column for column in result["by_skips"][0]["exactly"] if column != "cells"])
+    heads = ["skip connections", "cells", *(f"{column_title(column)}, %" for column in columns), "best, %"]
+    rows = []
+    for line in result["by_skips"]:
+        about = line["exactly"]
+        means = [f"{about[column]['mean']:.2f} ± {about[column]['deviation']:.2f}" for column in columns]
+        rows.append([str(line["skips"]), f"{about['cells']:,}", *means, f"{about[columns[0]]['best']:.2f}"])
+    return markdown(heads, rows)
+
+
+def shown(columns: list[str]) -> list[str]:
+    """The columns of test accuracies, or where there are none all."""
+    return [column for column in columns if "test" in column] or columns
+
+
+def spread(found: dict[str, Any], digits: int = 2, sign: str = "") -> str:
+    """'93.23 ± 0.18 [93.02, 93.41]': mean, deviation, interval over the seeds, and how many are known, if not all."""
+    if found["mean"] is None:
+        return "not known"
+    text = f"{found['mean']:{sign}.{digits}f}"
+    if found["deviation"] is not None:
+        text += f" ± {found['deviation']:.{digits}f}"
+    if found["low"] is not None:
+        text += f" [{found['low']:{sign}.{digits}f}, {found['high']:{sign}.{digits}f}]"
+    return (text + (f", {found['n']} of {found['of']} known" if found["n"] < found["of"] else "")).replace("-", "−")
+
+
+def short(found: dict[str, Any], digits: int = 2) -> str:
+    """'5.2 ± 0.5'."""
+    return spread({**found, "low": None, "high": None}, digits)
+
+
+def markdown(heads: list[str], rows: list[list[str]]) -> str:
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in (heads, ["---"] * len(heads), *rows))
+
+
+def _epochs(result: dict[str, Any]) -> list[dict[str, Any]]:
+    return [seed["epochs"] for row in result["rows"] for seed in row["seeds"]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=Path, nargs="+", help="results.json of studies")
+    for path in parser.parse_args().results:
+        for title, table in tables(json.loads(path.read_text(encoding="utf-8"))).items():
+            print(f"{path.name}, {title}\n\n{table}")
+
+
+if __name__ == "__main__":
+    main()
