@@ -80,11 +80,12 @@ def curvature_table(result: dict[str, Any]) -> str:
         for seed in row["seeds"]:
             if row["of"] or "eigenvalue" not in seed["epochs"]:
                 continue
-            values = seed["epochs"]["eigenvalue"]
-            highest = max(range(len(values)), key=values.__getitem__)
-            at = f"{values[highest]:.3f}, {seed['epochs']['epoch'][highest]}"
+            epochs = zip(seed["epochs"]["epoch"], seed["epochs"]["eigenvalue"], strict=True)
+            known = [(value, epoch) for epoch, value in epochs if value is not None]
+            highest, at = max(known)
             rho = "–" if seed["correlation"] is None else f"{seed['correlation']:+.2f}".replace("-", "−")
-            rows.append([f"`{row['name']}`", str(seed["seed"]), f"{values[0]:.3f}", at, f"{values[-1]:.3f}", rho])
+            values = [f"{known[0][0]:.3f}", f"{highest:.3f}, {at}", f"{known[-1][0]:.3f}"]
+            rows.append([f"`{row['name']}`", str(seed["seed"]), *values, rho])
     return markdown(heads, rows)
 
 

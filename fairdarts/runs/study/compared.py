@@ -64,8 +64,8 @@ def conclude(study: RecipeStudy, folder: Path, out: Path | None = None) -> Compa
         total = len(study.runs) * len(study.seeds)
         warnings.warn(f"{study.name}: {len(comparison.missing)} of {total} runs are not done yet", Notice, stacklevel=2)
     content = content_of(comparison)
-    if trained := trained_rows(paths_of(study, folder)):
-        content["trained"] = rounded([trained_content(row) for row in trained])
+    if study.train:
+        content["trained"] = rounded([trained_content(row) for row in trained_rows(paths_of(study, folder))])
     write_atomically(folder / RESULTS, f"{written(content)}\n".encode())
     if not comparison.table:
         return Compared(comparison, None)

@@ -172,6 +172,7 @@ def test_a_study_ends_with_its_table_and_so_does_its_report(table, tmp_path, mon
     assert darts["seeds"][0]["epochs"]["truth"] == [one["truth"]["cifar10_test200"] for one in records]
     assert spos["seeds"][0]["epochs"]["epoch"] == [1]
     assert (spos["verb"], len(spos["seeds"][0]["epochs"]["passes"])) == ("supernet", 1)
+    assert "trained" not in results  # no cell of it is
     assert results["published"][0]["numbers"] == {"cifar10_test200": [93.23, 0.18]}
     assert str(tmp_path) not in json.dumps(results)
     lines = [line.split()[0] for line in shown.splitlines() if line.strip()]
