@@ -38,10 +38,9 @@ def ends_table(result: dict[str, Any]) -> str:
         truths = [spread(found["truth"][main]), *(short(found["truth"][column]) for column in columns[1:])]
         rows.append([f"`{row['name']}`", *truths, short(found["regret"][main]), short(found["skips"], 1)])
     for row in result["published"]:
-        printed = [row["numbers"][column] for column in columns]
-        rows.append(
-            [f"{row['name']}, published", *(f"{mean:.2f} ± {deviation:.2f}" for mean, deviation in printed), *rest]
-        )
+        printed = [row["numbers"].get(column) for column in columns]
+        texts = ["" if number is None else f"{number[0]:.2f} ± {number[1]:.2f}" for number in printed]
+        rows.append([f"{row['name']}, published", *texts, *rest])
     mean, deviation, best = whole["mean"], whole["deviation"], whole["best"]
     spreads = [f"{mean[column]:.2f} ± {deviation[column]:.2f}" for column in columns]
     rows.append([f"random: all {whole['architectures']:,}", *spreads, f"{best[main] - mean[main]:.2f}", ""])
@@ -50,7 +49,7 @@ def ends_table(result: dict[str, Any]) -> str:
 
 
 def ways_table(result: dict[str, Any]) -> str:
-    """How every row came to its end: the best that it had on the way, what it lost, and how it compares with DARTS."""
+    """How every row came to its end: the best from epoch 1 on, what it lost of that, and how it compares with DARTS."""
     column = result["table"]["columns"][0]
     darts = {
         seed["seed"]: seed["truth"][column] for row in result["rows"] if row["name"] == DARTS for seed in row["seeds"]
@@ -58,11 +57,11 @@ def ways_table(result: dict[str, Any]) -> str:
     heads = ["row", "best on the way, %", "lost by the end", "against `darts`, paired", "supernet's own accuracy, %"]
     rows = []
     for row in result["rows"]:
-        known = [
-            (max(truths), seed["truth"][column])
-            for seed in row["seeds"]
-            if (truths := [truth for truth in seed["epochs"]["truth"] if truth is not None])
-        ]
+        known = []
+        for seed in row["seeds"]:
+            told = zip(seed["epochs"]["epoch"], seed["epochs"]["truth"], strict=True)
+            if truths := [truth for epoch, truth in told if epoch > 0 and truth is not None]:
+                known.append((max(truths), seed["truth"][column]))
         best = summary([highest for highest, _ in known])._asdict()
         lost = summary([None if end is None else highest - end for highest, end in known])._asdict()
         pairs = [(seed["truth"][column], darts.get(seed["seed"])) for seed in row["seeds"]]
@@ -106,14 +105,23 @@ def trained_table(result: dict[str, Any]) -> str:
 
 
 def skips_table(result: dict[str, Any]) -> str:
-    """All cells of the benchmark, by their number of skip connections."""
-    columns = shown([column for column in result["by_skips"][0]["exactly"] if column != "cells"])
-    heads = ["skip connections", "cells", *(f"{column_title(column)}, %" for column in columns), "best, %"]
+    """All cells of the benchmark, by their number of skip connections, and all that have at most so many."""
+    heads = [
+        "skip connections",
+        "cells",
+        "CIFAR-10 test, %",
+        "best, %",
+        "cells with at most so many",
+        "CIFAR-10 test, %",
+    ]
     rows = []
     for line in result["by_skips"]:
-        about = line["exactly"]
-        means = [f"{about[column]['mean']:.2f} ± {about[column]['deviation']:.2f}" for column in columns]
-        rows.append([str(line["skips"]), f"{about['cells']:,}", *means, f"{about[columns[0]]['best']:.2f}"])
+        cells = [str(line["skips"])]
+        for part, best in (("exactly", True), ("at_most", False)):
+            about = line[part]["cifar10_test200"]
+            cells += [f"{line[part]['cells']:,}", f"{about['mean']:.2f} ± {about['deviation']:.2f}"]
+            cells += [f"{about['best']:.2f}"] if best else []
+        rows.append(cells)
     return markdown(heads, rows)
 
 

@@ -23,7 +23,7 @@ def row_of(name: str, truths: list[list[float | None]], **epochs: list[float | N
         {
             "seed": seed,
             "truth": {COLUMN: one[-1]},
-            "epochs": {"epoch": [1, 2, 3], "truth": one, **epochs},
+            "epochs": {"epoch": [0, 1, 2], "truth": one, **epochs},
             "correlation": -0.5,
         }
         for seed, one in enumerate(truths)
@@ -47,7 +47,7 @@ def result() -> dict[str, Any]:
     return {
         "table": {"columns": [COLUMN], "architectures": 2, **numbers},
         "rows": [
-            row_of("darts", [[90.0, 92.0, 54.0], [91.0, 90.0, 56.0]], eigenvalue=[None, 0.75, 0.5]),
+            row_of("darts", [[93.0, 92.0, 54.0], [91.0, 90.0, 56.0]], eigenvalue=[None, 0.75, 0.5]),
             row_of("fairdarts", [[90.0, 92.0, 92.0], [80.0, None, None]]),
         ],
         "published": [{"name": "GDAS", "numbers": {COLUMN: [93.61, 0.09]}}],
@@ -66,18 +66,18 @@ def test_ends_are_those_of_the_result(result: dict[str, Any]) -> None:
 
 def test_ways_pair_the_seeds(result: dict[str, Any]) -> None:
     found = cells(tables(result)["ways"])
-    assert found["`darts`"]["best on the way, %"] == "91.50 ± 0.71"
-    assert found["`darts`"]["lost by the end"] == "36.50 ± 2.12"
+    assert found["`darts`"]["best on the way, %"] == "91.00 ± 1.41"
+    assert found["`darts`"]["lost by the end"] == "36.00 ± 2.83"
     assert found["`darts`"]["against `darts`, paired"] == ""
-    assert found["`fairdarts`"]["best on the way, %"] == "86.00 ± 8.49"
-    assert found["`fairdarts`"]["lost by the end"] == "0.00, 1 of 2 known"
+    assert found["`fairdarts`"]["best on the way, %"] == "92.00"
+    assert found["`fairdarts`"]["lost by the end"] == "0.00"
     assert found["`fairdarts`"]["against `darts`, paired"] == "+38.00, 1 of 2 known"
 
 
 def test_the_eigenvalue_is_told_where_it_was_measured(result: dict[str, Any]) -> None:
     table = tables(result)["curvature"]
     assert [line for line in table.splitlines() if "fairdarts" in line] == []
-    assert "| `darts` | 1 | 0.750 | 0.750, 2 | 0.500 | −0.50 |" in table
+    assert "| `darts` | 1 | 0.750 | 0.750, 1 | 0.500 | −0.50 |" in table
     del result["rows"][0]
     assert "curvature" not in tables(result)
 
@@ -101,7 +101,7 @@ def test_cells_are_counted_by_their_skips(tmp_path: Path) -> None:
     assert [line["at_most"]["cells"] for line in (none, one, two)] == [1, 3, 4]
     assert one["exactly"][COLUMN] == {"mean": 2.5, "deviation": 1.5, "best": 4}
     assert one["at_most"][COLUMN]["mean"] == pytest.approx(8 / 3)
-    assert "| 1 | 2 | 2.50 ± 1.50 |" in tables({"by_skips": [none, one, two]})["skips"]
+    assert "| 1 | 2 | 2.50 ± 1.50 | 4.00 | 3 | 2.67 ± 1.25 |" in tables({"by_skips": [none, one, two]})["skips"]
 
 
 RESULTS = ["collapse-nasbench201-small", "collapse-macro-small", "collapse-trained-small", "nasbench201-by-skips"]

@@ -76,13 +76,16 @@ def lines_info(rows: Sequence[RowResult], key: str) -> dict[str, Line]:
     return lines
 
 
-def lines_figure(lines: Mapping[str, Line], ylabel: str) -> Figure:
+def lines_figure(lines: Mapping[str, Line], ylabel: str, random: float | None = None) -> Figure:
     """Mean and range over the seeds: a line a method, or where there are many a panel a method, with the first one in
-    grey behind."""
-    note = "Line: mean of the seeds; band: their range" if any(line.seeds > 1 for line in lines.values()) else ""
+    grey behind. What random architectures have in the mean is dotted."""
+    notes = ["Line: mean of the seeds; band: their range"] if any(line.seeds > 1 for line in lines.values()) else []
+    notes += [] if random is None else [f"dotted: mean of random architectures, {random:.2f}"]
+    note = "; ".join(notes)
     if len(lines) <= TOGETHER:
         figure = Figure(figsize=(9.4, 4.6), layout="constrained")
         ax = figure.subplots()
+        _dot(ax, random)
         for number, (name, line) in enumerate(lines.items()):
             look = style.series(number) | {"markersize": 4.5, "markevery": _marked(line, number, len(lines))}
             _draw(ax, line, look, name)
@@ -95,6 +98,7 @@ def lines_figure(lines: Mapping[str, Line], ylabel: str) -> Figure:
     (first, behind), *_ = lines.items()
     figure, axes = style.panels(len(lines), COLUMNS, (2.35, 1.8), sharey=True)
     for ax, (name, line) in zip(axes, lines.items(), strict=True):
+        _dot(ax, random)
         if name != first:
             ax.plot(behind.epochs, behind.mean, color=style.FAINT, linewidth=1.2, zorder=1)
         _draw(ax, line, {"color": style.SERIES[0][0]}, name)
@@ -112,6 +116,11 @@ def _draw(ax: Axes, line: Line, look: dict[str, Any], name: str) -> None:
     for edge in (line.low, line.high):
         ax.plot(line.epochs, edge, color=look["color"], alpha=0.4, linewidth=0.7)
     ax.plot(line.epochs, line.mean, **look, linewidth=1.8, label=name)
+
+
+def _dot(ax: Axes, level: float | None) -> None:
+    if level is not None:
+        ax.axhline(level, color=style.INK, linewidth=1, linestyle=":", zorder=1)
 
 
 def _marked(line: Line, number: int, lines: int) -> tuple[int, int]:

@@ -93,7 +93,8 @@ def figures_of(comparison: Comparison) -> Iterator[tuple[str, str, Figure]]:
     main = column_title(whole.columns[0]) if whole else ""
     if lines := lines_info(rows, "truth"):
         title = f"True accuracy of what would be derived, {main}"
-        yield "truth", title, lines_figure(lines, f"true accuracy, {main}, %")
+        random = whole.mean[whole.columns[0]] if whole else None
+        yield "truth", title, lines_figure(lines, f"true accuracy, {main}, %", random)
     if lines := lines_info(rows, "skips"):
         yield "skips", "Skip connections of what would be derived", lines_figure(lines, "skip connections")
     if panels := curvature_info(rows):

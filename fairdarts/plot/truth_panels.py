@@ -206,7 +206,8 @@ def _draw_final(ax: Axes, place: int, row: Final) -> None:
         ax.plot(ends, (place, place), color=ink, linewidth=2)
     marker = "D" if row.published else "|"
     ax.plot(found.mean, place, marker, color=ink, markersize=6 if row.published else 13, markeredgewidth=2.2)
-    ax.plot(row.values, [place] * len(row.values), "o", color=style.SERIES[0][0], markersize=5.5, alpha=0.75)
+    apart = np.linspace(-0.18, 0.18, len(row.values))  # seeds that end alike are seen, too
+    ax.plot(row.values, place + apart, "o", color=style.SERIES[0][0], markersize=5, alpha=0.75)
 
 
 def _legend(figure: Figure, ax: Axes, published: bool) -> None:

@@ -18,8 +18,8 @@ METHOD = (
     "mean and sample standard deviation (n − 1) over the seeds; low and high: 95% percentile bootstrap interval of the "
     f"mean over the seeds, {RESAMPLES:,} resamples drawn by seed {SEED}"
 )
-DIGITS = 5
-"""significant digits of numbers in a file"""
+DIGITS = 7
+"""significant digits of numbers in a file, so many that who rounds them again to two decimals gets the same"""
 SHOWN = 3
 """columns of the truth that tables and figures show, at most"""
 
