@@ -78,7 +78,7 @@ def test_a_file_of_a_large_study_is_small_and_rounded():
         for number in range(15)
     )
     content = content_of(Comparison("a", "b", (), (0, 1, 2, 3), None, rows, (), ()))
-    assert content["rows"][0]["seeds"][0]["epochs"]["truth"][0] == 33.333
+    assert content["rows"][0]["seeds"][0]["epochs"]["truth"][0] == 33.33333
     assert content["rows"][0]["summary"]["skips"] == Summary(4, 4, 3.0, 0.0, 3.0, 3.0)._asdict()
     text = written(content)
     assert json.loads(text) == json.loads(json.dumps(content))
