@@ -64,7 +64,7 @@ def _figure(info: Info) -> Figure:
             own = look | ({} if exact else {"linestyle": "--", "markerfacecolor": "white"})
             left.plot(*zip(*line, strict=True), **own, markersize=5, label=f"{name}, {precision}")
     left.axvline(EPSILON, color=style.FAINT, linewidth=1, linestyle=":")
-    left.annotate("DARTS", (EPSILON, -0.95), xytext=(-4, 0), textcoords="offset points", ha="right", fontsize=9)
+    left.annotate("DARTS", (EPSILON, 0.95), xytext=(-4, 0), textcoords="offset points", ha="right", fontsize=9)
     left.set(xscale="log", ylim=(-1.05, 1.05))
     left.set_title("by ε, mean of the measured steps", fontsize=10)
     left.legend(fontsize=8, frameon=False, loc="lower left")
