@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from fairdarts.plot.truth import column_title
-from fairdarts.ranking.compared import summary
+from fairdarts.plot.truth_page import plus_minus, summary_text
+from fairdarts.ranking.compared import Summary, TableResult, summary
 
 DARTS = "darts"
 """the row that others are held against, seed by seed"""
@@ -29,20 +30,23 @@ def tables(result: dict[str, Any]) -> dict[str, str]:
 def ends_table(result: dict[str, Any]) -> str:
     """What every row ends with, what is published, random architectures and the best of the space."""
     whole = result["table"]
-    columns = shown(whole["columns"])
+    columns = TableResult(**whole | {"columns": tuple(whole["columns"])}).shown
     main, rest = columns[0], ["", ""]
     heads = ["row", *(f"{column_title(column)}, %" for column in columns), "regret", "skips"]
     rows = []
     for row in result["rows"]:
         found = row["summary"]
-        truths = [spread(found["truth"][main]), *(short(found["truth"][column]) for column in columns[1:])]
+        truths = [
+            summary_text(Summary(**found["truth"][main])),
+            *(short(found["truth"][column]) for column in columns[1:]),
+        ]
         rows.append([f"`{row['name']}`", *truths, short(found["regret"][main]), short(found["skips"], 1)])
     for row in result["published"]:
         printed = [row["numbers"].get(column) for column in columns]
-        texts = ["" if number is None else f"{number[0]:.2f} ± {number[1]:.2f}" for number in printed]
+        texts = ["" if number is None else plus_minus(*number) for number in printed]
         rows.append([f"{row['name']}, published", *texts, *rest])
     mean, deviation, best = whole["mean"], whole["deviation"], whole["best"]
-    spreads = [f"{mean[column]:.2f} ± {deviation[column]:.2f}" for column in columns]
+    spreads = [plus_minus(mean[column], deviation[column]) for column in columns]
     rows.append([f"random: all {whole['architectures']:,}", *spreads, f"{best[main] - mean[main]:.2f}", ""])
     rows.append(["best of the space", *(f"{best[column]:.2f}" for column in columns), "0.00", ""])
     return markdown(heads, rows)
@@ -62,12 +66,20 @@ def ways_table(result: dict[str, Any]) -> str:
             told = zip(seed["epochs"]["epoch"], seed["epochs"]["truth"], strict=True)
             if truths := [truth for epoch, truth in told if epoch > 0 and truth is not None]:
                 known.append((max(truths), seed["truth"][column]))
-        best = summary([highest for highest, _ in known])._asdict()
-        lost = summary([None if end is None else highest - end for highest, end in known])._asdict()
+        best = summary([highest for highest, _ in known])
+        lost = summary([None if end is None else highest - end for highest, end in known])
         pairs = [(seed["truth"][column], darts.get(seed["seed"])) for seed in row["seeds"]]
-        paired = summary([None if None in pair else pair[0] - pair[1] for pair in pairs])._asdict()
-        against = "" if row["name"] == DARTS else spread(paired, sign="+")
-        rows.append([f"`{row['name']}`", short(best), short(lost), against, short(row["summary"]["accuracy"], 1)])
+        paired = summary([None if None in pair else pair[0] - pair[1] for pair in pairs])
+        against = "" if row["name"] == DARTS else signed(paired)
+        rows.append(
+            [
+                f"`{row['name']}`",
+                short(best._asdict()),
+                short(lost._asdict()),
+                against,
+                short(row["summary"]["accuracy"], 1),
+            ]
+        )
     return markdown(heads, rows)
 
 
@@ -95,12 +107,9 @@ def trained_table(result: dict[str, Any]) -> str:
     for row in result["trained"]:
         accuracy = row["accuracy"]
         costs = [
-            f"{row[key]['mean']:.{digits}f} ± {row[key]['deviation']:.{digits}f}"
-            for key, digits in (("params", 3), ("madds", 2))
+            plus_minus(row[key]["mean"], row[key]["deviation"], digits) for key, digits in (("params", 3), ("madds", 2))
         ]
-        rows.append(
-            [f"`{row['name']}`", f"{accuracy['mean']:.2f} ± {accuracy['deviation']:.2f}", f"{row['best']:.2f}", *costs]
-        )
+        rows.append([f"`{row['name']}`", short(accuracy), f"{row['best']:.2f}", *costs])
     return markdown(heads, rows)
 
 
@@ -119,32 +128,22 @@ def skips_table(result: dict[str, Any]) -> str:
         cells = [str(line["skips"])]
         for part, best in (("exactly", True), ("at_most", False)):
             about = line[part]["cifar10_test200"]
-            cells += [f"{line[part]['cells']:,}", f"{about['mean']:.2f} ± {about['deviation']:.2f}"]
+            cells += [f"{line[part]['cells']:,}", short(about)]
             cells += [f"{about['best']:.2f}"] if best else []
         rows.append(cells)
     return markdown(heads, rows)
 
 
-def shown(columns: list[str]) -> list[str]:
-    """The columns of test accuracies, or where there are none all."""
-    return [column for column in columns if "test" in column] or columns
-
-
-def spread(found: dict[str, Any], digits: int = 2, sign: str = "") -> str:
-    """'93.23 ± 0.18 [93.02, 93.41]': mean, deviation, interval over the seeds, and how many are known, if not all."""
-    if found["mean"] is None:
-        return "not known"
-    text = f"{found['mean']:{sign}.{digits}f}"
-    if found["deviation"] is not None:
-        text += f" ± {found['deviation']:.{digits}f}"
-    if found["low"] is not None:
-        text += f" [{found['low']:{sign}.{digits}f}, {found['high']:{sign}.{digits}f}]"
-    return (text + (f", {found['n']} of {found['of']} known" if found["n"] < found["of"] else "")).replace("-", "−")
+def signed(found: Summary) -> str:
+    """'+9.56 ± 29.51 [−19.26, +29.07]', of a difference."""
+    if found.mean is None or found.deviation is None:
+        return "–" if found.mean is None else f"{found.mean:+.2f}".replace("-", "−")
+    return f"{found.mean:+.2f} ± {found.deviation:.2f} [{found.low:+.2f}, {found.high:+.2f}]".replace("-", "−")
 
 
 def short(found: dict[str, Any], digits: int = 2) -> str:
-    """'5.2 ± 0.5'."""
-    return spread({**found, "low": None, "high": None}, digits)
+    """'5.20 ± 0.51'."""
+    return plus_minus(found["mean"], found["deviation"], digits)
 
 
 def markdown(heads: list[str], rows: list[list[str]]) -> str:
