@@ -1,7 +1,8 @@
-"""How long does a path take, choice by choice: as measured on a device, or as a table of the user's says?
+"""How long does a network take, choice by choice: as measured on a device, or as a table of the user's says?
 
-The table is CSV: `point,choice,milliseconds`, a row for every choice of every choice point, which are numbered from 0,
-and a row `rest,,milliseconds` for what all paths have in common.
+The table is CSV: `point,choice,milliseconds`, a row for every candidate of every choice point, which are numbered from
+0 (the edges of the normal cell before those of the reduction cell), and a row `rest,,milliseconds` for what all
+networks have in common.
 """
 
 import math
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from fairdarts.config import UserError, nearest
 from fairdarts.cost.parts import parts_of
 from fairdarts.cost.table import Table, tabulate
+from fairdarts.networks.settings import AS_NAMED, NetworkSettings
 from fairdarts.reading import csv_records, read_text
 from fairdarts.runtime.shape import Shape
 from fairdarts.spaces.space import Space
@@ -26,7 +28,13 @@ HEADER = ["point", "choice", "milliseconds"]
 REST = "rest"
 
 
-def measure_latency(space: Space, device: torch.device, batch: int = 1, shape: Shape | None = None) -> Table:
+def measure_latency(
+    space: Space,
+    device: torch.device,
+    batch: int = 1,
+    shape: Shape | None = None,
+    network: NetworkSettings = AS_NAMED,
+) -> Table:
     """Milliseconds for a batch of such images in float32, None being those that the space was made for: of every part
     the median of ROUNDS rounds.
 
@@ -34,7 +42,7 @@ def measure_latency(space: Space, device: torch.device, batch: int = 1, shape: S
     would find its weights in the cache, and seem quicker than it is in a network. How well it
     tells which network is fast: benchmarks/latency.py.
     """
-    parts = parts_of(space, shape)
+    parts = parts_of(space, shape, network)
     distinct = parts.distinct
     layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
     inputs = {(part.channels, part.size) for part in distinct}
@@ -96,12 +104,12 @@ def read_latency(path: Path, space: Space) -> Table:
         more = f", nor {len(missing) - 1} others" if len(missing) > 1 else ""
         raise UserError(f"{path}: has no row for {_row(*missing[0])}{more}: should have {len(keys)} for {space.name}")
     values = iter([times[key] for key in keys])
-    return Table(next(values), tuple(tuple(islice(values, len(names))) for names in space.choices))
+    return Table(next(values), tuple(tuple(islice(values, len(names))) for names in space.points))
 
 
 def _keys(space: Space) -> list[tuple[str, str]]:
     """Point and choice of every row, in the order of a table's numbers."""
-    return [(REST, ""), *((str(number), name) for number, names in enumerate(space.choices) for name in names)]
+    return [(REST, ""), *((str(number), name) for number, names in enumerate(space.points) for name in names)]
 
 
 def _row(point: str, choice: str) -> str:
@@ -112,7 +120,7 @@ def _unknown(point: str, choice: str, space: Space) -> str:
     """What is wrong with a row that the space does not have."""
     if point == REST:
         return f"choice: {choice!r}: should be empty for {REST}"
-    known = {str(number): names for number, names in enumerate(space.choices)}
+    known = {str(number): names for number, names in enumerate(space.points)}
     if point not in known:
         return f"point: {point!r}: should be from 0 to {len(known) - 1} for {space.name}, or {REST}"
     return f"choice: {choice!r} is not a choice of point {point} of {space.name}{nearest(choice, known[point])}"

@@ -1,12 +1,16 @@
-"""Which modules does a path's stand-alone network consist of, and which of them does each choice add?"""
+"""Which modules does a stand-alone network consist of, and which of them does each candidate of a choice point add?"""
 
-from collections.abc import Callable, Hashable
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 from torch import nn
 
+from fairdarts.config import UserError
+from fairdarts.cost.cells import cell_parts
+from fairdarts.cost.part import Part, Parts
 from fairdarts.genotype import SKIP
 from fairdarts.networks import chain, nasbench201
+from fairdarts.networks.settings import AS_NAMED, NetworkSettings
 from fairdarts.ops.mbconv import choice
 from fairdarts.ops.nasbench201 import OPS, Reduction
 from fairdarts.runtime.shape import Shape
@@ -15,42 +19,29 @@ from fairdarts.spaces.nasbench201 import Bench201Space
 from fairdarts.spaces.space import Space
 
 
-class Part(NamedTuple):
-    """A module at its place, build(*arguments) for an input [channels, size, size]. Equal parts cost the same."""
-
-    build: Callable[..., nn.Module]
-    arguments: tuple[Hashable, ...]
-    channels: int
-    size: int
-
-
-class Parts(NamedTuple):
-    """All that a space's networks are made of. A part that a network has several times stands there as often."""
-
-    fixed: tuple[Part, ...]
-    """what every network has"""
-    choices: tuple[tuple[tuple[Part, ...], ...], ...]
-    """what a choice adds [points][choices]"""
-
-    @property
-    def distinct(self) -> tuple[Part, ...]:
-        """Every part once."""
-        added = (part for point in self.choices for parts in point for part in parts)
-        return tuple(dict.fromkeys((*self.fixed, *added)))
-
-
 def stated_shape(space: Space) -> Shape:
     """The images that a space was made for."""
     return Shape(space.network.image, 3, space.network.classes)
 
 
-def parts_of(space: Space, shape: Shape | None = None) -> Parts:
+def parts_of(space: Space, shape: Shape | None = None, network: NetworkSettings = AS_NAMED) -> Parts:
     """The parts of the networks that `networks.blueprint.build` makes for such images; None: those that the space was
-    made for. Raises UserError where paths choose inputs, too."""
-    return PARTS[space.fixed_topology("parts").kind](space, shape or stated_shape(space))
+    made for. `network` is their size, which those of cells have.
+
+    Of cells they are those of networks whose nodes are all fed (see `cost.cells`). Raises UserError where a choice
+    decides what others cost, or where the settings are not for the space.
+    """
+    if space.kind not in PARTS:
+        decides = "what a vertex reads decides its channels, so that no choice has a cost of its own"
+        raise UserError(f"parts: {space.name}: its paths choose inputs, too: {decides}")
+    if space.kind != "cell" and (told := network.model_dump(exclude_defaults=True)):
+        key, value = next(iter(told.items()))
+        plain = f"costs are counted for the plain networks of space {space.name}"
+        raise UserError(f"network.{key}: {value}: {plain}; leave it out")
+    return PARTS[space.kind](space, shape or stated_shape(space), network)
 
 
-def _chain_parts(space: ChainSpace, shape: Shape) -> Parts:
+def _chain_parts(space: ChainSpace, shape: Shape, _: NetworkSettings) -> Parts:
     size = shape.image
     stem = Part(chain.stem, (space.stem, shape.channels), shape.channels, size)
     size = -(-size // space.stem.stride)  # convolutions round up
@@ -68,7 +59,7 @@ def _tail(channels: int, head: int, classes: int) -> nn.Sequential:
     return nn.Sequential(chain.conv_bn(channels, head, 1, 1, "relu6"), *mean, nn.Linear(head, classes))
 
 
-def _bench_parts(space: Bench201Space, shape: Shape) -> Parts:
+def _bench_parts(space: Bench201Space, shape: Shape, _: NetworkSettings) -> Parts:
     stages = [(width, -(-shape.image // 2**number)) for number, width in enumerate(space.widths)]
 
     def added(name: str) -> tuple[Part, ...]:
@@ -83,5 +74,9 @@ def _bench_parts(space: Bench201Space, shape: Shape) -> Parts:
     return Parts((stem, *reductions, *sums, tail), tuple(tuple(map(added, names)) for names in space.choices))
 
 
-PARTS: dict[str, Callable[[Any, Shape], Parts]] = {"chain": _chain_parts, "nasbench201": _bench_parts}
-"""kind of space → the parts of its networks, of all whose paths choose operations alone"""
+PARTS: dict[str, Callable[[Any, Shape, NetworkSettings], Parts]] = {
+    "cell": cell_parts,
+    "chain": _chain_parts,
+    "nasbench201": _bench_parts,
+}
+"""kind of space → the parts of its networks, of all whose candidates have a cost each"""

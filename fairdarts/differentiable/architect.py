@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fairdarts.differentiable.losses import zero_one
+from fairdarts.differentiable.price import Price
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.differentiable.unrolled import CORRECTIONS, frozen, slope, unrolled, weights_at
 from fairdarts.disturbance import Disturbance
@@ -36,6 +37,8 @@ class Learner:
     alphas: Matrices
     weight_optimizer: torch.optim.SGD
     alpha_optimizer: torch.optim.Optimizer
+    price: Price | None = None
+    """what the gates cost, where the search asks for it"""
 
     @property
     def weights(self) -> list[Tensor]:
@@ -94,14 +97,14 @@ def parts_of(learner: Learner, batch: Batch) -> Iterator[tuple[int, Batch]]:
 def _gradients(
     learner: Learner, alphas: Matrices, batch: Batch, at: StepIndex, half: int, wanted: list[Tensor], pushed: bool
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Gradients of a batch's loss, with the zero-one loss if `pushed`; loss, accuracy and zero-one loss.
+    """Gradients of a batch's loss, with the cost and the zero-one loss if `pushed`; loss, accuracy and zero-one loss.
 
     All are sums over this process's parts, divided by their number: means once they are averaged over the processes.
     """
     count, seen = learner.settings.compute.accumulate, []
     for shard, part in parts_of(learner, batch):
         loss, accuracy, push = _losses(learner, alphas, part, at, half, shard)
-        total = loss + learner.settings.zero_one.weight * push if pushed else loss
+        total = _pushed(learner, alphas, loss, push) if pushed else loss
         (total / count if count > 1 else total).backward(inputs=wanted)
         seen.append(torch.stack([loss, accuracy, push]).detach())
     gradients = cast("list[Tensor]", [tensor.grad for tensor in wanted])  # all take part
@@ -109,6 +112,13 @@ def _gradients(
         tensor.grad = None
     measured = cast(Tensor, sum(seen))
     return gradients, list((measured / count).unbind())
+
+
+def _pushed(learner: Learner, alphas: Matrices, loss: Tensor, push: Tensor) -> Tensor:
+    """The loss of α: a batch's, with the cost of the gates and the zero-one loss."""
+    settings, price = learner.settings, learner.price
+    priced = price.added(loss, relax(alphas, settings.relaxation)) if price else loss
+    return priced + settings.zero_one.weight * push
 
 
 def _update_weights(learner: Learner, gradients: list[Tensor]) -> None:
@@ -124,6 +134,8 @@ def _update_alphas(learner: Learner, gradients: Sequence[Tensor]) -> None:
         alpha.grad = gradient
     learner.alpha_optimizer.step()
     learner.alpha_optimizer.zero_grad()
+    if learner.price:
+        learner.price.ascend(relax(learner.alphas, learner.settings.relaxation))
 
 
 def _statistics(learner: Learner) -> list[Tensor]:

@@ -17,12 +17,13 @@ from fairdarts.data.split import fingerprint
 from fairdarts.differentiable.architect import STEPS, SUMS, Learner, StepIndex, warm_up
 from fairdarts.differentiable.curvature import held_out_curvature
 from fairdarts.differentiable.derive import METHODS, as_matrices, check_records, derive, dominant
+from fairdarts.differentiable.price import Costs
 from fairdarts.differentiable.settings import MAY_CHANGE, SearchSettings
 from fairdarts.differentiable.setup import check_fit, make_learner, open_batches
 from fairdarts.differentiable.state import put_back, state_of
 from fairdarts.differentiable.stopping import kept_record, verdict
 from fairdarts.genotype import Genotype
-from fairdarts.relaxation import Matrices, gate_matrices
+from fairdarts.relaxation import Matrices, gate_matrices, relax
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import pick, use_threads
 from fairdarts.runtime.epochs import begin, check_converging, check_processes, epochs, means_of, resumes
@@ -59,10 +60,12 @@ def search(
     stop: Stop,
     resume: bool = False,
     about: Callable[[Genotype], dict[str, Any]] | None = None,
+    costs: Costs | None = None,
 ) -> Genotype:
     """Search from the start, or (resume) from the run's last checkpoint, to the final genotype.
 
-    Every record holds what is known `about` the genotype that would be derived then; nothing learns from it.
+    Every record holds what is known `about` the genotype that would be derived then; nothing learns from it. Where the
+    settings ask for a cost, `costs` tell what networks cost, and every record what is expected and what is derived.
     Several processes take every step together, and the first one writes.
     Raises Interrupted once a signal stopped it, the state saved; UserError where data or disk fail, the state of the
     last step or at least of the last checkpoint saved; Diverged where loss, weights or α are no longer finite.
@@ -75,13 +78,18 @@ def search(
         check_alike(settings.data, images)
     steps = len(halves[0]) // settings.data.batch_size
     identity = identity_of(settings, MAY_CHANGE, space, images)
-    learner = make_learner(settings, space, source, device)
+    if costs and settings.cost and settings.cost.quantity == "latency":
+        identity["latency.csv"] = str(costs.table)
+    learner = make_learner(settings, space, source, device, costs, steps)
     at, sums = Position(), torch.zeros(len(SUMS), device=device)
     records: list[dict[str, Any]] = []
     lost = torch.zeros_like(sums)  # of the present epoch, how often each was not finite
 
     def told(record: dict[str, Any]) -> dict[str, Any]:
         return record | about(derived(record["gates"], settings, space, run.path.name)) if about else record
+
+    def described(epoch: int) -> dict[str, Any]:
+        return gate_record(epoch, learner, space) | cost_record(learner, space, run.path.name, costs)
 
     def state() -> dict[str, Any]:
         return common_state(identity, sums, at, records) | state_of(learner)
@@ -96,7 +104,7 @@ def search(
             records[:] = map(told, records)
             distributed.first(run.rewrite, records)
     else:
-        records.append(told(gate_record(0, learner, space)))
+        records.append(told(described(0)))
         begin(run, records, state)
 
     train, valid, looked_at = open_batches(settings, source, halves, device, at.epoch * steps + at.step, at.epoch)
@@ -129,7 +137,7 @@ def search(
             check_converging(run, means["train_loss"], tensors, partial(diverged, learner, lost, at.epoch + 1))
             check_processes(run, at.epoch + 1, [*learner.alphas.values(), *learner.weights], "α or weights")
             times = at.finish_epoch(steps * settings.data.batch_size * halves_seen)
-            record = gate_record(at.epoch, learner, space)
+            record = described(at.epoch)
             record |= {key: mean for key, mean in means.items() if not math.isnan(mean)}
             record |= {"lr": lr, **times}
             if settings.measures_curvature:
@@ -189,6 +197,16 @@ def gate_record(epoch: int, learner: Learner, space: Space) -> dict[str, Any]:
         "alphas": {part: learner.alphas[part].tolist() for part in space.parts},
         "dominant": {part: dominant(gates[part], space, part, rule.method, rule.threshold) for part in space.parts},
     }
+
+
+def cost_record(learner: Learner, space: Space, name: str, costs: Costs | None) -> dict[str, Any]:
+    """What a record says of the cost that is expected under the gates, and of the network that would be derived."""
+    if learner.price is None or costs is None:
+        return {}
+    gates = relax({part: alpha.detach() for part, alpha in learner.alphas.items()}, learner.settings.relaxation)
+    matrices = {part: gate.double().cpu().numpy() for part, gate in gates.items()}
+    found = derived(matrices, learner.settings, space, name)
+    return {"cost": learner.price.record(gates, costs.of(found))}
 
 
 def derived(gates: dict[str, Any], settings: SearchSettings, space: Space, name: str, note: str = "") -> Genotype:

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from fairdarts.config import Settings
 from fairdarts.data.settings import DataSettings
 from fairdarts.differentiable.stopping import Never, StoppingSettings
+from fairdarts.networks.settings import AS_NAMED, NetworkSettings
 from fairdarts.noise import DropoutSettings, NoiseSettings
 from fairdarts.own import PartName
 from fairdarts.runtime.settings import TRUTH, Compute, RunSettings
@@ -119,6 +120,31 @@ class DeriveSettings(Settings):
         return self
 
 
+class CostSettings(Settings):
+    """What the derived network should cost, as the loss of α has it: pressed towards a target while it is searched."""
+
+    quantity: Literal["madds", "params", "latency"]
+    """multiply-adds of an image, parameters, or milliseconds of an image"""
+    target: float = Field(gt=0, allow_inf_nan=False)
+    """what the network should cost, such as 20e6"""
+    form: Literal["weighted", "power", "hinge", "lagrange"] = "lagrange"
+    """how the expected cost C enters the loss L, with target T and weight w: L + w C/T; L (C/T)^w;
+    L + w max(0, C/T − 1); or L + λ (C/T − 1), whose λ is learnt by dual ascent, so that the target is met: every epoch
+    adds w times the mean of C/T − 1 to it, and 5w (C/T − 1)² damps that"""
+    weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """w"""
+    latency: str | None = None
+    """CSV of a latency per choice; null: measured on this machine once, if the quantity is latency"""
+    network: NetworkSettings = AS_NAMED
+    """the network that is counted, where it is not as its space says: its size, its cells and channels"""
+
+    @model_validator(mode="after")
+    def _measured(self) -> Self:
+        if self.latency and self.quantity != "latency":
+            raise ValueError(f"latency: {self.latency}: is of no use, as the quantity is {self.quantity}")
+        return self
+
+
 class SearchSettings(RunSettings):
     """A complete search. Shipped recipes and a run's settings.yaml are files of this form."""
 
@@ -137,6 +163,8 @@ class SearchSettings(RunSettings):
     """optimizer of α"""
     zero_one: ZeroOneSettings
     """the loss that pushes gates to zero or one"""
+    cost: CostSettings | None = None
+    """what the derived network should cost; nothing is asked of it where it is null"""
     noise: NoiseSettings | None = None
     """noise on some operations"""
     dropout: DropoutSettings | None = None

@@ -12,6 +12,7 @@ from fairdarts.data.sources import Source
 from fairdarts.data.split import halves as halves_of
 from fairdarts.differentiable.architect import Batch, Learner
 from fairdarts.differentiable.derive import check_kind, check_rule
+from fairdarts.differentiable.price import Costs, make_price
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.genotype import SKIP
 from fairdarts.ops.depthwise import with_fast_gradients
@@ -25,8 +26,18 @@ from fairdarts.supernet.settings import check_supernet
 from fairdarts.supernet.supernet import Supernet, make_supernet
 
 
-def make_learner(settings: SearchSettings, space: Space, source: Source, device: torch.device) -> Learner:
-    """A fresh supernet, α and both optimizers, decided by the seed alone."""
+def make_learner(
+    settings: SearchSettings,
+    space: Space,
+    source: Source,
+    device: torch.device,
+    costs: Costs | None = None,
+    steps: int = 1,
+) -> Learner:
+    """A fresh supernet, α and both optimizers, decided by the seed alone.
+
+    Where the settings ask for a cost, `costs` and the `steps` of an epoch are needed.
+    """
     torch.manual_seed(fold(settings.seed, WEIGHTS))
     sizes = len(source.classes), len(source.mean)
     made = make_supernet(space, *sizes, settings.supernet, settings.compute.memory)
@@ -48,7 +59,12 @@ def make_learner(settings: SearchSettings, space: Space, source: Source, device:
     weight_optimizer = torch.optim.SGD(supernet.parameters(), weights.lr, weights.momentum, **options)
     options = {"weight_decay": architect.weight_decay, **quick}
     alpha_optimizer = torch.optim.Adam(alphas.values(), architect.lr, architect.betas, **options)
-    return Learner(settings, supernet, alphas, weight_optimizer, alpha_optimizer)
+    price = None
+    if settings.cost:
+        assert costs is not None, "a search that asks for a cost is told them"
+        like = next(iter(alphas.values()))
+        price = make_price(settings.cost, settings.derive, costs.table, space, like, steps)
+    return Learner(settings, supernet, alphas, weight_optimizer, alpha_optimizer, price)
 
 
 def check_fit(settings: SearchSettings, space: Space, source: Source) -> tuple[list[int], list[int]]:

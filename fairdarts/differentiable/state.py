@@ -17,6 +17,7 @@ def state_of(learner: Learner) -> dict[str, Any]:
         "alpha_optimizer": learner.alpha_optimizer.state_dict(),
         "rng": torch.get_rng_state(),
         "cuda_rng": torch.cuda.get_rng_state() if learner.weights[0].is_cuda else None,
+        **({"multiplier": learner.price.multiplier} if learner.price else {}),
     }
 
 
@@ -27,6 +28,8 @@ def put_back(learner: Learner, state: dict[str, Any]) -> None:
         alpha.data.copy_(state["alphas"][part])  # the optimizer holds these very tensors
     learner.weight_optimizer.load_state_dict(state["weight_optimizer"])
     learner.alpha_optimizer.load_state_dict(state["alpha_optimizer"])
+    if learner.price:
+        learner.price.multiplier.copy_(state["multiplier"])
     torch.set_rng_state(state["rng"])
     if learner.weights[0].is_cuda and state["cuda_rng"] is not None:
         torch.cuda.set_rng_state(state["cuda_rng"])

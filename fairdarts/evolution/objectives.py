@@ -78,6 +78,11 @@ def read_limit(text: str) -> Limit:
     return Limit(quantity, sign, bound)
 
 
+def amount(cost: float, quantity: str) -> str:
+    """'19.8 M madds', '3.21 ms'."""
+    return f"{cost:.3g} ms" if quantity == "latency" else f"{cost / 1e6:.4g} M {quantity}"
+
+
 def _check_quantity(quantity: str) -> None:
     if quantity not in QUANTITIES:
         raise ValueError(f"'{quantity}' is not a quantity{nearest(quantity, QUANTITIES)}")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from fairdarts.plot.cost import cost_figure, cost_info
 from fairdarts.plot.dominant import dominant_figure, dominant_info
 from fairdarts.plot.evolution import evolution_figure, evolution_info, stacked_figure
 from fairdarts.plot.heatmap import heatmap_figure, heatmap_info
@@ -23,4 +24,6 @@ def draw_run(records: list[dict], space: Space, folder: Path, formats: Sequence[
     figures |= {f"gates-evolution-{part}": evolution_figure(info) for part, info in infos.items()}
     figures |= {f"gates-stacked-{part}": stacked_figure(info) for part, info in infos.items()}
     figures["dominant"] = dominant_figure(dominant_info(records, space))
+    if cost := cost_info(records):
+        figures["cost"] = cost_figure(cost)
     return [path for name, figure in figures.items() for path in save(figure, folder, name, formats)]

@@ -43,10 +43,17 @@ class Begun(NamedTuple):
     """of the space's architectures, where the run is told one"""
 
 
-def begin(kind: Kind, asked: Request, watch: Callback, check_fit: Callable[..., Any]) -> Begun:
+def begin(
+    kind: Kind,
+    asked: Request,
+    watch: Callback,
+    check_fit: Callable[..., Any],
+    files: Callable[..., dict[str, str]] = lambda *_: {},
+) -> Begun:
     """The run that is asked for, a new one or one to be continued, in all processes; says which one it is.
 
-    `check_fit` is given settings, space and images, and gives the indices of those that train and of those held out.
+    `check_fit` is given settings, space and images, and gives the indices of those that train and of those held out;
+    `files`, given these and the callback, texts that a new run keeps, by their names.
     """
     settings, space = in_all_processes(kind, lambda: read(kind, asked, watch))
     with distributed.together():
@@ -56,7 +63,8 @@ def begin(kind: Kind, asked: Request, watch: Callback, check_fit: Callable[..., 
         trained, _ = check_fit(settings, space, source)
         path = Path(asked.resume or asked.out or free_path(settings))
         if distributed.rank() == 0 and not asked.resume:
-            create(path, settings, space, file_of(source.shape, settings.data.kind, fingerprint(source)))
+            told = file_of(source.shape, settings.data.kind, fingerprint(source))
+            create(path, settings, space, told | files(settings, space, source, watch))
     run = RunDirectory(Path(distributed.shared(str(path))))
     share = f" share {settings.compute.parallel}" if hasattr(settings.compute, "parallel") else ""
     several = f", {distributed.ranks()} processes{share}" if distributed.ranks() > 1 else ""

@@ -13,6 +13,7 @@ from fairdarts.differentiable.architect import START, STEPS
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.differentiable.setup import check_fit, make_learner, open_batches
 from fairdarts.runs.callbacks import Callback, Callbacks, Watches
+from fairdarts.runs.cost import costs_of
 from fairdarts.runs.data import see
 from fairdarts.runs.recipe import Recipe, merged, settings_of
 from fairdarts.runs.request import WARM_UP, Request, check_steps
@@ -62,7 +63,8 @@ def _measured(settings: SearchSettings, space: Space, source: Source, steps: int
     device = pick(settings.device)
     with distributed.together():
         halves = check_fit(settings, space, source)
-    learner = make_learner(settings, space, source, device)
+    costs = costs_of(settings, space, source.shape, watch)
+    learner = make_learner(settings, space, source, device, costs, len(halves[0]) // settings.data.batch_size)
     train, valid, _ = open_batches(settings, source, halves, device, step=0, epoch=0)
     take_step, halved = STEPS[settings.architect.kind], settings.architect.kind != "single_level"
     watch.note(f"measuring {steps} steps of {settings.name}, after {WARM_UP} to warm up")

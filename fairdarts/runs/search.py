@@ -9,6 +9,7 @@ from fairdarts.differentiable.setup import check_fit
 from fairdarts.plot.tensorboard import log_epoch
 from fairdarts.runs.begin import at_work, begin, has_finished
 from fairdarts.runs.callbacks import Callbacks, Watches, watching
+from fairdarts.runs.cost import costs_of, file_of_costs
 from fairdarts.runs.recipe import Recipe, merged
 from fairdarts.runs.request import SEARCH, Request
 from fairdarts.runs.result import Run
@@ -47,12 +48,13 @@ def resume(path: str | Path, data: Any, settings: Mapping[str, Any], callbacks: 
 
 def carry_out(asked: Request, watch: Callbacks) -> Run:
     """The search that is asked for, in all processes that share it, or in this one alone."""
-    settings, space, source, directory, truth = begin(SEARCH, asked, watch, check_fit)
+    settings, space, source, directory, truth = begin(SEARCH, asked, watch, check_fit, file_of_costs)
     if settings.relaxation == "softmax" and settings.zero_one.weight > 0:
         watch.note("zero_one: under softmax the zero-one loss is of little use (FairDARTS, supplementary 4.2)")
     run, resumed = Run(directory.path), bool(asked.resume)
     if has_finished(SEARCH, directory, watch):
         return run
+    costs = costs_of(settings, space, source.shape, watch, directory)
     purge = directory.logged() if resumed else None
 
     def log(writer: Any, record: dict[str, Any]) -> None:
@@ -60,5 +62,5 @@ def carry_out(asked: Request, watch: Callbacks) -> Run:
 
     with at_work(directory) as stop, watching(run, watch), logged(directory, watch, log, purge) as observer:
         about = truth.about if truth else None
-        loop.search(settings, space, source, directory, observer, stop, resumed, about)
+        loop.search(settings, space, source, directory, observer, stop, resumed, about, costs)
     return run

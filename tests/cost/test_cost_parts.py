@@ -8,7 +8,8 @@ import torch
 from one_shot import CHAIN, IRREGULAR
 from torch import nn
 
-from fairdarts.cost.parts import Part, parts_of
+from fairdarts.cost.part import Part
+from fairdarts.cost.parts import parts_of
 from fairdarts.networks.blueprint import build
 from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import Space, load_space

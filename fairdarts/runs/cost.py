@@ -1,0 +1,58 @@
+"""The costs that a search is told: counted, or a table of latencies, which its run keeps."""
+
+from functools import partial
+from pathlib import Path
+
+from fairdarts.config import UserError
+from fairdarts.cost.derived import cost_of
+from fairdarts.cost.latency import latency_csv, measure_latency, read_latency
+from fairdarts.cost.table import Table, count_tables
+from fairdarts.data.sources import Source
+from fairdarts.differentiable.price import Costs, least_expected
+from fairdarts.differentiable.settings import CostSettings, SearchSettings
+from fairdarts.runs.callbacks import Callback
+from fairdarts.runs.evolved import LATENCY
+from fairdarts.runtime import distributed
+from fairdarts.runtime.device import pick
+from fairdarts.runtime.run import RunDirectory
+from fairdarts.runtime.shape import Shape
+from fairdarts.spaces.space import Space
+
+
+def file_of_costs(settings: SearchSettings, space: Space, source: Source, watch: Callback) -> dict[str, str]:
+    """The file, by its name, that a new run keeps of its costs: the latencies, where it asks for them.
+
+    Raises UserError where the target is below what any network costs.
+    """
+    if (asked := settings.cost) is None:
+        return {}
+    table = _table(asked, settings.device, space, source.shape, watch)
+    least = least_expected(table, settings.derive, space)
+    if asked.target < least:
+        cheapest = f"the cheapest gates of space {space.name} are expected to cost {least:.4g}"
+        raise UserError(f"cost.target: {asked.target:g}: is below what any network costs: {cheapest} {asked.quantity}")
+    return {LATENCY: latency_csv(table, space)} if asked.quantity == "latency" else {}
+
+
+def costs_of(
+    settings: SearchSettings, space: Space, shape: Shape, watch: Callback, run: RunDirectory | None = None
+) -> Costs | None:
+    """What the networks of a search cost, in all processes; None where it does not ask. A run keeps its latencies."""
+    if (asked := settings.cost) is None:
+        return None
+    if run and asked.quantity == "latency":
+        asked = asked.model_copy(update={"latency": str(run.path / LATENCY)})
+    found = distributed.shared(distributed.first(_table, asked, settings.device, space, shape, watch))
+    table = Table(*found)
+    of = partial(cost_of, space=space, shape=shape, quantity=asked.quantity, network=asked.network, table=table)
+    return Costs(table, of)
+
+
+def _table(asked: CostSettings, device: str, space: Space, shape: Shape, watch: Callback) -> Table:
+    """The costs of all candidates: counted, read from the user's file, or measured."""
+    if asked.quantity != "latency":
+        return count_tables(space, shape, asked.network)[asked.quantity]
+    if asked.latency:
+        return read_latency(Path(asked.latency), space)
+    watch.note(f"measuring latency per choice on {pick(device)}")
+    return measure_latency(space, pick(device), shape=shape, network=asked.network)
