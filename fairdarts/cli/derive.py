@@ -59,12 +59,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--threshold", type=float, help="gate that an operation must reach")
     parser.add_argument("--max-skips", type=int, help="most skip connections of a cell; the weakest give way")
     parser.add_argument("--name", help="name of the genotype")
-    parser.add_argument(
-        "--budget",
-        action="append",
-        metavar="LIMIT",
-        help="'madds <= 20e6', or params, or latency in ms; several: a front",
-    )
+    bounds = "'madds <= 20e6', or params, or latency in ms; several: a front"
+    parser.add_argument("--budget", action="append", metavar="LIMIT", help=bounds)
     parser.add_argument("--latency", type=Path, metavar="CSV", help="what every choice takes (default: measured here)")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="of several budgets: genotypes and a figure")
     parser.add_argument(

@@ -10,6 +10,7 @@ from fairdarts.cli.words import command, say
 from fairdarts.config import UserError
 from fairdarts.cost.count import cost_text, count
 from fairdarts.differentiable.stopping import kept_record, verdict
+from fairdarts.evolution.objectives import Limit, amount
 from fairdarts.genotype import CELLS, SKIP, CellGenotype, ChainGenotype, EdgeGenotype, Genotype, GraphGenotype, live
 from fairdarts.networks.blueprint import build
 from fairdarts.runs.result import Run
@@ -30,6 +31,9 @@ def summarize(run: Run) -> None:
         say(f"network    {cost_text(count(network, shape.channels, shape.image), shape.image)}; {space.depth}")
         again = ("argmax",) if rule.method != "argmax" else ("threshold", "--threshold", 0.2)
         then = [command("train", run.path), command("derive", run.path, "--method", *again)]
+        if settings.cost:
+            budget = Limit(settings.cost.quantity, "<=", settings.cost.target)
+            then.append(command("derive", run.path, "--budget", str(budget)))
     except UserError as error:
         file = run.path / "genotypes" / "argmax.yaml"
         then = [
@@ -39,12 +43,24 @@ def summarize(run: Run) -> None:
         gates = records[-1]["gates"]
         strongest = ", ".join(f"{part} {max(map(max, gates[part])):.3f}" for part in space.parts)
         say(f"network    none, as {error}; strongest gates: {strongest}")
-    say_truth(kept_record(records, *judged), "truth")
+    kept = kept_record(records, *judged)
+    say_cost(kept)
+    say_truth(kept, "truth")
     say(f"run        {run.path}")
     say(f"figures    {run.directory.figures}")
     say(f"curves     tensorboard --logdir {run.path}")
     for number, line in enumerate(then):
         say(f"{'' if number else 'continue':<10} {line}")
+
+
+def say_cost(record: Mapping[str, Any]) -> None:
+    """What the found network costs, its target and what the gates let expect; nothing where no cost was asked for."""
+    if (cost := record.get("cost")) is None:
+        return
+    quantity, derived = cost["quantity"], cost["derived"]
+    found = "no network" if derived is None else amount(derived, quantity)
+    target = f"target {amount(cost['target'], quantity)}, expected under the gates {amount(cost['expected'], quantity)}"
+    say(f"cost       {found}; {target}")
 
 
 def say_truth(record: Mapping[str, Any], title: str) -> None:

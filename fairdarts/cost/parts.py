@@ -10,6 +10,7 @@ from fairdarts.cost.cells import cell_parts
 from fairdarts.cost.part import Part, Parts
 from fairdarts.genotype import SKIP
 from fairdarts.networks import chain, nasbench201
+from fairdarts.networks.blueprint import OF_CELLS
 from fairdarts.networks.settings import AS_NAMED, NetworkSettings
 from fairdarts.ops.mbconv import choice
 from fairdarts.ops.nasbench201 import OPS, Reduction
@@ -34,8 +35,8 @@ def parts_of(space: Space, shape: Shape | None = None, network: NetworkSettings 
     if space.kind not in PARTS:
         decides = "what a vertex reads decides its channels, so that no choice has a cost of its own"
         raise UserError(f"parts: {space.name}: its paths choose inputs, too: {decides}")
-    if space.kind != "cell" and (told := network.model_dump(exclude_defaults=True)):
-        key, value = next(iter(told.items()))
+    sized = {"size", *OF_CELLS} if space.kind == "cell" else set()
+    for key, value in network.model_dump(exclude_defaults=True, exclude=sized).items():
         plain = f"costs are counted for the plain networks of space {space.name}"
         raise UserError(f"network.{key}: {value}: {plain}; leave it out")
     return PARTS[space.kind](space, shape or stated_shape(space), network)

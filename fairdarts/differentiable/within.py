@@ -5,6 +5,7 @@ edges into a node of a cell. The size of a cell depends on which of its nodes ar
 each such case has its own groups, whose nodes read what is fed.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, product
 from typing import Any, NamedTuple
@@ -83,14 +84,13 @@ def best_within(
 def least_within(
     gates: GateMatrices, space: Space, rule: DeriveSettings, table: Table, fixed: Callable[[tuple[Case, ...]], float]
 ) -> float | None:
-    """The least cost of all networks by a rule, whatever their skip connections; None where it makes none."""
-    sides = SIDES[space.kind](space, _options_of(gates, space, table), rule)
-    costs = (
-        fixed(tuple(case for case, _ in chosen))
-        + sum(min(option.cost for option in group) for _, groups in chosen for group in groups)
-        for chosen in product(*sides)
-    )
-    return min(costs, default=None)
+    """The least cost of all networks by a rule; None where it makes none."""
+    costs = []
+    for side in SIDES[space.kind](space, _options_of(gates, space, table), rule):
+        fronts = ((case, front(groups, math.inf, rule.max_skips).costs) for case, groups in side)
+        costs.append([(case, float(found[0])) for case, found in fronts if len(found)])
+    sums = (fixed(tuple(case for case, _ in chosen)) + sum(cost for _, cost in chosen) for chosen in product(*costs))
+    return min(sums, default=None)
 
 
 def _picked(groups: Groups, picks: np.ndarray) -> Kept:

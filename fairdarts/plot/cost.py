@@ -36,10 +36,9 @@ def cost_figure(info: CostInfo) -> Figure:
     figure = Figure(figsize=(5.2, 3.2), layout="constrained")
     ax = figure.subplots()
     ax.axhline(info.target, color=style.FAINT, linewidth=1.4, linestyle="--", label="target")
-    ax.plot(
-        info.epochs, info.expected, **style.series(0), markersize=4, linewidth=1.6, label="expected under the gates"
-    )
-    ax.plot(info.epochs, info.derived, **style.series(1), markersize=4, linewidth=1.2, label="derived network")
+    lines = ((info.expected, "expected under the gates"), (info.derived, "derived network"))
+    for number, (costs, label) in enumerate(lines):
+        ax.plot(info.epochs, costs, **style.series(number), markersize=4, linewidth=1.5, label=label)
     ax.set_ylim(bottom=0)
     if info.quantity != "latency":
         ax.yaxis.set_major_formatter(EngFormatter(sep=" "))

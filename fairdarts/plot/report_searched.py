@@ -9,6 +9,7 @@ import numpy as np
 
 from fairdarts.genotype import SKIP, Genotype
 from fairdarts.plot import compare, style
+from fairdarts.plot.cost import cost_figure, cost_info
 from fairdarts.plot.curves import PANELS, curves_figure, curves_info
 from fairdarts.plot.document import cells, faint, folded, grouped, image, listed, pre, run_head, table
 from fairdarts.plot.dominant import dominant_by_run_figure, dominant_figure, dominant_info
@@ -166,12 +167,26 @@ def _run(run: Found, detailed: bool) -> list[str]:
         lines = zip(curves.epochs, *curves.values.values(), strict=True)
         rows = [[epoch, *("" if isnan(number) else f"{number:.4g}" for number in numbers)] for epoch, *numbers in lines]
         blocks.append(folded("numbers", table(["epoch", *(name.replace("_", " ") for name in curves.values)], rows)))
+    blocks += _cost(run)
     dominant = dominant_info(run.records, run.space)
     blocks += ["<h3>Dominant operations</h3>", image(dominant_figure(dominant), "dominant operations over the epochs")]
     titles = ["epoch", *(f"{part} {style.label(op)}" for part in dominant.counts for op in dominant.candidates)]
     rows = np.vstack([dominant.epochs, *dominant.counts.values()]).T.tolist()
     blocks.append(folded("numbers", table(titles, rows)))
     return [*blocks, *(_gates(run) if detailed else []), pre("settings", run.settings)]
+
+
+def _cost(run: Found) -> list[str]:
+    """What was asked, expected and derived; nothing of a search without a cost."""
+    if (info := cost_info(run.records)) is None:
+        return []
+    shown = [cost_figure(info), f"{info.quantity} over the epochs"]
+    lines = zip(info.epochs, info.expected, info.derived, strict=True)
+    rows = [
+        [epoch, f"{expected:.5g}", "–" if isnan(derived) else f"{derived:.5g}"] for epoch, expected, derived in lines
+    ]
+    numbers = table(["epoch", f"expected {info.quantity}", "derived"], rows)
+    return [f"<h3>Cost, with the target {info.target:.5g}</h3>", image(*shown), folded("numbers", numbers)]
 
 
 def _gates(run: Found) -> list[str]:

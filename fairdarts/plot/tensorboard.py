@@ -18,9 +18,8 @@ def log_epoch(writer: Any, record: dict, space: Space) -> None:
     """
     step = record["epoch"]
     log_network(writer, record, "search")
-    _log_columns(
-        writer, "cost", {key: value for key, value in record.get("cost", {}).items() if key != "quantity"}, step
-    )
+    numbers = {key: value for key, value in record.get("cost", {}).items() if key != "quantity"}
+    _log_columns(writer, "cost", numbers, step)
     for name in ("gates", "alphas"):
         for part, values in record.get(name, {}).items():
             writer.add_histogram(f"{name}/{part}", np.asarray(values), step)

@@ -62,14 +62,13 @@ def counted_by(asked: Asked, space: Space, shape: Shape | None, run: Path | None
 
 def told(found: Bounded, limit: Limit) -> Iterator[str]:
     """What a budget took, in lines."""
-    without = (
-        "makes no network" if found.cost_without is None else f"costs {amount(found.cost_without, limit.quantity)}"
-    )
-    masses = f"gates of {found.mass:.3f} are kept, {found.mass_without:.3f} without the budget"
-    yield f"{limit}: costs {amount(found.cost, limit.quantity)}; what is derived without it {without}; {masses}"
+    before = found.cost_without
+    without = "no network" if before is None else amount(before, limit.quantity)
+    masses = f"the gates that are kept add up to {found.mass:.3f} instead of {found.mass_without:.3f}"
+    yield f"{limit}: {amount(found.cost, limit.quantity)} instead of {without} without the budget; {masses}"
     yield from found.changed[:TOLD]
-    if more := len(found.changed) - TOLD if len(found.changed) > TOLD else 0:
-        yield f"… and {more} more"
+    if len(found.changed) > TOLD:
+        yield f"… and {len(found.changed) - TOLD} more"
 
 
 def too_little(limit: Limit, least: float | None) -> UserError:

@@ -124,10 +124,9 @@ def _cost(record: dict[str, Any]) -> str:
     """'  expected 21.3 M madds, derived 19.8 M madds'; nothing where a search asks for no cost."""
     if (cost := record.get("cost")) is None:
         return ""
-    expected, derived = (
-        cost[key] is not None and amount(cost[key], cost["quantity"]) for key in ("expected", "derived")
-    )
-    return f"  expected {expected}, derived {derived or 'no network'}"
+    quantity, derived = cost["quantity"], cost["derived"]
+    found = "no network" if derived is None else amount(derived, quantity)
+    return f"  expected {amount(cost['expected'], quantity)}, derived {found}"
 
 
 def _of_search(run: "Run") -> Shown:
