@@ -120,7 +120,8 @@ def targets_figure(info: TargetsInfo) -> Figure:
 
 def table(result: dict[str, Any]) -> str:
     """The rows in Markdown."""
-    lines = ["| target | made with | expected at the end | derived | sum of gates, of | top-1 |", "|---|---|---|---|---|---|"]
+    titles = ("target", "made with", "expected at the end", "derived", "sum of gates, without budget", "top-1")
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for row in result["rows"]:
         expected = "–" if row["expected"] is None else f"{row['expected'] / 1e6:.2f} M"
         cells = [f"{row['target'] / 1e6:g} M", row["method"], expected, f"{row['derived'] / 1e6:.2f} M"]

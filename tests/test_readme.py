@@ -36,7 +36,7 @@ from fairdarts.transfer.settings import DetectorSettings
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RECIPES = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
-RUN = ("README.md", "docs/command-line.md", "docs/speed.md")
+RUN = ("README.md", "docs/command-line.md", "docs/cost.md", "docs/speed.md")
 """pages whose commands run, one after the other, as those of a reader who goes through them"""
 SMALL = shlex.split("--epochs 1 --data.batch_size 4 --data.workers 0")
 SMALL_CELLS = shlex.split("--supernet.cells 3 --supernet.channels 2")
