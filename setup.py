@@ -8,6 +8,7 @@ ROOT = Path(__file__).parent
 MMDET = ["onedl-mmcv==2.3.6", "onedl-mmdetection==3.5.1"]  # imported as mmcv, mmdet; opencv wants numpy < 2.3
 DEEPLAB = ["pycocotools>=2.0.8"]
 EXPORT = ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.3"]
+OPENVINO = [*EXPORT, "openvino>=2025.0"]
 SHIPPED = {"fairdarts.search_spaces": "search_spaces", "fairdarts.genotypes": "genotypes"}
 
 setup(
@@ -47,6 +48,7 @@ setup(
     ],
     extras_require={
         "export": EXPORT,
+        "openvino": OPENVINO,
         "mmdet": MMDET,
         "deeplab": DEEPLAB,
         "dev": [

@@ -14,7 +14,7 @@ from fairdarts.plot.confusion import draw_confusion
 from fairdarts.runs.callbacks import Callbacks, Watches
 from fairdarts.runs.data import examine_images, see
 from fairdarts.runs.judged_data import Split, read_data
-from fairdarts.runs.judged_images import judged_images
+from fairdarts.runs.judged_images import as_trained, judged_images
 from fairdarts.runs.recipe import Recipe
 from fairdarts.runs.result import Run
 from fairdarts.runs.training import path_of
@@ -86,9 +86,7 @@ def evaluate(
     blueprint, about = trained.blueprint, trained.about
     images = judged_images(path, split, images_of, source, began, blueprint, watch)
     examine_images(images_of, images.source, watch, images.indices)
-    # As the network was trained, not as these are.
-    seen_as = images.source._replace(mean=blueprint.mean, std=blueprint.std, image=blueprint.image)
-    images = images._replace(source=seen_as)
+    images = images._replace(source=as_trained(images.source, blueprint))
     compute = Compute(precision="float32")
     network = trained.network.to(on, memory_format=LAYOUTS[compute.layout])  # type: ignore[call-overload]
     seen = score(network, images, images_of, on, compute, partial(watch.track, what="judging"))

@@ -17,13 +17,23 @@ from fairdarts.networks.models import Named, find, model_names, name_of
 from fairdarts.networks.published import TrainedModel, open_model, random_model
 from fairdarts.networks.settings import AS_NAMED, NetworkOptions, NetworkSettings, check_size
 from fairdarts.runs.callbacks import Callbacks, Watches
-from fairdarts.runs.recipe import laid_over
+from fairdarts.runs.judged_data import ExportSettings, read_data
+from fairdarts.runs.quantize import pictures
+from fairdarts.runs.recipe import Recipe, laid_over
 from fairdarts.runtime.checkpoint import folder_for, write_atomically
 from fairdarts.transfer import formats as files
 from fairdarts.transfer.card import card
-from fairdarts.transfer.formats import FORMATS, ROUNDS, Made, latencies
+from fairdarts.transfer.formats import FORMATS, ROUNDS, Made, Making, latencies
 from fairdarts.transfer.onnx import image_shape
-from fairdarts.transfer.settings import SUFFIXES, USUAL, check_formats
+from fairdarts.transfer.settings import (
+    CALIBRATION,
+    INT8,
+    SUFFIXES,
+    USUAL,
+    check_formats,
+    check_making,
+    of_images,
+)
 
 GENOTYPES, WEIGHTS = (".yaml", ".yml", ".txt", ".py"), (".pt", ".safetensors", ".pth", ".tar")
 """what names of such files end with"""
@@ -35,7 +45,8 @@ class Exported(NamedTuple):
     """What was made of a model."""
 
     files: list[Made]
-    """format, path, size in bytes, largest difference of its logits to the model's, and the largest logit"""
+    """format, path, size in bytes, largest difference of its logits to the model's, and the largest logit; of an int8
+    file what it is worth"""
     card: Path | None
     """the model card, which a .safetensors file has beside it"""
     times: dict[str, Any] | None
@@ -52,6 +63,11 @@ def export(
     classes: int | None = None,
     settings: Mapping[str, Any] | None = None,
     benchmark: bool = False,
+    opset: int | None = None,
+    dynamic: bool = False,
+    data: Any = None,
+    recipe: Recipe | None = None,
+    calibration: int = CALIBRATION,
     callbacks: Sequence[Watches] | Watches = (),
 ) -> Exported:
     """Writes a model as files that other programs run: `fairdarts export`.
@@ -59,31 +75,54 @@ def export(
     `what` is a training's run, a checkpoint, a .safetensors file, a file that its authors released, of which `genotype`
     names the model, or a genotype, whose network gets random weights. `image` is height and width of the images;
     `classes` and `settings`, such as `{"network.cells": 8}`, are for authors' files and genotypes. Every file is read
-    again and gives the model's logits before it is kept. Raises UserError where it does not, where a file is there
-    already, or a package that a format needs is missing.
+    again and gives the model's logits before it is kept; `dynamic` files take images of any height and width, and are
+    compared at a second size. `opset` is that of ONNX files.
+
+    The format onnx-int8 is made with images: those of the model's run, those of a recipe, or `data` of one's own.
+    `calibration` training images tell the ranges of numbers, and test or held-out images what is lost, of which a
+    Notice says where it is much. Raises UserError where a file does not give the model's logits or is there already,
+    where there are no images, or a package that a format needs is missing.
 
     >>> made = fairdarts.export("runs/mine", formats=["onnx"], benchmark=True)
     >>> made.files[0].path, made.files[0].difference, made.times["milliseconds"]
     """
     formats = [formats] if isinstance(formats, str) else formats
     check_formats(formats, "formats")
+    formats, watch, settings = list(dict.fromkeys(formats)), Callbacks(callbacks), settings or {}
     check_size(classes, image)
-    network: NetworkSettings = laid_over(NetworkOptions, {}, "settings", settings or {}).network
-    folder, name = Path(out), name_of(what)
+    handed = [key for key, value in (("data", data), ("recipe", recipe)) if value is not None]
+    check_making(formats, opset, dynamic, calibration, [*handed, *of_images(settings)])
+    folder, name, making = Path(out), name_of(what), Making(opset, dynamic)
+    if INT8 in formats:
+        known = not is_file(what) and Path(name).suffix not in WEIGHTS
+        asked, began = read_data(Path(name), recipe, data, settings, ExportSettings, "export", known)
+        assert isinstance(asked, ExportSettings)
+        network = asked.network
+    else:
+        network = laid_over(NetworkOptions, {}, "settings", settings).network
     model = read_model(what, genotype, weights, image, classes, network)
-    named = genotype or name
-    stem = folder / file_name(named if named in model_names() else model.blueprint.genotype.name)
+    if INT8 in formats:
+        images = pictures(Path(name), asked, data, began, model.blueprint, calibration, watch)
+        making = making._replace(pictures=images)
+    called = genotype or name
+    stem = folder / file_name(called if called in model_names() else model.blueprint.genotype.name)
     described = stem.with_name(f"{stem.name}.md") if "safetensors" in formats else None
     if described and described.exists():
         raise UserError(f"{described}: already exists; name another --out")
     with folder_for(folder):
-        made = files.export(model, stem, list(dict.fromkeys(formats)))
+        made = files.export(model, stem, formats, making)
     if described:
-        text = card(model, f"{stem.name}{SUFFIXES['safetensors']}")
+        text = card(model, f"{stem.name}{SUFFIXES['safetensors']}", made)
         write_atomically(described, text.encode())
     if benchmark:
-        Callbacks(callbacks).note(f"measuring {ROUNDS} rounds, one image at a time, all by turns")
+        watch.note(f"measuring {ROUNDS} rounds, one image at a time, all by turns")
     return Exported(made, described, measured(model, made) if benchmark else None)
+
+
+def is_file(named: Named) -> bool:
+    """Whether it is a run or a file with weights, rather than a genotype."""
+    path = Path(name_of(named))
+    return isinstance(named, str | os.PathLike) and (path.is_dir() or (path.exists() and path.suffix not in GENOTYPES))
 
 
 def read_model(
@@ -97,7 +136,7 @@ def read_model(
     """The model that a word names; a Notice where its weights are random."""
     what = name_of(named)
     path = Path(what)
-    if isinstance(named, str | os.PathLike) and (path.is_dir() or (path.exists() and path.suffix not in GENOTYPES)):
+    if is_file(named):
         model = open_model(path, weights, genotype, network, classes)
         blueprint = model.blueprint
         if genotype is not None and find(genotype).genotype.name != blueprint.genotype.name:

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 from fairdarts.checking import check
 from fairdarts.config import Settings, UserError
 from fairdarts.data.settings import DataSettings
+from fairdarts.networks.settings import AS_NAMED, NetworkSettings
 from fairdarts.reading import read_yaml
 from fairdarts.runs.recipe import Recipe, content_of, laid_over, over
 from fairdarts.runs.request import words_for
@@ -28,6 +29,13 @@ class EvaluateSettings(Settings):
     """the images"""
 
 
+class ExportSettings(EvaluateSettings):
+    """What an export reads of them that makes an int8 file."""
+
+    network: NetworkSettings = AS_NAMED
+    """how the network of a genotype is built"""
+
+
 class Began(NamedTuple):
     """What the run of a model began with."""
 
@@ -47,18 +55,24 @@ class Began(NamedTuple):
 
 
 def read_data(
-    model: Path, recipe: Recipe | None, data: Any, settings: Mapping[str, Any]
+    model: Path,
+    recipe: Recipe | None,
+    data: Any,
+    settings: Mapping[str, Any],
+    form: type[EvaluateSettings] = EvaluateSettings,
+    verb: str = "evaluate",
+    known: bool = False,
 ) -> tuple[EvaluateSettings, Began]:
     """Settings of the images, from a recipe, from the model's run, or for `data` that are handed over; and what that
-    run began with."""
+    run began with. The model is a run or a file, or `known` by its name."""
     of_run = model / "settings.yaml" if model.is_dir() else model.parent.parent / "settings.yaml"
     handed = over(settings, words_for(data))
-    if not model.exists():
-        raise UserError(f"evaluate: {model}: no such run or file")
-    if recipe is None and not of_run.is_file():
+    if not known and not model.exists():
+        raise UserError(f"{verb}: {model}: no such run or file")
+    if recipe is None and (known or not of_run.is_file()):
         if data is not None:
-            return laid_over(EvaluateSettings, {"data": ALONE}, "data", handed), Began(0, {}, None)
-        raise UserError(f"evaluate: {model}: says no images: name them with --config RECIPE --data.root FOLDER")
+            return laid_over(form, {"data": ALONE}, "data", handed), Began(0, {}, None)
+        raise UserError(f"{verb}: {model}: says no images: name them with --config RECIPE --data.root FOLDER")
     content, place = ({}, str(of_run)) if recipe is None else content_of(recipe)
     if own := place == str(of_run):
         content = read_settings(of_run)
@@ -66,7 +80,7 @@ def read_data(
             raise UserError(f"{model}: is a run of `fairdarts segment`: fairdarts segment --judge measures it")
     if "data" not in content:
         raise UserError(f"{place}: data: is missing: it should say the images")
-    asked = laid_over(EvaluateSettings, {"data": content["data"]}, place, handed)
+    asked = laid_over(form, {"data": content["data"]}, place, handed)
     return asked, Began(int(content.get("seed", 0)), content["data"], open_run(of_run.parent) if own else None)
 
 

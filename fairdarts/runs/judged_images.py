@@ -65,6 +65,11 @@ def judged_images(
     return images
 
 
+def as_trained(source: Source, blueprint: Blueprint) -> Source:
+    """Images that a network is to see as those that it was trained with, not as these are."""
+    return source._replace(mean=blueprint.mean, std=blueprint.std, image=blueprint.image)
+
+
 def chosen_images(split: Split | None, data: DataSettings, source: Source, seed: int) -> Images:
     """The images that are asked for, or else the test set, or held-out images. UserError where there are none."""
     if split == "train":

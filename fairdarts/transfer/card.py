@@ -1,12 +1,14 @@
 """The model card: what a model's file is, in Markdown, for those who find it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fairdarts.cost.count import count
 from fairdarts.genotype import to_yaml
 from fairdarts.networks.published import TrainedModel
+from fairdarts.transfer.formats import Made
+from fairdarts.transfer.int8 import Quantized
 
 SPELT_OUT = 20  # of more classes only the first are named
 SHARES = ("top1", "top5", "accuracy")
@@ -14,8 +16,9 @@ SHARES = ("top1", "top5", "accuracy")
 WEIGHTS = {"ema": "the moving average of the training's weights", "raw": "the training's own"}
 
 
-def card(model: TrainedModel, file: str) -> str:
-    """The card of a model that is written to `file`, a .safetensors file beside it."""
+def card(model: TrainedModel, file: str, made: Sequence[Made] = ()) -> str:
+    """The card of a model that is written to `file`, a .safetensors file beside it; of the files that were `made` with
+    it, it tells what an int8 one is worth."""
     blueprint, about = model.blueprint, model.about
     genotype, space = blueprint.genotype, blueprint.space
     channels, size = len(blueprint.mean), blueprint.image
@@ -31,6 +34,7 @@ def card(model: TrainedModel, file: str) -> str:
     network = blueprint.network.model_dump(exclude_defaults=True)
     if network:
         facts.append(("Network", _text(network)))
+    facts += [("In int8", f"{one.path.name}: {_loss(one.quantized)}") for one in made if one.quantized]
     random = ["**Its weights are random**: it tells what the network costs, and recognizes nothing.", ""]
     lines = [
         f"# {file.removesuffix('.safetensors')}",
@@ -89,6 +93,13 @@ def _result(result: Any) -> str:
         return f"{text}; epoch {result['epoch']}, chosen by {chosen} images"
     except (KeyError, TypeError, ValueError):  # somebody else wrote it
         return _text(result)
+
+
+def _loss(of: Quantized) -> str:
+    """What an int8 file is worth."""
+    calibrated = f"calibrated with {of.calibration:,} training images"
+    alike = f"the same class for {of.alike:.2%} of {of.images:,} {of.on} images"
+    return f"top-1 {of.after:.2%}, in float32 {of.before:.2%}, {alike}; {calibrated}"
 
 
 def _text(value: Any, key: str = "") -> str:

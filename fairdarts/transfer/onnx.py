@@ -22,21 +22,26 @@ def check_installed() -> None:
         raise UserError(f"onnx: needs {', '.join(missing)}: pip install 'fairdarts[export]'")
 
 
-def write_onnx(path: Path, model: TrainedModel) -> None:
-    """One ONNX file: `image` [batch, C, H, W], normalized → `logits` [batch, classes], for any batch.
+def write_onnx(path: Path, model: TrainedModel, opset: int | None = None, dynamic: bool = False) -> None:
+    """One ONNX file: `image` [batch, C, H, W], normalized → `logits` [batch, classes], for any batch, and where it is
+    `dynamic` for any height and width.
 
-    Its metadata hold classes, mean, std and about as JSON, and under `fairdarts` the blueprint of the network.
+    Its metadata hold classes, mean, std and about as JSON, and under `fairdarts` the blueprint of the network. Raises
+    UserError where torch cannot write it with this opset.
     """
     import onnx
 
     images = torch.zeros(2, *image_shape(model))  # a batch of one would be taken for a constant
+    names = ("batch", None, "height", "width") if dynamic else ("batch",)
+    sizes = {place: torch.export.Dim(name) for place, name in enumerate(names) if name}
     with warnings.catch_warnings(action="ignore"), torch.no_grad():
         program = torch.onnx.export(
             model.network,
             (images,),
             input_names=["image"],
             output_names=["logits"],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            opset_version=opset,
+            dynamic_shapes=(sizes,),
             dynamo=True,
             external_data=False,
             verbose=False,
@@ -44,6 +49,13 @@ def write_onnx(path: Path, model: TrainedModel) -> None:
     blueprint = model.blueprint
     assert program is not None, "dynamo makes one"
     proto = program.model_proto
+    # Where it cannot do as it is asked, torch goes on with another opset, or with sizes as they are.
+    written = next(used.version for used in proto.opset_import if used.domain == "")
+    if opset not in (None, written):
+        raise UserError(f"opset: {opset}: this network cannot be written with it, but with {written}")
+    dims = proto.graph.input[0].type.tensor_type.shape.dim
+    if fixed := [name for place, name in enumerate(names) if name and not dims[place].dim_param]:
+        raise UserError(f"dynamic: this network cannot be written for any {fixed[0]} of its images: it depends on it")
     facts = {"classes": blueprint.classes, "mean": blueprint.mean, "std": blueprint.std, "about": model.about}
     texts = {key: json.dumps(value, ensure_ascii=False) for key, value in facts.items()}
     onnx.helper.set_model_props(proto, {"fairdarts": blueprint.model_dump_json(by_alias=True), **texts})

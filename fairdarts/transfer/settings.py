@@ -1,7 +1,8 @@
-"""What transfers are told: the recipe of a detector, and formats of files by name."""
+"""What transfers are told: the recipe of a detector, formats of files by name, and how such files are made."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -14,13 +15,23 @@ PREFIX = "detect-"
 
 SUFFIXES = {
     "onnx": ".onnx",
+    "onnx-int8": ".int8.onnx",
+    "openvino": ".xml",
     "safetensors": ".safetensors",
     "torchscript": ".torchscript.pt",
     "torch-export": ".pt2",
 }
 """format of a file that holds a whole model → what its name ends with"""
+BESIDE = {"openvino": ".bin"}
+"""format → what the name of a second file ends with that belongs to the first"""
 USUAL = ("onnx", "safetensors")
 """the formats where none is named"""
+INT8 = "onnx-int8"
+"""the format that is made with images"""
+CALIBRATION = 128
+"""training images that tell the ranges of int8 numbers, where nothing is said"""
+FIRST_OPSET = 18
+"""the earliest that torch's exporter writes; asked for an earlier one it may write this one all the same"""
 
 
 def check_formats(names: Sequence[str], place: str) -> None:
@@ -28,6 +39,44 @@ def check_formats(names: Sequence[str], place: str) -> None:
     for name in names:
         if name not in SUFFIXES:
             raise UserError(f"{place}: '{name}' is not a format{nearest(name, SUFFIXES)}")
+
+
+def of_images(settings: Iterable[str]) -> list[str]:
+    """The dotted keys of settings that say which images there are."""
+    return [key for key in settings if key.partition(".")[0] == "data"]
+
+
+def check_making(
+    formats: Sequence[str],
+    opset: int | None,
+    dynamic: bool,
+    calibration: int,
+    images: Sequence[str],
+    place: str = "",
+) -> None:
+    """Raises UserError where what is asked for goes with no format that is made, or there is no such opset. `images`
+    are the options given that say some."""
+    for option in images:
+        if INT8 not in formats:
+            raise UserError(f"{place}{option}: goes with the format {INT8}, which alone is made with images")
+    if calibration < 1:
+        raise UserError(f"{place}calibration: {calibration}: should be 1 or more")
+    if dynamic and "torch-export" in formats:
+        why = "torch keeps in its file which heights and widths are odd on the way"
+        raise UserError(f"{place}dynamic: not with the format torch-export: {why}; should be onnx or another")
+    if opset is None:
+        return
+    if not {"onnx", INT8} & {*formats}:
+        raise UserError(f"{place}opset: {opset}: goes with the formats onnx and {INT8}")
+    if find_spec("onnx") is None:
+        return  # which the format says, with the line that installs it
+    import onnx
+
+    last = onnx.defs.onnx_opset_version()
+    if not FIRST_OPSET <= opset <= last:
+        raise UserError(
+            f"{place}opset: {opset}: should be from {FIRST_OPSET} to {last}, the last of onnx {onnx.__version__}"
+        )
 
 
 class DetectorSettings(Described):

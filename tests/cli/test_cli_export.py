@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from fairdarts import cli
-from fairdarts.cli.export import main
+from fairdarts.cli.export import main, show
 from fairdarts.config import UserError
 from fairdarts.networks.blueprint import NetworkSettings
 from fairdarts.networks.published import TrainedModel, load, random_model, save_model
-from fairdarts.runs.export import file_name
+from fairdarts.runs.export import Exported, file_name
 from fairdarts.runtime import checkpoint
-from fairdarts.transfer.formats import FORMATS
+from fairdarts.transfer.formats import FORMATS, Made
+from fairdarts.transfer.int8 import Quantized
 
 SMALL = ("--network.cells", "2", "--network.channels", "2")
 
@@ -59,6 +60,26 @@ def test_a_run_becomes_all_files_that_one_asks_for(run: str, model: TrainedModel
         main([run, *formats])
 
 
+def test_an_int8_file_is_shown_with_what_it_loses(run: str, capsys: pytest.CaptureFixture[str]):
+    pytest.importorskip("onnxruntime")
+    Path("images.yaml").write_text(
+        "data: {kind: fake, images: 40, image_size: 16, batch_size: 8, workers: 0, train_portion: 0.5, cutout: 0}"
+    )
+    words = ["--format", "onnx-int8", "--config", "images.yaml", "--calibration", "8"]
+    assert main([run, *words]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("exported/fairdarts-a.int8.onnx")
+    assert "; the same class for " in line
+    assert line.endswith(" of 20 held-out images")
+
+
+def test_json_has_what_an_int8_file_loses(capsys: pytest.CaptureFixture[str]):
+    of = Quantized(images=200, on="test", before=0.9, after=0.895, alike=0.98, calibration=128)
+    show(Exported([Made("onnx-int8", Path("it.int8.onnx"), 1, 0.1, 1, of)], None, None), as_json=True)
+    (file,) = json.loads(capsys.readouterr().out)["files"]
+    assert file["quantized"] == of._asdict()
+
+
 def test_what_was_exported_is_exported_again(run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main([run, "--format", "safetensors", "--out", "first"]) == 0
     capsys.readouterr()
@@ -97,7 +118,10 @@ def test_a_file_of_one_s_own_genotype(tmp_path: Path, monkeypatch: pytest.Monkey
     [
         ("", "the following arguments are required: WHAT"),
         ("run --format onnxx", "--format: 'onnxx' is not a format (did you mean 'onnx'?)"),
-        ("run --format onnx,", "--format: '' is not a format (known: onnx, safetensors, torchscript, torch-export)"),
+        (
+            "run --format onnx,",
+            "--format: '' is not a format (known: onnx, onnx-int8, openvino, safetensors, torchscript, torch-export)",
+        ),
         ("run --image 0", "--image: 0: should be 1 or more, at most 8192"),
         ("fairdarts-a --image 99999999", "export: --image: 99999999: should be 1 or more, at most 8192"),
         ("run --classes 1", "--classes: 1: should be 2 or more"),
@@ -127,6 +151,14 @@ def test_a_file_of_one_s_own_genotype(tmp_path: Path, monkeypatch: pytest.Monkey
         ("gone.pt", "gone.pt: no such file"),
         ("gone/best.safetensors", "gone/best.safetensors: no such file"),
         ("checkpoints", "checkpoints: not a run directory"),
+        ("run --opset 7", "export: --opset: 7: should be from 18 to"),
+        ("run --format safetensors --opset 20", "export: --opset: 20: goes with the formats onnx and onnx-int8"),
+        ("run --format torch-export --dynamic", "export: --dynamic: not with the format torch-export"),
+        ("run --data.root photos", "export: --data.root: goes with the format onnx-int8"),
+        ("run --config recipe.yaml", "export: --config: goes with the format onnx-int8"),
+        ("run --format onnx-int8 --calibration 0", "export: --calibration: 0: should be 1 or more"),
+        ("run --format onnx-int8 --config gone.yaml", "gone.yaml"),
+        ("fairdarts-a --format onnx-int8", "export: fairdarts-a: says no images: name them with --config RECIPE"),
     ],
 )
 def test_what_cannot_be_exported(words: str, said: str, run: str):

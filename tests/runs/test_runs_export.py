@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from runs import same
@@ -13,6 +14,7 @@ import fairdarts
 from fairdarts.cli import main
 from fairdarts.config import Notice, UserError
 from fairdarts.runs.export import export
+from fairdarts.runs.quantize import spread
 from fairdarts.runs.train import train
 
 SMALL = {"network.cells": 2, "network.channels": 2}
@@ -47,6 +49,39 @@ def test_random_weights_are_warned_of():
     assert (network.num_classes, network.default_cfg["input_size"]) == (3, (3, 16, 16))
 
 
+def test_an_int8_file_is_made_with_the_images_of_its_run():
+    pytest.importorskip("onnxruntime")
+    run = train("fairdarts-a", RECIPE, epochs=1, out="run")
+    with warnings.catch_warnings(action="ignore", category=Notice):  # after an epoch it knows nothing
+        made = export(run, ["onnx-int8", "safetensors"], calibration=12, benchmark=True)
+    of = made.files[0].quantized
+    assert of is not None
+    assert (of.images, of.on, of.calibration) == (16, "held-out", 12)
+    assert of.before == pytest.approx(fairdarts.evaluate(run, split="held-out").top1)
+    assert made.card is not None
+    assert f"| In int8 | fairdarts-a.int8.onnx: top-1 {of.after:.2%}" in made.card.read_text()
+    assert made.times is not None
+    assert set(made.times["milliseconds"]) == {"torch", "onnx-int8"}
+    # the file alone says no images
+    with pytest.raises(UserError, match=r"export: exported/fairdarts-a\.safetensors: says no images: name them with"):
+        export("exported/fairdarts-a.safetensors", "onnx-int8", "again")
+    rng = np.random.default_rng(0)
+    data = rng.integers(0, 256, (30, 8, 8, 3), dtype=np.uint8), np.arange(30) % 10
+    with warnings.catch_warnings(action="ignore", category=Notice):
+        again = export("exported/fairdarts-a.safetensors", "onnx-int8", "again", data=data, calibration=20)
+    of = again.files[0].quantized
+    assert of is not None
+    assert (of.images, of.on, of.calibration) == (10, "other", 20)  # those that did not calibrate
+    with pytest.raises(UserError, match="data: all of the 30 images calibrate, and none is left to judge by"):
+        export("exported/fairdarts-a.safetensors", "onnx-int8", "more", data=data)
+
+
+def test_the_images_that_calibrate_are_spread_over_the_classes():
+    labels = [0, 0, 0, 0, 1, 1, 2, 0]
+    assert spread(labels, [7, 3, 2, 5, 6, 4, 1], 5) == [7, 5, 6, 3, 4]
+    assert spread(labels, [7, 3], 128) == [7, 3]
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -56,6 +91,15 @@ def test_random_weights_are_warned_of():
         ({"settings": {"network.cell": 3}}, "network.cell: unknown key (did you mean 'cells'?)"),
         ({"weights": "raw"}, "goes with a file of weights, which fairdarts-a is not"),
         ({"what": "gone.pt"}, "gone.pt: no such file"),
+        ({"formats": "onnx", "opset": 17}, "opset: 17: should be from 18 to "),
+        ({"formats": "onnx", "opset": 999}, "opset: 999: should be from 18 to "),
+        ({"formats": "openvino", "opset": 20}, "opset: 20: goes with the formats onnx and onnx-int8"),
+        ({"formats": "torch-export", "dynamic": True}, "dynamic: not with the format torch-export"),
+        ({"data": "photos"}, "data: goes with the format onnx-int8, which alone is made with images"),
+        ({"settings": {"data.root": "photos"}}, "data.root: goes with the format onnx-int8"),
+        ({"formats": "onnx-int8", "calibration": 0}, "calibration: 0: should be 1 or more"),
+        ({"formats": "onnx-int8"}, "export: fairdarts-a: says no images: name them with --config RECIPE"),
+        ({"formats": "onnx-int8", "what": "gone.pt"}, "export: gone.pt: no such run or file"),
     ],
 )
 def test_a_mistake_is_one_line_and_writes_nothing(given: dict[str, Any], message: str):

@@ -16,7 +16,8 @@ from fairdarts.networks.models import find, model_names
 from fairdarts.networks.published import TrainedModel, load, random_model, save_model
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.transfer.card import card
-from fairdarts.transfer.formats import FORMATS, TOLERANCE, Format, compare, export, latencies
+from fairdarts.transfer.formats import FORMATS, TOLERANCE, Format, Made, Making, compare, export, latencies, other_shape
+from fairdarts.transfer.int8 import Quantized
 from fairdarts.transfer.onnx import image_shape
 from fairdarts.transfer.settings import SUFFIXES
 
@@ -59,7 +60,8 @@ def test_a_chain_is_the_same_in_every_format(tmp_path: Path):
     (tmp_path / "shallow.yaml").write_text(to_yaml(genotype))
     settings = NetworkSettings(se_ratio=0.25, activation="swish")
     model = random_model(str(tmp_path / "shallow.yaml"), settings, classes=5, image=32)
-    for made in export(model, tmp_path / "it", list(FORMATS)):
+    formats = [name for name in FORMATS if name not in ("onnx-int8", "openvino")]
+    for made in export(model, tmp_path / "it", formats):
         assert made.path.is_file()
         assert made.difference <= (1e-5 * made.largest if made.format == "onnx" else 0), made.format
     blueprint = {"fairdarts": ""}
@@ -76,7 +78,7 @@ def doubled(path: Path):
 def test_a_file_that_gives_other_logits_is_not_kept(
     model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setitem(FORMATS, "wrong", Format(save_model, doubled))
+    monkeypatch.setitem(FORMATS, "wrong", Format(lambda path, model, _: save_model(path, model), doubled))
     monkeypatch.setitem(SUFFIXES, "wrong", ".wrong.safetensors")
     with pytest.raises(UserError, match=r"it\.wrong\.safetensors: not written: its logits differ from the model's by"):
         export(model, tmp_path / "it", ["safetensors", "wrong"])
@@ -89,6 +91,98 @@ def test_a_network_without_finite_logits_is_not_exported(model: TrainedModel, tm
     with pytest.raises(UserError, match="not finite"):
         export(broken, tmp_path / "it", ["safetensors"])
     assert not list(tmp_path.iterdir())
+
+
+# any height and width, any opset
+
+
+def test_a_dynamic_file_takes_images_of_any_size(tmp_path: Path):
+    onnx = pytest.importorskip("onnx")
+    model = random_model("fairdarts-a", NetworkSettings(cells=2, channels=2), image=16)  # both halve the resolution
+    made, traced = export(model, tmp_path / "it", ["onnx", "torchscript"], Making(opset=21, dynamic=True))
+    proto = onnx.load(made.path)
+    assert [used.version for used in proto.opset_import if used.domain == ""] == [21]
+    (image,) = proto.graph.input
+    dims = [dim.dim_param or dim.dim_value for dim in image.type.tensor_type.shape.dim]
+    assert dims == ["batch", 3, "height", "width"]
+    run = FORMATS["onnx"].open(made.path)
+    for shape in ((1, 3, 16, 16), (2, 3, 15, 33), (1, 3, 5, 8)):  # odd at every stride
+        images = torch.randn(shape)
+        with torch.no_grad():
+            torch.testing.assert_close(run(images), model.network(images), rtol=0, atol=1e-5)
+    assert traced.difference == 0
+
+
+class OneSize(nn.Module):
+    """A network whose classifier sees all pixels."""
+
+    def __init__(self):
+        super().__init__()
+        self.classifier = nn.Linear(3 * 16 * 16, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.classifier(x.flatten(1))
+
+
+class Even(nn.Module):
+    """A network that treats images of one height in another way."""
+
+    def __init__(self):
+        super().__init__()
+        self.classifier = nn.Linear(3, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.classifier(x.mean((2, 3)) * (1 if x.shape[2] == 16 else 2))
+
+
+@pytest.mark.parametrize(
+    ("network", "format", "said"),
+    [
+        (OneSize, "safetensors", r"^dynamic: the network takes no images but those of 16×16 pixels: .+"),
+        (Even, "onnx", r"^dynamic: this network cannot be written for any height of its images: it depends on it$"),
+        (Even, "torchscript", r"^\S+it\.torchscript\.pt: not written: its logits differ"),
+    ],
+)
+def test_a_network_for_images_of_one_size_is_refused(network: type[nn.Module], format: str, said: str, tmp_path: Path):
+    pytest.importorskip("onnx")
+    model = random_model("fairdarts-a", NetworkSettings(cells=2, channels=2), image=16)._replace(network=network())
+    with pytest.raises(UserError, match=said):
+        export(model, tmp_path / "it", [format], Making(dynamic=True))
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_second_size_is_larger_odd_and_not_square(model: TrainedModel):
+    (_, height, width), (channels, other_height, other_width) = image_shape(model), other_shape(model)
+    assert channels == 3
+    assert other_height > height
+    assert other_width > width
+    assert other_height != other_width
+    assert other_height % 2 == other_width % 2 == 1
+
+
+# OpenVINO
+
+
+def test_a_network_is_the_same_in_openvino(tmp_path: Path):
+    openvino = pytest.importorskip("openvino")
+    model = random_model("fairdarts-a", NetworkSettings(cells=2, channels=2), image=16)
+    (made,) = export(model, tmp_path / "it", ["openvino"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["it.bin", "it.xml"]
+    assert made.path == tmp_path / "it.xml"
+    assert made.size == sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert made.difference <= 1e-5 * made.largest
+    read = openvino.Core().read_model(made.path)
+    facts = {key: read.get_rt_info(["framework", key]).astype(str) for key in ("fairdarts", "classes", "mean")}
+    assert Blueprint.model_validate_json(facts["fairdarts"]) == model.blueprint
+    assert json.loads(facts["classes"]) == list("0123456789")
+    assert json.loads(facts["mean"]) == list(model.blueprint.mean)
+
+
+def test_a_file_beside_is_not_overwritten(model: TrainedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(FORMATS, "openvino", FORMATS["openvino"]._replace(check=lambda: None))
+    (tmp_path / "it.bin").write_text("mine")
+    with pytest.raises(UserError, match=r"it\.bin: already exists"):
+        export(model, tmp_path / "it", ["openvino"])
 
 
 def test_a_small_mistake_is_seen(model: TrainedModel):
@@ -111,6 +205,14 @@ def test_what_is_missing_is_named_with_the_line_that_installs_it(model: TrainedM
     monkeypatch.setattr("fairdarts.transfer.onnx.find_spec", lambda name: None if name == "onnxscript" else name)
     with pytest.raises(UserError, match=r"onnx: needs onnxscript: pip install 'fairdarts\[export\]'"):
         export(model, tmp_path / "it", ["onnx"])
+
+
+def test_openvino_is_named_with_the_line_that_installs_it(model: TrainedModel, tmp_path: Path, monkeypatch):
+    there = {"onnx", "onnxruntime", "onnxscript"}
+    for name in ("onnx", "openvino"):
+        monkeypatch.setattr(f"fairdarts.transfer.{name}.find_spec", lambda name: name if name in there else None)
+    with pytest.raises(UserError, match=r"openvino: needs openvino: pip install 'fairdarts\[openvino\]'"):
+        export(model, tmp_path / "it", ["openvino"])
 
 
 def test_latencies_are_those_of_turns():
@@ -170,6 +272,15 @@ def test_a_card_tells_what_is_known_of_the_weights(model: TrainedModel):
     shown = card(model._replace(blueprint=many, about={"results": "good"}), "it.safetensors")
     assert "| Classes | 1000: c\\|0, c\\|1, c\\|2, … c\\|999; all of them are in the file's metadata |" in shown
     assert "- results: good" in shown
+
+
+def test_a_card_tells_what_the_int8_file_is_worth(model: TrainedModel):
+    of = Quantized(images=1200, on="test", before=0.9, after=0.895, alike=0.98, calibration=128)
+    made = Made("onnx-int8", Path("exported/it.int8.onnx"), 1, 0.1, 1, of)
+    worth = "top-1 89.50%, in float32 90.00%, the same class for 98.00% of 1,200 test images"
+    text = card(model, "it.safetensors", [made])
+    assert f"| In int8 | it.int8.onnx: {worth}; calibrated with 128 training images |" in text.splitlines()
+    assert "int8" not in card(model, "it.safetensors")
 
 
 # every genotype
