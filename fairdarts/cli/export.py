@@ -1,18 +1,20 @@
 """`fairdarts export`: a model as files that other programs run, each of them compared with the model."""
 
 import sys
+from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fairdarts.cli.words import Parser, empty_table, print_table, to_json
-from fairdarts.config import describe
+from fairdarts.config import LARGEST, describe
 from fairdarts.networks.settings import NetworkOptions, check_size
 from fairdarts.options import words_of
 from fairdarts.runs.judged_data import ExportSettings
 from fairdarts.runs.progress import ProgressBar
 from fairdarts.runs.recipe import laid_over
 from fairdarts.runtime.settings import check_threads
+from fairdarts.runtime.shape import Size, read_size
 from fairdarts.transfer.settings import CALIBRATION, INT8, USUAL, check_formats, check_making, of_images
 
 if TYPE_CHECKING:
@@ -52,7 +54,9 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--weights", choices=("auto", "ema", "raw"), default="auto", help="averaged or raw (default: averaged if there)"
     )
-    parser.add_argument("--image", type=int, help="height and width of the images (default: the model's own)")
+    parser.add_argument(
+        "--image", type=size, help="height and width of the images, or 96x64 (default: the model's own)"
+    )
     parser.add_argument("--classes", type=int, help="of an authors' file or a genotype (default: its space's)")
     parser.add_argument("--opset", type=int, help="of ONNX files (default: what torch takes)")
     parser.add_argument("--dynamic", action="store_true", help="files for images of any height and width")
@@ -132,6 +136,14 @@ def loss_text(of: "Quantized") -> str:
     """What an int8 file is worth."""
     alike = f"the same class for {of.alike:.2%} of {of.images:,} {of.on} images"
     return f"top-1 {of.after:.2%}, before {of.before:.2%}; {alike}"
+
+
+def size(text: str) -> Size:
+    """Height and width; their limits are those of `check_size`."""
+    try:
+        return read_size(text, 0, LARGEST)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 def size_text(size: int) -> str:

@@ -12,7 +12,7 @@ from fairdarts.cost.count import cost_text, count
 from fairdarts.differentiable.stopping import kept_record, verdict
 from fairdarts.evolution.objectives import Limit, amount
 from fairdarts.genotype import CELLS, SKIP, CellGenotype, ChainGenotype, EdgeGenotype, Genotype, GraphGenotype, live
-from fairdarts.networks.blueprint import build
+from fairdarts.networks.blueprint import as_searched, build, depth
 from fairdarts.runs.result import Run
 
 
@@ -27,8 +27,9 @@ def summarize(run: Run) -> None:
     say(f"genotype   {genotype.name}: {TEXTS[type(genotype)](genotype)} ({how})")
     try:
         with torch.device("meta"):
-            network = build(genotype, space, classes=shape.classes, in_channels=shape.channels)
-        say(f"network    {cost_text(count(network, shape.channels, shape.image), shape.image)}; {space.depth}")
+            of = as_searched(settings.supernet.stem, space)
+            network = build(genotype, space, of, shape.classes, shape.channels)
+        say(f"network    {cost_text(count(network, shape.channels, shape.image), shape.image)}; {depth(space, of)}")
         again = ("argmax",) if rule.method != "argmax" else ("threshold", "--threshold", 0.2)
         then = [command("train", run.path), command("derive", run.path, "--method", *again)]
         if settings.cost:

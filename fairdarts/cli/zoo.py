@@ -8,6 +8,7 @@ from typing import Any
 from fairdarts.cli.words import Parser, to_json
 from fairdarts.networks.settings import SIZES
 from fairdarts.runs.progress import ProgressBar
+from fairdarts.runtime.shape import size_text
 
 EPILOG = """Counts are those of the paper's networks: parameters without and with the auxiliary head, multiply-adds of
 convolutions and linear layers for one image. `cifar` is 20 cells of 36 channels on 32×32, `imagenet` 14 of 48
@@ -67,6 +68,6 @@ def show(rows: list[dict[str, Any]], as_json: bool) -> None:
     for entry in rows:
         numbers = (entry["params"], entry["params_with_auxiliary"], entry["madds"])
         millions = (f"{number / 1e6:.2f} M" for number in numbers)
-        size = f"{entry['image']}×{entry['image']}"
+        size = size_text(entry["image"])
         table.add_row(entry["name"], entry["space"], entry["source"], *millions, size)
     Console(width=None if sys.stdout.isatty() else 200).print(table)

@@ -10,7 +10,7 @@ from fairdarts.genotype import CELLS
 from fairdarts.networks.cell import CifarStem, ImageNetStem
 from fairdarts.networks.settings import AS_NAMED, NetworkSettings
 from fairdarts.ops.cell import OPS, FactorizedReduce, relu_conv_bn
-from fairdarts.runtime.shape import Shape
+from fairdarts.runtime.shape import Shape, Size, strided
 from fairdarts.spaces.cell import CellSpace
 
 
@@ -27,7 +27,7 @@ class _Point(NamedTuple):
     """What a cell reads."""
 
     channels: int
-    size: int
+    size: Size
     stride: int
 
 
@@ -61,7 +61,7 @@ def cell_parts(
             fixed.append(Part(narrow, (before.channels, channels), before.channels, before.size))
         if 1 in live[kind].inputs:
             fixed.append(Part(relu_conv_bn, (last.channels, channels), last.channels, last.size))
-        out = -(-last.size // stride)
+        out = strided(last.size, stride)
         for row, (_, source) in enumerate(space.edges):
             own_stride, size = (stride, last.size) if source < space.inputs else (1, out)
             for column, op in enumerate(space.candidates):
@@ -78,7 +78,7 @@ def _stem(space: CellSpace, shape: Shape, name: str, channels: int) -> tuple[lis
         width = space.stem_multiplier * channels
         point = _Point(width, size, 1)
         return [Part(CifarStem, (shape.channels, width), shape.channels, size)], point, point
-    halves = [-(-size // stride) for stride in (4, 8)]
+    halves = [strided(size, stride) for stride in (4, 8)]
     stem = Part(ImageNetStem, (shape.channels, channels), shape.channels, size)
     return [stem], _Point(channels, halves[0], 4), _Point(channels, halves[1], 8)
 

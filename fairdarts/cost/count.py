@@ -10,6 +10,8 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from fairdarts.runtime.shape import Size, sides, size_text
+
 
 class Cost(NamedTuple):
     """What a network costs."""
@@ -22,10 +24,10 @@ class Cost(NamedTuple):
     """multiply-adds of convolutions and linear layers for one image, without the auxiliary head"""
 
 
-def cost_text(cost: Cost, image: int) -> str:
+def cost_text(cost: Cost, image: Size) -> str:
     """'2.36 M parameters, 371.5 M multiply-adds for 32×32 images', the images being those that it was counted for."""
-    size = f"{image}×{image}"
-    return f"{cost.params / 1e6:.2f} M parameters, {cost.madds / 1e6:.1f} M multiply-adds for {size} images"
+    millions = f"{cost.params / 1e6:.2f} M parameters, {cost.madds / 1e6:.1f} M multiply-adds"
+    return f"{millions} for {size_text(image)} images"
 
 
 class _PassThrough(TorchFunctionMode):
@@ -37,8 +39,8 @@ class _PassThrough(TorchFunctionMode):
         return args[0] if args and func in (F.relu, F.batch_norm) else func(*args, **(kwargs or {}))
 
 
-def count(network: nn.Module, in_channels: int = 3, image: int = 32) -> Cost:
-    """The cost of a network for one image [1, in_channels, image, image].
+def count(network: nn.Module, in_channels: int = 3, image: int | tuple[int, int] = 32) -> Cost:
+    """The cost of a network for one image [1, in_channels, H, W], of which `image` is both H and W, or (H, W).
 
     A network built under `torch.device("meta")` is counted without computing anything. Multiply-adds are half of what
     torch's FlopCounterMode counts.
@@ -47,7 +49,7 @@ def count(network: nn.Module, in_channels: int = 3, image: int = 32) -> Cost:
     device = next(chain(network.parameters(), network.buffers()), torch.empty(0)).device
     modes = [(module, module.training) for module in network.modules()]
     with torch.no_grad(), _PassThrough(), FlopCounterMode(display=False) as counter:
-        network.eval()(torch.empty(1, in_channels, image, image, device=device))
+        network.eval()(torch.empty(1, in_channels, *sides(image), device=device))
     for module, training in modes:
         module.training = training
     every = sum(sizes.values())

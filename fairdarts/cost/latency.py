@@ -20,7 +20,7 @@ from fairdarts.cost.parts import parts_of
 from fairdarts.cost.table import Table, tabulate
 from fairdarts.networks.settings import AS_NAMED, NetworkSettings
 from fairdarts.reading import csv_records, read_text
-from fairdarts.runtime.shape import Shape
+from fairdarts.runtime.shape import Shape, sides
 from fairdarts.spaces.space import Space
 
 WARM_UP, ROUNDS = 3, 30
@@ -47,7 +47,7 @@ def measure_latency(
     layout = torch.channels_last if device.type == "cpu" else torch.contiguous_format
     inputs = {(part.channels, part.size) for part in distinct}
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay what they were
-        images = {(c, s): torch.randn(batch, c, s, s).to(device, memory_format=layout) for c, s in inputs}
+        images = {(c, s): torch.randn(batch, c, *sides(s)).to(device, memory_format=layout) for c, s in inputs}
         built = (part.build(*part.arguments).eval() for part in distinct)
         # torch's stubs know no memory_format with a device
         modules = [module.to(device, memory_format=layout) for module in built]  # type: ignore[call-overload]

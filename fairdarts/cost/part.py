@@ -5,14 +5,16 @@ from typing import NamedTuple
 
 from torch import nn
 
+from fairdarts.runtime.shape import Size
+
 
 class Part(NamedTuple):
-    """A module at its place, build(*arguments) for an input [channels, size, size]. Equal parts cost the same."""
+    """A module at its place, build(*arguments) for an input [channels, *size]. Equal parts cost the same."""
 
     build: Callable[..., nn.Module]
     arguments: tuple[Hashable, ...]
     channels: int
-    size: int
+    size: Size
 
 
 class Parts(NamedTuple):

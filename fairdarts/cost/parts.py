@@ -14,7 +14,7 @@ from fairdarts.networks.blueprint import OF_CELLS
 from fairdarts.networks.settings import AS_NAMED, NetworkSettings
 from fairdarts.ops.mbconv import choice
 from fairdarts.ops.nasbench201 import OPS, Reduction
-from fairdarts.runtime.shape import Shape
+from fairdarts.runtime.shape import Shape, strided
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.nasbench201 import Bench201Space
 from fairdarts.spaces.space import Space
@@ -45,11 +45,11 @@ def parts_of(space: Space, shape: Shape | None = None, network: NetworkSettings 
 def _chain_parts(space: ChainSpace, shape: Shape, _: NetworkSettings) -> Parts:
     size = shape.image
     stem = Part(chain.stem, (space.stem, shape.channels), shape.channels, size)
-    size = -(-size // space.stem.stride)  # convolutions round up
+    size = strided(size, space.stem.stride)
     points = []
     for names, layer in zip(space.choices, space.layers, strict=True):
         points.append(tuple((Part(choice, (name, *layer, True), layer.c_in, size),) for name in names))
-        size = -(-size // layer.stride)
+        size = strided(size, layer.stride)
     last = layer.c_out
     return Parts((stem, Part(_tail, (last, space.head, shape.classes), last, size)), tuple(points))
 
@@ -61,7 +61,7 @@ def _tail(channels: int, head: int, classes: int) -> nn.Sequential:
 
 
 def _bench_parts(space: Bench201Space, shape: Shape, _: NetworkSettings) -> Parts:
-    stages = [(width, -(-shape.image // 2**number)) for number, width in enumerate(space.widths)]
+    stages = [(width, strided(shape.image, 2**number)) for number, width in enumerate(space.widths)]
 
     def added(name: str) -> tuple[Part, ...]:
         return tuple(Part(OPS[name], (width, True), width, size) for width, size in stages) * space.cells

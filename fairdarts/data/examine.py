@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fairdarts.config import Notice, UserError
-from fairdarts.data.images import WHITE, is_numeric, opened, opened_with_warnings, read_image
+from fairdarts.data.geometry import visible
+from fairdarts.data.images import LYING, WHITE, is_numeric, opened, opened_with_warnings, orientation, read_image
 from fairdarts.runtime import distributed
+from fairdarts.runtime.shape import Size
 
 THREADS, PART = 4, 128
 """how many read at once, and files that one of them takes at a time"""
@@ -27,7 +29,7 @@ Shown = Callable[[Iterator[Any], int], Iterable[Any]]
 
 
 class Head(NamedTuple):
-    """What the head of an image file says."""
+    """What the head of an image file says, of the image as it is shown."""
 
     width: int
     height: int
@@ -36,7 +38,7 @@ class Head(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """The sizes of images, and how much of them is outside the square at their centre."""
+    """The sizes of images, and how much of them is outside the part at their centre that a network sees."""
 
     smallest: tuple[int, int]
     largest: tuple[int, int]
@@ -52,16 +54,17 @@ def examine(
     place: str,
     seen: str | None = None,
     shown: Shown = lambda parts, _: parts,
+    image: Size = 1,
 ) -> None:
     """Reads the head of every file, all of those that have more than 8 bits, and a few others.
 
     Raises UserError naming `place`, the data set, or the first files that are missing or broken, or whose values say
     nothing about what is white. Notices say where there is nothing to see on the images; and, with `seen` as what is
-    not, what is cut away of those that are far from square.
+    not, what is cut away of those that are far from the shape of `image`.
     """
     heads = read_heads(paths, shown)
     if seen:
-        tell_cut(sizes_of(heads), place, seen)
+        tell_cut(sizes_of(heads, image), place, seen)
     check_white([path for path, head in zip(paths, heads, strict=True) if head.deep], white, place)
     few = paths[:: -(-len(paths) // LOOKED_AT)]
     low, high = zip(*(extremes(path, white) for path in few), strict=True)
@@ -99,21 +102,25 @@ def _head(path: str) -> Head | UserError:
         with opened_with_warnings(path) as image:
             tile = getattr(image, "tile", ())  # of a file that was opened
             stored = str(tile[0].args) if tile else ""  # RGB;16B for what PIL makes RGB of
-            return Head(*image.size, is_numeric(image) or ";16" in stored)
+            # Without EXIF data in the head of a PNG, PIL would decode all of it to look behind the image; of TIFF it says
+            # the size as shown itself.
+            lies = "exif" in image.info and image.format != "TIFF" and orientation(image) in LYING
+            width, height = image.size[::-1] if lies else image.size
+            return Head(width, height, is_numeric(image) or ";16" in stored)
     except UserError as error:
         return error
 
 
-def sizes_of(heads: Sequence[Head]) -> Sizes:
-    """The sizes of images, by area, and what the square at their centre leaves out."""
+def sizes_of(heads: Sequence[Head], image: Size = 1) -> Sizes:
+    """The sizes of images, by area, and what a part at their centre of the shape of `image` leaves out."""
     sides = np.array([head[:2] for head in heads], dtype=float)
-    cut = 1 - sides.min(1) / sides.max(1)
+    cut = np.array([1 - visible(head.height, head.width, image) for head in heads])
     smallest, largest = (heads[order][:2] for order in (sides.prod(1).argmin(), sides.prod(1).argmax()))
     return Sizes(smallest, largest, float(cut.max()), float(cut.mean()))
 
 
 def tell_cut(sizes: Sizes, place: str, seen: str) -> None:
-    """A Notice of what is cut away of images that are far from square; `seen` says what is not."""
+    """A Notice of what is cut away of images that are far from the shape that is seen; `seen` says what is not."""
     if sizes.most > CUT:
         span = " to ".join(dict.fromkeys(f"{width}×{height}" for width, height in (sizes.smallest, sizes.largest)))
         share = f"up to {sizes.most:.0%} of an image is cut away, {sizes.mean:.0%} on average"

@@ -24,7 +24,9 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""EXIF's orientation → what shows the image upright; from 5 on, width and height change places"""
+"""EXIF's orientation → what shows the image upright"""
+LYING = (5, 6, 7, 8)
+"""orientations that are shown with width and height in each other's place"""
 WHITE = 65535
 """of integers of more than 8 bits, the value that is white where none is stated; of floats it is 1"""
 

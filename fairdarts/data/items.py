@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from fairdarts.config import UserError, plain
-from fairdarts.data.images import is_numeric
+from fairdarts.data.images import is_numeric, orientation, turned
 from fairdarts.data.pixels import Range, array_of, as_uint8, channels_first
 
 AGAIN = 3
@@ -90,7 +90,10 @@ def item_of(dataset: Any, index: int, place: str) -> tuple[Any, Any]:
 
 
 def uint8_of(image: Any, limits: Range, place: str) -> np.ndarray:
-    """An image as uint8 [C, H, W]. A PIL image of 8 bits is gray or becomes RGB; limits are those of other values."""
+    """An image as uint8 [C, H, W]. One of PIL is turned as it is shown (EXIF), and of 8 bits it is gray or becomes RGB;
+    limits are those of other values."""
+    if isinstance(image, Image.Image):
+        image = turned(image, orientation(image))
     if isinstance(image, Image.Image) and not is_numeric(image):
         found = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
         return found[None] if found.ndim == 2 else found.transpose(2, 0, 1)

@@ -14,6 +14,7 @@ from torch.utils.data import TensorDataset
 from fairdarts.config import UserError
 from fairdarts.data.loader import EndlessBatches
 from fairdarts.data.sources import Source
+from fairdarts.runtime.shape import sides, size_text
 
 
 def on_device(source: Source, device: torch.device) -> Source:
@@ -23,12 +24,12 @@ def on_device(source: Source, device: torch.device) -> Source:
     return source._replace(dataset=TensorDataset(images, labels.to(device)))
 
 
-def check_square(source: Source) -> None:
+def check_sizes(source: Source) -> None:
     """Raises UserError where images in memory have another size than the source says: they are served as they are."""
     height, width = source.dataset.tensors[0].shape[-2:]
-    if (height, width) != (source.image, source.image):
-        should = f"should be {source.image}×{source.image}, the source's image"
-        raise UserError(f"images: of {width}×{height} pixels; {should}")
+    if (height, width) != sides(source.image):
+        should = f"should be {size_text(source.image)}, the source's image"
+        raise UserError(f"images: of {height}×{width} pixels (height × width); {should}")
 
 
 def kept_batches(
@@ -63,26 +64,27 @@ def batch_transform(source: Source, cutout: int, device: torch.device) -> Callab
     uniformly below 2⁶² have the distribution of the torchvision transforms to 13 digits. Rows of images are treated as
     a whole, W·C values long: an inner dimension of one or three channels would be slow.
     """
-    size, padding, channels = source.image, source.image // 8, len(source.mean)
-    radices = (2 * padding + 1, 2 * padding + 1, 2 if source.flip else 1, size, size)
-    row = torch.arange(size, device=device)  # [H]
-    column = row.repeat_interleave(channels)  # of every value in a row [W·C]
-    channel = torch.arange(channels, device=device).repeat(size)  # likewise
+    (height, width), channels = sides(source.image), len(source.mean)
+    above, beside = height // 8, width // 8  # padding
+    radices = (2 * above + 1, 2 * beside + 1, 2 if source.flip else 1, height, width)
+    row = torch.arange(height, device=device)  # [H]
+    column = torch.arange(width, device=device).repeat_interleave(channels)  # of every value in a row [W·C]
+    channel = torch.arange(channels, device=device).repeat(width)  # likewise
     mean, std = (torch.tensor(value, dtype=torch.float64) for value in (source.mean, source.std))
-    scale, shift = ((value.repeat(size)).float().to(device) for value in (1 / (255 * std), -mean / std))
+    scale, shift = ((value.repeat(width)).float().to(device) for value in (1 / (255 * std), -mean / std))
 
     def transform(images: Tensor, seeds: Tensor) -> Tensor:
-        count, padded = len(images), size + 2 * padding
+        count, rows, columns = len(images), height + 2 * above, width + 2 * beside
         top, left, mirrored, y, x = mixed_radix(seeds[:, None], radices)  # [B, 1] each
-        first = torch.arange(0, count * padded, padded, device=device)[:, None]
-        images = pad(images, (0, 0, padding, padding, padding, padding)).view(count * padded, padded * channels)
-        images = images.index_select(0, (first + top + row).flatten()).view(count, size, -1)
-        column_read = left + torch.where(mirrored == 1, size - 1 - column, column)
-        value_read = (column_read * channels + channel)[:, None].expand(-1, size, -1)
+        first = torch.arange(0, count * rows, rows, device=device)[:, None]
+        images = pad(images, (0, 0, beside, beside, above, above)).view(count * rows, columns * channels)
+        images = images.index_select(0, (first + top + row).flatten()).view(count, height, -1)
+        column_read = left + torch.where(mirrored == 1, width - 1 - column, column)
+        value_read = (column_read * channels + channel)[:, None].expand(-1, height, -1)
         images = torch.addcmul(shift, images.gather(2, value_read).float(), scale)  # [B, H, W·C]
         if cutout:
             images *= torch.maximum(outside(y, row)[:, :, None], outside(x, column)[:, None])
-        return images.view(count, size, size, channels).permute(0, 3, 1, 2)
+        return images.view(count, height, width, channels).permute(0, 3, 1, 2)
 
     def outside(center: Tensor, position: Tensor) -> Tensor:
         """1 where a position [L] does not lie in the square around a center [B, 1], 0 where it does: [B, L]."""

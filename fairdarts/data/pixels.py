@@ -11,6 +11,8 @@ from torchvision.transforms.v2 import functional
 
 from fairdarts.config import LARGEST, UserError, nearest, plain
 from fairdarts.data.examine import FLAT, Head, Sizes, notice, sizes_of, tell_cut
+from fairdarts.data.geometry import covering
+from fairdarts.runtime.shape import LARGEST_SIDE, Size, sides
 
 PART = 1024
 """images that are converted at a time"""
@@ -18,7 +20,7 @@ MOST_CHANNELS = 16
 """of images: what is longer is a height or a width"""
 USUAL = ((0, 1), (-1, 1), (0, 255))
 """ranges of images that are named where values lie in them"""
-LEAST_SIZE, LARGEST_SIZE = 4, 8192
+LEAST_SIZE = 4
 
 Range = tuple[float, float] | None
 
@@ -27,8 +29,8 @@ class Gathered(NamedTuple):
     """What was found by going through images once."""
 
     images: Tensor | None
-    """uint8 [N, C, size, size] in channels_last; None where they are more than is kept"""
-    size: int
+    """uint8 [N, C, H, W] in channels_last; None where they are more than is kept"""
+    size: Size
     levels: np.ndarray
     """how often each channel has each value, [C, 256]"""
     hash: str
@@ -168,12 +170,12 @@ def numbers_of(
     return torch.from_numpy(numbers), tuple(told or map(str, there.tolist()))
 
 
-def gather(parts: Iterable[np.ndarray], number: int, size: int | None, place: str, most: float) -> Gathered:
+def gather(parts: Iterable[np.ndarray], number: int, size: Size | None, place: str, most: float) -> Gathered:
     """What is in so many images, which come as parts uint8 [n, C, H, W]; gray ones among RGB become RGB.
 
-    They are brought to a size, the shorter side resized and the centre square taken; where it is None they have one,
-    and its shorter side is taken. Up to `most` bytes of them are kept. Raises UserError where the sizes or the channels
-    differ.
+    They are brought to a size, resized to cover it and the centre taken; where it is None they have one, and its
+    shorter side is taken for both. Up to `most` bytes of them are kept. Raises UserError where the sizes or the
+    channels differ.
     """
     digest, heads, done = hashlib.sha256(), list[Head](), 0
     levels: dict[int, np.ndarray] = {}  # channels → how often each of them has each value
@@ -182,28 +184,28 @@ def gather(parts: Iterable[np.ndarray], number: int, size: int | None, place: st
         count, channels, height, width = part.shape
         heads += [Head(width, height, False)] * count
         size = size or min(height, width)
-        if size > LARGEST_SIZE:
-            raise UserError(f"{place}: images of {width}×{height} pixels; should be at most {LARGEST_SIZE} a side")
+        if max(sides(size)) > LARGEST_SIDE:
+            raise UserError(f"{place}: images of {width}×{height} pixels; should be at most {LARGEST_SIDE} a side")
         if not wanted and heads[0] != heads[-1]:
             both = " and ".join(f"{head.width}×{head.height}" for head in (heads[0], heads[-1]))
             raise UserError(f"{place}: images of {both} pixels: data.image_size should say the size to bring all to")
         for image in part:
             digest.update(f"{image.shape}".encode() + image.tobytes())
-        squares = squared(torch.from_numpy(np.array(part, order="C")), size)
-        counted = [np.bincount(channel.ravel(), minlength=256) for channel in squares.numpy().swapaxes(0, 1)]
+        brought = centred(torch.from_numpy(np.array(part, order="C")), size)
+        counted = [np.bincount(channel.ravel(), minlength=256) for channel in brought.numpy().swapaxes(0, 1)]
         levels[channels] = levels.get(channels, 0) + np.stack(counted)
         if len(levels) > 1 and set(levels) != {1, 3}:
             raise UserError(f"{place}: images of {' and '.join(map(str, levels))} channels; should be of one number")
-        if not done and number * squares[0].numel() <= most:
-            kept = torch.empty(number, *squares.shape[1:], dtype=torch.uint8, memory_format=torch.channels_last)
+        if not done and number * brought[0].numel() <= most:
+            kept = torch.empty(number, *brought.shape[1:], dtype=torch.uint8, memory_format=torch.channels_last)
         if kept is not None:
             if channels > kept.shape[1]:
                 kept = kept.expand(-1, channels, -1, -1).contiguous(memory_format=torch.channels_last)
-            kept[done : done + count] = squares
+            kept[done : done + count] = brought
         done += count
     assert size is not None, "there are images"
     total: np.ndarray = sum(levels.values(), np.zeros((1, 256), dtype=np.int64))
-    return Gathered(kept, size, total, digest.hexdigest(), sizes_of(heads))
+    return Gathered(kept, size, total, digest.hexdigest(), sizes_of(heads, size))
 
 
 def tell(gathered: Gathered, place: str) -> None:
@@ -212,17 +214,21 @@ def tell(gathered: Gathered, place: str) -> None:
     low, high = gathered.span
     if low == high:
         raise UserError(f"{place}: all values are the same, {low} of 255; should be images")
+    seen = "only the centre square is ever seen" if isinstance(gathered.size, int) else "only the centre is ever seen"
     training = "a random square of the shorter side trains, that at the centre judges"
-    tell_cut(gathered.sizes, place, training if gathered.images is None else "only the centre square is ever seen")
+    training = training if isinstance(gathered.size, int) else "a random part trains, that at the centre judges"
+    tell_cut(gathered.sizes, place, training if gathered.images is None else seen)
     if high - low <= FLAT:
         notice(f"{place}: there is nothing to see on all images: their values lie from {low} to {high} of 255")
 
 
-def squared(images: Tensor, size: int) -> Tensor:
-    """Images [N, C, H, W] as [N, C, size, size]: the shorter side resized, the centre taken."""
-    if images.shape[-2:] == (size, size):
+def centred(images: Tensor, size: Size) -> Tensor:
+    """Images [N, C, H, W] of a size: resized to cover it, the centre taken."""
+    wanted, (height, width) = sides(size), images.shape[-2:]
+    if (height, width) == wanted:
         return images
-    return functional.center_crop(functional.resize(images, [size], antialias=True), [size])
+    resized = functional.resize(images, list(covering(height, width, size)), antialias=True)
+    return functional.center_crop(resized, list(wanted))
 
 
 def fingerprint_of(gathered: Gathered, labels: Tensor) -> str:

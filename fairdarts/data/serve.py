@@ -11,7 +11,7 @@ from torch.utils.data import TensorDataset
 
 from fairdarts.config import UserError
 from fairdarts.data.loader import Augmented, batches, loaded
-from fairdarts.data.memory import check_square, kept_batches, on_device
+from fairdarts.data.memory import check_sizes, kept_batches, on_device
 from fairdarts.data.settings import DataSettings, ImageNet
 from fairdarts.data.sources import Source, as_imagenet, check_tensors
 from fairdarts.data.split import held_out_names
@@ -36,7 +36,7 @@ def server(
     check_tensors(source)
     if kept_in_memory(source, settings):
         assert not isinstance(settings, ImageNet), "its images are files"
-        check_square(source)
+        check_sizes(source)
         serve = partial(kept_batches, on_device(source, device), settings.cutout)
     else:
         dataset = Augmented(source.dataset, training_transform(source, settings))

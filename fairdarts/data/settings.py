@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from fairdarts.config import Settings, UserError
+from fairdarts.runtime.shape import AsWritten, Size, TrainingSize, at_least
 
 IGNORED = 255
 """the value of pixels of a mask that neither train nor judge: borders, what has no class"""
@@ -52,13 +53,14 @@ class Digits(_Portioned):
 class _Cifar(_Portioned):
     root: str
     """folder of the data set"""
-    image_size: int = Field(default=32, ge=32, le=8192)
-    """height and width; above 32 images are cropped, enlarged and normalized as ImageNet's are, for its networks"""
+    image_size: Annotated[Size, at_least(32), AsWritten] = 32
+    """height and width, 96x64 where they differ; above 32 images are cropped, enlarged and normalized as ImageNet's
+    are, for its networks"""
 
     @field_validator("image_size")
     @classmethod
-    def _without_cutout(cls, size: int, info: ValidationInfo) -> int:
-        if size > 32 and info.data.get("cutout"):
+    def _without_cutout(cls, size: Size, info: ValidationInfo) -> Size:
+        if size != 32 and info.data.get("cutout"):
             raise ValueError(f"{size}: needs cutout 0, not {info.data['cutout']}: enlarged images have none")
         return size
 
@@ -99,10 +101,11 @@ class _Own(_Portioned):
 
 
 class _OwnFiles(_Files, _Own):
-    image_size: int = Field(default=32, ge=4, le=8192)
-    """height and width of the images, in pixels: the shorter side is resized, and a square cut out"""
+    image_size: TrainingSize = 32
+    """height and width of the images, in pixels, 96x64 where they differ: an image is resized to cover that, and a part
+    of this size cut out"""
     in_memory: bool = False
-    """read all images once and serve them from memory: for many passes over small images; of images that are not square
+    """read all images once and serve them from memory: for many passes over small images; of images of another shape
     only the centre is ever seen"""
 
 
@@ -135,9 +138,9 @@ class Csv(_OwnFiles, _Named):
 
 
 class _Arrays(_Own, _Named):
-    image_size: int | None = Field(default=None, ge=4, le=8192)
-    """height and width to bring the images to, in pixels: the shorter side is resized, and the centre square taken;
-    where it is null, the images' shorter side"""
+    image_size: TrainingSize | None = None
+    """height and width to bring the images to, in pixels, 96x64 where they differ: an image is resized to cover that,
+    and its centre taken; where it is null, the images' shorter side is both"""
     range: tuple[float, float] | None = None
     """the values that are black and white, such as [0, 1] or [-1, 1]; only of uint8 it may be null, [0, 255]"""
 
@@ -171,8 +174,8 @@ class ImageNet(_Files):
     """ImageNet and sets of its form: root/train/CLASS/IMAGE, or root/CLASS/IMAGE. root/val is left for testing."""
 
     kind: Literal["imagenet"]
-    image_size: int = Field(default=224, ge=4, le=8192)
-    """height and width of the images, in pixels"""
+    image_size: TrainingSize = 224
+    """height and width of the images, in pixels, 96x64 where they differ"""
     held_out: int = Field(default=50, ge=0)
     """images of every class that train the architecture, judge paths or choose the best epoch; the rest trains"""
     crop_scale: tuple[float, float] = (0.08, 1.0)
@@ -206,8 +209,8 @@ class Fake(_Portioned):
     kind: Literal["fake"]
     images: int = Field(default=256, ge=4, le=10_000_000)
     """number of images"""
-    image_size: int = Field(default=32, ge=4, le=8192)
-    """height and width of the images, in pixels"""
+    image_size: TrainingSize = 32
+    """height and width of the images, in pixels, 96x64 where they differ"""
     classes: int = Field(default=10, ge=2, le=1_000_000)
     """number of classes"""
 

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 from torchvision import datasets
-from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional
 
 from fairdarts.config import UserError
 from fairdarts.data.examine import examine
 from fairdarts.data.files import class_folders, listed
+from fairdarts.data.geometry import centre
 from fairdarts.data.npz import Pair, read_npz
 from fairdarts.data.pixels import (
     PART,
@@ -40,7 +41,7 @@ from fairdarts.data.settings import (
     ImageNet,
     Npz,
 )
-from fairdarts.runtime.shape import Shape
+from fairdarts.runtime.shape import Shape, Size, sides, size_text
 
 # Per-channel mean and standard deviation of the training images, in [0, 1].
 CIFAR10_STATISTICS = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
@@ -62,7 +63,7 @@ class Source(NamedTuple):
     """items are (image, label): a PIL image, or uint8 [C, H, W] with values from 0 to 255, as it is stored (not yet
     normalized); a TensorDataset of uint8 [N, C, H, W] and int64 [N] is served from memory"""
     classes: tuple[str, ...]
-    image: int
+    image: Size
     """height and width that the transforms bring images to"""
     mean: tuple[float, ...]
     """per channel; their number is that of the image's channels"""
@@ -73,6 +74,8 @@ class Source(NamedTuple):
     """what tells one set from another of so many images: of files a hash of their names, of arrays one of the pixels"""
     test: "Source | None" = None
     """the test set that came with it"""
+    resize: Size | None = None
+    """what judging resizes images to cover, before the centre is cut out; where it is None, as their settings say"""
 
     @property
     def shape(self) -> Shape:
@@ -102,7 +105,7 @@ def open_source(settings: DataSettings, least: int = 2) -> Source:
             again = "hand them over again, or name a file of them: --data.kind npz --data.root FILE"
             raise UserError(f"data.kind: given: these images were handed over from Python (data=…): {again}")
         case Fake():
-            size = (3, settings.image_size, settings.image_size)
+            size = (3, *sides(settings.image_size))
             names = tuple(map(str, range(settings.classes)))
             fake = datasets.FakeData(settings.images, size, settings.classes)
             return Source(fake, names, settings.image_size, *FAKE_STATISTICS)
@@ -150,7 +153,7 @@ def digits() -> Source:
 
 def as_imagenet(settings: DataSettings) -> bool:
     """Whether CIFAR's images are enlarged, and so treated as ImageNet's are."""
-    return isinstance(settings, Cifar10 | Cifar100) and settings.image_size > 32
+    return isinstance(settings, Cifar10 | Cifar100) and settings.image_size != 32
 
 
 def cifar(settings: Cifar10 | Cifar100, train: bool = True) -> Source:
@@ -177,7 +180,7 @@ def cifar(settings: Cifar10 | Cifar100, train: bool = True) -> Source:
     return Source(TensorDataset(images, labels), tuple(dataset.classes), settings.image_size, *statistics)
 
 
-def folder(root: Path, image_size: int, white: float | None = None, least: int = 2) -> Source:
+def folder(root: Path, image_size: Size, white: float | None = None, least: int = 2) -> Source:
     """Class folders of images, at least so many, in root or in root/train; no image is opened."""
     files, listing = class_folders(root, white, least)
     return Source(files, files.classes, image_size, *IMAGENET_STATISTICS, listing=listing)
@@ -264,27 +267,30 @@ def kept(source: Source, settings: Folder | Csv) -> Source:
     source = as_told(source, settings, f"data.root: {settings.root}")
     if not settings.in_memory:
         return source
-    examine(source.dataset.paths, settings.white, f"data.root: {source.dataset.root}", seen_of(settings))
+    examine(
+        source.dataset.paths, settings.white, f"data.root: {source.dataset.root}", seen_of(settings), image=source.image
+    )
     return in_memory(source)
 
 
 def seen_of(settings: Folder | Csv | ImageNet) -> str:
-    """What a network sees of images that are not square."""
+    """What a network sees of images that are of another shape than it wants."""
+    square = " square" if isinstance(settings.image_size, int) else ""
     if isinstance(settings, ImageNet):
-        return "parts of them train, the centre square judges"
+        return f"parts of them train, the centre{square} judges"
     if settings.in_memory:
-        return "with in_memory only the centre square is ever seen"
-    return "a random square of the shorter side trains, that at the centre judges"
+        return f"with in_memory only the centre{square} is ever seen"
+    random = "square of the shorter side" if square else f"part of the shape of {size_text(settings.image_size)}"
+    return f"a random {random} trains, that at the centre judges"
 
 
 def in_memory(source: Source) -> Source:
-    """Images of files as uint8 [N, 3, size, size] in channels_last: the shorter side resized, the centre taken.
+    """Images of files as uint8 [N, 3, H, W] in channels_last: resized to cover the size, the centre taken.
 
     Raises UserError naming the file where one cannot be decoded.
     """
-    square = v2.Compose([v2.ToImage(), v2.Resize(source.image, antialias=True), v2.CenterCrop(source.image)])
-    images = torch.empty(len(source.dataset), 3, source.image, source.image, dtype=torch.uint8)
+    images = torch.empty(len(source.dataset), 3, *sides(source.image), dtype=torch.uint8)
     images = images.contiguous(memory_format=torch.channels_last)
     for pixels, (image, _) in zip(images, source.dataset, strict=True):
-        pixels.copy_(square(image))
+        pixels.copy_(functional.pil_to_tensor(centre(image, source.image, source.image)))
     return source._replace(dataset=TensorDataset(images, torch.tensor(source.dataset.targets)))

@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional
 
+from fairdarts.data.geometry import covering, enlarged
 from fairdarts.data.settings import DataSettings, ImageNet
 from fairdarts.data.sources import Source, as_imagenet, check_pixels
+from fairdarts.runtime.shape import Size, sides
 
 GREY = 128
 """what AutoAugment shows where it moves an image away, as its usual code does; torchvision's default is black"""
@@ -22,6 +26,18 @@ AUTO_AUGMENT: dict[str, tuple[nn.Module, ...]] = {
 
 INCEPTION_CROPS = (0.08, 1.0)
 """the shares of an image's area that crops of Inception (arXiv:1409.4842) take, and so fine-tuning on small images"""
+
+
+class Cover(nn.Module):
+    """Resizes an image, PIL's or [..., C, H, W], to just cover a size, keeping its shape."""
+
+    def __init__(self, image: Size):
+        super().__init__()
+        self.image = image
+
+    def forward(self, image: Any) -> Any:
+        height, width = functional.get_size(image)
+        return functional.resize(image, list(covering(height, width, self.image)), antialias=True)
 
 
 class Cutout(nn.Module):
@@ -44,7 +60,7 @@ class Cutout(nn.Module):
 
 
 def training_transform(source: Source, settings: DataSettings) -> v2.Compose:
-    """What the settings do to an image of their source: (PIL image or uint8 [C, H, W]) → float32 [C, size, size]."""
+    """What the settings do to an image of their source: (PIL image or uint8 [C, H, W]) → float32 [C, *image]."""
     augment = AUTO_AUGMENT[settings.auto_augment]
     if isinstance(settings, ImageNet):
         return resized_crop(source, settings.crop_scale, settings.color_jitter, augment)
@@ -54,21 +70,27 @@ def training_transform(source: Source, settings: DataSettings) -> v2.Compose:
 
 
 def evaluation_transform(source: Source, settings: DataSettings) -> v2.Compose:
-    """The same image every time: (PIL image or uint8 [C, H, W]) → float32 [C, size, size], normalized.
+    """The same image every time: (PIL image or uint8 [C, H, W]) → float32 [C, *image], normalized.
 
-    The shorter side is resized, and the centre is taken, so that things have the shape that they have in training. Of
-    ImageNet's images the shorter side becomes 8/7 of the size (224: 256).
+    It is resized to cover what the source or else the settings say, and the centre is taken, so that things have the
+    shape that they have in training. PIL resizes its own images, as `geometry.centre` does, which predicts without
+    torch.
     """
-    large = isinstance(settings, ImageNet) or as_imagenet(settings)
-    resize = v2.Resize(source.image * 8 // 7 if large else source.image, antialias=True)
-    return v2.Compose([v2.ToImage(), resize, v2.CenterCrop(source.image), *_normalize(source)])
+    cover = Cover(source.resize or judged_size(settings, source.image))
+    return v2.Compose([cover, v2.CenterCrop(sides(source.image)), v2.ToImage(), *_normalize(source)])
+
+
+def judged_size(settings: DataSettings, image: Size) -> Size:
+    """What images are resized to cover in judging: 8/7 of their size, as ImageNet's, or the size itself."""
+    return enlarged(image) if isinstance(settings, ImageNet) or as_imagenet(settings) else image
 
 
 def padded_crop(source: Source, cutout: int, augment: Sequence[nn.Module] = ()) -> v2.Compose:
     """Resize, random crop, flip, AutoAugment, normalize, cutout: as for CIFAR in DARTS, with padding in proportion (32
     px: 4)."""
-    steps = [v2.ToImage(), v2.Resize(source.image, antialias=True), v2.RandomCrop(source.image, source.image // 8)]
-    steps += [*_flip(source), *augment, *_normalize(source)]
+    height, width = sides(source.image)
+    crop = v2.RandomCrop((height, width), (width // 8, height // 8))
+    steps = [v2.ToImage(), Cover(source.image), crop, *_flip(source), *augment, *_normalize(source)]
     return v2.Compose([*steps, Cutout(cutout)] if cutout else steps)
 
 
@@ -81,11 +103,13 @@ def resized_crop(
     """A random part of the image, resized (Inception, arXiv:1409.4842), flip, colour jitter, AutoAugment, normalize:
     for ImageNet.
 
-    The part has a share of the area from `scale` and an aspect ratio from 3/4 to 4/3. `jitter` is that of brightness,
-    contrast, saturation and hue, in random order. All of it is done by PIL, the crop first, so that nothing is computed
-    for pixels that the network does not see.
+    The part has a share of the area from `scale` and, next to the shape that the network sees, an aspect ratio from 3/4
+    to 4/3. `jitter` is that of brightness, contrast, saturation and hue, in random order. All of it is done by PIL, the
+    crop first, so that nothing is computed for pixels that the network does not see.
     """
-    steps = [v2.RandomResizedCrop(source.image, scale, ratio=(3 / 4, 4 / 3), antialias=True), *_flip(source)]
+    height, width = sides(source.image)
+    ratio = (3 / 4 * (width / height), 4 / 3 * (width / height))
+    steps = [v2.RandomResizedCrop((height, width), scale, ratio, antialias=True), *_flip(source)]
     steps += [v2.ColorJitter(*jitter)] if any(jitter) else []
     return v2.Compose([*steps, *augment, v2.ToImage(), *_normalize(source)])
 

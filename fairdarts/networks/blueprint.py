@@ -13,6 +13,7 @@ from fairdarts.networks.chain import ChainNetwork
 from fairdarts.networks.nasbench101 import Bench101Network
 from fairdarts.networks.nasbench201 import Bench201Network
 from fairdarts.networks.settings import AS_NAMED, NetworkSettings
+from fairdarts.runtime.shape import PixelSize
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.space import Space
@@ -29,12 +30,15 @@ class Blueprint(Settings):
     """how it is built"""
     classes: tuple[str, ...] = Field(min_length=2)
     """names of the classes, in the order of the logits"""
-    image: int = Field(ge=1, le=8192)
-    """height and width of the images that it is for"""
+    image: PixelSize
+    """height and width of the images that it is for, 96x64 where they differ"""
     mean: tuple[float, ...]
     """of the images, per channel, in [0, 1]"""
     std: tuple[float, ...]
     """likewise, the standard deviation"""
+    resize: PixelSize | None = None
+    """size that an image is resized to cover before its centre, as large as `image`, is judged; the image size itself
+    where it is null"""
 
 
 def sizes(space: Space) -> tuple[str, ...]:
@@ -114,6 +118,20 @@ def for_large_images(network: NetworkSettings, space: Space) -> NetworkSettings:
     if network.size is None and "imagenet" in sizes(space)[1:]:  # the first is taken where nothing is said
         return network.model_copy(update={"size": "imagenet"})
     return network
+
+
+def as_searched(stem: str | None, space: Space) -> NetworkSettings:
+    """How a network is built where nothing is said: with the stem that its cells were searched with, and so of whose
+    size."""
+    return for_large_images(AS_NAMED, space) if stem == "imagenet" else AS_NAMED
+
+
+def depth(space: Space, network: NetworkSettings) -> str:
+    """How deep and wide a space's network of a size is, in words."""
+    if not isinstance(space, CellSpace) or network.size is None:
+        return space.depth
+    size = getattr(space.networks, network.size)
+    return f"{size.cells} cells, {size.channels} channels"
 
 
 OF_CHAINS = ("se_ratio", "activation", "outer_activation")

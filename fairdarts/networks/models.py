@@ -14,10 +14,11 @@ from fairdarts import resources
 from fairdarts.config import UserError, nearest
 from fairdarts.genotype import Genotype
 from fairdarts.networks.atrous import set_output_stride
-from fairdarts.networks.blueprint import AS_NAMED, NetworkSettings, build_backbone, sizes
+from fairdarts.networks.blueprint import AS_NAMED, NetworkSettings, as_searched, build_backbone, sizes
 from fairdarts.networks.cell import CellNetwork
 from fairdarts.networks.features import Features
-from fairdarts.networks.zoo import file_and_name, load_genotype
+from fairdarts.networks.zoo import file_and_name, load_genotype, searched_stem
+from fairdarts.runtime.shape import sides
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.space import SPACES, Space, check_genotype, load_space
@@ -56,8 +57,8 @@ class Model(NamedTuple):
         return {
             "url": "",
             "num_classes": size.classes,
-            "input_size": (3, size.image, size.image),
-            "pool_size": (-(-size.image // stride),) * 2,
+            "input_size": (3, *sides(size.image)),
+            "pool_size": tuple(-(-side // stride) for side in sides(size.image)),
             "crop_pct": 0.875 if self.size == "imagenet" else 1.0,
             "interpolation": "bilinear",
             "mean": mean,
@@ -128,7 +129,8 @@ def find(named: Named) -> Model:
     if name.endswith((".pt", ".safetensors", ".tar", ".pth")) and os.path.isfile(name):
         raise UserError(f"{name}: is a file of weights, which fairdarts.load reads; should be a genotype or a run")
     if os.path.exists(file_and_name(name)[0]):
-        return Model(*load_genotype(name), AS_NAMED)
+        genotype, space = load_genotype(name)
+        return Model(genotype, space, as_searched(searched_stem(name), space))
     raise UserError(f"{name}: neither a model, a file nor a run{nearest(name.replace('_', '-'), models())}")
 
 

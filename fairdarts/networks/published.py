@@ -24,6 +24,7 @@ from fairdarts.reading import read_text
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.finite import check_finite
 from fairdarts.runtime.run import SETTINGS, RunDirectory
+from fairdarts.runtime.shape import sides
 from fairdarts.spaces.space import check_genotype
 
 AUXILIARY = "auxiliary."
@@ -120,7 +121,10 @@ def save_model(path: Path, model: TrainedModel) -> None:
 
 
 def random_model(
-    name: models.Named, network: NetworkSettings = AS_NAMED, classes: int | None = None, image: int | None = None
+    name: models.Named,
+    network: NetworkSettings = AS_NAMED,
+    classes: int | None = None,
+    image: int | tuple[int, int] | None = None,
 ) -> TrainedModel:
     """A model by name, or of a genotype's file or a search run, with random weights, which are always the same.
 
@@ -134,14 +138,14 @@ def random_model(
         momenta = {norm: norm.momentum for norm in built.modules() if isinstance(norm, nn.BatchNorm2d)}
         for norm in momenta:
             norm.momentum = 1.0
-        built.train()(torch.randn(BATCH, len(blueprint.mean), blueprint.image, blueprint.image))
+        built.train()(torch.randn(BATCH, len(blueprint.mean), *sides(blueprint.image)))
         for norm, momentum in momenta.items():
             norm.momentum = momentum
     return TrainedModel(_described(built.eval(), blueprint), blueprint, {"weights": "random"})
 
 
 def blueprint_of(
-    name: models.Named, network: NetworkSettings, classes: int | None = None, image: int | None = None
+    name: models.Named, network: NetworkSettings, classes: int | None = None, image: int | tuple[int, int] | None = None
 ) -> Blueprint:
     """The blueprint of what `find` knows by a name, for images and classes of its size, which have numbers for names.
 
@@ -254,12 +258,12 @@ def _filled(blueprint: Blueprint, tensors: Mapping[str, Any], place: Path) -> nn
 def _described(network: nn.Module, blueprint: Blueprint) -> nn.Module:
     """The network itself; where it is a backbone, its `default_cfg` says for which images and classes it is."""
     if isinstance(network, Backbone):
-        stride, image = network.feature_info[-1]["reduction"], blueprint.image
+        stride, image = network.feature_info[-1]["reduction"], sides(blueprint.image)
         network.default_cfg = network.pretrained_cfg = {
             **models.Model(blueprint.genotype, blueprint.space, blueprint.network).default_cfg,
             "num_classes": len(blueprint.classes),
-            "input_size": (len(blueprint.mean), image, image),
-            "pool_size": (-(-image // stride),) * 2,
+            "input_size": (len(blueprint.mean), *image),
+            "pool_size": tuple(-(-side // stride) for side in image),
             "mean": blueprint.mean,
             "std": blueprint.std,
         }

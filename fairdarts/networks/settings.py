@@ -6,6 +6,7 @@ from pydantic import Field, field_validator
 
 from fairdarts.config import Settings, UserError
 from fairdarts.own import PartName
+from fairdarts.runtime.shape import LARGEST_SIDE, sides
 
 Size = Literal["cifar", "imagenet"]
 SIZES: tuple[Size, ...] = get_args(Size)
@@ -42,9 +43,10 @@ class NetworkOptions(Settings):
     """how the network of a genotype is built"""
 
 
-def check_size(classes: int | None, image: int | None, place: str = "") -> None:
+def check_size(classes: int | None, image: int | tuple[int, int] | None, place: str = "") -> None:
     """Raises UserError where no network has so many classes, or no image is of this size."""
-    for key, value, least, most in (("classes", classes, 2, 1_000_000), ("image", image, 1, 8192)):
+    heights = [] if image is None else [("image", side, 1, LARGEST_SIDE) for side in sides(image)]
+    for key, value, least, most in (("classes", classes, 2, 1_000_000), *heights):
         if value is not None and not least <= value <= most:
             raise UserError(f"{place}{key}: {value}: should be {least} or more, at most {most}")
 

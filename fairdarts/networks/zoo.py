@@ -7,7 +7,7 @@ from fairdarts.config import UserError
 from fairdarts.genotype import Genotype, from_content, read
 from fairdarts.networks.printed import prints, read_printed
 from fairdarts.own import check_parts
-from fairdarts.reading import parse_yaml, read_text
+from fairdarts.reading import parse_yaml, read_text, read_yaml
 from fairdarts.runtime.verb import read_verb
 from fairdarts.spaces.space import Space, check_genotype, load_space
 
@@ -61,6 +61,16 @@ def run_of(name: str) -> Path | None:
     path = Path(name)
     run = path if path.is_dir() else path.parent.parent if path.parent.name == "genotypes" else None
     return run if run and (run / "settings.yaml").is_file() else None
+
+
+def searched_stem(name: str) -> str | None:
+    """The stem, cifar or imagenet, of the supernet by which the run of a genotype found it; None where nothing says
+    so."""
+    run = run_of(name)
+    supernet = read_yaml(run / "settings.yaml").get("supernet") if run else None
+    if isinstance(supernet, str):  # an evolution names the run of one
+        return searched_stem(supernet)
+    return supernet.get("stem") if isinstance(supernet, dict) else None
 
 
 def file_and_name(word: str) -> tuple[str, str | None]:

@@ -114,10 +114,12 @@ def add_gradients(
     seen = torch.zeros(len(SUMS), dtype=learner.weights[0].dtype, device=images.device)
     with autocast(images.device, precision), repeated(supernet.stem, len(subnets)):
         stemmed = supernet.stem(images)
-    entry = stemmed.detach().requires_grad_()
+    pair = isinstance(stemmed, tuple)  # of the stem for large images
+    outs = stemmed if pair else (stemmed,)
+    entries = tuple(out.detach().requires_grad_() for out in outs)
     for index in indices:
         with autocast(images.device, precision):
-            logits = supernet.after_stem(entry, subnets[index])
+            logits = supernet.after_stem(entries if pair else entries[0], subnets[index])
         logits = logits.to(learner.weights[0].dtype)
         loss = F.cross_entropy(logits, labels)
         (loss if share == 1 else loss * share).backward()
@@ -125,8 +127,10 @@ def add_gradients(
         seen += torch.stack([loss.detach(), accuracy]) * share
         if after:
             after(index)
-    if entry.grad is not None:  # none where no path leads from the stem to the logits, as in NAS-Bench-201
-        stemmed.backward(entry.grad)
+    # one has none where no path leads from the stem to the logits, as in NAS-Bench-201
+    read = [(out, entry.grad) for out, entry in zip(outs, entries, strict=True) if entry.grad is not None]
+    if read:
+        torch.autograd.backward([out for out, _ in read], [grad for _, grad in read])
     return seen
 
 

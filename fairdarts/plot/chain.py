@@ -9,6 +9,7 @@ from fairdarts.genotype import SKIP, ChainGenotype
 from fairdarts.ops.mbconv import is_bottleneck
 from fairdarts.plot import style
 from fairdarts.plot.points import resolutions
+from fairdarts.runtime.shape import size_text
 from fairdarts.spaces.chain import ChainSpace, Layer
 
 _FIXED = {"fillcolor": "#E3E8EE", "color": "#8A97A8"}
@@ -91,8 +92,8 @@ def layer_place(number: int, choices: Sequence[str], layer: Layer) -> Place:
 
 def chain_graph(genotype: ChainGenotype, space: ChainSpace, title: str) -> graphviz.Digraph:
     """The graph of the whole network, to be read as a text is: row by row, each from left to right."""
-    side, rows = space.network.image, chain_rows(genotype, space)
-    graph = style.drawing(title, f"images of {side}×{side} pixels", layout="neato", splines="line")
+    rows = chain_rows(genotype, space)
+    graph = style.drawing(title, f"images of {size_text(space.network.image)} pixels", layout="neato", splines="line")
     graph.attr("node", fontsize="13")
     graph.attr("edge", color=_LINE, penwidth="1.3")
     longest = max(len(row.places) for row in rows)

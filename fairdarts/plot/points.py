@@ -5,6 +5,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from fairdarts.genotype import CELLS
+from fairdarts.runtime.shape import Size, size_text, strided
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.nasbench201 import Bench201Space
@@ -47,10 +48,10 @@ def part_title(part: str) -> str:
     return f"{part} cell" if part in CELLS else {"edges": "cell", "graph": "cell", "layers": "chain"}[part]
 
 
-def resolutions(space: ChainSpace) -> tuple[int, ...]:
-    """Pixels of a side behind the stem's convolution and behind every stage, of the images its network is made for."""
+def resolutions(space: ChainSpace) -> tuple[Size, ...]:
+    """The size behind the stem's convolution and behind every stage, of the images its network is made for."""
     strides = (space.stem.stride, *(stage.stride for stage in space.stages))
-    return tuple(accumulate(strides, lambda side, stride: -(-side // stride), initial=space.network.image))[1:]
+    return tuple(accumulate(strides, strided, initial=space.network.image))[1:]
 
 
 def _edges(space: CellSpace) -> Points:
@@ -71,7 +72,7 @@ def _layers(space: ChainSpace) -> Points:
     numbers = range(len(space.layers))
     places = tuple(divmod(number, COLUMNS) for number in numbers)
     sides = resolutions(space)[1:]
-    notes = tuple(f"{stage.channels} ch\n{side}×{side}" for stage, side in zip(space.stages, sides, strict=True))
+    notes = tuple(f"{stage.channels} ch\n{size_text(side)}" for stage, side in zip(space.stages, sides, strict=True))
     groups = _groups([stage.layers for stage in space.stages])
     labels = tuple(map(str, numbers))
     return Points("layer", labels, tuple(f"layer {number}" for number in numbers), places, groups, notes)

@@ -18,6 +18,7 @@ from fairdarts.plot.heatmap import heatmap_figure, heatmap_info
 from fairdarts.plot.joined import joined_dominant, joined_parts
 from fairdarts.plot.points import part_title
 from fairdarts.plot.truth import run_blocks
+from fairdarts.runtime.shape import size_text
 from fairdarts.spaces.space import Space
 
 DETAILED = 4  # of more runs, each is shown by its drawing and dominant operations alone
@@ -49,6 +50,8 @@ class Found(NamedTuple):
     """part of the space → SVG of what was found; empty without graphviz"""
     skips: tuple[int | None, ...] = ()
     """skip connections of what would be derived of every record; none where the run was told no truth"""
+    depth: str = ""
+    """how deep and wide its network is; empty where that is the space's own"""
 
 
 def searches(runs: Sequence[Found]) -> list[str]:
@@ -79,7 +82,7 @@ def _summary(runs: Sequence[Found]) -> list[str]:
     note = "Gap: the mean of min(z, 1 − z) over all gates z, before the first and after the last epoch; 0 where every "
     note += "gate is zero or one. Dominant operations, of the gates: FairDARTS (arXiv:1911.12126), section 3.2 and "
     note += "footnote 5. Derived skip connections: those of the genotype that the run's own rule makes of the gates. "
-    note += f"Networks: {'; '.join(dict.fromkeys(_network(run.space) for run in runs))}."
+    note += f"Networks: {'; '.join(dict.fromkeys(_network(run) for run in runs))}."
     return [table(titles, rows), faint(note)]
 
 
@@ -237,9 +240,8 @@ def _derived_skips(run: Found, part: str) -> int | None:
     return run.derived[-1].skips().get(part)
 
 
-def _network(space: Space) -> str:
-    side = space.network.image
-    return f"{space.depth}, on {side}×{side} pixels ({space.name})"
+def _network(run: Found) -> str:
+    return f"{run.depth or run.space.depth}, on {size_text(run.space.network.image)} pixels ({run.space.name})"
 
 
 def _dominant(run: Found) -> int:

@@ -63,7 +63,7 @@ def examine_images(data: DataSettings, source: Source, watch: Callback, indices:
     samples = source.dataset.samples
     paths = [samples[index][0] for index in (range(len(samples)) if indices is None else indices)]
     shown = partial(watch.track, what="looking at the images")
-    look = partial(examine, paths, data.white, f"data.root: {source.dataset.root}", seen_of(data), shown)
+    look = partial(examine, paths, data.white, f"data.root: {source.dataset.root}", seen_of(data), shown, source.image)
     distributed.wait_for(look if distributed.leads_machine() else None)
 
 

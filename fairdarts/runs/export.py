@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 
 from fairdarts.config import Notice, UserError
+from fairdarts.networks.blueprint import Blueprint
 from fairdarts.networks.foreign import Weights
 from fairdarts.networks.models import Named, find, model_names, name_of
 from fairdarts.networks.published import TrainedModel, open_model, random_model
@@ -21,6 +22,7 @@ from fairdarts.runs.judged_data import ExportSettings, read_data
 from fairdarts.runs.quantize import pictures
 from fairdarts.runs.recipe import Recipe, laid_over
 from fairdarts.runtime.checkpoint import folder_for, write_atomically
+from fairdarts.runtime.shape import sides, size_of
 from fairdarts.transfer import formats as files
 from fairdarts.transfer.card import card
 from fairdarts.transfer.formats import FORMATS, ROUNDS, Made, Making, latencies
@@ -59,7 +61,7 @@ def export(
     out: str | Path = "exported",
     genotype: str | None = None,
     weights: Weights = "auto",
-    image: int | None = None,
+    image: int | tuple[int, int] | None = None,
     classes: int | None = None,
     settings: Mapping[str, Any] | None = None,
     benchmark: bool = False,
@@ -73,10 +75,10 @@ def export(
     """Writes a model as files that other programs run: `fairdarts export`.
 
     `what` is a training's run, a checkpoint, a .safetensors file, a file that its authors released, of which `genotype`
-    names the model, or a genotype, whose network gets random weights. `image` is height and width of the images;
-    `classes` and `settings`, such as `{"network.cells": 8}`, are for authors' files and genotypes. Every file is read
-    again and gives the model's logits before it is kept; `dynamic` files take images of any height and width, and are
-    compared at a second size. `opset` is that of ONNX files.
+    names the model, or a genotype, whose network gets random weights. `image` is height and width of the images, (96,
+    64) where they differ; `classes` and `settings`, such as `{"network.cells": 8}`, are for authors' files and
+    genotypes. Every file is read again and gives the model's logits before it is kept; `dynamic` files take images of
+    any height and width, and are compared at a second size. `opset` is that of ONNX files.
 
     The format onnx-int8 is made with images: those of the model's run, those of a recipe, or `data` of one's own.
     `calibration` training images tell the ranges of numbers, and test or held-out images what is lost, of which a
@@ -129,7 +131,7 @@ def read_model(
     named: Named,
     genotype: str | None,
     weights: Weights,
-    image: int | None,
+    image: int | tuple[int, int] | None,
     classes: int | None,
     network: NetworkSettings,
 ) -> TrainedModel:
@@ -144,7 +146,7 @@ def read_model(
             raise UserError(f"export: --genotype {genotype}: {problem}")
         if classes not in (None, len(blueprint.classes)) or network not in (AS_NAMED, blueprint.network):
             raise UserError(f"export: {what} says itself how it is built: --classes and --network.… do not apply")
-        return model._replace(blueprint=blueprint.model_copy(update={"image": image or blueprint.image}))
+        return model._replace(blueprint=blueprint if image is None else for_images(blueprint, image))
     for option, value in (("genotype", genotype), ("weights", weights)):
         if value not in (None, "auto"):
             raise UserError(f"export: --{option} {value}: goes with a file of weights, which {what} is not")
@@ -154,6 +156,14 @@ def read_model(
     lacking = f"{what} is a genotype, which has none; the files tell what it costs and recognize nothing"
     warnings.warn(f"WEIGHTS ARE RANDOM: {lacking}", Notice, stacklevel=3)
     return model
+
+
+def for_images(blueprint: Blueprint, image: int | tuple[int, int]) -> Blueprint:
+    """The blueprint for images of another size; what they are resized to in judging keeps its proportion to it."""
+    before, now = sides(blueprint.image), sides(image)
+    judged = sides(blueprint.resize or blueprint.image)
+    resize = size_of(*(side * new // old for side, new, old in zip(judged, now, before, strict=True)))
+    return blueprint.model_copy(update={"image": size_of(*now), "resize": blueprint.resize and resize})
 
 
 def file_name(name: str) -> str:

@@ -18,7 +18,7 @@ from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.differentiable.stopping import kept_record, verdict
 from fairdarts.evolution.result import judged_alike, models_of
 from fairdarts.genotype import Genotype
-from fairdarts.networks.blueprint import build, sizes
+from fairdarts.networks.blueprint import as_searched, build, depth, sizes
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.drawing import graphs_of
 from fairdarts.plot.report_evolved import Evolution, evolutions
@@ -61,10 +61,11 @@ def searched(path: Path, name: str) -> Found:
     genotype, cost, drawings = None, "no genotype yet", {}
     if done:
         genotype, _ = load_genotype(str(path))
-        image, channels = getattr(space.networks, sizes(space)[0]).image, shape.channels if shape else 3
+        of, channels = as_searched(settings.supernet.stem, space), shape.channels if shape else 3
+        image = getattr(space.networks, of.size or sizes(space)[0]).image
         try:
             with torch.device("meta"):
-                network = build(genotype, space, in_channels=channels)
+                network = build(genotype, space, of, in_channels=channels)
             cost = cost_text(count(network, channels, image), image)
         except UserError as error:
             cost = f"no network: {error}"
@@ -87,6 +88,7 @@ def searched(path: Path, name: str) -> Found:
         cost=cost,
         drawings=drawings,
         skips=tuple(skips_of(kept, settings, space)) if told(kept) else (),
+        depth=depth(space, as_searched(settings.supernet.stem, space)),
     )
 
 

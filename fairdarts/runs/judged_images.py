@@ -67,7 +67,7 @@ def judged_images(
 
 def as_trained(source: Source, blueprint: Blueprint) -> Source:
     """Images that a network is to see as those that it was trained with, not as these are."""
-    return source._replace(mean=blueprint.mean, std=blueprint.std, image=blueprint.image)
+    return source._replace(**{key: getattr(blueprint, key) for key in ("mean", "std", "image", "resize")})
 
 
 def chosen_images(split: Split | None, data: DataSettings, source: Source, seed: int) -> Images:

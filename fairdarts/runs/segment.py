@@ -16,6 +16,7 @@ from fairdarts.runs.recipe import Recipe, laid_over, read_recipe
 from fairdarts.runs.request import SEGMENT, Request
 from fairdarts.runs.result import Run
 from fairdarts.runtime import distributed
+from fairdarts.runtime.shape import Size
 from fairdarts.segmentation.images import Pairs, open_pairs
 from fairdarts.segmentation.model import SegmenterBlueprint, assemble_segmenter
 from fairdarts.segmentation.settings import SegmentSettings
@@ -27,7 +28,7 @@ class Counted(NamedTuple):
 
     blueprint: SegmenterBlueprint
     cost: Cost
-    image: int
+    image: Size
     """height and width of the image that it was counted for"""
 
 

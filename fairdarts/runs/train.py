@@ -24,7 +24,7 @@ from fairdarts.runs.request import DEFAULTS, EXCITED, TRAIN, Request, which_imag
 from fairdarts.runs.result import Run
 from fairdarts.runtime import distributed
 from fairdarts.runtime import run as folder
-from fairdarts.runtime.shape import Shape, shape_of
+from fairdarts.runtime.shape import Shape, shape_of, sides, size_text
 from fairdarts.training.classify import blueprint_of, classification, judging_images
 from fairdarts.training.finetune import finetune
 from fairdarts.training.inherit import inherit, weights_of
@@ -120,9 +120,7 @@ def fitted(settings: TrainSettings, asked: Request, shape: Shape, watch: Callbac
     changes = {key: value for key, value in fitting(content, shape).items() if key not in asked.settings}
     if not changes:
         return settings
-    watch.note(
-        f"images     of {shape.image}×{shape.image} pixels: {' '.join(f'{key} {changes[key]}' for key in changes)}"
-    )
+    watch.note(f"images     of {size_text(shape.image)} pixels: {' '.join(f'{key} {changes[key]}' for key in changes)}")
     return laid_over(TrainSettings, settings.model_dump(mode="json", by_alias=True), place, changes)
 
 
@@ -146,7 +144,7 @@ def fitting(recipe: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
     data, loss = recipe.get("data") or {}, recipe.get("loss") or {}
     if shape.image == CIFAR or "cifar" not in str(data.get("kind")):
         return {}
-    cutout = {"data.cutout": data["cutout"] * shape.image // CIFAR} if data.get("cutout") else {}
+    cutout = {"data.cutout": data["cutout"] * min(sides(shape.image)) // CIFAR} if data.get("cutout") else {}
     return cutout | ({"loss.auxiliary": 0} if loss.get("auxiliary") else {})
 
 

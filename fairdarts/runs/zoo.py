@@ -12,9 +12,9 @@ from fairdarts import resources
 from fairdarts.config import UserError
 from fairdarts.cost.count import count
 from fairdarts.genotype import SKIP, Genotype, to_yaml
-from fairdarts.networks.blueprint import AS_NAMED, NetworkSettings, build, sizes
+from fairdarts.networks.blueprint import AS_NAMED, NetworkSettings, as_searched, build, sizes
 from fairdarts.networks.models import Model, Named, find, models, name_of
-from fairdarts.networks.zoo import load_genotype, run_of
+from fairdarts.networks.zoo import load_genotype, run_of, searched_stem
 from fairdarts.runs.callbacks import Callbacks, Watches
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.shape import shape_of
@@ -40,7 +40,7 @@ def zoo(
     every = every or list(resources.names("genotypes"))
     for named in Callbacks(callbacks).track(every, len(every), "counting"):
         name = name_of(named)
-        model = find(named) if name in models() or name != named else Model(*load_genotype(name), AS_NAMED)
+        model = find(named) if name in models() or name != named else of_file(name)
         run = run_of(name) if isinstance(named, str | os.PathLike) and name not in models() else None
         shape = shape_of(run) if run and not network else None
         if genotypes or network in (None, *sizes(model.space)):
@@ -48,6 +48,12 @@ def zoo(
             row = entry(model.genotype, sized(model.space, shape), network or model.size, model.network, channels)
             rows.append(row | ({"name": name} if name in models() else {}))
     return rows
+
+
+def of_file(name: str) -> Model:
+    """The model of a genotype's file, or of a run."""
+    genotype, space = load_genotype(name)
+    return Model(genotype, space, as_searched(searched_stem(name), space))
 
 
 class Sampled(NamedTuple):

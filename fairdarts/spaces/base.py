@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 from fairdarts.config import Settings, UserError, nearest
 from fairdarts.genotype import Genotype
 from fairdarts.own import HINT
+from fairdarts.runtime.shape import PixelSize
 from fairdarts.spaces.gates import Gate, Gates, Part, SinglePath, Subnet
 
 RandRange = Callable[[int], int]
@@ -19,8 +20,8 @@ RandRange = Callable[[int], int]
 class Images(Settings):
     """The images that a stand-alone network is made for."""
 
-    image: int = Field(ge=1, le=8192)
-    """height and width of its images"""
+    image: PixelSize
+    """height and width of its images, 96x64 where they differ"""
     classes: int = Field(ge=2, le=1_000_000)
     """number of classes"""
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairdarts.disturbance import Disturbance
+from fairdarts.networks.cell import ImageNetStem
 from fairdarts.ops.cell import OPS, FactorizedReduce, Separable, relu_conv_bn
 from fairdarts.ops.own import own_name
 from fairdarts.spaces.cell import CellSpace, Size
@@ -104,6 +105,20 @@ class SuperCell(EdgeCell):
         return s1.new_zeros(len(s1), self.channels, height, width)
 
 
+def small_stem(c_in: int, c_out: int) -> nn.Sequential:
+    """The stem of the stand-alone network for small images: x [B, in, H, W] → [B, out, H, W]."""
+    return nn.Sequential(nn.Conv2d(c_in, c_out, 3, padding=1, bias=False), nn.BatchNorm2d(c_out))
+
+
+class LargeStem(ImageNetStem):
+    """The stem of the stand-alone network for large images: x [B, in, H, W] → [B, out, H/4, W/4], [B, out, H/8, W/8],
+    rectified as cells pass them on."""
+
+    def forward(self, x: Tensor) -> Pair:
+        s0 = F.relu(self.stem0(x))
+        return s0, F.relu(self.stem1(s0))
+
+
 class CellTail(nn.Module):
     """What stands behind the cells: dropout, mean over the pixels, classifier."""
 
@@ -119,14 +134,15 @@ class CellTail(nn.Module):
 def cell_parts(
     space: CellSpace, classes: int, in_channels: int, settings: SupernetSettings, recompute: bool
 ) -> SupernetParts:
-    """Stem and tail as in the stand-alone network for small images; all normal cells read the same choice points, and
-    all reduction cells."""
+    """Stem and tail as in the stand-alone network, for small images or for large ones; all normal cells read the same
+    choice points, and all reduction cells."""
     stated = space.supernet
     size = Size(cells=settings.cells or stated.cells, channels=settings.channels or stated.channels)
     channels, reductions = size.channels, space.reduction_cells(size.cells)
-    c_prev_prev = c_prev = space.stem_multiplier * channels
-    stem = nn.Sequential(nn.Conv2d(in_channels, c_prev, 3, padding=1, bias=False), nn.BatchNorm2d(c_prev))
-    reduction_prev, cells = False, []
+    large = settings.stem == "imagenet"
+    c_prev_prev = c_prev = channels if large else space.stem_multiplier * channels
+    stem = LargeStem(in_channels, c_prev) if large else small_stem(in_channels, c_prev)
+    reduction_prev, cells = large, []
     for index in range(size.cells):
         reduction, last = index in reductions, index == size.cells - 1
         channels *= 2 if reduction else 1

@@ -25,6 +25,9 @@ class SupernetSettings(Settings):
     """number of cells, of a stage where the space has stages; the space's own where it is null; not for chains"""
     channels: int | None = Field(default=None, ge=2, le=4096)
     """channels of the first cells; the space's own where it is null; not for chains"""
+    stem: Literal["cifar", "imagenet"] | None = None
+    """what stands before the cells: cifar, a convolution, or imagenet, for large images, three of stride 2; null for
+    cifar; only for spaces of kind cell"""
     track: bool = True
     """whether BatchNorms have running statistics; else they always take those of the batch"""
     affine: bool = True
@@ -53,12 +56,13 @@ class SupernetSettings(Settings):
 
 
 OF_CELLS = ("cells", "channels", "wsbn", "path_dropout", "ofa_kernel", "operations")
+STEM: dict[str, tuple[str, ...]] = {"spaces of kind cell": ("stem",)}
 
 FOREIGN: dict[str, dict[str, tuple[str, ...]]] = {
     "cell": {"nasbench101": ("dynamic_channels",)},
-    "chain": {"cells": OF_CELLS, "nasbench101": ("dynamic_channels",)},
-    "nasbench101": {},
-    "nasbench201": {"nasbench101": ("dynamic_channels",)},
+    "chain": {"cells": OF_CELLS, "nasbench101": ("dynamic_channels",), **STEM},
+    "nasbench101": STEM,
+    "nasbench201": {"nasbench101": ("dynamic_channels",), **STEM},
 }
 """kind of space → for whom settings are that it cannot follow"""
 

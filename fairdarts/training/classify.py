@@ -12,6 +12,7 @@ from fairdarts.data.judging import Images, held_out_images, images_of_test_set
 from fairdarts.data.serve import check_alike, keep_held_out, server
 from fairdarts.data.sources import Source
 from fairdarts.data.split import fingerprint, halves
+from fairdarts.data.transforms import judged_size
 from fairdarts.genotype import Genotype, to_yaml
 from fairdarts.networks.blueprint import Blueprint, assemble
 from fairdarts.networks.cell import CellNetwork
@@ -19,6 +20,7 @@ from fairdarts.runtime import distributed
 from fairdarts.runtime.device import LAYOUTS, pick
 from fairdarts.runtime.position import identity_of
 from fairdarts.runtime.seed import TRAIN, fold
+from fairdarts.runtime.shape import sides, size_text
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.space import Space
 from fairdarts.training.score import score
@@ -82,7 +84,8 @@ def build_classifier(settings: TrainSettings, blueprint: Blueprint, device: torc
 def blueprint_of(settings: TrainSettings, genotype: Genotype, space: Space, source: Source) -> Blueprint:
     """The network that the settings make of a genotype for a source of images."""
     facts = {"classes": source.classes, "image": source.image, "mean": source.mean, "std": source.std}
-    return Blueprint(genotype=genotype, space=space, network=settings.network, **facts)
+    resize = judged_size(settings.data, source.image)
+    return Blueprint(genotype=genotype, space=space, network=settings.network, resize=resize, **facts)
 
 
 def training_identity(settings: NetworkTraining, genotype: Genotype, space: Space, images: str) -> dict[str, str]:
@@ -134,8 +137,8 @@ def check_cells(settings: TrainSettings, blueprint: Blueprint) -> None:
 
 def check_cutout(settings: TrainSettings, source: Source) -> None:
     """Raises UserError where cutout could blank a whole image."""
-    if (cutout := getattr(settings.data, "cutout", 0)) >= source.image:
-        size, half = f"{source.image}×{source.image}", source.image // 2
+    if (cutout := getattr(settings.data, "cutout", 0)) >= (shorter := min(sides(source.image))):
+        size, half = size_text(source.image), shorter // 2
         raise UserError(f"data.cutout: {cutout}: blanks images of {size} pixels whole; should be {half} or 0")
 
 
@@ -143,14 +146,14 @@ def check_images(settings: TrainSettings, blueprint: Blueprint) -> None:
     """Raises UserError where the network, or its auxiliary head, is not made for images of this size."""
     with torch.device("meta"):
         network = assemble(blueprint, auxiliary=settings.loss.auxiliary > 0)
-        images = torch.empty(2, len(blueprint.mean), blueprint.image, blueprint.image)
+        images = torch.empty(2, len(blueprint.mean), *sides(blueprint.image))
     try:
         network(images)
     except RuntimeError as error:
         if not settings.loss.auxiliary or not isinstance(network, CellNetwork):
-            raise UserError(f"data: images of {blueprint.image}×{blueprint.image} pixels: {error}") from None
+            raise UserError(f"data: images of {size_text(blueprint.image)} pixels: {error}") from None
         made = "32×32" if settings.network.size != "imagenet" else "224×224"
-        here = f"{len(network.cells)} cells and images of {blueprint.image}×{blueprint.image}"
+        here = f"{len(network.cells)} cells and images of {size_text(blueprint.image)}"
         why = f"its head is made for 3 cells or more and images of {made} pixels, not for {here}"
         raise UserError(f"loss.auxiliary: {settings.loss.auxiliary}: {why}; should be 0") from None
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from fairdarts.config import UserError
 from fairdarts.genotype import Genotype
-from fairdarts.networks.cell import CellNetwork, CifarStem
+from fairdarts.networks.cell import CellNetwork, ImageNetStem
 from fairdarts.networks.chain import ChainNetwork
 from fairdarts.ops.mbconv import SqueezeExcite
 from fairdarts.ops.own import own_name
@@ -181,13 +181,17 @@ def _of_fed_nodes(key: str, tensor: Tensor, network: nn.Module) -> Tensor:
 
 def _check_cells(network: CellNetwork, space: CellSpace, weights: Weights, place: str) -> None:
     """Raises UserError where the network is built otherwise than the supernet."""
-    if not isinstance(network.stem, CifarStem):
-        raise UserError(f"{place}: has the stem of small images, so the network should be --network.size cifar")
+    stem, large = network.stem, "stem.stem1.1.weight" in weights
+    if isinstance(stem, ImageNetStem) != large:
+        kind, size = ("large", "imagenet") if large else ("small", "cifar")
+        raise UserError(f"{place}: has the stem of {kind} images, so the network should be --network.size {size}")
     cells = len({key.split(".")[1] for key in weights if key.startswith("stages.")})
-    theirs = cells, len(weights.get("stem.0.weight", ()))
-    ours = len(network.cells), cast(nn.Conv2d, network.stem.conv[0]).out_channels
+    theirs = cells, len(weights.get("stem.stem1.1.weight" if large else "stem.0.weight", ()))
+    first = cast(nn.Sequential, stem.stem1)[1] if isinstance(stem, ImageNetStem) else stem.conv[0]
+    ours = len(network.cells), cast(nn.Conv2d, first).out_channels
     if theirs != ours:
-        (cells, channels), (count, width) = ((number, stem // space.stem_multiplier) for number, stem in (theirs, ours))
+        multiplier = 1 if large else space.stem_multiplier
+        (cells, channels), (count, width) = ((number, stem // multiplier) for number, stem in (theirs, ours))
         advice = f"should be --network.cells {cells} --network.channels {channels}"
         has = f"has {cells} cells of {channels} channels, but the network {count} of {width}"
         raise UserError(f"{place}: {has}: {advice}")

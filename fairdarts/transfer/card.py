@@ -7,6 +7,7 @@ from typing import Any
 from fairdarts.cost.count import count
 from fairdarts.genotype import to_yaml
 from fairdarts.networks.published import TrainedModel
+from fairdarts.runtime.shape import sides
 from fairdarts.transfer.formats import Made
 from fairdarts.transfer.int8 import Quantized
 
@@ -21,12 +22,12 @@ def card(model: TrainedModel, file: str, made: Sequence[Made] = ()) -> str:
     it, it tells what an int8 one is worth."""
     blueprint, about = model.blueprint, model.about
     genotype, space = blueprint.genotype, blueprint.space
-    channels, size = len(blueprint.mean), blueprint.image
-    cost = count(model.network, channels, size)
+    channels, (height, width) = len(blueprint.mean), sides(blueprint.image)
+    cost = count(model.network, channels, blueprint.image)
     facts = [
         ("Parameters", f"{cost.params:,}"),
-        ("Multiply-adds", f"{cost.madds / 1e6:,.1f} M for an image of {size}×{size} pixels"),
-        ("Images", f"{channels}×{size}×{size}, values from 0 to 1, normalized: (x − mean) / std"),
+        ("Multiply-adds", f"{cost.madds / 1e6:,.1f} M for an image of {height}×{width} pixels"),
+        ("Images", f"{channels}×{height}×{width}, values from 0 to 1, normalized: (x − mean) / std"),
         ("Mean", _numbers(blueprint.mean)),
         ("Std", _numbers(blueprint.std)),
         ("Classes", _classes(blueprint.classes)),
@@ -46,7 +47,7 @@ def card(model: TrainedModel, file: str, made: Sequence[Made] = ()) -> str:
         "```python",
         "import fairdarts, torch",
         f"network = fairdarts.load({json.dumps(file)})",
-        f"logits = network(torch.zeros(1, {channels}, {size}, {size}))  # [batch, {len(blueprint.classes)}]",
+        f"logits = network(torch.zeros(1, {channels}, {height}, {width}))  # [batch, {len(blueprint.classes)}]",
         "```",
         "",
         "| | |",

@@ -17,6 +17,7 @@ from fairdarts.networks.blueprint import Blueprint, NetworkSettings, build_backb
 from fairdarts.networks.features import Features
 from fairdarts.networks.models import models
 from fairdarts.networks.pretrained import load_backbone
+from fairdarts.runtime.shape import size_text
 from fairdarts.spaces.space import Space, load_space
 from fairdarts.transfer.settings import PREFIX, DetectorSettings
 
@@ -158,7 +159,7 @@ def _head(
     if "network" in described:
         yield f"It is built with {', '.join(f'{key} {value}' for key, value in described['network'].items())}."
     params, madds = f"{cost.params / 1e6:.2f} M parameters", f"{cost.madds / 1e6:.1f} M multiply-adds"
-    yield f"It has {params}; {size}×{size} pixels take {madds}."
+    yield f"It has {params}; {size_text(size)} pixels take {madds}."
     maps = ", ".join(f"{c} channels at stride {s}" for c, s in zip(info.channels(), info.reduction(), strict=True))
     yield f"Its feature maps: {maps}."
     yield f"The detector's source: {detector.source}."

@@ -10,8 +10,11 @@ import torch
 from torch import Tensor
 
 from fairdarts.config import UserError
+from fairdarts.data.geometry import Preparation
+from fairdarts.networks.blueprint import Blueprint
 from fairdarts.networks.published import TrainedModel
 from fairdarts.runtime.checkpoint import write_atomically
+from fairdarts.runtime.shape import sides
 
 NEEDS = ("onnx", "onnxruntime", "onnxscript")
 
@@ -26,8 +29,8 @@ def write_onnx(path: Path, model: TrainedModel, opset: int | None = None, dynami
     """One ONNX file: `image` [batch, C, H, W], normalized → `logits` [batch, classes], for any batch, and where it is
     `dynamic` for any height and width.
 
-    Its metadata hold classes, mean, std and about as JSON, and under `fairdarts` the blueprint of the network. Raises
-    UserError where torch cannot write it with this opset.
+    Its metadata hold classes, mean, std, about and transform, which says what is done to images before, as JSON; and
+    under `fairdarts` the blueprint of the network. Raises UserError where torch cannot write it with this opset.
     """
     import onnx
 
@@ -57,6 +60,7 @@ def write_onnx(path: Path, model: TrainedModel, opset: int | None = None, dynami
     if fixed := [name for place, name in enumerate(names) if name and not dims[place].dim_param]:
         raise UserError(f"dynamic: this network cannot be written for any {fixed[0]} of its images: it depends on it")
     facts = {"classes": blueprint.classes, "mean": blueprint.mean, "std": blueprint.std, "about": model.about}
+    facts["transform"] = preparation_of(blueprint).plain()
     texts = {key: json.dumps(value, ensure_ascii=False) for key, value in facts.items()}
     onnx.helper.set_model_props(proto, {"fairdarts": blueprint.model_dump_json(by_alias=True), **texts})
     for node in proto.graph.node:  # they tell where on this machine the code lies that they stem from
@@ -78,6 +82,12 @@ def open_onnx(path: Path) -> Callable[[Tensor], Tensor]:
     return lambda images: torch.from_numpy(session.run(["logits"], {"image": images.numpy()})[0])
 
 
+def preparation_of(blueprint: Blueprint) -> Preparation:
+    """What is done to images before the network of a blueprint judges them."""
+    image, mean, std = blueprint.image, blueprint.mean, blueprint.std
+    return Preparation(len(mean), image, blueprint.resize or image, mean, std)
+
+
 def image_shape(model: TrainedModel) -> tuple[int, int, int]:
     """Channels, height and width of a model's images."""
-    return len(model.blueprint.mean), model.blueprint.image, model.blueprint.image
+    return len(model.blueprint.mean), *sides(model.blueprint.image)

@@ -12,6 +12,7 @@ from fairdarts.data.examine import Head, examine, read_heads, sizes_of
 from fairdarts.data.judging import images_of_test_set
 from fairdarts.data.settings import Folder, ImageNet
 from fairdarts.data.sources import open_source
+from fairdarts.runtime.shape import ImageSize
 
 SERVED = {"batch_size": 2, "train_portion": 0.5, "cutout": 0, "workers": 0, "image_size": 8}
 
@@ -58,8 +59,20 @@ def test_nothing_is_said_of_images_that_are_nearly_square(tmp_path: Path):
 
 
 def test_the_sizes_are_those_of_the_heads():
+    wide = sizes_of([Head(40, 10, False), Head(20, 20, False)], ImageSize(5, 20))
+    assert (wide.most, wide.mean) == (0.75, 0.375)
     sizes = sizes_of([Head(10, 40, False), Head(30, 30, False), Head(8, 8, False)])
     assert sizes == ((8, 8), (30, 30), 0.75, 0.25)
+
+
+@pytest.mark.parametrize("form", ["jpg", "png", "tiff", "webp"])
+def test_a_head_is_that_of_the_image_as_it_is_shown(tmp_path: Path, form: str):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lying on its side
+    noise(40, 16).save(tmp_path / f"a.{form}", exif=exif)
+    noise(40, 16).save(tmp_path / f"b.{form}")
+    heads = read_heads([str(tmp_path / f"{name}.{form}") for name in "ab"])
+    assert [head[:2] for head in heads] == [(16, 40), (40, 16)]
 
 
 def test_one_broken_file_is_named_and_of_many_the_first_and_their_number(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from fairdarts.checking import check
 from fairdarts.config import Notice, Settings, UserError
 from fairdarts.data import given as module
 from fairdarts.data.given import given
+from fairdarts.data.images import read_image
 from fairdarts.data.judging import images_of_test_set, other_images
 from fairdarts.data.serve import evaluation_batches, server
 from fairdarts.data.settings import DataSettings, Given
@@ -248,6 +250,20 @@ def test_images_of_several_sizes_need_one():
     )
     with pytest.warns(Notice, match=r"^data: images of 12×12 to 20×30 pixels: only the centre square is ever seen"):
         assert given(dataset, settings(image_size=8))[0].dataset.tensors[0].shape == (21, 3, 8, 8)
+
+
+def test_pictures_are_turned_as_those_of_files_are(tmp_path: Path):
+    """Photographs of telephones lie on their side, and say so."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for number, pixels in enumerate(IMAGES):
+        Image.fromarray(pixels.transpose(1, 2, 0)[:8]).save(tmp_path / f"{number:02}.png", exif=exif)
+    paths = sorted(tmp_path.glob("*.png"))
+    pictures = [Image.open(path) for path in paths]
+    source = given(Pairs(pictures, LABELS.tolist()), settings(image_size="12x8"))[0]
+    assert source.image == (12, 8)
+    for own, path in zip(source.dataset.tensors[0], paths, strict=True):
+        assert np.array_equal(own.permute(1, 2, 0), np.asarray(read_image(path)))
 
 
 def test_deep_pictures_have_a_range_and_gray_ones_one_channel():

@@ -25,6 +25,7 @@ from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.reading import read_yaml
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import RunDirectory, create, open_run
+from fairdarts.runtime.shape import ImageSize, Size, sides, size_of
 from fairdarts.runtime.stop import Interrupted, Stop
 from fairdarts.spaces.space import load_space
 
@@ -33,14 +34,14 @@ SERVED = {"batch_size": 2, "train_portion": 0.5, "cutout": 0, "workers": 0}
 MEAN, STD = (100.5 / 255, 60.5 / 255, 30.5 / 255), (0.25, 0.2, 0.3)  # no pixel's value is the mean, as cutout's is
 
 
-def source_of(size: int, flip: bool = True, channels: int = 3, images: Tensor | None = None) -> Source:
+def source_of(size: Size, flip: bool = True, channels: int = 3, images: Tensor | None = None) -> Source:
     labels = torch.arange(0 if images is None else len(images))
     dataset = None if images is None else TensorDataset(images, labels)
     return Source(dataset, (), size, MEAN[:channels], STD[:channels], flip)
 
 
-def random_images(count: int, channels: int, size: int, seed: int = 0) -> Tensor:
-    shape = (count, channels, size, size)
+def random_images(count: int, channels: int, size: Size, seed: int = 0) -> Tensor:
+    shape = (count, channels, *sides(size))
     return torch.randint(256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
 
 
@@ -53,8 +54,8 @@ def doubled(images: Tensor, source: Source) -> list[bytes]:
 
 
 def radices_of(source: Source, cutout: int) -> tuple[int, ...]:
-    offsets = 2 * (source.image // 8) + 1
-    return (offsets, offsets, 1 + source.flip, *((source.image, source.image) if cutout else ()))
+    height, width = sides(source.image)
+    return (2 * (height // 8) + 1, 2 * (width // 8) + 1, 1 + source.flip, *((height, width) if cutout else ()))
 
 
 def assert_uniform(outcomes: list[int], radices: tuple[int, ...]) -> None:
@@ -68,11 +69,12 @@ def assert_uniform(outcomes: list[int], radices: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flip", "cutout", "channels", "draws"), [(True, 4, 3, 12000), (False, 3, 1, 6000), (True, 0, 3, 900)]
+    ("size", "flip", "cutout", "channels", "draws"),
+    [(8, True, 4, 3, 12000), (8, False, 3, 1, 6000), (8, True, 0, 3, 900), (ImageSize(8, 16), True, 0, 1, 1500)],
 )
-def test_the_distribution_is_that_of_the_transforms(flip: bool, cutout: int, channels: int, draws: int):
-    image = random_images(1, channels, 8)
-    source = source_of(8, flip, channels, image.expand(64, -1, -1, -1))
+def test_the_distribution_is_that_of_the_transforms(size: Size, flip: bool, cutout: int, channels: int, draws: int):
+    image = random_images(1, channels, size)
+    source = source_of(size, flip, channels, image.expand(64, -1, -1, -1))
     radices = radices_of(source, cutout)
     count = int(np.prod(radices))  # crops × flips × centres of cutout
 
@@ -94,14 +96,14 @@ def test_the_distribution_is_that_of_the_transforms(flip: bool, cutout: int, cha
 
 
 @given(
-    st.integers(8, 19),
+    st.builds(size_of, st.integers(8, 19), st.integers(8, 19)),
     st.sampled_from([1, 3]),
     st.booleans(),
     st.integers(0, 24),
     st.lists(st.integers(0, 2**62 - 1), min_size=1, max_size=5),
 )
 def test_each_image_of_a_batch_is_what_the_digits_of_its_seed_say(
-    size: int, channels: int, flip: bool, cutout: int, seeds: list[int]
+    size: Size, channels: int, flip: bool, cutout: int, seeds: list[int]
 ):
     source = source_of(size, flip, channels)
     images = random_images(len(seeds), channels, size)
@@ -113,7 +115,8 @@ def test_each_image_of_a_batch_is_what_the_digits_of_its_seed_say(
             rest, digit = divmod(rest, radix)
             digits.append(digit)
         top, left, mirrored, y, x = digits
-        expected = F.crop(F.pad(image, [size // 8]), top, left, size, size)
+        height, width = sides(size)
+        expected = F.crop(F.pad(image, [width // 8, height // 8]), top, left, height, width)
         expected = F.horizontal_flip(expected) if mirrored else expected
         expected = F.normalize(F.to_dtype(expected, torch.float32, scale=True), source.mean, source.std)
         up, before = y - cutout // 2, x - cutout // 2

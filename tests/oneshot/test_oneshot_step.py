@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
+from random import Random
 
 import pytest
 import torch
 import torch.nn.functional as F
-from one_shot import CHAIN, DEAD, SPACES, assert_equal, batches_of, held_by, learner_of, settings_of
+from one_shot import CELLS, CHAIN, DEAD, SPACES, assert_equal, batches_of, held_by, learner_of, settings_of
 from torch import Tensor, nn
 
 from fairdarts.oneshot.samplers import Step, make_sampler
@@ -92,6 +93,19 @@ def test_gradients_and_statistics_are_those_of_passes_one_by_one(name: str, samp
     assert_statistics(learner.supernet, plain)
     stem = norms([learner.supernet.stem])[0]
     assert stem.num_batches_tracked == len(step[0])  # though it ran once
+
+
+@pytest.mark.parametrize("stem", ["cifar", "imagenet"])
+def test_either_stem_of_cells_runs_once(stem: str):
+    random, (batch,) = Random(0), batches_of(1)
+    subnets = [subnet(CELLS.random_path(random.randrange)) for _ in range(3)]
+    learner = ready(CELLS, **{"supernet.stem": stem})
+    plain = deepcopy(learner.supernet)
+    expected, measured = plain_passes(plain, subnets, batch)
+    seen = data_parallel(learner, gated(learner, subnets), batch)
+    assert_gradients([weight.grad for weight in learner.weights], expected)
+    torch.testing.assert_close(seen, measured, rtol=1e-12, atol=1e-12)
+    assert_statistics(learner.supernet, plain)
 
 
 @pytest.mark.parametrize("name", DEAD_STEPS)

@@ -1,5 +1,6 @@
 """`fairdarts.export`: the files that the verb writes, as an object."""
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -7,15 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from runs import same
 from test_runs_train import RECIPE
 
 import fairdarts
 from fairdarts.cli import main
 from fairdarts.config import Notice, UserError
+from fairdarts.networks.published import open_model
+from fairdarts.reading import read_yaml
+from fairdarts.runs.evaluate import evaluate
 from fairdarts.runs.export import export
 from fairdarts.runs.quantize import spread
 from fairdarts.runs.train import train
+from fairdarts.runtime.shape import ImageSize
 
 SMALL = {"network.cells": 2, "network.channels": 2}
 
@@ -40,6 +46,33 @@ def test_a_run_becomes_the_files_that_the_verb_writes(capfd: pytest.CaptureFixtu
     assert made.card == Path("function/fairdarts-a.md")
     images = torch.randn(2, 3, 8, 8)
     assert torch.equal(fairdarts.load(made.files[0].path)(images), fairdarts.load(run.path)(images))
+
+
+def test_height_and_width_are_those_of_the_training():
+    """And what judging resizes images to: 8/7 of them, as the images are taken for ImageNet's."""
+    for name in ("ant", "bee"):
+        for number in range(6):
+            Path("photos", name).mkdir(parents=True, exist_ok=True)
+            Image.effect_noise((20, 30), 90).save(Path("photos", name, f"{number}.png"))
+    data = {"kind": "imagenet", "root": "photos", "image_size": "14x21", "held_out": 2, "batch_size": 4, "workers": 0}
+    run = train("fairdarts-a", RECIPE | {"data": data}, epochs=1, out="run")
+    assert read_yaml("run/settings.yaml")["data"]["image_size"] == "14x21"
+    judged = evaluate(run)
+    assert (judged.on, judged.images) == ("held-out", 4)
+    assert judged.loss == pytest.approx(run.results["last"]["loss"], rel=1e-5)
+    model = open_model(run.path)
+    assert (model.blueprint.image, model.blueprint.resize) == (ImageSize(14, 21), ImageSize(16, 24))
+    assert model.network.default_cfg["input_size"] == (3, 14, 21)
+    made = export(run, ["safetensors"])
+    again = open_model(made.files[0].path).blueprint
+    assert again == model.blueprint
+    assert json.loads(again.model_dump_json())["image"] == "14x21"
+    assert "3×14×21, values" in made.card.read_text()
+    larger = export(run, ["safetensors"], "larger", image=(28, 42))
+    again = open_model(larger.files[0].path).blueprint
+    assert (again.image, again.resize) == (ImageSize(28, 42), ImageSize(32, 48))
+    square = export(run, ["safetensors"], "square", image=28)
+    assert open_model(square.files[0].path).blueprint.image == 28
 
 
 def test_random_weights_are_warned_of():
@@ -87,6 +120,7 @@ def test_the_images_that_calibrate_are_spread_over_the_classes():
     [
         ({"formats": ["onnxx"]}, "formats: 'onnxx' is not a format (did you mean 'onnx'?)"),
         ({"image": 0}, "image: 0: should be 1 or more"),
+        ({"image": (8, 9000)}, "image: 9000: should be 1 or more, at most 8192"),
         ({"classes": 1}, "classes: 1: should be 2 or more"),
         ({"settings": {"network.cell": 3}}, "network.cell: unknown key (did you mean 'cells'?)"),
         ({"weights": "raw"}, "goes with a file of weights, which fairdarts-a is not"),

@@ -10,11 +10,17 @@ from runs import assert_same_run
 
 import fairdarts
 from fairdarts.cli import main
+from fairdarts.cli.summary import summarize
 from fairdarts.config import UserError
+from fairdarts.cost.count import count
+from fairdarts.networks.blueprint import NetworkSettings, build
+from fairdarts.networks.models import find
 from fairdarts.reading import read_yaml
+from fairdarts.runs.report import report
 from fairdarts.runs.search import search
 from fairdarts.runs.supernet import train_supernet
 from fairdarts.runtime import checkpoint
+from fairdarts.runtime.shape import ImageSize, Shape
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +99,25 @@ def test_what_is_wrong_with_settings_is_one_line(tiny_recipe: Path, settings: di
     with pytest.raises(UserError, match=message):
         search(tiny_recipe, settings=settings, out="run")
     assert not Path("run").exists()
+
+
+def test_of_a_search_on_large_images_the_network_is_theirs(tiny_recipe: Path, capsys: pytest.CaptureFixture[str]):
+    """Of 33×48 pixels: its size, its cost, and what it is trained as where nothing is said."""
+    settings = {"supernet.stem": "imagenet", "data.image_size": (33, 48), "derive.method": "argmax", "data.cutout": 16}
+    run = search(tiny_recipe, settings=settings | {"derive.threshold": None}, epochs=1, out="large")
+    assert read_yaml(run.path / "settings.yaml")["data"]["image_size"] == "33x48"
+    assert run.shape == Shape(ImageSize(33, 48), 3, 3)
+    assert find(run).network.size == find(run.path / "genotypes" / "final.yaml").network.size == "imagenet"
+    (row,) = fairdarts.zoo(run)
+    network = build(run.genotype, run.space, NetworkSettings(size="imagenet"), classes=3)
+    assert (row["network"], row["image"]) == ("imagenet", (33, 48))
+    assert row["madds"] == count(network, image=(33, 48)).madds
+    summarize(run)
+    assert f"{row['madds'] / 1e6:.1f} M multiply-adds for 33×48 images; 2 cells" in capsys.readouterr().err
+    assert main(["zoo", str(run.path)]) == 0
+    assert "33×48" in capsys.readouterr().out
+    report(run, out="report.html")
+    assert f"{row['madds'] / 1e6:.1f} M multiply-adds for 33×48 images" in Path("report.html").read_text()
 
 
 def test_a_recipe_of_another_verb_is_refused(tiny_recipe: Path):

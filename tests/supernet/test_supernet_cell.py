@@ -10,6 +10,7 @@ from plain_supernet import PlainSupernet
 from torch import Tensor, nn
 
 from fairdarts.differentiable.settings import DenseSupernetSettings
+from fairdarts.networks.cell import ImageNetStem
 from fairdarts.ops.cell import OPS, Separable, unit
 from fairdarts.ops.recompute import FrozenStatistics
 from fairdarts.relaxation import Matrices, dense
@@ -101,6 +102,26 @@ def test_outputs_gradients_and_statistics_are_those_of_the_plain_form(name: str,
     supernet.eval(), plain.eval()
     x = images(*shape, seed=3)
     assert_agree(results(supernet, x, gates), results(plain, x, gates))
+
+
+@pytest.mark.parametrize("memory", MEMORIES[1:])
+def test_behind_the_stem_for_large_images_either_memory_gives_the_same(memory: str):
+    space, x = small("s1"), images(2, 2, 33, 48)
+    gates, expected = random_gates(space), results(supernet_of(space, stem="imagenet"), x, random_gates(space))
+    assert_agree(results(supernet_of(space, memory=memory, stem="imagenet"), x, gates), expected)
+
+
+def test_the_stem_for_large_images_is_that_of_the_network():
+    supernet = supernet_of(small("s1"), stem="imagenet").eval()
+    stem = ImageNetStem(2, 4).double().eval()
+    stem.load_state_dict(supernet.stem.state_dict())
+    x = images(2, 2, 33, 48)
+    for own, plain, size in zip(supernet.stem(x), stem(x), ((9, 12), (5, 6)), strict=True):
+        assert own.shape[2:] == size
+        assert torch.equal(own, plain.relu())
+    assert {name: tensor.shape for name, tensor in supernet_of(small("s1"), stem="cifar").state_dict().items()} == {
+        name: tensor.shape for name, tensor in supernet_of(small("s1")).state_dict().items()
+    }
 
 
 def one_hot(shape: tuple[int, int]) -> Tensor:

@@ -29,6 +29,18 @@ def image(*shape: int) -> Tensor:
     ("key", "value", "space", "message"),
     [
         ("cells", 3, "fairnas-a", "supernet.cells: 3: is for cells, but space fairnas-a is of kind chain"),
+        (
+            "stem",
+            "imagenet",
+            "s2",
+            "supernet.stem: imagenet: is for spaces of kind cell, but space s2 is of kind chain",
+        ),
+        (
+            "stem",
+            "cifar",
+            "nasbench201",
+            "supernet.stem: cifar: is for spaces of kind cell, but space nasbench201 is of kind nasbench201",
+        ),
         ("wsbn", True, "fairnas-a", "supernet.wsbn: true: is for cells, but space fairnas-a is of kind chain"),
         (
             "dynamic_channels",
@@ -83,7 +95,9 @@ def test_what_a_space_can_follow_passes():
     check_supernet(SupernetSettings(dynamic_channels="disabled"), load_space("nasbench101-2"))
 
 
-@pytest.mark.parametrize(("key", "value"), [("path_dropout", 1.0), ("channels", 1), ("dynamic_channels", "some")])
+@pytest.mark.parametrize(
+    ("key", "value"), [("path_dropout", 1.0), ("channels", 1), ("dynamic_channels", "some"), ("stem", "large")]
+)
 def test_a_setting_out_of_its_range_is_refused(key: str, value: Any):
     with pytest.raises(UserError, match=key):
         check(SupernetSettings, {key: value}, "mine.yaml")

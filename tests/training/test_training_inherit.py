@@ -113,6 +113,20 @@ def test_cells_compute_what_the_supernet_does(genotype: CellGenotype):
     assert_same(network(IMAGES), supernet(IMAGES, gates_of(genotype, S1)))
 
 
+def test_cells_behind_the_stem_for_large_images_do_too():
+    settings = DenseSupernetSettings(cells=4, channels=4, stem="imagenet")
+    supernet = with_statistics(make_supernet(S1, 3, settings=settings))
+    large = SMALL.model_copy(update={"size": "imagenet"})
+    network = network_of(WHOLE, S1, large)
+    assert inherit(network, WHOLE, S1, supernet.state_dict(), "run") == []
+    images = torch.cat([IMAGES, IMAGES], dim=3)
+    assert_same(network(images), supernet(images, gates_of(WHOLE, S1)))
+    message = refusal(network_of(WHOLE, S1), WHOLE, S1, supernet)
+    assert message == "has the stem of large images, so the network should be --network.size imagenet"
+    message = refusal(network_of(WHOLE, S1, large.model_copy(update={"channels": 8})), WHOLE, S1, supernet)
+    assert message.startswith("has 4 cells of 4 channels, but the network 4 of 8: should be")
+
+
 def test_what_cannot_be_inherited_is_noted_and_all_else_is():
     genotype = cells([*WHOLE.normal, ("max_pool_3x3", 5, 0)], [*WHOLE.reduce, ("avg_pool_3x3", 5, 0)])
     supernet, network = searched(), network_of(genotype, S1, auxiliary=True)
