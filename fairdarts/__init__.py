@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # for type checkers and editors; what runs is _LAZY
     from fairdarts.runs.export import export as export
     from fairdarts.runs.figures import draw as draw
     from fairdarts.runs.genotype import load_genotype as load_genotype
+    from fairdarts.runs.predict import predict as predict
     from fairdarts.runs.progress import ProgressBar as ProgressBar
     from fairdarts.runs.rank import rank as rank
     from fairdarts.runs.report import report as report
@@ -74,6 +75,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "runs.export": ("export",),
     "runs.figures": ("draw",),
     "runs.genotype": ("load_genotype",),
+    "runs.predict": ("predict",),
     "runs.progress": ("ProgressBar",),
     "runs.rank": ("rank",),
     "runs.report": ("report",),

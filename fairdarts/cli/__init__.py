@@ -22,6 +22,7 @@ VERBS = {
     "derive": "derive a genotype from a run or from matrices of gates",
     "train": "train the network of a genotype",
     "evaluate": "measure a trained network on a data set",
+    "predict": "tell what a trained network takes images for",
     "segment": "train a segmentation network on the network of a genotype, and use it",
     "export": "write a trained network as ONNX, safetensors and other files",
     "transfer": "write a config of MMDetection with a genotype as backbone",

@@ -102,8 +102,8 @@ def _head(path: str) -> Head | UserError:
         with opened_with_warnings(path) as image:
             tile = getattr(image, "tile", ())  # of a file that was opened
             stored = str(tile[0].args) if tile else ""  # RGB;16B for what PIL makes RGB of
-            # Without EXIF data in the head of a PNG, PIL would decode all of it to look behind the image; of TIFF it says
-            # the size as shown itself.
+            # Without EXIF data in the head of a PNG, PIL would decode all of it to look behind the image; of a TIFF it
+            # says the size as shown itself.
             lies = "exif" in image.info and image.format != "TIFF" and orientation(image) in LYING
             width, height = image.size[::-1] if lies else image.size
             return Head(width, height, is_numeric(image) or ";16" in stored)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from PIL import Image
 from torch.utils.data import Dataset
-from torchvision.datasets.folder import IMG_EXTENSIONS, make_dataset
+from torchvision.datasets.folder import make_dataset
 
 from fairdarts.config import UserError, nearest, plain
-from fairdarts.data.images import is_hidden, read_image
+from fairdarts.data.images import ENDINGS, is_hidden, read_image
 from fairdarts.reading import csv_records, read_text
 
 
@@ -58,7 +58,7 @@ def class_folders(root: Path, white: float | None, least: int) -> tuple[ImageFil
 
     def is_image(path: str) -> bool:
         hidden = any(map(is_hidden, path[len(str(root)) :].split(os.sep)))
-        return not hidden and path.lower().endswith(IMG_EXTENSIONS)
+        return not hidden and path.lower().endswith(ENDINGS)
 
     numbers = {name: number for number, name in enumerate(classes)}
     samples = make_dataset(str(root), numbers, is_valid_file=is_image, allow_empty=True)
@@ -90,7 +90,7 @@ def listed(path: Path, white: float | None, classes: Sequence[str] | None, least
             raise UserError(f"{place}: path and label should have no control characters")
         if name in rows:
             raise UserError(f"{place}: {name}: is listed before, in {rows[name][0].rpartition(', ')[2]}")
-        if number or name.lower().endswith(IMG_EXTENSIONS) or (path.parent / name).exists():
+        if number or name.lower().endswith(ENDINGS) or (path.parent / name).exists():
             rows[name] = place, label
     if not rows:
         raise UserError(f"{path}: lists no images; its lines should be PATH,LABEL")
@@ -142,5 +142,5 @@ def _hash(text: str) -> str:
 def _endings(folder: Path) -> str:
     """What is said of a folder that has files, but no image."""
     endings = {path.suffix or path.name for path in folder.rglob("*") if path.is_file() and not is_hidden(path.name)}
-    has = f" (it has {', '.join(sorted(endings)[:5])}; images end with {', '.join(IMG_EXTENSIONS)})"
+    has = f" (it has {', '.join(sorted(endings)[:5])}; images end with {', '.join(ENDINGS)})"
     return has if endings else ""

@@ -1,5 +1,6 @@
 """How a picture is opened: which formats, how its values become 8 bits, and what is said of a file that is none."""
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,8 @@ from fairdarts.reading import open_regular
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP")
 """those that are decoded, whatever a file's name ends with. PIL knows others, for one of which it starts a program."""
+ENDINGS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+"""of the files that are images in folders, as torchvision has them"""
 SYSTEM = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"}
 """folders that archives and systems leave among data, with copies of the files in them"""
 TURNS = {
@@ -66,10 +69,24 @@ def read_image(path: str | Path, white: float | None = None) -> Image.Image:
     """
     with opened(path) as image:
         image.load()
-        image = turned(image, orientation(image))
-        if is_numeric(image):  # PIL would clip its values to 0 to 255
-            image = Image.fromarray(_levels(np.asarray(image), white, path))
-        return image.convert("RGB")
+        return as_rgb(image, white, path)
+
+
+def as_rgb(image: Image.Image, white: float | None, place: str | Path) -> Image.Image:
+    """As `read_image`, of an image that is open."""
+    image = turned(image, orientation(image))
+    if is_numeric(image):  # PIL would clip its values to 0 to 255
+        image = Image.fromarray(_levels(np.asarray(image), white, place))
+    return image.convert("RGB")
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The image files in a folder of any depth, sorted; what is hidden is none."""
+    found = []
+    for root, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        found += [Path(root, name) for name in files if name.lower().endswith(ENDINGS) and not is_hidden(name)]
+    return sorted(found)
 
 
 def orientation(image: Image.Image) -> int:

@@ -1,5 +1,6 @@
 """Who watches a run: progress, trackers, plots of one's own."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -66,9 +67,9 @@ class Callbacks(Callback):
 
     @property
     def members(self) -> list[Callback]:
-        from fairdarts.runtime import distributed  # here, as it loads torch, and words can be wrong before
-
-        return self._members if distributed.rank() == 0 else []
+        # without torch, whose import takes a second, there are no others
+        distributed = sys.modules.get("fairdarts.runtime.distributed")
+        return self._members if distributed is None or distributed.rank() == 0 else []
 
     def note(self, text: str) -> None:
         for member in self.members:
