@@ -58,11 +58,11 @@ def chain_rows(genotype: ChainGenotype, space: ChainSpace) -> tuple[Row, ...]:
     stem, sides, numbers = space.stem, resolutions(space), iter(range(len(space.layers)))
     convolution = Place(f"{stem.channels} channels, stride {stem.stride}", (Box("conv 3×3", _FIXED),))
     separable = (Place(f"{stem.separable} channels", (Box("BOTTLE K3", _FIXED),)),) if stem.separable else ()
-    rows = [Row(f"stem\n{sides[0]}×{sides[0]}", (convolution, *separable))]
+    rows = [Row(f"stem\n{size_text(sides[0])}", (convolution, *separable))]
     for stage, side in zip(space.stages, sides[1:], strict=True):
         layers = [next(numbers) for _ in range(stage.layers)]
         places = tuple(layer_place(number, genotype.layers[number], space.layers[number]) for number in layers)
-        rows.append(Row(f"{stage.channels} channels\n{side}×{side}", places))
+        rows.append(Row(f"{stage.channels} channels\n{size_text(side)}", places))
     classes = f"{space.network.classes} classes"
     head = ((f"{space.head} channels", "conv 1×1"), ("", "average pool"), (classes, "linear"))
     return (*rows, Row("head", tuple(Place(caption, (Box(text, _FIXED),)) for caption, text in head)))

@@ -141,7 +141,10 @@ def pixels_of(picture: Any, name: str, preparation: Preparation, white: float | 
     """An image as uint8 [H, W, C], of the channels that the network sees. Raises UserError where it has others."""
     channels = preparation.channels
     if isinstance(picture, Path | Image.Image):
-        image = read_image(picture, white) if isinstance(picture, Path) else as_rgb(picture, white, name)
+        try:
+            image = read_image(picture, white) if isinstance(picture, Path) else as_rgb(picture, white, name)
+        except (OSError, SyntaxError):  # of a file that PIL has opened and not read yet
+            raise UserError(f"{name}: cannot be decoded as an image") from None
         pixels = np.asarray(image)
         if channels == 1 and (pixels == pixels[..., :1]).all():
             return pixels[..., :1]
@@ -201,7 +204,8 @@ def of_network(
 
 
 def data_of(model: Path) -> "DataSettings | None":
-    """The images of the run that a model lies in; None where it lies in none."""
-    file = (model if model.is_dir() else model.parent.parent) / SETTINGS
+    """The images of the run that a model is, or is a checkpoint of; None where it is of none."""
+    run = model.parent.parent if model.parent.name == "checkpoints" else model
+    file = run / SETTINGS
     content = read_yaml(file).get("data") if file.is_file() else None
     return check(EvaluateSettings, {"data": content}, file).data if content else None

@@ -10,6 +10,7 @@ import numpy as np
 
 from fairdarts.config import UserError
 from fairdarts.data.geometry import Preparation, preparation_from
+from fairdarts.runtime.shape import sides
 
 KEYS = ("classes", "transform")
 """what predicting needs of an ONNX file's metadata"""
@@ -47,6 +48,9 @@ def open_predictor(path: Path, threads: int | None = None) -> Predictor:
         raise UserError(f"{path}: {lacks}, which `fairdarts export` writes: export the model with this version")
     classes, preparation = (_read(path, key, facts[key]) for key in KEYS)
     (image, *_), (logits, *_) = session.get_inputs(), session.get_outputs()
+    prepared = [preparation.channels, *sides(preparation.image)]
+    if any(isinstance(ours, int) and ours != theirs for ours, theirs in zip(image.shape[1:], prepared, strict=False)):
+        raise UserError(f"{path}: transform: makes images {prepared}, but its input is of shape {image.shape}")
     if logits.shape[1:] != [len(classes)]:
         raise UserError(f"{path}: classes: are {len(classes)}, but its output is of shape {logits.shape}")
     return Predictor(classes, preparation, lambda images: session.run([logits.name], {image.name: images})[0])

@@ -17,6 +17,7 @@ from fairdarts.cost import latency
 from fairdarts.cost.latency import latency_csv, measure_latency, read_latency
 from fairdarts.cost.parts import parts_of
 from fairdarts.cost.table import Table
+from fairdarts.runtime.shape import ImageSize, Shape
 from fairdarts.spaces.space import Space
 
 PROPERTY = settings(derandomize=True, deadline=None)
@@ -102,6 +103,14 @@ def test_an_operation_of_nas_bench_201_takes_its_time_in_every_cell(monkeypatch)
     assert measure_latency(BENCH, CPU) == Table(4 + 3, ((3.0,) * 5,) * 6)
     twice = measure_latency(BENCH.model_copy(update={"cells": 2}), CPU)
     assert twice == Table(4 + 6, ((6.0,) * 5,) * 6)
+
+
+def test_images_need_not_be_square(monkeypatch):
+    seen = []
+    monkeypatch.setattr(latency, "_round", lambda steps, _: seen.append(steps) or [1.0] * len(steps))
+    measure_latency(CHAIN, CPU, shape=Shape(ImageSize(8, 15), 1, 3))
+    # X=Shape(ImageSize(8, 15), 1, 3))
+    assert {tuple(x.shape[2:]) for _, x in seen[0]} == {(8, 15), (4, 8)}
 
 
 def test_measuring_draws_none_of_the_caller_s_random_numbers():

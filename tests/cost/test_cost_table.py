@@ -12,7 +12,7 @@ from one_shot import CHAIN, IRREGULAR, every_path
 from fairdarts.cost.count import Cost, count
 from fairdarts.cost.table import Table, count_tables
 from fairdarts.networks.blueprint import build
-from fairdarts.runtime.shape import Shape
+from fairdarts.runtime.shape import ImageSize, Shape, Size
 from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.nasbench201 import Bench201Space, names_of_arch
 from fairdarts.spaces.space import Space, load_space
@@ -55,13 +55,14 @@ def test_a_path_costs_what_its_network_does(name: str):
     assert_counted([space.random_path(random.randrange) for _ in range(6)], space)
 
 
+@pytest.mark.parametrize("image", [44, ImageSize(37, 64)])
 @pytest.mark.parametrize("name", NAMES)
-def test_images_and_classes_of_a_run(name: str):
-    space, shape = load_space(name), Shape(44, 1, 7)
+def test_images_and_classes_of_a_run(name: str, image: Size):
+    space, shape = load_space(name), Shape(image, 1, 7)
     path = space.random_path(Random(2).randrange)
     with torch.device("meta"):
         network = build(space.genotype_of(path, "n", ""), space, classes=7, in_channels=1)
-    cost, tables = count(network, 1, 44), count_tables(space, shape)
+    cost, tables = count(network, 1, image), count_tables(space, shape)
     assert (cost.madds, cost.params) == (tables["madds"].cost(path), tables["params"].cost(path))
 
 

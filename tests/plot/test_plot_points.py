@@ -2,6 +2,7 @@
 
 from fairdarts.plot.cell import cell_graph
 from fairdarts.plot.points import choice_points, part_title, resolutions
+from fairdarts.runtime.shape import ImageSize
 from fairdarts.spaces.space import load_space
 
 S1, S2, BENCH = load_space("s1"), load_space("s2"), load_space("nasbench201")
@@ -47,9 +48,11 @@ def test_edges_of_nas_bench_201_count_all_nodes():
 
 def test_resolutions_follow_the_strides_and_round_up():
     assert resolutions(S2) == (112, 56, 28, 14, 14, 7, 7)
-    odd = S2.networks.imagenet.model_copy(update={"image": 33})
-    networks = S2.networks.model_copy(update={"imagenet": odd})
-    assert resolutions(S2.model_copy(update={"networks": networks}))[:3] == (17, 9, 5)
+    for image, expected in ((33, (17, 9, 5)), (ImageSize(33, 64), ((17, 32), (9, 16), (5, 8)))):
+        odd = S2.networks.imagenet.model_copy(update={"image": image})
+        networks = S2.networks.model_copy(update={"imagenet": odd})
+        assert resolutions(S2.model_copy(update={"networks": networks}))[:3] == expected
+    assert choice_points(S2.model_copy(update={"networks": networks})).notes[0] == "32 ch\n9×16"
 
 
 def test_parts_have_titles():

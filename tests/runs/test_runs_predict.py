@@ -13,6 +13,7 @@ from test_runs_train import RECIPE
 
 import fairdarts
 from fairdarts.config import Notice, UserError
+from fairdarts.data.geometry import Preparation
 from fairdarts.data.serve import evaluation_batches
 from fairdarts.data.sources import open_source
 from fairdarts.networks.published import open_model, random_model, save_model
@@ -26,6 +27,7 @@ from fairdarts.transfer.onnx import write_onnx
 
 CLASSES = ("ant", "bee", "cat")
 SMALL = NetworkSettings(cells=2, channels=2)
+OTHER = json.dumps(Preparation(3, 8, 8, (0.5,) * 3, (0.2,) * 3).plain())
 KINDS = {
     "imagenet": {"kind": "imagenet", "held_out": 2},
     "folder": {"kind": "folder", "train_portion": 0.5, "cutout": 0, "in_memory": True},
@@ -121,8 +123,13 @@ def test_a_run_whose_models_do_not_say_how_they_are_judged(run: fairdarts.Run, p
     assert predict(old, photos) == predict(run.directory.last, photos)
 
 
-def test_images_of_python_are_those_of_files(run: fairdarts.Run, exported: dict[str, Path], photos: Path):
+def test_images_of_python_are_those_of_files(
+    run: fairdarts.Run, exported: dict[str, Path], photos: Path, tmp_path: Path
+):
     path = photos / "ant" / "3.jpg"
+    (tmp_path / "cut.jpg").write_bytes(path.read_bytes()[:-40])
+    with pytest.warns(Notice, match="image 0: cannot be decoded as an image"), Image.open(tmp_path / "cut.jpg") as cut:
+        predict(run, cut)
     with Image.open(path) as picture:
         picture.load()
         (expected,) = predict(exported["onnx"], path)
@@ -200,6 +207,7 @@ def test_metadata_that_lack_something_are_named(exported: dict[str, Path], photo
         ({"transform": None, "classes": None}, "its metadata lack classes and transform, which"),
         ({"transform": "{"}, "transform: is damaged in its metadata: "),
         ({"transform": "{}"}, "transform: is damaged in its metadata: 'interpolation'"),
+        ({"transform": OTHER}, "transform: makes images [3, 8, 8], but its input is of shape ['batch', 3, 24, 18]"),
         ({"classes": '["a", 2]'}, "classes: is damaged in its metadata: should be names, 2 or more"),
         ({"classes": '["a", "b"]'}, "classes: are 2, but its output is of shape ['batch', 3]"),
     ):
