@@ -120,10 +120,9 @@ def for_large_images(network: NetworkSettings, space: Space) -> NetworkSettings:
     return network
 
 
-def as_searched(stem: str | None, space: Space) -> NetworkSettings:
-    """How a network is built where nothing is said: with the stem that its cells were searched with, and so of whose
-    size."""
-    return for_large_images(AS_NAMED, space) if stem == "imagenet" else AS_NAMED
+def as_searched(stem: str | None, space: Space, network: NetworkSettings = AS_NAMED) -> NetworkSettings:
+    """The settings, of whose size they do not say: of that whose stem the cells were searched with."""
+    return for_large_images(network, space) if stem == "imagenet" else network
 
 
 def depth(space: Space, network: NetworkSettings) -> str:

@@ -10,6 +10,7 @@ from fairdarts.cost.table import Table, count_tables
 from fairdarts.data.sources import Source
 from fairdarts.differentiable.price import Costs, least_expected
 from fairdarts.differentiable.settings import CostSettings, SearchSettings
+from fairdarts.networks.blueprint import as_searched
 from fairdarts.runs.callbacks import Callback
 from fairdarts.runs.evolved import LATENCY
 from fairdarts.runtime import distributed
@@ -24,7 +25,7 @@ def file_of_costs(settings: SearchSettings, space: Space, source: Source, watch:
 
     Raises UserError where the target is below what any network costs.
     """
-    if (asked := settings.cost) is None:
+    if (asked := _asked(settings, space)) is None:
         return {}
     table = _table(asked, settings.device, space, source.shape, watch)
     least = least_expected(table, settings.derive, space)
@@ -38,7 +39,7 @@ def costs_of(
     settings: SearchSettings, space: Space, shape: Shape, watch: Callback, run: RunDirectory | None = None
 ) -> Costs | None:
     """What the networks of a search cost, in all processes; None where it does not ask. A run keeps its latencies."""
-    if (asked := settings.cost) is None:
+    if (asked := _asked(settings, space)) is None:
         return None
     if run and asked.quantity == "latency":
         asked = asked.model_copy(update={"latency": str(run.path / LATENCY)})
@@ -46,6 +47,13 @@ def costs_of(
     table = Table(*found)
     of = partial(cost_of, space=space, shape=shape, quantity=asked.quantity, network=asked.network, table=table)
     return Costs(table, of)
+
+
+def _asked(settings: SearchSettings, space: Space) -> CostSettings | None:
+    """The cost that is asked for, of the network whose stem the supernet has where nothing is said."""
+    if (cost := settings.cost) is None:
+        return None
+    return cost.model_copy(update={"network": as_searched(settings.supernet.stem, space, cost.network)})
 
 
 def _table(asked: CostSettings, device: str, space: Space, shape: Shape, watch: Callback) -> Table:

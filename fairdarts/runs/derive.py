@@ -14,6 +14,8 @@ from fairdarts.differentiable.derive import derive as genotype_of
 from fairdarts.differentiable.settings import GATES, DeriveSettings, SearchSettings
 from fairdarts.differentiable.stopping import kept_record
 from fairdarts.genotype import Genotype, to_yaml
+from fairdarts.networks.blueprint import as_searched
+from fairdarts.networks.settings import AS_NAMED
 from fairdarts.plot.settings import USUAL, checked_formats
 from fairdarts.reading import read_yaml
 from fairdarts.runs.bounded import Asked, counted_by, read_budget, told, too_little
@@ -71,9 +73,13 @@ class _Opened(NamedTuple):
     run: Run | None = None
 
     def network(self, settings: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Settings of the network that is counted: those that a run's own cost is of, with others laid over them."""
-        cost = self.run.settings.cost if self.run else None
-        own = cost.network.model_dump(exclude_defaults=True) if cost else {}
+        """Settings of the network that is counted: those that a run's own cost is of, and its stem, with others laid
+        over them."""
+        if self.run is None:
+            return dict(settings or {})
+        cost = self.run.settings.cost
+        network = as_searched(self.run.settings.supernet.stem, self.space, cost.network if cost else AS_NAMED)
+        own = network.model_dump(exclude_defaults=True)
         return {**{f"network.{key}": value for key, value in own.items()}, **(settings or {})}
 
 

@@ -15,7 +15,7 @@ from fairdarts.cost.table import COUNTED, count_part, count_tables
 from fairdarts.genotype import CellGenotype, live
 from fairdarts.networks.blueprint import build
 from fairdarts.networks.settings import NetworkSettings
-from fairdarts.runtime.shape import Shape
+from fairdarts.runtime.shape import ImageSize, Shape
 from fairdarts.spaces.space import load_space
 
 S1 = load_space("s1").model_copy(update={"nodes": 3})
@@ -28,7 +28,15 @@ def counted(genotype: CellGenotype, network: NetworkSettings, shape: Shape) -> C
         return count(build(genotype, S1, network, shape.classes, shape.channels), shape.channels, shape.image)
 
 
-@pytest.mark.parametrize(("network", "shape"), [(SMALL, Shape(13, 1, 3)), (IMAGENET, Shape(75, 3, 7))])
+IMAGES = [
+    (SMALL, Shape(13, 1, 3)),
+    (IMAGENET, Shape(75, 3, 7)),
+    (SMALL, Shape(ImageSize(13, 8), 3, 3)),
+    (IMAGENET, Shape(ImageSize(40, 75), 3, 7)),
+]
+
+
+@pytest.mark.parametrize(("network", "shape"), IMAGES)
 def test_the_costs_of_operations_and_of_the_rest_add_up_to_the_networks(network: NetworkSettings, shape: Shape):
     tables, random = count_tables(S1, shape, network), Random(0)
     for _ in range(3):

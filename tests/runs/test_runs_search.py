@@ -16,6 +16,7 @@ from fairdarts.cost.count import count
 from fairdarts.networks.blueprint import NetworkSettings, build
 from fairdarts.networks.models import find
 from fairdarts.reading import read_yaml
+from fairdarts.runs.derive import derive
 from fairdarts.runs.report import report
 from fairdarts.runs.search import search
 from fairdarts.runs.supernet import train_supernet
@@ -104,6 +105,7 @@ def test_what_is_wrong_with_settings_is_one_line(tiny_recipe: Path, settings: di
 def test_of_a_search_on_large_images_the_network_is_theirs(tiny_recipe: Path, capsys: pytest.CaptureFixture[str]):
     """Of 33×48 pixels: its size, its cost, and what it is trained as where nothing is said."""
     settings = {"supernet.stem": "imagenet", "data.image_size": (33, 48), "derive.method": "argmax", "data.cutout": 16}
+    settings |= {"cost.quantity": "madds", "cost.target": 1e6}
     run = search(tiny_recipe, settings=settings | {"derive.threshold": None}, epochs=1, out="large")
     assert read_yaml(run.path / "settings.yaml")["data"]["image_size"] == "33x48"
     assert run.shape == Shape(ImageSize(33, 48), 3, 3)
@@ -112,6 +114,8 @@ def test_of_a_search_on_large_images_the_network_is_theirs(tiny_recipe: Path, ca
     network = build(run.genotype, run.space, NetworkSettings(size="imagenet"), classes=3)
     assert (row["network"], row["image"]) == ("imagenet", (33, 48))
     assert row["madds"] == count(network, image=(33, 48)).madds
+    assert run.records[-1]["cost.derived"] == row["madds"]
+    assert derive(run, budget=f"madds <= {row['madds']}").normal == run.genotype.normal
     summarize(run)
     assert f"{row['madds'] / 1e6:.1f} M multiply-adds for 33×48 images; 2 cells" in capsys.readouterr().err
     assert main(["zoo", str(run.path)]) == 0
