@@ -23,6 +23,7 @@ from fairdarts.runs.export import export
 from fairdarts.runs.predict import Prediction, predict
 from fairdarts.runs.train import train
 from fairdarts.runtime import checkpoint
+from fairdarts.transfer.formats import FORMATS
 from fairdarts.transfer.onnx import write_onnx
 
 CLASSES = ("ant", "bee", "cat")
@@ -64,32 +65,36 @@ def run(request: pytest.FixtureRequest, photos: Path) -> fairdarts.Run:
 @pytest.fixture(scope="module")
 def exported(run: fairdarts.Run) -> dict[str, Path]:
     pytest.importorskip("onnxruntime")
-    made = export(run, ["onnx", "safetensors"], run.path / "exported").files
+    made = export(run, ["onnx", "onnx-int8", "safetensors"], run.path / "exported").files
     return {file.format: file.path for file in made}
 
 
-def judged(run: fairdarts.Run) -> np.ndarray:
-    """The probabilities [N, classes] of all images, as judging serves them."""
+def judged(run: fairdarts.Run, int8: Path | None = None) -> np.ndarray:
+    """The probabilities [N, classes] of all images, as judging serves them, by the network or its int8 file."""
     model, data = open_model(run.path), run.settings.data
     source, every = open_source(data), range(3 * 6)
     served = evaluation_batches(source, data, every, torch.device("cpu"), torch.channels_last)
     network = model.network.to(memory_format=torch.channels_last)
+    runs = FORMATS["onnx-int8"].open(int8) if int8 else network
     with torch.no_grad():
-        return torch.cat([network(images).softmax(1) for images, _ in served]).numpy()
+        return torch.cat([runs(images).softmax(1) for images, _ in served]).numpy()
 
 
-@pytest.mark.parametrize("form", ["run", "checkpoint", "safetensors", "onnx"])
+@pytest.mark.parametrize("form", ["run", "checkpoint", "safetensors", "onnx", "onnx-int8"])
 def test_every_image_is_predicted_as_it_is_judged(
     run: fairdarts.Run, exported: dict[str, Path], photos: Path, form: str
 ):
     files = exported | {"run": run.path, "checkpoint": next((run.path / "checkpoints").glob("*.pt"))}
-    found, expected = predict(files[form], photos), judged(run)
+    int8 = files[form] if form == "onnx-int8" else None
+    found, expected = predict(files[form], photos), judged(run, int8)
     assert [one.path for one in found] == [str(photos / name / f"{n}.jpg") for name in CLASSES for n in range(6)]
     for one, shares in zip(found, expected, strict=True):
         assert {*one.classes} == {*CLASSES}
         assert one.classes[0] == CLASSES[shares.argmax()]
         assert [*one.probabilities] == sorted(one.probabilities, reverse=True)
         assert one.probabilities == pytest.approx([shares[CLASSES.index(name)] for name in one.classes], abs=1e-5)
+    if int8:
+        return
     confusion = np.zeros((3, 3), dtype=int)
     for one in found:
         confusion[CLASSES.index(Path(one.path).parent.name), CLASSES.index(one.classes[0])] += 1
