@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from fairdarts.config import UserError, nearest
+from fairdarts.data.balance import class_weights
 from fairdarts.data.serve import server
 from fairdarts.data.sources import Source
 from fairdarts.data.split import halves as halves_of
@@ -48,7 +49,9 @@ def make_learner(settings: SearchSettings, space: Space, source: Source, device:
     weight_optimizer = torch.optim.SGD(supernet.parameters(), weights.lr, weights.momentum, **options)
     options = {"weight_decay": architect.weight_decay, **quick}
     alpha_optimizer = torch.optim.Adam(alphas.values(), architect.lr, architect.betas, **options)
-    return Learner(settings, supernet, alphas, weight_optimizer, alpha_optimizer)
+    counts = class_weights(settings.data, source, settings.seed)
+    counts = None if counts is None else counts.to(device)
+    return Learner(settings, supernet, alphas, weight_optimizer, alpha_optimizer, counts)
 
 
 def check_fit(settings: SearchSettings, space: Space, source: Source) -> tuple[list[int], list[int]]:
