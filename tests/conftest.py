@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -21,6 +22,7 @@ from fairdarts.noise import SCHEDULES
 from fairdarts.oneshot.samplers import SAMPLERS
 from fairdarts.ops import cell, mbconv, nasbench201
 from fairdarts.own import OWN, PLUGINS
+from fairdarts.plot import tensorboard
 from fairdarts.relaxation import RELAXATIONS
 from fairdarts.runtime.device import LAYOUTS
 from fairdarts.spaces.space import SPACES
@@ -76,6 +78,13 @@ def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     all_of_them = sources.digits()
     some = all_of_them._replace(dataset=TensorDataset(*all_of_them.dataset[:400]))
     monkeypatch.setattr(sources, "digits", lambda: some)
+
+
+@pytest.fixture(autouse=True)
+def plain_events(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorBoard's heatmap of an epoch is blank, but in tests of figures: to draw it takes longer than the epoch."""
+    if request.path.parent.name != "plot":
+        monkeypatch.setattr(tensorboard, "pixels", lambda figure: np.zeros((2, 2, 3), dtype=np.uint8))
 
 
 @pytest.fixture

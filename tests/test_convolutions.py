@@ -25,9 +25,10 @@ from fairdarts.networks.zoo import load_genotype
 from fairdarts.ops.cell import OPS
 from fairdarts.ops.mbconv import choice
 from fairdarts.relaxation import dense, initial_alphas, relax
+from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace, Layer
 from fairdarts.spaces.gates import subnet
-from fairdarts.spaces.space import load_space
+from fairdarts.spaces.space import Space, load_space
 from fairdarts.supernet.settings import SupernetSettings, check_supernet
 from fairdarts.supernet.supernet import make_supernet
 
@@ -92,10 +93,18 @@ def test_encoders_of_segmentation(name: str, stride: int):
         check(network.eval(), torch.zeros(1, 3, 64, 64))
 
 
+def small(space: Space) -> dict[str, int]:
+    """The size of a supernet of cells that has both kinds of them, and of one of stages; chains have one size alone."""
+    if isinstance(space, ChainSpace):
+        return {}
+    return {"cells": 3 if isinstance(space, CellSpace) else 1, "channels": 4}
+
+
 @pytest.mark.parametrize("name", SPACES)
 @pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: str(settings.model_dump(exclude_defaults=True)))
 def test_supernets_under_paths(name: str, settings: SupernetSettings):
     space = SPACES[name]
+    settings = settings.model_copy(update=small(space))
     try:
         check_supernet(settings, space)
     except UserError:
@@ -112,8 +121,7 @@ def test_supernets_under_paths(name: str, settings: SupernetSettings):
 @pytest.mark.parametrize("memory", ["none", "recompute"])
 def test_supernets_under_dense_gates(name: str, memory: str):
     space = SPACES[name]
-    small = {} if isinstance(space, ChainSpace) else {"cells": 3, "channels": 4}
-    supernet = make_supernet(space, 3, settings=DenseSupernetSettings(**small), memory=memory)
+    supernet = make_supernet(space, 3, settings=DenseSupernetSettings(**small(space)), memory=memory)
     gates = dense(relax(initial_alphas(space, 1e-3, torch.Generator().manual_seed(0)), "sigmoid"), space)
     check(lambda x: supernet(x, gates).sum().backward(), torch.zeros(2, 3, 16, 16))
     check(supernet.eval(), torch.zeros(2, 3, 16, 16), gates)

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from sklearn import datasets
+from sklearn.utils import Bunch
+
+from fairdarts.plot import style
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SHOWS = {
@@ -34,6 +38,11 @@ def test_all_are_run_and_short():
 @pytest.mark.usefixtures("forgotten", "few_digits")
 def test_it_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(style, "rendered", lambda *_: b"<svg/>")  # which takes a second a figure
+    if name != "train_export":  # which splits them behind the 1,400th
+        bundle = datasets.load_digits()
+        few = Bunch(images=bundle.images[:400], target=bundle.target[:400])
+        monkeypatch.setattr(datasets, "load_digits", lambda: few)
     state = torch.get_rng_state()
     runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
     torch.set_rng_state(state)

@@ -1,7 +1,6 @@
 """Every command of the README runs, in its order, on images and sizes small enough for a test."""
 
 import json
-import os
 import re
 import runpy
 import shlex
@@ -17,6 +16,8 @@ import pytest
 import torch
 from photographs import voc_folder
 from PIL import Image
+from processes import launch
+from torch.utils.data import TensorDataset
 from torchvision import datasets
 
 from fairdarts import resources
@@ -65,7 +66,7 @@ def commands() -> list[list[str]]:
 
 
 @pytest.fixture
-def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_digits: None) -> Path:
+def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory as the README's reader has it: photos in class folders, matrices of gates, CIFAR-10 at hand."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
@@ -92,6 +93,9 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_digits: None) -> P
     small = sources.Source(datasets.FakeData(16, (3, 32, 32), 10), tuple("0123456789"), 32, *sources.FAKE_STATISTICS)
     for module in (sources, judging):
         monkeypatch.setattr(module, "cifar", lambda *_: small)
+    digits = sources.digits()
+    few = digits._replace(dataset=TensorDataset(*digits.dataset[:80]))
+    monkeypatch.setattr(sources, "digits", lambda: few)
     return tmp_path
 
 
@@ -139,9 +143,11 @@ def test_every_command_runs(user: Path, monkeypatch: pytest.MonkeyPatch, capsys:
             shown = None
         capsys.readouterr()
         if words[0] == "torchrun":
-            arguments[arguments.index(tool)] = str(ROOT / tool)
-            launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", *arguments]
-            status = subprocess.run(launch, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}).returncode
+            assert arguments[:3] == ["--nproc-per-node", "2", tool]
+            done = launch(ROOT / tool, *arguments[3:])
+            print(done.stdout)
+            print(done.stderr, file=sys.stderr)
+            status = done.returncode
         elif words[0] == "python":
             monkeypatch.setattr("sys.argv", arguments)
             with pytest.raises(SystemExit) as exit_info:

@@ -58,7 +58,7 @@ def main(argv: Sequence[str]) -> int:
     )
     drawn = judged.figures(args.out)
     if args.json:
-        keys = ("genotype", "epoch", "images", "on", "top1", "top5", "loss", "by_class")
+        keys = ("genotype", "epoch", "images", "on", "top1", "top5", "balanced", "loss", "by_class")
         numbers = {key: getattr(judged, key) for key in keys}
         sys.stdout.write(to_json(numbers | {"confusion": judged.confusion.tolist()}))
     else:
@@ -74,7 +74,9 @@ def show(judged: "Judged") -> None:
     epoch = f", epoch {judged.epoch}" if judged.epoch is not None else ""
     print(f"network    {judged.genotype}{epoch}")
     print(f"images     {judged.images:,} {judged.on} images of {len(judged.classes)} classes")
-    print(f"accuracy   top-1 {judged.top1:.2%}, top-5 {judged.top5:.2%}, loss {judged.loss:.4f}\n")
+    unequal = len({sum(counts) for counts in judged.confusion.tolist()}) > 1
+    mean = f"mean over classes {judged.balanced:.2%}, " if unequal else ""
+    print(f"accuracy   top-1 {judged.top1:.2%}, top-5 {judged.top5:.2%}, {mean}loss {judged.loss:.4f}\n")
     table = empty_table("class", "images", "right")
     table.add_column("most often taken for")
     names, confusion = judged.classes, judged.confusion.tolist()

@@ -6,7 +6,7 @@ resumed loader must know, whatever the number of workers.
 
 import os
 import signal
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -26,10 +26,21 @@ class EndlessBatches(Sampler):
     What is left of a pass when no full batch remains is dropped: a batch of a few images spoils BatchNorm.
     With a `shard` (number, of), only that part of every batch is given: one of `of` equal parts, numbered from 0 and in
     order, into which `batch_size` must be divisible.
+    With `labels`, of every image that an index may name, a pass draws as many images with replacement, each class as
+    often as any other.
     """
 
-    def __init__(self, indices: list[int], batch_size: int, seed: int, start: int = 0, shard: tuple[int, int] = (0, 1)):
+    def __init__(
+        self,
+        indices: list[int],
+        batch_size: int,
+        seed: int,
+        start: int = 0,
+        shard: tuple[int, int] = (0, 1),
+        labels: Sequence[int] | None = None,
+    ):
         self.indices, self.batch_size, self.seed, self.start, self.shard = indices, batch_size, seed, start, shard
+        self.weights = None if labels is None else inverse_numbers(torch.tensor(labels)[indices])
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         per_pass = len(self.indices) // self.batch_size
@@ -38,12 +49,24 @@ class EndlessBatches(Sampler):
         offset = self.shard[0] * part  # where this shard begins in a batch
         while True:
             generator = torch.Generator().manual_seed(fold(self.seed, number))
-            order = torch.randperm(len(self.indices), generator=generator).tolist()
+            order = self.order(generator).tolist()
             seeds = torch.randint(2**62, (len(self.indices),), generator=generator).tolist()
             for begin in range(first * self.batch_size, per_pass * self.batch_size, self.batch_size):
                 chosen = order[begin + offset : begin + offset + part]
                 yield [(self.indices[position], seeds[position]) for position in chosen]
             number, first = number + 1, 0
+
+    def order(self, generator: torch.Generator) -> Tensor:
+        """The positions that a pass goes through, as many as there are indices."""
+        count = len(self.indices)
+        if self.weights is None:
+            return torch.randperm(count, generator=generator)
+        return torch.multinomial(self.weights, count, replacement=True, generator=generator)
+
+
+def inverse_numbers(labels: Tensor) -> Tensor:
+    """Of every image 1 / the number of images with its label [N]."""
+    return 1 / labels.bincount().double()[labels]
 
 
 class Augmented(Dataset):
@@ -85,13 +108,14 @@ def batches(
     device: torch.device,
     shard: tuple[int, int] = (0, 1),
     layout: torch.memory_format = torch.channels_last,
+    labels: Sequence[int] | None = None,
 ) -> Generator[tuple[Tensor, Tensor], None, None]:
     """Endless (images [B, C, H, W] in the layout, labels [B]) on the device, from batch number `start`.
 
-    B is `batch_size`, or the part of it that is this process's `shard` (see EndlessBatches). Raises UserError where an
-    image cannot be decoded, naming its file.
+    B is `batch_size`, or the part of it that is this process's `shard`; `labels` balance the classes (see
+    EndlessBatches). Raises UserError where an image cannot be decoded, naming its file.
     """
-    return loaded(dataset, EndlessBatches(indices, batch_size, seed, start, shard), workers, device, layout)
+    return loaded(dataset, EndlessBatches(indices, batch_size, seed, start, shard, labels), workers, device, layout)
 
 
 def loaded(

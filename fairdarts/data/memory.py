@@ -41,20 +41,21 @@ def kept_batches(
     start: int,
     shard: tuple[int, int] = (0, 1),
     layout: torch.memory_format = torch.channels_last,
+    labels: Sequence[int] | None = None,
 ) -> Generator[tuple[Tensor, Tensor], None, None]:
     """Endless (images [B, C, H, W] in the layout, labels [B]) of a source `on_device`, from batch number `start`.
 
-    B is `batch_size`, or the part of it that is this process's `shard` (see EndlessBatches). The host never waits for
-    the device.
+    B is `batch_size`, or the part of it that is this process's `shard`; `labels` balance the classes (see
+    EndlessBatches). The host never waits for the device.
     """
-    images, labels = source.dataset.tensors
+    images, kept_labels = source.dataset.tensors
     pixels, device = images.permute(0, 2, 3, 1), images.device
     transform = batch_transform(source, cutout, device)
-    for batch in EndlessBatches(indices, batch_size, seed, start, shard):
+    for batch in EndlessBatches(indices, batch_size, seed, start, shard, labels):
         drawn = torch.tensor(batch, pin_memory=device.type == "cuda").to(device, non_blocking=True)
         chosen, seeds = drawn.unbind(1)
         augmented = transform(pixels.index_select(0, chosen), seeds)
-        yield augmented.contiguous(memory_format=layout), labels.index_select(0, chosen)
+        yield augmented.contiguous(memory_format=layout), kept_labels.index_select(0, chosen)
 
 
 def batch_transform(source: Source, cutout: int, device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from fairdarts.config import UserError
+from fairdarts.data.balance import drawn_by
 from fairdarts.data.loader import Augmented, batches, loaded
 from fairdarts.data.memory import check_sizes, kept_batches, on_device
 from fairdarts.data.settings import DataSettings, ImageNet
@@ -41,7 +42,8 @@ def server(
     else:
         dataset = Augmented(source.dataset, training_transform(source, settings))
         serve = partial(batches, dataset, workers=settings.workers, device=device)
-    return partial(serve, batch_size=settings.batch_size, shard=shard, layout=layout)
+    labels = drawn_by(settings, source)
+    return partial(serve, batch_size=settings.batch_size, shard=shard, layout=layout, labels=labels)
 
 
 def kept_in_memory(source: Source, settings: DataSettings) -> bool:

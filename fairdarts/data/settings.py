@@ -77,7 +77,14 @@ class Cifar100(_Cifar):
     kind: Literal["cifar100"]
 
 
-class _Own(_Portioned):
+class _Balanced(Settings):
+    balance: Literal["none", "sampling", "loss"] = "none"
+    """what lets classes of unequal numbers count alike: sampling draws every class as often, with replacement; loss
+    weighs an image inversely to its class's number, with mean 1 over the training images. It holds for all images that
+    train, in a search those of α too, and for none that judge"""
+
+
+class Own(_Portioned, _Balanced):
     """Images of one's own."""
 
     split: Literal["shuffled", "stratified"] = "stratified"
@@ -100,7 +107,7 @@ class _Own(_Portioned):
         return values
 
 
-class _OwnFiles(_Files, _Own):
+class _OwnFiles(_Files, Own):
     image_size: TrainingSize = 32
     """height and width of the images, in pixels, 96x64 where they differ: an image is resized to cover that, and a part
     of this size cut out"""
@@ -137,7 +144,7 @@ class Csv(_OwnFiles, _Named):
     """the file that lists the test images"""
 
 
-class _Arrays(_Own, _Named):
+class _Arrays(Own, _Named):
     image_size: TrainingSize | None = None
     """height and width to bring the images to, in pixels, 96x64 where they differ: an image is resized to cover that,
     and its centre taken; where it is null, the images' shorter side is both"""
@@ -170,7 +177,7 @@ class Given(_Arrays):
     """hash of pixels and labels, as the number measured and checked; behind a + that of a test set"""
 
 
-class ImageNet(_Files):
+class ImageNet(_Files, _Balanced):
     """ImageNet and sets of its form: root/train/CLASS/IMAGE, or root/CLASS/IMAGE. root/val is left for testing."""
 
     kind: Literal["imagenet"]

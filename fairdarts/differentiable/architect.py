@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any, NamedTuple, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from fairdarts.data.balance import cross_entropy
 from fairdarts.differentiable.losses import zero_one
 from fairdarts.differentiable.price import Price
 from fairdarts.differentiable.settings import SearchSettings
@@ -39,6 +39,8 @@ class Learner:
     alpha_optimizer: torch.optim.Optimizer
     price: Price | None = None
     """what the gates cost, where the search asks for it"""
+    class_weights: Tensor | None = None
+    """what the loss of an image of every class is multiplied by [classes]; None for 1"""
 
     @property
     def weights(self) -> list[Tensor]:
@@ -78,7 +80,7 @@ def _losses(
         logits = learner.supernet(images, seen, disturbance)
     logits = logits.to(next(iter(alphas.values())).dtype)
     accuracy = (logits.detach().argmax(1) == labels).float().mean()
-    return F.cross_entropy(logits, labels), accuracy, zero_one(gates, settings.zero_one.form)
+    return cross_entropy(logits, labels, learner.class_weights), accuracy, zero_one(gates, settings.zero_one.form)
 
 
 def _loss(learner: Learner, part: Batch, at: StepIndex, shard: int) -> Tensor:

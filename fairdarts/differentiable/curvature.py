@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from fairdarts.data.balance import cross_entropy
 from fairdarts.differentiable.architect import Batch, Learner, parts_of
 from fairdarts.differentiable.unrolled import frozen
 from fairdarts.ops.recompute import FrozenStatistics
@@ -25,7 +25,8 @@ def held_out_curvature(learner: Learner, batch: Batch) -> float:
     with FrozenStatistics(learner.supernet), frozen(learner.weights):
         gates = dense(relax(learner.alphas, learner.settings.relaxation), learner.supernet.space)
         parts = parts_of(learner, batch)
-        losses = [F.cross_entropy(learner.supernet(images, gates), labels) for _, (images, labels) in parts]
+        passes = ((learner.supernet(images, gates), labels) for _, (images, labels) in parts)
+        losses = [cross_entropy(*seen, learner.class_weights) for seen in passes]
         return largest_eigenvalue(torch.stack(losses).mean(), alphas)
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from fairdarts.config import UserError, nearest
+from fairdarts.data.balance import class_weights
 from fairdarts.data.serve import server
 from fairdarts.data.sources import Source
 from fairdarts.data.split import halves as halves_of
@@ -64,7 +65,9 @@ def make_learner(
         assert costs is not None, "a search that asks for a cost is told them"
         like = next(iter(alphas.values()))
         price = make_price(settings.cost, settings.derive, costs.table, space, like, steps)
-    return Learner(settings, supernet, alphas, weight_optimizer, alpha_optimizer, price)
+    counts = class_weights(settings.data, source, settings.seed)
+    counts = None if counts is None else counts.to(device)
+    return Learner(settings, supernet, alphas, weight_optimizer, alpha_optimizer, price, counts)
 
 
 def check_fit(settings: SearchSettings, space: Space, source: Source) -> tuple[list[int], list[int]]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import chain
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fairdarts.data.balance import cross_entropy
 from fairdarts.oneshot.running_stats import SharedStats, repeated, running_stats
 from fairdarts.oneshot.samplers import Step
 from fairdarts.oneshot.settings import TrainingSettings
@@ -35,6 +35,8 @@ class Learner:
     settings: TrainingSettings
     supernet: Supernet
     optimizer: torch.optim.Optimizer
+    class_weights: Tensor | None = None
+    """what the loss of an image of every class is multiplied by [classes]; None for 1"""
 
     @property
     def weights(self) -> list[Tensor]:
@@ -121,7 +123,7 @@ def add_gradients(
         with autocast(images.device, precision):
             logits = supernet.after_stem(entries if pair else entries[0], subnets[index])
         logits = logits.to(learner.weights[0].dtype)
-        loss = F.cross_entropy(logits, labels)
+        loss = cross_entropy(logits, labels, learner.class_weights)
         (loss if share == 1 else loss * share).backward()
         accuracy = (logits.detach().argmax(1) == labels).float().mean()
         seen += torch.stack([loss.detach(), accuracy]) * share

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from fairdarts.config import UserError
+from fairdarts.data.balance import class_weights
 from fairdarts.data.serve import check_alike, evaluation_batches, keep_held_out, server
 from fairdarts.data.sources import Source
 from fairdarts.data.split import fingerprint, halves
@@ -179,7 +180,8 @@ def make_learner(settings: TrainingSettings, space: Space, source: Source, devic
     weights, quick = settings.weights, {"fused": True} if device.type == "cuda" else {"foreach": True}
     options: dict[str, Any] = {"weight_decay": weights.weight_decay, **quick}
     optimizer = torch.optim.SGD(supernet.parameters(), weights.lr, weights.momentum, **options)
-    return Learner(settings, supernet, optimizer)
+    counts = class_weights(settings.data, source, settings.seed)
+    return Learner(settings, supernet, optimizer, None if counts is None else counts.to(device))
 
 
 def held_out_images(settings: TrainingSettings, held_out: list[int], count: int | None) -> list[int]:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from fairdarts.config import Settings, UserError
+from fairdarts.data.balance import tell_balance
 from fairdarts.data.examine import examine
 from fairdarts.data.files import ImageFiles
 from fairdarts.data.given import given
@@ -38,6 +39,7 @@ def see(settings: S, data: Any, watch: Callback, new: bool = False, least: int =
         source, told = given(data, own.data)
         if new:
             tell_split(told, source)
+            tell_balance(told, source)
     return settings.model_copy(update={"data": told}), source
 
 
@@ -52,6 +54,7 @@ def open_images(data: DataSettings, watch: Callback, new: bool = False, least: i
         examine_images(data, source, watch)
         with distributed.together():
             tell_split(data, source)
+            tell_balance(data, source)
     return source
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import isnan
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from torch import Tensor
@@ -48,6 +50,11 @@ class Judged:
     """whether these very images chose the epoch that is judged, so that its accuracy is a little too good"""
     folder: Path = field(default=Path("figures"), repr=False)
     """the figures of its run, or where there is none those of the current folder"""
+
+    @property
+    def balanced(self) -> float:
+        """The mean of `by_class` over the classes that have images: top-1, did all have the same number."""
+        return fmean(share for share in self.by_class.values() if not isnan(share))
 
     def figures(self, out: str | Path | None = None) -> list[Path]:
         """Draws which class it takes for which, into `out` or `folder`; gives the files."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fairdarts.config import UserError
+from fairdarts.data.balance import class_weights
 from fairdarts.data.judging import Images, held_out_images, images_of_test_set
 from fairdarts.data.serve import check_alike, keep_held_out, server
 from fairdarts.data.sources import Source
@@ -52,6 +53,7 @@ def classification(settings: TrainSettings, genotype: Genotype, space: Space, so
 
     shard = (distributed.rank(), distributed.ranks())
     serve = server(source, settings.data, device, LAYOUTS[settings.compute.layout], shard)
+    weights = class_weights(settings.data, source, settings.seed)
     facts = {"images": f"{settings.data.kind}: {len(trained):,} for training"}
     return Task(
         device=device,
@@ -62,7 +64,7 @@ def classification(settings: TrainSettings, genotype: Genotype, space: Space, so
         identity=training_identity(settings, genotype, space, fingerprint(source)),
         facts=facts | ({"judged_on": validation.name} if validation else {}),
         build=lambda: build_classifier(settings, blueprint, device),
-        measure=partial(measured, settings=settings.loss),
+        measure=partial(measured, settings=settings.loss, weights=None if weights is None else weights.to(device)),
         batches=lambda start: serve(indices=trained, seed=fold(settings.seed, TRAIN), start=start),
         steps=len(trained) // settings.data.batch_size,
         numbers=("top1", "top5"),

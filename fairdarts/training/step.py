@@ -3,9 +3,9 @@
 from contextlib import nullcontext
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fairdarts.data.balance import cross_entropy
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import autocast
 from fairdarts.training.settings import LossSettings
@@ -16,12 +16,17 @@ SUMS = ("train_loss", "train_accuracy")
 """what a step gives"""
 
 
-def measured(output: Tensor | tuple[Tensor, Tensor], labels: Tensor, settings: LossSettings) -> tuple[Tensor, Tensor]:
-    """(what is minimized, accuracy) of a classifier's output, logits [B, classes] and perhaps auxiliary logits."""
+def measured(
+    output: Tensor | tuple[Tensor, Tensor], labels: Tensor, settings: LossSettings, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """(what is minimized, accuracy) of a classifier's output, logits [B, classes] and perhaps auxiliary logits.
+
+    `weights` [classes] are what an image of every class counts, where classes do not count by their numbers.
+    """
     logits, auxiliary = output if isinstance(output, tuple) else (output, None)
-    loss = F.cross_entropy(logits.float(), labels, label_smoothing=settings.label_smoothing)
+    loss = cross_entropy(logits.float(), labels, weights, settings.label_smoothing)
     if auxiliary is not None:
-        auxiliary_loss = F.cross_entropy(auxiliary.float(), labels, label_smoothing=settings.label_smoothing)
+        auxiliary_loss = cross_entropy(auxiliary.float(), labels, weights, settings.label_smoothing)
         loss = loss + settings.auxiliary * auxiliary_loss
     return loss, (logits.detach().argmax(1) == labels).float().mean()
 

@@ -2,14 +2,13 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from one_shot import CHAIN, every_path
 from one_shot import settings_of as training_of
+from processes import launch
 from runs import same
 from second_stage import STRATEGIES, accuracy_of, settings_of
 
@@ -252,8 +251,7 @@ def test_models_of_a_larger_space_are_counted_and_found_there(here: Path, capsys
 def test_two_processes_find_what_one_does(here: Path) -> None:
     evolves("--out", "one")
     words = ["evolve", "net", "--config", "nsga2.yaml", *SMALL, "--out", "two"]
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "fairdarts"]
-    done = subprocess.run([*launch, *words], capture_output=True, text=True, check=False)
+    done = launch("fairdarts", *words)
     assert done.returncode == 0, done.stderr
     assert same(*(checkpoint.load(RunDirectory(here / name).last) for name in ("one", "two")))
 
@@ -287,8 +285,7 @@ COMPARED += ["--seeds", "2", "--population", "6", "--generations", "2", "--json"
 def test_processes_share_the_searches_of_a_comparison(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*COMPARED, "--out", "alone"]) == 0
     alone = capsys.readouterr().out
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "fairdarts"]
-    done = subprocess.run([*launch, *COMPARED, "--out", "shared"], capture_output=True, text=True, check=False)
+    done = launch("fairdarts", *COMPARED, "--out", "shared")
     assert (done.returncode, done.stdout) == (0, alone), done.stderr
     lines = [(here / "shared" / f"trials-{rank}.jsonl").read_text().split("\n")[1:] for rank in (0, 1)]
     assert list(map(len, lines)) == [2, 2]

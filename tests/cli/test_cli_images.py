@@ -45,6 +45,7 @@ def test_what_is_cut_away_and_held_out_is_said_once(tiny_recipe: Path, capsys: p
     said = capsys.readouterr().err
     assert said.count(f"data.root: photos: images of 16×8 pixels: {SEEN}: {CUT}\n") == 1
     assert said.count("data.train_portion: 0.5 (stratified): no image is held out of emu\n") == 1
+    assert said.count("data.balance: none: emu has 1 image, bee 12, 12 times as many; sampling, or loss") == 1
     assert main(["search", "--resume", "run"]) == 0
     assert "cut away" not in capsys.readouterr().err
     assert search(tiny_recipe, "--out", "kept", "--data.in_memory", "true") == 0

@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from processes import launch
 
 from fairdarts.cli import main
 from fairdarts.data.loader import ADVICE
@@ -44,11 +45,16 @@ def plain(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
 
 
-def launch(*words: object, number: int = 0) -> subprocess.CompletedProcess:
+def search(*words: object) -> subprocess.CompletedProcess:
     """A search in two processes."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    return launch("fairdarts", "search", *words)
+
+
+def torchrun(*words: object, number: int) -> subprocess.CompletedProcess:
+    """A search in two processes of torchrun's, the second of which gets a signal."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = {**os.environ, "SIGNAL": str(int(number)), "OMP_NUM_THREADS": "1"}
-    command = [*torchrun, "program.py", "search", *map(str, words)]
+    command += ["program.py", "search", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, env=environment)
 
 
@@ -76,7 +82,7 @@ def alone(tiny_recipe: Path) -> Path:
 
 
 def test_two_processes_search_what_one_does_and_one_of_them_writes(tiny_recipe: Path, alone: Path, capsys):
-    done = launch("--config", tiny_recipe, "--out", "run")
+    done = search("--config", tiny_recipe, "--out", "run")
     assert done.returncode == 0, done.stderr
     assert_same_search(Path("run"), alone)
     for one, other in zip(records(Path("run")), records(alone), strict=True):
@@ -91,7 +97,7 @@ def test_two_processes_search_what_one_does_and_one_of_them_writes(tiny_recipe: 
 
 
 def test_a_process_that_dies_ends_the_run_and_one_process_resumes_it(tiny_recipe: Path, alone: Path):
-    died = launch("--config", tiny_recipe, "--out", "run", "--save_minutes", "0", number=signal.SIGKILL)
+    died = torchrun("--config", tiny_recipe, "--out", "run", "--save_minutes", "0", number=signal.SIGKILL)
     assert died.returncode != 0
     assert 'Traceback (most recent call last):\n  File "program.py"' not in died.stderr
     assert re.search(r"exitcode +: -9", died.stderr)  # torchrun's word on who died
@@ -103,13 +109,13 @@ def test_a_process_that_dies_ends_the_run_and_one_process_resumes_it(tiny_recipe
 
 
 def test_a_signal_to_one_process_stops_all_of_them_after_the_same_step(tiny_recipe: Path, alone: Path):
-    stopped = launch("--config", tiny_recipe, "--out", "run", number=signal.SIGTERM)
+    stopped = torchrun("--config", tiny_recipe, "--out", "run", number=signal.SIGTERM)
     assert stopped.returncode != 0
     assert len(re.findall(r"^SIGTERM: the state is saved; continue with$", stopped.stderr, re.MULTILINE)) == 1
     assert "has ended" not in stopped.stderr
     state = checkpoint.load(RunDirectory(Path("run")).last)
     assert 4 * state["epoch"] + state["step"] == 7
-    resumed = launch("--resume", "run")
+    resumed = search("--resume", "run")
     assert resumed.returncode == 0, resumed.stderr
     assert_same_search(Path("run"), alone)
 
@@ -123,17 +129,17 @@ def test_an_image_that_one_process_cannot_read_ends_all_of_them_with_one_message
     Image.effect_noise((8, 8), 90).save(broken)
     broken.write_bytes(broken.read_bytes()[:60])  # its head is whole
     folder = ["--data.kind", "folder", "--data.root", "images", "--data.image_size", "8"]
-    failed = launch("--config", tiny_recipe, "--out", "run", *folder)
+    failed = search("--config", tiny_recipe, "--out", "run", *folder)
     assert failed.returncode != 0
     said = [line for line in failed.stderr.splitlines() if line.startswith("fairdarts: ")]
     assert len(said) == 1, failed.stderr
     assert f"images/a/03.png: cannot be decoded as an image; {ADVICE}; then continue with:" in said[0]
     Image.new("RGB", (8, 8)).save(broken)
-    assert launch("--resume", "run").returncode == 0
+    assert search("--resume", "run").returncode == 0
 
 
 def test_what_is_wrong_from_the_start_is_said_once(tiny_recipe: Path):
-    refused = launch("--config", tiny_recipe, "--out", "run", "--data.batch_size", "5")
+    refused = search("--config", tiny_recipe, "--out", "run", "--data.batch_size", "5")
     assert refused.returncode != 0
     said = [line for line in refused.stderr.splitlines() if line.startswith("fairdarts: ")]
     assert said == [

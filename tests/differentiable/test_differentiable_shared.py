@@ -1,11 +1,10 @@
 """A search that two processes share equals that of one which goes through the same batches in two parts."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from processes import launch
 from shared_steps import CASES, outcome
 
 PROGRAM = Path(__file__).with_name("shared_steps.py")
@@ -16,8 +15,8 @@ IDS = ["-".join(map(str, case)) for case in CASES]
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[list[dict]]:
     """What two processes (gloo) hold after the steps of every case."""
     folder = tmp_path_factory.mktemp("ranks")
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    subprocess.run([*launch, str(PROGRAM), str(folder)], check=True)
+    done = launch(PROGRAM, folder)
+    assert done.returncode == 0, done.stderr
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 

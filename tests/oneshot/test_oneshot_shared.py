@@ -1,13 +1,11 @@
 """Two processes that share the images or the paths of a step, or the paths to be judged, do what one does alone."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from one_shot import assert_equal
+from processes import launch
 from shared_paths import CASES, JUDGED, outcomes
 from torch import Tensor
 
@@ -22,10 +20,8 @@ Held = dict[str, dict[str, Tensor]]
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> list[Held]:
     """What two processes (gloo) hold at the end of every case."""
     folder = tmp_path_factory.mktemp("ranks")
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    search = os.pathsep.join([str(PROGRAM.parents[1]), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": search}
-    subprocess.run([*launch, str(PROGRAM), str(folder)], check=True, env=environment)
+    done = launch(PROGRAM, folder)
+    assert done.returncode == 0, done.stderr
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 

@@ -2,9 +2,11 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -12,6 +14,7 @@ from test_runs_train import RECIPE
 
 import fairdarts
 from fairdarts.cli import main
+from fairdarts.cli.evaluate import show
 from fairdarts.config import UserError
 from fairdarts.runs.evaluate import evaluate
 from fairdarts.runs.train import train
@@ -31,7 +34,7 @@ def test_it_tells_what_the_verb_tells(
     monkeypatch.setattr("fairdarts.runs.evaluate.draw_confusion", lambda *_: [])
     assert main(["evaluate", str(run.path), "--json"]) == 0
     told = json.loads(capfd.readouterr().out)
-    keys = ("genotype", "epoch", "images", "on", "top1", "top5", "loss")
+    keys = ("genotype", "epoch", "images", "on", "top1", "top5", "balanced", "loss")
     assert {key: told[key] for key in keys} == {key: getattr(judged, key) for key in keys}
     assert told["confusion"] == judged.confusion.tolist()
     assert list(told["by_class"]) == list(judged.classes)
@@ -46,6 +49,17 @@ def test_a_class_without_images_has_no_share(run: fairdarts.Run):
         count = int(judged.confusion[row].sum())
         assert math.isnan(judged.by_class[name]) == (count == 0)
     assert judged.confusion.sum() == judged.images == 16
+    assert judged.balanced == pytest.approx(np.nanmean(list(judged.by_class.values())))
+
+
+def test_the_mean_over_classes_is_shown_where_their_numbers_differ(
+    run: fairdarts.Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    judged = evaluate(run)
+    show(judged)
+    assert f"mean over classes {judged.balanced:.2%}, loss" in capsys.readouterr().out
+    show(replace(judged, confusion=4 * torch.eye(len(judged.classes), dtype=torch.int64)))
+    assert "mean over classes" not in capsys.readouterr().out
 
 
 def test_other_images_are_a_test_set_and_that_is_noted(tmp_path: Path):

@@ -1,14 +1,13 @@
 """A search and a supernet held against the truth: what every record tells, and that nothing learns from it."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from one_shot import BENCH, CHAIN, every_path
 from one_shot import settings_of as training_of
+from processes import launch
 from runs import metrics, same
 from second_stage import accuracy_of, truth_of
 
@@ -158,10 +157,8 @@ def test_a_supernet_that_watches_no_path_is_told_no_truth():
 
 
 def test_two_processes_tell_of_what_they_found_together():
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "fairdarts"]
     words = ["search", "search.yaml", "--truth", "truth.csv", "--truth_columns", "test", "--out", "run"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*launch, *words], capture_output=True, text=True, env=environment)
+    done = launch("fairdarts", *words)
     assert done.returncode == 0, done.stderr
     records = metrics(Path("run"))
     assert [record["truth"] for record in records] == [{"test": accuracy_of(by_gates(record))} for record in records]

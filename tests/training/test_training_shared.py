@@ -1,13 +1,11 @@
 """Two processes train as one does that goes through the same parts of a batch, and go on after a stop."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from networks import assert_same_training, halve, trained
+from processes import launch
 
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import RunDirectory
@@ -19,10 +17,8 @@ PROGRAM = Path(__file__).with_name("shared_training.py")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run directories of two processes (gloo)."""
     folder = tmp_path_factory.mktemp("shared")
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    search = os.pathsep.join([str(PROGRAM.parents[1]), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": search}
-    subprocess.run([*launch, str(PROGRAM), str(folder)], check=True, env=environment)
+    done = launch(PROGRAM, folder)
+    assert done.returncode == 0, done.stderr
     return folder
 
 
