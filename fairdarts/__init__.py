@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # for type checkers and editors; what runs is _LAZY
     from fairdarts.runs.evolve import evolve as evolve
     from fairdarts.runs.export import export as export
     from fairdarts.runs.figures import draw as draw
+    from fairdarts.runs.fit.run import fit as fit
     from fairdarts.runs.genotype import load_genotype as load_genotype
     from fairdarts.runs.predict import predict as predict
     from fairdarts.runs.progress import ProgressBar as ProgressBar
@@ -74,6 +75,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "runs.evolve": ("evolve",),
     "runs.export": ("export",),
     "runs.figures": ("draw",),
+    "runs.fit.run": ("fit",),
     "runs.genotype": ("load_genotype",),
     "runs.predict": ("predict",),
     "runs.progress": ("ProgressBar",),

@@ -19,6 +19,7 @@ VERBS = {
     "report": "write an HTML page of one or several runs",
     "study": "run a list of recipes with several seeds",
     "bench": "measure what a search would take: time, images a second, memory",
+    "fit": "find, train and export a model for class folders of images, within a budget",
     "derive": "derive a genotype from a run or from matrices of gates",
     "train": "train the network of a genotype",
     "evaluate": "measure a trained network on a data set",

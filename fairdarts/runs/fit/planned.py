@@ -1,0 +1,196 @@
+"""The plan of a fit: made once, by looking and measuring, and kept in its folder."""
+
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fairdarts.checking import check
+from fairdarts.config import Settings
+from fairdarts.cost.latency import latency_csv, measure_latency
+from fairdarts.cost.table import Table, count_tables
+from fairdarts.data.files import ImageFiles
+from fairdarts.evolution.objectives import amount
+from fairdarts.reading import dump_yaml, read_yaml
+from fairdarts.runs.bench import bench
+from fairdarts.runs.callbacks import Callbacks
+from fairdarts.runs.fit import plan
+from fairdarts.runs.fit.asked import PLAN, FitSettings
+from fairdarts.runs.fit.look import Looked, a_share, as_csv, look, sides_of
+from fairdarts.runtime.checkpoint import write_atomically
+from fairdarts.runtime.device import pick
+from fairdarts.runtime.shape import Shape, Size, sides, size_text, written
+from fairdarts.spaces.chain import ChainSpace
+from fairdarts.spaces.space import load_space
+
+KEPT = 2 * 2**30
+"""bytes of images that are kept in memory; of more, every image is read when it is asked for"""
+LOOKED_AT = 32
+"""images that are opened to see whether they have colours"""
+FEW, MEASURED = 128, 5
+"""images, and steps of a search, by which times are measured"""
+AUGMENTED = (48, 20_000)
+"""pixels from which on, and images up to which, photographs go through AutoAugment"""
+
+
+class Plan(Settings):
+    """What was asked, seen and chosen: fit.yaml."""
+
+    asked: FitSettings
+    """what was asked for"""
+    chosen: tuple[str, ...]
+    """what was seen and chosen, in lines"""
+    images: int
+    """images that train"""
+    seconds: float
+    """that planning took"""
+    search: dict[str, Any]
+    """settings of the search, over fit-search"""
+    train: dict[str, Any]
+    """settings of the training, over fit-train, but for its epochs, which the time that is left decides"""
+
+
+class _Room(NamedTuple):
+    """A space for the images and the budget, and what its networks cost."""
+
+    space: ChainSpace
+    table: Table
+
+
+def planned(asked: FitSettings, folder: Path, watch: Callbacks) -> Plan:
+    """The plan in a folder, or a new one; it is said line by line."""
+    path = folder / PLAN
+    if not path.is_file():
+        plan_ = _made(asked, folder, watch)
+        write_atomically(path, dump_yaml(plan_).encode())
+        return plan_
+    found: Plan = check(Plan, read_yaml(path), path)
+    for line in found.chosen:
+        watch.note(line)
+    return found
+
+
+def _made(asked: FitSettings, folder: Path, watch: Callbacks) -> Plan:
+    """A new plan, and the files that it names."""
+    begun, chosen = time.monotonic(), list[str]()
+
+    def say(line: str) -> None:
+        chosen.append(line)
+        watch.note(line)
+
+    seen = look(Path(asked.root), asked.test, watch)
+    shown = sides_of(seen.heads)
+    size, why = (asked.image_size, "as asked") if asked.image_size else plan.image_size(shown, asked.limit)
+    for line in (*plan.told(seen, shown), f"seen at    {size_text(size)}: {why}"):
+        say(line)
+    room = _room(asked, Shape(size, 3, len(seen.classes)), watch)
+    say(f"space      {room.space.source}: {_span(room, asked)}")
+    data = _data(asked, seen, size, say)
+    paths = _written(seen, room, folder, asked)
+    settings = {"seed": asked.seed} | ({"threads": asked.threads} if asked.threads else {})
+    settings |= {f"data.{key}": value for key, value in data.items()}
+    cost = {"quantity": asked.limit.quantity, "target": asked.limit.bound}
+    cost |= {"latency": str(paths["latency"])} if "latency" in paths else {}
+    search = settings | {"space": str(paths["space"])} | {f"cost.{key}": value for key, value in cost.items()}
+
+    step = _seconds_of_a_step(search, paths["few"], len(seen.train))
+    room_left = asked.hours * 3600 * plan.SHARES["search"] - (time.monotonic() - begun)
+    epochs = plan.search_epochs(len(seen.train), room_left, step)
+    used = a_share(seen.train, epochs.images, asked.seed)
+    _write_csv(used, folder / "images", "search")
+    minutes = epochs.epochs * (len(used) // 2 // epochs.batch) * step / 60
+    which = "" if len(used) == len(seen.train) else f" of {len(seen.train):,}"
+    say(f"search     {epochs.epochs} epochs of {len(used):,}{which} images, about {minutes:.1f} minutes")
+    search |= {"data.root": str(folder / "images" / "search.csv"), "data.batch_size": epochs.batch}
+    images = {"data.root": str(paths["train"]), "data.test_root": str(paths["test"])}
+    return Plan(
+        asked=asked,
+        chosen=tuple(chosen),
+        images=len(seen.train),
+        seconds=round(time.monotonic() - begun, 1),
+        search=search | {"epochs": epochs.epochs},
+        train=settings | images | {"data.batch_size": plan.batch_for(len(seen.train))},
+    )
+
+
+def _room(asked: FitSettings, shape: Shape, watch: Callbacks) -> _Room:
+    """The space in whose middle the budget lies."""
+    template = load_space("photos")
+    assert isinstance(template, ChainSpace), "the shipped space is a chain"
+    make = partial(plan.fitted_space, template, shape)
+    if asked.limit.quantity == "latency":
+        watch.note(f"measuring latency per choice on {pick('auto')}, for several widths")
+
+    def cost(space: ChainSpace) -> Table:
+        if asked.limit.quantity == "latency":
+            return measure_latency(space, pick("auto"), shape=shape)
+        return count_tables(space, shape)[asked.limit.quantity]
+
+    space = make(plan.width_for(make, cost, asked.limit))
+    return _Room(space, cost(space))
+
+
+def _span(room: _Room, asked: FitSettings) -> str:
+    """'12 layers, networks from 4.1 M madds to 36 M madds'."""
+    least, most = (amount(cost, asked.limit.quantity) for cost in (room.table.least, room.table.greatest))
+    beyond = "; all of them keep the budget" if room.table.greatest <= asked.limit.bound else ""
+    return f"{room.space.depth}, networks from {least} to {most}{beyond}"
+
+
+def _data(asked: FitSettings, seen: Looked, size: Size, say: Any) -> dict[str, Any]:
+    """How images are served, but for which ones and in which batches; says what is not as usual."""
+    side, number = min(sides(size)), len(seen.train)
+    gray = _are_gray(seen.train)
+    flip = asked.flip if asked.flip is not None else not gray
+    data: dict[str, Any] = {"kind": "csv", "image_size": written(size), "flip": flip, "classes": list(seen.classes)}
+    if not flip:
+        why = (
+            "as asked" if asked.flip is False else "as they are gray: a mirrored letter is another; --flip true mirrors"
+        )
+        say(f"mirrored   none of the images, {why}")
+    if not gray and side >= AUGMENTED[0] and number <= AUGMENTED[1]:
+        data["auto_augment"] = "imagenet"
+        say(f"augmented  by AutoAugment's policy for ImageNet, as {number:,} photographs are few")
+    height, width = sides(size)
+    data["in_memory"] = number * height * width * 3 <= KEPT
+    if seen.imbalance >= plan.IMBALANCED:
+        data["balance"] = "sampling"
+        often = f"one class has {seen.imbalance:.1f} times the images of another"
+        say(f"balanced   images of rare classes are drawn more often, as {often}")
+    return data
+
+
+def _are_gray(files: ImageFiles) -> bool:
+    """Whether images have no colours, as far as a few of them say."""
+    few = range(0, len(files), -(-len(files) // LOOKED_AT))
+    images = (np.asarray(files[index][0], dtype=np.int16) for index in few)
+    return all(int(np.ptp(image, axis=2).max()) <= 8 for image in images)
+
+
+def _written(seen: Looked, room: _Room, folder: Path, asked: FitSettings) -> dict[str, Path]:
+    """Writes which images train and judge, by which times are measured, the space, and latencies; gives the files."""
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    some = {"train": seen.train, "test": seen.test, "few": a_share(seen.train, FEW, asked.seed)}
+    paths = {name: _write_csv(files, folder / "images", name) for name, files in some.items()}
+    paths["space"] = folder / "space.yaml"
+    write_atomically(paths["space"], dump_yaml(room.space).encode())
+    if asked.limit.quantity == "latency":
+        paths["latency"] = folder / "latency.csv"
+        write_atomically(paths["latency"], latency_csv(room.table, room.space).encode())
+    return paths
+
+
+def _write_csv(files: ImageFiles, folder: Path, name: str) -> Path:
+    path = folder / f"{name}.csv"
+    write_atomically(path, as_csv(files, folder).encode())
+    return path
+
+
+def _seconds_of_a_step(search: dict[str, Any], few: Path, images: int) -> float:
+    """What a step of the search takes, as its first ones tell."""
+    batch = plan.batch_for(images // 2)
+    smaller = min(batch, 16)
+    told = bench("fit-search", steps=MEASURED, settings=search | {"data.root": str(few), "data.batch_size": smaller})
+    return float(told["step_ms"]) / 1000 * batch / smaller
