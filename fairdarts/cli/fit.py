@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fairdarts.cli.words import Parser, command, empty_table, print_table, say
+from fairdarts.cli.words import Parser, command, say
 from fairdarts.config import describe
 from fairdarts.evolution.objectives import amount
 from fairdarts.options import words_of
@@ -55,23 +55,24 @@ def main(argv: Sequence[str]) -> int:
 def show(results: dict[str, Any]) -> None:
     """What has come of it, on stdout."""
     low, high = results["interval"]
-    table = empty_table("", "")
-    table.show_header = False
-    seen = f"{results['images']:,} images that nothing else has seen"
-    table.add_row("accuracy", f"{results['top1']:.1%} (95 %: {low:.1%} to {high:.1%}) of {seen}")
+    unseen = f"{results['images']:,} images that nothing else has seen"
+    rows = [("accuracy", f"{results['top1']:.1%} (95 %: {low:.1%} to {high:.1%}) of {unseen}")]
     if abs(results["balanced"] - results["top1"]) >= 0.005:
-        table.add_row("", f"{results['balanced']:.1%} as the mean over the classes")
-    table.add_row("", f"{results['guessing']:.1%} had the commonest class been named always")
-    quantity = results["budget"].split()[0]
-    costs = [amount(results[key], key) for key in dict.fromkeys((quantity, "madds", "params"))]
-    table.add_row("cost", f"{', '.join(costs)}; the budget is {results['budget']}")
-    if results["latency"]:
-        times = results["latency"]["milliseconds"].items()
-        table.add_row("latency", ", ".join(f"{name} {value['median']:.2f} ms" for name, value in times) + " an image")
-    spent = results["search"]["seconds"], results["train"]["seconds"]
-    table.add_row("time", f"{spent[0] / 60:.1f} minutes of search, {spent[1] / 60:.1f} of training")
-    for number, file in enumerate(results["files"]):
-        table.add_row("files" if number == 0 else "", file)
-    print_table(table)
+        rows.append(("", f"{results['balanced']:.1%} as the mean over the classes"))
+    rows.append(("", f"{results['guessing']:.1%} would be right if the commonest class were named always"))
+    quantity = results["quantity"]
+    told = results | {quantity: results["cost"]}
+    costs = [amount(told[key], key) for key in dict.fromkeys((quantity, "madds", "params"))]
+    rows.append(("cost", f"{', '.join(costs)}; the budget is {results['budget']}"))
+    times = results["latency"]["milliseconds"].items()
+    rows.append(("latency", ", ".join(f"{name} {value['median']:.2f} ms" for name, value in times) + " an image, here"))
+    rows.append(("time", f"{_minutes(results['search'])} of search, {_minutes(results['train'])} of training"))
+    rows += [("" if number else "files", file) for number, file in enumerate(results["files"])]
+    for title, text in rows:
+        print(f"{title:<10} {text}")
     onnx = next(file for file in results["files"] if file.endswith(".onnx"))
     say(f"predict    {command('predict', onnx, 'PHOTO.jpg')}")
+
+
+def _minutes(stage: dict[str, Any]) -> str:
+    return f"{stage['seconds'] / 60:.1f} minutes ({stage['epochs']} epochs)"

@@ -96,7 +96,7 @@ def new_training(asked: Request, watch: Callback) -> training.Begun:
     settings = laid_over(TrainSettings, content, place, over(told, inherited))
     if inherited:
         watch.note(f"images     those of {name}: {' '.join(f'--{key}={value}' for key, value in inherited.items())}")
-    elif seen and asked.data is None:
+    elif seen and asked.data is None and "data.root" not in told:  # else it was told which
         others = f"{name} is of a run on {seen['kind']}"
         watch.note(f"images     of {settings.data.kind}, as {settings.name} says; {others}")
     with torch.device("meta"):  # that it makes no network should show before images are looked for

@@ -5,17 +5,21 @@ import io
 import os
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 
 from fairdarts.config import UserError
-from fairdarts.data.examine import Head, examine, read_heads
+from fairdarts.data.examine import THREADS, Head, examine, read_heads
 from fairdarts.data.files import ImageFiles, class_folders, class_names
+from fairdarts.data.geometry import covering
 from fairdarts.data.split import stratified
 from fairdarts.runs.callbacks import Callback
+from fairdarts.runtime.shape import Size
 
 LEAST = 3
 """images of a class: one that judges, one for the weights, one for α"""
@@ -96,6 +100,37 @@ def a_share(files: ImageFiles, number: int, seed: int) -> ImageFiles:
     order = torch.randperm(len(files), generator=torch.Generator().manual_seed(seed)).tolist()
     kept, _ = stratified([files.targets[index] for index in order], number / len(files))
     return _some(files, [order[index] for index in kept])
+
+
+def copied(seen: Looked, size: Size, folder: Path, watch: Callback) -> Looked:
+    """The same images as copies of the size that a network sees, whole and upright, in folders of their classes.
+
+    They are written without loss, so that the network sees of them what it sees of the images themselves.
+    """
+
+    def copy(files: ImageFiles, name: str) -> ImageFiles:
+        samples = [
+            (str(folder / name / files.classes[label] / f"{number}.png"), label)
+            for number, (_, label) in enumerate(files.samples)
+        ]
+        for place in {Path(path).parent for path, _ in samples}:
+            place.mkdir(parents=True, exist_ok=True)
+
+        def work(number: int) -> None:
+            path = Path(samples[number][0])
+            if not path.is_file():  # of a fit that was stopped while it copied
+                picture, part = files[number][0], path.with_suffix(".part")
+                height, width = covering(picture.height, picture.width, size)
+                picture.resize((width, height), Image.Resampling.BILINEAR).save(part, format="PNG", compress_level=1)
+                part.replace(path)
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            for _ in watch.track(pool.map(work, range(len(samples))), len(samples), "copying the images"):
+                pass
+        return ImageFiles(folder / name, files.classes, samples, files.white)
+
+    train, test = copy(seen.train, "train"), copy(seen.test, "test")
+    return seen._replace(train=train, test=test, heads=read_heads(train.paths))
 
 
 def as_csv(files: ImageFiles, folder: Path) -> str:

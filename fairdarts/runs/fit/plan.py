@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from fairdarts.config import UserError
@@ -19,8 +20,8 @@ SMALL = 32
 """pixels up to which images stay as they are"""
 PRESUMED = 96
 """pixels where the budget is not of multiply-adds"""
-LAST = 5
-"""pixels a side that should be left behind the last stride, about"""
+LAST, FEWEST = 5, 2
+"""pixels a side that should be left behind the last stride, about; and at least, where a small budget needs it"""
 WIDTHS = (0.25, 4.0)
 """least and greatest multiple of the space's channels"""
 SHARES = {"search": 0.35, "train": 0.5}
@@ -56,12 +57,17 @@ def _rounded(pixels: float) -> int:
     return max(STEP, round(pixels / STEP) * STEP)
 
 
-def fitted_space(template: ChainSpace, shape: Shape, width: float) -> ChainSpace:
-    """The space for such images: its channels times `width`, and only its last strides, so that LAST pixels are left
-    behind them."""
-    halvings = max(1, round(math.log2(min(sides(shape.image)) / LAST)))
+def halvings(shape: Shape) -> range:
+    """How often the resolution of such images may be halved: the usual number first, and more."""
+    side = min(sides(shape.image))
+    usual = max(1, round(math.log2(side / LAST)))
+    return range(usual, max(usual, math.floor(math.log2(side / FEWEST))) + 1)
+
+
+def fitted_space(template: ChainSpace, shape: Shape, halvings: int, width: float) -> ChainSpace:
+    """The space for such images: its channels times `width`, and only its last strides, so many of them."""
     strided = [template.stem.stride == 2, *(stage.stride == 2 for stage in template.stages)]
-    dropped = max(0, sum(strided) - halvings)
+    dropped = max(0, sum(strided) - halvings)  # of a small image the first ones, which would take most of it
     keep = [stride and sum(strided[: at + 1]) > dropped for at, stride in enumerate(strided)]
 
     def scaled(channels: int) -> int:
@@ -86,24 +92,29 @@ def fitted_space(template: ChainSpace, shape: Shape, width: float) -> ChainSpace
     return template.model_copy(update={**changes, "source": source, "name": "photos-fit"})
 
 
-def width_for(make: Callable[[float], ChainSpace], cost: Callable[[ChainSpace], Table], limit: Limit) -> float:
-    """The width of a space in whose middle the budget lies, between the cheapest network and the dearest.
+def space_for(template: ChainSpace, shape: Shape, cost: Callable[[ChainSpace], Table], limit: Limit) -> ChainSpace:
+    """The space in whose middle the budget lies, between the cheapest network and the dearest: with the usual number of
+    strides, or more where even the narrowest one is too dear.
 
-    Raises UserError where even the narrowest space costs more.
+    Raises UserError where none has a network within the budget.
     """
-    low, high = WIDTHS
-    narrow = cost(make(low))
-    if narrow.least > limit.bound:
-        least = f"the least network for these images costs {amount(narrow.least, limit.quantity)}"
-        raise UserError(f"fit: budget '{limit}': {least}; raise it, or lower --image_size")
+    for number in halvings(shape):
+        make = partial(fitted_space, template, shape, number)
+        low, high = WIDTHS
+        narrow = cost(make(low))
+        if _middle(narrow) <= limit.bound:
+            break
+    else:
+        if narrow.least > limit.bound:
+            least = f"the least network for these images costs {amount(narrow.least, limit.quantity)}"
+            raise UserError(f"fit: budget '{limit}': {least}; raise it, or lower --image_size")
+        return make(low)
     if _middle(cost(make(high))) <= limit.bound:
-        return high
-    if _middle(narrow) >= limit.bound:
-        return low
+        return make(high)
     for _ in range(7):
         middle = math.sqrt(low * high)
         low, high = (middle, high) if _middle(cost(make(middle))) < limit.bound else (low, middle)
-    return low
+    return make(low)
 
 
 def _middle(table: Table) -> float:

@@ -1,7 +1,6 @@
 """The plan of a fit: made once, by looking and measuring, and kept in its folder."""
 
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ from fairdarts.checking import check
 from fairdarts.config import Settings
 from fairdarts.cost.latency import latency_csv, measure_latency
 from fairdarts.cost.table import Table, count_tables
+from fairdarts.data.examine import CUT, sizes_of
 from fairdarts.data.files import ImageFiles
 from fairdarts.evolution.objectives import amount
 from fairdarts.reading import dump_yaml, read_yaml
@@ -18,7 +18,7 @@ from fairdarts.runs.bench import bench
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.fit import plan
 from fairdarts.runs.fit.asked import PLAN, FitSettings
-from fairdarts.runs.fit.look import Looked, a_share, as_csv, look, sides_of
+from fairdarts.runs.fit.look import Looked, a_share, as_csv, copied, look, sides_of
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.device import pick
 from fairdarts.runtime.shape import Shape, Size, sides, size_text, written
@@ -29,6 +29,8 @@ KEPT = 2 * 2**30
 """bytes of images that are kept in memory; of more, every image is read when it is asked for"""
 LOOKED_AT = 32
 """images that are opened to see whether they have colours"""
+COPIED = 2
+"""multiple of the size that the network sees, from which on resized copies of the images are made"""
 FEW, MEASURED = 128, 5
 """images, and steps of a search, by which times are measured"""
 AUGMENTED = (48, 20_000)
@@ -88,6 +90,13 @@ def _made(asked: FitSettings, folder: Path, watch: Callbacks) -> Plan:
     room = _room(asked, Shape(size, 3, len(seen.classes)), watch)
     say(f"space      {room.space.source}: {_span(room, asked)}")
     data = _data(asked, seen, size, say)
+    if shown.shorter > COPIED * min(sides(size)):
+        say(
+            f"copied     to {folder / 'images'}, resized to {size_text(size)}: to read them again and again would take long"
+        )
+        seen = copied(seen, size, folder / "images", watch)
+    if (cut := sizes_of(seen.heads, size)).most > CUT:
+        say(f"cut away   up to {cut.most:.0%} of an image, {cut.mean:.0%} on average, as their shapes differ")
     paths = _written(seen, room, folder, asked)
     settings = {"seed": asked.seed} | ({"threads": asked.threads} if asked.threads else {})
     settings |= {f"data.{key}": value for key, value in data.items()}
@@ -119,7 +128,6 @@ def _room(asked: FitSettings, shape: Shape, watch: Callbacks) -> _Room:
     """The space in whose middle the budget lies."""
     template = load_space("photos")
     assert isinstance(template, ChainSpace), "the shipped space is a chain"
-    make = partial(plan.fitted_space, template, shape)
     if asked.limit.quantity == "latency":
         watch.note(f"measuring latency per choice on {pick('auto')}, for several widths")
 
@@ -128,7 +136,7 @@ def _room(asked: FitSettings, shape: Shape, watch: Callbacks) -> _Room:
             return measure_latency(space, pick("auto"), shape=shape)
         return count_tables(space, shape)[asked.limit.quantity]
 
-    space = make(plan.width_for(make, cost, asked.limit))
+    space = plan.space_for(template, shape, cost, asked.limit)
     return _Room(space, cost(space))
 
 

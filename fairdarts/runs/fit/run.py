@@ -4,10 +4,10 @@ import json
 import tempfile
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from scipy.stats import binomtest
 
@@ -17,7 +17,7 @@ from fairdarts.cost.latency import read_latency
 from fairdarts.evolution.objectives import Limit
 from fairdarts.genotype import Genotype, to_yaml
 from fairdarts.networks.zoo import load_genotype
-from fairdarts.runs.callbacks import Callbacks, Watches
+from fairdarts.runs.callbacks import Callback, Callbacks, Watches
 from fairdarts.runs.derive import derive
 from fairdarts.runs.evaluate import Judged, evaluate
 from fairdarts.runs.export import Exported, export
@@ -30,6 +30,7 @@ from fairdarts.runs.train import train
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.device import use_threads
 
+T = TypeVar("T")
 RESULTS = "results.json"
 WARM_UP = 3
 """epochs in which the learning rate rises, or a tenth of fewer"""
@@ -72,29 +73,52 @@ def fit(
     >>> fairdarts.predict("fit/model.onnx", "photo.jpg")
     """
     watch, folder = Callbacks(callbacks), Path(out)
+    stage = _Stage(watch)
     told = {"hours": hours, **(settings or {}), **named}
     asked = read_asked(root, budget, folder, {key: value for key, value in told.items() if value is not None})
     use_threads(asked.threads)
     plan = planned(asked, folder, watch)
-    searched = _searched(asked, plan, folder, callbacks)
-    genotype = _derived(asked, searched, watch)
-    trained = _trained(asked, plan, searched, genotype, folder, watch, callbacks)
-    if (folder / RESULTS).is_file():
-        watch.note(f"this fit has already finished: {folder / RESULTS}")
-    judged = evaluate(trained, split="test", threads=asked.threads, callbacks=callbacks)
-    exported = _exported(trained, folder, callbacks)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "data.root: .* cut away", Notice)  # as the plan has said
+        searched = _searched(plan, folder, stage)
+        genotype = _derived(asked, searched, watch)
+        trained = _trained(asked, plan, searched, genotype, folder, stage)
+        judged = evaluate(trained, split="test", threads=asked.threads, callbacks=stage)
+    exported = _exported(trained, folder, stage)
     results = _results(asked, searched, trained, judged, exported)
     write_atomically(folder / RESULTS, (json.dumps(results, indent=1, ensure_ascii=False) + "\n").encode())
     found, _ = load_genotype(str(genotype))
     return Fit(folder, searched, trained, found, judged, exported, results)
 
 
-def _searched(asked: FitSettings, plan: Plan, folder: Path, callbacks: Any) -> Run:
+class _Stage(Callback):
+    """Shows how a stage gets on, but not what it notes of itself, as the plan has said what matters."""
+
+    def __init__(self, watch: Callbacks):
+        self.watch = watch
+
+    def begin(self, run: Run) -> None:
+        self.watch.begin(run)
+
+    def step(self, epoch: int, step: int, steps: int, *seen: Any) -> None:
+        self.watch.step(epoch, step, steps, *seen)
+
+    def epoch(self, record: dict[str, Any]) -> None:
+        self.watch.epoch(record)
+
+    def end(self, run: Run) -> None:
+        self.watch.end(run)
+
+    def track(self, items: Iterable[T], total: float | None, what: str) -> Iterable[T]:
+        return self.watch.track(items, total, what)
+
+
+def _searched(plan: Plan, folder: Path, stage: _Stage) -> Run:
     """The search, done or gone on with."""
     path = folder / "search"
     if (path / "settings.yaml").is_file():
-        return open_run(path).resume(callbacks=callbacks)
-    return search("fit-search", settings=plan.search, out=path, callbacks=callbacks)
+        return open_run(path).resume(callbacks=stage)
+    return search("fit-search", settings=plan.search, out=path, callbacks=stage)
 
 
 def _derived(asked: FitSettings, searched: Run, watch: Callbacks) -> Path:
@@ -116,13 +140,12 @@ def _trained(
     searched: Run,
     genotype: Path,
     folder: Path,
-    watch: Callbacks,
-    callbacks: Any,
+    stage: _Stage,
 ) -> Run:
     """The training, done or gone on with; its epochs are what the time that is left allows, as first steps tell."""
     path = folder / "train"
     if (path / "settings.yaml").is_file():
-        return open_run(path).resume(callbacks=callbacks)
+        return open_run(path).resume(callbacks=stage)
     settings = dict(plan.train)
     spent = plan.seconds + sum(record.get("seconds", 0.0) for record in searched.records)
     left = max(asked.hours * 3600 * (SHARES["search"] + SHARES["train"]) - spent, 0.05 * asked.hours * 3600)
@@ -141,17 +164,17 @@ def _trained(
     left -= time.monotonic() - begun
     epochs = train_epochs(plan.images, left, an_image)
     minutes = epochs.epochs * epochs.images * an_image / 60
-    watch.note(f"training   {epochs.epochs} epochs of {epochs.images:,} images, about {minutes:.1f} minutes")
+    stage.watch.note(f"training   {epochs.epochs} epochs of {epochs.images:,} images, about {minutes:.1f} minutes")
     settings |= {"epochs": epochs.epochs, "judge_every": max(1, epochs.epochs // 10)}
     settings["schedule.warmup_epochs"] = min(WARM_UP, epochs.epochs / 10)
-    return train(genotype, recipe="fit-train", settings=settings, out=path, callbacks=callbacks)
+    return train(genotype, recipe="fit-train", settings=settings, out=path, callbacks=stage)
 
 
-def _exported(trained: Run, folder: Path, callbacks: Any) -> Exported:
+def _exported(trained: Run, folder: Path, stage: _Stage) -> Exported:
     """The model's files, made again where they are there: they are quick to make."""
     stem = folder / "model"
     with tempfile.TemporaryDirectory(prefix=".model-", dir=folder) as place:
-        made = export(trained, formats=("onnx", "safetensors"), out=place, benchmark=True, callbacks=callbacks)
+        made = export(trained, formats=("onnx", "safetensors"), out=place, benchmark=True, callbacks=stage)
         moved = []
         for one in made.files:
             path = stem.with_suffix(one.path.suffix)
@@ -171,7 +194,8 @@ def _results(asked: FitSettings, searched: Run, trained: Run, judged: Judged, ex
     counts = judged.confusion.sum(1)
     limit = asked.limit
     return {
-        "budget": asked.budget,
+        "quantity": limit.quantity,
+        "budget": str(limit),
         "cost": _cost(searched, trained, limit),
         "madds": _cost(searched, trained, Limit("madds", "<=", 0)),
         "params": _cost(searched, trained, Limit("params", "<=", 0)),
