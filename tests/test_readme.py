@@ -127,6 +127,8 @@ def test_every_command_runs(user: Path, monkeypatch: pytest.MonkeyPatch, capsys:
         arguments = words[1:] + (SMALL + size if begins else [])
         if "supernet-small" in words:
             arguments += ["--only", "nasbench201", "--data.train_portion", "0.1"]
+        if verb == "bench":
+            arguments += ["--steps", "2"]
         if verb == "rank" and "--analyse" not in words:
             arguments += SMALL_RANKING
         if verb == "evolve":
