@@ -105,8 +105,8 @@ def test_every_command_runs(user: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     monkeypatch.setattr(
         resources, "names", lambda kind, names=resources.names: kept if kind == "genotypes" else names(kind)
     )
-    verb, draws = "", style.rendered  # takes seconds a figure, which the verbs that are for figures alone may take
-    monkeypatch.setattr(style, "rendered", lambda *figure: draws(*figure) if verb in ("draw", "report") else b"<svg/>")
+    verb, draws = "", style.rendered  # takes seconds a figure, which the verb that is for figures alone may take
+    monkeypatch.setattr(style, "rendered", lambda *figure: draws(*figure) if verb == "draw" else b"<svg/>")
     for kind in (recipes, factors):
         monkeypatch.setattr(kind, "jobs_of", lambda *asked, all_of=kind.jobs_of: all_of(*asked)[:1])
     ran = []
