@@ -22,7 +22,7 @@ from fairdarts.noise import SCHEDULES
 from fairdarts.oneshot.samplers import SAMPLERS
 from fairdarts.ops import cell, mbconv, nasbench201
 from fairdarts.own import OWN, PLUGINS
-from fairdarts.plot import tensorboard
+from fairdarts.plot import style, tensorboard
 from fairdarts.relaxation import RELAXATIONS
 from fairdarts.runtime.device import LAYOUTS
 from fairdarts.spaces.space import SPACES
@@ -85,6 +85,12 @@ def plain_events(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     """TensorBoard's heatmap of an epoch is blank, but in tests of figures: to draw it takes longer than the epoch."""
     if request.path.parent.name != "plot":
         monkeypatch.setattr(tensorboard, "pixels", lambda figure: np.zeros((2, 2, 3), dtype=np.uint8))
+
+
+@pytest.fixture
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are made, but their files hold an empty one: to render one takes up to a second."""
+    monkeypatch.setattr(style, "rendered", lambda *_: b"<svg/>")
 
 
 @pytest.fixture

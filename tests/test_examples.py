@@ -8,8 +8,6 @@ import torch
 from sklearn import datasets
 from sklearn.utils import Bunch
 
-from fairdarts.plot import style
-
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SHOWS = {
     "evolve_budget": "MAdds",
@@ -35,10 +33,9 @@ def test_all_are_run_and_short():
 
 
 @pytest.mark.parametrize("name", SHOWS)
-@pytest.mark.usefixtures("forgotten", "few_digits")
+@pytest.mark.usefixtures("forgotten", "few_digits", "unrendered")
 def test_it_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(style, "rendered", lambda *_: b"<svg/>")  # which takes a second a figure
     if name != "train_export":  # which splits them behind the 1,400th
         bundle = datasets.load_digits()
         few = Bunch(images=bundle.images[:400], target=bundle.target[:400])

@@ -48,7 +48,8 @@ def test_what_is_not_there_is_an_attribute_error():
 def test_a_search_in_three_lines(tmp_path: Path):
     program = """
 import fairdarts
-run = fairdarts.search("fairdarts-s1-digits", epochs=1, settings={"derive.method": "argmax", "derive.threshold": None})
+small = {"supernet.cells": 3, "supernet.channels": 2, "derive.method": "argmax", "derive.threshold": None}
+run = fairdarts.search("fairdarts-s1-digits", epochs=1, settings=small)
 print(type(fairdarts.create_model(run.genotype, num_classes=10)).__name__)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=True)
