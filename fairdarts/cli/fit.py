@@ -32,8 +32,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="the results as an object instead of lines")
     args, rest = parser.parse_known_args(argv)
     settings = words_of(FitOptions, rest, parser.options)
-    told = {**settings} | ({"hours": args.hours} if args.hours is not None else {})
-    read_asked(args.photos, args.budget, args.out, told)
+    read_asked(args.photos, args.budget, args.hours, args.out, settings)
 
     # here, as torch takes seconds to load, and words can be wrong before
     from fairdarts.runs.fit.run import fit
@@ -41,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
 
     again = command("fit", args.photos, "--out", args.out)
     try:
-        found = fit(args.photos, args.budget, out=args.out, settings=told, callbacks=ProgressBar())
+        found = fit(args.photos, args.budget, args.hours, args.out, settings, ProgressBar())
     except Interrupted as interrupted:
         say(f"{interrupted}: the state is saved; continue with\n{again}")
         return 128 + interrupted.signal

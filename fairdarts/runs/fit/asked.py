@@ -10,6 +10,7 @@ from fairdarts.checking import check
 from fairdarts.config import Settings, UserError
 from fairdarts.evolution.objectives import ACCURACY, Limit, read_limit
 from fairdarts.reading import read_yaml
+from fairdarts.runs.recipe import laid_over
 from fairdarts.runtime.shape import TrainingSize
 
 PLAN = "fit.yaml"
@@ -59,14 +60,17 @@ class FitSettings(FitOptions):
         return read_limit(self.budget)
 
 
-def read_asked(root: str | Path, budget: str | None, folder: Path, settings: Mapping[str, Any]) -> FitSettings:
+def read_asked(
+    root: str | Path, budget: str | None, hours: float | None, folder: Path, settings: Mapping[str, Any]
+) -> FitSettings:
     """What is asked for; of a folder that there is already, the same as before. Raises UserError naming what is wrong
     or other than before."""
+    told = {"root": str(root), "budget": budget, "hours": hours}
+    told = {key: value for key, value in told.items() if value is not None}
     place = folder / PLAN
     if place.is_file():
         before = check(FitSettings, read_yaml(place).get("asked") or {}, place)
-        now = before.model_dump() | {"root": str(root)} | ({"budget": budget} if budget else {}) | dict(settings)
-        asked = check(FitSettings, now, "fit")
+        asked: FitSettings = laid_over(FitSettings, before.model_dump() | told, "fit", settings)
         for key in FitSettings.model_fields:
             if key != "threads" and getattr(asked, key) != getattr(before, key):
                 change = f"{getattr(before, key)} when it began, {getattr(asked, key)} now"
@@ -76,4 +80,4 @@ def read_asked(root: str | Path, budget: str | None, folder: Path, settings: Map
         raise UserError(f"{folder}: is there already, and no folder of a fit; name another --out")
     if budget is None:
         raise UserError("fit: --budget is missing: what the network may cost, such as 'madds <= 20e6'")
-    return check(FitSettings, {"root": str(root), "budget": budget, **settings}, "fit")
+    return laid_over(FitSettings, told, "fit", settings)

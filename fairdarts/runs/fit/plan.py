@@ -24,6 +24,8 @@ LAST, FEWEST = 5, 2
 """pixels a side that should be left behind the last stride, about; and at least, where a small budget needs it"""
 WIDTHS = (0.25, 4.0)
 """least and greatest multiple of the space's channels"""
+HALVED = 5
+"""times that the span of widths is halved: then a width is found to a tenth"""
 SHARES = {"search": 0.35, "train": 0.5}
 """of the time; the rest is for reading images, judging and export, and for what is slower than it was measured"""
 SEARCH_STEPS, SEARCH_EPOCHS = (120, 1500), (6, 60)
@@ -111,7 +113,7 @@ def space_for(template: ChainSpace, shape: Shape, cost: Callable[[ChainSpace], T
         return make(low)
     if _middle(cost(make(high))) <= limit.bound:
         return make(high)
-    for _ in range(7):
+    for _ in range(HALVED):
         middle = math.sqrt(low * high)
         low, high = (middle, high) if _middle(cost(make(middle))) < limit.bound else (low, middle)
     return make(low)

@@ -91,9 +91,7 @@ def _made(asked: FitSettings, folder: Path, watch: Callbacks) -> Plan:
     say(f"space      {room.space.source}: {_span(room, asked)}")
     data = _data(asked, seen, size, say)
     if shown.shorter > COPIED * min(sides(size)):
-        say(
-            f"copied     to {folder / 'images'}, resized to {size_text(size)}: to read them again and again would take long"
-        )
+        say(f"copied     to {folder / 'images'}, resized to {size_text(size)}, as they are large to be read often")
         seen = copied(seen, size, folder / "images", watch)
     if (cut := sizes_of(seen.heads, size)).most > CUT:
         say(f"cut away   up to {cut.most:.0%} of an image, {cut.mean:.0%} on average, as their shapes differ")

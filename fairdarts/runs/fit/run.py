@@ -17,6 +17,7 @@ from fairdarts.cost.latency import read_latency
 from fairdarts.evolution.objectives import Limit
 from fairdarts.genotype import Genotype, to_yaml
 from fairdarts.networks.zoo import load_genotype
+from fairdarts.reading import read_text
 from fairdarts.runs.callbacks import Callback, Callbacks, Watches
 from fairdarts.runs.derive import derive
 from fairdarts.runs.evaluate import Judged, evaluate
@@ -24,6 +25,7 @@ from fairdarts.runs.export import Exported, export
 from fairdarts.runs.fit.asked import FitSettings, read_asked
 from fairdarts.runs.fit.plan import SHARES, train_epochs
 from fairdarts.runs.fit.planned import Plan, planned
+from fairdarts.runs.recipe import merged
 from fairdarts.runs.result import Run, open_run
 from fairdarts.runs.search import search
 from fairdarts.runs.train import train
@@ -44,11 +46,8 @@ class Fit:
     search: Run
     train: Run
     genotype: Genotype
-    judged: Judged
-    """on images that nothing else has seen"""
-    exported: Exported
     results: dict[str, Any]
-    """accuracy with its interval, costs, latency here, files: what results.json holds"""
+    """accuracy on images that nothing else has seen, with its interval; costs, latency here, files: results.json"""
 
 
 def fit(
@@ -69,13 +68,12 @@ def fit(
     network keeps the budget; KeyboardInterrupt once Ctrl-C has stopped it, the state saved.
 
     >>> found = fairdarts.fit("photos", budget="madds <= 20e6", hours=1)
-    >>> found.results["top1"], found.judged.by_class
+    >>> found.results["top1"], found.results["interval"], found.results["classes"]
     >>> fairdarts.predict("fit/model.onnx", "photo.jpg")
     """
     watch, folder = Callbacks(callbacks), Path(out)
     stage = _Stage(watch)
-    told = {"hours": hours, **(settings or {}), **named}
-    asked = read_asked(root, budget, folder, {key: value for key, value in told.items() if value is not None})
+    asked = read_asked(root, budget, hours, folder, merged(settings, named) if named else settings or {})
     use_threads(asked.threads)
     plan = planned(asked, folder, watch)
     with warnings.catch_warnings():
@@ -83,12 +81,13 @@ def fit(
         searched = _searched(plan, folder, stage)
         genotype = _derived(asked, searched, watch)
         trained = _trained(asked, plan, searched, genotype, folder, stage)
-        judged = evaluate(trained, split="test", threads=asked.threads, callbacks=stage)
-    exported = _exported(trained, folder, stage)
-    results = _results(asked, searched, trained, judged, exported)
-    write_atomically(folder / RESULTS, (json.dumps(results, indent=1, ensure_ascii=False) + "\n").encode())
+        if not (folder / RESULTS).is_file():
+            judged = evaluate(trained, split="test", threads=asked.threads, callbacks=stage)
+            exported = _exported(trained, folder, stage)
+            results = _results(asked, searched, trained, judged, exported)
+            write_atomically(folder / RESULTS, (json.dumps(results, indent=1, ensure_ascii=False) + "\n").encode())
     found, _ = load_genotype(str(genotype))
-    return Fit(folder, searched, trained, found, judged, exported, results)
+    return Fit(folder, searched, trained, found, json.loads(read_text(folder / RESULTS)))
 
 
 class _Stage(Callback):
@@ -171,7 +170,7 @@ def _trained(
 
 
 def _exported(trained: Run, folder: Path, stage: _Stage) -> Exported:
-    """The model's files, made again where they are there: they are quick to make."""
+    """The model's files."""
     stem = folder / "model"
     with tempfile.TemporaryDirectory(prefix=".model-", dir=folder) as place:
         made = export(trained, formats=("onnx", "safetensors"), out=place, benchmark=True, callbacks=stage)
