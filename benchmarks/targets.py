@@ -4,7 +4,7 @@
     python benchmarks/targets.py --images tiny-imagenet --runs runs/targets --out benchmarks/results/targets.json
     python benchmarks/targets.py --out benchmarks/results/targets.json --figure targets.svg   # drawn from the result
 
-One search in S2 made small (darts-s2-small) asks for no cost, and one for each of three targets in multiply-adds. From
+One search in S2 made small (fairdarts-s2-small) asks for no cost, and one for each of three targets in multiply-adds. From
 the first, genotypes are derived within the same three budgets; from the others, within their targets. All are trained
 alike and judged on images that no search has seen. Runs that are there already are taken as they are.
 """
@@ -26,6 +26,7 @@ from fairdarts.config import Notice
 from fairdarts.genotype import Genotype
 from fairdarts.plot import style
 
+RECIPE = "fairdarts-s2-small"
 SIZE, EPOCHS, TRAINED = 32, 12, 25
 """pixels of the images; epochs of a search, of a training"""
 SEARCH = {"data.image_size": SIZE, "epochs": EPOCHS}
@@ -42,7 +43,7 @@ def searched(images: str, folder: Path, target: float | None, seed: int) -> fair
     settings = SEARCH | {"data.root": images, "seed": seed}
     if target is not None:
         settings |= {"cost.quantity": "madds", "cost.target": target}
-    return fairdarts.search("darts-s2-small", settings=settings, out=path)
+    return fairdarts.search(RECIPE, settings=settings, out=path)
 
 
 def trained(genotype: Genotype, images: str, path: Path, seed: int) -> dict[str, Any]:
@@ -142,7 +143,14 @@ def main() -> None:
     warnings.simplefilter("ignore", Notice)
     if args.images:
         rows = [row for seed in args.seeds for row in measure(args.images, args.runs, args.targets, seed)]
-        result = {**circumstances("cpu"), "epochs": EPOCHS, "trained_epochs": TRAINED, "image_size": SIZE, "rows": rows}
+        result = {
+            **circumstances("cpu"),
+            "recipe": RECIPE,
+            "epochs": EPOCHS,
+            "trained_epochs": TRAINED,
+            "image_size": SIZE,
+            "rows": rows,
+        }
         args.out.write_text(json.dumps(result, indent=1) + "\n")
     result = json.loads(args.out.read_text())
     print(table(result), end="")

@@ -28,6 +28,7 @@ from fairdarts.evolution.settings import EvolveSettings
 from fairdarts.networks.models import models
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.plot import style
+from fairdarts.runs.fit import plan
 from fairdarts.runs.recipe import names_of
 from fairdarts.runs.study import factors, recipes
 from fairdarts.segmentation.settings import SegmentSettings
@@ -96,6 +97,8 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     digits = sources.digits()
     few = digits._replace(dataset=TensorDataset(*digits.dataset[:80]))
     monkeypatch.setattr(sources, "digits", lambda: few)
+    for name, limits in {"SEARCH_STEPS": (2, 4), "SEARCH_EPOCHS": (2, 2), "TRAIN_EPOCHS": (2, 3)}.items():
+        monkeypatch.setattr(plan, name, limits)  # of `fit`, which would take its hour
     return tmp_path
 
 
