@@ -4,9 +4,9 @@
     python benchmarks/targets.py --images tiny-imagenet --runs runs/targets --out benchmarks/results/targets.json
     python benchmarks/targets.py --out benchmarks/results/targets.json --figure targets.svg   # drawn from the result
 
-One search in S2 made small (fairdarts-s2-small) asks for no cost, and one for each of three targets in multiply-adds. From
-the first, genotypes are derived within the same three budgets; from the others, within their targets. All are trained
-alike and judged on images that no search has seen. Runs that are there already are taken as they are.
+One search in S2 made small (fairdarts-s2-small) asks for no cost, and one for each of three targets in multiply-adds.
+From the first, genotypes are derived within the same three budgets; from the others, within their targets. All are
+trained alike and judged on images that no search has seen. Runs that are there already are taken as they are.
 """
 
 import argparse
@@ -143,14 +143,8 @@ def main() -> None:
     warnings.simplefilter("ignore", Notice)
     if args.images:
         rows = [row for seed in args.seeds for row in measure(args.images, args.runs, args.targets, seed)]
-        result = {
-            **circumstances("cpu"),
-            "recipe": RECIPE,
-            "epochs": EPOCHS,
-            "trained_epochs": TRAINED,
-            "image_size": SIZE,
-            "rows": rows,
-        }
+        told = {"recipe": RECIPE, "epochs": EPOCHS, "trained_epochs": TRAINED, "image_size": SIZE}
+        result = {**circumstances("cpu"), **told, "rows": rows}
         args.out.write_text(json.dumps(result, indent=1) + "\n")
     result = json.loads(args.out.read_text())
     print(table(result), end="")

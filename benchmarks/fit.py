@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""Is what `fairdarts fit` finds better than a MobileNetV2 of the same budget?
+
+    python benchmarks/fit.py --images photos --budget "madds <= 20e6" --hours 0.5 --runs runs/fit --out benchmarks/results/fit.json
+
+Both are trained alike: on the same images, by the same settings, for as many epochs, with the same random numbers. The
+MobileNetV2 is timm's, with the largest width whose multiply-adds keep the budget. Runs that are there already are taken
+as they are.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from circumstances import circumstances
+from scipy.stats import binomtest
+from timm.models.efficientnet import _gen_mobilenet_v2
+from torch import nn
+
+import fairdarts
+from fairdarts.cost.count import Cost, count
+from fairdarts.evolution.objectives import read_limit
+from fairdarts.runtime.shape import size_text
+from fairdarts.training import classify
+
+WIDTHS = [number / 100 for number in range(10, 301, 5)]
+
+
+def mobilenet(width: float, classes: int) -> nn.Module:
+    """timm's MobileNetV2 with channels × width."""
+    return _gen_mobilenet_v2("mobilenetv2_100", channel_multiplier=width, num_classes=classes)
+
+
+def cost_of(width: float, classes: int, image: Any) -> Cost:
+    """What it costs for images of a size."""
+    with torch.device("meta"):
+        return count(mobilenet(width, classes), 3, image)
+
+
+def widest(budget: str, classes: int, image: Any) -> float:
+    """The largest of WIDTHS that keeps a budget."""
+    limit = read_limit(budget)
+    return max(width for width in WIDTHS if getattr(cost_of(width, classes, image), limit.quantity) <= limit.bound)
+
+
+def trained_alike(found: fairdarts.Run, network: nn.Module, path: Path) -> dict[str, Any]:
+    """What another network comes to by the settings of a training; the run keeps no blueprint of its own."""
+    if path.exists():
+        return fairdarts.open_run(path).resume().results
+    build = classify.build_classifier
+    classify.build_classifier = lambda *_: network
+    try:
+        settings = found.settings.model_dump(mode="json", by_alias=True)
+        genotype = found.path.parent / "search" / "genotypes" / "within.yaml"
+        return fairdarts.train(genotype, recipe=settings, out=path, callbacks=_say).results
+    finally:
+        classify.build_classifier = build
+
+
+def _say(record: dict[str, Any]) -> None:
+    if "valid_top1" in record:
+        print(f"MobileNetV2, epoch {record['epoch']}: {record['valid_top1']:.1%}", flush=True)
+
+
+def row(name: str, top1: float, images: int, madds: float, params: float) -> dict[str, Any]:
+    """A network's line of the result."""
+    interval = binomtest(round(top1 * images), images).proportion_ci(method="wilson")
+    return {
+        "network": name,
+        "top1": round(top1, 4),
+        "interval": [round(interval.low, 4), round(interval.high, 4)],
+        "madds": int(madds),
+        "params": int(params),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", required=True, help="class folders of images")
+    parser.add_argument("--budget", default="madds <= 20e6", help="what the networks may cost")
+    parser.add_argument("--hours", type=float, default=0.5, help="what `fit` may take")
+    parser.add_argument("--runs", type=Path, default=Path("runs/fit"), help="folder of the runs")
+    parser.add_argument("--out", type=Path, required=True, help="JSON file of the result")
+    args = parser.parse_args()
+    found = fairdarts.fit(args.images, args.budget, args.hours, args.runs, {"threads": 1}, fairdarts.ProgressBar())
+    results, shape = found.results, found.train.shape
+    width = widest(args.budget, shape.classes, shape.image)
+    torch.manual_seed(found.train.settings.seed)
+    other = trained_alike(found.train, mobilenet(width, shape.classes), args.runs / "mobilenet")["last"]
+    cost = cost_of(width, shape.classes, shape.image)
+    rows = [
+        row("found by fit", results["top1"], results["images"], results["madds"], results["params"]),
+        row(f"MobileNetV2 × {width:g} (timm)", other["top1"], results["images"], cost.madds, cost.params),
+    ]
+    told = {key: results[key] for key in ("budget", "images", "guessing", "search", "train", "latency")}
+    plan = found.folder / "fit.yaml"
+    facts = {"image_size": size_text(shape.image), "hours": args.hours, "plan": plan.read_text().splitlines()}
+    result = {**circumstances("cpu"), **facts, **told, "genotype": found.genotype.layers, "rows": rows}
+    args.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    print("| network | top-1 | 95 % interval | multiply-adds | parameters |\n|---|---|---|---|---|")
+    for one in rows:
+        low, high = one["interval"]
+        numbers = (
+            f"{one['top1']:.1%} | {low:.1%} to {high:.1%} | {one['madds'] / 1e6:.1f} M | {one['params'] / 1e6:.2f} M"
+        )
+        print(f"| {one['network']} | {numbers} |")
+
+
+if __name__ == "__main__":
+    main()
