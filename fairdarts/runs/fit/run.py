@@ -208,7 +208,7 @@ def _results(asked: FitSettings, searched: Run, trained: Run, judged: Judged, ex
         "search": {"epochs": searched.settings.epochs, "seconds": _seconds(searched)},
         "train": {"epochs": trained.settings.epochs, "seconds": _seconds(trained)},
         "latency": exported.times,
-        "files": [str(one.path) for one in exported.files],
+        "files": [*(str(one.path) for one in exported.files), str(exported.card)],
     }
 
 
