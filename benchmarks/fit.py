@@ -22,6 +22,7 @@ from torch import nn
 import fairdarts
 from fairdarts.cost.count import Cost, count
 from fairdarts.evolution.objectives import read_limit
+from fairdarts.reading import read_yaml
 from fairdarts.runtime.shape import size_text
 from fairdarts.training import classify
 
@@ -95,8 +96,8 @@ def main() -> None:
         row(f"MobileNetV2 × {width:g} (timm)", other["top1"], results["images"], cost.madds, cost.params),
     ]
     told = {key: results[key] for key in ("budget", "images", "guessing", "search", "train", "latency")}
-    plan = found.folder / "fit.yaml"
-    facts = {"image_size": size_text(shape.image), "hours": args.hours, "plan": plan.read_text().splitlines()}
+    chosen = read_yaml(found.folder / "fit.yaml")["chosen"]
+    facts = {"image_size": size_text(shape.image), "hours": args.hours, "chosen": chosen}
     result = {**circumstances("cpu"), **facts, **told, "genotype": found.genotype.layers, "rows": rows}
     args.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     print("| network | top-1 | 95 % interval | multiply-adds | parameters |\n|---|---|---|---|---|")

@@ -35,7 +35,7 @@ def cost_figure(info: CostInfo) -> Figure:
     """The target, what was expected, and what would have been derived."""
     figure = Figure(figsize=(5.2, 3.2), layout="constrained")
     ax = figure.subplots()
-    ax.axhline(info.target, color=style.FAINT, linewidth=1.4, linestyle="--", label="target")
+    ax.axhline(info.target, color=style.FAINT, linewidth=1.6, linestyle="--", zorder=3, label="target")
     lines = ((info.expected, "expected under the gates"), (info.derived, "derived network"))
     for number, (costs, label) in enumerate(lines):
         ax.plot(info.epochs, costs, **style.series(number), markersize=4, linewidth=1.5, label=label)
