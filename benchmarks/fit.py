@@ -95,12 +95,22 @@ def row(name: str, top1: float, images: int, madds: float, params: float) -> dic
     }
 
 
+def table(result: dict[str, Any]) -> str:
+    """The rows in Markdown."""
+    lines = ["| network | top-1 | 95 % interval | multiply-adds | parameters |", "|---|---|---|---|---|"]
+    for one in result["rows"]:
+        low, high = (100 * bound for bound in one["interval"])
+        costs = f"{one['madds'] / 1e6:.1f} M | {one['params'] / 1e6:.2f} M"
+        lines.append(f"| {one['network']} | {100 * one['top1']:.1f} % | {low:.1f} to {high:.1f} % | {costs} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", required=True, help="class folders of images")
     parser.add_argument("--budget", default="madds <= 20e6", help="what the networks may cost")
     parser.add_argument("--hours", type=float, default=0.5, help="what `fit` may take")
-    parser.add_argument("--random", type=int, default=3, help="random networks of the space")
+    parser.add_argument("--random", type=int, default=2, help="random networks of the space")
     parser.add_argument("--runs", type=Path, default=Path("runs/fit"), help="folder of the runs")
     parser.add_argument("--out", type=Path, required=True, help="JSON file of the result")
     args = parser.parse_args()
@@ -124,11 +134,7 @@ def main() -> None:
     facts = {"image_size": size_text(shape.image), "hours": args.hours, "chosen": chosen}
     result = {**circumstances("cpu"), **facts, **told, "genotype": found.genotype.layers, "rows": rows}
     args.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-    print("| network | top-1 | 95 % interval | multiply-adds | parameters |\n|---|---|---|---|---|")
-    for one in rows:
-        low, high = one["interval"]
-        costs = f"{one['madds'] / 1e6:.1f} M | {one['params'] / 1e6:.2f} M"
-        print(f"| {one['network']} | {one['top1']:.1%} | {low:.1%} to {high:.1%} | {costs} |")
+    print(table(result), end="")
 
 
 if __name__ == "__main__":
