@@ -4,7 +4,7 @@
     python benchmarks/targets.py --images tiny-imagenet --runs runs/targets --out benchmarks/results/targets.json
     python benchmarks/targets.py --out benchmarks/results/targets.json --figure targets.svg   # drawn from the result
 
-One search in S2 made small (fairdarts-s2-small) asks for no cost, and one for each of three targets in multiply-adds.
+One search in S2 made small (darts-s2-small) asks for no cost, and one for each of three targets in multiply-adds.
 From the first, genotypes are derived within the same three budgets; from the others, within their targets. All are
 trained alike and judged on images that no search has seen. Runs that are there already are taken as they are.
 """
@@ -26,7 +26,7 @@ from fairdarts.config import Notice
 from fairdarts.genotype import Genotype
 from fairdarts.plot import style
 
-RECIPE = "fairdarts-s2-small"
+RECIPE = "darts-s2-small"
 SIZE, EPOCHS, TRAINED = 32, 12, 25
 """pixels of the images; epochs of a search, of a training"""
 SEARCH = {"data.image_size": SIZE, "epochs": EPOCHS}
