@@ -93,10 +93,19 @@ def plain_events(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(tensorboard, "pixels", lambda figure: np.zeros((2, 2, 3), dtype=np.uint8))
 
 
+@pytest.fixture(autouse=True)
+def unrendered(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are made, but their files hold an empty one: to render one takes up to a second.
+
+    Not in tests of figures, and where a test uses the fixture `rendered`.
+    """
+    if request.path.parent.name != "plot" and "rendered" not in request.fixturenames:
+        monkeypatch.setattr(style, "rendered", lambda *_: b"<svg/>")
+
+
 @pytest.fixture
-def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are made, but their files hold an empty one: to render one takes up to a second."""
-    monkeypatch.setattr(style, "rendered", lambda *_: b"<svg/>")
+def rendered() -> None:
+    """Files of figures hold them."""
 
 
 @pytest.fixture

@@ -62,6 +62,7 @@ def written_as(kind: str) -> Callable[[Path], object]:
     return write
 
 
+@pytest.mark.usefixtures("rendered")
 @pytest.mark.parametrize(
     ("write", "file"),
     [

@@ -59,7 +59,6 @@ def test_every_form_presses_on_the_gates(tiny_recipe: Path, form: str):
     assert expected(0.9 * plain, 5) < plain
 
 
-@pytest.mark.usefixtures("unrendered")
 def test_what_is_derived_is_counted_as_the_network_that_is_asked_for(tiny_recipe: Path):
     settings = COST | {"cost.network": {"cells": 3, "channels": 6}, "derive.method": "argmax", "derive.threshold": None}
     run = fairdarts.search(tiny_recipe, settings=settings, epochs=1, out="run")

@@ -20,7 +20,7 @@ ON = {"calibration": 16, "on": "test"}
 
 @pytest.fixture(scope="module")
 def model() -> TrainedModel:
-    return random_model("fairdarts-a", NetworkSettings(cells=1, channels=16), image=8)
+    return random_model("fairdarts-a", NetworkSettings(cells=2, channels=16), image=8)
 
 
 @pytest.fixture(scope="module")

@@ -43,9 +43,6 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fairdarts.runs.training.log_network", lambda *_: None)
 
 
-pytestmark = pytest.mark.usefixtures("unrendered")
-
-
 @pytest.fixture
 def content(tiny_recipe: Path) -> dict[str, Any]:
     """A search that finds cells, and random cells."""
