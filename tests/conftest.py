@@ -29,6 +29,12 @@ from fairdarts.spaces.space import SPACES
 
 torch.set_num_threads(1)  # two threads on a busy machine can be ten times slower than one
 
+if not torch.accelerator.is_available():
+    # What is not there notes the stack at each seed; as images of FakeData seed, that is a tenth of a small search.
+    for absent in (torch.cuda, torch.xpu, torch.mtia):
+        absent.manual_seed_all = lambda _: None
+os.fsync = lambda _: None  # no test cuts the power: those of what survives that have a disk of their own
+
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -87,10 +93,19 @@ def plain_events(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(tensorboard, "pixels", lambda figure: np.zeros((2, 2, 3), dtype=np.uint8))
 
 
+@pytest.fixture(autouse=True)
+def unrendered(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are made, but their files hold an empty one: to render one takes up to a second.
+
+    Not in tests of figures, and where a test uses the fixture `rendered`.
+    """
+    if request.path.parent.name != "plot" and "rendered" not in request.fixturenames:
+        monkeypatch.setattr(style, "rendered", lambda *_: b"<svg/>")
+
+
 @pytest.fixture
-def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are made, but their files hold an empty one: to render one takes up to a second."""
-    monkeypatch.setattr(style, "rendered", lambda *_: b"<svg/>")
+def rendered() -> None:
+    """Files of figures hold them."""
 
 
 @pytest.fixture

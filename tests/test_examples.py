@@ -33,7 +33,7 @@ def test_all_are_run_and_short():
 
 
 @pytest.mark.parametrize("name", SHOWS)
-@pytest.mark.usefixtures("forgotten", "few_digits", "unrendered")
+@pytest.mark.usefixtures("forgotten", "few_digits")
 def test_it_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.chdir(tmp_path)
     if name != "train_export":  # which splits them behind the 1,400th

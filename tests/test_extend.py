@@ -86,7 +86,7 @@ SMALL = {
 }
 
 
-@pytest.mark.usefixtures("written", "unrendered")
+@pytest.mark.usefixtures("written")
 def test_the_commands_with_parts_of_ones_own_run():
     commands = [shlex.split(line) for block in blocks("sh") for line in block.splitlines()]
     assert {words[1] for words in commands} == {"search", "draw", "zoo", "train", "export", "supernet"}
@@ -95,7 +95,7 @@ def test_the_commands_with_parts_of_ones_own_run():
     assert (Path("runs/mine/parts.json")).is_file()
 
 
-@pytest.mark.usefixtures("written", "unrendered")
+@pytest.mark.usefixtures("written")
 def test_every_part_of_ones_own_has_its_lines_in_python():
     names: dict = {}
     for block in blocks("python"):

@@ -39,6 +39,7 @@ def test_the_drawn_cell_is_that_of_the_kept_genotype_as_it_is_drawn_now():
         assert colour.lower() in svg.lower(), REMAKE
 
 
+@pytest.mark.usefixtures("rendered")
 def test_the_heatmap_shows_the_kept_gates_as_it_is_drawn_now(tmp_path: Path):
     _, record = kept()
     style.save(heatmap_figure(heatmap_info([record], S1)), tmp_path, "now")

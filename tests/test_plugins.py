@@ -31,7 +31,7 @@ from fairdarts.spaces.gates import Gate
 from fairdarts.spaces.space import load_space, space_from
 from fairdarts.supernet.chain import ChoiceLayer
 
-pytestmark = pytest.mark.usefixtures("forgotten", "unrendered")
+pytestmark = pytest.mark.usefixtures("forgotten")
 
 PLUGIN = """
 import torch

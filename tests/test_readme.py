@@ -102,6 +102,7 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.usefixtures("rendered")
 def test_every_command_runs(user: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert "fairnas-a" in models()  # which are listed once, before there are fewer
     kept = resources.names("genotypes")[:2]
@@ -188,7 +189,7 @@ def test_make_targets_exist() -> None:
         subprocess.run(["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True)
 
 
-@pytest.mark.usefixtures("few_digits", "unrendered")
+@pytest.mark.usefixtures("few_digits")
 def test_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     code = "\n".join(blocks("README.md", "python"))
@@ -200,7 +201,7 @@ def test_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert f"# {names['backbone'].feature_info.channels()} {names['backbone'].feature_info.reduction()}" in code
 
 
-@pytest.mark.usefixtures("few_digits", "unrendered")
+@pytest.mark.usefixtures("few_digits")
 def test_python_of_the_page_on_functions_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}

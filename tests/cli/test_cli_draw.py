@@ -20,6 +20,9 @@ SUFFIXES = (".gv", ".png", ".svg") if shutil.which("dot") else (".gv",)
 CELLS = [f"fairdarts-a-{cell}{suffix}" for cell in ("normal", "reduce") for suffix in SUFFIXES]
 
 
+pytestmark = pytest.mark.usefixtures("rendered")
+
+
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -397,6 +397,7 @@ def test_other_verbs_know_a_search(here: Path, capsys: pytest.CaptureFixture[str
         assert message in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("rendered")
 def test_searches_are_drawn(trained: Path, tmp_path: Path, monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(trained)
     for kind in ("nsga2", "random"):

@@ -22,7 +22,7 @@ SMALL = ("--network.cells", "2", "--network.channels", "2")
 
 @pytest.fixture(scope="module")
 def model() -> TrainedModel:
-    settings = NetworkSettings(cells=2, channels=2)
+    settings = NetworkSettings(cells=1, channels=2)
     return random_model("fairdarts-a", settings, image=16)._replace(about={"recipe": "it"})
 
 

@@ -56,12 +56,13 @@ def log(folder: Path) -> None:
 def written_as(kind: str) -> Callable[[Path], object]:
     def write(folder: Path) -> None:
         pytest.importorskip("openvino" if kind == "openvino" else "onnxruntime")
-        model = random_model("fairdarts-a", NetworkSettings(cells=2, channels=2), image=8)
+        model = random_model("fairdarts-a", NetworkSettings(cells=1, channels=2), image=8)
         export(model, folder / "model", [kind])
 
     return write
 
 
+@pytest.mark.usefixtures("rendered")
 @pytest.mark.parametrize(
     ("write", "file"),
     [

@@ -57,6 +57,7 @@ def test_a_run_holds_curves_and_predictions(user: Path):
     assert (user / "run" / "genotypes" / "final.yaml").is_file()
 
 
+@pytest.mark.usefixtures("rendered")
 def test_its_curves_are_drawn_again(user: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["draw", "run", "--out", str(tmp_path)]) == 0
     assert capsys.readouterr().out.split() == [str(tmp_path / name) for name in ("training.svg", "training.png")]

@@ -50,12 +50,11 @@ def search(*words: object) -> subprocess.CompletedProcess:
     return launch("fairdarts", "search", *words)
 
 
-def torchrun(*words: object, number: int) -> subprocess.CompletedProcess:
-    """A search in two processes of torchrun's, the second of which gets a signal."""
+def torchrun(*words: object) -> subprocess.CompletedProcess:
+    """A search in two processes of torchrun's own, the second of which gets a signal."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    environment = {**os.environ, "SIGNAL": str(int(number)), "OMP_NUM_THREADS": "1"}
     command += ["program.py", "search", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
 def records(run: Path) -> list[dict]:
@@ -96,8 +95,9 @@ def test_two_processes_search_what_one_does_and_one_of_them_writes(tiny_recipe: 
     assert sorted(path.name for path in Path().iterdir() if path.is_dir()) == ["alone", "run"]
 
 
-def test_a_process_that_dies_ends_the_run_and_one_process_resumes_it(tiny_recipe: Path, alone: Path):
-    died = torchrun("--config", tiny_recipe, "--out", "run", "--save_minutes", "0", number=signal.SIGKILL)
+def test_a_process_that_dies_ends_the_run_and_one_process_resumes_it(tiny_recipe: Path, alone: Path, monkeypatch):
+    monkeypatch.setenv("SIGNAL", str(int(signal.SIGKILL)))
+    died = torchrun("--config", tiny_recipe, "--out", "run", "--save_minutes", "0")
     assert died.returncode != 0
     assert 'Traceback (most recent call last):\n  File "program.py"' not in died.stderr
     assert re.search(r"exitcode +: -9", died.stderr)  # torchrun's word on who died
@@ -108,8 +108,9 @@ def test_a_process_that_dies_ends_the_run_and_one_process_resumes_it(tiny_recipe
     assert_same_search(Path("run"), alone)
 
 
-def test_a_signal_to_one_process_stops_all_of_them_after_the_same_step(tiny_recipe: Path, alone: Path):
-    stopped = torchrun("--config", tiny_recipe, "--out", "run", number=signal.SIGTERM)
+def test_a_signal_to_one_process_stops_all_of_them_after_the_same_step(tiny_recipe: Path, alone: Path, monkeypatch):
+    monkeypatch.setenv("SIGNAL", str(int(signal.SIGTERM)))
+    stopped = launch("program.py", "search", "--config", tiny_recipe, "--out", "run")
     assert stopped.returncode != 0
     assert len(re.findall(r"^SIGTERM: the state is saved; continue with$", stopped.stderr, re.MULTILINE)) == 1
     assert "has ended" not in stopped.stderr

@@ -84,7 +84,7 @@ def test_random_weights_are_warned_of():
 
 def test_an_int8_file_is_made_with_the_images_of_its_run():
     pytest.importorskip("onnxruntime")
-    run = train("fairdarts-a", RECIPE, epochs=1, out="run")
+    run = train("fairdarts-a", RECIPE, epochs=1, settings={"network.cells": 1}, out="run")
     with warnings.catch_warnings(action="ignore", category=Notice):  # after an epoch it knows nothing
         made = export(run, ["onnx-int8", "safetensors"], calibration=12, benchmark=True)
     of = made.files[0].quantized

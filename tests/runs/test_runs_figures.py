@@ -11,6 +11,8 @@ from fairdarts.runs.figures import draw
 from fairdarts.runs.genotype import load_genotype
 from fairdarts.runs.search import search
 
+pytestmark = pytest.mark.usefixtures("rendered")
+
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

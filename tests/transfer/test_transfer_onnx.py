@@ -10,7 +10,7 @@ import yaml
 from torch import nn
 
 from fairdarts.config import UserError
-from fairdarts.genotype import ChainGenotype, to_yaml
+from fairdarts.genotype import CellGenotype, ChainGenotype, to_yaml
 from fairdarts.networks.blueprint import Blueprint, NetworkSettings
 from fairdarts.networks.models import find, model_names
 from fairdarts.networks.published import TrainedModel, load, random_model, save_model
@@ -98,7 +98,11 @@ def test_a_network_without_finite_logits_is_not_exported(model: TrainedModel, tm
 
 def test_a_dynamic_file_takes_images_of_any_size(tmp_path: Path):
     onnx = pytest.importorskip("onnx")
-    model = random_model("fairdarts-a", NetworkSettings(cells=2, channels=2), image=16)  # both halve the resolution
+    operations = ("max_pool_3x3", "avg_pool_3x3", "dil_conv_3x3", "skip_connect", "sep_conv_3x3")
+    edges = [(name, 2 + number // 2, number % 2) for number, name in enumerate(operations)]
+    genotype = CellGenotype(name="few", space="s1", source="a test", normal=edges, reduce=edges)
+    (tmp_path / "few.yaml").write_text(to_yaml(genotype))
+    model = random_model(str(tmp_path / "few.yaml"), NetworkSettings(cells=2, channels=2), image=16)  # both reduce
     made, traced = export(model, tmp_path / "it", ["onnx", "torchscript"], Making(opset=21, dynamic=True))
     proto = onnx.load(made.path)
     assert [used.version for used in proto.opset_import if used.domain == ""] == [21]
