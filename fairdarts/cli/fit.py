@@ -44,6 +44,9 @@ def main(argv: Sequence[str]) -> int:
     except Interrupted as interrupted:
         say(f"{interrupted}: the state is saved; continue with\n{again}")
         return 128 + interrupted.signal
+    except KeyboardInterrupt:  # between the stages
+        say(f"stopped; continue with\n{again}")
+        return 130
     if args.json:
         sys.stdout.write(json.dumps(found.results, indent=1, ensure_ascii=False) + "\n")
         return 0

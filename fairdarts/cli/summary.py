@@ -37,8 +37,9 @@ def summarize(run: Run) -> None:
             then.append(command("derive", run.path, "--budget", str(budget)))
     except UserError as error:
         file = run.path / "genotypes" / "argmax.yaml"
+        bound = ("--budget", str(Limit(settings.cost.quantity, "<=", settings.cost.target))) if settings.cost else ()
         then = [
-            f"{command('derive', run.path, '--method', 'argmax')} > {shlex.quote(str(file))}",
+            f"{command('derive', run.path, '--method', 'argmax', *bound)} > {shlex.quote(str(file))}",
             command("train", file),
         ]
         gates = records[-1]["gates"]

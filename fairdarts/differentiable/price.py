@@ -112,5 +112,14 @@ def kept_edges(space: Space, rule: DeriveSettings) -> list[float]:
 
 def least_expected(table: Table, rule: DeriveSettings, space: Space) -> float:
     """The least cost that softmax gates can be expected to have."""
+    return _expected(min, table, rule, space)
+
+
+def greatest_expected(table: Table, rule: DeriveSettings, space: Space) -> float:
+    """The greatest cost that softmax gates can be expected to have."""
+    return _expected(max, table, rule, space)
+
+
+def _expected(of: Callable[..., float], table: Table, rule: DeriveSettings, space: Space) -> float:
     edges = zip(table.choices, kept_edges(space, rule), strict=True)
-    return table.fixed + sum(min(costs) * edge for costs, edge in edges)
+    return table.fixed + sum(of(costs) * edge for costs, edge in edges)

@@ -79,8 +79,11 @@ def read_limit(text: str) -> Limit:
 
 
 def amount(cost: float, quantity: str) -> str:
-    """'19.8 M madds', '3.21 ms'."""
-    return f"{cost:.3g} ms" if quantity == "latency" else f"{cost / 1e6:.4g} M {quantity}"
+    """'19.8 M madds', '72.1 k params', '3.21 ms'."""
+    if quantity == "latency":
+        return f"{cost:.3g} ms"
+    scale, unit = (1e6, " M") if cost >= 1e6 else (1e3, " k") if cost >= 1e3 else (1, "")
+    return f"{cost / scale:.4g}{unit} {quantity}"
 
 
 def _check_quantity(quantity: str) -> None:

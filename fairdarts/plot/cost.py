@@ -38,6 +38,8 @@ def cost_figure(info: CostInfo) -> Figure:
     ax.axhline(info.target, color=style.FAINT, linewidth=1.6, linestyle="--", zorder=3, label="target")
     lines = ((info.expected, "expected under the gates"), (info.derived, "derived network"))
     for number, (costs, label) in enumerate(lines):
+        if np.isnan(costs).all():
+            continue
         ax.plot(info.epochs, costs, **style.series(number), markersize=4, linewidth=1.5, label=label)
     ax.set_ylim(bottom=0)
     if info.quantity != "latency":

@@ -9,6 +9,8 @@ from fairdarts.cost.latency import measure_latency, read_latency
 from fairdarts.cost.parts import stated_shape
 from fairdarts.cost.table import count_tables
 from fairdarts.differentiable.bounded import Bounded, Counted
+from fairdarts.differentiable.derive import GateMatrices
+from fairdarts.differentiable.settings import DeriveSettings
 from fairdarts.evolution.objectives import ACCURACY, Limit, amount, read_limit
 from fairdarts.networks.settings import AS_NAMED, NetworkOptions, NetworkSettings
 from fairdarts.runs.evolved import LATENCY
@@ -62,6 +64,9 @@ def counted_by(asked: Asked, space: Space, shape: Shape | None, run: Path | None
 
 def told(found: Bounded, limit: Limit) -> Iterator[str]:
     """What a budget took, in lines."""
+    if not found.changed:
+        yield f"{limit}: kept as it is, with {amount(found.cost, limit.quantity)}"
+        return
     before = found.cost_without
     without = "no network" if before is None else amount(before, limit.quantity)
     masses = f"the gates that are kept add up to {found.mass:.3f} instead of {found.mass_without:.3f}"
@@ -71,7 +76,11 @@ def told(found: Bounded, limit: Limit) -> Iterator[str]:
         yield f"… and {len(found.changed) - TOLD} more"
 
 
-def too_little(limit: Limit, least: float | None) -> UserError:
-    """The error of a budget that nothing keeps."""
-    what = "the rule makes no network at all" if least is None else f"the least is {amount(least, limit.quantity)}"
-    return UserError(f"derive: budget '{limit}': no network costs so little: {what}")
+def too_little(limit: Limit, least: float | None, rule: DeriveSettings, gates: GateMatrices) -> UserError:
+    """The error of a budget that nothing keeps, or of gates that make no network, whatever the budget."""
+    if least is not None:
+        what = f"no network costs so little: the least is {amount(least, limit.quantity)}"
+        return UserError(f"derive: budget '{limit}': {what}")
+    strongest = ", ".join(f"{part} {matrix.max():.3f}" for part, matrix in gates.items())
+    few = f"too few gates reach {rule.threshold}, whatever the budget (the strongest are {strongest})"
+    return UserError(f"derive: {few}; derive by argmax, or by a lower threshold")

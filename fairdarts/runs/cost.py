@@ -8,8 +8,9 @@ from fairdarts.cost.derived import cost_of
 from fairdarts.cost.latency import latency_csv, measure_latency, read_latency
 from fairdarts.cost.table import Table, count_tables
 from fairdarts.data.sources import Source
-from fairdarts.differentiable.price import Costs, least_expected
+from fairdarts.differentiable.price import Costs, greatest_expected, least_expected
 from fairdarts.differentiable.settings import CostSettings, SearchSettings
+from fairdarts.evolution.objectives import amount
 from fairdarts.networks.blueprint import as_searched
 from fairdarts.runs.callbacks import Callback
 from fairdarts.runs.evolved import LATENCY
@@ -30,8 +31,12 @@ def file_of_costs(settings: SearchSettings, space: Space, source: Source, watch:
     table = _table(asked, settings.device, space, source.shape, watch)
     least = least_expected(table, settings.derive, space)
     if asked.target < least:
-        cheapest = f"the cheapest gates of space {space.name} are expected to cost {least:.4g}"
-        raise UserError(f"cost.target: {asked.target:g}: is below what any network costs: {cheapest} {asked.quantity}")
+        cheapest = f"the cheapest gates of space {space.name} are expected to cost {amount(least, asked.quantity)}"
+        raise UserError(f"cost.target: {asked.target:g}: is below what any network costs: {cheapest}")
+    most = greatest_expected(table, settings.derive, space)
+    if asked.target > most and settings.relaxation == "softmax":
+        dearest = f"what any network costs, {amount(most, asked.quantity)}"
+        watch.note(f"cost.target: {amount(asked.target, asked.quantity)} is above {dearest}")
     return {LATENCY: latency_csv(table, space)} if asked.quantity == "latency" else {}
 
 

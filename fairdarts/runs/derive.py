@@ -142,6 +142,8 @@ def derive_front(
     if len(quantities) != 1:
         raise UserError(f"derive: budgets of {', '.join(sorted(quantities)) or 'nothing'}: should be of one quantity")
     formats = checked_formats(formats, "formats")
+    if Path(out).exists() and any(Path(out).iterdir()):
+        raise UserError(f"derive: {out}: is there already; name another --out")
     found = _all_within(asked, several)
     from fairdarts.plot.bounded import draw_bounded  # here, as matplotlib takes a second to load
 
@@ -208,7 +210,7 @@ def _within(asked: _Opened, budget: Asked) -> Genotype:
     (found,) = _all_within(asked, [budget])
     if found is None:
         counted = counted_by(budget, asked.space, *_of_run(asked))
-        raise too_little(budget.limit, counted.least(asked.gates, asked.rule))
+        raise too_little(budget.limit, counted.least(asked.gates, asked.rule), asked.rule, asked.gates)
     for line in told(found, budget.limit):
         warnings.warn(line, Notice, stacklevel=3)
     return found.genotype

@@ -19,6 +19,9 @@ PLAN = "fit.yaml"
 BEGUN = {"images", "space.yaml", "latency.csv"}
 """what may lie in it before the plan"""
 
+MAY_CHANGE = {"threads", "hours"}
+"""what may be told anew when it goes on; the hours decide the epochs of a training that has not begun"""
+
 
 class FitOptions(Settings):
     """What may be told besides the images, the budget and the time."""
@@ -50,7 +53,9 @@ class FitSettings(FitOptions):
     @classmethod
     def _bounds(cls, text: str) -> str:
         limit = read_limit(text)
-        if limit.quantity == ACCURACY or limit.sign != "<=" or limit.bound <= 0:
+        if limit.bound <= 0:
+            raise ValueError(f"'{text}': should be more than 0")
+        if limit.quantity == ACCURACY or limit.sign != "<=":
             raise ValueError(f"'{text}': should bound a cost from above, such as 'madds <= 20e6'")
         return text
 
@@ -71,8 +76,9 @@ def read_asked(
     if place.is_file():
         before = check(FitSettings, read_yaml(place).get("asked") or {}, place)
         asked: FitSettings = laid_over(FitSettings, before.model_dump() | told, "fit", settings)
-        for key in FitSettings.model_fields:
-            if key != "threads" and getattr(asked, key) != getattr(before, key):
+        asked = asked.model_copy(update={"root": before.root} if _same(asked.root, before.root) else {})
+        for key in FitSettings.model_fields.keys() - MAY_CHANGE:
+            if getattr(asked, key) != getattr(before, key):
                 change = f"{getattr(before, key)} when it began, {getattr(asked, key)} now"
                 raise UserError(f"{folder}: {key}: {change}; name another --out")
         return asked
@@ -81,3 +87,8 @@ def read_asked(
     if budget is None:
         raise UserError("fit: --budget is missing: what the network may cost, such as 'madds <= 20e6'")
     return laid_over(FitSettings, told, "fit", settings)
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two names are of one folder."""
+    return Path(one).resolve() == Path(other).resolve()

@@ -1,6 +1,7 @@
 """Which images are there? Their number, sizes and classes, and which of them train, and which judge."""
 
 import csv
+import hashlib
 import io
 import os
 from collections import Counter
@@ -19,7 +20,7 @@ from fairdarts.data.files import ImageFiles, class_folders, class_names
 from fairdarts.data.geometry import covering
 from fairdarts.data.split import stratified
 from fairdarts.runs.callbacks import Callback
-from fairdarts.runtime.shape import Size
+from fairdarts.runtime.shape import Size, size_text
 
 LEAST = 3
 """images of a class: one that judges, one for the weights, one for α"""
@@ -69,12 +70,13 @@ def look(root: Path, test: float, watch: Callback) -> Looked:
     else:
         kept, held = stratified(files.targets, 1 - test)
         training, judging = _some(files, kept), _some(files, held)
-    counts = Counter(training.targets)
+    counts = Counter(files.targets)
+    least = LEAST if own is None else LEAST - 1
     for number, name in enumerate(files.classes):
-        least = LEAST - (1 if own is None else 0)
         if counts[number] < least:
-            has = f"{counts[number]} image{'s' * (counts[number] != 1)} to train with"
-            raise UserError(f"{Path(files.root) / name}: {has}, should be {least} or more: the search needs two halves")
+            has = f"{counts[number]} image{'s' * (counts[number] != 1)}, should be {least} or more"
+            judges = "" if own else ", and one judges"
+            raise UserError(f"{Path(files.root) / name}: {has}: the search trains on two halves{judges}")
     for some in (training, judging):
         examine(
             some.paths, None, place, shown=lambda parts, number: watch.track(parts, number, "looking at the images")
@@ -110,8 +112,8 @@ def copied(seen: Looked, size: Size, folder: Path, watch: Callback) -> Looked:
 
     def copy(files: ImageFiles, name: str) -> ImageFiles:
         samples = [
-            (str(folder / name / files.classes[label] / f"{number}.png"), label)
-            for number, (_, label) in enumerate(files.samples)
+            (str(folder / name / files.classes[label] / f"{number}-{_mark(path, size)}.png"), label)
+            for number, (path, label) in enumerate(files.samples)
         ]
         for place in {Path(path).parent for path, _ in samples}:
             place.mkdir(parents=True, exist_ok=True)
@@ -131,6 +133,13 @@ def copied(seen: Looked, size: Size, folder: Path, watch: Callback) -> Looked:
 
     train, test = copy(seen.train, "train"), copy(seen.test, "test")
     return seen._replace(train=train, test=test, heads=read_heads(train.paths))
+
+
+def _mark(path: str, size: Size) -> str:
+    """What tells the copy of one image from that of another, or of another size."""
+    about = os.stat(path)
+    text = f"{os.path.realpath(path)} {about.st_size} {about.st_mtime_ns} {size_text(size)}"
+    return hashlib.sha256(os.fsencode(text)).hexdigest()[:8]
 
 
 def as_csv(files: ImageFiles, folder: Path) -> str:

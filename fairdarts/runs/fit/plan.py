@@ -109,7 +109,8 @@ def space_for(template: ChainSpace, shape: Shape, cost: Callable[[ChainSpace], T
     else:
         if narrow.least > limit.bound:
             least = f"the least network for these images costs {amount(narrow.least, limit.quantity)}"
-            raise UserError(f"fit: budget '{limit}': {least}; raise it, or lower --image_size")
+            smaller = ", or lower --image_size" if limit.quantity != "params" else ""
+            raise UserError(f"fit: budget '{limit}': {least}; raise it{smaller}")
         return make(low)
     if _middle(cost(make(high))) <= limit.bound:
         return make(high)

@@ -1,5 +1,6 @@
 """The plan of a fit: made once, by looking and measuring, and kept in its folder."""
 
+import tempfile
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,12 +15,12 @@ from fairdarts.data.examine import CUT, sizes_of
 from fairdarts.data.files import ImageFiles
 from fairdarts.evolution.objectives import amount
 from fairdarts.reading import dump_yaml, read_yaml
-from fairdarts.runs.bench import bench
 from fairdarts.runs.callbacks import Callbacks
 from fairdarts.runs.fit import plan
 from fairdarts.runs.fit.asked import PLAN, FitSettings
 from fairdarts.runs.fit.look import Looked, a_share, as_csv, copied, look, sides_of
-from fairdarts.runtime.checkpoint import write_atomically
+from fairdarts.runs.search import search as search_
+from fairdarts.runtime.checkpoint import folder_for, write_atomically
 from fairdarts.runtime.device import pick
 from fairdarts.runtime.shape import Shape, Size, sides, size_text, written
 from fairdarts.spaces.chain import ChainSpace
@@ -31,8 +32,8 @@ LOOKED_AT = 32
 """images that are opened to see whether they have colours"""
 COPIED = 2
 """multiple of the size that the network sees, from which on resized copies of the images are made"""
-FEW, MEASURED = 128, 5
-"""images, and steps of a search, by which times are measured"""
+FEW, MEASURED = 128, 2
+"""images, and epochs of a search, by which times are measured"""
 AUGMENTED = (48, 20_000)
 """pixels from which on, and images up to which, photographs go through AutoAugment"""
 
@@ -65,8 +66,9 @@ def planned(asked: FitSettings, folder: Path, watch: Callbacks) -> Plan:
     """The plan in a folder, or a new one; it is said line by line."""
     path = folder / PLAN
     if not path.is_file():
-        plan_ = _made(asked, folder, watch)
-        write_atomically(path, dump_yaml(plan_).encode())
+        with folder_for(folder):
+            plan_ = _made(asked, folder, watch)
+            write_atomically(path, dump_yaml(plan_).encode())
         return plan_
     found: Plan = check(Plan, read_yaml(path), path)
     for line in found.chosen:
@@ -100,16 +102,20 @@ def _made(asked: FitSettings, folder: Path, watch: Callbacks) -> Plan:
     settings |= {f"data.{key}": value for key, value in data.items()}
     cost = {"quantity": asked.limit.quantity, "target": asked.limit.bound}
     cost |= {"latency": str(paths["latency"])} if "latency" in paths else {}
+    cost |= {"form": "hinge"} if room.table.greatest <= asked.limit.bound else {}  # nothing is to be asked
     search = settings | {"space": str(paths["space"])} | {f"cost.{key}": value for key, value in cost.items()}
 
-    step = _seconds_of_a_step(search, paths["few"], len(seen.train))
-    room_left = asked.hours * 3600 * plan.SHARES["search"] - (time.monotonic() - begun)
-    epochs = plan.search_epochs(len(seen.train), room_left, step)
+    step = _seconds_of_a_step(search, paths["few"], min(FEW, len(seen.train)), plan.batch_for(len(seen.train) // 2))
+    share = asked.hours * 3600 * plan.SHARES["search"]
+    epochs = plan.search_epochs(len(seen.train), share - (time.monotonic() - begun), step)
     used = a_share(seen.train, epochs.images, asked.seed)
     _write_csv(used, folder / "images", "search")
     minutes = epochs.epochs * (len(used) // 2 // epochs.batch) * step / 60
     which = "" if len(used) == len(seen.train) else f" of {len(seen.train):,}"
     say(f"search     {epochs.epochs} epochs of {len(used):,}{which} images, about {minutes:.1f} minutes")
+    if 60 * minutes > 1.1 * share:
+        needed = minutes / 60 / plan.SHARES["search"]
+        say(f"TIME       {asked.hours:g} hours are short: it is the least that the search needs; {needed:.2g} would do")
     search |= {"data.root": str(folder / "images" / "search.csv"), "data.batch_size": epochs.batch}
     images = {"data.root": str(paths["train"]), "data.test_root": str(paths["test"])}
     return Plan(
@@ -141,8 +147,12 @@ def _room(asked: FitSettings, shape: Shape, watch: Callbacks) -> _Room:
 def _span(room: _Room, asked: FitSettings) -> str:
     """'12 layers, networks from 4.1 M madds to 36 M madds'."""
     least, most = (amount(cost, asked.limit.quantity) for cost in (room.table.least, room.table.greatest))
-    beyond = "; all of them keep the budget" if room.table.greatest <= asked.limit.bound else ""
-    return f"{room.space.depth}, networks from {least} to {most}{beyond}"
+    middle, where = (room.table.least + room.table.greatest) / 2, ""
+    if room.table.greatest <= asked.limit.bound:
+        where = "; all of them keep the budget"
+    elif asked.limit.bound < 0.9 * middle:
+        where = "; no space is narrow enough to have the budget in its middle"
+    return f"{room.space.depth}, networks from {least} to {most}{where}"
 
 
 def _data(asked: FitSettings, seen: Looked, size: Size, say: Any) -> dict[str, Any]:
@@ -194,9 +204,12 @@ def _write_csv(files: ImageFiles, folder: Path, name: str) -> Path:
     return path
 
 
-def _seconds_of_a_step(search: dict[str, Any], few: Path, images: int) -> float:
-    """What a step of the search takes, as its first ones tell."""
-    batch = plan.batch_for(images // 2)
-    smaller = min(batch, 16)
-    told = bench("fit-search", steps=MEASURED, settings=search | {"data.root": str(few), "data.batch_size": smaller})
-    return float(told["step_ms"]) / 1000 * batch / smaller
+def _seconds_of_a_step(search: dict[str, Any], few: Path, images: int, batch: int) -> float:
+    """What a step of the search takes, with its share of what is done once an epoch, as two epochs of a few images
+    tell."""
+    smaller = plan.batch_for(images // 2)
+    with tempfile.TemporaryDirectory(prefix=".measured-", dir=few.parent) as place:
+        told = {"data.root": str(few), "data.batch_size": smaller, "epochs": MEASURED}
+        tried = search_("fit-search", settings=search | told, out=Path(place) / "run")
+        seconds = float(tried.records[-1]["seconds"])
+    return seconds / (images // 2 // smaller) * batch / smaller

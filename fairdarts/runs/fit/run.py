@@ -75,9 +75,11 @@ def fit(
     stage = _Stage(watch)
     asked = read_asked(root, budget, hours, folder, merged(settings, named) if named else settings or {})
     use_threads(asked.threads)
-    plan = planned(asked, folder, watch)
+    if (folder / RESULTS).is_file():
+        watch.note(f"this fit has already finished: {folder}")
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "data.root: .* cut away", Notice)  # as the plan has said
+        warnings.filterwarnings("ignore", "data.root: .* cut away", Notice)  # the plan says it once
+        plan = planned(asked, folder, watch)
         searched = _searched(plan, folder, stage)
         genotype = _derived(asked, searched, watch)
         trained = _trained(asked, plan, searched, genotype, folder, stage)
@@ -147,7 +149,8 @@ def _trained(
         return open_run(path).resume(callbacks=stage)
     settings = dict(plan.train)
     spent = plan.seconds + sum(record.get("seconds", 0.0) for record in searched.records)
-    left = max(asked.hours * 3600 * (SHARES["search"] + SHARES["train"]) - spent, 0.05 * asked.hours * 3600)
+    whole = asked.hours * 3600
+    left = max((SHARES["search"] + SHARES["train"]) * whole - spent, SHARES["train"] * whole)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix=".measured-", dir=folder) as place:
         few: dict[str, Any] = {

@@ -122,6 +122,9 @@ def test_large_photographs_are_copied_once_and_seen_as_they_are():
     before = os.stat(copies.train.paths[0]).st_mtime_ns
     look.copied(seen, (20, 40), Path("copies"), Callback())
     assert os.stat(copies.train.paths[0]).st_mtime_ns == before
+    photographs(Path("others"), 4, size=(90, 180))  # of which no older copy is taken
+    again = look.copied(look.look(Path("others"), 0.25, Callback()), (20, 40), Path("copies"), Callback())
+    assert not {*again.train.paths} & {*copies.train.paths}
 
 
 def test_a_test_set_that_is_there_judges_and_nothing_is_held_out():
@@ -160,7 +163,7 @@ def test_shapes_that_most_images_have():
         ("photos --budget madds<=1e6 --tst 0.3", "--tst"),
         ("nowhere --budget madds<=1e6", "nowhere: no such folder"),
         ("photos --budget madds<=1e6 --out full", "full: is there already"),
-        ("few --budget madds<=1e6", "few/a: 1 image to train with, should be 2 or more"),
+        ("few --budget madds<=1e6", "few/a: 2 images, should be 3 or more"),
         ("photos --budget madds<=10", "the least network for these images costs"),
     ],
 )
@@ -174,11 +177,12 @@ def test_what_cannot_be_fitted_is_said_in_a_line(words: str, problem: str, capsy
     assert not Path("fit").exists() or not any(Path("fit").iterdir())
 
 
-def test_threads_alone_may_change():
+def test_threads_and_hours_may_change():
     photographs(Path("photos"), 4)
     asked = read_asked("photos", BUDGET, None, Path("fit"), {"threads": 1})
     Path("fit").mkdir()
     (Path("fit") / "fit.yaml").write_text(json.dumps({"asked": asked.model_dump(mode="json")}))
     assert read_asked("photos", None, None, Path("fit"), {"threads": 2}).threads == 2
+    assert read_asked(str(Path("photos").resolve()), None, 2, Path("fit"), {}).hours == 2
     with pytest.raises(UserError, match="fit: seed: 0 when it began, 3 now"):
         read_asked("photos", None, None, Path("fit"), {"seed": 3})

@@ -57,7 +57,7 @@ def test_the_budget_lies_in_the_middle_of_the_space(image: object, bound: float)
 
 def test_a_budget_that_no_network_keeps_is_refused_with_what_is_needed():
     shape = Shape(64, 3, 10)
-    with pytest.raises(UserError, match=r"budget 'madds <= 1000': the least network for these images costs .* M madds"):
+    with pytest.raises(UserError, match=r"budget 'madds <= 1000': the least network for these images costs .* k madds"):
         plan.space_for(PHOTOS, shape, madds(shape), read_limit("madds <= 1000"))
 
 
