@@ -18,11 +18,13 @@ from fairdarts.data.settings import DataSettings
 from fairdarts.differentiable.settings import (
     ArchitectSettings,
     ComputeSettings,
+    CostSettings,
     DenseSupernetSettings,
     DeriveSettings,
     SearchSettings,
     WeightSettings,
 )
+from fairdarts.networks.settings import NetworkSettings
 from fairdarts.noise import DropoutSettings, NoiseSettings
 from fairdarts.reading import LARGEST_YAML, dump_yaml, read_text, read_yaml
 from fairdarts.runs.study.form import RecipeStudy
@@ -378,6 +380,8 @@ def test_describe_names_every_setting(recipe):
     sections["stopping"] = ["kind", "limit", "window", "ratio"]
     sections["architect"] = ArchitectSettings.model_fields
     sections["derive"] = DeriveSettings.model_fields
+    network = [f"network.{key}" for key in NetworkSettings.model_fields]
+    sections["cost"] = [*(CostSettings.model_fields.keys() - {"network"}), *network]
     sections["data"] = [key for kind in get_args(get_args(DataSettings)[0]) for key in kind.model_fields]
     keys = {f"{section}.{key}" for section, inner in sections.items() for key in inner}
     keys |= SearchSettings.model_fields.keys() - sections.keys() - {"verb", "plugins"}  # which are what they are
