@@ -115,7 +115,7 @@ def _made(asked: FitSettings, folder: Path, watch: Callbacks) -> Plan:
     say(f"search     {epochs.epochs} epochs of {len(used):,}{which} images, about {minutes:.1f} minutes")
     if 60 * minutes > 1.1 * share:
         needed = minutes / 60 / plan.SHARES["search"]
-        say(f"TIME       {asked.hours:g} hours are short: it is the least that the search needs; {needed:.2g} would do")
+        say(f"TIME       {asked.hours:g} hours are short, as no search is shorter than this; {needed:.2g} would do")
     search |= {"data.root": str(folder / "images" / "search.csv"), "data.batch_size": epochs.batch}
     images = {"data.root": str(paths["train"]), "data.test_root": str(paths["test"])}
     return Plan(
