@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # for type checkers and editors; what runs is _LAZY
     from fairdarts.runs.compare import compare as compare
     from fairdarts.runs.derive import derive as derive
     from fairdarts.runs.derive import derive_from as derive_from
-    from fairdarts.runs.derive import derive_front as derive_front
+    from fairdarts.runs.derive_front import derive_front as derive_front
     from fairdarts.runs.evaluate import evaluate as evaluate
     from fairdarts.runs.evolve import evolve as evolve
     from fairdarts.runs.export import export as export
@@ -70,7 +70,8 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "runs.bench": ("bench",),
     "runs.callbacks": ("Callback",),
     "runs.compare": ("compare",),
-    "runs.derive": ("derive", "derive_from", "derive_front"),
+    "runs.derive": ("derive", "derive_from"),
+    "runs.derive_front": ("derive_front",),
     "runs.evaluate": ("evaluate",),
     "runs.evolve": ("evolve",),
     "runs.export": ("export",),

@@ -16,7 +16,7 @@ from fairdarts.options import words_of
 from fairdarts.runs.recipe import laid_over
 
 if TYPE_CHECKING:
-    from fairdarts.runs.derive import Front
+    from fairdarts.runs.derive_front import Front
 
 EPILOG = f"""methods for cells (S1):
   argmax      DARTS: a node's two strongest edges, each with its strongest operation
@@ -90,7 +90,7 @@ def main(argv: Sequence[str]) -> int:
         raise UserError("derive: several --budget go with a run directory, and without --name and --format")
 
     # here, as torch takes seconds to load, and words can be wrong before
-    from fairdarts.runs.derive import derive, derive_from, derive_front
+    from fairdarts.runs.derive import derive, derive_from
     from fairdarts.spaces.cell import CellSpace
     from fairdarts.spaces.space import load_space
 
@@ -98,6 +98,8 @@ def main(argv: Sequence[str]) -> int:
     if args.out is not None:
         del told["name"]
         told |= {"method": args.method, "epoch": args.epoch}
+        from fairdarts.runs.derive_front import derive_front  # here, as it loads matplotlib
+
         show(args.budget, derive_front(args.run, args.budget, args.out, **told, **counted))
         return 0
     told |= counted | {"budget": args.budget and args.budget[0]}

@@ -1,4 +1,4 @@
-"""Which modules does a stand-alone network consist of, and which of them does each candidate of a choice point add?"""
+"""The modules that a stand-alone network consists of, and what each candidate of a choice point adds to them."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Of every group one option, so that their mass is greatest within a budget: the multiple-choice knapsack, exactly.
+"""The multiple-choice knapsack, exactly: one option of every group, so that their mass is greatest within a budget.
 
 All choices that may still become the best are kept, group by group, as in Nemhauser and Ullmann, "Discrete dynamic
 programming and capital allocation" (1969).
@@ -77,7 +77,7 @@ def _unbeaten_options(group: Sequence[Option], counted: bool) -> list[tuple[int,
 
 
 def _unbeaten(parts: Sequence[Front]) -> Front:
-    """Of several sets of choices those that no other beats, by rising cost."""
+    """The choices of several sets that no other beats, by rising cost."""
     costs, masses, picks = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.lexsort((-masses, costs))
     costs, masses, picks = costs[order], masses[order], picks[order]

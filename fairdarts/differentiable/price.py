@@ -103,8 +103,8 @@ def make_price(
 
 
 def kept_edges(space: Space, rule: DeriveSettings) -> list[float]:
-    """Of every choice point, how much of it a derived network has: 1, or of the edges into a node of a cell, of which
-    the rule keeps two, two divided by their number."""
+    """How much of every choice point a derived network has: 1; or of the edges into a node of a cell, of which the rule
+    keeps two, two divided by their number."""
     if not isinstance(space, CellSpace) or rule.method == "edge":
         return [1.0] * len(space.points)
     return [EDGES_PER_NODE / node for node, _ in space.edges] * len(space.parts)

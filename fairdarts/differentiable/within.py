@@ -153,13 +153,13 @@ def _cells(space: CellSpace, options: Options, rule: DeriveSettings) -> list[lis
 
 
 def _two_edges(into: list[list[list[Option]]]) -> Groups:
-    """Of every node two edges with an operation each."""
+    """Groups of which each takes two edges of a node, with an operation each."""
     return [[together(two) for edges in combinations(node, EDGES_PER_NODE) for two in product(*edges)] for node in into]
 
 
 def _up_to_two_edges(into: list[list[list[Option]]]) -> Groups:
-    """Of every node up to two edges with an operation each, of the first, without which the cell would be empty, one
-    at least."""
+    """Groups of which each takes up to two edges of a node, with an operation each; of the first node one at least, as
+    the cell would be empty without."""
     groups = []
     for node in into:
         kept = (edges for count in range(EDGES_PER_NODE + 1) for edges in combinations(node, count))
@@ -168,7 +168,7 @@ def _up_to_two_edges(into: list[list[list[Option]]]) -> Groups:
 
 
 def _every_edge(into: list[list[list[Option]]]) -> Groups:
-    """Of every edge up to two operations, of the first node one at least."""
+    """Groups of which each takes up to two operations of an edge; of the first node's edges one at least."""
     edges = [[list(_up_to(OPERATIONS_PER_EDGE, edge)) for edge in node] for node in into]
     first = [together(some) for some in product(*edges[0])]
     return [first[1:], *(group for node in edges[1:] for group in node)]

@@ -13,14 +13,12 @@ from fairdarts.differentiable.derive import METHODS, GateMatrices, as_matrices, 
 from fairdarts.differentiable.derive import derive as genotype_of
 from fairdarts.differentiable.settings import GATES, DeriveSettings, SearchSettings
 from fairdarts.differentiable.stopping import kept_record
-from fairdarts.genotype import Genotype, to_yaml
+from fairdarts.genotype import Genotype
 from fairdarts.networks.blueprint import as_searched
 from fairdarts.networks.settings import AS_NAMED
-from fairdarts.plot.settings import USUAL, checked_formats
 from fairdarts.reading import read_yaml
 from fairdarts.runs.bounded import Asked, counted_by, read_budget, told, too_little
 from fairdarts.runs.result import Run
-from fairdarts.runtime.checkpoint import folder_for, write_atomically
 from fairdarts.runtime.run import open_run
 from fairdarts.runtime.shape import Shape
 from fairdarts.spaces.space import Space, load_space
@@ -55,13 +53,13 @@ def derive(
     >>> fairdarts.derive("runs/mine", epoch="best")
     >>> fairdarts.derive("runs/mine", budget="madds <= 20e6")
     """
-    asked = _opened(run, method, threshold, max_skips, epoch, name)
+    asked = opened(run, method, threshold, max_skips, epoch, name)
     if budget is None:
         return _derived(asked.gates, asked.space, asked.rule, asked.name, asked.source)
     return _within(asked, read_budget(budget, latency, asked.network(settings)))
 
 
-class _Opened(NamedTuple):
+class Opened(NamedTuple):
     """What is derived from."""
 
     gates: GateMatrices
@@ -83,14 +81,14 @@ class _Opened(NamedTuple):
         return {**{f"network.{key}": value for key, value in own.items()}, **(settings or {})}
 
 
-def _opened(
+def opened(
     run: str | Path | Run,
     method: Method | None,
     threshold: float | None,
     max_skips: int | None,
     epoch: Epoch | None,
     name: str | None,
-) -> _Opened:
+) -> Opened:
     path = run.path if isinstance(run, Run) else Path(run)
     found = open_run(path)
     if found.verb != "search":
@@ -105,65 +103,7 @@ def _opened(
     if epoch == "best":
         source += f" (lowest held-out loss, {record['valid_loss']:.4f})"
     called = path.resolve().name + ("" if epoch is None else f"-epoch-{record['epoch']}")
-    return _Opened(as_matrices(record["gates"], space, source), space, rule, name or called, source, Run(path))
-
-
-class Front(NamedTuple):
-    """What a search comes to within several budgets, and the files of it."""
-
-    found: list[Bounded | None]
-    """of every budget genotype, cost, mass of its gates, and what it gives up; None where no network keeps it"""
-    files: list[Path]
-    """the genotypes, then the figure"""
-
-
-def derive_front(
-    run: str | Path | Run,
-    budgets: Sequence[str],
-    out: str | Path,
-    *,
-    method: Method | None = None,
-    threshold: float | None = None,
-    max_skips: int | None = None,
-    epoch: Epoch | None = None,
-    latency: str | Path | None = None,
-    settings: Mapping[str, Any] | None = None,
-    formats: Sequence[str] | str = USUAL,
-) -> Front:
-    """The genotypes of a search within several budgets of one quantity, written into the folder `out` with a figure of
-    cost and gate mass. All else is as in `derive`.
-
-    >>> front = fairdarts.derive_front("runs/mine", ["madds <= 10e6", "madds <= 20e6"], out="front")
-    >>> [(found.cost, found.mass) for found in front.found if found]
-    """
-    asked = _opened(run, method, threshold, max_skips, epoch, None)
-    several = [read_budget(budget, latency, asked.network(settings)) for budget in budgets]
-    quantities = {one.limit.quantity for one in several}
-    if len(quantities) != 1:
-        raise UserError(f"derive: budgets of {', '.join(sorted(quantities)) or 'nothing'}: should be of one quantity")
-    formats = checked_formats(formats, "formats")
-    if Path(out).exists() and any(Path(out).iterdir()):
-        raise UserError(f"derive: {out}: is there already; name another --out")
-    found = _all_within(asked, several)
-    from fairdarts.plot.bounded import draw_bounded  # here, as matplotlib takes a second to load
-
-    with folder_for(Path(out)):
-        files = [_written(Path(out), one.genotype) for one in found if one]
-        points = [(one.limit.bound, best.cost, best.mass) for one, best in zip(several, found, strict=True) if best]
-        files += draw_bounded(points, quantities.pop(), Path(out), _without(found), formats)
-    return Front(found, files)
-
-
-def _without(found: Sequence[Bounded | None]) -> tuple[float, float] | None:
-    """Cost and gate mass of what is derived without a budget."""
-    one = next((one for one in found if one and one.cost_without is not None), None)
-    return (one.cost_without, one.mass_without) if one and one.cost_without is not None else None
-
-
-def _written(folder: Path, genotype: Genotype) -> Path:
-    path = folder / f"{genotype.name}.yaml"
-    write_atomically(path, to_yaml(genotype).encode())
-    return path
+    return Opened(as_matrices(record["gates"], space, source), space, rule, name or called, source, Run(path))
 
 
 def derive_from(
@@ -199,15 +139,15 @@ def derive_from(
         gates = read_gates(Path(matrices), space, relaxation)
     rule = _rule(space, None, method, threshold, max_skips)
     source += f", {relaxation} of α" if relaxation not in (None, GATES) else ""
-    asked = _Opened(gates, space, rule, name or called, source)
+    asked = Opened(gates, space, rule, name or called, source)
     if budget is None:
         return _derived(gates, space, rule, asked.name, source)
     return _within(asked, read_budget(budget, latency, settings))
 
 
-def _within(asked: _Opened, budget: Asked) -> Genotype:
+def _within(asked: Opened, budget: Asked) -> Genotype:
     """The genotype within a budget; Notices say what it took. Raises UserError where there is none."""
-    (found,) = _all_within(asked, [budget])
+    (found,) = all_within(asked, [budget])
     if found is None:
         counted = counted_by(budget, asked.space, *_of_run(asked))
         raise too_little(budget.limit, counted.least(asked.gates, asked.rule), asked.rule, asked.gates)
@@ -216,7 +156,7 @@ def _within(asked: _Opened, budget: Asked) -> Genotype:
     return found.genotype
 
 
-def _all_within(asked: _Opened, budgets: Sequence[Asked]) -> list[Bounded | None]:
+def all_within(asked: Opened, budgets: Sequence[Asked]) -> list[Bounded | None]:
     """The best within each of the budgets, which are of one quantity. Raises UserError where the rule is not ours."""
     if METHODS[asked.rule.method]:
         raise UserError(f"derive: budget: goes with method argmax, threshold or edge, not '{asked.rule.method}'")
@@ -231,7 +171,7 @@ def _all_within(asked: _Opened, budgets: Sequence[Asked]) -> list[Bounded | None
     return bounded(asked.gates, asked.rule, counted, bounds, abouts, list(edge_names(asked.space)))
 
 
-def _of_run(asked: _Opened) -> tuple[Shape | None, Path | None]:
+def _of_run(asked: Opened) -> tuple[Shape | None, Path | None]:
     return (asked.run.shape, asked.run.path) if asked.run else (None, None)
 
 
@@ -274,7 +214,7 @@ def _rule(
     return rule
 
 
-def _source(asked: _Opened) -> str:
+def _source(asked: Opened) -> str:
     """Where the gates come from, and by which rule a genotype is made of them."""
     rule = asked.rule
     how = rule.method if rule.method == "argmax" or rule.threshold is None else f"{rule.method} {rule.threshold}"
@@ -284,7 +224,7 @@ def _source(asked: _Opened) -> str:
 
 def _derived(matrices: GateMatrices, space: Space, rule: DeriveSettings, name: str, source: str) -> Genotype:
     """The genotype by a rule, which its source tells; Notices say what a reader of it would not expect."""
-    source = _source(_Opened(matrices, space, rule, name, source))
+    source = _source(Opened(matrices, space, rule, name, source))
     genotype = genotype_of(matrices, space, rule.method, rule.threshold, name, source, rule.max_skips)
     strongest = {cell: f"the strongest gate is {matrices[cell].max():.3f}" for cell in genotype.empty_cells}
     for note in (*genotype.remarks, *(f"{cell}: no operation takes part; {gate}" for cell, gate in strongest.items())):
