@@ -38,7 +38,8 @@ def main(argv: Sequence[str]) -> int:
     from fairdarts.runs.fit.run import fit
     from fairdarts.runtime.stop import Interrupted
 
-    again = command("fit", args.photos, "--out", args.out)
+    budget = ("--budget", args.budget) if args.budget else ()
+    again = command("fit", args.photos, *budget, "--out", args.out)
     try:
         found = fit(args.photos, args.budget, args.hours, args.out, settings, ProgressBar())
     except Interrupted as interrupted:
