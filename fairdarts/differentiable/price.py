@@ -11,8 +11,6 @@ from fairdarts.cost.table import Table
 from fairdarts.differentiable.settings import CostSettings, DeriveSettings
 from fairdarts.genotype import Genotype
 from fairdarts.relaxation import Matrices
-from fairdarts.spaces.cell import CellSpace
-from fairdarts.spaces.sample import EDGES_PER_NODE
 from fairdarts.spaces.space import Space
 
 
@@ -102,12 +100,10 @@ def make_price(
     return Price(settings, table.fixed / target, shares, multiplier, steps)
 
 
-def kept_edges(space: Space, rule: DeriveSettings) -> list[float]:
+def kept_edges(space: Space, rule: DeriveSettings) -> tuple[float, ...]:
     """How much of every choice point a derived network has: 1; or of the edges into a node of a cell, of which the rule
     keeps two, two divided by their number."""
-    if not isinstance(space, CellSpace) or rule.method == "edge":
-        return [1.0] * len(space.points)
-    return [EDGES_PER_NODE / node for node, _ in space.edges] * len(space.parts)
+    return (1.0,) * len(space.points) if rule.method == "edge" else space.shares
 
 
 def least_expected(table: Table, rule: DeriveSettings, space: Space) -> float:

@@ -88,6 +88,11 @@ class SearchSpace(Settings, ABC):
         return self.choices
 
     @property
+    def shares(self) -> tuple[float, ...]:
+        """The share of all paths that has each choice point: all of them where paths choose operations alone."""
+        return (1.0,) * len(self.points)
+
+    @property
     def benchmarked(self) -> Self:
         """The space whose architectures a benchmark's table has, of which this one may be a part with fewer operations;
         a path of this one is the same path of that one."""

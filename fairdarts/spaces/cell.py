@@ -94,6 +94,11 @@ class CellSpace(SearchSpace):
         return (self.candidates,) * (len(CELLS) * len(self.edges))
 
     @property
+    def shares(self) -> tuple[float, ...]:
+        """The share of all paths that has each edge: a node keeps two of the edges into it."""
+        return tuple(2 / node for node, _ in self.edges) * len(CELLS)
+
+    @property
     def choices(self) -> tuple[tuple[str, ...], ...]:
         """The decisions of a path, the normal cell first: of every node its inputs and two operations.
 

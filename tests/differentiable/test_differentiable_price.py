@@ -65,7 +65,7 @@ def test_under_sigmoid_it_is_the_mean_over_all_subsets_of_candidates():
 def test_of_the_edges_into_a_node_two_are_expected_to_be_kept():
     space = load_space("s1")
     shares = kept_edges(space, ARGMAX)
-    assert shares[:5] == [1, 1, 2 / 3, 2 / 3, 2 / 3]
+    assert shares[:5] == (1, 1, 2 / 3, 2 / 3, 2 / 3)
     assert sum(shares) == pytest.approx(2 * 2 * space.nodes)
     assert set(kept_edges(space, EDGE)) == {1.0}
     table = Table(10, tuple((0, 5, 7, 1, 1, 1, 3) for _ in space.points))

@@ -5,6 +5,7 @@ from collections.abc import Hashable
 from functools import cache
 from random import Random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,8 +16,8 @@ from fairdarts.config import UserError
 from fairdarts.genotype import ChainGenotype, EdgeGenotype
 from fairdarts.ops.mbconv import choice
 from fairdarts.spaces.chain import ChainSpace, Layer
-from fairdarts.spaces.gates import SinglePath
-from fairdarts.spaces.space import check_genotype, load_space
+from fairdarts.spaces.gates import SinglePath, subnet
+from fairdarts.spaces.space import Space, check_genotype, load_space
 
 MACRO = load_space("nas-bench-macro")
 SMALL = {
@@ -181,3 +182,12 @@ def test_some_spaces_have_no_fixed_topology(name: str):
     expected = f"space: {name}: its paths choose inputs, too; should be a chain, or nasbench201"
     assert str(error.value) == expected
     assert all(space.fixed_topology("space") is space for space in SPACES.values())
+
+
+@pytest.mark.parametrize("space", [*SPACES.values(), TOPOLOGIES["cells"]], ids=lambda space: space.name)
+def test_the_share_of_paths_that_has_a_choice_point_is_counted(space: Space):
+    random = Random(0)
+    opened = np.zeros(len(space.points))
+    for _ in range(3000):
+        opened += [bool(gate.active) for gate in space.gates(subnet(space.random_path(random.randrange)))]
+    np.testing.assert_allclose(opened / 3000, space.shares, atol=0.03)
