@@ -126,7 +126,7 @@ def tell_loss(
         return
     layer, decibels = worst_layer(part, floating, pictures)
     what = f"top-1 {quantized.after:.2%}, before {quantized.before:.2%}, the same class for {quantized.alike:.2%}"
-    where = f"the outputs of {layer} lose most ({decibels:.0f} dB above the error)"
+    where = f"the outputs of {layer} lose most (signal to noise: {decibels:.0f} dB)"
     swish = network.se_ratio or "swish" in (network.activation, network.outer_activation)
     mend = ["swish and squeeze-and-excitation are known to lose by int8, ReLU does better"] if swish else []
     if quantized.calibration < CALIBRATION:
