@@ -1,12 +1,15 @@
 """What tests of searches and of trainings share: whether two runs are the same, and images that cannot be read."""
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils.data import Dataset
 
+import fairdarts
 from fairdarts.config import UserError
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.position import TIMES
@@ -71,6 +74,14 @@ class Watch:
         self.records.append(record)
         if record["epoch"] == self.at_epoch:
             self.stop.signal = 15
+
+
+class Interrupts(fairdarts.Callback):
+    """Asks for a stop in the second step of the second epoch."""
+
+    def step(self, epoch: int, step: int, steps: int, *seen: object) -> None:
+        if (epoch, step) == (2, 2):
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 class Broken(Dataset):

@@ -65,7 +65,7 @@ class EndlessBatches(Sampler):
 
 
 def inverse_numbers(labels: Tensor) -> Tensor:
-    """Of every image 1 / the number of images with its label [N]."""
+    """The weight of every image, 1 / the number of images with its label [N]."""
     return 1 / labels.bincount().double()[labels]
 
 

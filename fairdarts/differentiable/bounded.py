@@ -1,56 +1,15 @@
 """Genotypes within budgets: of greatest gate mass, and what they give up for it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from typing import Any, NamedTuple
 
-from fairdarts.cost.cells import Live, cell_parts
-from fairdarts.cost.derived import Kept, cost_of, kept_by
-from fairdarts.cost.part import Part
-from fairdarts.cost.table import COUNTED, Table, count_part
+from fairdarts.cost.counted import Counted
+from fairdarts.cost.derived import Kept, kept_by
 from fairdarts.differentiable.derive import GateMatrices, derive
 from fairdarts.differentiable.settings import DeriveSettings
-from fairdarts.differentiable.within import Within, best_within, least_within
+from fairdarts.differentiable.within import Within, best_within
 from fairdarts.genotype import CELLS, CellGenotype, ChainGenotype, EdgeGenotype, Genotype
-from fairdarts.networks.settings import NetworkSettings
-from fairdarts.runtime.shape import Shape
-from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.space import Space
-
-
-class Counted(NamedTuple):
-    """How the networks of a space are counted."""
-
-    quantity: str
-    """madds, params or latency"""
-    space: Space
-    shape: Shape
-    network: NetworkSettings
-    table: Table
-
-    def of(self, genotype: Genotype) -> float | None:
-        """What the network of a genotype costs; None where it makes none."""
-        return cost_of(genotype, self.space, self.shape, self.quantity, self.network, self.table)
-
-    def least(self, gates: GateMatrices, rule: DeriveSettings) -> float | None:
-        """The least cost of all networks by a rule; None where it makes none."""
-        return least_within(gates, self.space, rule, self.table, self.fixed())
-
-    def fixed(self) -> Callable[[tuple[Live | None, ...]], float]:
-        """What a network costs besides its operations; latency where all nodes are fed, as its table tells."""
-        space, costs = self.space, dict[Part, int]()
-        if self.quantity not in COUNTED or not isinstance(space, CellSpace):
-            return lambda cases: self.table.fixed
-
-        @cache
-        def counted(cases: tuple[Live, ...]) -> float:
-            parts = cell_parts(space, self.shape, self.network, dict(zip(CELLS, cases, strict=True)))
-            for part in parts.fixed:
-                if part not in costs:
-                    costs[part] = count_part(part)[self.quantity]
-            return sum(costs[part] for part in parts.fixed)
-
-        return counted
 
 
 class Bounded(NamedTuple):
@@ -87,7 +46,7 @@ def bounded(
     before = kept_by(plain, space)
     cost = counted.of(plain)
     mass = sum(weights[point, index] for point, index in before if space.points[point][index] != "none")
-    found = best_within(gates, space, rule, counted.table, counted.fixed(), budgets)
+    found = best_within(gates, rule, counted, budgets)
 
     def made(best: Within, about: tuple[str, str]) -> Bounded:
         genotype = GENOTYPES[space.kind](dict(zip(("name", "source"), about, strict=True)), best.kept, weights, space)

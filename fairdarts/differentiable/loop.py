@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from fairdarts.config import Notice
+from fairdarts.cost.counted import Counted
 from fairdarts.data.serve import check_alike, keep_held_out
 from fairdarts.data.sources import Source
 from fairdarts.data.split import fingerprint
 from fairdarts.differentiable.architect import STEPS, SUMS, Learner, StepIndex, warm_up
 from fairdarts.differentiable.curvature import held_out_curvature
 from fairdarts.differentiable.derive import METHODS, as_matrices, check_records, derive, dominant
-from fairdarts.differentiable.price import Costs
 from fairdarts.differentiable.settings import MAY_CHANGE, SearchSettings
 from fairdarts.differentiable.setup import check_fit, make_learner, open_batches
 from fairdarts.differentiable.state import put_back, state_of
@@ -60,7 +60,7 @@ def search(
     stop: Stop,
     resume: bool = False,
     about: Callable[[Genotype], dict[str, Any]] | None = None,
-    costs: Costs | None = None,
+    costs: Counted | None = None,
 ) -> Genotype:
     """Search from the start, or (resume) from the run's last checkpoint, to the final genotype.
 
@@ -89,7 +89,8 @@ def search(
         return record | about(derived(record["gates"], settings, space, run.path.name)) if about else record
 
     def described(epoch: int) -> dict[str, Any]:
-        return gate_record(epoch, learner, space) | cost_record(learner, space, run.path.name, costs)
+        record = gate_record(epoch, learner, space)
+        return record | (cost_record(record["gates"], learner, space, costs) if costs else {})
 
     def state() -> dict[str, Any]:
         return common_state(identity, sums, at, records) | state_of(learner)
@@ -199,14 +200,13 @@ def gate_record(epoch: int, learner: Learner, space: Space) -> dict[str, Any]:
     }
 
 
-def cost_record(learner: Learner, space: Space, name: str, costs: Costs | None) -> dict[str, Any]:
-    """What a record says of the cost that is expected under the gates, and of the network that would be derived."""
-    if learner.price is None or costs is None:
-        return {}
-    gates = relax({part: alpha.detach() for part, alpha in learner.alphas.items()}, learner.settings.relaxation)
-    matrices = {part: gate.double().cpu().numpy() for part, gate in gates.items()}
-    found = derived(matrices, learner.settings, space, name)
-    return {"cost": learner.price.record(gates, costs.of(found))}
+def cost_record(gates: dict[str, Any], learner: Learner, space: Space, costs: Counted) -> dict[str, Any]:
+    """What a record says of the cost that is expected under its gates, and of the network that they derive."""
+    assert learner.price is not None, "a search whose costs are known has a price"
+    with torch.no_grad():
+        matrices = relax(learner.alphas, learner.settings.relaxation)
+    found = derived(gates, learner.settings, space, learner.settings.name)
+    return {"cost": learner.price.record(matrices, costs.of(found))}
 
 
 def derived(gates: dict[str, Any], settings: SearchSettings, space: Space, name: str, note: str = "") -> Genotype:

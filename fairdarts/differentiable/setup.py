@@ -7,13 +7,14 @@ import torch
 from torch import nn
 
 from fairdarts.config import UserError, nearest
+from fairdarts.cost.counted import Counted
 from fairdarts.data.balance import class_weights
 from fairdarts.data.serve import server
 from fairdarts.data.sources import Source
 from fairdarts.data.split import halves as halves_of
 from fairdarts.differentiable.architect import Batch, Learner
 from fairdarts.differentiable.derive import check_kind, check_rule
-from fairdarts.differentiable.price import Costs, make_price
+from fairdarts.differentiable.price import make_price
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.genotype import SKIP
 from fairdarts.ops.depthwise import with_fast_gradients
@@ -32,7 +33,7 @@ def make_learner(
     space: Space,
     source: Source,
     device: torch.device,
-    costs: Costs | None = None,
+    costs: Counted | None = None,
     steps: int = 1,
 ) -> Learner:
     """A fresh supernet, α and both optimizers, decided by the seed alone.

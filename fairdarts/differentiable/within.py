@@ -7,12 +7,14 @@ each such case has its own groups, whose nodes read what is fed.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from itertools import combinations, product
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fairdarts.cost.cells import Live
+from fairdarts.cost.counted import Case, Counted
 from fairdarts.cost.derived import Kept
 from fairdarts.cost.table import Table
 from fairdarts.differentiable.derive import GateMatrices
@@ -28,8 +30,6 @@ from fairdarts.spaces.sample import EDGES_PER_NODE
 from fairdarts.spaces.space import Space
 
 Groups = list[list[Option]]
-Case = Live | None
-"""what decides the size of a cell; None of other spaces"""
 Options = Callable[..., list[Option]]
 """of a choice point, each candidate but `none` whose gate is `least` or more"""
 
@@ -45,20 +45,10 @@ class Within(NamedTuple):
 
 
 def best_within(
-    gates: GateMatrices,
-    space: Space,
-    rule: DeriveSettings,
-    table: Table,
-    fixed: Callable[[tuple[Case, ...]], float],
-    budgets: Sequence[float],
+    gates: GateMatrices, rule: DeriveSettings, counted: Counted, budgets: Sequence[float]
 ) -> list[Within | None]:
-    """The best within each of the budgets; None where no network costs so little.
-
-    `fixed` is what a network costs besides its operations, given the case of the normal and of the reduction cell, or
-    (None,) in other spaces.
-    """
-    options = _options_of(gates, space, table)
-    sides = SIDES[space.kind](space, options, rule)
+    """The best within each of the budgets; None where no network costs so little."""
+    sides, fixed = _sides(gates, rule, counted), cache(counted.fixed)
     least = min((fixed(cases) for cases in product(*([case for case, _ in side] for side in sides))), default=0.0)
     fronts = []
     for side in sides:
@@ -81,16 +71,22 @@ def best_within(
     return found
 
 
-def least_within(
-    gates: GateMatrices, space: Space, rule: DeriveSettings, table: Table, fixed: Callable[[tuple[Case, ...]], float]
-) -> float | None:
+def least_within(gates: GateMatrices, rule: DeriveSettings, counted: Counted) -> float | None:
     """The least cost of all networks by a rule; None where it makes none."""
     costs = []
-    for side in SIDES[space.kind](space, _options_of(gates, space, table), rule):
+    for side in _sides(gates, rule, counted):
         fronts = ((case, front(groups, math.inf, rule.max_skips).costs) for case, groups in side)
         costs.append([(case, float(found[0])) for case, found in fronts if len(found)])
-    sums = (fixed(tuple(case for case, _ in chosen)) + sum(cost for _, cost in chosen) for chosen in product(*costs))
+    sums = (
+        counted.fixed(tuple(case for case, _ in chosen)) + sum(cost for _, cost in chosen) for chosen in product(*costs)
+    )
     return min(sums, default=None)
+
+
+def _sides(gates: GateMatrices, rule: DeriveSettings, counted: Counted) -> list[list[tuple[Case, Groups]]]:
+    """What may be kept of the normal and of the reduction cell, or of the whole, case by case."""
+    space = counted.space
+    return SIDES[space.kind](space, _options_of(gates, space, counted.table), rule)
 
 
 def _picked(groups: Groups, picks: np.ndarray) -> Kept:

@@ -78,6 +78,16 @@ def read_limit(text: str) -> Limit:
     return Limit(quantity, sign, bound)
 
 
+def read_bound(text: str) -> Limit:
+    """`madds <= 20e6`, a bound of a cost from above. Raises ValueError saying what would be right."""
+    limit = read_limit(text)
+    if limit.quantity == ACCURACY or limit.sign != "<=":
+        raise ValueError(f"'{text}': should bound a cost from above, such as 'madds <= 20e6'")
+    if limit.bound <= 0:
+        raise ValueError(f"'{text}': should be more than 0")
+    return limit
+
+
 def amount(cost: float, quantity: str) -> str:
     """'19.8 M madds', '72.1 k params', '3.21 ms'."""
     if quantity == "latency":

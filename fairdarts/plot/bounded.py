@@ -27,7 +27,7 @@ class BoundedInfo(NamedTuple):
 def bounded_info(
     points: Sequence[tuple[float, float, float]], quantity: str, without: tuple[float, float] | None = None
 ) -> BoundedInfo:
-    """Of points (budget, cost, mass)."""
+    """What points (budget, cost, mass) tell."""
     budgets, costs, masses = zip(*sorted(points), strict=True)
     return BoundedInfo(quantity, budgets, costs, masses, without)
 

@@ -22,7 +22,7 @@ class CostInfo(NamedTuple):
 
 
 def cost_info(records: list[dict[str, Any]]) -> CostInfo | None:
-    """Of the records of a search; None where it asked for no cost."""
+    """What the records of a search tell; None where it asked for no cost."""
     costs = [(record["epoch"], record["cost"]) for record in records if "cost" in record]
     if not costs:
         return None

@@ -1,21 +1,21 @@
 """Which networks does a budget allow? What `derive` needs to know of costs, and what it says of what was given up."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fairdarts.config import UserError
-from fairdarts.cost.latency import measure_latency, read_latency
+from fairdarts.config import Notice, UserError
+from fairdarts.cost.counted import Counted
 from fairdarts.cost.parts import stated_shape
-from fairdarts.cost.table import count_tables
-from fairdarts.differentiable.bounded import Bounded, Counted
+from fairdarts.differentiable.bounded import Bounded
 from fairdarts.differentiable.derive import GateMatrices
 from fairdarts.differentiable.settings import DeriveSettings
-from fairdarts.evolution.objectives import ACCURACY, Limit, amount, read_limit
+from fairdarts.evolution.objectives import Limit, amount, read_bound
 from fairdarts.networks.settings import AS_NAMED, NetworkOptions, NetworkSettings
+from fairdarts.runs.cost import table_of
 from fairdarts.runs.evolved import LATENCY
 from fairdarts.runs.recipe import laid_over
-from fairdarts.runtime.device import pick
 from fairdarts.runtime.shape import Shape
 from fairdarts.spaces.space import Space
 
@@ -37,11 +37,9 @@ def read_budget(text: str, latency: str | Path | None = None, settings: Mapping[
     """`madds <= 20e6`; `settings` are those of the network that is counted. Raises UserError saying what would be
     right."""
     try:
-        limit = read_limit(text)
+        limit = read_bound(text)
     except ValueError as error:
         raise UserError(f"derive: budget: {error}") from None
-    if limit.quantity == ACCURACY or limit.sign != "<=":
-        raise UserError(f"derive: budget '{text}': should bound a cost from above, such as 'madds <= 20e6'")
     if latency and limit.quantity != "latency":
         raise UserError(f"derive: latency {latency}: is of no use, as the budget is of {limit.quantity}")
     network = laid_over(NetworkOptions, {}, "settings", settings or {}).network
@@ -50,16 +48,15 @@ def read_budget(text: str, latency: str | Path | None = None, settings: Mapping[
 
 def counted_by(asked: Asked, space: Space, shape: Shape | None, run: Path | None = None) -> Counted:
     """How networks are counted: latency by the file that is named, or the one that the run keeps, or measured here."""
-    quantity, images = asked.limit.quantity, shape or stated_shape(space)
-    if quantity != "latency":
-        table = count_tables(space, images, asked.network)[quantity]
-    elif asked.latency:
-        table = read_latency(asked.latency, space)
-    elif run and (run / LATENCY).is_file():
-        table = read_latency(run / LATENCY, space)
-    else:
-        table = measure_latency(space, pick("auto"), shape=images, network=asked.network)
+    images = shape or stated_shape(space)
+    kept = run / LATENCY if run and (run / LATENCY).is_file() else None
+    quantity, latency = asked.limit.quantity, asked.latency or kept
+    table = table_of(quantity, space, images, asked.network, latency, note=_notice)
     return Counted(quantity, space, images, asked.network, table)
+
+
+def _notice(text: str) -> None:
+    warnings.warn(text, Notice, stacklevel=4)
 
 
 def told(found: Bounded, limit: Limit) -> Iterator[str]:

@@ -1,17 +1,18 @@
 """The costs that a search is told: counted, or a table of latencies, which its run keeps."""
 
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
 from fairdarts.config import UserError
-from fairdarts.cost.derived import cost_of
+from fairdarts.cost.counted import Counted
 from fairdarts.cost.latency import latency_csv, measure_latency, read_latency
 from fairdarts.cost.table import Table, count_tables
 from fairdarts.data.sources import Source
-from fairdarts.differentiable.price import Costs, greatest_expected, least_expected
+from fairdarts.differentiable.price import greatest_expected, least_expected
 from fairdarts.differentiable.settings import CostSettings, SearchSettings
 from fairdarts.evolution.objectives import amount
 from fairdarts.networks.blueprint import as_searched
+from fairdarts.networks.settings import AS_NAMED, NetworkSettings
 from fairdarts.runs.callbacks import Callback
 from fairdarts.runs.evolved import LATENCY
 from fairdarts.runtime import distributed
@@ -42,16 +43,14 @@ def file_of_costs(settings: SearchSettings, space: Space, source: Source, watch:
 
 def costs_of(
     settings: SearchSettings, space: Space, shape: Shape, watch: Callback, run: RunDirectory | None = None
-) -> Costs | None:
+) -> Counted | None:
     """What the networks of a search cost, in all processes; None where it does not ask. A run keeps its latencies."""
     if (asked := _asked(settings, space)) is None:
         return None
     if run and asked.quantity == "latency":
         asked = asked.model_copy(update={"latency": str(run.path / LATENCY)})
     found = distributed.shared(distributed.first(_table, asked, settings.device, space, shape, watch))
-    table = Table(*found)
-    of = partial(cost_of, space=space, shape=shape, quantity=asked.quantity, network=asked.network, table=table)
-    return Costs(table, of)
+    return Counted(asked.quantity, space, shape, asked.network, Table(*found))
 
 
 def _asked(settings: SearchSettings, space: Space) -> CostSettings | None:
@@ -62,10 +61,24 @@ def _asked(settings: SearchSettings, space: Space) -> CostSettings | None:
 
 
 def _table(asked: CostSettings, device: str, space: Space, shape: Shape, watch: Callback) -> Table:
-    """The costs of all candidates: counted, read from the user's file, or measured."""
-    if asked.quantity != "latency":
-        return count_tables(space, shape, asked.network)[asked.quantity]
-    if asked.latency:
-        return read_latency(Path(asked.latency), space)
-    watch.note(f"measuring latency per choice on {pick(device)}")
-    return measure_latency(space, pick(device), shape=shape, network=asked.network)
+    """The costs of all candidates, as a search asks for them."""
+    latency = Path(asked.latency) if asked.latency else None
+    return table_of(asked.quantity, space, shape, asked.network, latency, device, watch.note)
+
+
+def table_of(
+    quantity: str,
+    space: Space,
+    shape: Shape,
+    network: NetworkSettings = AS_NAMED,
+    latency: Path | None = None,
+    device: str = "auto",
+    note: Callable[[str], None] = lambda _: None,
+) -> Table:
+    """The costs of all candidates: counted; of latency read from the user's file, or measured, which is noted."""
+    if quantity != "latency":
+        return count_tables(space, shape, network)[quantity]
+    if latency:
+        return read_latency(latency, space)
+    note(f"measuring latency per choice on {pick(device)}")
+    return measure_latency(space, pick(device), shape=shape, network=network)

@@ -13,6 +13,7 @@ from fairdarts.differentiable.derive import METHODS, GateMatrices, as_matrices, 
 from fairdarts.differentiable.derive import derive as genotype_of
 from fairdarts.differentiable.settings import GATES, DeriveSettings, SearchSettings
 from fairdarts.differentiable.stopping import kept_record
+from fairdarts.differentiable.within import least_within
 from fairdarts.genotype import Genotype
 from fairdarts.networks.blueprint import as_searched
 from fairdarts.networks.settings import AS_NAMED
@@ -150,7 +151,7 @@ def _within(asked: Opened, budget: Asked) -> Genotype:
     (found,) = all_within(asked, [budget])
     if found is None:
         counted = counted_by(budget, asked.space, *_of_run(asked))
-        raise too_little(budget.limit, counted.least(asked.gates, asked.rule), asked.rule, asked.gates)
+        raise too_little(budget.limit, least_within(asked.gates, asked.rule, counted), asked.rule, asked.gates)
     for line in told(found, budget.limit):
         warnings.warn(line, Notice, stacklevel=3)
     return found.genotype

@@ -1,6 +1,7 @@
 """Genotypes within a budget, against all that the rules of derivation allow."""
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import chain, combinations, product
 
 import numpy as np
@@ -8,12 +9,14 @@ import pytest
 from one_shot import BENCH, CHAIN
 
 from fairdarts.cost.cells import Live
+from fairdarts.cost.counted import Counted
 from fairdarts.cost.derived import kept_by
 from fairdarts.cost.parts import stated_shape
 from fairdarts.cost.table import count_tables
-from fairdarts.differentiable.bounded import Counted, bounded
+from fairdarts.differentiable.bounded import bounded
 from fairdarts.differentiable.derive import derive
 from fairdarts.differentiable.settings import DeriveSettings
+from fairdarts.differentiable.within import least_within
 from fairdarts.genotype import CELLS, SKIP, Edge, live
 from fairdarts.networks.settings import AS_NAMED, NetworkSettings
 from fairdarts.runtime.shape import Shape
@@ -60,7 +63,7 @@ def cells_of(space: CellSpace, gates: np.ndarray, rule: DeriveSettings) -> Itera
 
 def priced_cells(gates: dict[str, np.ndarray], rule: DeriveSettings, counted: Counted) -> list[Priced]:
     """Cost and mass of all pairs of cells that make a network: of what is live in them."""
-    fixed, sides = counted.fixed(), []
+    fixed, sides = cache(counted.fixed), []
     for cell in CELLS:
         points = dict(zip(CELL.edges, CELL.parts[cell].points, strict=True))
         side = []
@@ -124,7 +127,7 @@ def test_no_network_within_the_budget_keeps_more(
     abouts = [("n", "s")] * len(budgets)
     found = bounded(gates, rule, counted, budgets, abouts, [""] * len(space.points))
     assert found[-1] is None
-    assert counted.least(gates, rule) == costs.min()
+    assert least_within(gates, rule, counted) == costs.min()
     for budget, best in zip(budgets[:-1], found, strict=False):
         assert best is not None
         assert best.mass == pytest.approx(masses[costs <= budget].max(), abs=1e-9)

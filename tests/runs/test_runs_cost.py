@@ -2,13 +2,11 @@
 
 import csv
 import json
-import os
-import signal
 from pathlib import Path
 
 import pytest
 import yaml
-from runs import assert_same_run
+from runs import Interrupts, assert_same_run
 
 import fairdarts
 from fairdarts.checking import check
@@ -25,14 +23,6 @@ COST = {"cost.quantity": "madds", "cost.target": 2e6}
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-class Interrupts(fairdarts.Callback):
-    """Asks for a stop in the second step of the second epoch."""
-
-    def step(self, epoch: int, step: int, steps: int, *seen: object) -> None:
-        if (epoch, step) == (2, 2):
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.mark.parametrize("kind", ["first_order", "second_order", "single_level"])

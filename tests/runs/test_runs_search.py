@@ -1,12 +1,10 @@
 """`fairdarts.search` and `fairdarts.train_supernet`: the runs that the verbs make, without a word."""
 
-import os
-import signal
 from pathlib import Path
 
 import pytest
 import yaml
-from runs import assert_same_run
+from runs import Interrupts, assert_same_run
 
 import fairdarts
 from fairdarts.cli import main
@@ -27,14 +25,6 @@ from fairdarts.runtime.shape import ImageSize, Shape
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-class Interrupts(fairdarts.Callback):
-    """Asks for a stop in the second step of the second epoch."""
-
-    def step(self, epoch: int, step: int, steps: int, *seen: object) -> None:
-        if (epoch, step) == (2, 2):
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_the_verb_and_the_function_give_equal_runs(tiny_recipe: Path, monkeypatch: pytest.MonkeyPatch):

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from fairdarts.checking import check
 from fairdarts.config import Settings, UserError
-from fairdarts.evolution.objectives import ACCURACY, Limit, read_limit
+from fairdarts.evolution.objectives import Limit, read_bound
 from fairdarts.reading import read_yaml
 from fairdarts.runs.recipe import laid_over
 from fairdarts.runtime.shape import TrainingSize
@@ -52,17 +52,13 @@ class FitSettings(FitOptions):
     @field_validator("budget")
     @classmethod
     def _bounds(cls, text: str) -> str:
-        limit = read_limit(text)
-        if limit.bound <= 0:
-            raise ValueError(f"'{text}': should be more than 0")
-        if limit.quantity == ACCURACY or limit.sign != "<=":
-            raise ValueError(f"'{text}': should bound a cost from above, such as 'madds <= 20e6'")
+        read_bound(text)
         return text
 
     @property
     def limit(self) -> Limit:
         """The budget."""
-        return read_limit(self.budget)
+        return read_bound(self.budget)
 
 
 def read_asked(

@@ -163,7 +163,7 @@ class Sides(NamedTuple):
 
 
 def sides_of(heads: Sequence[Head]) -> Sides:
-    """Of the heads of images."""
+    """The sides of images, by their heads."""
     width, height = np.array([head[:2] for head in heads], float).T
     aspects = np.log(width / height)
     middle = float(np.median(aspects))

@@ -138,7 +138,7 @@ def batch_for(images: int) -> int:
 
 
 def search_epochs(images: int, seconds: float, step: float) -> Epochs:
-    """Of a search over `images`, half of which train the weights; a `step` takes so many seconds."""
+    """The epochs of a search over `images`, half of which train the weights; a `step` takes so many seconds."""
     batch = batch_for(images // 2)
     least, most = SEARCH_STEPS
     steps = min(max(seconds / step, least), most)
@@ -149,7 +149,7 @@ def search_epochs(images: int, seconds: float, step: float) -> Epochs:
 
 
 def train_epochs(images: int, seconds: float, an_image: float) -> Epochs:
-    """Of a training over all `images`, each of which takes so many seconds."""
+    """The epochs of a training over all `images`, each of which takes so many seconds."""
     batch, (fewest, most) = batch_for(images), TRAIN_EPOCHS
     fit = int(seconds / (images * an_image))
     longest = min(most, max(fewest, TRAIN_STEPS * batch // images))

@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,13 +10,14 @@ import numpy as np
 
 from fairdarts.checking import check
 from fairdarts.config import Settings
-from fairdarts.cost.latency import latency_csv, measure_latency
-from fairdarts.cost.table import Table, count_tables
+from fairdarts.cost.latency import latency_csv
+from fairdarts.cost.table import Table
 from fairdarts.data.examine import CUT, sizes_of
 from fairdarts.data.files import ImageFiles
 from fairdarts.evolution.objectives import amount
 from fairdarts.reading import dump_yaml, read_yaml
 from fairdarts.runs.callbacks import Callbacks
+from fairdarts.runs.cost import table_of
 from fairdarts.runs.fit import plan
 from fairdarts.runs.fit.asked import PLAN, FitSettings
 from fairdarts.runs.fit.look import Looked, a_share, as_csv, copied, look, sides_of
@@ -97,7 +99,8 @@ def _made(asked: FitSettings, folder: Path, watch: Callbacks) -> Plan:
         seen = copied(seen, size, folder / "images", watch)
     if (cut := sizes_of(seen.heads, size)).most > CUT:
         say(f"cut away   up to {cut.most:.0%} of an image, {cut.mean:.0%} on average, as their shapes differ")
-    paths = _written(seen, room, folder, asked)
+    few = a_share(seen.train, FEW, asked.seed)
+    paths = _written({"train": seen.train, "test": seen.test, "few": few}, room, folder, asked)
     settings = {"seed": asked.seed} | ({"threads": asked.threads} if asked.threads else {})
     settings |= {f"data.{key}": value for key, value in data.items()}
     cost = {"quantity": asked.limit.quantity, "target": asked.limit.bound}
@@ -105,7 +108,7 @@ def _made(asked: FitSettings, folder: Path, watch: Callbacks) -> Plan:
     cost |= {"form": "hinge"} if room.table.greatest <= asked.limit.bound else {}  # nothing is to be asked
     search = settings | {"space": str(paths["space"])} | {f"cost.{key}": value for key, value in cost.items()}
 
-    step = _seconds_of_a_step(search, paths["few"], min(FEW, len(seen.train)), plan.batch_for(len(seen.train) // 2))
+    step = _seconds_of_a_step(search, paths["few"], len(few), plan.batch_for(len(seen.train) // 2))
     share = asked.hours * 3600 * plan.SHARES["search"]
     epochs = plan.search_epochs(len(seen.train), share - (time.monotonic() - begun), step)
     used = a_share(seen.train, epochs.images, asked.seed)
@@ -136,9 +139,7 @@ def _room(asked: FitSettings, shape: Shape, watch: Callbacks) -> _Room:
         watch.note(f"measuring latency per choice on {pick('auto')}, for several widths")
 
     def cost(space: ChainSpace) -> Table:
-        if asked.limit.quantity == "latency":
-            return measure_latency(space, pick("auto"), shape=shape)
-        return count_tables(space, shape)[asked.limit.quantity]
+        return table_of(asked.limit.quantity, space, shape)
 
     space = plan.space_for(template, shape, cost, asked.limit)
     return _Room(space, cost(space))
@@ -155,7 +156,7 @@ def _span(room: _Room, asked: FitSettings) -> str:
     return f"{room.space.depth}, networks from {least} to {most}{where}"
 
 
-def _data(asked: FitSettings, seen: Looked, size: Size, say: Any) -> dict[str, Any]:
+def _data(asked: FitSettings, seen: Looked, size: Size, say: Callable[[str], None]) -> dict[str, Any]:
     """How images are served, but for which ones and in which batches; says what is not as usual."""
     side, number = min(sides(size)), len(seen.train)
     gray = _are_gray(seen.train)
@@ -185,10 +186,9 @@ def _are_gray(files: ImageFiles) -> bool:
     return all(int(np.ptp(image, axis=2).max()) <= 8 for image in images)
 
 
-def _written(seen: Looked, room: _Room, folder: Path, asked: FitSettings) -> dict[str, Path]:
-    """Writes which images train and judge, by which times are measured, the space, and latencies; gives the files."""
+def _written(some: dict[str, ImageFiles], room: _Room, folder: Path, asked: FitSettings) -> dict[str, Path]:
+    """Writes lists of images by their names, the space, and latencies; gives the files."""
     (folder / "images").mkdir(parents=True, exist_ok=True)
-    some = {"train": seen.train, "test": seen.test, "few": a_share(seen.train, FEW, asked.seed)}
     paths = {name: _write_csv(files, folder / "images", name) for name, files in some.items()}
     paths["space"] = folder / "space.yaml"
     write_atomically(paths["space"], dump_yaml(room.space).encode())

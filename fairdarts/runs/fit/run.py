@@ -34,6 +34,8 @@ from fairdarts.runtime.device import use_threads
 
 T = TypeVar("T")
 RESULTS = "results.json"
+MODEL = "model"
+"""what the genotype is called, and the files of its network"""
 WARM_UP = 3
 """epochs in which the learning rate rises, or a tenth of fewer"""
 
@@ -125,10 +127,10 @@ def _searched(plan: Plan, folder: Path, stage: _Stage) -> Run:
 def _derived(asked: FitSettings, searched: Run, watch: Callbacks) -> Path:
     """The file of the genotype within the budget, which lies with those of its search; says what the budget took."""
     path = searched.path / "genotypes" / "within.yaml"
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always", Notice)
-        genotype = derive(searched, budget=asked.budget, name=f"{searched.path.parent.resolve().name}-within")
     if not path.is_file():
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", Notice)
+            genotype = derive(searched, budget=asked.budget, name=MODEL)
         for line in said:
             watch.note(f"derived    {line.message}")
         write_atomically(path, to_yaml(genotype).encode())
@@ -153,14 +155,9 @@ def _trained(
     left = max((SHARES["search"] + SHARES["train"]) * whole - spent, SHARES["train"] * whole)
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix=".measured-", dir=folder) as place:
-        few: dict[str, Any] = {
-            "epochs": 2,
-            "judge_every": 2,
-            "schedule.warmup_epochs": 0,
-            "data.root": str(folder / "images" / "few.csv"),
-        }
-        if "data.test_root" in settings:
-            few["data.test_root"] = few["data.root"]
+        list_ = str(folder / "images" / "few.csv")
+        few: dict[str, Any] = {"epochs": 2, "judge_every": 2, "schedule.warmup_epochs": 0}
+        few |= {"data.root": list_, "data.test_root": list_}
         tried = train(genotype, recipe="fit-train", settings=settings | few, out=Path(place) / "run")
         an_image = 1 / tried.records[-1]["images_per_second"]
     left -= time.monotonic() - begun
@@ -173,20 +170,10 @@ def _trained(
 
 
 def _exported(trained: Run, folder: Path, stage: _Stage) -> Exported:
-    """The model's files."""
-    stem = folder / "model"
-    with tempfile.TemporaryDirectory(prefix=".model-", dir=folder) as place:
-        made = export(trained, formats=("onnx", "safetensors"), out=place, benchmark=True, callbacks=stage)
-        moved = []
-        for one in made.files:
-            path = stem.with_suffix(one.path.suffix)
-            one.path.replace(path)
-            moved.append(one._replace(path=path))
-        card = stem.with_suffix(".md")
-        if made.card:
-            text = made.card.read_text(encoding="utf-8")
-            write_atomically(card, text.replace(made.card.stem, stem.name).encode())
-    return made._replace(files=moved, card=card)
+    """The model's files, which are called as its genotype."""
+    for suffix in (".onnx", ".safetensors", ".md"):  # of a fit that was stopped before its results
+        (folder / f"{MODEL}{suffix}").unlink(missing_ok=True)
+    return export(trained, formats=("onnx", "safetensors"), out=folder, benchmark=True, callbacks=stage)
 
 
 def _results(asked: FitSettings, searched: Run, trained: Run, judged: Judged, exported: Exported) -> dict[str, Any]:
