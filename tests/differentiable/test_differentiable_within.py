@@ -113,13 +113,14 @@ LIMITED = [("argmax", None, 1), ("threshold", 0.4, 0)]
 
 
 @pytest.mark.parametrize("quantity", ["madds", "params"])
-@pytest.mark.parametrize(("method", "threshold", "skips"), RULES + LIMITED)
-@pytest.mark.parametrize("space", [CELL, CHAIN, BENCH], ids=["cells", "chain", "nasbench201"])
+@pytest.mark.parametrize(
+    ("space", "method", "threshold", "skips"),
+    [(CELL, *rule) for rule in RULES + LIMITED] + [(space, *rule) for space in (CHAIN, BENCH) for rule in RULES[:2]],
+    ids=lambda value: getattr(value, "name", str(value)),
+)
 def test_no_network_within_the_budget_keeps_more(
     space: Space, method: str, threshold: float | None, skips: int | None, quantity: str
 ):
-    if space is not CELL and (method == "edge" or skips is not None):
-        pytest.skip("of cells alone")
     rule = DeriveSettings(method=method, threshold=threshold, max_skips=skips)
     counted, gates = counted_of(space, quantity), gates_of(space, seed=len(method))
     costs, masses = map(np.array, zip(*priced(space, gates, rule, counted), strict=True))
@@ -135,11 +136,12 @@ def test_no_network_within_the_budget_keeps_more(
         assert best.cost == counted.of(best.genotype)  # the built network's
 
 
-@pytest.mark.parametrize(("method", "threshold"), [("argmax", None), ("threshold", 0.5), ("edge", 0.5)])
-@pytest.mark.parametrize("space", SHIPPED, ids=lambda space: space.name)
+@pytest.mark.parametrize(
+    ("space", "method", "threshold"),
+    [(space, *rule[:2]) for space in SHIPPED for rule in (RULES if space.kind == "cell" else RULES[:2])],
+    ids=lambda value: getattr(value, "name", str(value)),
+)
 def test_a_budget_that_does_not_bind_changes_nothing(space: Space, method: str, threshold: float | None):
-    if space.kind != "cell" and method == "edge":
-        pytest.skip("of cells alone")
     rule, gates = DeriveSettings(method=method, threshold=threshold), gates_of(space, seed=3)
     if space.kind == "cell":
         space = space.model_copy(update={"nodes": 3})
