@@ -25,6 +25,7 @@ from fairdarts.ops.depthwise import convolve, input_gradient, weight_gradient
 from fairdarts.supernet.kernels.norms import gated_norms
 from fairdarts.supernet.kernels.rows import differentiable, images_of, rows_of
 from fairdarts.supernet.kernels.terms import Term, Unit, plain_sum
+from fairdarts.supernet.kernels.units import native_sum, native_takes
 
 
 def gated_sum(terms: Sequence[Term], training: bool, recompute: bool) -> Tensor:
@@ -38,11 +39,12 @@ def gated_sum(terms: Sequence[Term], training: bool, recompute: bool) -> Tensor:
         return plain_sum(terms, training)
     alone = [term for term in terms if term.units and term.units[0].weight is None]
     others = [term for term in terms if not (term.units and term.units[0].weight is None)]
+    fused = native_sum if native_takes(terms) else fused_sum
     if not alone:
-        return fused_sum(others, recompute)
+        return fused(others, recompute)
     inputs, gates, units = zip(*alone, strict=True)
     normalized = gated_norms(inputs, gates, [unit.norm for (unit,) in units])
-    return normalized.add_(fused_sum(others, recompute)) if others else normalized
+    return normalized.add_(fused(others, recompute)) if others else normalized
 
 
 def fused_sum(terms: Sequence[Term], recompute: bool) -> Tensor:

@@ -1,0 +1,160 @@
+// Sums over rows of channels: an image in channels_last is a row [C] for every pixel.
+//
+// `Vec` is as wide as the machine's registers; channels that fill none go through narrower ones.
+
+#pragma once
+
+#include <cstdint>
+#include <limits>
+
+#if defined(__AVX512F__)
+constexpr int BYTES = 64;
+#elif defined(__AVX__)
+constexpr int BYTES = 32;
+#else
+constexpr int BYTES = 16;
+#endif
+
+using Int = int64_t;
+
+template <class T, int L>
+struct Lanes {
+  typedef T Vec __attribute__((vector_size(L * sizeof(T)), aligned(alignof(T)), may_alias));
+};
+template <class T, int L>
+using Vec = typename Lanes<T, L>::Vec;
+
+template <class T, int L>
+inline Vec<T, L>& at(T* p) {
+  return *reinterpret_cast<Vec<T, L>*>(p);
+}
+template <class T, int L>
+inline const Vec<T, L>& at(const T* p) {
+  return *reinterpret_cast<const Vec<T, L>*>(p);
+}
+
+// Calls body<lanes, vectors>(first channel): two registers of channels at a time while they last, then one, then less.
+template <class T, class Body>
+inline void over_channels(Int channels, Body body) {
+  constexpr int L = BYTES / sizeof(T);
+  Int c = 0;
+  for (; c + 2 * L <= channels; c += 2 * L) body.template operator()<L, 2>(c);
+  for (; c + L <= channels; c += L) body.template operator()<L, 1>(c);
+  if constexpr (L > 4)
+    for (; c + 4 <= channels; c += 4) body.template operator()<4, 1>(c);
+  for (; c < channels; ++c) body.template operator()<1, 1>(c);
+}
+
+// Calls body<rows>(first row): as many rows at a time as registers hold sums of, then less.
+template <int M, class Body>
+inline void over_rows(Int rows, Body body) {
+  constexpr int R = M == 2 ? 6 : 12;
+  Int r = 0;
+  for (; r + R <= rows; r += R) body.template operator()<R>(r);
+  for (; r + 4 <= rows; r += 4) body.template operator()<4>(r);
+  for (; r < rows; ++r) body.template operator()<1>(r);
+}
+
+// max(0, min(limit, x)); a limit of 0 stands for no activation, infinity for ReLU, 6 for ReLU6
+template <class T, int L>
+inline Vec<T, L> activated(Vec<T, L> x, T limit) {
+  if (limit == 0) return x;
+  x = x > 0 ? x : Vec<T, L>{};
+  return x < limit ? x : Vec<T, L>{} + limit;
+}
+
+// a pull on the activation's output → on its input
+template <class T, int L>
+inline Vec<T, L> masked(Vec<T, L> pull, Vec<T, L> output, T limit) {
+  if (limit == 0) return pull;
+  pull = output > 0 ? pull : Vec<T, L>{};
+  return output < limit ? pull : Vec<T, L>{};
+}
+
+template <class T>
+struct Product {
+  const T* rows;    // [N, inner]
+  const T* matrix;  // [inner, width]
+  Int inner;
+};
+
+// out [rows, width] = activated(shift [width] + sum of products, from their row `start` on (+ out, where `add`))
+template <class T>
+void products(T* out, Int rows, Int width, const Product<T>* terms, int count, Int start, const T* shift, bool add, T limit) {
+  over_channels<T>(width, [&]<int L, int M>(Int c) {
+    over_rows<M>(rows, [&]<int R>(Int row) {
+      T* place = out + row * width + c;
+      Vec<T, L> sum[R][M];
+#pragma GCC unroll 12
+      for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+        for (int m = 0; m < M; ++m) {
+          sum[r][m] = shift ? at<T, L>(shift + c + m * L) : Vec<T, L>{};
+          if (add) sum[r][m] += at<T, L>(place + r * width + m * L);
+        }
+      for (int term = 0; term < count; ++term) {
+        const Int inner = terms[term].inner;
+        const T* x = terms[term].rows + (start + row) * inner;
+        const T* matrix = terms[term].matrix + c;
+        for (Int k = 0; k < inner; ++k, matrix += width)
+#pragma GCC unroll 12
+          for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+            for (int m = 0; m < M; ++m) sum[r][m] += x[r * inner + k] * at<T, L>(matrix + m * L);
+      }
+#pragma GCC unroll 12
+      for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+        for (int m = 0; m < M; ++m) at<T, L>(place + r * width + m * L) = activated<T, L>(sum[r][m], limit);
+    });
+  });
+}
+
+// total [height, width] += left [rows, height] transposed times right [rows, width]
+template <class T>
+void add_cross(T* total, const T* left, Int height, const T* right, Int width, Int rows) {
+  over_channels<T>(width, [&]<int L, int M>(Int c) {
+    over_rows<M>(height, [&]<int R>(Int first) {
+      T* place = total + first * width + c;
+      const T *x = left + first, *y = right + c;
+      Vec<T, L> sum[R][M] = {};
+      for (Int n = 0; n < rows; ++n, x += height, y += width)
+#pragma GCC unroll 12
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+          for (int m = 0; m < M; ++m) sum[r][m] += x[r] * at<T, L>(y + m * L);
+#pragma GCC unroll 12
+      for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+        for (int m = 0; m < M; ++m) at<T, L>(place + r * width + m * L) += sum[r][m];
+    });
+  });
+}
+
+// total [width] += sum of rows [rows, width]
+template <class T>
+void add_sum(T* total, const T* right, Int width, Int rows) {
+  over_channels<T>(width, [&]<int L, int M>(Int c) {
+    Vec<T, L> sum[M] = {};
+    for (Int n = 0; n < rows; ++n)
+      for (int m = 0; m < M; ++m) sum[m] += at<T, L>(right + n * width + c + m * L);
+    for (int m = 0; m < M; ++m) at<T, L>(total + c + m * L) += sum[m];
+  });
+}
+
+// out [rows, width] = (out +) what of pull [rows, width] passes an activation of output `passed`; adds it up in `sums`
+template <class T>
+void finish(T* out, const T* pull, Int rows, Int width, const T* passed, T limit, bool add, T* sums) {
+  over_channels<T>(width, [&]<int L, int M>(Int c) {
+    for (int m = 0; m < M; ++m) {
+      Vec<T, L> sum = {};
+      for (Int place = c + m * L; place < rows * width; place += width) {
+        Vec<T, L> x = at<T, L>(pull + place);
+        if (passed) x = masked<T, L>(x, at<T, L>(passed + place), limit);
+        sum += x;
+        at<T, L>(out + place) = add ? at<T, L>(out + place) + x : x;
+      }
+      if (sums) at<T, L>(sums + c + m * L) += sum;
+    }
+  });
+}
