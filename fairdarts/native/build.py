@@ -4,6 +4,7 @@ import ctypes
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -33,13 +34,15 @@ def library() -> ctypes.CDLL | None:
 def compiled() -> Path:
     """The shared library in the user's cache, compiled if it is not there.
 
-    Its name says what it was made from: the sources, the compiler, and the processor.
+    Its name says what it was made from: the sources, the compiler, the processor, and flags. As everywhere, CXX names
+    another compiler and CXXFLAGS more flags.
     """
     compiler = os.environ.get("CXX") or next(filter(shutil.which, COMPILERS), None)
     if compiler is None:
         raise OSError(f"no C++ compiler found ({', '.join(COMPILERS)})")
     version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True).stdout
-    parts = [version, processor(), *FLAGS, *(path.read_text() for path in SOURCES)]
+    flags = *FLAGS, *shlex.split(os.environ.get("CXXFLAGS", ""))
+    parts = [version, processor(), *flags, *(path.read_text() for path in SOURCES)]
     cache_root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     path = cache_root / "fairdarts" / f"native-{key}.so"
@@ -48,7 +51,7 @@ def compiled() -> Path:
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             made = Path(folder) / path.name
             source = next(one for one in SOURCES if one.suffix == ".cpp")
-            subprocess.run([compiler, *FLAGS, str(source), "-o", str(made)], capture_output=True, text=True, check=True)
+            subprocess.run([compiler, *flags, str(source), "-o", str(made)], capture_output=True, text=True, check=True)
             made.replace(path)
     return path
 

@@ -1,7 +1,6 @@
-"""The kernels of native.cpp on tensors: images [B, C, H, W] in channels_last, rows [N, C] of their pixels, taps [k², C]."""
+"""The kernels of native.cpp on tensors: images [B, C, H, W] in channels_last, and all else contiguous."""
 
 import ctypes
-import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
@@ -15,8 +14,7 @@ Mode = Literal["auto", "never"]
 
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 KERNELS = (3, 5, 7)
-RELU = math.inf
-"""the limit of an activation: infinite for a ReLU, 6 for a ReLU6, 0 for none"""
+"""sizes that depthwise convolutions may have"""
 
 _mode: Mode = "auto"
 
@@ -32,10 +30,6 @@ def takes(*tensors: Tensor) -> bool:
     dtype = tensors[0].dtype
     known = dtype in DTYPES and all(x.dtype == dtype and x.device.type == "cpu" and x.numel() for x in tensors)
     return _mode == "auto" and known and library() is not None
-
-
-class _Product(ctypes.Structure):
-    _fields_ = (("rows", ctypes.c_void_p), ("matrix", ctypes.c_void_p), ("inner", ctypes.c_int64))
 
 
 class Geometry(ctypes.Structure):
@@ -55,18 +49,26 @@ class Geometry(ctypes.Structure):
     def address(self) -> int:
         return ctypes.addressof(self)
 
-    def empty(self, x: Tensor) -> Tensor:
-        """Room for the convolution of x."""
-        return x.new_empty(self.images, self.out_height, self.out_width, self.channels).permute(0, 3, 1, 2)
+    def empty(self, like: Tensor, channels: int) -> Tensor:
+        """Room for what a convolution gives, of so many channels."""
+        return like.new_empty(self.images, self.out_height, self.out_width, channels).permute(0, 3, 1, 2)
 
 
 Geometry._fields_ = [(name, ctypes.c_int64) for name in Geometry.__annotations__]
 
 
 @lru_cache(maxsize=4096)
-def _geometry(batch: int, channels: int, height: int, width: int, kernel: int, stride: int, dilation: int) -> Geometry:
-    out = (-(-size // stride) for size in (height, width))
-    return Geometry(batch, channels, height, width, *out, kernel, stride, dilation)
+def geometry_of(shape: torch.Size, kernel: int, stride: int, dilation: int) -> Geometry:
+    """That of images of a shape [B, C, H, W]."""
+    batch, channels, height, width = shape
+    return Geometry(*shape, -(-height // stride), -(-width // stride), kernel, stride, dilation)
+
+
+@lru_cache(maxsize=2)
+def _gated(dtype: torch.dtype) -> type[ctypes.Structure]:
+    real = ctypes.c_float if dtype is torch.float32 else ctypes.c_double
+    fields = [("rows", ctypes.c_void_p), ("known", ctypes.c_void_p), ("gate", real)]
+    return type("Gated", (ctypes.Structure,), {"_fields_": fields})
 
 
 @lru_cache(maxsize=64)
@@ -76,10 +78,10 @@ def _function(name: str, dtype: torch.dtype) -> Any:
     arguments = {
         "convolve": (pointer,) * 4,
         "gradients": (pointer,) * 6,
-        "cross": (size,) * 3 + (pointer,) * 4,
-        "multiply": (size,) * 3 + (pointer,) * 3 + (number, real),
-        "enter": (pointer, size, *(pointer,) * 3, real, real, pointer, pointer, real, *(pointer,) * 4),
-        "leave": (pointer, size, pointer, pointer, real, *(pointer,) * 7, number, real, *(pointer,) * 3),
+        "enter": (pointer, size, *(pointer,) * 7, real, *(pointer,) * 3, real),
+        "add_up": (size, size, size, pointer, pointer),
+        "dots": (size, size, size, *(pointer,) * 4),
+        "leave": (pointer, size, *(pointer,) * 3, real, *(pointer,) * 9, number, *(pointer,) * 3),
     }
     function = getattr(library(), f"{name}_{DTYPES[dtype]}")
     function.argtypes, function.restype = (*arguments[name], number), None
@@ -91,9 +93,9 @@ def _at(x: Tensor | None) -> int | None:
 
 
 def convolve(x: Tensor, kernel: Tensor, stride: int, dilation: int) -> Tensor:
-    """The depthwise convolution [B, C, H', W'] of x."""
-    geometry = _geometry(*x.shape, kernel.shape[-1], stride, dilation)
-    out = geometry.empty(x)
+    """The depthwise convolution [B, C, H', W'] of x by a kernel [C, 1, k, k]."""
+    geometry = geometry_of(x.shape, kernel.shape[-1], stride, dilation)
+    out = geometry.empty(x, geometry.channels)
     tensors = x.data_ptr(), kernel.data_ptr(), out.data_ptr()
     _function("convolve", x.dtype)(geometry.address, *tensors, torch.get_num_threads())
     return out
@@ -103,53 +105,95 @@ def gradients(
     pull: Tensor, x: Tensor, kernel: Tensor, stride: int, dilation: int, wanted: Sequence[bool]
 ) -> tuple[Tensor | None, Tensor | None]:
     """The gradients of x and of the kernel of its depthwise convolution, where wanted, under a pull on the output."""
-    geometry = _geometry(*x.shape, kernel.shape[-1], stride, dilation)
+    geometry = geometry_of(x.shape, kernel.shape[-1], stride, dilation)
     of_x, of_kernel = torch.empty_like(x) if wanted[0] else None, torch.empty_like(kernel) if wanted[1] else None
     tensors = pull.data_ptr(), x.data_ptr(), kernel.data_ptr(), _at(of_x), _at(of_kernel)
     _function("gradients", x.dtype)(geometry.address, *tensors, torch.get_num_threads())
     return of_x, of_kernel
 
 
-def cross(left: Tensor, right: Tensor) -> Tensor:
-    """leftᵀ·right [D, C] of rows [N, D] and [N, C]."""
-    total = left.new_empty(left.shape[1], right.shape[1])
-    tensors = left.data_ptr(), right.data_ptr(), total.data_ptr(), None
-    _function("cross", left.dtype)(len(left), *total.shape, *tensors, torch.get_num_threads())
-    return total
+class Form(NamedTuple):
+    """A unit: a depthwise convolution or none, a pointwise one, a BatchNorm without weights."""
+
+    kernel: Tensor | None
+    """[C, 1, k, k]"""
+    weight: Tensor
+    """of the pointwise convolution [D, C, 1, 1]"""
+    stride: int
+    dilation: int
+    norm: Any
+
+    def geometry(self, x: Tensor) -> Geometry:
+        return geometry_of(x.shape, 0 if self.kernel is None else self.kernel.shape[-1], self.stride, self.dilation)
 
 
-def mean(rows: Tensor) -> Tensor:
-    """The mean [C] of rows [N, C]."""
-    total = rows.new_empty(rows.shape[1])
-    _function("cross", rows.dtype)(
-        len(rows), 0, rows.shape[1], None, rows.data_ptr(), None, total.data_ptr(), torch.get_num_threads()
-    )
-    return total.div_(len(rows))
-
-
-def multiply(
-    pairs: Sequence[tuple[Tensor, Tensor]], shift: Tensor | None, out: Tensor | None = None, limit: float = 0.0
-) -> Tensor:
-    """activation(Σ rows·matrix + shift) [N, D] of pairs of rows [N, C] and matrices [C, D]; added to `out`, if given."""
-    rows, matrix = pairs[0]
-    given = rows.new_empty(len(rows), matrix.shape[1]) if out is None else out
-    terms = (_Product * len(pairs))(*((x.data_ptr(), m.data_ptr(), len(m)) for x, m in pairs))
-    words = terms, _at(shift), given.data_ptr(), out is not None, limit, torch.get_num_threads()
-    _function("multiply", rows.dtype)(*given.shape, len(pairs), *words)
-    return given
-
-
-class Entered(NamedTuple):
-    """What a unit of C channels in and D out makes of what it reads."""
+class Made(NamedTuple):
+    """What a unit makes of what it reads."""
 
     y: Tensor
     """what its pointwise convolution reads [B, C, H', W']"""
+    raw: Tensor
+    """what that gives [B, D, H', W']"""
     known: Tensor
-    """of the rows of y, for `leave`"""
-    matrix: Tensor
-    """gate, BatchNorm and pointwise convolution on a row of y [C, D]"""
-    offset: Tensor
-    """what is added [D]"""
+    """mean and 1 / deviation of raw [2, D]"""
+
+
+def enter(form: Form, x: Tensor, before: Tensor | None, known: Tensor | None = None) -> Made:
+    """Goes through a unit, and moves the running statistics of its BatchNorm.
+
+    It reads x; where another unit is before it, x is the raw output of that one, and `before` what is known of it. With
+    `known`, which is of an earlier time, all is made again, and no statistics move.
+    """
+    geometry, width, norm = form.geometry(x), len(form.weight), form.norm
+    y = x if form.kernel is None and before is None else geometry.empty(x, geometry.channels)
+    raw = geometry.empty(x, width)
+    found = x.new_empty(2, width) if known is None else None
+    running: tuple[Tensor | None, ...] = (None,) * 3
+    if known is None and norm.track_running_stats:
+        running = norm.running_mean, norm.running_var, norm.num_batches_tracked
+    _function("enter", x.dtype)(
+        *(geometry.address, width, x.data_ptr(), _at(before), _at(form.kernel), form.weight.data_ptr(), y.data_ptr()),
+        *(raw.data_ptr(), _at(found), norm.eps, *map(_at, running), norm.momentum or 0.0, torch.get_num_threads()),
+    )
+    return Made(y, raw, found if known is None else known)  # type: ignore[arg-type]
+
+
+Gated = tuple[Tensor, Tensor | None, float]
+"""images [B, D, H, W]; what is known of them, where a BatchNorm is behind them; a gate"""
+
+
+def _terms(terms: Sequence[Gated]) -> ctypes.Array:
+    kind = _gated(terms[0][0].dtype)
+    return (kind * len(terms))(*((x.data_ptr(), _at(known), gate) for x, known, gate in terms))
+
+
+def add_up(terms: Sequence[Gated]) -> Tensor:
+    """Σ gate · norm(x) [B, D, H, W]."""
+    first = terms[0][0]
+    out = torch.empty_like(first)
+    sizes = first.numel() // first.shape[1], first.shape[1], len(terms)
+    _function("add_up", first.dtype)(*sizes, _terms(terms), out.data_ptr(), torch.get_num_threads())
+    return out
+
+
+def dots(pull: Tensor, terms: Sequence[Gated]) -> tuple[Tensor, Tensor]:
+    """Σ pull [D] over its rows, and Σ pull · x [K, D] for every term."""
+    width = pull.shape[1]
+    total, each = pull.new_empty(width), pull.new_empty(len(terms), width)
+    sizes, tensors = (pull.numel() // width, width, len(terms)), (total.data_ptr(), each.data_ptr())
+    _function("dots", pull.dtype)(*sizes, pull.data_ptr(), _terms(terms), *tensors, torch.get_num_threads())
+    return total, each
+
+
+class Pull(NamedTuple):
+    """A pull on what comes out of a unit."""
+
+    images: Tensor
+    """[B, D, H', W']"""
+    total: Tensor
+    """its sum over rows [D]"""
+    dot: Tensor
+    """the sum of its products with raw [D]"""
 
 
 class Left(NamedTuple):
@@ -159,54 +203,36 @@ class Left(NamedTuple):
     """of its gate, a scalar"""
     of_x: Tensor | None
     """of what it reads"""
-    x_mean: Tensor | None
-    """the mean [C] of that, where x comes from an activation"""
+    of_before: Tensor | None
+    """Σ of_x and Σ of_x · x [2, C], where another unit is before this one"""
     of_kernel: Tensor | None
     of_weight: Tensor | None
 
 
-def enter(x: Tensor, kernel: Tensor | None, weight: Tensor, stretch: tuple[int, int], norm: Any, gate: float) -> Entered:
-    """Goes into a unit; its BatchNorm follows the batch. `stretch` are stride and dilation of its depthwise convolution."""
-    geometry = _geometry(*x.shape, 0 if kernel is None else kernel.shape[-1], *stretch)
-    width, channels = weight.shape[:2]
-    y = x if kernel is None else geometry.empty(x)
-    known, matrix, offset = (x.new_empty(size) for size in (channels * (channels + 1) + width, channels * width, width))
-    running = (_at(norm.running_mean), _at(norm.running_var)) if norm.track_running_stats else (None, None)
-    _function("enter", x.dtype)(
-        *(geometry.address, width, x.data_ptr(), _at(kernel), weight.data_ptr(), norm.eps, gate, *running, norm.momentum),
-        *(y.data_ptr(), known.data_ptr(), matrix.data_ptr(), offset.data_ptr(), torch.get_num_threads()),
-    )
-    return Entered(y, known, matrix.view(channels, width), offset)
-
-
 def leave(
-    pull: tuple[Tensor, Tensor],
+    form: Form,
+    pull: Pull,
     gate: float,
+    made: Made,
     x: Tensor,
-    kernel: Tensor | None,
-    y: Tensor,
-    weight: Tensor,
-    stretch: tuple[int, int],
-    known: Tensor,
+    before: Tensor | None,
     wanted: tuple[bool, bool],
-    out: Tensor | None,
-    limit: float,
+    out: Tensor | None = None,
 ) -> Left:
-    """The gradients of a unit under a pull on its output, which is given as rows [N, D] and their mean [D].
+    """The gradients of a unit under a pull on its gated output, of x and `before` as in `enter`.
 
-    `wanted` are that of x, which is added to `out` if given, and those of the weights. A `limit` tells of what activation
-    x is the output: the gradient is that of its input then.
+    `wanted` are that of x, which is added to `out` if given, and those of the weights. Where another unit is before this
+    one, that of x is the pull on what comes out of that.
     """
-    geometry = _geometry(*x.shape, 0 if kernel is None else kernel.shape[-1], *stretch)
-    rows, mean = pull
+    geometry, (kernel, weight) = form.geometry(x), form[:2]
     along = x.new_empty(())
     of_x = (torch.empty_like(x) if out is None else out) if wanted[0] else None
-    x_mean = x.new_empty(x.shape[1]) if wanted[0] and limit else None
+    of_before = x.new_empty(2, x.shape[1]) if wanted[0] and before is not None else None
     of_weight = torch.empty_like(weight) if wanted[1] else None
     of_kernel = torch.empty_like(kernel) if wanted[1] and kernel is not None else None
     _function("leave", x.dtype)(
-        *(geometry.address, weight.shape[0], rows.data_ptr(), mean.data_ptr(), gate, x.data_ptr(), _at(kernel)),
-        *(y.data_ptr(), weight.data_ptr(), known.data_ptr(), along.data_ptr(), _at(of_x), out is not None, limit),
-        *(_at(x_mean), _at(of_kernel), _at(of_weight), torch.get_num_threads()),
+        *(geometry.address, len(weight), *map(Tensor.data_ptr, pull), gate, made.raw.data_ptr(), made.known.data_ptr()),
+        *(made.y.data_ptr(), weight.data_ptr(), x.data_ptr(), _at(before), _at(kernel), along.data_ptr(), _at(of_x)),
+        *(out is not None, _at(of_before), _at(of_kernel), _at(of_weight), torch.get_num_threads()),
     )
-    return Left(along, of_x, x_mean, of_kernel, of_weight)
+    return Left(along, of_x, of_before, of_kernel, of_weight)

@@ -71,10 +71,10 @@ struct Image {
   Int height, width;
 };
 
-// out = (out +) sum over taps of `from`, where it passes an activation of output `passed`; adds that up in `sums`
+// out = (out +) sum over taps of `from`, where it passes an activation of output `passed`
 template <class T, int C>
 void gather_of(const Image<T>& out, const Image<const T>& from, Int all, const T* taps, Int kernel, const Plan& plan,
-               const T* passed, T limit, bool add, T* sums) {
+               const T* passed, T limit, bool add) {
   const Int channels = C ? C : all;  // the common ones are known to the compiler, which then computes no addresses
   over_channels<T>(channels, [&]<int L, int M>(Int c) {
     for (Int y = 0; y < out.height; ++y)
@@ -99,7 +99,6 @@ void gather_of(const Image<T>& out, const Image<const T>& from, Int all, const T
             for (int m = 0; m < M; ++m) {
               const Int its = place + n * channels + m * L;
               if (passed) sum[n][m] = masked<T, L>(sum[n][m], at<T, L>(passed + its), limit);
-              if (sums) at<T, L>(sums + c + m * L) += sum[n][m];
               at<T, L>(out.pixels + its) = add ? at<T, L>(out.pixels + its) + sum[n][m] : sum[n][m];
             }
         };
@@ -115,9 +114,9 @@ void gather_of(const Image<T>& out, const Image<const T>& from, Int all, const T
 
 template <class T>
 void gather(const Image<T>& out, const Image<const T>& from, Int channels, const T* taps, Int kernel, const Plan& plan,
-            const T* passed = nullptr, T limit = 0, bool add = false, T* sums = nullptr) {
+            const T* passed = nullptr, T limit = 0, bool add = false) {
   const auto of = channels == 16 ? gather_of<T, 16> : channels == 32 ? gather_of<T, 32> : channels == 64 ? gather_of<T, 64> : gather_of<T, 0>;
-  of(out, from, channels, taps, kernel, plan, passed, limit, add, sums);
+  of(out, from, channels, taps, kernel, plan, passed, limit, add);
 }
 
 // total [k * k, channels] += sum over places of pull * what the tap reads there of `from`

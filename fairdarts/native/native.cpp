@@ -57,43 +57,15 @@ std::vector<T> turned(const T* from, Int rows, Int columns) {
   return to;
 }
 
-// out = depthwise(x); if asked for, the sum of its rows [C], and of their products [C, C]
+// out = depthwise(x)
 template <class T>
-void convolve(const Geometry& g, const T* x, const T* kernel, T* out, T* cross, T* sum, int threads) {
+void convolve(const Geometry& g, const T* x, const T* kernel, T* out, int threads) {
   const Plan plan = g.forward();
   const std::vector<T> taps = turned(kernel, g.channels, g.kernel * g.kernel);
-  Sums<T> crosses(cross, g.channels * g.channels), sums(sum, g.channels);
-  in_parts(g.images, threads, [&](Int part, Int first, Int last) {
-    for (Int image = first; image < last; ++image) {
-      T* to = out + image * g.out();
-      gather<T>({to, g.out_height, g.out_width}, {x + image * g.in(), g.height, g.width}, g.channels, taps.data(), g.kernel, plan);
-      if (cross) add_cross<T>(crosses.of(part), to, g.channels, to, g.channels, g.pixels());
-      if (sum) add_sum<T>(sums.of(part), to, g.channels, g.pixels());
-    }
-  });
-}
-
-// total [height, width] = left [rows, height] transposed times right [rows, width]; the sum of right's rows, if asked for
-template <class T>
-void cross(Int rows, Int height, Int width, const T* left, const T* right, T* total, T* sum, int threads) {
-  Sums<T> crosses(total, height * width), sums(sum, width);
-  in_parts(rows, threads, [&](Int part, Int first, Int last) {
-    for (Int start = first, end; start < last; start = end) {  // short enough to stay near
-      end = std::min<Int>(last, start + 256);
-      if (total) add_cross<T>(crosses.of(part), left + start * height, height, right + start * width, width, end - start);
-      if (sum) add_sum<T>(sums.of(part), right + start * width, width, end - start);
-    }
-  });
-}
-
-// out [rows, width] = activated(shift + sum of rows [rows, inner] times matrix [inner, width] (+ out, where `add`))
-template <class T>
-void multiply(Int rows, Int width, Int count, const Product<T>* terms, const T* shift, T* out, bool add, T limit, int threads) {
-  in_parts(rows, threads, [&](Int, Int first, Int last) {
-    for (Int start = first, end; start < last; start = end) {
-      end = std::min<Int>(last, start + 64);
-      products<T>(out + start * width, end - start, width, terms, int(count), start, shift, add, limit);
-    }
+  in_parts(g.images, threads, [&](Int, Int first, Int last) {
+    for (Int image = first; image < last; ++image)
+      gather<T>({out + image * g.out(), g.out_height, g.out_width}, {x + image * g.in(), g.height, g.width}, g.channels,
+                taps.data(), g.kernel, plan);
   });
 }
 
@@ -118,132 +90,187 @@ void gradients(const Geometry& g, const T* pull, const T* x, const T* kernel, T*
   if (of_kernel) std::ranges::copy(turned(of_taps.data(), size, g.channels), of_kernel);
 }
 
-// ---- a unit: a depthwise convolution or none, a pointwise one of weight W [D, C], a BatchNorm. With rows y of what the
-// second reads, m = mean(y) and V = cov(y), it gives (y - m) * A, A = s * transposed W, s = 1 / sqrt(diag(W V W') + eps).
+// ---- units: a depthwise convolution or none, which gives y, a pointwise one of weight [D, C], which gives raw, and a
+// BatchNorm without weights. A unit reads x, or where another one is before it the ReLU of that one's output, given as its
+// raw and what is known of that.
 
-// What the backward pass has to know of the rows, one after the other in memory.
+constexpr Int TILED = 64;  // rows that stay near while several things are done with them
+
 template <class T>
-struct Known {
-  T *mean, *spread, *scale;  // [C], [C, C], [D]
-  Known(T* memory, Int channels) : mean(memory), spread(memory + channels), scale(memory + channels + channels * channels) {}
+struct Affine {
+  std::vector<T> scale, shift;
+
+  // raw -> gate * (raw - mean) / deviation
+  Affine(const T* known, Int width, T gate = 1) : scale(known ? width : 0), shift(scale) {
+    for (Int d = 0; d < Int(scale.size()); ++d) scale[d] = known[width + d] * gate, shift[d] = -known[d] * scale[d];
+  }
 };
 
-// Gives y where there is a kernel, what is known of it, gate * A [C, D] and -m * gate * A [D]; moves the running statistics.
+// Makes y, raw, and what is `known` of raw, mean and 1 / deviation [2, D], to which the running statistics move.
 template <class T>
-void enter(const Geometry& g, Int width, const T* x, const T* kernel, const T* weight, T eps, T gate, T* running_mean, T* running_var,
-           T momentum, T* y, T* memory, T* matrix, T* offset, int threads) {
-  const Int c = g.channels, count = g.images * g.pixels();
-  const Known<T> known(memory, c);
-  if (kernel)
-    convolve<T>(g, x, kernel, y, known.spread, known.mean, threads);
-  else
-    cross<T>(count, c, c, x, x, known.spread, known.mean, threads);
-  for (Int i = 0; i < c; ++i) known.mean[i] /= count;
-  for (Int i = 0; i < c; ++i)
-    for (Int j = 0; j < c; ++j) known.spread[i * c + j] = known.spread[i * c + j] / count - known.mean[i] * known.mean[j];
-  std::vector<T> along(width * c);  // W V
-  const Product<T> product{weight, known.spread, c};
-  products<T>(along.data(), width, c, &product, 1, 0, nullptr, false, T(0));
-  for (Int d = 0; d < width; ++d) {
-    const T* w = weight + d * c;
-    T variance = 0, mean = 0;
-    for (Int i = 0; i < c; ++i) variance += along[d * c + i] * w[i], mean += w[i] * known.mean[i];
-    variance = std::max(variance, T(0));
-    known.scale[d] = 1 / std::sqrt(variance + eps);
-    for (Int i = 0; i < c; ++i) matrix[i * width + d] = w[i] * known.scale[d] * gate;
-    offset[d] = -mean * known.scale[d] * gate;
-    if (running_mean) running_mean[d] += momentum * (mean - running_mean[d]);
-    if (running_var) running_var[d] += momentum * (variance * count / (count - 1) - running_var[d]);
-  }
-}
-
-// The gradients of a unit under a pull on gate * (y - m) * A [N, D], of mean `pull_mean`: `along` is that of the gate, the
-// others are of kernel and weight, and of x into of_x, `add`ed to what is there. Where x is the output of an activation,
-// of_x is the pull on its input, and x_mean the mean of that [C].
-template <class T>
-void leave(const Geometry& g, Int width, const T* pull, const T* pull_mean, T gate, const T* x, const T* kernel, const T* y, const T* weight,
-           T* memory, T* along, T* of_x, bool add, T limit, T* x_mean, T* of_kernel, T* of_weight, int threads) {
-  const Int c = g.channels, count = g.images * g.pixels(), size = g.kernel * g.kernel;
-  const Known<T> known(memory, c);
-  std::vector<T> across(width * c), scaled(width * c), bent(width * c), bend(c * c), shift(c);
-  cross<T>(count, width, c, pull, y, across.data(), nullptr, threads);
-  *along = 0;
-  for (Int d = 0; d < width; ++d) {
-    T its = 0;
-    for (Int i = 0; i < c; ++i) {
-      across[d * c + i] -= pull_mean[d] * known.mean[i] * count;
-      its += across[d * c + i] * weight[d * c + i];
-    }
-    its *= known.scale[d];
-    *along += its;
-    for (Int i = 0; i < c; ++i) {
-      scaled[d * c + i] = weight[d * c + i] * known.scale[d] * gate;
-      bent[d * c + i] = weight[d * c + i] * known.scale[d] * its / -count;
-      shift[i] -= scaled[d * c + i] * pull_mean[d];
-    }
-  }
-  add_cross<T>(bend.data(), scaled.data(), c, bent.data(), c, width);
-  for (Int i = 0; i < c; ++i)
-    for (Int j = 0; j < c; ++j) shift[j] -= known.mean[i] * bend[i * c + j];
-  if (of_weight) {
-    const Product<T> product{bent.data(), known.spread, c};
-    products<T>(of_weight, width, c, &product, 1, 0, nullptr, false, T(0));
-    for (Int d = 0; d < width; ++d)
-      for (Int i = 0; i < c; ++i) {
-        T& its = of_weight[d * c + i];
-        its = (across[d * c + i] + its * count) * known.scale[d] * gate;
-      }
-  }
-  if (!of_x && !of_kernel) return;
-  const Plan plan = g.backward();
-  const std::vector<T> taps = turned(kernel, c, size);
-  std::vector<T> of_taps(size * c);
-  const Product<T> terms[] = {{pull, scaled.data(), width}, {y, bend.data(), c}};
+void enter(const Geometry& g, Int width, const T* x, const T* before, const T* kernel, const T* weight, T* y, T* raw, T* known, T eps,
+           T* running_mean, T* running_var, Int* batches, T momentum, int threads) {
+  const Int c = g.channels, pixels = g.pixels(), count = g.images * pixels;
+  const Plan plan = g.forward();
+  const std::vector<T> taps = turned(kernel, c, g.kernel * g.kernel), matrix = turned(weight, width, c);
+  const Affine<T> entry(before, c);
+  std::vector<T> sum(width), square(width);
   {
-    Sums<T> sums(x_mean, c), all_taps(of_kernel ? of_taps.data() : nullptr, size * c);
+    Sums<T> sums(known ? sum.data() : nullptr, width), squares(known ? square.data() : nullptr, width);
     in_parts(g.images, threads, [&](Int part, Int first, Int last) {
-      std::vector<T> its(g.out());  // the pull on y
+      std::vector<T> made(before && kernel ? g.in() : 0);
       for (Int image = first; image < last; ++image) {
-        products<T>(its.data(), g.pixels(), c, terms, 2, image * g.pixels(), shift.data(), false, T(0));
-        const Image<const T> pulled{its.data(), g.out_height, g.out_width}, read{x + image * g.in(), g.height, g.width};
-        const T* passed = limit > 0 ? read.pixels : nullptr;
-        if (of_kernel) add_taps<T>(all_taps.of(part), pulled, read, c, g.kernel, g.stride, g.dilation);
-        if (of_x && kernel)
-          gather<T>({of_x + image * g.in(), g.height, g.width}, pulled, c, taps.data(), g.kernel, plan, passed, limit, add, sums.of(part));
-        else if (of_x)
-          finish<T>(of_x + image * g.in(), its.data(), g.pixels(), c, passed, limit, add, sums.of(part));
+        const T* read = x + image * g.in();
+        T *to = y + image * g.out(), *out = raw + image * pixels * width;
+        if (before) {
+          T* entered = kernel ? made.data() : to;
+          const Scaled<T> term{read, entry.scale.data()};
+          combine<T>(entered, g.height * g.width, c, &term, 1, entry.shift.data(), std::numeric_limits<T>::infinity());
+          read = entered;
+        }
+        if (kernel) gather<T>({to, g.out_height, g.out_width}, {read, g.height, g.width}, c, taps.data(), g.kernel, plan);
+        const Product<T> product{kernel ? to : read, matrix.data(), c};
+        for (Int row = 0; row < pixels; row += TILED) {
+          const Int rows = std::min(TILED, pixels - row);
+          products<T>(out + row * width, rows, width, &product, 1, row, nullptr, false, T(0));
+          if (!known) continue;
+          add_sum<T>(sums.of(part), out + row * width, width, rows);
+          add_sum<T>(squares.of(part), out + row * width, width, rows, out + row * width);
+        }
       }
     });
   }
-  if (x_mean)
-    for (Int i = 0; i < c; ++i) x_mean[i] /= g.images * g.height * g.width;
+  if (!known) return;
+  for (Int d = 0; d < width; ++d) {
+    const T mean = sum[d] / count, variance = std::max(square[d] / count - mean * mean, T(0));
+    known[d] = mean, known[width + d] = 1 / std::sqrt(variance + eps);
+    if (running_mean) running_mean[d] += momentum * (mean - running_mean[d]);
+    if (running_var) running_var[d] += momentum * (variance * count / (count - 1) - running_var[d]);
+  }
+  if (batches) ++*batches;
+}
+
+// A term of a sum: rows [N, D] under a gate, and what is known of them where a BatchNorm is behind them.
+template <class T>
+struct Gated {
+  const T* rows;
+  const T* known;
+  T gate;
+};
+
+// out [N, D] = sum of terms
+template <class T>
+void add_up(Int rows, Int width, Int count, const Gated<T>* terms, T* out, int threads) {
+  std::vector<T> shift(width);
+  std::vector<Affine<T>> affine;
+  std::vector<Scaled<T>> scaled;
+  for (Int k = 0; k < count; ++k) {
+    affine.emplace_back(terms[k].known, width, terms[k].gate);
+    if (!terms[k].known) affine[k].scale.assign(width, terms[k].gate), affine[k].shift.assign(width, 0);
+    for (Int d = 0; d < width; ++d) shift[d] += affine[k].shift[d];
+  }
+  in_parts(rows, threads, [&](Int, Int first, Int last) {
+    std::vector<Scaled<T>> its;
+    for (Int k = 0; k < count; ++k) its.push_back({terms[k].rows + first * width, affine[k].scale.data()});
+    combine<T>(out + first * width, last - first, width, its.data(), int(count), shift.data(), T(0));
+  });
+}
+
+// sum [D] of a pull's rows [N, D]; dots [K, D] of the pull with the rows of every term
+template <class T>
+void dots(Int rows, Int width, Int count, const T* pull, const Gated<T>* terms, T* sum, T* dot, int threads) {
+  Sums<T> sums(sum, width), all_dots(dot, count * width);
+  in_parts(rows, threads, [&](Int part, Int first, Int last) {
+    for (Int row = first; row < last; row += TILED) {
+      const Int at = row * width, its = std::min(TILED, last - row);
+      add_sum<T>(sums.of(part), pull + at, width, its);
+      for (Int k = 0; k < count; ++k) add_sum<T>(all_dots.of(part) + k * width, pull + at, width, its, terms[k].rows + at);
+    }
+  });
+}
+
+// The gradients of a unit under a pull [N, D] on what comes out of its BatchNorm and gate, of which the sum is known, and
+// the sum of its products with raw: of gate (`along`), weight and kernel; and of x into of_x, `add`ed to what is there. Where
+// another unit is before it, that is the pull on what comes out there, whose sums [2, C] are in `of_before`.
+template <class T>
+void leave(const Geometry& g, Int width, const T* pull, const T* sum, const T* dot, T gate, const T* raw, const T* known, const T* y,
+           const T* weight, const T* x, const T* before, const T* kernel, T* along, T* of_x, bool add, T* of_before, T* of_kernel,
+           T* of_weight, int threads) {
+  const Int c = g.channels, pixels = g.pixels(), count = g.images * pixels, size = g.kernel * g.kernel;
+  std::vector<T> of_pull(width), of_raw(width), shift(width);
+  *along = 0;
+  for (Int d = 0; d < width; ++d) {
+    const T mean = known[d], inverse = known[width + d], its = inverse * (dot[d] - mean * sum[d]);
+    *along += its;
+    of_pull[d] = gate * inverse, of_raw[d] = -of_pull[d] * inverse * its / count;
+    shift[d] = -of_pull[d] * sum[d] / count - of_raw[d] * mean;
+  }
+  if (!of_x && !of_kernel && !of_weight) return;
+  const Plan plan = g.backward();
+  const std::vector<T> taps = turned(kernel, c, size);
+  const Affine<T> entry(before, c);
+  std::vector<T> of_taps(size * c);
+  {
+    Sums<T> all_taps(of_kernel ? of_taps.data() : nullptr, size * c), weights(of_weight, width * c), befores(of_before, 2 * c);
+    in_parts(g.images, threads, [&](Int part, Int first, Int last) {
+      std::vector<T> pulled(TILED * width), spread(g.out()), made(before ? g.in() : 0);
+      for (Int image = first; image < last; ++image) {
+        for (Int row = 0; row < pixels; row += TILED) {
+          const Int rows = std::min(TILED, pixels - row), at = (image * pixels + row) * width;
+          const Scaled<T> terms[] = {{pull + at, of_pull.data()}, {raw + at, of_raw.data()}};
+          combine<T>(pulled.data(), rows, width, terms, 2, shift.data(), T(0));
+          if (of_weight) add_cross<T>(weights.of(part), pulled.data(), width, y + image * g.out() + row * c, c, rows);
+          const Product<T> product{pulled.data(), weight, width};
+          products<T>(spread.data() + row * c, rows, c, &product, 1, 0, nullptr, false, T(0));
+        }
+        const T *read = x + image * g.in(), *entered = read;
+        if (before) {
+          const Scaled<T> term{read, entry.scale.data()};
+          combine<T>(made.data(), g.height * g.width, c, &term, 1, entry.shift.data(), std::numeric_limits<T>::infinity());
+          entered = made.data();
+        }
+        const Image<const T> its{spread.data(), g.out_height, g.out_width};
+        if (of_kernel) add_taps<T>(all_taps.of(part), its, {entered, g.height, g.width}, c, g.kernel, g.stride, g.dilation);
+        if (!of_x) continue;
+        T* to = of_x + image * g.in();
+        const T* passed = before ? entered : nullptr;
+        const T limit = std::numeric_limits<T>::infinity();
+        if (kernel)
+          gather<T>({to, g.height, g.width}, its, c, taps.data(), g.kernel, plan, passed, limit, add);
+        else
+          finish<T>(to, spread.data(), pixels, c, passed, limit, add);
+        if (!before) continue;
+        add_sum<T>(befores.of(part), to, c, g.height * g.width);
+        add_sum<T>(befores.of(part) + c, to, c, g.height * g.width, read);
+      }
+    });
+  }
   if (of_kernel) std::ranges::copy(turned(of_taps.data(), size, c), of_kernel);
 }
 
-#define EXPORTED(T, NAME)                                                                                                        \
-  extern "C" void convolve_##NAME(const Geometry* g, const T* x, const T* kernel, T* out, int threads) {                         \
-    convolve<T>(*g, x, kernel, out, nullptr, nullptr, threads);                                                                  \
-  }                                                                                                                              \
-  extern "C" void gradients_##NAME(const Geometry* g, const T* pull, const T* x, const T* kernel, T* of_x, T* of_kernel,         \
-                                   int threads) {                                                                                \
-    gradients<T>(*g, pull, x, kernel, of_x, of_kernel, threads);                                                                 \
-  }                                                                                                                              \
-  extern "C" void cross_##NAME(Int rows, Int height, Int width, const T* left, const T* right, T* total, T* sum, int threads) {  \
-    cross<T>(rows, height, width, left, right, total, sum, threads);                                                             \
-  }                                                                                                                              \
-  extern "C" void multiply_##NAME(Int rows, Int width, Int count, const Product<T>* terms, const T* shift, T* out, int add,      \
-                                  T limit, int threads) {                                                                        \
-    multiply<T>(rows, width, count, terms, shift, out, add, limit, threads);                                                     \
-  }                                                                                                                              \
-  extern "C" void enter_##NAME(const Geometry* g, Int width, const T* x, const T* kernel, const T* weight, T eps, T gate,        \
-                               T* running_mean, T* running_var, T momentum, T* y, T* memory, T* matrix, T* offset, int threads) { \
-    enter<T>(*g, width, x, kernel, weight, eps, gate, running_mean, running_var, momentum, y, memory, matrix, offset, threads);  \
-  }                                                                                                                              \
-  extern "C" void leave_##NAME(const Geometry* g, Int width, const T* pull, const T* pull_mean, T gate, const T* x,              \
-                               const T* kernel, const T* y, const T* weight, T* memory, T* along, T* of_x, int add, T limit,     \
-                               T* x_mean, T* of_kernel, T* of_weight, int threads) {                                             \
-    leave<T>(*g, width, pull, pull_mean, gate, x, kernel, y, weight, memory, along, of_x, add, limit, x_mean, of_kernel,         \
-             of_weight, threads);                                                                                                \
+#define EXPORTED(T, NAME)                                                                                                         \
+  extern "C" void convolve_##NAME(const Geometry* g, const T* x, const T* kernel, T* out, int threads) {                          \
+    convolve<T>(*g, x, kernel, out, threads);                                                                                     \
+  }                                                                                                                               \
+  extern "C" void gradients_##NAME(const Geometry* g, const T* pull, const T* x, const T* kernel, T* of_x, T* of_kernel,          \
+                                   int threads) {                                                                                 \
+    gradients<T>(*g, pull, x, kernel, of_x, of_kernel, threads);                                                                  \
+  }                                                                                                                               \
+  extern "C" void enter_##NAME(const Geometry* g, Int width, const T* x, const T* before, const T* kernel, const T* weight, T* y, \
+                               T* raw, T* known, T eps, T* running_mean, T* running_var, Int* batches, T momentum, int threads) { \
+    enter<T>(*g, width, x, before, kernel, weight, y, raw, known, eps, running_mean, running_var, batches, momentum, threads);    \
+  }                                                                                                                               \
+  extern "C" void add_up_##NAME(Int rows, Int width, Int count, const Gated<T>* terms, T* out, int threads) {                     \
+    add_up<T>(rows, width, count, terms, out, threads);                                                                           \
+  }                                                                                                                               \
+  extern "C" void dots_##NAME(Int rows, Int width, Int count, const T* pull, const Gated<T>* terms, T* sum, T* dot, int threads) { \
+    dots<T>(rows, width, count, pull, terms, sum, dot, threads);                                                                  \
+  }                                                                                                                               \
+  extern "C" void leave_##NAME(const Geometry* g, Int width, const T* pull, const T* sum, const T* dot, T gate, const T* raw,     \
+                               const T* known, const T* y, const T* weight, const T* x, const T* before, const T* kernel,         \
+                               T* along, T* of_x, int add, T* of_before, T* of_kernel, T* of_weight, int threads) {               \
+    leave<T>(*g, width, pull, sum, dot, gate, raw, known, y, weight, x, before, kernel, along, of_x, add, of_before, of_kernel,   \
+             of_weight, threads);                                                                                                 \
   }
 
 EXPORTED(float, float32)

@@ -131,30 +131,50 @@ void add_cross(T* total, const T* left, Int height, const T* right, Int width, I
   });
 }
 
-// total [width] += sum of rows [rows, width]
+// total [width] += sum of rows [rows, width], or of rows times `others`
 template <class T>
-void add_sum(T* total, const T* right, Int width, Int rows) {
+void add_sum(T* total, const T* x, Int width, Int rows, const T* others = nullptr) {
   over_channels<T>(width, [&]<int L, int M>(Int c) {
-    Vec<T, L> sum[M] = {};
+    Vec<T, L> sum[2][M] = {};  // of two rows at a time, which do not wait for each other
     for (Int n = 0; n < rows; ++n)
-      for (int m = 0; m < M; ++m) sum[m] += at<T, L>(right + n * width + c + m * L);
-    for (int m = 0; m < M; ++m) at<T, L>(total + c + m * L) += sum[m];
+#pragma GCC unroll 2
+      for (int m = 0; m < M; ++m) {
+        const Int place = n * width + c + m * L;
+        sum[n % 2][m] += others ? at<T, L>(x + place) * at<T, L>(others + place) : at<T, L>(x + place);
+      }
+    for (int m = 0; m < M; ++m) at<T, L>(total + c + m * L) += sum[0][m] + sum[1][m];
   });
 }
 
-// out [rows, width] = (out +) what of pull [rows, width] passes an activation of output `passed`; adds it up in `sums`
 template <class T>
-void finish(T* out, const T* pull, Int rows, Int width, const T* passed, T limit, bool add, T* sums) {
+struct Scaled {
+  const T* rows;   // [N, width]
+  const T* scale;  // [width]
+};
+
+// out [rows, width] = activated(sum of rows * scale + shift)
+template <class T>
+void combine(T* out, Int rows, Int width, const Scaled<T>* terms, int count, const T* shift, T limit) {
   over_channels<T>(width, [&]<int L, int M>(Int c) {
-    for (int m = 0; m < M; ++m) {
-      Vec<T, L> sum = {};
+    for (Int place = c; place < rows * width; place += width)
+#pragma GCC unroll 2
+      for (int m = 0; m < M; ++m) {
+        Vec<T, L> sum = at<T, L>(shift + c + m * L);
+        for (int term = 0; term < count; ++term)
+          sum += at<T, L>(terms[term].rows + place + m * L) * at<T, L>(terms[term].scale + c + m * L);
+        at<T, L>(out + place + m * L) = activated<T, L>(sum, limit);
+      }
+  });
+}
+
+// out [rows, width] = (out +) what of pull [rows, width] passes an activation of output `passed`
+template <class T>
+void finish(T* out, const T* pull, Int rows, Int width, const T* passed, T limit, bool add) {
+  over_channels<T>(width, [&]<int L, int M>(Int c) {
+    for (int m = 0; m < M; ++m)
       for (Int place = c + m * L; place < rows * width; place += width) {
-        Vec<T, L> x = at<T, L>(pull + place);
-        if (passed) x = masked<T, L>(x, at<T, L>(passed + place), limit);
-        sum += x;
+        const Vec<T, L> x = passed ? masked<T, L>(at<T, L>(pull + place), at<T, L>(passed + place), limit) : at<T, L>(pull + place);
         at<T, L>(out + place) = add ? at<T, L>(out + place) + x : x;
       }
-      if (sums) at<T, L>(sums + c + m * L) += sum;
-    }
   });
 }
