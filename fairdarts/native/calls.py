@@ -51,7 +51,8 @@ class Geometry(ctypes.Structure):
 
     def empty(self, like: Tensor, channels: int) -> Tensor:
         """Room for what a convolution gives, of so many channels."""
-        return like.new_empty(self.images, self.out_height, self.out_width, channels).permute(0, 3, 1, 2)
+        size = self.images, channels, self.out_height, self.out_width
+        return torch.empty(size, dtype=like.dtype, memory_format=torch.channels_last)
 
 
 Geometry._fields_ = [(name, ctypes.c_int64) for name in Geometry.__annotations__]

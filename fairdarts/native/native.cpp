@@ -22,7 +22,7 @@ struct Geometry {
   }
 };
 
-constexpr Int PARTS = 16;
+constexpr Int PARTS = 8;
 
 // Calls body(part, first, last) for every part of `count` images or rows.
 template <class Body>
@@ -53,7 +53,9 @@ struct Sums {
 template <class T>
 std::vector<T> turned(const T* from, Int rows, Int columns) {
   std::vector<T> to(from ? rows * columns : 0);
-  for (Int i = 0; i < Int(to.size()); ++i) to[i] = from[i % rows * columns + i / rows];
+  if (from)
+    for (Int row = 0; row < rows; ++row)
+      for (Int column = 0; column < columns; ++column) to[column * rows + row] = from[row * columns + column];
   return to;
 }
 

@@ -135,14 +135,19 @@ void add_cross(T* total, const T* left, Int height, const T* right, Int width, I
 template <class T>
 void add_sum(T* total, const T* x, Int width, Int rows, const T* others = nullptr) {
   over_channels<T>(width, [&]<int L, int M>(Int c) {
-    Vec<T, L> sum[2][M] = {};  // of two rows at a time, which do not wait for each other
-    for (Int n = 0; n < rows; ++n)
+    Vec<T, L> sum[4][M] = {};  // of four rows at a time, which do not wait for each other
+    const auto add = [&](int way, Int n) {
 #pragma GCC unroll 2
       for (int m = 0; m < M; ++m) {
         const Int place = n * width + c + m * L;
-        sum[n % 2][m] += others ? at<T, L>(x + place) * at<T, L>(others + place) : at<T, L>(x + place);
+        sum[way][m] += others ? at<T, L>(x + place) * at<T, L>(others + place) : at<T, L>(x + place);
       }
-    for (int m = 0; m < M; ++m) at<T, L>(total + c + m * L) += sum[0][m] + sum[1][m];
+    };
+    Int n = 0;
+    for (; n + 4 <= rows; n += 4) add(0, n), add(1, n + 1), add(2, n + 2), add(3, n + 3);
+    for (; n < rows; ++n) add(0, n);
+#pragma GCC unroll 2
+    for (int m = 0; m < M; ++m) at<T, L>(total + c + m * L) += (sum[0][m] + sum[1][m]) + (sum[2][m] + sum[3][m]);
   });
 }
 

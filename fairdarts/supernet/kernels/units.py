@@ -87,14 +87,14 @@ class _NativeSum(torch.autograd.Function):
         inputs, forms, made = _passed(plan, saved)
         pull = pull.contiguous(memory_format=torch.channels_last)
         ends = [its[-1].raw if its else inputs[source] for source, its in zip(plan.sources, made, strict=True)]
-        total, each = calls.dots(pull, [(x, None, 0.0) for x in ends])
-        of_gates: list[Tensor] = []
+        total, dots = calls.dots(pull, [(x, None, 0.0) for x in ends])
+        of_gates = dots.sum(1)  # where a term is its input; the others follow
         of_inputs: list[Tensor | None] = [None] * plan.inputs
         of_weights: list[Tensor | None] = []
-        for source, its, passed, gate, dot in zip(plan.sources, forms, made, gates.tolist(), each, strict=True):
+        terms = zip(plan.sources, forms, made, gates.tolist(), dots.unbind(), strict=True)
+        for number, (source, its, passed, gate, dot) in enumerate(terms):
             of_x = of_inputs[source]
             if not its:
-                of_gates.append(dot.sum())
                 if inputs_too[source]:
                     of_inputs[source] = pull * gate if of_x is None else of_x.add_(pull, alpha=gate)
                 continue
@@ -106,14 +106,14 @@ class _NativeSum(torch.autograd.Function):
                 left = calls.leave(its[place], arriving, gate if last else 1.0, passed[place], x, before, wanted, out)
                 found = [*([] if its[place].kernel is None else [left.of_kernel]), left.of_weight, *found]
                 if last:
-                    of_gates.append(left.along)
+                    of_gates[number] = left.along
                 if left.of_before is not None:
                     assert left.of_x is not None
                     arriving = Pull(left.of_x, *left.of_before)
                 else:
                     of_inputs[source] = left.of_x
             of_weights += found
-        return None, torch.stack(of_gates) if gates_too else None, *of_inputs, *of_weights
+        return None, of_gates if gates_too else None, *of_inputs, *of_weights
 
 
 def _passed(plan: SumPlan, saved: list[Tensor]) -> tuple[list[Tensor], list[list[Form]], list[list[Made]]]:
