@@ -1,168 +1,171 @@
 // Depthwise convolutions of an image [H, W, C] by taps [k * k, C], with "same" padding, and their gradients.
+//
+// A few channels at a time are copied next to each other, with zeros around the image: so they lie near in memory, no
+// place of the image is a special one, and what comes before the convolution is done on the way.
 
 #pragma once
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include "rows.h"
 
-// What of a line of pixels is read for one place of the result: pixels first + i * step by taps tap + i * by, i < count.
-struct Reads {
-  int first, step, tap, by, count;
-};
+struct Geometry {
+  Int images, channels, height, width, out_height, out_width;
+  Int kernel, stride, dilation;  // a kernel of 0: no convolution
 
-// Of every place of the output, what it reads of the input.
-inline std::vector<Reads> forward_reads(Int size, Int out, int kernel, int stride, int dilation) {
-  std::vector<Reads> reads(out);
-  for (Int o = 0; o < out; ++o) {
-    const Int start = o * stride - dilation * (kernel / 2);
-    const Int low = start < 0 ? (-start + dilation - 1) / dilation : 0;
-    const Int high = std::min<Int>(kernel, size > start ? (size - start + dilation - 1) / dilation : 0);
-    reads[o] = {int(start + low * dilation), dilation, int(low), 1, int(std::max<Int>(high - low, 0))};
-  }
-  return reads;
-}
-
-// Of every place of the input, which places of the output read it.
-inline std::vector<Reads> backward_reads(Int size, Int out, int kernel, int stride, int dilation) {
-  std::vector<Reads> reads(size, Reads{});
-  for (Int o = 0; o < out; ++o)
-    for (int tap = 0; tap < kernel; ++tap) {
-      const Int i = o * stride + dilation * (tap - kernel / 2);
-      if (i < 0 || i >= size) continue;
-      Reads& its = reads[i];
-      if (its.count == 0) its.first = int(o), its.tap = tap;
-      if (its.count == 1) its.step = int(o) - its.first, its.by = tap - its.tap;
-      ++its.count;
-    }
-  return reads;
-}
-
-// Places of a line that read alike, each `shift` pixels from the one before: one loaded tap serves them all.
-struct Tile {
-  int start, length, shift;
-};
-constexpr int TILE = 4;
-
-struct Plan {
-  std::vector<Reads> rows, columns;
-  std::vector<Tile> tiles;
-
-  Plan(std::vector<Reads> its_rows, std::vector<Reads> its_columns) : rows(its_rows), columns(its_columns) {
-    const int places = int(columns.size());
-    for (int start = 0, end; start < places; start = end) {
-      const Reads& its = columns[start];
-      const int shift = start + 1 < places ? columns[start + 1].first - its.first : 0;
-      const auto alike = [&](int place) {
-        const Reads& other = columns[place];
-        return other.first - columns[place - 1].first == shift && other.tap == its.tap && other.count == its.count;
-      };
-      for (end = start + 1; end < std::min(places, start + TILE) && alike(end);) ++end;
-      if (end - start < TILE) end = start + 1;
-      tiles.push_back({start, end - start, shift});
-    }
-  }
+  Int in() const { return height * width * channels; }
+  Int pixels() const { return out_height * out_width; }
+  Int out() const { return pixels() * channels; }
+  Int radius() const { return dilation * (kernel / 2); }
 };
 
 template <class T>
-struct Image {
+using Taps = std::vector<std::pair<Int, const T*>>;  // which pixel is read, counted from that of the output, by which tap
+
+constexpr Int TILE = 8;  // pixels of a line whose sums registers hold; the room behind a line
+
+// A copy of a few channels of an image with zeros around it.
+template <class T>
+struct Padded {
+  Int height, width, border, pitch, side_by_side = 0;
+  std::unique_ptr<T[]> pixels;
+
+  Padded(Int height, Int width, Int border, Int stride)
+      : height(height), width(width), border(border), pitch(width + 2 * border + TILE * stride),
+        pixels(new T[(height + 2 * border + 1) * pitch * 2 * BYTES / sizeof(T)]) {}
+
+  Int at(Int y, Int x) const { return (y + border) * pitch + x + border; }
+
+  // Zeros around an image of so many channels side by side.
+  void clear(Int channels) {
+    if (side_by_side == channels) return;
+    side_by_side = channels;
+    T* p = pixels.get();
+    Int end = 0;
+    for (Int y = 0; y < height; end = at(y++, width)) std::fill(p + end * channels, p + at(y, 0) * channels, T(0));
+    std::fill(p + end * channels, p + (height + 2 * border + 1) * pitch * channels, T(0));
+  }
+
+  // Copies channels [c, c + L * M) of an image, as activated(x * scale + shift) where there is a scale.
+  template <int L, int M>
+  void fill(const T* image, Int channels, Int c, const T* scale, const T* shift, T limit) {
+    clear(L * M);
+    for (Int y = 0; y < height; ++y) {
+      const T* from = image + y * width * channels + c;
+      T* to = pixels.get() + at(y, 0) * L * M;
+      for (Int x = 0; x < width; ++x, from += channels, to += L * M)
+#pragma GCC unroll 2
+        for (int m = 0; m < M; ++m) {
+          const Vec<T, L> its = ::at<T, L>(from + m * L);
+          ::at<T, L>(to + m * L) =
+              scale ? activated<T, L>(its * ::at<T, L>(scale + c + m * L) + ::at<T, L>(shift + c + m * L), limit) : its;
+        }
+    }
+  }
+};
+
+// Where the results of `gather` go: pixels of an image, `row` and `step` numbers apart.
+template <class T>
+struct Target {
   T* pixels;
-  Int height, width;
+  Int rows, columns, row, step;
+  bool add;          // to what is there
+  const T* passed;   // the output of the activation that a pull goes back through, in a padded copy, or null
+  Int passed_row, passed_step;
+  T limit;
 };
 
-// out = (out +) sum over taps of `from`, where it passes an activation of output `passed`
-template <class T, int C>
-void gather_of(const Image<T>& out, const Image<const T>& from, Int all, const T* taps, Int kernel, const Plan& plan,
-               const T* passed, T limit, bool add) {
-  const Int channels = C ? C : all;  // the common ones are known to the compiler, which then computes no addresses
-  over_channels<T>(channels, [&]<int L, int M>(Int c) {
-    for (Int y = 0; y < out.height; ++y)
-      for (const Tile& tile : plan.tiles) {
-        const Reads &row = plan.rows[y], &column = plan.columns[tile.start];
-        const auto run = [&]<int N, int S>() {
-          Vec<T, L> sum[N][M] = {};
-          const Int shift = (S ? S : tile.shift) * channels;
-          for (int v = 0; v < row.count; ++v) {
-            const T* x = from.pixels + ((row.first + v * row.step) * from.width + column.first) * channels + c;
-            const T* tap = taps + ((row.tap + v * row.by) * kernel + column.tap) * channels + c;
-            for (int h = 0; h < column.count; ++h, x += column.step * channels, tap += column.by * channels)
-#pragma GCC unroll 4
-              for (int n = 0; n < N; ++n)
+// target = sum over taps of what is read; S pixels of the input for one of the output
+template <class T, int L, int M, int S>
+void gather(const Target<T>& target, const T* from, Int pitch, const Taps<T>& taps) {
+  constexpr int P = L * M, N = M == 1 ? TILE : TILE / 2;
+  for (Int y = 0; y < target.rows; ++y)
+    for (Int x = 0; x < target.columns; x += N) {
+      Vec<T, L> sum[N][M] = {};
+      const T* read = from + (y * pitch + x) * S * P;
+      for (const auto& [offset, tap] : taps)
+#pragma GCC unroll 8
+        for (int n = 0; n < N; ++n)
 #pragma GCC unroll 2
-                for (int m = 0; m < M; ++m) sum[n][m] += at<T, L>(x + n * shift + m * L) * at<T, L>(tap + m * L);
-          }
-          const Int place = (y * out.width + tile.start) * channels + c;
-#pragma GCC unroll 4
-          for (int n = 0; n < N; ++n)
+          for (int m = 0; m < M; ++m) sum[n][m] += at<T, L>(read + offset * P + n * S * P + m * L) * at<T, L>(tap + m * L);
+      T* to = target.pixels + y * target.row + x * target.step;
+      const T* passed = target.passed ? target.passed + y * target.passed_row + x * target.passed_step : nullptr;
+      const auto store = [&](int n, int m) {
+        Vec<T, L> its = sum[n][m];
+        if (passed) its = masked<T, L>(its, at<T, L>(passed + n * target.passed_step + m * L), target.limit);
+        Vec<T, L>& place = at<T, L>(to + n * target.step + m * L);
+        place = target.add ? place + its : its;
+      };
+#pragma GCC unroll 8
+      for (int n = 0; n < N; ++n)
+        if (x + n < target.columns)
 #pragma GCC unroll 2
-            for (int m = 0; m < M; ++m) {
-              const Int its = place + n * channels + m * L;
-              if (passed) sum[n][m] = masked<T, L>(sum[n][m], at<T, L>(passed + its), limit);
-              at<T, L>(out.pixels + its) = add ? at<T, L>(out.pixels + its) + sum[n][m] : sum[n][m];
-            }
-        };
-        if (tile.length == 1)
-          run.template operator()<1, 0>();
-        else if (tile.shift == 1)
-          run.template operator()<TILE, 1>();
-        else
-          run.template operator()<TILE, 0>();
-      }
-  });
+          for (int m = 0; m < M; ++m) store(n, m);
+    }
 }
 
-template <class T>
-void gather(const Image<T>& out, const Image<const T>& from, Int channels, const T* taps, Int kernel, const Plan& plan,
-            const T* passed = nullptr, T limit = 0, bool add = false) {
-  const auto of = channels == 16 ? gather_of<T, 16> : channels == 32 ? gather_of<T, 32> : channels == 64 ? gather_of<T, 64> : gather_of<T, 0>;
-  of(out, from, channels, taps, kernel, plan, passed, limit, add);
+// out [OH, OW, C] channels c on = depthwise convolution of a padded copy
+template <class T, int L, int M>
+void forward(const Geometry& g, const Padded<T>& from, const T* taps, T* out, Int c) {
+  Taps<T> read;
+  for (Int a = 0; a < g.kernel; ++a)
+    for (Int b = 0; b < g.kernel; ++b)
+      read.emplace_back(a * g.dilation * from.pitch + b * g.dilation, taps + (a * g.kernel + b) * g.channels + c);
+  const Target<T> target{out + c, g.out_height, g.out_width, g.out_width * g.channels, g.channels, false, nullptr, 0, 0, 0};
+  if (g.stride == 1)
+    gather<T, L, M, 1>(target, from.pixels.get(), from.pitch, read);
+  else
+    gather<T, L, M, 2>(target, from.pixels.get(), from.pitch, read);
 }
 
-// total [k * k, channels] += sum over places of pull * what the tap reads there of `from`
-template <class T, int K>
-void add_taps_of(T* total, const Image<const T>& pull, const Image<const T>& from, Int channels, Int stride, Int dilation) {
-  const Int radius = dilation * (K / 2);
-  Int low[K], high[K];  // where tap b reads within the line
-  for (int b = 0; b < K; ++b) {
-    const Int start = b * dilation - radius;
-    low[b] = start < 0 ? std::min(pull.width, (-start + stride - 1) / stride) : 0;
-    high[b] = std::max(low[b], std::min(pull.width, from.width > start ? (from.width - start + stride - 1) / stride : 0));
-  }
-  const Int first = low[0], last = std::max(first, high[K - 1]);  // where all do
-  const auto channels_of = [&]<int L>(Int c) {
+// of_x [H, W, C] channels c on (+)= the input gradient of a padded copy of the pull, through the activation that gave `entry`
+template <class T, int L, int M>
+void backward(const Geometry& g, const Padded<T>& pull, const T* taps, T* of_x, Int c, bool add, const Padded<T>* entry, T limit) {
+  for (Int qy = 0; qy < g.stride; ++qy)
+    for (Int qx = 0; qx < g.stride; ++qx) {  // of pixels of one remainder, one set of taps
+      Taps<T> read;
+      for (Int a = 0; a < g.kernel; ++a)
+        for (Int b = 0; b < g.kernel; ++b) {
+          const Int y = qy + g.radius() - a * g.dilation, x = qx + g.radius() - b * g.dilation;
+          if (y % g.stride == 0 && x % g.stride == 0)
+            read.emplace_back(pull.at(y / g.stride, x / g.stride), taps + (a * g.kernel + b) * g.channels + c);
+        }
+      const Int rows = (g.height - qy + g.stride - 1) / g.stride, columns = (g.width - qx + g.stride - 1) / g.stride;
+      T* to = of_x + (qy * g.width + qx) * g.channels + c;
+      const T* passed = entry ? entry->pixels.get() + entry->at(qy, qx) * L * M : nullptr;
+      const Target<T> target{to, rows, columns, g.stride * g.width * g.channels, g.stride * g.channels, add, passed,
+                             entry ? g.stride * entry->pitch * L * M : 0, g.stride * L * M, limit};
+      gather<T, L, M, 1>(target, pull.pixels.get(), pull.pitch, read);
+    }
+}
+
+// total [k * k, C] channels c on += sum over places of pull * what the tap reads there of x, of padded copies
+template <class T, int L, int M, int K>
+void add_taps(const Geometry& g, T* total, const Padded<T>& pull, const Padded<T>& x, Int c) {
+  constexpr int P = L * M;
+  for (int m = 0; m < M; ++m)
     for (int a = 0; a < K; ++a) {
       Vec<T, L> sum[2][K] = {};  // of two places at a time, which do not wait for each other
-      for (Int y = 0; y < pull.height; ++y) {
-        const Int line = y * stride + a * dilation - radius;
-        if (line < 0 || line >= from.height) continue;
-        const T* p = pull.pixels + y * pull.width * channels + c;
-        const T* x = from.pixels + line * from.width * channels + c;
-        const auto read = [&](Int place, int b) { return at<T, L>(x + (place * stride + b * dilation - radius) * channels); };
-        Int place = first;
-        for (; place + 2 <= last; place += 2)
+      for (Int y = 0; y < g.out_height; ++y) {
+        const T* p = pull.pixels.get() + pull.at(y, 0) * P + m * L;
+        const T* read = x.pixels.get() + (y * g.stride + a * g.dilation) * x.pitch * P + m * L;
+        for (Int place = 0; place < g.out_width; place += 2, p += 2 * P, read += 2 * g.stride * P)
 #pragma GCC unroll 2
-          for (int half = 0; half < 2; ++half) {
-            const Vec<T, L> its = at<T, L>(p + (place + half) * channels);
+          for (int half = 0; half < 2; ++half)  // behind the last place the pull is zero
 #pragma GCC unroll 7
-            for (int b = 0; b < K; ++b) sum[half][b] += its * read(place + half, b);
-          }
-        for (int b = 0; b < K; ++b) {
-          for (Int o = low[b]; o < std::min(first, high[b]); ++o) sum[0][b] += at<T, L>(p + o * channels) * read(o, b);
-          for (Int o = std::max(place, low[b]); o < high[b]; ++o) sum[1][b] += at<T, L>(p + o * channels) * read(o, b);
-        }
+            for (int b = 0; b < K; ++b)
+              sum[half][b] += at<T, L>(p + half * P) * at<T, L>(read + (half * g.stride + b * g.dilation) * P);
       }
-      for (int b = 0; b < K; ++b) at<T, L>(total + (a * K + b) * channels + c) += sum[0][b] + sum[1][b];
+#pragma GCC unroll 7
+      for (int b = 0; b < K; ++b) at<T, L>(total + (a * K + b) * g.channels + c + m * L) += sum[0][b] + sum[1][b];
     }
-  };
-  over_channels<T>(channels, [&]<int L, int M>(Int c) {
-    for (int m = 0; m < M; ++m) channels_of.template operator()<L>(c + m * L);
-  });
 }
 
-template <class T>
-void add_taps(T* total, const Image<const T>& pull, const Image<const T>& from, Int channels, Int kernel, Int stride, Int dilation) {
-  if (kernel == 3) add_taps_of<T, 3>(total, pull, from, channels, stride, dilation);
-  if (kernel == 5) add_taps_of<T, 5>(total, pull, from, channels, stride, dilation);
-  if (kernel == 7) add_taps_of<T, 7>(total, pull, from, channels, stride, dilation);
+template <class T, int L, int M>
+void add_taps(const Geometry& g, T* total, const Padded<T>& pull, const Padded<T>& x, Int c) {
+  if (g.kernel == 3) add_taps<T, L, M, 3>(g, total, pull, x, c);
+  if (g.kernel == 5) add_taps<T, L, M, 5>(g, total, pull, x, c);
+  if (g.kernel == 7) add_taps<T, L, M, 7>(g, total, pull, x, c);
 }

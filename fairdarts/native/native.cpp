@@ -7,21 +7,6 @@
 
 #include "depthwise.h"
 
-struct Geometry {
-  Int images, channels, height, width, out_height, out_width;
-  Int kernel, stride, dilation;  // a kernel of 0: no convolution
-
-  Int in() const { return height * width * channels; }
-  Int pixels() const { return out_height * out_width; }
-  Int out() const { return pixels() * channels; }
-  Plan forward() const {
-    return {forward_reads(height, out_height, kernel, stride, dilation), forward_reads(width, out_width, kernel, stride, dilation)};
-  }
-  Plan backward() const {
-    return {backward_reads(height, out_height, kernel, stride, dilation), backward_reads(width, out_width, kernel, stride, dilation)};
-  }
-};
-
 constexpr Int PARTS = 8;
 
 // Calls body(part, first, last) for every part of `count` images or rows.
@@ -62,31 +47,34 @@ std::vector<T> turned(const T* from, Int rows, Int columns) {
 // out = depthwise(x)
 template <class T>
 void convolve(const Geometry& g, const T* x, const T* kernel, T* out, int threads) {
-  const Plan plan = g.forward();
   const std::vector<T> taps = turned(kernel, g.channels, g.kernel * g.kernel);
   in_parts(g.images, threads, [&](Int, Int first, Int last) {
+    Padded<T> copy(g.height, g.width, g.radius(), g.stride);
     for (Int image = first; image < last; ++image)
-      gather<T>({out + image * g.out(), g.out_height, g.out_width}, {x + image * g.in(), g.height, g.width}, g.channels,
-                taps.data(), g.kernel, plan);
+      over_channels<T>(g.channels, [&]<int L, int M>(Int c) {
+        copy.template fill<L, M>(x + image * g.in(), g.channels, c, nullptr, nullptr, 0);
+        forward<T, L, M>(g, copy, taps.data(), out + image * g.out(), c);
+      });
   });
 }
 
 // The gradients of a depthwise convolution under a pull on its output: of x, of the kernel, where asked for.
 template <class T>
 void gradients(const Geometry& g, const T* pull, const T* x, const T* kernel, T* of_x, T* of_kernel, int threads) {
-  const Plan plan = g.backward();
   const Int size = g.kernel * g.kernel;
   const std::vector<T> taps = turned(kernel, g.channels, size);
   std::vector<T> of_taps(size * g.channels);
   {
     Sums<T> all_taps(of_kernel ? of_taps.data() : nullptr, size * g.channels);
     in_parts(g.images, threads, [&](Int part, Int first, Int last) {
-      for (Int image = first; image < last; ++image) {
-        const Image<const T> pulled{pull + image * g.out(), g.out_height, g.out_width};
-        const Image<const T> read{x + image * g.in(), g.height, g.width};
-        if (of_kernel) add_taps<T>(all_taps.of(part), pulled, read, g.channels, g.kernel, g.stride, g.dilation);
-        if (of_x) gather<T>({of_x + image * g.in(), g.height, g.width}, pulled, g.channels, taps.data(), g.kernel, plan);
-      }
+      Padded<T> pulled(g.out_height, g.out_width, g.radius(), 1), copy(g.height, g.width, g.radius(), g.stride);
+      for (Int image = first; image < last; ++image)
+        over_channels<T>(g.channels, [&]<int L, int M>(Int c) {
+          pulled.template fill<L, M>(pull + image * g.out(), g.channels, c, nullptr, nullptr, 0);
+          if (of_kernel) copy.template fill<L, M>(x + image * g.in(), g.channels, c, nullptr, nullptr, 0);
+          if (of_kernel) add_taps<T, L, M>(g, all_taps.of(part), pulled, copy, c);
+          if (of_x) backward<T, L, M>(g, pulled, taps.data(), of_x + image * g.in(), c, false, nullptr, 0);
+        });
     });
   }
   if (of_kernel) std::ranges::copy(turned(of_taps.data(), size, g.channels), of_kernel);
@@ -96,6 +84,8 @@ void gradients(const Geometry& g, const T* pull, const T* x, const T* kernel, T*
 // BatchNorm without weights. A unit reads x, or where another one is before it the ReLU of that one's output, given as its
 // raw and what is known of that.
 
+template <class T>
+constexpr T RELU_LIMIT = std::numeric_limits<T>::infinity();
 constexpr Int TILED = 64;  // rows that stay near while several things are done with them
 
 template <class T>
@@ -113,25 +103,26 @@ template <class T>
 void enter(const Geometry& g, Int width, const T* x, const T* before, const T* kernel, const T* weight, T* y, T* raw, T* known, T eps,
            T* running_mean, T* running_var, Int* batches, T momentum, int threads) {
   const Int c = g.channels, pixels = g.pixels(), count = g.images * pixels;
-  const Plan plan = g.forward();
   const std::vector<T> taps = turned(kernel, c, g.kernel * g.kernel), matrix = turned(weight, width, c);
   const Affine<T> entry(before, c);
   std::vector<T> sum(width), square(width);
   {
     Sums<T> sums(known ? sum.data() : nullptr, width), squares(known ? square.data() : nullptr, width);
     in_parts(g.images, threads, [&](Int part, Int first, Int last) {
-      std::vector<T> made(before && kernel ? g.in() : 0);
+      Padded<T> copy(kernel ? g.height : 0, kernel ? g.width : 0, g.radius(), g.stride);
       for (Int image = first; image < last; ++image) {
         const T* read = x + image * g.in();
         T *to = y + image * g.out(), *out = raw + image * pixels * width;
-        if (before) {
-          T* entered = kernel ? made.data() : to;
-          const Scaled<T> term{read, entry.scale.data()};
-          combine<T>(entered, g.height * g.width, c, &term, 1, entry.shift.data(), std::numeric_limits<T>::infinity());
-          read = entered;
-        }
-        if (kernel) gather<T>({to, g.out_height, g.out_width}, {read, g.height, g.width}, c, taps.data(), g.kernel, plan);
-        const Product<T> product{kernel ? to : read, matrix.data(), c};
+        const Scaled<T> term{read, entry.scale.data()};
+        if (kernel)
+          over_channels<T>(c, [&]<int L, int M>(Int channel) {
+            copy.template fill<L, M>(read, c, channel, before ? entry.scale.data() : nullptr, entry.shift.data(), RELU_LIMIT<T>);
+            forward<T, L, M>(g, copy, taps.data(), to, channel);
+          });
+        else if (before)
+          combine<T>(to, pixels, c, &term, 1, entry.shift.data(), RELU_LIMIT<T>);
+        if (kernel || before) read = to;
+        const Product<T> product{read, matrix.data(), c};
         for (Int row = 0; row < pixels; row += TILED) {
           const Int rows = std::min(TILED, pixels - row);
           products<T>(out + row * width, rows, width, &product, 1, row, nullptr, false, T(0));
@@ -208,14 +199,14 @@ void leave(const Geometry& g, Int width, const T* pull, const T* sum, const T* d
     shift[d] = -of_pull[d] * sum[d] / count - of_raw[d] * mean;
   }
   if (!of_x && !of_kernel && !of_weight) return;
-  const Plan plan = g.backward();
   const std::vector<T> taps = turned(kernel, c, size);
   const Affine<T> entry(before, c);
   std::vector<T> of_taps(size * c);
   {
     Sums<T> all_taps(of_kernel ? of_taps.data() : nullptr, size * c), weights(of_weight, width * c), befores(of_before, 2 * c);
     in_parts(g.images, threads, [&](Int part, Int first, Int last) {
-      std::vector<T> pulled(TILED * width), spread(g.out()), made(before ? g.in() : 0);
+      std::vector<T> pulled(TILED * width), spread(g.out()), made(before && !kernel ? g.in() : 0);
+      Padded<T> pull_copy(kernel ? g.out_height : 0, g.out_width, g.radius(), 1), copy(kernel ? g.height : 0, g.width, g.radius(), g.stride);
       for (Int image = first; image < last; ++image) {
         for (Int row = 0; row < pixels; row += TILED) {
           const Int rows = std::min(TILED, pixels - row), at = (image * pixels + row) * width;
@@ -225,23 +216,22 @@ void leave(const Geometry& g, Int width, const T* pull, const T* sum, const T* d
           const Product<T> product{pulled.data(), weight, width};
           products<T>(spread.data() + row * c, rows, c, &product, 1, 0, nullptr, false, T(0));
         }
-        const T *read = x + image * g.in(), *entered = read;
-        if (before) {
-          const Scaled<T> term{read, entry.scale.data()};
-          combine<T>(made.data(), g.height * g.width, c, &term, 1, entry.shift.data(), std::numeric_limits<T>::infinity());
-          entered = made.data();
-        }
-        const Image<const T> its{spread.data(), g.out_height, g.out_width};
-        if (of_kernel) add_taps<T>(all_taps.of(part), its, {entered, g.height, g.width}, c, g.kernel, g.stride, g.dilation);
-        if (!of_x) continue;
+        const T* read = x + image * g.in();
         T* to = of_x + image * g.in();
-        const T* passed = before ? entered : nullptr;
-        const T limit = std::numeric_limits<T>::infinity();
-        if (kernel)
-          gather<T>({to, g.height, g.width}, its, c, taps.data(), g.kernel, plan, passed, limit, add);
-        else
-          finish<T>(to, spread.data(), pixels, c, passed, limit, add);
-        if (!before) continue;
+        if (kernel) {
+          over_channels<T>(c, [&]<int L, int M>(Int channel) {
+            pull_copy.template fill<L, M>(spread.data(), c, channel, nullptr, nullptr, 0);
+            if (before || of_kernel)
+              copy.template fill<L, M>(read, c, channel, before ? entry.scale.data() : nullptr, entry.shift.data(), RELU_LIMIT<T>);
+            if (of_kernel) add_taps<T, L, M>(g, all_taps.of(part), pull_copy, copy, channel);
+            if (of_x) backward<T, L, M>(g, pull_copy, taps.data(), to, channel, add, before ? &copy : nullptr, RELU_LIMIT<T>);
+          });
+        } else if (of_x) {
+          const Scaled<T> term{read, entry.scale.data()};
+          if (before) combine<T>(made.data(), pixels, c, &term, 1, entry.shift.data(), RELU_LIMIT<T>);
+          finish<T>(to, spread.data(), pixels, c, before ? made.data() : nullptr, RELU_LIMIT<T>, add);
+        }
+        if (!before || !of_x) continue;
         add_sum<T>(befores.of(part), to, c, g.height * g.width);
         add_sum<T>(befores.of(part) + c, to, c, g.height * g.width, read);
       }
