@@ -77,8 +77,7 @@ def _function(name: str, dtype: torch.dtype) -> Any:
     pointer, size, number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
     real = ctypes.c_float if dtype is torch.float32 else ctypes.c_double
     arguments = {
-        "convolve": (pointer,) * 4,
-        "gradients": (pointer,) * 6,
+        "kernel_gradient": (pointer,) * 4,
         "enter": (pointer, size, *(pointer,) * 7, real, *(pointer,) * 3, real),
         "add_up": (size, size, size, pointer, pointer),
         "dots": (size, size, size, *(pointer,) * 4),
@@ -93,24 +92,12 @@ def _at(x: Tensor | None) -> int | None:
     return None if x is None else x.data_ptr()
 
 
-def convolve(x: Tensor, kernel: Tensor, stride: int, dilation: int) -> Tensor:
-    """The depthwise convolution [B, C, H', W'] of x by a kernel [C, 1, k, k]."""
-    geometry = geometry_of(x.shape, kernel.shape[-1], stride, dilation)
-    out = geometry.empty(x, geometry.channels)
-    tensors = x.data_ptr(), kernel.data_ptr(), out.data_ptr()
-    _function("convolve", x.dtype)(geometry.address, *tensors, torch.get_num_threads())
-    return out
-
-
-def gradients(
-    pull: Tensor, x: Tensor, kernel: Tensor, stride: int, dilation: int, wanted: Sequence[bool]
-) -> tuple[Tensor | None, Tensor | None]:
-    """The gradients of x and of the kernel of its depthwise convolution, where wanted, under a pull on the output."""
-    geometry = geometry_of(x.shape, kernel.shape[-1], stride, dilation)
-    of_x, of_kernel = torch.empty_like(x) if wanted[0] else None, torch.empty_like(kernel) if wanted[1] else None
-    tensors = pull.data_ptr(), x.data_ptr(), kernel.data_ptr(), _at(of_x), _at(of_kernel)
-    _function("gradients", x.dtype)(geometry.address, *tensors, torch.get_num_threads())
-    return of_x, of_kernel
+def kernel_gradient(pull: Tensor, x: Tensor, kernel: Tensor, stride: int, dilation: int) -> Tensor:
+    """The gradient of a kernel [C, 1, k, k] under a pull on the depthwise convolution of x [B, C, H', W']."""
+    geometry, gradient = geometry_of(x.shape, kernel.shape[-1], stride, dilation), torch.empty_like(kernel)
+    tensors = pull.data_ptr(), x.data_ptr(), gradient.data_ptr()
+    _function("kernel_gradient", x.dtype)(geometry.address, *tensors, torch.get_num_threads())
+    return gradient
 
 
 class Form(NamedTuple):

@@ -44,40 +44,24 @@ std::vector<T> turned(const T* from, Int rows, Int columns) {
   return to;
 }
 
-// out = depthwise(x)
+// The gradient of the kernel [C, k * k] of a depthwise convolution under a pull on its output.
 template <class T>
-void convolve(const Geometry& g, const T* x, const T* kernel, T* out, int threads) {
-  const std::vector<T> taps = turned(kernel, g.channels, g.kernel * g.kernel);
-  in_parts(g.images, threads, [&](Int, Int first, Int last) {
-    Padded<T> copy(g.height, g.width, g.radius(), g.stride);
-    for (Int image = first; image < last; ++image)
-      over_channels<T>(g.channels, [&]<int L, int M>(Int c) {
-        copy.template fill<L, M>(x + image * g.in(), g.channels, c, nullptr, nullptr, 0);
-        forward<T, L, M>(g, copy, taps.data(), out + image * g.out(), c);
-      });
-  });
-}
-
-// The gradients of a depthwise convolution under a pull on its output: of x, of the kernel, where asked for.
-template <class T>
-void gradients(const Geometry& g, const T* pull, const T* x, const T* kernel, T* of_x, T* of_kernel, int threads) {
+void kernel_gradient(const Geometry& g, const T* pull, const T* x, T* gradient, int threads) {
   const Int size = g.kernel * g.kernel;
-  const std::vector<T> taps = turned(kernel, g.channels, size);
-  std::vector<T> of_taps(size * g.channels);
+  std::vector<T> taps(size * g.channels);
   {
-    Sums<T> all_taps(of_kernel ? of_taps.data() : nullptr, size * g.channels);
+    Sums<T> all(taps.data(), size * g.channels);
     in_parts(g.images, threads, [&](Int part, Int first, Int last) {
       Padded<T> pulled(g.out_height, g.out_width, g.radius(), 1), copy(g.height, g.width, g.radius(), g.stride);
       for (Int image = first; image < last; ++image)
         over_channels<T>(g.channels, [&]<int L, int M>(Int c) {
           pulled.template fill<L, M>(pull + image * g.out(), g.channels, c, nullptr, nullptr, 0);
-          if (of_kernel) copy.template fill<L, M>(x + image * g.in(), g.channels, c, nullptr, nullptr, 0);
-          if (of_kernel) add_taps<T, L, M>(g, all_taps.of(part), pulled, copy, c);
-          if (of_x) backward<T, L, M>(g, pulled, taps.data(), of_x + image * g.in(), c, false, nullptr, 0);
+          copy.template fill<L, M>(x + image * g.in(), g.channels, c, nullptr, nullptr, 0);
+          add_taps<T, L, M>(g, all.of(part), pulled, copy, c);
         });
     });
   }
-  if (of_kernel) std::ranges::copy(turned(of_taps.data(), size, g.channels), of_kernel);
+  std::ranges::copy(turned(taps.data(), size, g.channels), gradient);
 }
 
 // ---- units: a depthwise convolution or none, which gives y, a pointwise one of weight [D, C], which gives raw, and a
@@ -241,12 +225,8 @@ void leave(const Geometry& g, Int width, const T* pull, const T* sum, const T* d
 }
 
 #define EXPORTED(T, NAME)                                                                                                         \
-  extern "C" void convolve_##NAME(const Geometry* g, const T* x, const T* kernel, T* out, int threads) {                          \
-    convolve<T>(*g, x, kernel, out, threads);                                                                                     \
-  }                                                                                                                               \
-  extern "C" void gradients_##NAME(const Geometry* g, const T* pull, const T* x, const T* kernel, T* of_x, T* of_kernel,          \
-                                   int threads) {                                                                                 \
-    gradients<T>(*g, pull, x, kernel, of_x, of_kernel, threads);                                                                  \
+  extern "C" void kernel_gradient_##NAME(const Geometry* g, const T* pull, const T* x, T* gradient, int threads) {                \
+    kernel_gradient<T>(*g, pull, x, gradient, threads);                                                                           \
   }                                                                                                                               \
   extern "C" void enter_##NAME(const Geometry* g, Int width, const T* x, const T* before, const T* kernel, const T* weight, T* y, \
                                T* raw, T* known, T eps, T* running_mean, T* running_var, Int* batches, T momentum, int threads) { \

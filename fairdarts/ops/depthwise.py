@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fairdarts.native import calls
+
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -68,6 +70,10 @@ def weight_gradient(pull: Tensor, x: Tensor, weight: Tensor, stride: int, dilati
     if x.shape[2:] == pull.shape[2:] == (1, 1):  # only the centre of the kernel reads a pixel
         centre = (x * pull).sum((0, 2, 3))
         return F.pad(centre.view(-1, 1, 1, 1), (radius,) * 4)
+    if (kernel > 3 or dilation > 1) and kernel in calls.KERNELS and stride < 3 and calls.takes(pull, x, weight):
+        layout = torch.channels_last
+        tensors = pull.contiguous(memory_format=layout), x.contiguous(memory_format=layout), weight.contiguous()
+        return calls.kernel_gradient(*tensors, stride, dilation)
     if dilation == 2 and stride == 2:
         x, stride, dilation = x[:, :, ::2, ::2].contiguous(memory_format=torch.channels_last), 1, 1
     if stride == 1 and (dilation == 2 or kernel > 3) and max(x.shape[2:]) <= (32 if dilation == 2 else 16):
