@@ -1,6 +1,7 @@
 """The kernels of native.cpp on tensors: images [B, C, H, W] in channels_last, and all else contiguous."""
 
 import ctypes
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
@@ -78,10 +79,10 @@ def _function(name: str, dtype: torch.dtype) -> Any:
     real = ctypes.c_float if dtype is torch.float32 else ctypes.c_double
     arguments = {
         "kernel_gradient": (pointer,) * 4,
-        "enter": (pointer, size, *(pointer,) * 7, real, *(pointer,) * 3, real),
+        "enter": (pointer, size, pointer, pointer, real, *(pointer,) * 5, number, real, *(pointer,) * 3, real),
         "add_up": (size, size, size, pointer, pointer),
         "dots": (size, size, size, *(pointer,) * 4),
-        "leave": (pointer, size, *(pointer,) * 3, real, *(pointer,) * 9, number, *(pointer,) * 3),
+        "leave": (pointer, size, *(pointer,) * 3, real, *(pointer,) * 6, real, *(pointer,) * 3, number, *(pointer,) * 3),
     }
     function = getattr(library(), f"{name}_{DTYPES[dtype]}")
     function.argtypes, function.restype = (*arguments[name], number), None
@@ -101,29 +102,38 @@ def kernel_gradient(pull: Tensor, x: Tensor, kernel: Tensor, stride: int, dilati
 
 
 class Form(NamedTuple):
-    """A unit: a depthwise convolution or none, a pointwise one, a BatchNorm without weights."""
+    """A unit: a depthwise convolution or none, a pointwise one or none, a BatchNorm."""
 
     kernel: Tensor | None
     """[C, 1, k, k]"""
-    weight: Tensor
+    weight: Tensor | None
     """of the pointwise convolution [D, C, 1, 1]"""
     stride: int
     dilation: int
     norm: Any
+    """an nn.BatchNorm2d that moves its statistics by a momentum, if any"""
+    affine: tuple[Tensor, Tensor] | None = None
+    """weight and bias of the BatchNorm [D]"""
+    limit: float = math.inf
+    """where another unit is before this one, the most that the activation between them gives: 6 for ReLU6"""
 
     def geometry(self, x: Tensor) -> Geometry:
         return geometry_of(x.shape, 0 if self.kernel is None else self.kernel.shape[-1], self.stride, self.dilation)
+
+    def width(self, x: Tensor) -> int:
+        """Channels that it gives."""
+        return x.shape[1] if self.weight is None else len(self.weight)
 
 
 class Made(NamedTuple):
     """What a unit makes of what it reads."""
 
-    y: Tensor
-    """what its pointwise convolution reads [B, C, H', W']"""
+    y: Tensor | None
+    """what its depthwise convolution gives [B, C, H', W']"""
     raw: Tensor
-    """what that gives [B, D, H', W']"""
+    """what its BatchNorm reads [B, D, H', W']"""
     known: Tensor
-    """mean and 1 / deviation of raw [2, D]"""
+    """mean and 1 / deviation of raw, weight and bias of the BatchNorm [4, D]"""
 
 
 def enter(form: Form, x: Tensor, before: Tensor | None, known: Tensor | None = None) -> Made:
@@ -132,18 +142,23 @@ def enter(form: Form, x: Tensor, before: Tensor | None, known: Tensor | None = N
     It reads x; where another unit is before it, x is the raw output of that one, and `before` what is known of it. With
     `known`, which is of an earlier time, all is made again, and no statistics move.
     """
-    geometry, width, norm = form.geometry(x), len(form.weight), form.norm
-    y = x if form.kernel is None and before is None else geometry.empty(x, geometry.channels)
-    raw = geometry.empty(x, width)
-    found = x.new_empty(2, width) if known is None else None
+    geometry, width, norm = form.geometry(x), form.width(x), form.norm
+    y = None if form.kernel is None else geometry.empty(x, geometry.channels)
+    raw = y if form.weight is None else geometry.empty(x, width)
+    assert raw is not None
     running: tuple[Tensor | None, ...] = (None,) * 3
-    if known is None and norm.track_running_stats:
-        running = norm.running_mean, norm.running_var, norm.num_batches_tracked
+    again = known is not None
+    if known is None:
+        known = x.new_empty(4, width)
+        known[2:] = known.new_tensor([[1.0], [0.0]]) if form.affine is None else torch.stack(form.affine)
+        if norm.track_running_stats:
+            running = norm.running_mean, norm.running_var, norm.num_batches_tracked
     _function("enter", x.dtype)(
-        *(geometry.address, width, x.data_ptr(), _at(before), _at(form.kernel), form.weight.data_ptr(), y.data_ptr()),
-        *(raw.data_ptr(), _at(found), norm.eps, *map(_at, running), norm.momentum or 0.0, torch.get_num_threads()),
+        *(geometry.address, width, x.data_ptr(), _at(before), form.limit, _at(form.kernel), _at(form.weight), _at(y)),
+        *(raw.data_ptr(), known.data_ptr(), again, norm.eps, *map(_at, running), norm.momentum or 0.0),
+        torch.get_num_threads(),
     )
-    return Made(y, raw, found if known is None else known)  # type: ignore[arg-type]
+    return Made(y, raw, known)
 
 
 Gated = tuple[Tensor, Tensor | None, float]
@@ -187,8 +202,8 @@ class Pull(NamedTuple):
 class Left(NamedTuple):
     """The gradients of a unit."""
 
-    along: Tensor
-    """of its gate, a scalar"""
+    of_norm: Tensor
+    """of weight and bias of its BatchNorm [2, D], the gate left out"""
     of_x: Tensor | None
     """of what it reads"""
     of_before: Tensor | None
@@ -213,14 +228,14 @@ def leave(
     one, that of x is the pull on what comes out of that.
     """
     geometry, (kernel, weight) = form.geometry(x), form[:2]
-    along = x.new_empty(())
+    of_norm = x.new_empty(2, form.width(x))
     of_x = (torch.empty_like(x) if out is None else out) if wanted[0] else None
     of_before = x.new_empty(2, x.shape[1]) if wanted[0] and before is not None else None
-    of_weight = torch.empty_like(weight) if wanted[1] else None
+    of_weight = torch.empty_like(weight) if wanted[1] and weight is not None else None
     of_kernel = torch.empty_like(kernel) if wanted[1] and kernel is not None else None
     _function("leave", x.dtype)(
-        *(geometry.address, len(weight), *map(Tensor.data_ptr, pull), gate, made.raw.data_ptr(), made.known.data_ptr()),
-        *(made.y.data_ptr(), weight.data_ptr(), x.data_ptr(), _at(before), _at(kernel), along.data_ptr(), _at(of_x)),
+        *(geometry.address, form.width(x), *map(Tensor.data_ptr, pull), gate, made.raw.data_ptr(), made.known.data_ptr()),
+        *(_at(made.y), _at(weight), x.data_ptr(), _at(before), form.limit, _at(kernel), of_norm.data_ptr(), _at(of_x)),
         *(out is not None, _at(of_before), _at(of_kernel), _at(of_weight), torch.get_num_threads()),
     )
-    return Left(along, of_x, of_before, of_kernel, of_weight)
+    return Left(of_norm, of_x, of_before, of_kernel, of_weight)

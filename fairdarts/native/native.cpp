@@ -64,60 +64,88 @@ void kernel_gradient(const Geometry& g, const T* pull, const T* x, T* gradient, 
   std::ranges::copy(turned(taps.data(), size, g.channels), gradient);
 }
 
-// ---- units: a depthwise convolution or none, which gives y, a pointwise one of weight [D, C], which gives raw, and a
-// BatchNorm without weights. A unit reads x, or where another one is before it the ReLU of that one's output, given as its
-// raw and what is known of that.
+// ---- units: a depthwise convolution or none, which gives y, a pointwise one of weight [D, C] or none, which gives raw, and
+// a BatchNorm. A unit reads x, or activated(norm(x)) where another one is before it, whose raw x is.
 
-template <class T>
-constexpr T RELU_LIMIT = std::numeric_limits<T>::infinity();
 constexpr Int TILED = 64;  // rows that stay near while several things are done with them
 
+// What is known of a BatchNorm's input: mean, 1 / deviation, and its weight and bias [4, D].
 template <class T>
 struct Affine {
   std::vector<T> scale, shift;
 
-  // raw -> gate * (raw - mean) / deviation
+  // raw -> gate * norm(raw)
   Affine(const T* known, Int width, T gate = 1) : scale(known ? width : 0), shift(scale) {
-    for (Int d = 0; d < Int(scale.size()); ++d) scale[d] = known[width + d] * gate, shift[d] = -known[d] * scale[d];
+    for (Int d = 0; d < Int(scale.size()); ++d) {
+      const T factor = known[width + d] * known[2 * width + d];
+      scale[d] = factor * gate, shift[d] = (known[3 * width + d] - known[d] * factor) * gate;
+    }
   }
 };
 
-// Makes y, raw, and what is `known` of raw, mean and 1 / deviation [2, D], to which the running statistics move.
+// What a unit reads, row by row.
 template <class T>
-void enter(const Geometry& g, Int width, const T* x, const T* before, const T* kernel, const T* weight, T* y, T* raw, T* known, T eps,
-           T* running_mean, T* running_var, Int* batches, T momentum, int threads) {
+struct Entry {
+  const T* x;
+  Affine<T> affine;
+  Int channels;
+  T limit;
+  bool before;
+
+  Entry(const T* x, const T* known, Int channels, T limit) : x(x), affine(known, channels), channels(channels), limit(limit), before(known) {}
+
+  // rows from `first` on, in `buffer` if they are no rows of x
+  const T* rows(T* buffer, Int first, Int count) const {
+    const Scaled<T> term{x + first * channels, affine.scale.data()};
+    if (!before) return term.rows;
+    combine<T>(buffer, count, channels, &term, 1, affine.shift.data(), limit);
+    return buffer;
+  }
+
+  // a padded copy of channels c on of an image that begins in a row
+  template <int L, int M>
+  void copy(Padded<T>& to, Int first, Int c) const {
+    to.template fill<L, M>(x + first * channels, channels, c, before ? affine.scale.data() : nullptr, affine.shift.data(), limit);
+  }
+};
+
+// Makes y where there is a kernel, raw where there is a weight, and mean and deviation in `known` of the last of both, to
+// which the running statistics move. Where all is `known` already, only y and raw are made.
+template <class T>
+void enter(const Geometry& g, Int width, const T* x, const T* before, T limit, const T* kernel, const T* weight, T* y, T* raw, T* known,
+           bool again, T eps, T* running_mean, T* running_var, Int* batches, T momentum, int threads) {
   const Int c = g.channels, pixels = g.pixels(), count = g.images * pixels;
   const std::vector<T> taps = turned(kernel, c, g.kernel * g.kernel), matrix = turned(weight, width, c);
-  const Affine<T> entry(before, c);
+  const Entry<T> entry(x, before, c, limit);
   std::vector<T> sum(width), square(width);
   {
-    Sums<T> sums(known ? sum.data() : nullptr, width), squares(known ? square.data() : nullptr, width);
+    Sums<T> sums(again ? nullptr : sum.data(), width), squares(again ? nullptr : square.data(), width);
     in_parts(g.images, threads, [&](Int part, Int first, Int last) {
       Padded<T> copy(kernel ? g.height : 0, kernel ? g.width : 0, g.radius(), g.stride);
+      std::vector<T> tile(kernel ? 0 : TILED * c);
       for (Int image = first; image < last; ++image) {
-        const T* read = x + image * g.in();
-        T *to = y + image * g.out(), *out = raw + image * pixels * width;
-        const Scaled<T> term{read, entry.scale.data()};
+        T* to = y + image * g.out();
         if (kernel)
           over_channels<T>(c, [&]<int L, int M>(Int channel) {
-            copy.template fill<L, M>(read, c, channel, before ? entry.scale.data() : nullptr, entry.shift.data(), RELU_LIMIT<T>);
+            entry.template copy<L, M>(copy, image * g.height * g.width, channel);
             forward<T, L, M>(g, copy, taps.data(), to, channel);
           });
-        else if (before)
-          combine<T>(to, pixels, c, &term, 1, entry.shift.data(), RELU_LIMIT<T>);
-        if (kernel || before) read = to;
-        const Product<T> product{read, matrix.data(), c};
         for (Int row = 0; row < pixels; row += TILED) {
-          const Int rows = std::min(TILED, pixels - row);
-          products<T>(out + row * width, rows, width, &product, 1, row, nullptr, false, T(0));
-          if (!known) continue;
-          add_sum<T>(sums.of(part), out + row * width, width, rows);
-          add_sum<T>(squares.of(part), out + row * width, width, rows, out + row * width);
+          const Int rows = std::min(TILED, pixels - row), start = image * pixels + row;
+          const T* out = kernel ? to + row * c : entry.rows(tile.data(), start, rows);
+          if (weight) {
+            const Product<T> product{out, matrix.data(), c};
+            products<T>(raw + start * width, rows, width, &product, 1, 0, nullptr, false, T(0));
+            out = raw + start * width;
+          }
+          if (again) continue;
+          add_sum<T>(sums.of(part), out, width, rows);
+          add_sum<T>(squares.of(part), out, width, rows, out);
         }
       }
     });
   }
-  if (!known) return;
+  if (again) return;
   for (Int d = 0; d < width; ++d) {
     const T mean = sum[d] / count, variance = std::max(square[d] / count - mean * mean, T(0));
     known[d] = mean, known[width + d] = 1 / std::sqrt(variance + eps);
@@ -167,57 +195,53 @@ void dots(Int rows, Int width, Int count, const T* pull, const Gated<T>* terms, 
 }
 
 // The gradients of a unit under a pull [N, D] on what comes out of its BatchNorm and gate, of which the sum is known, and
-// the sum of its products with raw: of gate (`along`), weight and kernel; and of x into of_x, `add`ed to what is there. Where
-// another unit is before it, that is the pull on what comes out there, whose sums [2, C] are in `of_before`.
+// the sum of its products with what the BatchNorm reads, raw: of the BatchNorm's weight and bias without the gate [2, D], of
+// weight and kernel; and of x into of_x, `add`ed to what is there. Where another unit is before it, that is the pull on what
+// comes out of its BatchNorm, whose sums [2, C] are in `of_before`.
 template <class T>
 void leave(const Geometry& g, Int width, const T* pull, const T* sum, const T* dot, T gate, const T* raw, const T* known, const T* y,
-           const T* weight, const T* x, const T* before, const T* kernel, T* along, T* of_x, bool add, T* of_before, T* of_kernel,
-           T* of_weight, int threads) {
+           const T* weight, const T* x, const T* before, T limit, const T* kernel, T* of_norm, T* of_x, bool add, T* of_before,
+           T* of_kernel, T* of_weight, int threads) {
   const Int c = g.channels, pixels = g.pixels(), count = g.images * pixels, size = g.kernel * g.kernel;
   std::vector<T> of_pull(width), of_raw(width), shift(width);
-  *along = 0;
   for (Int d = 0; d < width; ++d) {
     const T mean = known[d], inverse = known[width + d], its = inverse * (dot[d] - mean * sum[d]);
-    *along += its;
-    of_pull[d] = gate * inverse, of_raw[d] = -of_pull[d] * inverse * its / count;
+    of_norm[d] = its, of_norm[width + d] = sum[d];
+    of_pull[d] = gate * inverse * known[2 * width + d], of_raw[d] = -of_pull[d] * inverse * its / count;
     shift[d] = -of_pull[d] * sum[d] / count - of_raw[d] * mean;
   }
   if (!of_x && !of_kernel && !of_weight) return;
   const std::vector<T> taps = turned(kernel, c, size);
-  const Affine<T> entry(before, c);
+  const Entry<T> entry(x, before, c, limit);
   std::vector<T> of_taps(size * c);
   {
     Sums<T> all_taps(of_kernel ? of_taps.data() : nullptr, size * c), weights(of_weight, width * c), befores(of_before, 2 * c);
     in_parts(g.images, threads, [&](Int part, Int first, Int last) {
-      std::vector<T> pulled(TILED * width), spread(g.out()), made(before && !kernel ? g.in() : 0);
+      std::vector<T> pulled(TILED * width), tile(TILED * c), of_y(kernel ? g.out() : TILED * c);
       Padded<T> pull_copy(kernel ? g.out_height : 0, g.out_width, g.radius(), 1), copy(kernel ? g.height : 0, g.width, g.radius(), g.stride);
       for (Int image = first; image < last; ++image) {
-        for (Int row = 0; row < pixels; row += TILED) {
-          const Int rows = std::min(TILED, pixels - row), at = (image * pixels + row) * width;
-          const Scaled<T> terms[] = {{pull + at, of_pull.data()}, {raw + at, of_raw.data()}};
-          combine<T>(pulled.data(), rows, width, terms, 2, shift.data(), T(0));
-          if (of_weight) add_cross<T>(weights.of(part), pulled.data(), width, y + image * g.out() + row * c, c, rows);
-          const Product<T> product{pulled.data(), weight, width};
-          products<T>(spread.data() + row * c, rows, c, &product, 1, 0, nullptr, false, T(0));
-        }
-        const T* read = x + image * g.in();
         T* to = of_x + image * g.in();
-        if (kernel) {
-          over_channels<T>(c, [&]<int L, int M>(Int channel) {
-            pull_copy.template fill<L, M>(spread.data(), c, channel, nullptr, nullptr, 0);
-            if (before || of_kernel)
-              copy.template fill<L, M>(read, c, channel, before ? entry.scale.data() : nullptr, entry.shift.data(), RELU_LIMIT<T>);
-            if (of_kernel) add_taps<T, L, M>(g, all_taps.of(part), pull_copy, copy, channel);
-            if (of_x) backward<T, L, M>(g, pull_copy, taps.data(), to, channel, add, before ? &copy : nullptr, RELU_LIMIT<T>);
-          });
-        } else if (of_x) {
-          const Scaled<T> term{read, entry.scale.data()};
-          if (before) combine<T>(made.data(), pixels, c, &term, 1, entry.shift.data(), RELU_LIMIT<T>);
-          finish<T>(to, spread.data(), pixels, c, before ? made.data() : nullptr, RELU_LIMIT<T>, add);
+        for (Int row = 0; row < pixels; row += TILED) {
+          const Int rows = std::min(TILED, pixels - row), start = image * pixels + row;
+          const Scaled<T> terms[] = {{pull + start * width, of_pull.data()}, {raw + start * width, of_raw.data()}};
+          T* its = of_y.data() + (kernel ? row * c : 0);
+          combine<T>(weight ? pulled.data() : its, rows, width, terms, 2, shift.data(), T(0));
+          const T* read = kernel ? y + start * c : entry.rows(tile.data(), start, rows);
+          if (of_weight) add_cross<T>(weights.of(part), pulled.data(), width, read, c, rows);
+          const Product<T> product{pulled.data(), weight, width};
+          if (weight && (of_x || of_kernel)) products<T>(its, rows, c, &product, 1, 0, nullptr, false, T(0));
+          if (!kernel && of_x) finish<T>(to + row * c, its, rows, c, before ? read : nullptr, limit, add);
         }
-        if (!before || !of_x) continue;
+        if (kernel)
+          over_channels<T>(c, [&]<int L, int M>(Int channel) {
+            pull_copy.template fill<L, M>(of_y.data(), c, channel, nullptr, nullptr, 0);
+            if (before || of_kernel) entry.template copy<L, M>(copy, image * g.height * g.width, channel);
+            if (of_kernel) add_taps<T, L, M>(g, all_taps.of(part), pull_copy, copy, channel);
+            if (of_x) backward<T, L, M>(g, pull_copy, taps.data(), to, channel, add, before ? &copy : nullptr, limit);
+          });
+        if (!of_before) continue;
         add_sum<T>(befores.of(part), to, c, g.height * g.width);
-        add_sum<T>(befores.of(part) + c, to, c, g.height * g.width, read);
+        add_sum<T>(befores.of(part) + c, to, c, g.height * g.width, x + image * g.in());
       }
     });
   }
@@ -228,21 +252,24 @@ void leave(const Geometry& g, Int width, const T* pull, const T* sum, const T* d
   extern "C" void kernel_gradient_##NAME(const Geometry* g, const T* pull, const T* x, T* gradient, int threads) {                \
     kernel_gradient<T>(*g, pull, x, gradient, threads);                                                                           \
   }                                                                                                                               \
-  extern "C" void enter_##NAME(const Geometry* g, Int width, const T* x, const T* before, const T* kernel, const T* weight, T* y, \
-                               T* raw, T* known, T eps, T* running_mean, T* running_var, Int* batches, T momentum, int threads) { \
-    enter<T>(*g, width, x, before, kernel, weight, y, raw, known, eps, running_mean, running_var, batches, momentum, threads);    \
-  }                                                                                                                               \
+  extern "C" void enter_##NAME(const Geometry* g, Int width, const T* x, const T* before, T limit, const T* kernel,              \
+                               const T* weight, T* y, T* raw, T* known, int again, T eps, T* running_mean, T* running_var,       \
+                               Int* batches, T momentum, int threads) {                                                          \
+    enter<T>(*g, width, x, before, limit, kernel, weight, y, raw, known, again, eps, running_mean, running_var, batches, momentum, \
+             threads);                                                                                                           \
+  }                                                                                                                              \
   extern "C" void add_up_##NAME(Int rows, Int width, Int count, const Gated<T>* terms, T* out, int threads) {                     \
     add_up<T>(rows, width, count, terms, out, threads);                                                                           \
   }                                                                                                                               \
   extern "C" void dots_##NAME(Int rows, Int width, Int count, const T* pull, const Gated<T>* terms, T* sum, T* dot, int threads) { \
     dots<T>(rows, width, count, pull, terms, sum, dot, threads);                                                                  \
   }                                                                                                                               \
-  extern "C" void leave_##NAME(const Geometry* g, Int width, const T* pull, const T* sum, const T* dot, T gate, const T* raw,     \
-                               const T* known, const T* y, const T* weight, const T* x, const T* before, const T* kernel,         \
-                               T* along, T* of_x, int add, T* of_before, T* of_kernel, T* of_weight, int threads) {               \
-    leave<T>(*g, width, pull, sum, dot, gate, raw, known, y, weight, x, before, kernel, along, of_x, add, of_before, of_kernel,   \
-             of_weight, threads);                                                                                                 \
+  extern "C" void leave_##NAME(const Geometry* g, Int width, const T* pull, const T* sum, const T* dot, T gate, const T* raw,    \
+                               const T* known, const T* y, const T* weight, const T* x, const T* before, T limit,                \
+                               const T* kernel, T* of_norm, T* of_x, int add, T* of_before, T* of_kernel, T* of_weight,          \
+                               int threads) {                                                                                    \
+    leave<T>(*g, width, pull, sum, dot, gate, raw, known, y, weight, x, before, limit, kernel, of_norm, of_x, add, of_before,    \
+             of_kernel, of_weight, threads);                                                                                     \
   }
 
 EXPORTED(float, float32)

@@ -67,11 +67,11 @@ class _NativeSum(torch.autograd.Function):
         for source, its, gate in zip(plan.sources, forms, gates.tolist(), strict=True):
             x, before = inputs[source], None
             for form in its:
-                y, raw, before = calls.enter(form, x, before)
-                check_values(raw)
-                known.append(before)
-                kept += [y, raw]
-                x = raw
+                made = calls.enter(form, x, before)
+                check_values(made.raw)
+                known.append(made.known)
+                kept += [made.raw] if made.y is None else [made.y, made.raw]
+                x, before = made.raw, made.known
             gated.append((x, before, gate))
         ctx.plan = plan
         ctx.save_for_backward(gates, *inputs, *tensors[plan.inputs :], *known, *(() if plan.recompute else kept))
@@ -106,7 +106,7 @@ class _NativeSum(torch.autograd.Function):
                 left = calls.leave(its[place], arriving, gate if last else 1.0, passed[place], x, before, wanted, out)
                 found = [*([] if its[place].kernel is None else [left.of_kernel]), left.of_weight, *found]
                 if last:
-                    of_gates[number] = left.along
+                    of_gates[number] = left.of_norm[0].sum()
                 if left.of_before is not None:
                     assert left.of_x is not None
                     arriving = Pull(left.of_x, *left.of_before)
@@ -127,9 +127,11 @@ def _passed(plan: SumPlan, saved: list[Tensor]) -> tuple[list[Tensor], list[list
     for source, its, their_known in zip(plan.sources, forms, known, strict=True):
         x, before, passed = inputs[source], None, []
         for form, of_raw in zip(its, their_known, strict=True):
-            again = calls.enter(form, x, before, of_raw) if plan.recompute else Made(next(rest), next(rest), of_raw)
-            passed.append(again)
-            x, before = again.raw, of_raw
+            if plan.recompute:
+                passed.append(calls.enter(form, x, before, of_raw))
+            else:
+                passed.append(Made(None if form.kernel is None else next(rest), next(rest), of_raw))
+            x, before = passed[-1].raw, of_raw
         made.append(passed)
     return inputs, forms, made
 
@@ -137,7 +139,7 @@ def _passed(plan: SumPlan, saved: list[Tensor]) -> tuple[list[Tensor], list[list
 def _plain(plan: SumPlan, gates: Tensor, *tensors: Tensor) -> Tensor:
     """The sum in torch's own operations."""
     terms = [
-        Term(tensors[source], gate, tuple(Unit(*form) for form in its))
+        Term(tensors[source], gate, tuple(Unit(*form[:5]) for form in its))
         for source, gate, its in zip(plan.sources, gates.unbind(), plan.forms(iter(tensors[plan.inputs :])), strict=True)
     ]
     return plain_sum(terms, training=True, track=False)
