@@ -61,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
 
 def told_cost(found: "Counted") -> str:
     """What a network costs for one image."""
-    from fairdarts.cost.count import cost_text
+    from fairdarts.cost.cost import cost_text
 
     return f"{cost_text(found.cost, found.image)}, {len(found.blueprint.classes)} classes"
 

@@ -78,7 +78,8 @@ def summarize(run: "Run") -> None:
     """Says what the training has come to, and how to go on."""
     import torch
 
-    from fairdarts.cost.count import cost_text, count
+    from fairdarts.cost.cost import cost_text
+    from fairdarts.cost.count import count
     from fairdarts.networks.blueprint import assemble
     from fairdarts.networks.published import open_model
 

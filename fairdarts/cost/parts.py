@@ -17,12 +17,7 @@ from fairdarts.ops.nasbench201 import OPS, Reduction
 from fairdarts.runtime.shape import Shape, strided
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.nasbench201 import Bench201Space
-from fairdarts.spaces.space import Space
-
-
-def stated_shape(space: Space) -> Shape:
-    """The images that a space was made for."""
-    return Shape(space.network.image, 3, space.network.classes)
+from fairdarts.spaces.space import Space, stated_shape
 
 
 def parts_of(space: Space, shape: Shape | None = None, network: NetworkSettings = AS_NAMED) -> Parts:

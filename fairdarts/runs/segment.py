@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from fairdarts.cost.count import Cost, count
+from fairdarts.cost.cost import Cost
+from fairdarts.cost.count import count
 from fairdarts.data.examine import examine, read_heads
 from fairdarts.networks.models import Named, find, models
 from fairdarts.runs import training

@@ -59,6 +59,11 @@ def space_from(content: dict[str, Any], place: str | Path) -> Space:
     return check(KINDS[kind], content, place)
 
 
+def stated_shape(space: Space) -> Shape:
+    """The images that a space was made for."""
+    return Shape(space.network.image, 3, space.network.classes)
+
+
 def sized(space: Space, shape: Shape | None) -> Space:
     """The space, whose networks are for such images; None: for those that it was made for."""
     if shape is None:
