@@ -27,12 +27,15 @@ def main(argv: Sequence[str]) -> int:
     args, asked = training.parse(parser, TRAIN, argv, "of a supernet's run, or a model")
     check_early(asked)
 
+    if args.print_config:
+        from fairdarts.runs.new import new_training  # here, as it reads spaces
+
+        return print_config(TRAIN, asked, lambda: new_training(asked, Callbacks()).settings)
+
     # here, as torch takes seconds to load, and words can be wrong before
-    from fairdarts.runs.train import carry_out, new_training
+    from fairdarts.runs.train import carry_out
     from fairdarts.runtime import distributed
 
-    if args.print_config:
-        return print_config(TRAIN, asked, lambda: new_training(asked, Callbacks()).settings)
     with distributed.joined():
         shown = ProgressBar()
         run, status = run_until_stopped(lambda: carry_out(asked, Callbacks(shown)), shown)

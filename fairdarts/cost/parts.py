@@ -10,8 +10,8 @@ from fairdarts.cost.cells import cell_parts
 from fairdarts.cost.part import Part, Parts
 from fairdarts.genotype import SKIP
 from fairdarts.networks import chain, nasbench201
-from fairdarts.networks.blueprint import OF_CELLS
 from fairdarts.networks.settings import AS_NAMED, NetworkSettings
+from fairdarts.networks.sizes import OF_CELLS
 from fairdarts.ops.mbconv import choice
 from fairdarts.ops.nasbench201 import OPS, Reduction
 from fairdarts.runtime.shape import Shape, strided

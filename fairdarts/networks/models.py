@@ -80,8 +80,8 @@ def models() -> dict[str, Model]:
     """All models by name."""
     known = {}
     for name in resources.names("genotypes"):
-        genotype, space = load_genotype(name)
-        known[name] = Model(genotype, space, AS_NAMED)
+        known[name] = _shipped(name)
+        genotype, space, _ = known[name]
         for size in sizes(space)[1:]:
             known[f"{name}-{size}"] = Model(genotype, space, NetworkSettings(size=size))
         for suffix, ratio in EXCITED.items() if name in RELEASED else ():
@@ -96,6 +96,12 @@ def model_names() -> list[str]:
     >>> fairdarts.model_names()[:2]
     """
     return list(models())
+
+
+@cache
+def _shipped(name: str) -> Model:
+    """The model of a shipped genotype's own name."""
+    return Model(*load_genotype(name), AS_NAMED)
 
 
 Named = str | os.PathLike[str] | Genotype | tuple[Genotype, Space]
@@ -118,6 +124,8 @@ def find(named: Named) -> Model:
         raise UserError(f"{named!r}: should be a model's name, a genotype, its file, or a run")
     name = os.fspath(named)
     for spelling in (name, name.replace("_", "-")):
+        if spelling in resources.names("genotypes"):
+            return _shipped(spelling)  # without reading all the others
         if spelling in models():
             return models()[spelling]
     if name.endswith((".pt", ".safetensors", ".tar", ".pth")) and os.path.isfile(name):

@@ -1,5 +1,6 @@
 """The kinds of search space, and how one is read. What a space knows of itself stands in `base`."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ from fairdarts.checking import check
 from fairdarts.config import UserError, nearest
 from fairdarts.genotype import CellGenotype, ChainGenotype, EdgeGenotype, Genotype, GraphGenotype
 from fairdarts.reading import read_yaml
-from fairdarts.resources import find
+from fairdarts.resources import find, folder
 from fairdarts.runtime.shape import Shape
 from fairdarts.spaces.base import SearchSpace
 from fairdarts.spaces.cell import CellSpace
@@ -47,6 +48,12 @@ def load_space(name: str, place: str = "") -> Space:
     if name in SPACES:
         return SPACES[name]
     path = find("search_spaces", name, place)
+    return _shipped(path) if path.parent == folder("search_spaces") else space_from(read_yaml(path), path)
+
+
+@cache
+def _shipped(path: Path) -> Space:
+    """A shipped space, which is read once."""
     return space_from(read_yaml(path), path)
 
 
