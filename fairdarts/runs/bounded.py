@@ -15,6 +15,7 @@ from fairdarts.differentiable.within import least_within
 from fairdarts.evolution.objectives import Limit, amount, read_bound
 from fairdarts.genotype import Genotype
 from fairdarts.networks.settings import AS_NAMED, NetworkOptions, NetworkSettings
+from fairdarts.plot.joined import edge_names
 from fairdarts.runs.cost import table_of
 from fairdarts.runs.opened import Opened, source_of
 from fairdarts.runs.recipe import laid_over
@@ -68,8 +69,6 @@ def all_within(asked: Opened, budgets: Sequence[Asked]) -> list[Bounded | None]:
     names = [f"{asked.name}-{limit.quantity}-{str(limit).split()[-1]}" if several else asked.name for limit in limits]
     abouts = [(name, f"{source_of(asked)}, {limit}") for name, limit in zip(names, limits, strict=True)]
     counted = counted_by(budgets[0], asked.space, *_of_run(asked))
-    from fairdarts.plot.edge import edge_names  # here, as matplotlib takes a second to load
-
     bounds = [limit.bound for limit in limits]
     return bounded(asked.gates, asked.rule, counted, bounds, abouts, list(edge_names(asked.space)))
 

@@ -9,10 +9,10 @@ from typing import Any
 from fairdarts.config import Notice, UserError, nearest
 from fairdarts.differentiable.derive import check_records
 from fairdarts.networks.zoo import load_genotype
-from fairdarts.plot.edge import LINES, draw_edge, edge_names
+from fairdarts.plot.edge import LINES, draw_edge
 from fairdarts.plot.fronts import draw_fronts
 from fairdarts.plot.gates import draw_run
-from fairdarts.plot.joined import joined_parts
+from fairdarts.plot.joined import edge_names, joined_parts
 from fairdarts.plot.points import choice_points
 from fairdarts.plot.settings import USUAL
 from fairdarts.plot.supernet import draw_training
