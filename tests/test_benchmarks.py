@@ -143,3 +143,13 @@ def test_the_training_of_a_network_is_measured_by_turns(tmp_path: Path):
     assert second["images_per_second"] > 0
     assert result["multiply_adds"] > 0
     assert result["command"].endswith(" ".join(words))
+
+
+@pytest.mark.slow
+def test_starting_is_measured_in_units_of_torch(tmp_path: Path):
+    words = ["--rounds", "2", "--only", "recipes", "zoo FILE", "--out", str(tmp_path / "result.json")]
+    subprocess.run([sys.executable, str(ROOT / "benchmarks" / "start.py"), *words], check=True)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert [*result["commands"]] == ["recipes", "zoo FILE"]
+    recipes, zoo = (result["commands"][name]["cpu_ratio_quartiles"][1] for name in ("recipes", "zoo FILE"))
+    assert 0 < recipes < 1 < zoo  # the first loads no torch, the second does
