@@ -9,8 +9,9 @@ Steps of `fairdarts train` on images in memory, augmentation, drop path and auxi
 turns in one process. The first way is `plain`: float32, contiguous, eager, with torch's own kernels, as DARTS code
 trains; the second is the same in channels_last. `ratio_quartiles` are of plain / another way, round by round,
 `ratio_channels_last_quartiles` of plain in channels_last / that way. All ways keep the memory that tensors leave, as
-`fairdarts train` does, and load their images alike. On CUDA `share_of_peak` is what the convolutions and linear layers
-of forward and backward pass do of the multiply-adds of a large bfloat16 matrix product in the same process.
+`fairdarts train` does, and load their images alike, large ones cropped as small ones are. On CUDA `share_of_peak` is
+what the convolutions and linear layers of forward and backward pass do of the multiply-adds of a large bfloat16 matrix
+product in the same process.
 """
 
 import argparse
@@ -77,7 +78,10 @@ def stepper(args: argparse.Namespace, way: str) -> tuple[Callable[[], object], B
     words = {f"compute.{key}": value for key, value in compute.items()}
     words |= {"data.batch_size": str(args.batch), "device": args.device}
     words |= {f"network.{key}": str(own) for key in ("cells", "channels") if (own := getattr(args, key))}
-    settings = check(TrainSettings, read_yaml(path), path, words)
+    recipe = read_yaml(path)
+    if recipe["data"]["kind"] == "imagenet":  # whose images are files
+        recipe["data"] = {"kind": "cifar10", "root": "", "batch_size": 1, "train_portion": 1, "cutout": 0, "workers": 0}
+    settings = check(TrainSettings, recipe, path, words)
     device, size = pick(args.device), args.image
     images = torch.randint(0, 256, (args.batch * 8, 3, size, size), dtype=torch.uint8)
     images = images.contiguous(memory_format=torch.channels_last)
