@@ -46,7 +46,6 @@ from search_step import (
     Batch,
     apart,
     batch,
-    channels_last_of,
     grown,
     in_channels_last,
     learner_of,
@@ -208,7 +207,10 @@ def take_of(name: str, checkout: Checkout, args: argparse.Namespace) -> Take:
     learner, official = both(checkout, args, name if name in LIBRARY else "none", torch.float32)
     if name in LIBRARY:
         return lambda train, valid: library_step(learner, train, valid)
-    return channels_last_of(official) if name == "official channels_last" else official
+    if name == "official":
+        return official
+    official.network.to(memory_format=torch.channels_last)
+    return lambda *pair: official(*map(in_channels_last, pair))
 
 
 def step_when_asked(name: str, checkout: Checkout, args: argparse.Namespace) -> None:

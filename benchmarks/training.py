@@ -44,13 +44,14 @@ from fairdarts.training.settings import TrainSettings
 from fairdarts.training.setup import make_trainee
 from fairdarts.training.step import measured, train_step
 
-REFERENCE = {"precision": "float32", "layout": "contiguous", "compile": "none"}
+KERNELS = "kernels"
+"""no setting: `torch` leaves the library's away"""
+REFERENCE = {"precision": "float32", "layout": "contiguous", "compile": "none", KERNELS: "torch"}
 PLAIN = {"plain": REFERENCE, "plain channels_last": {**REFERENCE, "layout": "channels_last"}}
-"""the network as it stands, without the library's kernels"""
 WAYS = {
     "cpu": {
         **PLAIN,
-        "float32, channels_last": {**REFERENCE, "layout": "channels_last"},
+        "float32, channels_last": {"precision": "float32", "layout": "channels_last", "compile": "none"},
     },
     "cuda": {
         **PLAIN,
@@ -71,11 +72,10 @@ def torch_kernels() -> Iterator[None]:
         setup.with_fast_gradients = kept
 
 
-def stepper(args: argparse.Namespace, way: str) -> tuple[Callable[[], object], Blueprint]:
+def stepper(args: argparse.Namespace, compute: dict[str, str]) -> tuple[Callable[[], object], Blueprint]:
     """What makes one step in a way, and the network that it trains."""
-    compute = WAYS[pick(args.device).type][way]
     path = resources.find("recipes", args.config)
-    words = {f"compute.{key}": value for key, value in compute.items()}
+    words = {f"compute.{key}": value for key, value in compute.items() if key != KERNELS}
     words |= {"data.batch_size": str(args.batch), "device": args.device}
     words |= {f"network.{key}": str(own) for key in ("cells", "channels") if (own := getattr(args, key))}
     recipe = read_yaml(path)
@@ -91,7 +91,7 @@ def stepper(args: argparse.Namespace, way: str) -> tuple[Callable[[], object], B
     source = Source(TensorDataset(images, labels), classes, size, *statistics_)
     blueprint = blueprint_of(settings, *load_genotype(args.genotype), source)
     build = partial(build_classifier, settings, blueprint, device)
-    with torch_kernels() if way in PLAIN else nullcontext():
+    with torch_kernels() if KERNELS in compute else nullcontext():
         trainee = make_trainee(settings, build, partial(measured, settings=settings.loss), device)
     if settings.drop_path:
         trainee.network.drop_probability.fill_(settings.drop_path / 2)
@@ -119,13 +119,13 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
     device = pick(args.device)
     wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     keep_memory()
-    ways = [name for name in WAYS[device.type] if not args.ways or name in (*PLAIN, *args.ways)]
+    ways = {name: way for name, way in WAYS[device.type].items() if not args.ways or name in (*PLAIN, *args.ways)}
     steps: dict[str, Callable[[], object]] = {}
     for name in ways:
-        steps[name], blueprint = stepper(args, name)
+        steps[name], blueprint = stepper(args, ways[name])
         for _ in range(args.warm_up):
             steps[name]()
-        if device.type == "cpu" and name != ways[-1]:
+        if device.type == "cpu" and name != list(ways)[-1]:
             continue
         times: dict[str, list[float]] = {name: [] for name in steps}
         for _ in range(args.rounds):
