@@ -4,10 +4,10 @@ import warnings
 from pathlib import Path
 
 import pytest
-from fairdarts.runs.draw import draw
 
 from fairdarts.cli import main
 from fairdarts.config import Notice, UserError
+from fairdarts.runs.draw import draw
 from fairdarts.runs.genotype import load_genotype
 from fairdarts.runs.search import search
 
