@@ -29,7 +29,7 @@ setup(
             "transfer/configs/*.py",
             "transfer/configs/_base_/*.py",
         ],
-        **{name: ["*.yaml"] for name in SHIPPED},
+        **{name: ["*.yaml", "*.json"] for name in SHIPPED},
     },
     install_requires=[
         "torch>=2.6",

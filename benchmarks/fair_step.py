@@ -8,21 +8,20 @@ Measured against the plain step of `plain.py`: m whole forward and backward pass
 own layout, the loss of each read, one update. First some steps of both in float64 must end within 1e-10 of each other
 in weights and BatchNorm buffers. Then, by turns and each in a process of its own: the plain step, the plain step in
 channels_last, and the library's in every variant of precision, on the CPU also without `keep_memory`, and on CUDA of
-torch.compile. A ratio is plain / library; median and quartiles are those of the rounds. Images a second count a pass of
-an image, forward and backward.
+torch.compile. `ratio_quartiles` are of plain / library, round by round, `ratio_channels_last_quartiles` of plain in
+channels_last / library. Images a second count a pass of an image, forward and backward.
 """
 
 import argparse
 import json
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from circumstances import circumstances
+from measured import Server, ratios, serve
 from plain import PathNetwork, PathStep
 from torch import Tensor
 
@@ -116,38 +115,20 @@ def step_of(name: str, args: argparse.Namespace) -> Callable[[Step, Batch], obje
     return lambda step, one: plain(paths_of(step), in_channels_last(one))
 
 
-def serve(name: str, args: argparse.Namespace) -> None:
-    """Takes a step for every line that is read, and writes its seconds."""
+def step_when_asked(name: str, args: argparse.Namespace) -> None:
+    """Serves the steps of a variant, each of paths of its own."""
     device, generator = torch.device(args.device), torch.Generator().manual_seed(0)
     one = batch(args.batch, args.image, torch.float32, device, generator)
     take, sampler = step_of(name, args), StrictFair(load_space(args.space), generator)
-    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
-    for _ in sys.stdin:
-        drawn = sampler.draw(0.0)
-        wait()
-        begun = time.perf_counter()
-        take(drawn, one)
-        wait()
-        print(time.perf_counter() - begun, flush=True)
+    serve(lambda: take(sampler.draw(0.0), one), device)
 
 
-class Server:
-    """A process that takes the steps of a variant, one when it is asked."""
-
-    def __init__(self, name: str, args: argparse.Namespace):
-        words = [sys.executable, __file__, "--serve", name, "--device", args.device]
-        for key in ("space", "threads", "batch", "image"):
-            words += [f"--{key}", str(getattr(args, key))]
-        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def seconds(self) -> float:
-        self.process.stdin.write("step\n")
-        self.process.stdin.flush()
-        return float(self.process.stdout.readline())
-
-    def end(self) -> None:
-        self.process.stdin.close()
-        self.process.wait()
+def words_of(name: str, args: argparse.Namespace) -> list[str]:
+    """The words by which this program serves a variant."""
+    words = ["--serve", name, "--device", args.device]
+    return words + [
+        word for key in ("space", "threads", "batch", "image") for word in (f"--{key}", str(getattr(args, key)))
+    ]
 
 
 def measure(args: argparse.Namespace) -> dict[str, object]:
@@ -155,7 +136,8 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
     if not apart < 1e-10:
         raise SystemExit(f"the two steps do not agree: {apart:.1e} after some steps in float64")
 
-    servers = {name: Server(name, args) for name in ("plain", "plain channels_last", *VARIANTS[args.device])}
+    names = ("plain", "plain channels_last", *VARIANTS[args.device])
+    servers = {name: Server(__file__, words_of(name, args)) for name in names}
     times: dict[str, list[float]] = {name: [] for name in servers}
     for _ in range(args.pairs + 1):
         for name, server in servers.items():
@@ -167,12 +149,11 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
 
     passes, table = max(map(len, load_space(args.space).choices)), {}
     for name, own in times.items():
-        ratios = [slow / fast for slow, fast in zip(times["plain"], own, strict=True)]
         table[name] = {
             "seconds": round(statistics.median(own), 4),
             "first_seconds": round(first[name], 2),
             "images_per_second": round(passes * args.batch / statistics.median(own), 1),
-            "ratio_quartiles": [round(value, 3) for value in statistics.quantiles(ratios, n=4, method="inclusive")],
+            **ratios(own, times["plain"], times["plain channels_last"]),
         }
     return {
         **circumstances(args.device),
@@ -196,7 +177,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.serve:
-        serve(args.serve, args)
+        step_when_asked(args.serve, args)
         return
     text = json.dumps(measure(args), indent=1)
     print(text)

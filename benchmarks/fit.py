@@ -21,7 +21,8 @@ from timm.models.efficientnet import _gen_mobilenet_v2
 from torch import nn
 
 import fairdarts
-from fairdarts.cost.count import Cost, count
+from fairdarts.cost.cost import Cost
+from fairdarts.cost.count import count
 from fairdarts.cost.table import count_tables
 from fairdarts.evolution.objectives import read_limit
 from fairdarts.genotype import to_yaml

@@ -4,9 +4,9 @@
     python benchmarks/judging.py --threads 1 --out benchmarks/results/judging-cpu-1-thread.json
 
 Paths drawn at random from a space are judged by one batch of images: by the library, which lets the batch go through
-the tree of the paths, and plainly, each path through the whole supernet. Both must find the same accuracies. A ratio is
-plain / library; median and quartiles are those of the rounds, by turns in one process. `branches` are the stages that
-the tree runs, as a share of those of all paths.
+the tree of the paths, and plainly, each path through the whole supernet, both in channels_last. Both must find the same
+accuracies. A ratio is plain / library; median and quartiles are those of the rounds, by turns in one process.
+`branches` are the stages that the tree runs, as a share of those of all paths.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from random import Random
 
 import torch
 from circumstances import circumstances
+from measured import quartiles
 from torch import Tensor
 
 from fairdarts.oneshot.evaluate import Evaluator
@@ -64,7 +65,7 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
             "paths": len(paths),
             "paths_per_second": round(len(paths) / statistics.median(shared[1:]), 1),
             "branches": round(branches / (depth * len(paths)), 3),
-            "ratio_quartiles": [round(value, 3) for value in statistics.quantiles(ratios, n=4, method="inclusive")],
+            "ratio_quartiles": quartiles(ratios),
         }
         print(name, table[name], file=sys.stderr)
     return {

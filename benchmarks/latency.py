@@ -18,6 +18,7 @@ from random import Random
 
 import torch
 from circumstances import circumstances
+from measured import quartiles
 from scipy.stats import kendalltau
 from torch import nn
 
@@ -61,7 +62,7 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
             "milliseconds_quartiles": [
                 round(value, 2) for value in statistics.quantiles(whole, n=4, method="inclusive")
             ],
-            "share_quartiles": [round(value, 3) for value in statistics.quantiles(shares, n=4, method="inclusive")],
+            "share_quartiles": quartiles(shares),
             "tau": round(float(kendalltau(sums, whole)[0]), 3),
             "table_tau": round(float(kendalltau(sums, again)[0]), 3),
         }

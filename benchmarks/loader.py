@@ -20,19 +20,18 @@ measured. A turn begins with a fresh loader and is timed from when its workers h
 
 import argparse
 import json
-import platform
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from circumstances import circumstances
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -186,10 +185,7 @@ def main() -> None:
         ways, facts = decoding(args, Path(args.root or made)) if args.decode else in_memory(args)
         found = compare(ways, args.pairs, args.batch)
     result = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": platform.machine(),
-        "torch": torch.__version__,
-        "command": " ".join(["python", "benchmarks/loader.py", *sys.argv[1:]]),
+        **circumstances("cpu"),
         "threads": args.threads,
         "batch": args.batch,
         "pairs": args.pairs,

@@ -9,11 +9,11 @@ Measured against the plain step of `plain.py` (the official step with all that i
 process. First some steps of both in float64 (20 in S1) must end within 1e-10 of each other in α, weights and BatchNorm
 buffers (as a share of the largest number of a tensor, where that is above 1), for FairDARTS and DARTS. Then, by turns:
 the plain step, the plain step in channels_last, and the library's in every variant: of memory, of the parts that a
-batch is gone through in, of precision, and on CUDA of torch.compile. A ratio is plain / library; median and quartiles
-are those of the rounds. `first_seconds` is the first step, with all that is compiled for it. `saved` is what a forward
-pass keeps for the backward pass, `peak` what a process grows by in a step (Linux; on CUDA what the allocator reports),
-both as shares of the plain step's. `share_of_peak` compares the arithmetic that a step cannot do without with the speed
-of a large matrix product.
+batch is gone through in, of precision, and on CUDA of torch.compile. `ratio_quartiles` are of plain / library, round by
+round, `ratio_channels_last_quartiles` of plain in channels_last / library. `first_seconds` is the first step, with all
+that is compiled for it. `saved` is what a forward pass keeps for the backward pass, `peak` what a process grows by in a
+step (Linux; on CUDA what the allocator reports), both as shares of the plain step's. `share_of_peak` compares the
+arithmetic that a step cannot do without with the speed of a large matrix product.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from pathlib import Path
 
 import torch
 from circumstances import circumstances
+from measured import ratios
 from plain import Bench, Chain, Network, PlainStep
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -196,7 +197,7 @@ def peak(variant: str, args: argparse.Namespace) -> int:
 
 
 def grow(variant: str, args: argparse.Namespace) -> int:
-    device, generator = torch.device(args.device), torch.Generator().manual_seed(0)
+    device = torch.device(args.device)
     own = VARIANTS[args.device].get(variant, {})
     settings = settings_of(RECIPES[args.space][0], args.space, size_of(args), own)
     learner = learner_of(settings, torch.float32, device)
@@ -205,7 +206,13 @@ def grow(variant: str, args: argparse.Namespace) -> int:
     else:
         step = plain_of(learner, device)
         step = step if variant == "plain" else channels_last_of(step)
-    small = (batch(2 * settings.compute.accumulate, args.image, torch.float32, device, generator) for _ in range(2))
+    return grown(step, args, 2 * settings.compute.accumulate)
+
+
+def grown(step: Callable[..., object], args: argparse.Namespace, few: int) -> int:
+    """Bytes that this process grows by when it takes two steps, after one of a few images."""
+    device, generator = torch.device(args.device), torch.Generator().manual_seed(0)
+    small = (batch(few, args.image, torch.float32, device, generator) for _ in range(2))
     step(*small)  # code, kernels and optimizer states are in memory after this
     before = peak_memory(device)
     train, valid = (batch(args.batch, args.image, torch.float32, device, generator) for _ in range(2))
@@ -258,17 +265,16 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
         part = images.chunk(own.settings.compute.accumulate)[0]
         with autocast(device, own.settings.compute.precision):
             kept[name] = saved(lambda own=own, gates=gates, part=part: own.supernet(part, gates), own.supernet)
-    grown = {name: peak(name, args) for name in steps}
+    peaks = {name: peak(name, args) for name in steps}
     table = {}
     for name, own in times.items():
-        ratios = [slow / fast for slow, fast in zip(times["plain"], own, strict=True)]
         table[name] = {
             "seconds": round(statistics.median(own), 4),
             "first_seconds": round(first[name], 2),
             "images_per_second": round(2 * args.batch / statistics.median(own), 1),
-            "ratio_quartiles": [round(value, 3) for value in statistics.quantiles(ratios, n=4, method="inclusive")],
+            **ratios(own, times["plain"], times["plain channels_last"]),
             "saved": round(kept[name] / kept["plain"], 3),
-            "peak": round(grown[name] / grown["plain"], 3),
+            "peak": round(peaks[name] / peaks["plain"], 3),
             "share_of_peak": round(arithmetic / statistics.median(own) / speed, 3),
         }
     return {
@@ -278,7 +284,7 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
         "difference_float64": differences,
         "matmul_gflops": round(speed / 1e9, 1),
         "plain_saved_mib": round(kept["plain"] / 2**20),
-        "plain_peak_mib": round(grown["plain"] / 2**20),
+        "plain_peak_mib": round(peaks["plain"] / 2**20),
         "steps": table,
     }
 

@@ -12,7 +12,7 @@ from fairdarts.hook import install
 if TYPE_CHECKING:  # for type checkers and editors; what runs is _LAZY
     from fairdarts.config import Notice as Notice
     from fairdarts.config import UserError as UserError
-    from fairdarts.networks.models import create_model as create_model
+    from fairdarts.networks.create import create_model as create_model
     from fairdarts.networks.models import model_names as model_names
     from fairdarts.networks.published import load as load
     from fairdarts.plugins import load_plugin as load_plugin
@@ -31,10 +31,10 @@ if TYPE_CHECKING:  # for type checkers and editors; what runs is _LAZY
     from fairdarts.runs.derive import derive as derive
     from fairdarts.runs.derive import derive_from as derive_from
     from fairdarts.runs.derive_front import derive_front as derive_front
+    from fairdarts.runs.draw import draw as draw
     from fairdarts.runs.evaluate import evaluate as evaluate
     from fairdarts.runs.evolve import evolve as evolve
     from fairdarts.runs.export import export as export
-    from fairdarts.runs.figures import draw as draw
     from fairdarts.runs.fit.run import fit as fit
     from fairdarts.runs.genotype import load_genotype as load_genotype
     from fairdarts.runs.predict import predict as predict
@@ -63,7 +63,8 @@ __version__ = "0.2.0.dev0"
 _REGISTER = ("activation", "derivation", "loss", "operation", "relaxation", "sampler", "schedule", "space")
 _MODULES: dict[str, tuple[str, ...]] = {
     "config": ("Notice", "UserError"),
-    "networks.models": ("create_model", "model_names"),
+    "networks.create": ("create_model",),
+    "networks.models": ("model_names",),
     "networks.published": ("load",),
     "plugins": ("load_plugin", *(f"register_{part}" for part in _REGISTER)),
     "runs.analyse": ("analyse",),
@@ -75,7 +76,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "runs.evaluate": ("evaluate",),
     "runs.evolve": ("evolve",),
     "runs.export": ("export",),
-    "runs.figures": ("draw",),
+    "runs.draw": ("draw",),
     "runs.fit.run": ("fit",),
     "runs.genotype": ("load_genotype",),
     "runs.predict": ("predict",),

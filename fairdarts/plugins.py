@@ -21,10 +21,9 @@ from fairdarts import resources
 from fairdarts.config import UserError
 from fairdarts.differentiable.derive import METHODS
 from fairdarts.differentiable.losses import ZERO_ONE
-from fairdarts.genotype import SKIP
 from fairdarts.noise import SCHEDULES
 from fairdarts.oneshot.samplers import SAMPLERS, OwnSampler
-from fairdarts.ops import cell, mbconv, nasbench101, nasbench201
+from fairdarts.ops import cell, mbconv, names, nasbench201
 from fairdarts.ops.own import Build, built
 from fairdarts.own import KINDS, OWN, PLUGINS, Origin
 from fairdarts.reading import open_regular, read_yaml
@@ -94,8 +93,7 @@ def register_operation(name: str, build: Build) -> None:
 
     >>> fairdarts.register_operation("blur", Blur)
     """
-    every = {"none", SKIP, *cell.OPS, *nasbench201.OPS, *nasbench101.OPS}
-    known = every | ({name} if mbconv.is_choice(name) else set())
+    known = {*names.CELL, *names.NASBENCH201, *names.NASBENCH101, *([name] if names.is_bottleneck(name) else [])}
     if hasattr(nn.ModuleDict, name):
         raise UserError(f"operation '{name}': is what modules of torch call something else; take another name")
     _claim("operation", name, build, known, sys._getframe(1))

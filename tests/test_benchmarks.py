@@ -26,6 +26,7 @@ def test_the_search_step_agrees_with_the_plain_one_and_is_measured(tmp_path: Pat
     plain, *library = (result["steps"][name] for name in ("plain", "none", "recompute", "checkpoint"))
     assert (plain["ratio_quartiles"], plain["saved"], plain["peak"]) == ([1, 1, 1], 1, 1)
     assert all(0 < step["share_of_peak"] < 1 and step["peak"] > 0 for step in library)
+    assert result["steps"]["plain channels_last"]["ratio_channels_last_quartiles"] == [1, 1, 1]
     none, recompute, checkpoint = (step["saved"] for step in library)
     assert 0 < checkpoint < recompute < none < 1
 
@@ -69,7 +70,43 @@ def test_the_fair_step_agrees_with_m_plain_passes_and_is_measured(tmp_path: Path
         "float32, memory given back",
     }
     assert result["steps"]["plain"]["ratio_quartiles"] == [1, 1, 1]
+    assert result["steps"]["plain channels_last"]["ratio_channels_last_quartiles"] == [1, 1, 1]
     assert result["passes"] == 3
+
+
+def test_ratios_are_told_against_both_plain_forms_round_by_round(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from measured import ratios
+
+    found = ratios([1.0, 2.0, 1.0], plain=[4.0, 4.0, 6.0], channels_last=[2.0, 2.0, 2.0])
+    assert found["ratio_quartiles"] == [3, 4, 5]  # of 4, 2 and 6, not the 4 that medians give
+    assert found["ratio_channels_last_quartiles"] == [1.5, 2, 2]
+
+
+def test_a_process_that_steps_when_asked_says_how_it_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from measured import Server
+
+    program = tmp_path / "program.py"
+    program.write_text("import sys\nsys.stdin.readline()\nprint(0.5, flush=True)\nsys.stdin.readline()\nsys.exit(3)\n")
+    server = Server(str(program), ["--serve", "official"])
+    assert server.seconds() == 0.5
+    with pytest.raises(SystemExit, match="--serve official ended with status 3"):
+        server.seconds()
+
+
+def test_a_processor_is_named_with_its_vectors_and_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from circumstances import processor
+
+    thread = "processor : {0}\nmodel name : Some CPU\ncpu family : 25\nmodel : 1\nphysical id : 0\ncore id : {1}\n"
+    text = "\n".join(thread.format(number, number // 2) + "flags : fpu avx2 sse fma\n" for number in range(4))
+    (tmp_path / "cpuinfo").write_text(text)
+    found = processor(tmp_path / "cpuinfo")
+    assert (found["processor"], found["flags"], found["cores"]) == ("Some CPU (family 25, model 1)", "avx2 fma", 2)
+    without = processor(tmp_path / "nothing")
+    assert without["processor"]
+    assert "cores" not in without
 
 
 def test_decoding_is_measured_against_images_that_are_decoded(tmp_path: Path):
@@ -138,8 +175,20 @@ def test_the_training_of_a_network_is_measured_by_turns(tmp_path: Path):
     done = launch(ROOT / "benchmarks" / "training.py", *words, ranks=1)
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "result.json").read_text())
-    first, second = result["ways"].values()
-    assert first["ratio"] == 1
-    assert second["images_per_second"] > 0
+    plain, channels_last, library = result["ways"].values()
+    assert plain["ratio_quartiles"] == channels_last["ratio_channels_last_quartiles"] == [1, 1, 1]
+    assert library["images_per_second"] > 0
+    for found in (plain, channels_last, library):
+        assert 0 < found["ratio_quartiles"][0] <= found["ratio_quartiles"][2]
     assert result["multiply_adds"] > 0
     assert result["command"].endswith(" ".join(words))
+
+
+@pytest.mark.slow
+def test_starting_is_measured_in_units_of_torch(tmp_path: Path):
+    words = ["--rounds", "2", "--only", "recipes", "zoo FILE", "--out", str(tmp_path / "result.json")]
+    subprocess.run([sys.executable, str(ROOT / "benchmarks" / "start.py"), *words], check=True)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert [*result["commands"]] == ["recipes", "zoo FILE"]
+    recipes, zoo = (result["commands"][name]["cpu_ratio_quartiles"][1] for name in ("recipes", "zoo FILE"))
+    assert 0 < recipes < 1 < zoo  # the first loads no torch, the second does

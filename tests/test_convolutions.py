@@ -19,8 +19,9 @@ from fairdarts import resources
 from fairdarts.config import UserError
 from fairdarts.differentiable.settings import DenseSupernetSettings
 from fairdarts.networks.blueprint import NetworkSettings
+from fairdarts.networks.create import create_model
 from fairdarts.networks.deeplab import DeepLabSettings, build_deeplab
-from fairdarts.networks.models import create_model, model_names
+from fairdarts.networks.models import model_names
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.ops.cell import OPS
 from fairdarts.ops.mbconv import choice

@@ -2,13 +2,17 @@
 
 import ast
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 import fairdarts
+from fairdarts import resources
 from fairdarts.cli import VERBS
 
 PACKAGE = Path(fairdarts.__file__).parent
@@ -136,7 +140,11 @@ RIGHT = (
     ["search", "fairdarts-s1-digits", "--help"],
     ["segment", "--judge", "x", "--help"],
     ["segment", "--predict", "x", "--help"],
-    ["search", "fairdarts-s1-digits", "--print-config"],
+    *(
+        [recipe.verb, *(["run", "--config"] if recipe.verb == "evolve" else []), recipe.name, "--print-config"]
+        for recipe in resources.recipes()
+        if recipe.verb in ("search", "supernet", "evolve")  # of others the genotype says which is which
+    ),
     ["help"],
     ["complete", "search", ""],
     ["complete", "search", "x", "--data.k"],
@@ -196,3 +204,56 @@ print(json.dumps(found))
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     expected = [[words, 0, []] for words in RIGHT] + [[words, 2, []] for words in WRONG]
     assert json.loads(done.stdout) == expected
+
+
+LIGHT = (
+    ["zoo"],
+    ["zoo", "--network", "imagenet", "--json"],
+    ["zoo", "fairnas-a-se", "darts-v2"],
+    ["draw", "fairdarts-a", "--out", "figures"],
+    ["draw", "fairnas-a", "--out", "figures", "--format", "svg"],
+    ["derive", "--alphas", "gates.npz", "--space", "s1", "--threshold", "0.5"],
+    ["derive", "--alphas", "alphas.npz", "--space", "s1", "--relaxation", "softmax", "--method", "argmax"],
+    ["train", "fairdarts-a", "--print-config"],
+    ["train", "mine.yaml", "--print-config"],
+    ["segment", "fairnas-a", "--print-config"],
+)
+"""words for which numpy suffices"""
+WITH_TORCH = (
+    ["zoo", "mine.yaml"],
+    ["zoo", "sample", "--out", "drawn"],
+    ["derive", "--alphas", "gates.npz", "--space", "s1", "--threshold", "0.5", "--budget", "madds <= 500e6"],
+    ["derive", "--alphas", "alphas.pt", "--space", "s1", "--relaxation", "sigmoid", "--method", "argmax"],
+    ["transfer", "mmdet", "fairnas-a"],
+)
+"""words for which torch suffices, without its compiler"""
+
+
+def test_what_needs_numbers_alone_waits_for_no_torch_and_what_needs_torch_for_nothing_else(tmp_path: Path):
+    matrices = {"normal": np.random.default_rng(0).random((14, 7)), "reduce": np.random.default_rng(1).random((14, 7))}
+    np.savez(tmp_path / "gates.npz", **matrices)
+    alphas = {part: 4 * matrix - 2 for part, matrix in matrices.items()}
+    np.savez(tmp_path / "alphas.npz", **alphas)
+    torch.save({part: torch.tensor(alpha) for part, alpha in alphas.items()}, tmp_path / "alphas.pt")
+    shutil.copy(PACKAGE.parent / "genotypes" / "fairdarts-a.yaml", tmp_path / "mine.yaml")
+    heavy = ["torchvision", "torch._dynamo", "sympy", "matplotlib", "scipy", "pymoo", "tensorboard", "sklearn", "PIL"]
+    program = f"""
+import contextlib, io, json, os, sys
+from fairdarts.cli import main
+def run(words, heavy):
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        status = main(words)
+    return [words, status, [name for name in heavy if name in sys.modules]]
+found = [run(words, ["torch", *{heavy}]) for words in {[*LIGHT]}]
+import torch
+for words in {[*WITH_TORCH]}:
+    read, write = os.pipe()
+    if not os.fork():  # each from the same start
+        os.write(write, json.dumps(run(words, {heavy})).encode())
+        os._exit(0)
+    os.wait()
+    found.append(json.loads(os.read(read, 9999)))
+print(json.dumps(found))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert json.loads(done.stdout) == [[words, 0, []] for words in (*LIGHT, *WITH_TORCH)]

@@ -234,8 +234,10 @@ PAGES = [
     "docs/ranking.md",
     "docs/supernet-factors.md",
     "docs/evolve.md",
+    "docs/speed.md",
     "docs/train.md",
     "docs/transfer.md",
+    "benchmarks/README.md",
 ]
 
 

@@ -26,7 +26,7 @@ def main(argv: Sequence[str]) -> int:
     args = parser.parse_args(argv)
     named = [name.strip() for word in args.format or USUAL for name in word.split(",")]
     formats = checked_formats(named, "draw: --format")
-    from fairdarts.runs.figures import draw  # here, as torch takes seconds to load, and words can be wrong before
+    from fairdarts.runs.draw import draw  # here, as words can be wrong before
 
     for path in draw(args.genotypes, args.out, edge=args.edge, formats=formats):
         print(path)

@@ -38,13 +38,16 @@ def main(argv: Sequence[str]) -> int:
     args, asked = training.parse(parser, SEGMENT, argv, weights)
     check_settings(SEGMENT, asked)
 
+    if args.print_config:
+        from fairdarts.runs.new import new_segmentation  # here, as it reads spaces
+
+        return print_config(SEGMENT, asked, lambda: new_segmentation(asked).settings)
+
     # here, as torch takes seconds to load, and words can be wrong before
     from fairdarts.runs.figures import figures_of
-    from fairdarts.runs.segment import carry_out, counted, new_training, read
+    from fairdarts.runs.segment import carry_out, counted, read
     from fairdarts.runtime import distributed
 
-    if args.print_config:
-        return print_config(SEGMENT, asked, lambda: new_training(asked).settings)
     with distributed.joined():
         shown = ProgressBar()
         if args.count:
@@ -61,16 +64,16 @@ def main(argv: Sequence[str]) -> int:
 
 def told_cost(found: "Counted") -> str:
     """What a network costs for one image."""
-    from fairdarts.cost.count import cost_text
+    from fairdarts.cost.cost import cost_text
 
     return f"{cost_text(found.cost, found.image)}, {len(found.blueprint.classes)} classes"
 
 
 def summarize(ended: "Ended") -> None:
     """Says what the training has come to, shows some predictions, and says how to go on."""
+    from fairdarts.runs.new import Begun
     from fairdarts.runs.segment import counted
     from fairdarts.runs.segmenter import overlay
-    from fairdarts.runs.training import Begun
     from fairdarts.runtime.device import pick
     from fairdarts.segmentation.model import open_segmenter
 

@@ -8,11 +8,13 @@ import torch
 
 from fairdarts.cli.words import command, say
 from fairdarts.config import UserError
-from fairdarts.cost.count import cost_text, count
+from fairdarts.cost.cost import cost_text
+from fairdarts.cost.count import count
 from fairdarts.differentiable.stopping import kept_record, verdict
 from fairdarts.evolution.objectives import Limit, amount
 from fairdarts.genotype import CELLS, SKIP, CellGenotype, ChainGenotype, EdgeGenotype, Genotype, GraphGenotype, live
-from fairdarts.networks.blueprint import as_searched, build, depth
+from fairdarts.networks.blueprint import build
+from fairdarts.networks.sizes import as_searched, depth
 from fairdarts.runs.result import Run
 
 

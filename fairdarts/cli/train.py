@@ -27,12 +27,15 @@ def main(argv: Sequence[str]) -> int:
     args, asked = training.parse(parser, TRAIN, argv, "of a supernet's run, or a model")
     check_early(asked)
 
+    if args.print_config:
+        from fairdarts.runs.new import new_training  # here, as it reads spaces
+
+        return print_config(TRAIN, asked, lambda: new_training(asked, Callbacks()).settings)
+
     # here, as torch takes seconds to load, and words can be wrong before
-    from fairdarts.runs.train import carry_out, new_training
+    from fairdarts.runs.train import carry_out
     from fairdarts.runtime import distributed
 
-    if args.print_config:
-        return print_config(TRAIN, asked, lambda: new_training(asked, Callbacks()).settings)
     with distributed.joined():
         shown = ProgressBar()
         run, status = run_until_stopped(lambda: carry_out(asked, Callbacks(shown)), shown)
@@ -78,7 +81,8 @@ def summarize(run: "Run") -> None:
     """Says what the training has come to, and how to go on."""
     import torch
 
-    from fairdarts.cost.count import cost_text, count
+    from fairdarts.cost.cost import cost_text
+    from fairdarts.cost.count import count
     from fairdarts.networks.blueprint import assemble
     from fairdarts.networks.published import open_model
 

@@ -6,11 +6,13 @@ from typing import Any
 import torch
 
 from fairdarts.config import UserError
+from fairdarts.cost.cost import Cost
 from fairdarts.cost.count import count
 from fairdarts.cost.table import Table
 from fairdarts.genotype import CELLS, CellGenotype, ChainGenotype, EdgeGenotype, Genotype
 from fairdarts.networks.blueprint import build
 from fairdarts.networks.settings import AS_NAMED, NetworkSettings
+from fairdarts.networks.sizes import sizes
 from fairdarts.runtime.shape import Shape
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace
@@ -48,6 +50,14 @@ KEPT: dict[str, Callable[[Any, Any], Iterator[tuple[int, int]]]] = {
     "nasbench201": _of_edges,
 }
 """kind of space → the candidates that a genotype keeps, of all whose candidates have a cost each"""
+
+
+def network_cost(genotype: Genotype, space: Space, network: NetworkSettings, channels: int = 3) -> Cost:
+    """The cost of a network for the images and classes of its size, with an auxiliary head where it can have one."""
+    size = network.size or sizes(space)[0]
+    with torch.device("meta"):
+        built = build(genotype, space, network, None, channels, auxiliary=True)
+    return count(built, channels, getattr(space.networks, size).image)
 
 
 def cost_of(

@@ -23,6 +23,8 @@ from fairdarts.reading import csv_records, read_text
 from fairdarts.runtime.shape import Shape, sides
 from fairdarts.spaces.space import Space
 
+LATENCY = "latency.csv"
+"""in a run: the latency of every choice"""
 WARM_UP, ROUNDS = 3, 30
 HEADER = ["point", "choice", "milliseconds"]
 REST = "rest"

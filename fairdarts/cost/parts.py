@@ -10,19 +10,14 @@ from fairdarts.cost.cells import cell_parts
 from fairdarts.cost.part import Part, Parts
 from fairdarts.genotype import SKIP
 from fairdarts.networks import chain, nasbench201
-from fairdarts.networks.blueprint import OF_CELLS
 from fairdarts.networks.settings import AS_NAMED, NetworkSettings
+from fairdarts.networks.sizes import OF_CELLS
 from fairdarts.ops.mbconv import choice
 from fairdarts.ops.nasbench201 import OPS, Reduction
 from fairdarts.runtime.shape import Shape, strided
 from fairdarts.spaces.chain import ChainSpace
 from fairdarts.spaces.nasbench201 import Bench201Space
-from fairdarts.spaces.space import Space
-
-
-def stated_shape(space: Space) -> Shape:
-    """The images that a space was made for."""
-    return Shape(space.network.image, 3, space.network.classes)
+from fairdarts.spaces.space import Space, stated_shape
 
 
 def parts_of(space: Space, shape: Shape | None = None, network: NetworkSettings = AS_NAMED) -> Parts:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from PIL import Image
 from torch.utils.data import Dataset
-from torchvision.datasets.folder import make_dataset
 
 from fairdarts.config import UserError, nearest, plain
 from fairdarts.data.images import ENDINGS, is_hidden, read_image
@@ -59,6 +58,8 @@ def class_folders(root: Path, white: float | None, least: int) -> tuple[ImageFil
     def is_image(path: str) -> bool:
         hidden = any(map(is_hidden, path[len(str(root)) :].split(os.sep)))
         return not hidden and path.lower().endswith(ENDINGS)
+
+    from torchvision.datasets.folder import make_dataset  # takes a second to import
 
     numbers = {name: number for number, name in enumerate(classes)}
     samples = make_dataset(str(root), numbers, is_valid_file=is_image, allow_empty=True)

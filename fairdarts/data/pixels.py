@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional
 
 from fairdarts.config import LARGEST, UserError, nearest, plain
 from fairdarts.data.examine import FLAT, Head, Sizes, notice, sizes_of, tell_cut
@@ -227,6 +226,8 @@ def centred(images: Tensor, size: Size) -> Tensor:
     wanted, (height, width) = sides(size), images.shape[-2:]
     if (height, width) == wanted:
         return images
+    from torchvision.transforms.v2 import functional  # takes a second to import, and few images need it
+
     resized = functional.resize(images, list(covering(height, width, size)), antialias=True)
     return functional.center_crop(resized, list(wanted))
 

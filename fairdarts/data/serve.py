@@ -16,7 +16,6 @@ from fairdarts.data.memory import check_sizes, kept_batches, on_device
 from fairdarts.data.settings import DataSettings, ImageNet
 from fairdarts.data.sources import Source, as_imagenet, check_tensors
 from fairdarts.data.split import held_out_names
-from fairdarts.data.transforms import evaluation_transform, training_transform
 from fairdarts.runtime import distributed
 from fairdarts.runtime.checkpoint import write_atomically
 from fairdarts.runtime.run import RunDirectory
@@ -40,6 +39,8 @@ def server(
         check_sizes(source)
         serve = partial(kept_batches, on_device(source, device), settings.cutout)
     else:
+        from fairdarts.data.transforms import training_transform  # here, as torchvision takes a second to import
+
         dataset = Augmented(source.dataset, training_transform(source, settings))
         serve = partial(batches, dataset, workers=settings.workers, device=device)
     labels = drawn_by(settings, source)
@@ -60,6 +61,8 @@ def evaluation_batches(
     batch's statistics. Raises UserError where an image cannot be decoded, naming its file.
     """
     check_tensors(source)
+    from fairdarts.data.transforms import evaluation_transform  # here, as torchvision takes a second to import
+
     transform = evaluation_transform(source, settings)
     size = settings.batch_size
     parts = [list(indices[begin : begin + size]) for begin in range(0, len(indices), size)]

@@ -10,13 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
-from torchvision import datasets
-from torchvision.transforms.v2 import functional
 
 from fairdarts.config import UserError
 from fairdarts.data.examine import examine
 from fairdarts.data.files import class_folders, listed
-from fairdarts.data.geometry import centre
+from fairdarts.data.geometry import centre, enlarged
 from fairdarts.data.npz import Pair, read_npz
 from fairdarts.data.pixels import (
     PART,
@@ -50,8 +48,8 @@ IMAGENET_STATISTICS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 DIGITS_STATISTICS = (0.305,), (0.376,)
 FAKE_STATISTICS = (0.5, 0.5, 0.5), (0.29, 0.29, 0.29)
 
-CIFAR = {"cifar10": (datasets.CIFAR10, CIFAR10_STATISTICS), "cifar100": (datasets.CIFAR100, CIFAR100_STATISTICS)}
-"""kind of settings → torchvision's data set, its statistics"""
+CIFAR = {"cifar10": ("CIFAR10", CIFAR10_STATISTICS), "cifar100": ("CIFAR100", CIFAR100_STATISTICS)}
+"""kind of settings → name of torchvision's data set, its statistics"""
 LOOKED_AT = 1024
 """images of a list of files, evenly spread over it, whose mean and deviation are measured"""
 
@@ -105,6 +103,8 @@ def open_source(settings: DataSettings, least: int = 2) -> Source:
             again = "hand them over again, or name a file of them: --data.kind npz --data.root FILE"
             raise UserError(f"data.kind: given: these images were handed over from Python (data=…): {again}")
         case Fake():
+            from torchvision import datasets  # takes a second to import, and few data sets need it
+
             size = (3, *sides(settings.image_size))
             names = tuple(map(str, range(settings.classes)))
             fake = datasets.FakeData(settings.images, size, settings.classes)
@@ -156,10 +156,18 @@ def as_imagenet(settings: DataSettings) -> bool:
     return isinstance(settings, Cifar10 | Cifar100) and settings.image_size != 32
 
 
+def judged_size(settings: DataSettings, image: Size) -> Size:
+    """What images are resized to cover in judging: 8/7 of their size, as ImageNet's, or the size itself."""
+    return enlarged(image) if isinstance(settings, ImageNet) or as_imagenet(settings) else image
+
+
 def cifar(settings: Cifar10 | Cifar100, train: bool = True) -> Source:
     """CIFAR-10 or CIFAR-100, the training or the test images, as uint8 [N, 3, 32, 32] in channels_last; downloaded into
     root where it is absent."""
-    kind, statistics = CIFAR[settings.kind]
+    from torchvision import datasets  # takes a second to import, and few data sets need it
+
+    name, statistics = CIFAR[settings.kind]
+    kind = getattr(datasets, name)
     root = settings.root
     try:
         dataset = kind(root, train=train)
@@ -289,6 +297,8 @@ def in_memory(source: Source) -> Source:
 
     Raises UserError naming the file where one cannot be decoded.
     """
+    from torchvision.transforms.v2 import functional  # takes a second to import
+
     images = torch.empty(len(source.dataset), 3, *sides(source.image), dtype=torch.uint8)
     images = images.contiguous(memory_format=torch.channels_last)
     for pixels, (image, _) in zip(images, source.dataset, strict=True):

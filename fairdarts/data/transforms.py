@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
-from fairdarts.data.geometry import covering, enlarged
+from fairdarts.data.geometry import covering
 from fairdarts.data.settings import DataSettings, ImageNet
-from fairdarts.data.sources import Source, as_imagenet, check_pixels
+from fairdarts.data.sources import Source, as_imagenet, check_pixels, judged_size
 from fairdarts.runtime.shape import Size, sides
 
 GREY = 128
@@ -78,11 +78,6 @@ def evaluation_transform(source: Source, settings: DataSettings) -> v2.Compose:
     """
     cover = Cover(source.resize or judged_size(settings, source.image))
     return v2.Compose([cover, v2.CenterCrop(sides(source.image)), v2.ToImage(), *_normalize(source)])
-
-
-def judged_size(settings: DataSettings, image: Size) -> Size:
-    """What images are resized to cover in judging: 8/7 of their size, as ImageNet's, or the size itself."""
-    return enlarged(image) if isinstance(settings, ImageNet) or as_imagenet(settings) else image
 
 
 def padded_crop(source: Source, cutout: int, augment: Sequence[nn.Module] = ()) -> v2.Compose:

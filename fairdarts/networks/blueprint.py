@@ -13,6 +13,7 @@ from fairdarts.networks.chain import ChainNetwork
 from fairdarts.networks.nasbench101 import Bench101Network
 from fairdarts.networks.nasbench201 import Bench201Network
 from fairdarts.networks.settings import AS_NAMED, NetworkSettings
+from fairdarts.networks.sizes import HAVE, checked_size, sizes
 from fairdarts.runtime.shape import PixelSize
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace
@@ -41,11 +42,6 @@ class Blueprint(Settings):
     where it is null"""
 
 
-def sizes(space: Space) -> tuple[str, ...]:
-    """The networks whose size a space states; the first is that of the images it was made for."""
-    return tuple(name for name, size in space.networks if size is not None)
-
-
 def build(
     genotype: Genotype,
     space: Space,
@@ -59,10 +55,7 @@ def build(
     Only networks of cells can have an auxiliary head, and it is left out of others. Raises UserError where the space
     states no such network, or the settings are those of another kind of space.
     """
-    name = network.size or sizes(space)[0]
-    if name not in sizes(space):
-        raise UserError(f"{genotype.name}: space {space.name} has no {name} network, only {', '.join(sizes(space))}")
-    _check_kind(network, space)
+    name = checked_size(genotype, space, network)
     size = getattr(space.networks, name)
     network = network.model_copy(update={"size": name})
     return BUILDERS[space.kind](genotype, space, network, classes or size.classes, in_channels, auxiliary)
@@ -111,42 +104,3 @@ def assemble(blueprint: Blueprint, auxiliary: bool = False) -> nn.Module:
     """The network of a blueprint, with fresh weights."""
     classes, channels = len(blueprint.classes), len(blueprint.mean)
     return build(blueprint.genotype, blueprint.space, blueprint.network, classes, channels, auxiliary)
-
-
-def for_large_images(network: NetworkSettings, space: Space) -> NetworkSettings:
-    """The settings, of the size that a space has for large images where they do not say whose."""
-    if network.size is None and "imagenet" in sizes(space)[1:]:  # the first is taken where nothing is said
-        return network.model_copy(update={"size": "imagenet"})
-    return network
-
-
-def as_searched(stem: str | None, space: Space, network: NetworkSettings = AS_NAMED) -> NetworkSettings:
-    """The settings, of whose size they do not say: of that whose stem the cells were searched with."""
-    return for_large_images(network, space) if stem == "imagenet" else network
-
-
-def depth(space: Space, network: NetworkSettings) -> str:
-    """How deep and wide a space's network of a size is, in words."""
-    if not isinstance(space, CellSpace) or network.size is None:
-        return space.depth
-    size = getattr(space.networks, network.size)
-    return f"{size.cells} cells, {size.channels} channels"
-
-
-OF_CHAINS = ("se_ratio", "activation", "outer_activation")
-OF_CELLS = ("cells", "channels")
-HAVE: dict[str, tuple[str, ...]] = {
-    "cell": (*OF_CELLS, "dropout"),
-    "chain": (*OF_CHAINS, "dropout"),
-    "nasbench101": (),
-    "nasbench201": (),
-}
-"""kind of space → the settings that its networks have, next to whose size"""
-
-
-def _check_kind(network: NetworkSettings, space: Space) -> None:
-    for key in (*OF_CHAINS, *OF_CELLS, "dropout"):
-        value = getattr(network, key)
-        if key not in HAVE[space.kind] and value != NetworkSettings.model_fields[key].default:
-            kind = "chains" if key in OF_CHAINS else "cells" if key in OF_CELLS else "chains and cells"
-            raise UserError(f"network.{key}: {value}: is for {kind}, but space {space.name} is of kind {space.kind}")

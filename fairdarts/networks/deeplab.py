@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from fairdarts.config import UserError
 from fairdarts.genotype import Genotype
 from fairdarts.networks.atrous import set_output_stride
-from fairdarts.networks.blueprint import NetworkSettings, build_backbone, for_large_images
+from fairdarts.networks.blueprint import NetworkSettings, build_backbone
 from fairdarts.networks.chain import conv_bn
 from fairdarts.networks.features import Features
 from fairdarts.networks.settings import DeepLabSettings
+from fairdarts.networks.sizes import for_large_images
 from fairdarts.ops.depthwise import depthwise_conv
 from fairdarts.spaces.space import Space
 

@@ -15,10 +15,11 @@ from fairdarts.checking import first_problem
 from fairdarts.config import UserError, nearest
 from fairdarts.networks import models
 from fairdarts.networks.backbone import Backbone
-from fairdarts.networks.blueprint import AS_NAMED, Blueprint, assemble, sizes
+from fairdarts.networks.blueprint import AS_NAMED, Blueprint, assemble
 from fairdarts.networks.foreign import Weights, read_file, tensors_in
 from fairdarts.networks.models import STATISTICS, find
 from fairdarts.networks.settings import NetworkSettings, check_size
+from fairdarts.networks.sizes import sizes
 from fairdarts.networks.tensors import read_tensors, write_tensors
 from fairdarts.reading import read_text
 from fairdarts.runtime import checkpoint

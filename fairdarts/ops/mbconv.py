@@ -6,13 +6,13 @@ the shape (FairNAS, supplementary, Fig. 2). `affine` is the BatchNorm's: False w
 stand-alone network and in a supernet that runs one path.
 """
 
-import re
 from collections.abc import Callable
 
 from torch import Tensor, nn
 
 from fairdarts.genotype import SKIP
 from fairdarts.ops.depthwise import depthwise_conv
+from fairdarts.ops.names import BOTTLENECK
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu6": lambda: nn.ReLU6(inplace=True),
@@ -23,18 +23,6 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 OWN_CHOICES: dict[str, Callable[[int, int, int, bool], nn.Module]] = {}
 """name → builder(c_in, c_out, stride, affine) of operations of a user's own"""
-
-_BOTTLENECK = re.compile(r"(MB)?E([1-9]\d?)K([1-9]?[13579])")
-
-
-def is_choice(name: str) -> bool:
-    """Whether a layer may have it: skip_connect, an inverted bottleneck, or an operation of a user's own."""
-    return name == SKIP or name in OWN_CHOICES or is_bottleneck(name)
-
-
-def is_bottleneck(name: str) -> bool:
-    """Whether it is an inverted bottleneck of expansion x and odd kernel y: ExKy alone, or MBExKy with its residual."""
-    return _BOTTLENECK.fullmatch(name) is not None
 
 
 class SqueezeExcite(nn.Module):
@@ -125,12 +113,12 @@ def skip(c_in: int, c_out: int, stride: int, affine: bool) -> nn.Module:
 def choice(
     name: str, c_in: int, c_out: int, stride: int, affine: bool, activation: str = "relu6", se_ratio: float = 0.0
 ) -> nn.Module:
-    """The module of a choice's name (see `is_choice`); `activation` and `se_ratio` are those of bottlenecks."""
+    """The module of a choice's name (see `names.is_choice`); `activation` and `se_ratio` are those of bottlenecks."""
     if name == SKIP:
         return skip(c_in, c_out, stride, affine)
     if name in OWN_CHOICES:
         return OWN_CHOICES[name](c_in, c_out, stride, affine)
-    form = _BOTTLENECK.fullmatch(name)
+    form = BOTTLENECK.fullmatch(name)
     assert form is not None, f"{name} is no choice"
     residual, expansion, kernel = form.groups()
     block = bottleneck(c_in, c_out, int(expansion), int(kernel), stride, affine, activation, se_ratio)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import graphviz
 
 from fairdarts.genotype import SKIP, ChainGenotype
-from fairdarts.ops.mbconv import is_bottleneck
+from fairdarts.ops.names import is_bottleneck
 from fairdarts.plot import style
 from fairdarts.plot.points import resolutions
 from fairdarts.runtime.shape import size_text

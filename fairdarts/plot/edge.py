@@ -13,8 +13,8 @@ from matplotlib.ticker import MaxNLocator
 
 from fairdarts.plot import style
 from fairdarts.plot.evolution import EvolutionInfo, evolution_info
-from fairdarts.plot.joined import joined_parts
-from fairdarts.plot.points import choice_points, part_title
+from fairdarts.plot.joined import edge_names
+from fairdarts.plot.points import part_title
 from fairdarts.plot.settings import USUAL
 from fairdarts.spaces.space import Space
 
@@ -33,12 +33,6 @@ class EdgeInfo(NamedTuple):
     """run → epochs of its records"""
     gates: dict[str, np.ndarray]
     """run → gates [epochs, candidates]"""
-
-
-def edge_names(space: Space) -> dict[str, tuple[str, int]]:
-    """How users call the choice points: 'normal:5,4', 'edges:3,1', 'layers:7' → what is shown as one, and the point."""
-    labels = [re.sub(r"[^\d,]", "", label) for label in choice_points(space).labels]
-    return {f"{part}:{label}": (part, at) for part in joined_parts(space) for at, label in enumerate(labels)}
 
 
 def edge_info(runs: Mapping[str, list[dict]], space: Space, edge: str) -> EdgeInfo:

@@ -1,11 +1,13 @@
 """What do figures of a search show as one? The edges of a cell; all layers of a chain, though they differ in their
 choices, so that their α lie in several parts."""
 
+import re
 from collections import Counter
 from typing import Any
 
 import numpy as np
 
+from fairdarts.plot.points import choice_points
 from fairdarts.spaces.space import Space
 
 
@@ -16,6 +18,12 @@ def joined_parts(space: Space) -> dict[str, tuple[str, ...]]:
         name = part.partition("-")[0]
         joined[name] = (*joined.get(name, ()), part)
     return joined
+
+
+def edge_names(space: Space) -> dict[str, tuple[str, int]]:
+    """How users call the choice points: 'normal:5,4', 'edges:3,1', 'layers:7' → what is shown as one, and the point."""
+    labels = [re.sub(r"[^\d,]", "", label) for label in choice_points(space).labels]
+    return {f"{part}:{label}": (part, at) for part in joined_parts(space) for at, label in enumerate(labels)}
 
 
 def all_candidates(space: Space) -> tuple[str, ...]:

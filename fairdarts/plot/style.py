@@ -1,5 +1,7 @@
 """How do all figures look alike? Colours and labels of operations, panels, the look of drawings, the files saved."""
 
+from __future__ import annotations
+
 import colorsys
 import html
 import io
@@ -8,15 +10,17 @@ import zlib
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import graphviz
-import matplotlib
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from fairdarts.plot.settings import USUAL
 from fairdarts.runtime.checkpoint import folder_for, write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Chosen for the largest least distance (CIELAB) between any two of a space under normal vision and under simulated
 # protanopia, deuteranopia and tritanopia, each dark enough for a line on white. Blues are separable and plain
@@ -100,6 +104,8 @@ def panels(
     count: int, columns: int, size: tuple[float, float], sharex: bool = False, sharey: bool = False
 ) -> tuple[Figure, list[Axes]]:
     """A figure of so many panels, in rows of at most `columns`; `size` is that of a panel, in inches."""
+    from matplotlib.figure import Figure  # here, as drawings of genotypes have the same look without matplotlib
+
     columns = min(columns, count)
     rows = -(-count // columns)
     figure = Figure(figsize=(size[0] * columns + 0.4, size[1] * rows + 0.3), layout="constrained")
@@ -189,6 +195,8 @@ DATES = {"svg": "Date", "pdf": "CreationDate"}
 
 def rendered(figure: Figure, kind: str) -> bytes:
     """A figure as what a file of one of FORMATS holds. The same numbers give the same bytes."""
+    import matplotlib  # here, for the same reason
+
     buffer = io.BytesIO()
     # Without a fixed salt the ids in an SVG are random; the salt has no other way in than the settings.
     with matplotlib.rc_context({"svg.hashsalt": "fairdarts"}):

@@ -1,25 +1,29 @@
 """The costs that a search is told: counted, or a table of latencies, which its run keeps."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fairdarts.config import UserError
 from fairdarts.cost.counted import Counted
-from fairdarts.cost.latency import latency_csv, measure_latency, read_latency
+from fairdarts.cost.latency import LATENCY, latency_csv, measure_latency, read_latency
 from fairdarts.cost.table import Table, count_tables
-from fairdarts.data.sources import Source
 from fairdarts.differentiable.price import greatest_expected, least_expected
 from fairdarts.differentiable.settings import CostSettings, SearchSettings
 from fairdarts.evolution.objectives import amount
-from fairdarts.networks.blueprint import as_searched
 from fairdarts.networks.settings import AS_NAMED, NetworkSettings
+from fairdarts.networks.sizes import as_searched
 from fairdarts.runs.callbacks import Callback
-from fairdarts.runs.evolved import LATENCY
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import pick
 from fairdarts.runtime.run import RunDirectory
 from fairdarts.runtime.shape import Shape
 from fairdarts.spaces.space import Space
+
+if TYPE_CHECKING:
+    from fairdarts.data.sources import Source
 
 
 def file_of_costs(settings: SearchSettings, space: Space, source: Source, watch: Callback) -> dict[str, str]:

@@ -9,8 +9,8 @@ from fairdarts.differentiable.bounded import Bounded
 from fairdarts.genotype import Genotype, to_yaml
 from fairdarts.plot.bounded import draw_bounded
 from fairdarts.plot.settings import USUAL, checked_formats
-from fairdarts.runs.bounded import read_budget
-from fairdarts.runs.derive import Epoch, Method, all_within, opened
+from fairdarts.runs.bounded import all_within, read_budget
+from fairdarts.runs.opened import Epoch, Method, opened
 from fairdarts.runs.result import Run
 from fairdarts.runtime.checkpoint import folder_for, write_atomically
 

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from fairdarts.networks.foreign import Weights
 from fairdarts.networks.published import open_model
-from fairdarts.plot.confusion import draw_confusion
 from fairdarts.runs.callbacks import Callbacks, Watches
 from fairdarts.runs.data import examine_images, see
 from fairdarts.runs.judged_data import Split, read_data
@@ -58,6 +57,8 @@ class Judged:
 
     def figures(self, out: str | Path | None = None) -> list[Path]:
         """Draws which class it takes for which, into `out` or `folder`; gives the files."""
+        from fairdarts.plot.confusion import draw_confusion  # here, as matplotlib takes a second to load
+
         return draw_confusion(self.classes, self.confusion.numpy(), Path(out) if out else self.folder)
 
 

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fairdarts.config import UserError
-from fairdarts.cost.latency import latency_csv, measure_latency, read_latency
-from fairdarts.cost.parts import stated_shape
+from fairdarts.cost.latency import LATENCY, latency_csv, measure_latency, read_latency
 from fairdarts.cost.table import Table, count_tables
 from fairdarts.data.sources import Source
 from fairdarts.data.split import fingerprint
@@ -18,7 +17,7 @@ from fairdarts.plot.tensorboard import log_generation
 from fairdarts.ranking.report import open_training
 from fairdarts.runs.begin import at_work, free_path, in_all_processes, reopened, told_truth
 from fairdarts.runs.callbacks import Callback, Callbacks, Watches, watching
-from fairdarts.runs.evolved import LATENCY, Finished, check_found, columns_of, conclude, models_of
+from fairdarts.runs.evolved import Finished, check_found, columns_of, conclude, models_of
 from fairdarts.runs.judge import supernet_judge, supernet_of, weights_of
 from fairdarts.runs.recipe import Recipe, merged, settings_of
 from fairdarts.runs.request import EVOLVE, Request
@@ -29,7 +28,7 @@ from fairdarts.runtime import run as folder
 from fairdarts.runtime.device import pick, use_threads
 from fairdarts.runtime.position import identity_of
 from fairdarts.runtime.shape import Shape, file_of, shape_of
-from fairdarts.spaces.space import Space, load_space, sized
+from fairdarts.spaces.space import Space, load_space, sized, stated_shape
 
 
 def evolve(

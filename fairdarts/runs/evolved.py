@@ -9,7 +9,7 @@ import numpy as np
 
 from fairdarts.checking import check
 from fairdarts.config import UserError
-from fairdarts.cost.latency import read_latency
+from fairdarts.cost.latency import LATENCY, read_latency
 from fairdarts.cost.table import Table, count_tables
 from fairdarts.evolution import result
 from fairdarts.evolution.archive import Archive
@@ -34,8 +34,6 @@ from fairdarts.runtime.run import RunDirectory
 from fairdarts.runtime.shape import shape_of
 from fairdarts.spaces.space import load_space, sized
 
-LATENCY = "latency.csv"
-"""in a run: the latency of every choice"""
 UNITS = {ACCURACY: ("%", 1, 2), "madds": ("M", 1e6, 1), "params": ("M", 1e6, 3), "latency": ("ms", 1, 2)}
 """quantity → its unit, what is one there, and decimals"""
 WORDS = {ACCURACY: "", "madds": "MAdds", "params": "params", "latency": ""}

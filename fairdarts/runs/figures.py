@@ -1,4 +1,4 @@
-"""What is drawn of a genotype, of a run, or of several runs together?"""
+"""What is drawn of a run, or of several runs together?"""
 
 import re
 import warnings
@@ -8,71 +8,24 @@ from typing import Any
 
 from fairdarts.config import Notice, UserError, nearest
 from fairdarts.differentiable.derive import check_records
-from fairdarts.genotype import Genotype
-from fairdarts.networks.zoo import load_genotype, run_of
-from fairdarts.plot.drawing import draw_genotype
-from fairdarts.plot.edge import LINES, draw_edge, edge_names
+from fairdarts.networks.zoo import load_genotype
+from fairdarts.plot.edge import LINES, draw_edge
 from fairdarts.plot.fronts import draw_fronts
 from fairdarts.plot.gates import draw_run
-from fairdarts.plot.joined import joined_parts
+from fairdarts.plot.joined import edge_names, joined_parts
 from fairdarts.plot.points import choice_points
-from fairdarts.plot.settings import USUAL, checked_formats
+from fairdarts.plot.settings import USUAL
 from fairdarts.plot.supernet import draw_training
 from fairdarts.plot.training import draw_network_training
 from fairdarts.plot.truth import draw_run_truth, told
-from fairdarts.plot.zero_one import draw_zero_one
 from fairdarts.runs import result
+from fairdarts.runs.draw import draw_parts
 from fairdarts.runs.evolved import draw_search, evolved, reopened_search
 from fairdarts.runs.truth import skips_of
 from fairdarts.runtime.checkpoint import folder_for
-from fairdarts.runtime.run import RunDirectory, open_run
+from fairdarts.runtime.run import RunDirectory
 from fairdarts.runtime.shape import shape_of
-from fairdarts.spaces.space import Space, check_genotype, load_space, sized
-
-Drawn = str | Path | Genotype | result.Run
-"""a genotype, its shipped name or its file; a run, or its directory; or `zero-one`"""
-ZERO_ONE = "zero-one"
-"""what the losses of this name are drawn by, unless a file is called so"""
-
-
-def draw(
-    genotypes: Drawn | Sequence[Drawn],
-    out: str | Path | None = None,
-    *,
-    edge: str | None = None,
-    formats: Sequence[str] | str = USUAL,
-) -> list[Path]:
-    """Draws what `fairdarts draw` does, and gives the files: the cells or layers of a genotype, all figures of a run,
-    the fronts of several runs of `evolve`, or the zero-one losses ("zero-one").
-
-    Where an `edge` is named ("normal:5,4", "edges:3,1", "layers:7"), the gates of up to four searches in one space are
-    laid over one another there. Files go into `out`, or figures/, or the run's own figures/, as some of svg, png and
-    pdf. Raises UserError where there is nothing to draw; a Notice says where Graphviz' `dot` is missing.
-
-    >>> fairdarts.draw("fairdarts-a")
-    [Path('figures/fairdarts-a-normal.gv'), …]
-    >>> fairdarts.draw(["runs/darts", "runs/fairdarts"], edge="normal:5,4", formats="pdf")
-    """
-    several = [genotypes] if isinstance(genotypes, Drawn) else list(genotypes)
-    every = [str(one.path) if isinstance(one, result.Run) else one for one in several]
-    formats = checked_formats(formats, "formats")
-    folder = Path(out or "figures")
-    if edge is not None:
-        return _edge_of([open_run(Path(str(name))) for name in dict.fromkeys(every)], edge, folder, formats)
-    if len(every) > 1:
-        return _fronts_of([open_run(Path(str(name))) for name in every], folder, formats)
-    only = every[0]
-    if isinstance(only, Genotype):
-        space = load_space(only.space)
-        return _parts_of(check_genotype(only, space, only.name), space, folder, formats)
-    if Path(only).is_dir():
-        run = open_run(Path(only))
-        return figures_of(run, Path(out) if out else run.figures, formats)
-    if str(only) == ZERO_ONE and not Path(only).exists():
-        return draw_zero_one(folder, formats)
-    genotype, space = load_genotype(str(only))
-    made_by = run_of(str(only))
-    return _parts_of(genotype, sized(space, shape_of(made_by) if made_by else None), folder, formats)
+from fairdarts.spaces.space import Space, load_space, sized
 
 
 def figures_of(run: RunDirectory, folder: Path, formats: Sequence[str] = USUAL) -> list[Path]:
@@ -92,7 +45,7 @@ def figures_of(run: RunDirectory, folder: Path, formats: Sequence[str] = USUAL) 
         paths = draw_run(records, space, folder, formats) + _truth_of(run, records, folder, formats)
     if run.state == "finished":
         found, _ = load_genotype(str(run.path))
-        return paths + _parts_of(found, sized(space, shape_of(run.path)), folder, formats)
+        return paths + draw_parts(found, sized(space, shape_of(run.path)), folder, formats)
     unfinished = f"{run.path}: the search has not finished, so there is no final genotype to draw"
     warnings.warn(unfinished, Notice, stacklevel=2)
     return paths
@@ -104,7 +57,7 @@ def _searched(run: RunDirectory) -> tuple[Space, list[dict[str, Any]]]:
     return space, list(check_records(run.records(), space, str(run.metrics)))
 
 
-def _edge_of(runs: Sequence[RunDirectory], edge: str, folder: Path, formats: Sequence[str]) -> list[Path]:
+def draw_edge_of(runs: Sequence[RunDirectory], edge: str, folder: Path, formats: Sequence[str]) -> list[Path]:
     """Draws one choice point of several searches. Raises UserError where one is another kind of run or in another
     space, where the space has no such point, or where there are more runs than can be told apart."""
     if len(runs) > len(LINES):
@@ -142,7 +95,7 @@ def _truth_of(run: RunDirectory, records: list[dict[str, Any]], folder: Path, fo
     return draw_run_truth(records, skips_of(records, of.settings, of.space), folder, formats)
 
 
-def _fronts_of(runs: Sequence[RunDirectory], folder: Path, formats: Sequence[str]) -> list[Path]:
+def draw_fronts_of(runs: Sequence[RunDirectory], folder: Path, formats: Sequence[str]) -> list[Path]:
     """Draws the fronts of several evolutionary searches. Raises UserError where one is another kind of run."""
     searches = []
     for run in runs:
@@ -153,11 +106,3 @@ def _fronts_of(runs: Sequence[RunDirectory], folder: Path, formats: Sequence[str
             raise UserError(f"{run.path}: is a run of `fairdarts {run.verb}`: {advice}")
         searches.append(evolved(run.path.resolve().name, reopened_search(run)[1]))
     return draw_fronts(searches, folder, formats=formats)
-
-
-def _parts_of(genotype: Genotype, space: Space, folder: Path, formats: Sequence[str]) -> list[Path]:
-    """Draws both cells, all layers, or all edges; says so where graphviz's `dot` is missing."""
-    paths, missing = draw_genotype(genotype, space, folder, formats)
-    if missing:
-        warnings.warn(missing, Notice, stacklevel=3)
-    return paths

@@ -11,14 +11,16 @@ import torch
 
 from fairdarts.checking import check
 from fairdarts.config import UserError
-from fairdarts.cost.count import cost_text, count
+from fairdarts.cost.cost import cost_text
+from fairdarts.cost.count import count
 from fairdarts.differentiable.derive import check_records
 from fairdarts.differentiable.loop import derived
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.differentiable.stopping import kept_record, verdict
 from fairdarts.evolution.result import judged_alike, models_of
 from fairdarts.genotype import Genotype
-from fairdarts.networks.blueprint import as_searched, build, depth, sizes
+from fairdarts.networks.blueprint import build
+from fairdarts.networks.sizes import as_searched, depth, sizes
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.drawing import graphs_of
 from fairdarts.plot.report_evolved import Evolution, evolutions

@@ -183,7 +183,7 @@ def of_network(
     """A network that torch runs, and what is white in its images, unless that is told."""
     import torch  # here, as an ONNX file needs none
 
-    from fairdarts.data.transforms import judged_size
+    from fairdarts.data.sources import judged_size
     from fairdarts.networks.published import open_model
     from fairdarts.runtime.device import LAYOUTS, pick, use_threads
 

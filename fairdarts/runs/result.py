@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from fairdarts.checking import check
 from fairdarts.config import UserError
-from fairdarts.cost.parts import stated_shape
 from fairdarts.genotype import Genotype
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.settings import USUAL, checked_formats
@@ -18,7 +17,7 @@ from fairdarts.runs.request import KINDS
 from fairdarts.runtime import run as folder
 from fairdarts.runtime.run import RESULTS, State
 from fairdarts.runtime.shape import Shape, shape_of
-from fairdarts.spaces.space import Space, load_space
+from fairdarts.spaces.space import Space, load_space, stated_shape
 
 if TYPE_CHECKING:
     from fairdarts.runs.callbacks import Watches

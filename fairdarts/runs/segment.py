@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 
 import torch
 
-from fairdarts.cost.count import Cost, count
+from fairdarts.cost.cost import Cost
+from fairdarts.cost.count import count
 from fairdarts.data.examine import examine, read_heads
-from fairdarts.networks.models import Named, find, models
+from fairdarts.networks.models import Named, models
 from fairdarts.runs import training
 from fairdarts.runs.callbacks import Callbacks, Watches
-from fairdarts.runs.recipe import Recipe, laid_over, read_recipe
+from fairdarts.runs.new import Begun, new_segmentation
+from fairdarts.runs.recipe import Recipe
 from fairdarts.runs.request import SEGMENT, Request
 from fairdarts.runs.result import Run
 from fairdarts.runtime import distributed
@@ -76,27 +78,19 @@ def count_segmenter(
 
     >>> fairdarts.count_segmenter("fairnas-a", settings={"deeplab.output_stride": 8}).cost.madds
     """
-    return counted(new_training(training.new_request(genotype, settings, named, None, recipe=recipe)))
+    return counted(new_segmentation(training.new_request(genotype, settings, named, None, recipe=recipe)))
 
 
-def counted(begun: training.Begun) -> Counted:
+def counted(begun: Begun) -> Counted:
     """The network of a training, counted."""
     blueprint, crop = segmenter_of(*begun), begun.settings.data.crop
     with torch.device("meta"):
         return Counted(blueprint, count(assemble_segmenter(blueprint), len(blueprint.mean), crop), crop)
 
 
-def read(asked: Request, watch: Callbacks) -> training.Begun:
+def read(asked: Request, watch: Callbacks) -> Begun:
     """Settings, genotype and space of the training that is asked for."""
-    return training.read(SEGMENT, asked, watch, partial(new_training, asked))
-
-
-def new_training(asked: Request) -> training.Begun:
-    """Settings, genotype and space of a new training."""
-    model = find(asked.genotype)
-    content, place = read_recipe(SegmentSettings, SEGMENT.usual if asked.recipe is None else asked.recipe)
-    settings = laid_over(SegmentSettings, content, place, training.laid_over(model, asked.settings))
-    return training.Begun(settings, model.genotype, model.space)
+    return training.read(SEGMENT, asked, watch, partial(new_segmentation, asked))
 
 
 def carry_out(asked: Request, watch: Callbacks) -> Ended:

@@ -1,6 +1,5 @@
 """The training of a genotype's network, from a recipe to a model that can be used."""
 
-import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -9,29 +8,25 @@ from typing import Any
 import torch
 from torch import nn
 
-from fairdarts.config import UserError, nearest
+from fairdarts.config import UserError
 from fairdarts.data.split import halves
 from fairdarts.networks.blueprint import Blueprint, build
-from fairdarts.networks.models import Model, Named, find, name_of
+from fairdarts.networks.models import Named, find
 from fairdarts.networks.published import open_model
-from fairdarts.networks.zoo import run_of
-from fairdarts.reading import read_yaml
 from fairdarts.runs import training
 from fairdarts.runs.callbacks import Callback, Callbacks, Watches
 from fairdarts.runs.data import examine_images, see, told_images
-from fairdarts.runs.recipe import Recipe, laid_over, names_of, over, read_recipe
-from fairdarts.runs.request import DEFAULTS, EXCITED, TRAIN, Request, which_images
+from fairdarts.runs.new import Begun, fitting, new_training, recipe_of
+from fairdarts.runs.recipe import Recipe, laid_over, read_recipe
+from fairdarts.runs.request import TRAIN, Request
 from fairdarts.runs.result import Run
 from fairdarts.runtime import distributed
 from fairdarts.runtime import run as folder
-from fairdarts.runtime.shape import Shape, shape_of, sides, size_text
+from fairdarts.runtime.shape import Shape, size_text
 from fairdarts.training.classify import blueprint_of, classification, judging_images
 from fairdarts.training.finetune import finetune
 from fairdarts.training.inherit import inherit, weights_of
 from fairdarts.training.settings import TrainSettings
-
-CIFAR = 32
-"""height and width of CIFAR's images"""
 
 
 def train(
@@ -66,7 +61,7 @@ def resume(path: str | Path, data: Any, settings: Mapping[str, Any], callbacks: 
 
 def carry_out(asked: Request, watch: Callbacks) -> Run:
     """The training that is asked for, in all processes that share it, or in this one alone."""
-    begun = training.read(TRAIN, asked, watch, partial(new_training, asked, watch))
+    begun = training.read(TRAIN, asked, watch, partial(checked, asked, watch))
     settings, genotype, space = begun
     settings, source = see(settings, asked.data, watch, new=not asked.resume)
     if (asked.fit or asked.data is not None) and not asked.resume:
@@ -86,31 +81,12 @@ def carry_out(asked: Request, watch: Callbacks) -> Run:
     return training.carry_out_training(TRAIN, asked, begun, task, weights, watch)
 
 
-def new_training(asked: Request, watch: Callback) -> training.Begun:
-    """Settings, genotype and space of a new training."""
-    model, name = find(asked.genotype), name_of(asked.genotype)
-    content, place = read_recipe(TrainSettings, recipe_of(asked, model))
-    told = training.laid_over(model, asked.laid)
-    seen = data_of(asked.genotype)
-    inherited = {} if asked.data is not None else images_of(asked, content, told)
-    settings = laid_over(TrainSettings, content, place, over(told, inherited))
-    if inherited:
-        watch.note(f"images     those of {name}: {' '.join(f'--{key}={value}' for key, value in inherited.items())}")
-    elif seen and asked.data is None and "data.root" not in told:  # else it was told which
-        others = f"{name} is of a run on {seen['kind']}"
-        watch.note(f"images     of {settings.data.kind}, as {settings.name} says; {others}")
-    with torch.device("meta"):  # that it makes no network should show before images are looked for
-        build(model.genotype, model.space, settings.network)
-    return training.Begun(settings, model.genotype, model.space)
-
-
-def recipe_of(asked: Request, model: Model) -> Recipe:
-    """The recipe that is asked for, or else the usual one of such a network. Raises UserError where there is none."""
-    usual = EXCITED if model.network.se_ratio else DEFAULTS.get((model.space.kind, model.size))
-    recipe = usual if asked.recipe is None else asked.recipe
-    if recipe is None:
-        raise UserError(f"train: --config is missing{nearest('', names_of(TrainSettings))}")
-    return recipe
+def checked(asked: Request, watch: Callback) -> Begun:
+    """What a new training begins with: that it makes no network should show before images are looked for."""
+    begun = new_training(asked, watch)
+    with torch.device("meta"):
+        build(begun.genotype, begun.space, begun.settings.network)
+    return begun
 
 
 def fitted(settings: TrainSettings, asked: Request, shape: Shape, watch: Callback) -> TrainSettings:
@@ -122,41 +98,6 @@ def fitted(settings: TrainSettings, asked: Request, shape: Shape, watch: Callbac
         return settings
     watch.note(f"images     of {size_text(shape.image)} pixels: {' '.join(f'{key} {changes[key]}' for key in changes)}")
     return laid_over(TrainSettings, settings.model_dump(mode="json", by_alias=True), place, changes)
-
-
-def images_of(asked: Request, recipe: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that say which images the run of the genotype saw: a recipe that none was named beside takes them,
-    and a recipe that was named does if it is for images of that kind. What is told itself is left out."""
-    data = data_of(asked.genotype)
-    kind = told.get("data.kind") or (recipe.get("data") or {}).get("kind")
-    if not data or ((asked.recipe is not None or "data.kind" in told) and kind != data["kind"]):
-        return {}
-    which = which_images(data)
-    run = run_of(name_of(asked.genotype))
-    if run and (shape := shape_of(run)):
-        which |= fitting(recipe, shape)
-    return {key: value for key, value in which.items() if key not in told}
-
-
-def fitting(recipe: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
-    """What of a recipe for CIFAR-10 is otherwise for images of another size: no auxiliary head, as that is made for
-    32×32 pixels, and cutout in proportion."""
-    data, loss = recipe.get("data") or {}, recipe.get("loss") or {}
-    if shape.image == CIFAR or "cifar" not in str(data.get("kind")):
-        return {}
-    cutout = {"data.cutout": data["cutout"] * min(sides(shape.image)) // CIFAR} if data.get("cutout") else {}
-    return cutout | ({"loss.auxiliary": 0} if loss.get("auxiliary") else {})
-
-
-def data_of(trained: Named) -> dict[str, Any]:
-    """What the run that a genotype is of, or lies in, says of its images; nothing where there is no such run."""
-    run = run_of(name_of(trained)) if isinstance(trained, str | os.PathLike) else None
-    if run is None:
-        return {}
-    content = read_yaml(run / "settings.yaml")
-    if content.get("supernet") and folder.RunDirectory(run).verb == "evolve":
-        return data_of(Path(content["supernet"])) | ({"root": content["root"]} if content.get("root") else {})
-    return content.get("data") or {}
 
 
 def initializer(init_from: str, blueprint: Blueprint) -> training.Initialize:

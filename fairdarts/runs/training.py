@@ -3,18 +3,19 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import nn
 
 from fairdarts.config import UserError
 from fairdarts.genotype import Genotype, to_yaml
-from fairdarts.networks.models import Model, Named, models, name_of
+from fairdarts.networks.models import Named, models, name_of
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot.tensorboard import log_network
 from fairdarts.runs.begin import at_work, free_path, has_finished, in_all_processes, reopened
 from fairdarts.runs.callbacks import Callback, Callbacks, watching
-from fairdarts.runs.recipe import merged, over
+from fairdarts.runs.new import Begun
+from fairdarts.runs.recipe import merged
 from fairdarts.runs.request import Kind, Request
 from fairdarts.runs.result import Run
 from fairdarts.runs.tensorboard import logged
@@ -30,14 +31,6 @@ from fairdarts.training.task import Task
 
 Initialize = Callable[[nn.Module], list[str]]
 """puts weights into a network; gives notes of what stays fresh"""
-
-
-class Begun(NamedTuple):
-    """What a training begins with, or goes on."""
-
-    settings: Any
-    genotype: Genotype
-    space: Space
 
 
 def new_request(
@@ -57,12 +50,6 @@ def new_request(
 def path_of(what: str | Path | Run) -> str | Path:
     """The path of a run or a file."""
     return what.path if isinstance(what, Run) else what
-
-
-def laid_over(model: Model, settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The settings that a model's name lays over a recipe, and over them those that are asked for."""
-    network = model.network.model_dump(mode="json", exclude_defaults=True)
-    return over(settings, {f"network.{key}": value for key, value in network.items()})
 
 
 def read(kind: Kind, asked: Request, watch: Callback, begun: Callable[[], Begun]) -> Begun:

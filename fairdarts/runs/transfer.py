@@ -7,10 +7,11 @@ from typing import Any
 
 from fairdarts import resources
 from fairdarts.config import UserError, nearest
-from fairdarts.networks.blueprint import AS_NAMED, Blueprint, NetworkSettings, for_large_images
+from fairdarts.networks.blueprint import AS_NAMED, Blueprint, NetworkSettings
 from fairdarts.networks.models import Named, find, name_of
 from fairdarts.networks.published import blueprint_of, open_model
 from fairdarts.networks.settings import NetworkOptions
+from fairdarts.networks.sizes import for_large_images
 from fairdarts.runs.recipe import detectors, laid_over, settings_of
 from fairdarts.runtime.run import SETTINGS, RunDirectory
 from fairdarts.transfer.detector import DetectorOptions, config_text

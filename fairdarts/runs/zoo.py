@@ -6,14 +6,14 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-import torch
-
 from fairdarts import resources
 from fairdarts.config import UserError
-from fairdarts.cost.count import count
+from fairdarts.cost.cost import Cost
+from fairdarts.cost.shipped import shipped_costs
 from fairdarts.genotype import SKIP, Genotype, to_yaml
-from fairdarts.networks.blueprint import AS_NAMED, NetworkSettings, as_searched, build, sizes
 from fairdarts.networks.models import Model, Named, find, models, name_of
+from fairdarts.networks.settings import AS_NAMED, NetworkSettings
+from fairdarts.networks.sizes import as_searched, sizes
 from fairdarts.networks.zoo import load_genotype, run_of, searched_stem
 from fairdarts.runs.callbacks import Callbacks, Watches
 from fairdarts.runtime.checkpoint import write_atomically
@@ -44,8 +44,9 @@ def zoo(
         run = run_of(name) if isinstance(named, str | os.PathLike) and name not in models() else None
         shape = shape_of(run) if run and not network else None
         if genotypes or network in (None, *sizes(model.space)):
-            channels = shape.channels if shape else 3
-            row = entry(model.genotype, sized(model.space, shape), network or model.size, model.network, channels)
+            size, channels = network or model.size, shape.channels if shape else 3
+            cost = known_cost(named, size) if isinstance(named, str) else None
+            row = entry(model.genotype, sized(model.space, shape), size, model.network, channels, cost)
             rows.append(row | ({"name": name} if name in models() else {}))
     return rows
 
@@ -126,18 +127,30 @@ def _file(out: str | Path | None, name: str) -> Path:
 
 
 def entry(
-    genotype: Genotype, space: Space, network: str, settings: NetworkSettings = AS_NAMED, channels: int = 3
+    genotype: Genotype,
+    space: Space,
+    network: str,
+    settings: NetworkSettings = AS_NAMED,
+    channels: int = 3,
+    cost: Cost | None = None,
 ) -> dict[str, Any]:
-    """A genotype's name, space, source, network, and its Cost; networks of cells have an auxiliary head."""
-    with torch.device("meta"):
-        built = build(genotype, space, settings.model_copy(update={"size": network}), None, channels, auxiliary=True)
-    image = getattr(space.networks, network).image
-    cost = count(built, channels, image)
+    """A genotype's name, space, source, network, and its Cost, which is counted where it is not known; networks of
+    cells have an auxiliary head."""
+    if cost is None:
+        from fairdarts.cost.derived import network_cost  # here, as torch takes seconds to load
+
+        cost = network_cost(genotype, space, settings.model_copy(update={"size": network}), channels)
     return {
         "name": genotype.name,
         "space": genotype.space,
         "source": genotype.source,
         "network": network,
-        "image": image,
+        "image": getattr(space.networks, network).image,
         **cost._asdict(),
     }
+
+
+def known_cost(name: str, network: str) -> Cost | None:
+    """The cost of a shipped model in a size, which may be its own or has a model of its own; None of all others."""
+    own = [name] if name in models() and models()[name].size == network else [f"{name}-{network}"]
+    return next((shipped_costs()[model] for model in own if model in shipped_costs()), None)

@@ -33,13 +33,13 @@ class SmallNetworks(Settings):
     """for small images"""
 
 
-def known_operations(operations: Collection[str]) -> AfterValidator:
-    """A validator of a list of candidates, all of which are operations."""
+def known_operations(operations: Collection[str], own: Collection[str] = ()) -> AfterValidator:
+    """A validator of a list of candidates, all of which are operations of the library or a user's own."""
 
     def check(candidates: tuple[str, ...]) -> tuple[str, ...]:
         for name in candidates:
-            if name not in operations:
-                raise ValueError(f"'{name}' is not an operation{nearest(name, operations)}{HINT}")
+            if name not in operations and name not in own:
+                raise ValueError(f"'{name}' is not an operation{nearest(name, [*operations, *own])}{HINT}")
         if len(set(candidates)) < len(candidates):
             raise ValueError("an operation stands twice")
         if set(candidates) == {"none"}:

@@ -9,7 +9,8 @@ from pydantic import Field, field_validator
 
 from fairdarts.config import Settings, UserError, nearest
 from fairdarts.genotype import CELLS, CellGenotype, Edge, live
-from fairdarts.ops.cell import OPS
+from fairdarts.ops import names
+from fairdarts.own import OWN
 from fairdarts.spaces import cell_paths
 from fairdarts.spaces.base import Images, SearchSpace, known_operations
 from fairdarts.spaces.gates import Gates, Part, SinglePath, Subnet, only_path
@@ -49,7 +50,7 @@ class CellSpace(SearchSpace):
     """a cell reads the two cells before it"""
     nodes: int = Field(ge=1, le=16)
     """intermediate nodes; each has an edge from every node before it"""
-    candidates: Annotated[tuple[str, ...], Field(min_length=1), known_operations(OPS)]
+    candidates: Annotated[tuple[str, ...], Field(min_length=1), known_operations(names.CELL, OWN["operation"])]
     """the operations of every edge, in the order of the columns of α"""
     reductions: Annotated[tuple[str, ...], Field(max_length=8)]
     """where the cells that halve the resolution stand, as shares of the depth"""

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, field_validator
 
 from fairdarts.config import Settings, UserError, nearest
 from fairdarts.genotype import SKIP, ChainGenotype
-from fairdarts.ops.mbconv import is_choice
+from fairdarts.ops.names import is_choice
 from fairdarts.own import HINT
 from fairdarts.spaces.base import Images, SearchSpace
 from fairdarts.spaces.gates import Part, SinglePath

@@ -1,8 +1,11 @@
 """The gates under which a supernet runs: of every choice point, which candidates are active and with which weight."""
 
-from typing import NamedTuple
+from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SinglePath = tuple[int, ...]
 """of every decision, the index of its choice"""

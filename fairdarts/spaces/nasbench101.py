@@ -13,13 +13,13 @@ from pydantic import Field, model_validator
 
 from fairdarts.config import UserError, nearest
 from fairdarts.genotype import GraphGenotype
-from fairdarts.ops.nasbench101 import OPS
+from fairdarts.ops.names import NASBENCH101
 from fairdarts.spaces import graph as graphs
 from fairdarts.spaces.base import RandRange, SearchSpace, SmallNetworks, known_operations
 from fairdarts.spaces.gates import Gates, Part, SinglePath, Subnet, only_path, subnet
 from fairdarts.spaces.graph import Graph, Matrix, Wiring, kept
 
-LABELS = {"input": -1, "output": -2, **{name: number for number, name in enumerate(OPS)}}
+LABELS = {"input": -1, "output": -2, **{name: number for number, name in enumerate(NASBENCH101)}}
 """the numbers by which the benchmark's hash knows vertices (`hash_spec` in the authors' code)"""
 
 
@@ -28,7 +28,7 @@ class Bench101Space(SearchSpace):
 
     kind: Literal["nasbench101"]
     """the kind of space"""
-    candidates: Annotated[tuple[str, ...], Field(min_length=1), known_operations(OPS)]
+    candidates: Annotated[tuple[str, ...], Field(min_length=1), known_operations(NASBENCH101)]
     """the operations of an intermediate vertex; a path holds indices into them"""
     vertices: int = Field(ge=3, le=7)
     """at most so many, the cell's input and output among them"""

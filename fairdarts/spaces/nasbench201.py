@@ -10,14 +10,13 @@ from pydantic import Field
 
 from fairdarts.config import UserError, nearest
 from fairdarts.genotype import SKIP, EdgeGenotype
-from fairdarts.ops.nasbench201 import OPS
+from fairdarts.ops.names import NASBENCH201
+from fairdarts.own import OWN
 from fairdarts.spaces.base import SearchSpace, SmallNetworks, known_operations
 from fairdarts.spaces.gates import Part, SinglePath
 
 EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
 """(node, input) of every edge of the cell: node 0 is its input, node 3 its output (section 2.1, Fig. 1)"""
-BENCHMARKED = tuple(OPS)
-"""the operations of the benchmark's cells, before anybody registers one of their own"""
 STAGES = 3
 """of equal width and resolution; between them the width doubles and the resolution halves (section 2.1, Fig. 1)"""
 
@@ -34,7 +33,7 @@ class Bench201Space(SearchSpace):
 
     kind: Literal["nasbench201"]
     """the kind of space"""
-    candidates: Annotated[tuple[str, ...], Field(min_length=1), known_operations(OPS)]
+    candidates: Annotated[tuple[str, ...], Field(min_length=1), known_operations(NASBENCH201, OWN["operation"])]
     """the operations of every edge; a path holds indices into them"""
     channels: int = Field(ge=1, le=4096)
     """channels of the first stage's cells; doubled from stage to stage"""
@@ -69,7 +68,7 @@ class Bench201Space(SearchSpace):
 
     @property
     def benchmarked(self) -> Self:
-        return self.model_copy(update={"candidates": tuple(dict.fromkeys((*self.candidates, *BENCHMARKED)))})
+        return self.model_copy(update={"candidates": tuple(dict.fromkeys((*self.candidates, *NASBENCH201)))})
 
     def canonical(self, path: SinglePath) -> str:
         """The same text for all paths that are one network to the benchmark (section 2.1), and for no others.

@@ -1,5 +1,6 @@
 """The kinds of search space, and how one is read. What a space knows of itself stands in `base`."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ from fairdarts.checking import check
 from fairdarts.config import UserError, nearest
 from fairdarts.genotype import CellGenotype, ChainGenotype, EdgeGenotype, Genotype, GraphGenotype
 from fairdarts.reading import read_yaml
-from fairdarts.resources import find
+from fairdarts.resources import find, folder
 from fairdarts.runtime.shape import Shape
 from fairdarts.spaces.base import SearchSpace
 from fairdarts.spaces.cell import CellSpace
@@ -47,6 +48,12 @@ def load_space(name: str, place: str = "") -> Space:
     if name in SPACES:
         return SPACES[name]
     path = find("search_spaces", name, place)
+    return _shipped(path) if path.parent == folder("search_spaces") else space_from(read_yaml(path), path)
+
+
+@cache
+def _shipped(path: Path) -> Space:
+    """A shipped space, which is read once."""
     return space_from(read_yaml(path), path)
 
 
@@ -57,6 +64,11 @@ def space_from(content: dict[str, Any], place: str | Path) -> Space:
         problem = f"'{kind}' is not a kind of space" if "kind" in content else "is missing"
         raise UserError(f"{place}: kind: {problem}{nearest(str(kind), KINDS)}")
     return check(KINDS[kind], content, place)
+
+
+def stated_shape(space: Space) -> Shape:
+    """The images that a space was made for."""
+    return Shape(space.network.image, 3, space.network.classes)
 
 
 def sized(space: Space, shape: Shape | None) -> Space:

@@ -11,9 +11,8 @@ from fairdarts.config import UserError
 from fairdarts.data.balance import class_weights
 from fairdarts.data.judging import Images, held_out_images, images_of_test_set
 from fairdarts.data.serve import check_alike, keep_held_out, server
-from fairdarts.data.sources import Source
+from fairdarts.data.sources import Source, judged_size
 from fairdarts.data.split import fingerprint, halves
-from fairdarts.data.transforms import judged_size
 from fairdarts.genotype import Genotype, to_yaml
 from fairdarts.networks.blueprint import Blueprint, assemble
 from fairdarts.networks.cell import CellNetwork

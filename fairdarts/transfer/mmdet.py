@@ -14,10 +14,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from fairdarts.checking import check
 from fairdarts.config import Settings, UserError
 from fairdarts.genotype import from_content
-from fairdarts.networks.blueprint import NetworkSettings, build_backbone, for_large_images
+from fairdarts.networks.blueprint import NetworkSettings, build_backbone
 from fairdarts.networks.features import Features
 from fairdarts.networks.models import Model, find
 from fairdarts.networks.pretrained import load_backbone
+from fairdarts.networks.sizes import for_large_images
 from fairdarts.spaces.space import check_genotype, load_space, space_from
 from fairdarts.transfer.detector import levels_of
 

@@ -12,7 +12,8 @@ import timm
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
-from fairdarts.networks.models import create_model, models
+from fairdarts.networks.create import create_model
+from fairdarts.networks.models import models
 
 
 def entry_point(name: str, variant: str) -> Callable[..., nn.Module]:

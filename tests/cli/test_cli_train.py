@@ -21,9 +21,9 @@ from fairdarts.networks.blueprint import build
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.options import Words
 from fairdarts.reading import read_yaml
+from fairdarts.runs.new import fitting, images_of
 from fairdarts.runs.progress import ProgressBar
 from fairdarts.runs.request import DEFAULTS, Request
-from fairdarts.runs.train import fitting, images_of
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.shape import Shape
 from fairdarts.training.settings import TrainSettings

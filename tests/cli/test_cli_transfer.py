@@ -13,7 +13,8 @@ from fairdarts.cli.transfer import main
 from fairdarts.config import UserError
 from fairdarts.genotype import to_yaml
 from fairdarts.networks.blueprint import NetworkSettings
-from fairdarts.networks.models import create_model, find
+from fairdarts.networks.create import create_model
+from fairdarts.networks.models import find
 from fairdarts.networks.published import random_model, save_model
 from fairdarts.runtime import checkpoint
 from fairdarts.transfer import detector

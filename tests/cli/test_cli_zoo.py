@@ -9,16 +9,20 @@ from torch import nn
 
 from fairdarts import resources
 from fairdarts.cli import main
-from fairdarts.cost.count import Cost
+from fairdarts.cost.cost import Cost
+from fairdarts.cost.derived import network_cost
+from fairdarts.cost.shipped import shipped_costs
 from fairdarts.genotype import ChainGenotype, EdgeGenotype, to_yaml
 from fairdarts.networks.cell import CellNetwork
+from fairdarts.networks.models import models
 from fairdarts.networks.zoo import load_genotype
+from fairdarts.runs.zoo import zoo
 
 KEYS = ["name", "space", "source", "network", "image", "params", "params_with_auxiliary", "madds"]
 
 
 def ship_only(monkeypatch: pytest.MonkeyPatch, *genotypes: str) -> None:
-    """Counting a genotype takes a second, so not all of them are counted here."""
+    """A network of its own takes a while to build, so not all of them are counted twice here."""
     names = resources.names
     monkeypatch.setattr(resources, "names", lambda kind: list(genotypes) if kind == "genotypes" else names(kind))
 
@@ -45,11 +49,7 @@ def counted(network: nn.Module, image: int) -> tuple[int, int]:
     return sum(parameter.numel() for parameter in network.parameters()), madds
 
 
-def test_all_genotypes_are_listed(monkeypatch, capsys):
-    monkeypatch.setattr(
-        "fairdarts.runs.zoo.build", lambda *_, **__: None
-    )  # to build and count them takes half a minute
-    monkeypatch.setattr("fairdarts.runs.zoo.count", lambda *_, **__: Cost(1, 2, 3))
+def test_all_genotypes_are_listed(capsys):
     entries = listed(capsys)
     assert len(entries) == 42
     assert [entry["name"] for entry in entries] == resources.names("genotypes")
@@ -57,8 +57,23 @@ def test_all_genotypes_are_listed(monkeypatch, capsys):
         assert list(entry) == KEYS
         assert entry["space"] in resources.names("search_spaces")
         assert len(entry["source"]) > 20
-        assert (entry["params"], entry["madds"]) == (1, 3)
+        assert Cost(*(entry[key] for key in Cost._fields)) == shipped_costs()[entry["name"]]
         assert entry["network"] == ("imagenet" if entry["name"].startswith("fairnas") else "cifar")
+
+
+def test_what_is_shipped_of_costs_is_counted_so():
+    counted = {name: network_cost(*model) for name, model in models().items()}
+    assert counted == shipped_costs(), "python tools/count_shipped.py writes them again"
+
+
+def test_a_genotype_that_has_a_model_s_name_is_counted_itself():
+    genotype, _ = load_genotype("fairdarts-a")
+    (shipped,), (renamed,) = zoo("fairdarts-b"), zoo(genotype.model_copy(update={"name": "fairdarts-b"}))
+    assert renamed["params"] == network_cost(*models()["fairdarts-a"]).params != shipped["params"]
+    (large,) = zoo("fairdarts-b", "imagenet")
+    assert large["madds"] == shipped_costs()["fairdarts-b-imagenet"].madds
+    (small,) = zoo("fairdarts-b-imagenet", "cifar")
+    assert small["params"] == shipped["params"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from one_shot import CELLS
 
 from fairdarts.config import UserError
 from fairdarts.cost.cells import Live, cell_parts, whole
-from fairdarts.cost.count import Cost, count
+from fairdarts.cost.cost import Cost
+from fairdarts.cost.count import count
 from fairdarts.cost.derived import cost_of, kept_by
 from fairdarts.cost.part import Part
 from fairdarts.cost.table import COUNTED, count_part, count_tables

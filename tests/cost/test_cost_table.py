@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from one_shot import CHAIN, IRREGULAR, every_path
 
-from fairdarts.cost.count import Cost, count
+from fairdarts.cost.cost import Cost
+from fairdarts.cost.count import count
 from fairdarts.cost.table import Table, count_tables
 from fairdarts.networks.blueprint import build
 from fairdarts.runtime.shape import ImageSize, Shape, Size

@@ -13,8 +13,8 @@ from torchvision.transforms import v2
 from fairdarts.data.geometry import Preparation, centre, covering, enlarged, preparation_from, visible
 from fairdarts.data.images import read_image
 from fairdarts.data.settings import Folder, ImageNet
-from fairdarts.data.sources import IMAGENET_STATISTICS, Source, in_memory, open_source
-from fairdarts.data.transforms import evaluation_transform, judged_size, padded_crop, resized_crop
+from fairdarts.data.sources import IMAGENET_STATISTICS, Source, in_memory, judged_size, open_source
+from fairdarts.data.transforms import evaluation_transform, padded_crop, resized_crop
 from fairdarts.runtime.shape import ImageSize, Size, sides, size_of
 
 SIDES = st.integers(1, 60)

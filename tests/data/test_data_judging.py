@@ -154,7 +154,7 @@ def test_cifar_is_judged_by_its_test_set(monkeypatch: pytest.MonkeyPatch, kind: 
             self.data = np.full((count, 32, 32, 3), count, dtype=np.uint8)
             self.targets = [number % 2 for number in range(count)]
 
-    monkeypatch.setitem(sources.CIFAR, kind, (Small, sources.CIFAR[kind][1]))
+    monkeypatch.setattr(datasets, sources.CIFAR[kind][0], Small)
     data = settings(kind, root="images")
     source = open_source(data)
     found = judging.images_of_test_set(data, source)
@@ -166,7 +166,7 @@ def test_cifar_is_judged_by_its_test_set(monkeypatch: pytest.MonkeyPatch, kind: 
 
 
 def test_cifar_s_two_sets_are_what_torchvision_calls_so():
-    assert {kind: own for kind, (own, _) in sources.CIFAR.items()} == {
+    assert {kind: getattr(datasets, own) for kind, (own, _) in sources.CIFAR.items()} == {
         "cifar10": datasets.CIFAR10,
         "cifar100": datasets.CIFAR100,
     }

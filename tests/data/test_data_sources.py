@@ -293,8 +293,8 @@ def test_cifar_is_kept_as_it_is_and_enlarged_when_it_is_served(
         def __init__(self, root: str, train: bool):
             opened.append((root, train))
 
-    opened, own = [], CIFAR[kind][1]
-    monkeypatch.setitem(CIFAR, kind, (Small, own))
+    opened, (name, own) = [], CIFAR[kind]
+    monkeypatch.setattr(datasets, name, Small)
     source = cifar(settings(kind=kind, root="images", image_size=size, **SERVED), train)
     assert opened == [("images", train)]
     images, labels = source.dataset.tensors

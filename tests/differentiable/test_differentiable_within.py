@@ -11,7 +11,6 @@ from one_shot import BENCH, CHAIN
 from fairdarts.cost.cells import Live
 from fairdarts.cost.counted import Counted
 from fairdarts.cost.derived import kept_by
-from fairdarts.cost.parts import stated_shape
 from fairdarts.cost.table import count_tables
 from fairdarts.differentiable.bounded import bounded
 from fairdarts.differentiable.derive import derive
@@ -21,7 +20,7 @@ from fairdarts.genotype import CELLS, SKIP, Edge, live
 from fairdarts.networks.settings import AS_NAMED, NetworkSettings
 from fairdarts.runtime.shape import Shape
 from fairdarts.spaces.cell import CellSpace
-from fairdarts.spaces.space import Space, load_space
+from fairdarts.spaces.space import Space, load_space, stated_shape
 
 CELL = load_space("s1").model_copy(update={"nodes": 2, "candidates": ("none", SKIP, "dil_conv_3x3")})
 SMALL = NetworkSettings(cells=3, channels=4)

@@ -8,7 +8,7 @@ from torch import nn
 from fairdarts.config import UserError
 from fairdarts.networks.atrous import DilatedAvgPool, DilatedMaxPool, dilate, set_output_stride
 from fairdarts.networks.blueprint import NetworkSettings, build
-from fairdarts.networks.models import create_model
+from fairdarts.networks.create import create_model
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.ops.cell import OPS, FactorizedReduce
 from fairdarts.ops.depthwise import convolve, depthwise

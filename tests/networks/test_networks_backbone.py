@@ -11,7 +11,7 @@ from fairdarts.config import UserError
 from fairdarts.networks.backbone import Backbone, chosen
 from fairdarts.networks.blueprint import NetworkSettings, build
 from fairdarts.networks.cell import CellNetwork
-from fairdarts.networks.models import create_model
+from fairdarts.networks.create import create_model
 from fairdarts.networks.zoo import load_genotype
 
 SMALL = NetworkSettings(cells=4, channels=4)

@@ -8,7 +8,8 @@ from torch import nn
 
 from fairdarts import resources
 from fairdarts.config import UserError
-from fairdarts.cost.count import Cost, count
+from fairdarts.cost.cost import Cost
+from fairdarts.cost.count import count
 from fairdarts.genotype import CellGenotype, Edge
 from fairdarts.networks.blueprint import NetworkSettings, build
 from fairdarts.networks.cell import Cell, CellNetwork

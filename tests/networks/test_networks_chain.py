@@ -8,8 +8,9 @@ from fairdarts import resources
 from fairdarts.config import UserError
 from fairdarts.cost.count import count
 from fairdarts.genotype import ChainGenotype
-from fairdarts.networks.blueprint import NetworkSettings, build, sizes
+from fairdarts.networks.blueprint import NetworkSettings, build
 from fairdarts.networks.chain import ChainNetwork
+from fairdarts.networks.sizes import sizes
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.ops.mbconv import SqueezeExcite, choice
 from fairdarts.spaces.space import load_space

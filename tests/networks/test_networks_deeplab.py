@@ -11,9 +11,10 @@ from fairdarts.cost.count import count
 from fairdarts.genotype import ChainGenotype, EdgeGenotype
 from fairdarts.networks.atrous import set_output_stride
 from fairdarts.networks.blueprint import NetworkSettings
+from fairdarts.networks.create import create_model
 from fairdarts.networks.deeplab import DeepLab, DeepLabSettings, build_deeplab
 from fairdarts.networks.features import FeatureInfo, Features
-from fairdarts.networks.models import create_model, find, models
+from fairdarts.networks.models import find, models
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.spaces.space import load_space
 

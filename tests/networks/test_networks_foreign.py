@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from fairdarts.config import UserError
 from fairdarts.networks.blueprint import NetworkSettings
+from fairdarts.networks.create import create_model
 from fairdarts.networks.foreign import HELD, first_names, read_file, tensors_in
-from fairdarts.networks.models import create_model
 from fairdarts.networks.published import open_model
 
 TENSORS = {"stem.weight": torch.ones(2), "module_list.0.bias": torch.zeros(1)}

@@ -13,7 +13,8 @@ from fairdarts.cost.count import count
 from fairdarts.data.sources import CIFAR10_STATISTICS, IMAGENET_STATISTICS
 from fairdarts.genotype import CellGenotype, EdgeGenotype, to_yaml
 from fairdarts.networks.blueprint import NetworkSettings, build
-from fairdarts.networks.models import STATISTICS, create_model, find, model_names, models
+from fairdarts.networks.create import create_model
+from fairdarts.networks.models import STATISTICS, find, model_names, models
 from fairdarts.networks.zoo import load_genotype
 
 NAMES = model_names()

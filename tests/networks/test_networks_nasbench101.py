@@ -9,8 +9,9 @@ from bench101 import CONV1, CONV3, POOL, Row, genotype, matrix, rows
 from torch import Tensor, nn
 
 from fairdarts.config import UserError
-from fairdarts.networks.blueprint import NetworkSettings, build, sizes
+from fairdarts.networks.blueprint import NetworkSettings, build
 from fairdarts.networks.nasbench101 import Bench101Network, Cell, stem, tail
+from fairdarts.networks.sizes import sizes
 from fairdarts.ops.nasbench101 import ConvBnRelu
 from fairdarts.spaces.graph import Graph, as_trained
 from fairdarts.spaces.space import load_space

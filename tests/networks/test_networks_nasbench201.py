@@ -7,8 +7,9 @@ from torch import nn
 from fairdarts.config import UserError
 from fairdarts.cost.count import count
 from fairdarts.genotype import EdgeGenotype
-from fairdarts.networks.blueprint import NetworkSettings, build, sizes
+from fairdarts.networks.blueprint import NetworkSettings, build
 from fairdarts.networks.nasbench201 import Bench201Network, Cell
+from fairdarts.networks.sizes import sizes
 from fairdarts.ops.nasbench201 import Reduction
 from fairdarts.spaces.nasbench201 import names_of_arch
 from fairdarts.spaces.space import load_space

@@ -12,8 +12,8 @@ from fairdarts.cost.count import count
 from fairdarts.genotype import CellGenotype, ChainGenotype
 from fairdarts.networks.atrous import DilatedAvgPool, DilatedMaxPool
 from fairdarts.networks.blueprint import NetworkSettings, build
+from fairdarts.networks.create import create_model
 from fairdarts.networks.deeplab import DeepLabSettings, build_deeplab
-from fairdarts.networks.models import create_model
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.ops.cell import Zero
 from fairdarts.spaces.cell import CellSpace

@@ -12,7 +12,8 @@ from torch import Tensor
 from fairdarts.config import UserError
 from fairdarts.networks.backbone import Backbone
 from fairdarts.networks.blueprint import NetworkSettings, build
-from fairdarts.networks.models import create_model, find
+from fairdarts.networks.create import create_model
+from fairdarts.networks.models import find
 from fairdarts.networks.pretrained import load_backbone
 from fairdarts.networks.published import random_model, save_model
 from fairdarts.networks.released_chains import fairnas_names

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fairdarts import resources
 from fairdarts.config import Notice, UserError
 from fairdarts.genotype import CellGenotype, Genotype, read, to_darts_text, to_yaml
-from fairdarts.networks.models import create_model
+from fairdarts.networks.create import create_model
 from fairdarts.networks.printed import from_darts_text, read_printed
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.reading import dump_yaml, read_yaml

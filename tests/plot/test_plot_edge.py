@@ -3,7 +3,8 @@
 import numpy as np
 
 from fairdarts.plot import style
-from fairdarts.plot.edge import draw_edge, edge_figure, edge_info, edge_names
+from fairdarts.plot.edge import draw_edge, edge_figure, edge_info
+from fairdarts.plot.joined import edge_names
 from fairdarts.spaces.space import load_space
 
 S1 = load_space("s1").model_copy(update={"nodes": 2})

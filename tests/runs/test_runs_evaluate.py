@@ -31,7 +31,7 @@ def test_it_tells_what_the_verb_tells(
     judged = evaluate(run)
     assert capfd.readouterr() == ("", "")
     assert judged.figures() == [run.path / "figures" / f"confusion.{suffix}" for suffix in ("svg", "png")]
-    monkeypatch.setattr("fairdarts.runs.evaluate.draw_confusion", lambda *_: [])
+    monkeypatch.setattr("fairdarts.plot.confusion.draw_confusion", lambda *_: [])
     assert main(["evaluate", str(run.path), "--json"]) == 0
     told = json.loads(capfd.readouterr().out)
     keys = ("genotype", "epoch", "images", "on", "top1", "top5", "balanced", "loss")

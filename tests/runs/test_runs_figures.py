@@ -7,7 +7,7 @@ import pytest
 
 from fairdarts.cli import main
 from fairdarts.config import Notice, UserError
-from fairdarts.runs.figures import draw
+from fairdarts.runs.draw import draw
 from fairdarts.runs.genotype import load_genotype
 from fairdarts.runs.search import search
 

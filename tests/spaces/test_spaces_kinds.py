@@ -10,8 +10,9 @@ from fairdarts.cli.summary import TEXTS
 from fairdarts.config import UserError
 from fairdarts.cost.parts import PARTS, parts_of
 from fairdarts.genotype import Genotype
-from fairdarts.networks.blueprint import BUILDERS, HAVE, NetworkSettings, build_backbone
+from fairdarts.networks.blueprint import BUILDERS, NetworkSettings, build_backbone
 from fairdarts.networks.models import ENDS
+from fairdarts.networks.sizes import HAVE
 from fairdarts.plot.drawing import DRAWINGS
 from fairdarts.plot.found import COLUMNS
 from fairdarts.plot.points import POINTS

@@ -13,7 +13,7 @@ from fairdarts import resources
 from fairdarts.checking import check
 from fairdarts.config import UserError
 from fairdarts.networks.blueprint import Blueprint, NetworkSettings
-from fairdarts.networks.models import create_model
+from fairdarts.networks.create import create_model
 from fairdarts.networks.published import blueprint_of
 from fairdarts.reading import read_yaml
 from fairdarts.transfer.detector import DetectorOptions, config_text, laid_over, python_text

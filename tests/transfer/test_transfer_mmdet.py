@@ -15,7 +15,8 @@ from torch import nn
 
 from fairdarts.config import UserError
 from fairdarts.genotype import EdgeGenotype, to_yaml
-from fairdarts.networks.models import create_model, find, model_names
+from fairdarts.networks.create import create_model
+from fairdarts.networks.models import find, model_names
 from fairdarts.transfer import mmdet
 from fairdarts.transfer.mmdet import FairDARTSBackbone
 

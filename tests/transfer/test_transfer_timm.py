@@ -14,7 +14,8 @@ from torch import nn
 
 import fairdarts
 from fairdarts import hook
-from fairdarts.networks.models import create_model, find, model_names
+from fairdarts.networks.create import create_model
+from fairdarts.networks.models import find, model_names
 
 timm = pytest.importorskip("timm")
 

@@ -8,11 +8,11 @@ from fairdarts.config import UserError, nearest
 from fairdarts.differentiable.derive import check_rule
 from fairdarts.ranking.benchmarks import columns_in
 from fairdarts.ranking.truth import truth_of
+from fairdarts.runs.new import fitting
 from fairdarts.runs.recipe import over, read_recipe, settings_of
 from fairdarts.runs.request import KINDS, TRAIN, Request, resumed_settings
 from fairdarts.runs.study.form import RandomCells, RecipeStudy
 from fairdarts.runs.study.jobs import Job, check_same
-from fairdarts.runs.train import fitting
 from fairdarts.runs.zoo import check_prior
 from fairdarts.runtime.run import SETTINGS, open_run
 from fairdarts.runtime.shape import shape_of

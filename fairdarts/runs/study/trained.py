@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import torch
 
 from fairdarts.config import UserError
-from fairdarts.cost.count import Cost, count
+from fairdarts.cost.cost import Cost
+from fairdarts.cost.count import count
 from fairdarts.networks.blueprint import build
 from fairdarts.plot.document import faint, table
 from fairdarts.plot.factor_page import spread_text

@@ -1,0 +1,56 @@
+"""What the programs that measure steps by turns share: ratios round by round, and processes that step when asked."""
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+
+
+def quartiles(values: Sequence[float]) -> list[float]:
+    """Lower quartile, median and upper quartile."""
+    return [round(value, 3) for value in statistics.quantiles(values, n=4, method="inclusive")]
+
+
+def ratios(own: Sequence[float], plain: Sequence[float], channels_last: Sequence[float]) -> dict[str, list[float]]:
+    """How many times as fast a way is as the published form, and as that form in channels_last, from the seconds of
+    all three, round by round."""
+    held = {"ratio_quartiles": plain, "ratio_channels_last_quartiles": channels_last}
+    return {key: quartiles([slow / fast for slow, fast in zip(form, own, strict=True)]) for key, form in held.items()}
+
+
+def serve(take: Callable[[], object], device: torch.device) -> None:
+    """Takes a step for every line that is read, and writes its seconds."""
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    for _ in sys.stdin:
+        wait()
+        begun = time.perf_counter()
+        take()
+        wait()
+        print(time.perf_counter() - begun, flush=True)
+
+
+class Server:
+    """A process of a program that `serve`s: it takes one step whenever it is asked."""
+
+    def __init__(self, program: str, words: Sequence[str]):
+        self.name, pipes = " ".join(words), {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        self.process = subprocess.Popen([sys.executable, program, *words], text=True, **pipes)
+
+    def seconds(self) -> float:
+        """Seconds of its next step; SystemExit where the process has ended."""
+        try:
+            self.process.stdin.write("step\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass
+        if line := self.process.stdout.readline():
+            return float(line)
+        raise SystemExit(f"the process {self.name} ended with status {self.process.wait()}")
+
+    def end(self) -> None:
+        """Lets the process end."""
+        self.process.stdin.close()
+        self.process.wait()

@@ -1,0 +1,15 @@
+#!/usr/bin/env python3
+"""Counts all shipped models again: python tools/count_shipped.py, after a genotype is added or a network changed."""
+
+import json
+
+from fairdarts import resources
+from fairdarts.cost.derived import network_cost
+from fairdarts.cost.shipped import FILE
+from fairdarts.networks.models import models
+
+path = resources.folder("genotypes") / FILE
+costs = {name: network_cost(*model)._asdict() for name, model in models().items()}
+rows = ",\n".join(f" {json.dumps(name)}: {json.dumps(cost)}" for name, cost in costs.items())
+path.write_text(f"{{\n{rows}\n}}\n", encoding="utf-8")
+print(f"{path}: {len(costs)} models")
