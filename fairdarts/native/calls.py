@@ -79,7 +79,7 @@ def _function(name: str, dtype: torch.dtype) -> Any:
     real = ctypes.c_float if dtype is torch.float32 else ctypes.c_double
     arguments = {
         "kernel_gradient": (pointer,) * 4,
-        "enter": (pointer, size, pointer, pointer, real, *(pointer,) * 5, number, real, *(pointer,) * 3, real),
+        "enter": (pointer, size, pointer, pointer, real, *(pointer,) * 5, number, pointer, pointer, real, *(pointer,) * 3, real),
         "add_up": (size, size, size, pointer, pointer),
         "dots": (size, size, size, *(pointer,) * 4),
         "leave": (pointer, size, *(pointer,) * 3, real, *(pointer,) * 6, real, *(pointer,) * 3, number, *(pointer,) * 3),
@@ -150,12 +150,11 @@ def enter(form: Form, x: Tensor, before: Tensor | None, known: Tensor | None = N
     again = known is not None
     if known is None:
         known = x.new_empty(4, width)
-        known[2:] = known.new_tensor([[1.0], [0.0]]) if form.affine is None else torch.stack(form.affine)
         if norm.track_running_stats:
             running = norm.running_mean, norm.running_var, norm.num_batches_tracked
     _function("enter", x.dtype)(
         *(geometry.address, width, x.data_ptr(), _at(before), form.limit, _at(form.kernel), _at(form.weight), _at(y)),
-        *(raw.data_ptr(), known.data_ptr(), again, norm.eps, *map(_at, running), norm.momentum or 0.0),
+        *(raw.data_ptr(), known.data_ptr(), again, *map(_at, form.affine or (None, None)), norm.eps, *map(_at, running), norm.momentum or 0.0),
         torch.get_num_threads(),
     )
     return Made(y, raw, known)

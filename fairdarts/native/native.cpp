@@ -113,7 +113,7 @@ struct Entry {
 // which the running statistics move. Where all is `known` already, only y and raw are made.
 template <class T>
 void enter(const Geometry& g, Int width, const T* x, const T* before, T limit, const T* kernel, const T* weight, T* y, T* raw, T* known,
-           bool again, T eps, T* running_mean, T* running_var, Int* batches, T momentum, int threads) {
+           bool again, const T* norm_weight, const T* norm_bias, T eps, T* running_mean, T* running_var, Int* batches, T momentum, int threads) {
   const Int c = g.channels, pixels = g.pixels(), count = g.images * pixels;
   const std::vector<T> taps = turned(kernel, c, g.kernel * g.kernel), matrix = turned(weight, width, c);
   const Entry<T> entry(x, before, c, limit);
@@ -149,6 +149,7 @@ void enter(const Geometry& g, Int width, const T* x, const T* before, T limit, c
   for (Int d = 0; d < width; ++d) {
     const T mean = sum[d] / count, variance = std::max(square[d] / count - mean * mean, T(0));
     known[d] = mean, known[width + d] = 1 / std::sqrt(variance + eps);
+    known[2 * width + d] = norm_weight ? norm_weight[d] : 1, known[3 * width + d] = norm_bias ? norm_bias[d] : 0;
     if (running_mean) running_mean[d] += momentum * (mean - running_mean[d]);
     if (running_var) running_var[d] += momentum * (variance * count / (count - 1) - running_var[d]);
   }
@@ -253,10 +254,10 @@ void leave(const Geometry& g, Int width, const T* pull, const T* sum, const T* d
     kernel_gradient<T>(*g, pull, x, gradient, threads);                                                                           \
   }                                                                                                                               \
   extern "C" void enter_##NAME(const Geometry* g, Int width, const T* x, const T* before, T limit, const T* kernel,              \
-                               const T* weight, T* y, T* raw, T* known, int again, T eps, T* running_mean, T* running_var,       \
+                               const T* weight, T* y, T* raw, T* known, int again, const T* norm_weight, const T* norm_bias, T eps, T* running_mean, T* running_var, \
                                Int* batches, T momentum, int threads) {                                                          \
-    enter<T>(*g, width, x, before, limit, kernel, weight, y, raw, known, again, eps, running_mean, running_var, batches, momentum, \
-             threads);                                                                                                           \
+    enter<T>(*g, width, x, before, limit, kernel, weight, y, raw, known, again, norm_weight, norm_bias, eps, running_mean, \
+             running_var, batches, momentum, threads);                                                                                                           \
   }                                                                                                                              \
   extern "C" void add_up_##NAME(Int rows, Int width, Int count, const Gated<T>* terms, T* out, int threads) {                     \
     add_up<T>(rows, width, count, terms, out, threads);                                                                           \
