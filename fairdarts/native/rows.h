@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <vector>
 
 #if defined(__AVX512F__)
 constexpr int BYTES = 64;
@@ -71,54 +72,55 @@ inline Vec<T, L> masked(Vec<T, L> pull, Vec<T, L> output, T limit) {
   return output < limit ? pull : Vec<T, L>{};
 }
 
+// A matrix [inner, width] as blocks of the columns that `over_channels` takes together, so that they lie near.
 template <class T>
-struct Product {
-  const T* rows;    // [N, inner]
-  const T* matrix;  // [inner, width]
+struct Panels {
   Int inner;
+  std::vector<T> values;
+
+  // of numbers `row` and `column` apart
+  Panels(const T* matrix, Int inner, Int width, Int row, Int column) : inner(inner), values(matrix ? inner * width : 0) {
+    if (!matrix) return;
+    over_channels<T>(width, [&]<int L, int M>(Int c) {
+      T* to = values.data() + c * inner;
+      for (Int k = 0; k < inner; ++k)
+        for (Int i = 0; i < L * M; ++i) *to++ = matrix[k * row + (c + i) * column];
+    });
+  }
 };
 
-// out [rows, width] = activated(shift [width] + sum of products, from their row `start` on (+ out, where `add`))
+// out [rows, width] = x [rows, inner] times matrix
 template <class T>
-void products(T* out, Int rows, Int width, const Product<T>* terms, int count, Int start, const T* shift, bool add, T limit) {
+void multiply(T* out, Int rows, Int width, const T* x, const Panels<T>& matrix) {
+  const Int inner = matrix.inner;
   over_channels<T>(width, [&]<int L, int M>(Int c) {
     over_rows<M>(rows, [&]<int R>(Int row) {
-      T* place = out + row * width + c;
-      Vec<T, L> sum[R][M];
+      const T *read = x + row * inner, *panel = matrix.values.data() + c * inner;
+      Vec<T, L> sum[R][M] = {};
+      for (Int k = 0; k < inner; ++k, panel += L * M)
+#pragma GCC unroll 12
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+          for (int m = 0; m < M; ++m) sum[r][m] += read[r * inner + k] * at<T, L>(panel + m * L);
 #pragma GCC unroll 12
       for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
-        for (int m = 0; m < M; ++m) {
-          sum[r][m] = shift ? at<T, L>(shift + c + m * L) : Vec<T, L>{};
-          if (add) sum[r][m] += at<T, L>(place + r * width + m * L);
-        }
-      for (int term = 0; term < count; ++term) {
-        const Int inner = terms[term].inner;
-        const T* x = terms[term].rows + (start + row) * inner;
-        const T* matrix = terms[term].matrix + c;
-        for (Int k = 0; k < inner; ++k, matrix += width)
-#pragma GCC unroll 12
-          for (int r = 0; r < R; ++r)
-#pragma GCC unroll 2
-            for (int m = 0; m < M; ++m) sum[r][m] += x[r * inner + k] * at<T, L>(matrix + m * L);
-      }
-#pragma GCC unroll 12
-      for (int r = 0; r < R; ++r)
-#pragma GCC unroll 2
-        for (int m = 0; m < M; ++m) at<T, L>(place + r * width + m * L) = activated<T, L>(sum[r][m], limit);
+        for (int m = 0; m < M; ++m) at<T, L>(out + (row + r) * width + c + m * L) = sum[r][m];
     });
   });
 }
 
-// total [height, width] += left [rows, height] transposed times right [rows, width]
+// total [height, width] += left [rows, height] transposed times right [rows, width]; `near` has room for 2 registers a row
 template <class T>
-void add_cross(T* total, const T* left, Int height, const T* right, Int width, Int rows) {
+void add_cross(T* total, const T* left, Int height, const T* right, Int width, Int rows, T* near) {
   over_channels<T>(width, [&]<int L, int M>(Int c) {
+    for (Int n = 0; n < rows; ++n)
+      for (int m = 0; m < M; ++m) at<T, L>(near + (n * M + m) * L) = at<T, L>(right + n * width + c + m * L);
     over_rows<M>(height, [&]<int R>(Int first) {
       T* place = total + first * width + c;
-      const T *x = left + first, *y = right + c;
+      const T *x = left + first, *y = near;
       Vec<T, L> sum[R][M] = {};
-      for (Int n = 0; n < rows; ++n, x += height, y += width)
+      for (Int n = 0; n < rows; ++n, x += height, y += L * M)
 #pragma GCC unroll 12
         for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
