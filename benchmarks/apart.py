@@ -23,7 +23,8 @@ def preload(*modules: str) -> None:
 def apart(
     work: Callable[..., Found], names: Sequence[str], words: dict[str, Any], limit: Callable[[], float]
 ) -> Iterator[tuple[str, Found]]:
-    """Every name with what `work(name, **words)` finds, all in one process, but for a new one after one that ended.
+    """Every name with what `work(name, **words)` finds. All have one process, but after an error a new one begins: one
+    that has met a fault of its device meets it again.
 
     `limit` gives the seconds that the next may take, and is asked before each.
     """
@@ -37,9 +38,9 @@ def apart(
             ended = False
             while left and not ended:
                 seconds = limit()
-                found = _received(ours, seconds)
-                ended = found is None
-                yield left.pop(0), found or {"error": _why(process, seconds)}
+                found = _received(ours, seconds) or {"error": _why(process, seconds)}
+                ended = "error" in found
+                yield left.pop(0), found
         finally:
             process.kill()
             with suppress(ProcessLookupError):
@@ -66,6 +67,11 @@ def _serve(pipe: Connection, work: Callable[..., Found], names: Sequence[str], w
         try:
             found = work(name, **words)
         except Exception as error:  # whatever it is, the others go on
-            lines = [line for line in str(error).splitlines() if line.strip()]
-            found = {"error": f"{type(error).__name__}: {lines[0].strip() if lines else ''}"[:300]}
+            found = {"error": line_of(error)}
         pipe.send(found)
+
+
+def line_of(error: Exception) -> str:
+    """What an error is, in a line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:300]

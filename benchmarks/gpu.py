@@ -52,7 +52,7 @@ WAYS = {device: list(ways)[:2] for device, ways in training.WAYS.items()}
 COMPILED = {"cuda": ("bfloat16 compiled", "bfloat16 graphs"), "cpu": ()}
 COMPILED_WAYS = {device: list(ways)[2:] for device, ways in training.WAYS.items()}
 
-LARGE, SMALL = {"image": 224, "budget": 4.0}, {"image": 32, "budget": 4.0}
+LARGE, SMALL = {"image": 224, "budget": 3.0}, {"image": 32, "budget": 3.0}
 QUICK = {"image": 16, "budget": 0.0}
 NETWORK = {"cells": None, "channels": None}  # the recipe's
 S1 = {"space": "s1", "size": (8, 16), **SMALL}, {"size": (2, 2), "batches": (2,), **QUICK}
@@ -67,9 +67,10 @@ CHAIN = (
     {"genotype": "fairnas-a", "config": "train-mnasnet-imagenet", "batch": 256, "alone": True, **NETWORK, **LARGE},
     {"batch": 2, "budget": 0.0, "image": 32},
 )
-PARITY = {"size": (4, 4), "steps": 10, "most": 60.0}, {"size": (2, 2), "steps": 1, "few": True}
+SPEEDS = {"size": 8192, "budget": 0.5}, {"size": 128, "budget": 0.0}
+PARITY = {"size": (4, 4), "steps": 10, "most": 40.0}, {"size": (2, 2), "steps": 1, "few": True}
 LOADED = (
-    {"pairs": 5, "batch": 64, "images": 25_000, "photos": 64, "size": 224, "workers": [0, 4, 16]},
+    {"pairs": 3, "batch": 64, "images": 25_000, "photos": 64, "size": 224, "workers": [0, 4, 16]},
     {"pairs": 2, "batch": 4, "images": 64, "photos": 8, "size": 32, "workers": [0, 1]},
 )
 """words of the measurements, and what is other with --quick"""
@@ -80,7 +81,7 @@ class Part(NamedTuple):
 
     work: Callable[..., Found]
     forms: dict[str, Sequence[str]]
-    """of every device"""
+    """of every device; the CPU, where all is tiny, lacks what would be the same again"""
     words: tuple[dict[str, Any], dict[str, Any]]
     batches: tuple[int, ...] = ()
     """of a search: those to try, but with --quick"""
@@ -95,10 +96,10 @@ def both(*forms: str) -> dict[str, Sequence[str]]:
 
 
 PARTS = {
-    "speeds": Part(gpu_parts.speeds, both("bfloat16", "float32"), ({"size": 8192}, {"size": 128})),
-    "parity": Part(gpu_parts.parity, both("s1", "s2"), PARITY, most=120),
+    "speeds": Part(gpu_parts.speeds, both("bfloat16", "float32"), SPEEDS),
+    "parity": Part(gpu_parts.parity, {"cuda": ("s1", "s2"), "cpu": ("s1",)}, PARITY, most=120),
     "search S1, batch 64": Part(gpu_parts.search, STEPS, S1, (64,)),
-    "search S1, batch 128": Part(gpu_parts.search, STEPS, S1, (128,)),
+    "search S1, batch 128": Part(gpu_parts.search, {**STEPS, "cpu": ("none",)}, S1, (128,)),
     "search S2, 224 px, batch 64": Part(gpu_parts.search, STEPS, S2, (64,)),
     "search S2, 224 px, largest batch": Part(gpu_parts.search, MEMORY, S2, (1024, 512, 256, 128, 64)),
     "fair step FairNAS-A, 224 px": Part(gpu_parts.fair, FAIR, FAIRNAS),
@@ -184,6 +185,10 @@ def hours(name: str, parts: dict[str, dict[str, Found]]) -> Found:
 def begun(args: argparse.Namespace) -> Found:
     """The result so far, or a new one."""
     head = {**circumstances(args.device), "kind": args.device, "quick": args.quick}
+    if args.device == "cuda":
+        device = torch.cuda.get_device_properties(0)
+        head |= {"memory_gib": round(device.total_memory / 2**30, 1), "multiprocessors": device.multi_processor_count}
+        head |= {"cudnn": torch.backends.cudnn.version(), "tf32_convolutions": torch.backends.cudnn.allow_tf32}
     if not args.out.exists():
         return {**head, "parts": {}}
     result = json.loads(args.out.read_text(encoding="utf-8"))

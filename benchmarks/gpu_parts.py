@@ -7,6 +7,7 @@ without, a second. `budget` is how many seconds a form is measured for, after it
 
 import gc
 import statistics
+import sys
 import tempfile
 import time
 from argparse import Namespace
@@ -19,7 +20,7 @@ import loader
 import search_step
 import torch
 import training
-from apart import Found
+from apart import Found, line_of
 from search_step import COMPARED, PRECISION, RECIPES, VARIANTS, Size
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -42,7 +43,8 @@ def fresh(device: str, form: str = "") -> torch.device:
     torch.backends.cudnn.benchmark = BENCHMARK in form
     if device == "cuda":
         gc.collect()
-        torch._dynamo.reset()
+        if "torch._dynamo" in sys.modules:  # to import it takes seconds
+            torch._dynamo.reset()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     else:
@@ -86,11 +88,11 @@ def digits(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def speeds(form: str, device: str, size: int) -> Found:
+def speeds(form: str, device: str, size: int, budget: float) -> Found:
     """Of a product of two matrices [size, size] in a precision, TFLOP/s, and of a copy, GB/s of reads and writes."""
     own = fresh(device)
     one, two = (torch.randn(size, size, device=own, dtype=getattr(torch, form)) for _ in range(2))
-    product, copy = (timed(take, own, 0.5, 1)["seconds"] for take in (lambda: one @ two, lambda: one.copy_(two)))
+    product, copy = (timed(take, own, budget, 1)["seconds"] for take in (lambda: one @ two, lambda: one.copy_(two)))
     return {"tflops": digits(2 * size**3 / product / 1e12), "copy_gb_per_second": digits(2 * one.nbytes / copy / 1e9)}
 
 
@@ -124,8 +126,8 @@ def _state(learner: Learner) -> tuple[dict[str, Tensor], ...]:
 
 
 def search(form: str, device: str, space: str, size: Size, batches: Iterable[int], image: int, budget: float) -> Found:
-    """A first-order search step, of the first of some batches that the memory holds."""
-    own, without = fresh(device, form), []
+    """A first-order search step of the first of some batches that the device can take; `failed` is why not others."""
+    own, failed = fresh(device, form), {}
     kind = form.removesuffix(f", {BENCHMARK}")
     settings = search_step.settings_of(RECIPES[space][0], space, size, VARIANTS[device].get(kind, {}))
     step = search_step.step_of(kind, search_step.learner_of(settings, torch.float32, own), own)
@@ -134,14 +136,14 @@ def search(form: str, device: str, space: str, size: Size, batches: Iterable[int
             drawn = torch.Generator(own).manual_seed(0)
             pair = [search_step.batch(number, image, torch.float32, own, drawn) for _ in range(2)]
             found = timed(lambda pair=pair: step(*pair), own, budget, 2 * number)
-        except torch.OutOfMemoryError:
-            without.append(number)
+        except RuntimeError as error:  # OutOfMemoryError is one
+            failed[str(number)] = line_of(error)
         else:
             tflops = digits(_arithmetic(space, size, image) * number / found["seconds"] / 1e12)
-            return {"batch": number, **({"out_of_memory": without} if without else {}), **found, "tflops": tflops}
+            return {"batch": number, **({"failed": failed} if failed else {}), **found, "tflops": tflops}
         pair = None
         fresh(device, form)
-    return {"error": f"out of memory with batches of {without}"}
+    return {"error": failed.popitem()[1]}
 
 
 @cache

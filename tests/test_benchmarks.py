@@ -178,7 +178,7 @@ def test_all_that_is_measured_on_a_gpu_runs_tiny_on_the_cpu(tmp_path: Path):
     assert late.returncode == 0, late.stderr
     missing = json.loads(out.read_text())
     assert missing["parts"] == {}
-    assert len(missing["skipped"]) > 30
+    assert len(missing["skipped"]) > 25
     done = launch(program, *words, ranks=1)
     assert done.returncode == 0, done.stderr
     result = json.loads(out.read_text())
