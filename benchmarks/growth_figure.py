@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What did `growth.py` find? A figure of time and memory, and a table of the exponents.
+"""What did `growth.py` find? A figure of time and memory, and tables of exponents and of what is fixed.
 
     python benchmarks/growth_figure.py benchmarks/results/growth-cpu-1-thread.json docs/figures/growth
 
@@ -74,6 +74,17 @@ def growth_table(info: dict[str, dict[str, Curve]]) -> str:
     return "\n".join(lines)
 
 
+def fixed_table(info: dict[str, dict[str, Curve]]) -> str:
+    """Markdown: what a step costs whatever its batch, and for every image of it; least relative squares."""
+    lines = ["| | fixed, ms | an image, ms | fixed share with 128 images |", "|---|---|---|---|"]
+    for work, curve in info["batch"].items():
+        x, y = curve.x, curve.y["seconds"]
+        each, fixed = np.polyfit(x, y, 1, w=1 / y)
+        share = f"{100 * fixed / (fixed + 128 * each):.0f} %"
+        lines.append(f"| {WORKS[work]} | {1000 * fixed:.0f} | {1000 * each:.2f} | {share} |")
+    return "\n".join(lines)
+
+
 def growth_figure(info: dict[str, dict[str, Curve]]) -> Figure:
     """A panel an axis, time above and memory below."""
     columns = -(-len(info) // 2)
@@ -121,7 +132,7 @@ def main() -> None:
     args = parser.parse_args()
     info = growth_info(json.loads(args.result.read_text(encoding="utf-8")))
     style.save(growth_figure(info), args.out.parent, args.out.name)
-    print(growth_table(info))
+    print(growth_table(info), fixed_table(info), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(str(ROOT / "benchmarks"))
     import growth
-    from growth_figure import growth_figure, growth_info, growth_table
+    from growth_figure import fixed_table, growth_figure, growth_info, growth_table
 
 
 def test_points_are_measured_once_and_a_second_call_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,3 +77,16 @@ def test_exponents_are_slopes_of_the_last_three_points() -> None:
     visible = [ax for ax in growth_figure(info).axes if ax.get_visible()]
     assert len(visible) == 2 * len(info)
     assert [len(ax.lines) for ax in visible] == [2] * 4
+
+
+def test_the_page_has_the_tables_of_the_kept_result() -> None:
+    info = growth_info(json.loads((ROOT / "benchmarks" / "results" / "growth-cpu-1-thread.json").read_text()))
+    page = (ROOT / "docs" / "growth.md").read_text(encoding="utf-8")
+    for table in (growth_table(info), fixed_table(info)):
+        assert table in page, "benchmarks/growth_figure.py prints the tables of docs/growth.md"
+
+
+def test_what_is_fixed_is_told_from_what_an_image_costs() -> None:
+    batch = [{"at": at, "seconds": 0.3 + 0.01 * at, "peak_mib": 1.0} for at in (2, 8, 32)]
+    table = fixed_table(growth_info({"curves": {"fair": {"batch": batch}}}))
+    assert table.endswith("| fair step | 300 | 10.00 | 19 % |")
