@@ -1,8 +1,6 @@
 """The benchmark programs run, and the library's step is the plain one: they end where float64 does not agree."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -169,51 +167,6 @@ def test_latencies_of_choices_are_held_against_whole_networks(tmp_path: Path):
     assert result["networks"] == 4
     assert 0 < result["share_quartiles"][0] <= result["share_quartiles"][2]
     assert -1 <= result["tau"] <= 1
-
-
-def test_all_that_is_measured_on_a_gpu_runs_tiny_on_the_cpu(tmp_path: Path):
-    out, program = tmp_path / "gpu.json", ROOT / "benchmarks" / "gpu.py"
-    words = ["--quick", "--device", "cpu", "--out", str(out)]
-    late = launch(program, *words, "--minutes", "0", ranks=1)
-    assert late.returncode == 0, late.stderr
-    missing = json.loads(out.read_text())
-    assert missing["parts"] == {}
-    assert len(missing["skipped"]) > 25
-    done = launch(program, *words, ranks=1)
-    assert done.returncode == 0, done.stderr
-    result = json.loads(out.read_text())
-    found = {f"{part}: {form}": own for part, forms in result["parts"].items() for form, own in forms.items()}
-    assert sorted(found) == sorted(missing["skipped"])
-    assert result["skipped"] == []
-    assert {name: own["error"] for name, own in found.items() if "error" in own} == {}
-    assert found["parity: s1"]["differences"] == {"alphas": [0], "weights": [0], "buffers": [0]}
-    assert all(0 < own["share_of_peak"] < 1 for name, own in found.items() if "batch" in own and "loader" not in name)
-    assert result["hours"]["fairdarts-s1-cifar10"]["steps"] == 50 * 195
-    assert result["hours"]["fairnas-a-imagenet"]["steps"] == 150 * 4809  # 50 images of each class are held out
-    for line in ("search S1, batch 64", "fairnas-a-imagenet: 150 epochs, 721,350 steps of 256 images, in hours"):
-        assert line in done.stdout.splitlines()
-
-
-def test_what_is_measured_apart_may_fail_or_hang_or_end(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    import apart
-
-    limits = iter([60, 60, 60, 0.3, 60])
-    found = dict(apart.apart(misbehave, ["good", "raises", "exits", "hangs", "well"], {"answer": 1}, limits.__next__))
-    assert found["good"] == found["well"] == {"answer": 1}
-    assert found["raises"] == {"error": "ValueError: first line"}
-    assert found["exits"] == {"error": "ended with status 3"}
-    assert found["hangs"] == {"error": "took more than 0 s"}
-
-
-def misbehave(name: str, answer: int) -> dict[str, int]:
-    if name == "raises":
-        raise ValueError("\n first line\nsecond line")
-    if name == "exits":
-        os._exit(3)
-    if name == "hangs":
-        signal.pause()
-    return {"answer": answer}
 
 
 def test_the_training_of_a_network_is_measured_by_turns(tmp_path: Path):
