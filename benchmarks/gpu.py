@@ -48,9 +48,9 @@ MEMORY = {
     "cuda": ("bfloat16", "bfloat16 checkpoint", "float32", "float32 recompute", "float32 checkpoint"),
     "cpu": ("none", "recompute", "checkpoint"),
 }
-WAYS = {device: list(ways)[:2] for device, ways in training.WAYS.items()}
+COMPILED_WAYS = {"cuda": ("bfloat16, compiled", "bfloat16, CUDA graphs"), "cpu": ()}
+WAYS = {device: [way for way in ways if way not in COMPILED_WAYS[device]] for device, ways in training.WAYS.items()}
 COMPILED = {"cuda": ("bfloat16 compiled", "bfloat16 graphs"), "cpu": ()}
-COMPILED_WAYS = {device: list(ways)[2:] for device, ways in training.WAYS.items()}
 
 LARGE, SMALL = {"image": 224, "budget": 3.0}, {"image": 32, "budget": 3.0}
 QUICK = {"image": 16, "budget": 0.0}
@@ -60,11 +60,11 @@ BENCH = {"space": "nasbench201", "size": (5, 16), **SMALL}, {"size": (1, 2), "ba
 S2 = {"space": "s2", "size": None, **LARGE}, {"space": "s2-small", "batches": (2,), **QUICK, "image": 32}
 FAIRNAS = {"space": "fairnas-a", "batch": 256, **LARGE}, {"space": "nas-bench-macro-small", "batch": 2, **QUICK}
 CELLS = (
-    {"genotype": "fairdarts-a", "config": "train-darts-cifar10", "batch": 96, "alone": False, **NETWORK, **SMALL},
+    {"genotype": "fairdarts-a", "config": "train-darts-cifar10", "batch": 96, **NETWORK, **SMALL},
     {"batch": 2, "cells": 3, "channels": 2, "budget": 0.0},
 )
 CHAIN = (
-    {"genotype": "fairnas-a", "config": "train-mnasnet-imagenet", "batch": 256, "alone": True, **NETWORK, **LARGE},
+    {"genotype": "fairnas-a", "config": "train-mnasnet-imagenet", "batch": 256, **NETWORK, **LARGE},
     {"batch": 2, "budget": 0.0, "image": 32},
 )
 SPEEDS = {"size": 8192, "budget": 0.5}, {"size": 128, "budget": 0.0}

@@ -188,7 +188,7 @@ def main() -> None:
         ways, facts = decoding(args, Path(args.root or made)) if args.decode else in_memory(args)
         found = compare(ways, args.pairs, args.batch)
     result = {
-        **circumstances("cpu"),
+        **circumstances(args.device),
         "threads": args.threads,
         "batch": args.batch,
         "pairs": args.pairs,
