@@ -113,7 +113,6 @@ def taker(work: str, own: dict[str, int], images: int) -> Callable[[int], object
         sampler = StrictFair(SPACES["growth"], torch.Generator().manual_seed(0))  # paths are those of all processes
         one = {count: fair_step.batch(count, *sizes) for count in (2, images)}
         return lambda count: take(sampler.draw(0.0), one[count])
-    keep_memory()
     supernet, x, y, paths = judging.drawn(SPACES["growth"], own["batch"], own["image"], own["paths"])
     return lambda count: Evaluator(supernet, lambda: [(x[:count], y[:count])])(paths)
 
@@ -142,16 +141,20 @@ def settled() -> int:
 def measure(_: str, work: str, own: dict[str, int], steps: int) -> Found:
     """Seconds and memory of a step."""
     torch.set_num_threads(1)
+    keep_memory()  # as searches, trainings and judging do
     rank, times = spread(own.get("processes", 1)), []
     with distributed.joined():
         images = own["batch"] // (1 if work == "judging" else distributed.ranks())
         take = taker(work, own, images)
         take(2)
-        before = settled()
-        for _ in range(steps + 1):
+        before, left = settled(), 1
+        while left:
             begun = time.process_time()
             take(images)
             times.append(time.process_time() - begun)
+            if len(times) == 1:  # of quick steps more, and in all processes as many
+                left += distributed.highest(max(steps, min(25, round(1 / times[0]))))
+            left -= 1
         grown = (peak_memory(CPU) or 0) - before
         distributed.highest(0)  # none leaves while another is at work
     if rank:
@@ -182,7 +185,7 @@ def grow(result: Found, steps: int, largest: int, out: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("growth.json"), help="JSON file of the result")
-    parser.add_argument("--steps", type=int, default=4, help="steps that are measured of a point")
+    parser.add_argument("--steps", type=int, default=4, help="steps that are measured of a point, at least")
     parser.add_argument("--points", type=int, help="of every curve, the first ones (default: all)")
     args = parser.parse_args()
     result = {**circumstances("cpu"), "threads": 1, "steps": args.steps, "curves": {}}
