@@ -25,7 +25,7 @@ from fairdarts.differentiable.stopping import kept_record, verdict
 from fairdarts.genotype import Genotype
 from fairdarts.relaxation import Matrices, gate_matrices, relax
 from fairdarts.runtime import distributed
-from fairdarts.runtime.device import pick, use_threads
+from fairdarts.runtime.device import keep_memory, pick, use_threads
 from fairdarts.runtime.epochs import begin, check_converging, check_processes, epochs, means_of, resumes
 from fairdarts.runtime.finite import all_finite
 from fairdarts.runtime.position import Position, identity_of
@@ -71,6 +71,7 @@ def search(
     last step or at least of the last checkpoint saved; Diverged where loss, weights or α are no longer finite.
     """
     use_threads(settings.threads)
+    keep_memory()
     device, writes = pick(settings.device), distributed.rank() == 0
     images = fingerprint(source)
     with distributed.together():
