@@ -25,7 +25,8 @@ def library() -> ctypes.CDLL | None:
     try:
         return ctypes.CDLL(str(compiled()))
     except (OSError, subprocess.SubprocessError) as error:
-        reason = error.stderr.strip().splitlines()[0] if getattr(error, "stderr", None) else error
+        said = error.stderr.strip().splitlines() if isinstance(error, subprocess.CalledProcessError) else []
+        reason = said[0] if said else error
         advice = "install g++ for faster steps, or set compute.native never"
         warnings.warn(f"native kernels: {reason}; torch's own run instead: {advice}", Notice, stacklevel=2)
         return None

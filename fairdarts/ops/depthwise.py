@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from fairdarts.native import calls
 
+
 def depthwise(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
     """Depthwise convolution with "same" padding: x [B, C, H, W], weight [C, 1, k, k] → [B, C, ⌈H/stride⌉, ⌈W/stride⌉].
 

@@ -1,8 +1,8 @@
 """How a network trains on the CPU: the same numbers by functions that bring their own gradients.
 
-A sequence of units, each a depthwise convolution or none, a pointwise one or none, and a BatchNorm, with activations between
-them, runs as one function by native kernels where a compiler is found: what a BatchNorm and an activation give is made where
-it is read, and never kept. Depthwise convolutions outside of such sequences run by `depthwise`.
+A sequence of units, each a depthwise convolution or none, a pointwise one or none, and a BatchNorm, with activations
+between them, runs as one function by native kernels where a compiler is found: what a BatchNorm and an activation give
+is made where it is read, and never kept. Depthwise convolutions outside of such sequences run by `depthwise`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ def with_fast_gradients(network: Network) -> Network:
     """
     for module in network.modules():
         if isinstance(module, (Separable, Bottleneck)) and (parts := parts_of(module)) is not None:
-            module.forward = MethodType(_run, module)  # type: ignore[method-assign, assignment]
+            module.forward = MethodType(_run, module)  # type: ignore[method-assign]
             module.parts = parts  # type: ignore[assignment]
         elif is_depthwise(module) and module.weight.device.type == "cpu":
             module.forward = MethodType(_convolve, module)  # type: ignore[method-assign]
@@ -60,12 +60,17 @@ def parts_of(sequence: nn.Sequential) -> tuple[Part, ...] | None:
     for place, module in enumerate(sequence):
         if type(module) in LIMITS and not found:
             found["activation"] = place
-        elif is_depthwise(module) and module.kernel_size[0] in calls.KERNELS and module.stride[0] < 3 and "spread" not in found:
+        elif (
+            is_depthwise(module)
+            and module.kernel_size[0] in calls.KERNELS
+            and module.stride[0] < 3
+            and "spread" not in found
+        ):
             found["spread"] = place
         elif is_pointwise(module) and "point" not in found:
             found["point"] = place
         elif type(module) is nn.BatchNorm2d and module.momentum is not None and {"spread", "point"} & found.keys():
-            parts.append(Part(*(found.get(name) for name in ("activation", "spread", "point")), place))
+            parts.append(Part(found.get("activation"), found.get("spread"), found.get("point"), place))
             found = {}
         else:
             return None
@@ -85,26 +90,37 @@ def _convolve(self: nn.Conv2d, x: Tensor) -> Tensor:
 
 
 def _run(self: nn.Sequential, x: Tensor) -> Tensor:
+    """The units as one function where they train here, else as modules."""
+    parts: tuple[Part, ...] = self.parts  # type: ignore[assignment]
     tensors = [x, *self.parameters()]
+    if not (_trains(self, parts) and any(tensor.requires_grad for tensor in tensors) and calls.takes(*tensors)):
+        return nn.Sequential.forward(self, x)
+    forms = [_form(self, part) for part in parts]
+    weights = [weight for form in forms for weight in (*form[:2], *(form.affine or ())) if weight is not None]
+    return _Units.apply(forms, parts[0].activation is not None, x, *weights)
+
+
+def _trains(modules: nn.Sequential, parts: Sequence[Part]) -> bool:
+    """Whether a gradient is wanted, all BatchNorms follow the batch, and nothing looks at single modules."""
     eager = not (torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled("cpu"))
-    if self.training and torch.is_grad_enabled() and eager and calls.takes(*tensors):
-        forms = [_form(self, part) for part in self.parts]  # type: ignore[arg-type, union-attr]
-        entered = self.parts[0].activation is not None  # type: ignore[index, union-attr]
-        weights = [weight for form in forms for weight in (*form[:2], *(form.affine or ())) if weight is not None]
-        if any(tensor.requires_grad for tensor in tensors):
-            return _Units.apply(forms, entered, x, *weights)
-    return nn.Sequential.forward(self, x)
+    watched = any(module._forward_hooks or module._forward_pre_hooks or module._backward_hooks for module in modules)
+    return torch.is_grad_enabled() and eager and not watched and all(modules[part.norm].training for part in parts)
 
 
 def _form(modules: nn.Sequential, part: Part) -> Form:
     """A unit with its weights."""
-    spread, point = (None if place is None else modules[place] for place in (part.spread, part.point))
-    norm = modules[part.norm]
-    stretch = (spread.stride[0], spread.dilation[0]) if spread is not None else (1, 1)
-    affine = (norm.weight, norm.bias) if norm.affine else None
-    weights = (None if module is None else module.weight for module in (spread, point))
-    limit = LIMITS[nn.ReLU] if part.activation is None else LIMITS[type(modules[part.activation])]
-    return Form(*weights, *stretch, norm, affine, limit)
+    spread: Any = None if part.spread is None else modules[part.spread]
+    point: Any = None if part.point is None else modules[part.point]
+    norm: Any = modules[part.norm]
+    return Form(
+        kernel=None if spread is None else spread.weight,
+        weight=None if point is None else point.weight,
+        stride=1 if spread is None else spread.stride[0],
+        dilation=1 if spread is None else spread.dilation[0],
+        norm=norm,
+        affine=(norm.weight, norm.bias) if norm.affine else None,
+        limit=LIMITS[nn.ReLU if part.activation is None else type(modules[part.activation])],
+    )
 
 
 class _Units(torch.autograd.Function):
@@ -112,7 +128,7 @@ class _Units(torch.autograd.Function):
     def forward(ctx: Any, forms: Sequence[Form], entered: bool, x: Tensor, *weights: Tensor) -> Tensor:
         """The units, one after another; `entered`: behind an activation of x."""
         its = list(_with(forms, iter([weight.contiguous() for weight in weights])))
-        read, made = x.contiguous(memory_format=torch.channels_last), []
+        read, made = x.contiguous(memory_format=torch.channels_last), list[Made]()
         before = _identity(read) if entered else None
         for form in its:
             made.append(calls.enter(form, read, before))
@@ -133,19 +149,22 @@ class _Units(torch.autograd.Function):
         made = [Made(next(rest) if with_y else None, next(rest), next(rest)) for with_y in ctx.with_y]
         pull = pull.contiguous(memory_format=torch.channels_last)
         total, dots = calls.dots(pull, [(made[-1].raw, None, 0.0)])
-        arriving, found, of_x = Pull(pull, total, dots[0]), [], None
+        arriving, of_x = Pull(pull, total, dots[0]), None
+        found: list[Tensor | None] = []
         for place in reversed(range(len(forms))):
             form, first = forms[place], place == 0
-            read = (x, _identity(x) if ctx.entered else None) if first else made[place - 1][1:]
-            left = calls.leave(form, arriving, 1.0, made[place], *read, (not first or wanted[0], any(wanted[1:])))
+            before = _identity(x) if ctx.entered and first else None if first else made[place - 1].known
+            read = x if first else made[place - 1].raw
+            wanted_here = not first or wanted[0], any(wanted[1:])
+            left = calls.leave(form, arriving, 1.0, made[place], read, before, wanted_here)
             convolutions = [its for its in (left.of_kernel, left.of_weight) if its is not None]
             found = [*convolutions, *(left.of_norm.unbind() if form.affine else ()), *found]
             of_x = left.of_x
             if not first:
-                assert of_x is not None and left.of_before is not None
+                assert of_x is not None
+                assert left.of_before is not None
                 arriving = Pull(of_x, *left.of_before)
-        found = found if any(wanted[1:]) else [None] * len(weights)
-        return None, None, of_x, *found
+        return None, None, of_x, *(found if any(wanted[1:]) else (None,) * len(weights))
 
 
 def _with(forms: Sequence[Form], weights: Iterator[Tensor]) -> Iterator[Form]:
@@ -171,7 +190,8 @@ def _differentiable(
         out = out.clamp(0, form.limit) if place or entered else out
         out = out if form.kernel is None else depthwise(out, form.kernel, form.stride, form.dilation)
         out = out if form.weight is None else F.conv2d(out, form.weight)
-        out = F.batch_norm(out, None, None, *(form.affine or (None, None)), True, eps=form.norm.eps)
+        scale, shift = form.affine or (None, None)
+        out = F.batch_norm(out, None, None, scale, shift, training=True, eps=form.norm.eps)
     needed = [tensor for tensor, its in zip(tensors, wanted, strict=True) if its]
     found = iter(torch.autograd.grad(out, needed, pull, create_graph=True))
     return (next(found) if its else None for its in wanted)
