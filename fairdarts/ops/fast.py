@@ -75,7 +75,7 @@ def parts_of(sequence: nn.Sequential) -> tuple[Part, ...] | None:
         else:
             return None
     between = all(part.activation is not None for part in parts[1:])
-    return tuple(parts) if between and not found else None
+    return tuple(parts) if parts and between and not found else None
 
 
 def is_pointwise(module: nn.Module) -> bool:
