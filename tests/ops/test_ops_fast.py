@@ -7,12 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from fairdarts.native import calls
+from fairdarts.native.build import library
 from fairdarts.ops.cell import dil_conv, relu_conv_bn, sep_conv
 from fairdarts.ops.depthwise import depthwise_conv
 from fairdarts.ops.fast import Part, parts_of, with_fast_gradients
 from fairdarts.ops.mbconv import Bottleneck, bottleneck
 
-native = pytest.mark.skipif("library() is None", reason="no C++ compiler")
+native = pytest.mark.skipif(library() is None, reason="no C++ compiler")
 SEQUENCES = {
     "sep_conv_3x3": lambda: sep_conv(5, 3, 2, True),
     "sep_conv_5x5": lambda: sep_conv(20, 5, 1, False),
