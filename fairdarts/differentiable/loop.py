@@ -24,6 +24,7 @@ from fairdarts.differentiable.state import put_back, state_of
 from fairdarts.differentiable.stopping import kept_record, verdict
 from fairdarts.genotype import Genotype
 from fairdarts.relaxation import Matrices, gate_matrices, relax
+from fairdarts.native.calls import use_native
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import pick, use_threads
 from fairdarts.runtime.epochs import begin, check_converging, check_processes, epochs, means_of, resumes
@@ -71,6 +72,7 @@ def search(
     last step or at least of the last checkpoint saved; Diverged where loss, weights or α are no longer finite.
     """
     use_threads(settings.threads)
+    use_native(settings.compute.native)
     device, writes = pick(settings.device), distributed.rank() == 0
     images = fingerprint(source)
     with distributed.together():

@@ -20,6 +20,7 @@ from fairdarts.oneshot.samplers import make_sampler, tally
 from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
 from fairdarts.oneshot.state import put_back, state_of
 from fairdarts.oneshot.step import SUMS, Learner, supernet_step
+from fairdarts.native.calls import use_native
 from fairdarts.ops.depthwise import with_fast_gradients
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import LAYOUTS, keep_memory, pick, use_threads
@@ -67,6 +68,7 @@ def train(
     """
     use_threads(settings.threads)
     keep_memory()
+    use_native(settings.compute.native)
     device, images = pick(settings.device), fingerprint(source)
     with distributed.together():
         trained, held_out = check_fit(settings, space, source)

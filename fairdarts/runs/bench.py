@@ -17,6 +17,7 @@ from fairdarts.runs.cost import costs_of
 from fairdarts.runs.data import see
 from fairdarts.runs.recipe import Recipe, merged, settings_of
 from fairdarts.runs.request import WARM_UP, Request, check_steps
+from fairdarts.native.calls import use_native
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import memory_advice, peak_memory, pick, use_threads
 from fairdarts.spaces.space import Space, load_space
@@ -50,6 +51,7 @@ def carry_out(asked: Request, steps: int, watch: Callback) -> dict[str, Any]:
             assert asked.recipe is not None, "a search has a recipe"
             settings, place = settings_of(SearchSettings, asked.recipe, asked.laid)
             use_threads(settings.threads)
+            use_native(settings.compute.native)
             space = load_space(settings.space, f"{place}: space")
         settings, source = see(settings, asked.data, watch)
         return _measured(settings, space, source, steps, watch)

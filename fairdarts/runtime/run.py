@@ -23,11 +23,18 @@ from fairdarts.runtime.shape import FILE
 from fairdarts.runtime.verb import read_verb
 
 
-def versions() -> dict[str, Any]:
-    """What else decides a number besides the settings: a resume under other versions or threads may differ in bits."""
+def versions(settings: Settings | None = None) -> dict[str, Any]:
+    """What else decides a number besides the settings: a resume under other versions or threads may differ in bits.
+
+    Of settings that leave it open, also which kernels of the library's own the CPU runs.
+    """
     import torch  # here, as what only looks for files need not wait for it
 
+    from fairdarts.native.build import in_use
+    from fairdarts.runtime.device import pick
+
     packages = {"torch": torch.__version__, **{name: version(name) for name in ("torchvision", "numpy")}}
+    mode = getattr(getattr(settings, "compute", None), "native", None)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
     return {
         "fairdarts": __version__,
@@ -35,6 +42,7 @@ def versions() -> dict[str, Any]:
         **packages,
         "device": device,
         "threads": torch.get_num_threads(),
+        **({"native": in_use(mode) if pick(settings.device).type == "cpu" else "none"} if mode else {}),
     }
 
 
@@ -181,7 +189,7 @@ def create(path: Path, settings: Settings, space: Settings, others: Mapping[str,
     if not is_free(path):
         advice = f"continue it with --resume {path}, or " if (path / SETTINGS).is_file() else ""
         raise UserError(f"{path}: already exists; {advice}name another --out")
-    texts = {"space.yaml": dump_yaml(space), "versions.json": json.dumps(versions(), indent=1) + "\n", **(others or {})}
+    texts = {"space.yaml": dump_yaml(space), "versions.json": json.dumps(versions(settings), indent=1) + "\n", **(others or {})}
     texts |= own.file_of_parts(settings, space)
     texts[SETTINGS] = dump_yaml(settings)  # last: its presence makes it a run
     new = [folder for folder in (path, *path.parents) if not folder.exists()]
@@ -251,7 +259,7 @@ def open_run(path: Path) -> RunDirectory:
     return RunDirectory(path)
 
 
-def changed_versions(run: RunDirectory) -> str:
+def changed_versions(run: RunDirectory, settings: Settings | None = None) -> str:
     """What differs from the machine and packages that began the run, as text; empty where nothing does."""
     try:
         before = json.loads((run.path / "versions.json").read_text(encoding="utf-8"))
@@ -259,5 +267,5 @@ def changed_versions(run: RunDirectory) -> str:
             raise ValueError("not a mapping")
     except (OSError, ValueError):
         return "versions.json is missing or damaged"
-    now = versions()
+    before, now = {"native": "none"} | before, versions(settings)  # there were none before 0.2
     return ", ".join(f"{key} {before.get(key)} → {now[key]}" for key in now if before.get(key) != now[key])
