@@ -66,15 +66,16 @@ def macro() -> dict[str, dict]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-@pytest.fixture
-def native(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@pytest.fixture(scope="module")
+def native() -> Iterator[None]:
     """The library's own kernels for the CPU, which other tests do without."""
-    monkeypatch.delenv("FAIRDARTS_NATIVE")
-    build.library.cache_clear()
-    with warnings.catch_warnings(action="ignore", category=Notice):
-        if build.library() is None:
-            pytest.skip("needs a C++ compiler")
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("FAIRDARTS_NATIVE")
+        build.library.cache_clear()
+        with warnings.catch_warnings(action="ignore", category=Notice):
+            if build.library() is None:
+                pytest.skip("needs a C++ compiler")
+        yield
     build.library.cache_clear()
 
 

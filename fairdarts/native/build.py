@@ -99,7 +99,7 @@ def compiled(command: Sequence[str], made: Path) -> None:
     try:
         run([*command, *files])
     except subprocess.CalledProcessError as error:
-        if "omp" not in error.stderr:  # as in -fopenmp, omp.h, -lgomp
+        if not any(name in error.stderr for name in ("openmp", "omp")):  # -fopenmp, -lgomp, libomp
             raise
         run([*(word for word in command if word != "-fopenmp"), *files])
 

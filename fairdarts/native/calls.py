@@ -61,7 +61,7 @@ class Geometry(ctypes.Structure):
     def empty(self, like: Tensor, channels: int) -> Tensor:
         """Room for what a convolution gives, of so many channels."""
         size = self.images, channels, self.out_height, self.out_width
-        return torch.empty(size, dtype=like.dtype, memory_format=torch.channels_last)
+        return torch.empty(size, dtype=like.dtype, device="cpu", memory_format=torch.channels_last)
 
 
 Geometry._fields_ = [(name, ctypes.c_int64) for name in Geometry.__annotations__]
