@@ -70,7 +70,7 @@ Geometry._fields_ = [(name, ctypes.c_int64) for name in Geometry.__annotations__
 @lru_cache(maxsize=4096)
 def geometry_of(shape: torch.Size, kernel: int, stride: int, dilation: int) -> Geometry:
     """That of images of a shape [B, C, H, W]."""
-    batch, channels, height, width = shape
+    *_, height, width = shape
     return Geometry(*shape, -(-height // stride), -(-width // stride), kernel, stride, dilation)
 
 

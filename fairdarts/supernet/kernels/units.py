@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fairdarts.native import calls
 from fairdarts.native.calls import Form, Made, Pull
-from fairdarts.supernet.kernels.rows import check_values, differentiable
+from fairdarts.supernet.kernels.rows import check_rows, differentiable
 from fairdarts.supernet.kernels.terms import Term, Unit, plain_sum
 
 
@@ -68,14 +68,15 @@ class _NativeSum(torch.autograd.Function):
         for source, its, gate in zip(plan.sources, forms, gates.tolist(), strict=True):
             x, before = inputs[source], None
             for form in its:
+                geometry = form.geometry(x)
+                check_rows(geometry.images * geometry.out_height * geometry.out_width)
                 made = calls.enter(form, x, before)
-                check_values(made.raw)
                 known.append(made.known)
                 kept += [made.raw] if made.y is None else [made.y, made.raw]
                 x, before = made.raw, made.known
             gated.append((x, before, gate))
         ctx.plan = plan
-        ctx.save_for_backward(gates, *inputs, *tensors[plan.inputs :], *known, *(() if plan.recompute else kept))
+        ctx.save_for_backward(gates, *tensors, *known, *(() if plan.recompute else kept))
         return calls.add_up(gated)
 
     @staticmethod

@@ -1,12 +1,25 @@
 """The sum by native kernels against the same sum in torch's own operations."""
 
+from collections.abc import Callable
 from copy import deepcopy
 
 import pytest
 import torch
 from hypothesis import given, settings
-from sums import assert_close, grouped, in_float32, plain, results, scalar, sums, tensors_of, tiny, unit_of, with_tensors
-from sums import Sum
+from sums import (
+    Sum,
+    assert_close,
+    grouped,
+    in_float32,
+    plain,
+    results,
+    scalar,
+    sums,
+    tensors_of,
+    tiny,
+    unit_of,
+    with_tensors,
+)
 from torch import Tensor, nn
 
 from fairdarts.supernet.kernels import fused
@@ -103,30 +116,36 @@ def test_bits_do_not_depend_on_the_number_of_threads(function: Sum):
     assert all(map(torch.equal, one, two))
 
 
-@pytest.mark.parametrize("change", ["layout", "flat weights", "expanded", "sliced"])
-def test_tensors_may_lie_in_memory_in_any_way(change: str):
+WAYS: dict[str, Callable[[Tensor], Tensor]] = {
+    "channels_last": lambda x: x.contiguous(memory_format=torch.channels_last),
+    "a part": lambda x: torch.cat([x, x], -1)[..., : x.shape[-1]],
+    "turned": lambda x: x.mT.contiguous().mT,
+    "one for all": lambda x: x[:1].expand_as(x),
+}
+"""how images and weights may lie in memory"""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_tensors_may_lie_in_memory_in_any_way(way: str):
     terms = wide()
-    expected = results(plain, terms)
-    for number, (x, gate, units) in enumerate(terms):
-        if change == "layout":
-            units = tuple(
-                unit._replace(
-                    kernel=None if unit.kernel is None else unit.kernel.to(memory_format=torch.channels_last),
-                    weight=unit.weight.to(memory_format=torch.channels_last),
-                )
-                for unit in units
-            )
-            x = x.to(memory_format=torch.channels_last)
-        elif change == "flat weights":  # as those of a FactorizedReduce
-            units = tuple(unit._replace(weight=unit.weight.flatten(1)) for unit in units)
-        elif change == "sliced":
-            x = torch.cat([x, x], 3)[..., : x.shape[3]]
-        terms[number] = Term(x, gate, units)
-    if change == "expanded":
-        terms = [term._replace(input=term.input[:1].expand_as(term.input)) for term in terms]
-        expected = results(plain, terms)
-    for one, other in zip(results(kept, terms), expected, strict=False):
-        assert_close([one.reshape(-1)], [other.reshape(-1)]) if one.shape != other.shape or True else None
+    laid = [tensor if tensor.ndim < 4 else WAYS[way](tensor) for tensor in tensors_of(terms)]
+    whole = [tensor.contiguous() for tensor in laid]
+
+    def gradients(function: Sum, tensors: list[Tensor]) -> list[Tensor]:
+        leaves = [tensor.requires_grad_() for tensor in tensors]
+        total = function(with_tensors(terms, leaves))
+        return [total.detach(), *torch.autograd.grad(total.sin().sum(), leaves)]
+
+    assert_close(gradients(kept, laid), gradients(plain, whole))
+
+
+def test_weights_may_be_matrices():
+    """As those of a FactorizedReduce."""
+    terms = [
+        Term(x, gate, tuple(unit._replace(weight=unit.weight.flatten(1)) for unit in units))
+        for x, gate, units in wide()
+    ]
+    assert_close(results(kept, terms), results(plain, terms))
 
 
 def untracked(units: tuple[Unit, ...]) -> tuple[Unit, ...]:
@@ -205,14 +224,14 @@ def test_a_sum_of_larger_kernels_is_torch_s(taken: list[int]):
 
 
 def test_other_precisions_and_autocast_are_torch_s(taken: list[int]):
-    gated_sum(with_dtypes(torch.bfloat16, torch.float32), True, False)
+    assert not native_takes(with_dtypes(torch.bfloat16, torch.float32))
     with torch.autocast("cpu", torch.bfloat16):
         gated_sum(with_dtypes(torch.float32, torch.float32), True, False)
     assert not native_takes(with_dtypes(torch.float32, torch.float64))  # statistics that kernels would misread
     assert not taken
 
 
-@pytest.mark.parametrize(("mean", "times", "more"), [(0, 4, 1e-6), (30, 10, 1e-4)])
+@pytest.mark.parametrize(("mean", "times", "more"), [(0, 8, 1e-6), (30, 10, 1e-4)])
 def test_errors_in_float32_are_a_few_times_those_of_torch(mean: float, times: float, more: float):
     torch.manual_seed(0)
     x = torch.randn(8, 16, 8, 8, dtype=torch.float64) + mean
