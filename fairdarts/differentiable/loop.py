@@ -23,8 +23,8 @@ from fairdarts.differentiable.setup import check_fit, make_learner, open_batches
 from fairdarts.differentiable.state import put_back, state_of
 from fairdarts.differentiable.stopping import kept_record, verdict
 from fairdarts.genotype import Genotype
-from fairdarts.relaxation import Matrices, gate_matrices, relax
 from fairdarts.native.calls import use_native
+from fairdarts.relaxation import Matrices, gate_matrices, relax
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import pick, use_threads
 from fairdarts.runtime.epochs import begin, check_converging, check_processes, epochs, means_of, resumes

@@ -15,12 +15,12 @@ from fairdarts.data.balance import class_weights
 from fairdarts.data.serve import check_alike, evaluation_batches, keep_held_out, server
 from fairdarts.data.sources import Source
 from fairdarts.data.split import fingerprint, halves
+from fairdarts.native.calls import use_native
 from fairdarts.oneshot.evaluate import Evaluator
 from fairdarts.oneshot.samplers import make_sampler, tally
 from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
 from fairdarts.oneshot.state import put_back, state_of
 from fairdarts.oneshot.step import SUMS, Learner, supernet_step
-from fairdarts.native.calls import use_native
 from fairdarts.ops.depthwise import with_fast_gradients
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import LAYOUTS, keep_memory, pick, use_threads

@@ -12,12 +12,12 @@ from fairdarts.data.sources import Source
 from fairdarts.differentiable.architect import START, STEPS
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.differentiable.setup import check_fit, make_learner, open_batches
+from fairdarts.native.calls import use_native
 from fairdarts.runs.callbacks import Callback, Callbacks, Watches
 from fairdarts.runs.cost import costs_of
 from fairdarts.runs.data import see
 from fairdarts.runs.recipe import Recipe, merged, settings_of
 from fairdarts.runs.request import WARM_UP, Request, check_steps
-from fairdarts.native.calls import use_native
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import memory_advice, peak_memory, pick, use_threads
 from fairdarts.spaces.space import Space, load_space

@@ -30,11 +30,7 @@ def versions(settings: Settings | None = None) -> dict[str, Any]:
     """
     import torch  # here, as what only looks for files need not wait for it
 
-    from fairdarts.native.build import in_use
-    from fairdarts.runtime.device import pick
-
     packages = {"torch": torch.__version__, **{name: version(name) for name in ("torchvision", "numpy")}}
-    mode = getattr(getattr(settings, "compute", None), "native", None)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
     return {
         "fairdarts": __version__,
@@ -42,8 +38,16 @@ def versions(settings: Settings | None = None) -> dict[str, Any]:
         **packages,
         "device": device,
         "threads": torch.get_num_threads(),
-        **({"native": in_use(mode) if pick(settings.device).type == "cpu" else "none"} if mode else {}),
+        **({"native": _native(settings)} if hasattr(settings, "compute") else {}),
     }
+
+
+def _native(settings: Any) -> str:
+    """The key of the native kernels that a run goes by, or none."""
+    from fairdarts.native.build import in_use  # as both look for more than files
+    from fairdarts.runtime.device import pick
+
+    return in_use(settings.compute.native) if pick(settings.device).type == "cpu" else "none"
 
 
 SETTINGS, LOCK = "settings.yaml", "lock"
@@ -189,7 +193,8 @@ def create(path: Path, settings: Settings, space: Settings, others: Mapping[str,
     if not is_free(path):
         advice = f"continue it with --resume {path}, or " if (path / SETTINGS).is_file() else ""
         raise UserError(f"{path}: already exists; {advice}name another --out")
-    texts = {"space.yaml": dump_yaml(space), "versions.json": json.dumps(versions(settings), indent=1) + "\n", **(others or {})}
+    began = json.dumps(versions(settings), indent=1) + "\n"
+    texts = {"space.yaml": dump_yaml(space), "versions.json": began, **(others or {})}
     texts |= own.file_of_parts(settings, space)
     texts[SETTINGS] = dump_yaml(settings)  # last: its presence makes it a run
     new = [folder for folder in (path, *path.parents) if not folder.exists()]

@@ -1,11 +1,13 @@
 """Which tensors native kernels take, and the gradient of a depthwise kernel against torch's."""
 
+import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -18,7 +20,7 @@ CHANNELS = [1, 3, 4, 5, 8, 16, 17, 20, 33, 64]
 
 def random(*shape: int, seed: int = 0) -> Tensor:
     x = torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    return x.contiguous(memory_format=torch.channels_last)
+    return x.contiguous(memory_format=torch.channels_last) if len(shape) == 4 else x
 
 
 def convolved(x: Tensor, kernel: Tensor, stride: int, dilation: int) -> Tensor:
@@ -124,3 +126,90 @@ def test_a_run_may_say_never():
     finally:
         calls.use_native("auto")
     assert calls.takes(random(1, 1, 2, 2))
+
+
+class Two(NamedTuple):
+    """Two units one behind the other, and what they read."""
+
+    forms: list[calls.Form]
+    x: Tensor
+    gate: float
+
+    @property
+    def leaves(self) -> list[Tensor]:
+        parts = [part for form in self.forms for part in (form.kernel, form.weight, *(form.affine or ()))]
+        return [self.x, *(part for part in parts if part is not None)]
+
+
+@st.composite
+def twos(draw: st.DrawFn) -> Two:
+    """Units of every form: either convolution may lack, BatchNorms may have weights, and the activation a limit."""
+    widths, forms = [draw(st.sampled_from(CHANNELS[:-1])) for _ in range(3)], []
+    for place in range(2):
+        kernel = draw(st.sampled_from([None, 3, 5, 7]))
+        weighted = kernel is None or draw(st.booleans())
+        if not weighted:
+            widths[place + 1] = widths[place]
+        c_in, c_out = widths[place : place + 2]
+        norm = nn.BatchNorm2d(c_out, affine=draw(st.booleans())).double()
+        forms.append(
+            calls.Form(
+                kernel=None if kernel is None else random(c_in, 1, kernel, kernel).contiguous() / kernel,
+                weight=random(c_out, c_in, 1, 1).contiguous() / c_in**0.5 if weighted else None,
+                stride=1 if kernel is None else draw(st.sampled_from([1, 2])),
+                dilation=draw(st.sampled_from([1, 2])),
+                norm=norm,
+                affine=(random(c_out).exp(), random(c_out, seed=1)) if norm.affine else None,
+                limit=draw(st.sampled_from([math.inf, 1.0])),
+            )
+        )
+    shape = draw(st.integers(2, 9)), widths[0], draw(st.integers(1, 9)), draw(st.integers(1, 9))
+    return Two(forms, random(*shape, seed=2), draw(st.sampled_from([1.0, -0.3])))
+
+
+def by_torch(two: Two) -> list[Tensor]:
+    """The output, and the gradients of the leaves under a pull of its sine."""
+    leaves = [tensor.detach().clone(memory_format=torch.preserve_format).requires_grad_() for tensor in two.leaves]
+    x, *parts = leaves
+    rest = iter(parts)
+    for place, form in enumerate(two.forms):
+        if place:
+            x = x.clamp(0, form.limit)
+        x = x if form.kernel is None else convolved(x, next(rest), form.stride, form.dilation)
+        x = x if form.weight is None else F.conv2d(x, next(rest))
+        affine = (next(rest), next(rest)) if form.affine else (None, None)
+        x = F.batch_norm(x, None, None, *affine, training=True, eps=form.norm.eps)
+    out = two.gate * x
+    return [out.detach(), *torch.autograd.grad(out, leaves, out.detach().sin())]
+
+
+def by_kernels(two: Two) -> list[Tensor]:
+    first, second = two.forms
+    one = calls.enter(first, two.x, None)
+    other = calls.enter(second, one.raw, one.known)
+    again = calls.enter(second, one.raw, one.known, other.known)
+    assert torch.equal(again.raw, other.raw)
+    out = calls.add_up([(other.raw, other.known, two.gate)])
+    pull = out.sin()
+    total, dots = calls.dots(pull, [(other.raw, None, 0.0)])
+    behind = calls.leave(second, calls.Pull(pull, total, dots[0]), two.gate, other, one.raw, one.known, (True, True))
+    there = two.x.cos()
+    arriving = calls.Pull(behind.of_x, *behind.of_before)
+    before = calls.leave(first, arriving, 1.0, one, two.x, None, (True, True), there.clone())
+    found = [out, before.of_x - there]
+    for form, left, gate in ((first, before, 1.0), (second, behind, two.gate)):
+        found += [part for part in (left.of_kernel, left.of_weight) if part is not None]
+        found += [gate * part for part in left.of_norm] if form.affine else []
+    return found
+
+
+@settings(max_examples=80, deadline=None)
+@given(twos())
+def test_units_of_every_form_and_their_gradients_are_torch_s(two: Two):
+    heights, widths = two.x.shape[2:]
+    for form in two.forms:
+        heights, widths = -(-heights // form.stride), -(-widths // form.stride)
+    assume(len(two.x) * heights * widths > 3)  # else what BatchNorm gives is all but decided, and gradients are noise
+    for found, expected in zip(by_kernels(two), by_torch(two), strict=True):
+        scale = max(1, expected.abs().max().item())
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-8 * scale)
