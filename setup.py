@@ -24,6 +24,8 @@ setup(
     package_data={
         "fairdarts": [
             "py.typed",
+            "native/*.cpp",
+            "native/*.h",
             "recipes/*.yaml",
             "studies/*.yaml",
             "transfer/configs/*.py",

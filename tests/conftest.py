@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
@@ -15,9 +16,11 @@ import yaml
 from torch import nn
 from torch.utils.data import TensorDataset
 
+from fairdarts.config import Notice
 from fairdarts.data import sources
 from fairdarts.differentiable.derive import METHODS
 from fairdarts.differentiable.losses import ZERO_ONE
+from fairdarts.native import build
 from fairdarts.noise import SCHEDULES
 from fairdarts.oneshot.samplers import SAMPLERS
 from fairdarts.ops import cell, mbconv, nasbench201
@@ -27,6 +30,7 @@ from fairdarts.relaxation import RELAXATIONS
 from fairdarts.runtime.device import LAYOUTS
 from fairdarts.spaces.space import SPACES
 
+os.environ["FAIRDARTS_NATIVE"] = "never"  # what is recorded is torch's, and most tests are of what calls the kernels
 torch.set_num_threads(1)  # two threads on a busy machine can be ten times slower than one
 
 if not torch.accelerator.is_available():
@@ -60,6 +64,19 @@ def macro() -> dict[str, dict]:
     if not path.is_file():
         pytest.skip(f"needs the benchmark's file {path}")
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def native() -> Iterator[None]:
+    """The library's own kernels for the CPU, which other tests do without."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("FAIRDARTS_NATIVE")
+        build.library.cache_clear()
+        with warnings.catch_warnings(action="ignore", category=Notice):
+            if build.library() is None:
+                pytest.skip("needs a C++ compiler")
+        yield
+    build.library.cache_clear()
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ RANKS = (
     {"checking"},
     {"own"},
     {"resources", "genotype", "options", "noise"},
+    {"native"},
     {"runtime"},
     {"ops"},
     {"spaces"},

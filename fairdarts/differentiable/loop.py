@@ -23,6 +23,7 @@ from fairdarts.differentiable.setup import check_fit, make_learner, open_batches
 from fairdarts.differentiable.state import put_back, state_of
 from fairdarts.differentiable.stopping import kept_record, verdict
 from fairdarts.genotype import Genotype
+from fairdarts.native.calls import use_native
 from fairdarts.relaxation import Matrices, gate_matrices, relax
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import keep_memory, pick, use_threads
@@ -72,6 +73,7 @@ def search(
     """
     use_threads(settings.threads)
     keep_memory()
+    use_native(settings.compute.native)
     device, writes = pick(settings.device), distributed.rank() == 0
     images = fingerprint(source)
     with distributed.together():

@@ -13,7 +13,15 @@ from fairdarts.own import PartName
 from fairdarts.runtime.settings import TRUTH, Compute, RunSettings
 from fairdarts.supernet.settings import SupernetSettings
 
-MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.memory", "compute.accumulate", *TRUTH)
+MAY_CHANGE = (
+    "data.root",
+    "data.workers",
+    "save_minutes",
+    "compute.memory",
+    "compute.accumulate",
+    "compute.native",
+    *TRUTH,
+)
 """What a resumed search may be told anew: where its images lie, how it is served and kept, not what it computes. As the
 number of processes, `accumulate` decides which images BatchNorm sees together, and how its running averages move."""
 GATES = "none"

@@ -9,6 +9,8 @@ import shutil
 import subprocess
 import tempfile
 import warnings
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -17,49 +19,114 @@ from fairdarts.config import Notice
 SOURCES = sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".cpp", ".h"))
 FLAGS = ("-std=c++20", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
 COMPILERS = ("c++", "g++", "clang++")
+SWITCH = "FAIRDARTS_NATIVE"
+"""environment variable that as `never` is to all runs what `compute.native never` is to one"""
 
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """The compiled kernels; None, after one line of warning, where they cannot be compiled."""
+    """The compiled kernels; None where they are not wanted, or after one line of warning where they cannot be had."""
+    if os.environ.get(SWITCH) == "never":
+        return None
     try:
-        return ctypes.CDLL(str(compiled()))
-    except (OSError, subprocess.SubprocessError) as error:
-        said = error.stderr.strip().splitlines() if isinstance(error, subprocess.CalledProcessError) else []
-        reason = said[0] if said else error
+        command = compiler()
+        return loaded(command, key_of(command))
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
         advice = "install g++ for faster steps, or set compute.native never"
-        warnings.warn(f"native kernels: {reason}; torch's own run instead: {advice}", Notice, stacklevel=2)
+        warnings.warn(f"native kernels: {reason(error)}; torch's own run instead: {advice}", Notice, stacklevel=2)
         return None
 
 
-def compiled() -> Path:
-    """The shared library in the user's cache, compiled if it is not there.
+def in_use(mode: str) -> str:
+    """What decides the last bits of what native kernels compute in a mode: the key of the library, or none."""
+    return key_of(compiler()) if mode == "auto" and library() else "none"
 
-    Its name says what it was made from: the sources, the compiler, the processor, and flags. As everywhere, CXX names
-    another compiler and CXXFLAGS more flags.
-    """
-    compiler = os.environ.get("CXX") or next(filter(shutil.which, COMPILERS), None)
-    if compiler is None:
+
+def compiler() -> list[str]:
+    """The command that compiles: as everywhere, CXX names another compiler and CXXFLAGS more flags."""
+    named = shlex.split(os.environ.get("CXX", "")) or [*filter(shutil.which, COMPILERS)][:1]
+    if not named:
         raise OSError(f"no C++ compiler found ({', '.join(COMPILERS)})")
-    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True).stdout
-    flags = *FLAGS, *shlex.split(os.environ.get("CXXFLAGS", ""))
-    parts = [version, processor(), *flags, *(path.read_text() for path in SOURCES)]
-    cache_root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-    path = cache_root / "fairdarts" / f"native-{key}.so"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            made = Path(folder) / path.name
-            source = next(one for one in SOURCES if one.suffix == ".cpp")
-            subprocess.run([compiler, *flags, str(source), "-o", str(made)], capture_output=True, text=True, check=True)
-            made.replace(path)
-    return path
+    return [*named, *FLAGS, *shlex.split(os.environ.get("CXXFLAGS", ""))]
+
+
+def key_of(command: Sequence[str]) -> str:
+    """What a library is made from: sources, compiler with its flags, processor."""
+    version = run([*command[: command.index(FLAGS[0])], "--version"])
+    parts = [version, processor(), *command, *(path.read_text(encoding="utf-8") for path in SOURCES)]
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def loaded(command: Sequence[str], key: str) -> ctypes.CDLL:
+    """The library of a key from the user's cache; compiled where it is not there, damaged, or of no use here.
+
+    Its name holds a hash of what is in it. Where there is no folder that only the user writes to, it serves this
+    process alone.
+    """
+    cache_folder = private_folder()
+    for path in cache_folder.glob(f"native-{key}-*.so") if cache_folder else ():
+        with suppress(OSError):
+            if path.name == name_of(key, path):  # else loading it may crash
+                return ctypes.CDLL(str(path))
+    with tempfile.TemporaryDirectory(dir=cache_folder, ignore_cleanup_errors=True) as folder:
+        made = Path(folder) / "native.so"
+        compiled(command, made)
+        if cache_folder:
+            made = made.replace(cache_folder / name_of(key, made))
+        return ctypes.CDLL(str(made))
+
+
+def name_of(key: str, library: Path) -> str:
+    """The name under which a library of a key is kept."""
+    return f"native-{key}-{hashlib.sha256(library.read_bytes()).hexdigest()[:16]}.so"
+
+
+def private_folder() -> Path | None:
+    """The folder for compiled files in the user's cache; None where others may write to it, or the user may not."""
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fairdarts" / "native"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+    except (OSError, RuntimeError):  # the latter without a home
+        return None
+    ours = not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
+    return folder if ours and os.access(folder, os.W_OK | os.X_OK) else None
+
+
+def compiled(command: Sequence[str], made: Path) -> None:
+    """Compiles the sources; by a compiler without OpenMP for one thread."""
+    files = [str(next(path for path in SOURCES if path.suffix == ".cpp")), "-o", str(made)]
+    try:
+        run([*command, *files])
+    except subprocess.CalledProcessError as error:
+        if not any(name in error.stderr for name in ("openmp", "omp")):  # -fopenmp, -lgomp, libomp
+            raise
+        run([*(word for word in command if word != "-fopenmp"), *files])
+
+
+def run(command: Sequence[str]) -> str:
+    """What a command says. Raises OSError or SubprocessError where it fails."""
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=600,
+        check=True,
+    )
+    return done.stdout
+
+
+def reason(error: Exception) -> str:
+    """An error in one line: of a compiler's, the first that says so."""
+    lines = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
+    return next((line for line in lines if "error" in line), lines[0] if lines else type(error).__name__).strip()
 
 
 def processor() -> str:
     """The processor's model and what it can do, as far as the system says it."""
     info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
     said = {line.split(":")[0].strip(): line for line in lines if line.startswith(("model name", "flags", "Features"))}
-    return "\n".join(said.values()) or platform.processor()
+    return "\n".join(said.values()) or f"{platform.machine()} {platform.processor()}"

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from fairdarts.native.build import library
 
@@ -27,10 +28,17 @@ def use_native(mode: Mode) -> None:
 
 
 def takes(*tensors: Tensor) -> bool:
-    """Whether native kernels are there and wanted for tensors."""
+    """Whether native kernels are there and wanted for tensors: plain ones of one precision on the CPU, run eagerly."""
+    if _mode != "auto" or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return False
     dtype = tensors[0].dtype
-    known = dtype in DTYPES and all(x.dtype == dtype and x.device.type == "cpu" and x.numel() for x in tensors)
-    return _mode == "auto" and known and library() is not None
+    return dtype in DTYPES and all(_is_plain(x, dtype) for x in tensors) and library() is not None
+
+
+def _is_plain(x: Tensor, dtype: torch.dtype) -> bool:
+    """Whether numbers lie where `data_ptr` points: not so of subclasses of Tensor, sparse and meta tensors."""
+    dense = type(x) in (Tensor, Parameter) and x.layout is torch.strided
+    return dense and x.dtype == dtype and x.device.type == "cpu" and x.numel() > 0
 
 
 class Geometry(ctypes.Structure):
@@ -53,7 +61,7 @@ class Geometry(ctypes.Structure):
     def empty(self, like: Tensor, channels: int) -> Tensor:
         """Room for what a convolution gives, of so many channels."""
         size = self.images, channels, self.out_height, self.out_width
-        return torch.empty(size, dtype=like.dtype, memory_format=torch.channels_last)
+        return torch.empty(size, dtype=like.dtype, device="cpu", memory_format=torch.channels_last)
 
 
 Geometry._fields_ = [(name, ctypes.c_int64) for name in Geometry.__annotations__]

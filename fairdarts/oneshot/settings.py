@@ -12,7 +12,15 @@ from fairdarts.own import PartName
 from fairdarts.runtime.settings import TRUTH, Compute, RunSettings
 from fairdarts.supernet.settings import SupernetSettings
 
-MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.accumulate", "compute.parallel", *TRUTH)
+MAY_CHANGE = (
+    "data.root",
+    "data.workers",
+    "save_minutes",
+    "compute.accumulate",
+    "compute.parallel",
+    "compute.native",
+    *TRUTH,
+)
 """What a resumed training may be told anew: where its images lie and how the work is shared out, not what it computes.
 As the number of processes, `accumulate` decides which images BatchNorm sees together, and what dropout drops."""
 

@@ -15,6 +15,7 @@ from fairdarts.data.balance import class_weights
 from fairdarts.data.serve import check_alike, evaluation_batches, keep_held_out, server
 from fairdarts.data.sources import Source
 from fairdarts.data.split import fingerprint, halves
+from fairdarts.native.calls import use_native
 from fairdarts.oneshot.evaluate import Evaluator
 from fairdarts.oneshot.samplers import make_sampler, tally
 from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
@@ -67,6 +68,7 @@ def train(
     """
     use_threads(settings.threads)
     keep_memory()
+    use_native(settings.compute.native)
     device, images = pick(settings.device), fingerprint(source)
     with distributed.together():
         trained, held_out = check_fit(settings, space, source)

@@ -122,7 +122,7 @@ def reopened(kind: Kind, run: RunDirectory, settings: Mapping[str, Any], watch: 
     """Settings and space of a run to be continued; says so where it was begun under other versions."""
     asked = resumed_settings(kind, run, settings)
     use_threads(asked.threads)
-    if differences := changed_versions(run):
+    if differences := changed_versions(run, asked):
         watch.note(f"the run was begun elsewhere, so its last digits may differ: {differences}")
     with run.held():
         mend(run)

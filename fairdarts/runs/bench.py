@@ -12,6 +12,7 @@ from fairdarts.data.sources import Source
 from fairdarts.differentiable.architect import START, STEPS
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.differentiable.setup import check_fit, make_learner, open_batches
+from fairdarts.native.calls import use_native
 from fairdarts.runs.callbacks import Callback, Callbacks, Watches
 from fairdarts.runs.cost import costs_of
 from fairdarts.runs.data import see
@@ -51,6 +52,7 @@ def carry_out(asked: Request, steps: int, watch: Callback) -> dict[str, Any]:
             settings, place = settings_of(SearchSettings, asked.recipe, asked.laid)
             use_threads(settings.threads)
             keep_memory()
+            use_native(settings.compute.native)
             space = load_space(settings.space, f"{place}: space")
         settings, source = see(settings, asked.data, watch)
         return _measured(settings, space, source, steps, watch)

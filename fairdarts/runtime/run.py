@@ -23,8 +23,11 @@ from fairdarts.runtime.shape import FILE
 from fairdarts.runtime.verb import read_verb
 
 
-def versions() -> dict[str, Any]:
-    """What else decides a number besides the settings: a resume under other versions or threads may differ in bits."""
+def versions(settings: Settings | None = None) -> dict[str, Any]:
+    """What else decides a number besides the settings: a resume under other versions or threads may differ in bits.
+
+    Of settings that leave it open, also which kernels of the library's own the CPU runs.
+    """
     import torch  # here, as what only looks for files need not wait for it
 
     packages = {"torch": torch.__version__, **{name: version(name) for name in ("torchvision", "numpy")}}
@@ -35,7 +38,16 @@ def versions() -> dict[str, Any]:
         **packages,
         "device": device,
         "threads": torch.get_num_threads(),
+        **({"native": _native(settings)} if hasattr(settings, "compute") else {}),
     }
+
+
+def _native(settings: Any) -> str:
+    """The key of the native kernels that a run goes by, or none."""
+    from fairdarts.native.build import in_use  # as both look for more than files
+    from fairdarts.runtime.device import pick
+
+    return in_use(settings.compute.native) if pick(settings.device).type == "cpu" else "none"
 
 
 SETTINGS, LOCK = "settings.yaml", "lock"
@@ -181,7 +193,8 @@ def create(path: Path, settings: Settings, space: Settings, others: Mapping[str,
     if not is_free(path):
         advice = f"continue it with --resume {path}, or " if (path / SETTINGS).is_file() else ""
         raise UserError(f"{path}: already exists; {advice}name another --out")
-    texts = {"space.yaml": dump_yaml(space), "versions.json": json.dumps(versions(), indent=1) + "\n", **(others or {})}
+    began = json.dumps(versions(settings), indent=1) + "\n"
+    texts = {"space.yaml": dump_yaml(space), "versions.json": began, **(others or {})}
     texts |= own.file_of_parts(settings, space)
     texts[SETTINGS] = dump_yaml(settings)  # last: its presence makes it a run
     new = [folder for folder in (path, *path.parents) if not folder.exists()]
@@ -251,7 +264,7 @@ def open_run(path: Path) -> RunDirectory:
     return RunDirectory(path)
 
 
-def changed_versions(run: RunDirectory) -> str:
+def changed_versions(run: RunDirectory, settings: Settings | None = None) -> str:
     """What differs from the machine and packages that began the run, as text; empty where nothing does."""
     try:
         before = json.loads((run.path / "versions.json").read_text(encoding="utf-8"))
@@ -259,5 +272,5 @@ def changed_versions(run: RunDirectory) -> str:
             raise ValueError("not a mapping")
     except (OSError, ValueError):
         return "versions.json is missing or damaged"
-    now = versions()
+    before, now = {"native": "none"} | before, versions(settings)  # there were none before 0.2
     return ", ".join(f"{key} {before.get(key)} → {now[key]}" for key in now if before.get(key) != now[key])

@@ -31,6 +31,9 @@ class Compute(Settings):
     accumulate: int = Field(default=1, ge=1)
     """parts in which a process goes through its share of a batch, one after another: less memory, and BatchNorm sees
     the parts"""
+    native: Literal["auto", "never"] = "auto"
+    """auto: where the CPU trains, kernels of the library's own, compiled once if there is a C++ compiler; never: torch's,
+    which differ by rounding"""
 
 
 class Described(Settings):

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from fairdarts.native.calls import use_native
 from fairdarts.runtime import checkpoint, distributed
 from fairdarts.runtime.device import keep_memory, use_threads
 from fairdarts.runtime.epochs import Observer, begin, check_converging, epochs, means_of, resumes
@@ -44,6 +45,7 @@ def train(
     """
     use_threads(settings.threads)
     keep_memory()
+    use_native(settings.compute.native)
     writes, steps = distributed.rank() == 0, task.steps
     resume = resumes(run, resume)
     trainee = make_trainee(settings, task.build, task.measure, task.device, None if resume else initialize)

@@ -9,7 +9,7 @@ from fairdarts.data.settings import DataSettings
 from fairdarts.networks.settings import NetworkSettings
 from fairdarts.runtime.settings import Compute, EpochSettings
 
-MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.accumulate", "compute.compile")
+MAY_CHANGE = ("data.root", "data.workers", "save_minutes", "compute.accumulate", "compute.compile", "compute.native")
 """What a resumed training may be told anew: where its images lie and how a step is computed, not what it computes"""
 
 

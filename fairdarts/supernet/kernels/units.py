@@ -22,7 +22,8 @@ from fairdarts.supernet.kernels.terms import Term, Unit, plain_sum
 def native_takes(terms: Sequence[Term]) -> bool:
     """Whether native kernels are there for a sum: of tensors of one precision, and of kernels that they know."""
     units = [unit for term in terms for unit in term.units]
-    tensors = [part for unit in units for part in unit[:2] if part is not None] + [term.input for term in terms]
+    parts = [part for unit in units for part in (*unit[:2], unit.norm.running_mean, unit.norm.running_var)]
+    tensors = [term.input for term in terms] + [part for part in parts if part is not None]
     known = all(unit.kernel is None or (unit.kernel.shape[-1] in calls.KERNELS and unit.stride < 3) for unit in units)
     return known and calls.takes(*tensors)
 
@@ -76,7 +77,7 @@ class _NativeSum(torch.autograd.Function):
                 x, before = made.raw, made.known
             gated.append((x, before, gate))
         ctx.plan = plan
-        ctx.save_for_backward(gates, *inputs, *tensors[plan.inputs :], *known, *(() if plan.recompute else kept))
+        ctx.save_for_backward(gates, *tensors, *known, *(() if plan.recompute else kept))
         return calls.add_up(gated)
 
     @staticmethod
