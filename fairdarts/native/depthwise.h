@@ -52,21 +52,22 @@ struct Padded {
     std::fill(p + end * channels, p + (height + 2 * border + 1) * pitch * channels, T(0));
   }
 
-  // Copies channels [c, c + L * M) of an image, as activated(x * scale + shift) where there is a scale.
-  template <int L, int M>
-  void fill(const T* image, Int channels, Int c, const T* scale, const T* shift, T limit) {
+  // L * M channels of every pixel: read(pixel, first channel) gives L of them.
+  template <int L, int M, class Read>
+  void fill(Read read) {
     clear(L * M);
     for (Int y = 0; y < height; ++y) {
-      const T* from = image + y * width * channels + c;
       T* to = pixels.get() + at(y, 0) * L * M;
-      for (Int x = 0; x < width; ++x, from += channels, to += L * M)
+      for (Int pixel = y * width; pixel < (y + 1) * width; ++pixel, to += L * M)
 #pragma GCC unroll 2
-        for (int m = 0; m < M; ++m) {
-          const Vec<T, L> its = ::at<T, L>(from + m * L);
-          ::at<T, L>(to + m * L) =
-              scale ? activated<T, L>(its * ::at<T, L>(scale + c + m * L) + ::at<T, L>(shift + c + m * L), limit) : its;
-        }
+        for (int m = 0; m < M; ++m) ::at<T, L>(to + m * L) = read(pixel, m * L);
     }
+  }
+
+  // Channels c on of an image.
+  template <int L, int M>
+  void copy(const T* image, Int channels, Int c) {
+    fill<L, M>([=](Int pixel, Int m) { return ::at<T, L>(image + pixel * channels + c + m); });
   }
 };
 

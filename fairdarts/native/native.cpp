@@ -55,8 +55,8 @@ void kernel_gradient(const Geometry& g, const T* pull, const T* x, T* gradient, 
       Padded<T> pulled(g.out_height, g.out_width, g.radius(), 1), copy(g.height, g.width, g.radius(), g.stride);
       for (Int image = first; image < last; ++image)
         over_channels<T>(g.channels, [&]<int L, int M>(Int c) {
-          pulled.template fill<L, M>(pull + image * g.out(), g.channels, c, nullptr, nullptr, 0);
-          copy.template fill<L, M>(x + image * g.in(), g.channels, c, nullptr, nullptr, 0);
+          pulled.template copy<L, M>(pull + image * g.out(), g.channels, c);
+          copy.template copy<L, M>(x + image * g.in(), g.channels, c);
           add_taps<T, L, M>(g, all.of(part), pulled, copy, c);
         });
     });
@@ -106,8 +106,12 @@ struct Entry {
   // a padded copy of channels c on of an image that begins in a row
   template <int L, int M>
   void copy(Padded<T>& to, Int first, Int c) const {
-    to.template fill<L, M>(x + first * channels, channels, c, before ? affine.scale.data() : nullptr,
-                           affine.shift.data(), limit);
+    const T *image = x + first * channels + c, *scale = affine.scale.data() + c, *shift = affine.shift.data() + c;
+    if (!before) return to.template copy<L, M>(x + first * channels, channels, c);
+    to.template fill<L, M>([=, this](Int pixel, Int m) {
+      const Vec<T, L> its = at<T, L>(image + pixel * channels + m) * at<T, L>(scale + m) + at<T, L>(shift + m);
+      return activated<T, L>(its, limit);
+    });
   }
 };
 
@@ -190,10 +194,10 @@ void dots(Int rows, Int width, Int count, const T* pull, const Gated<T>* terms, 
   Sums<T> sums(sum, width), all_dots(dot, count * width);
   in_parts(rows, threads, [&](Int part, Int first, Int last) {
     for (Int row = first; row < last; row += TILED) {
-      const Int at = row * width, its = std::min(TILED, last - row);
-      add_sum<T>(sums.of(part), pull + at, width, its);
+      const Int start = row * width, its = std::min(TILED, last - row);
       for (Int k = 0; k < count; ++k)
-        add_sum<T>(all_dots.of(part) + k * width, pull + at, width, its, terms[k].rows + at);
+        add_sums<T>(k ? nullptr : sums.of(part), all_dots.of(part) + k * width, pull + start, terms[k].rows + start,
+                    width, its);
     }
   });
 }
@@ -224,13 +228,12 @@ void leave(const Geometry& g, Int width, const T* pull, const T* sum, const T* d
         befores(of_before, 2 * c);
     in_parts(kernel ? g.images : count, threads, [&](Int part, Int first, Int last) {
       std::vector<T> pulled(TILED * width), tile(TILED * c), near(TILED * 2 * BYTES / sizeof(T)),
-          of_y(kernel ? g.out() : TILED * c);
+          of_y(kernel && weight ? g.out() : TILED * c);
       Padded<T> pull_copy(kernel ? g.out_height : 0, g.out_width, g.radius(), 1),
           copy(kernel ? g.height : 0, g.width, g.radius(), g.stride);
       const auto sum_up = [&](Int start, Int rows) {
         if (!of_before) return;
-        add_sum<T>(befores.of(part), of_x + start * c, c, rows);
-        add_sum<T>(befores.of(part) + c, of_x + start * c, c, rows, x + start * c);
+        add_sums<T>(befores.of(part), befores.of(part) + c, of_x + start * c, x + start * c, c, rows);
       };
       // of rows from `start` on the pull on what the pointwise convolution reads, into `its`
       const auto through_point = [&](Int start, Int rows, T* its, const T* read) {
@@ -247,11 +250,20 @@ void leave(const Geometry& g, Int width, const T* pull, const T* sum, const T* d
         sum_up(start, rows);
       }
       for (Int image = first; kernel && image < last; ++image) {
-        for (Int row = 0; row < pixels; row += TILED)
+        for (Int row = 0; weight && row < pixels; row += TILED)
           through_point(image * pixels + row, std::min(TILED, pixels - row), of_y.data() + row * c,
                         y + (image * pixels + row) * c);
         over_channels<T>(c, [&]<int L, int M>(Int channel) {
-          pull_copy.template fill<L, M>(of_y.data(), c, channel, nullptr, nullptr, 0);
+          if (weight) {
+            pull_copy.template copy<L, M>(of_y.data(), c, channel);
+          } else {
+            const Int start = image * g.out() + channel;
+            pull_copy.template fill<L, M>([&](Int pixel, Int m) {
+              const Int place = start + pixel * c + m, its = channel + m;
+              return at<T, L>(pull + place) * at<T, L>(&of_pull[its]) + at<T, L>(raw + place) * at<T, L>(&of_raw[its]) +
+                     at<T, L>(&shift[its]);
+            });
+          }
           if (before || of_kernel) entry.template copy<L, M>(copy, image * g.height * g.width, channel);
           if (of_kernel) add_taps<T, L, M>(g, all_taps.of(part), pull_copy, copy, channel);
           if (of_x)

@@ -57,8 +57,8 @@ inline void over_rows(Int rows, Body body) {
   for (; r < rows; ++r) body.template operator()<1>(r);
 }
 
-// max(0, min(limit, x)), which leaves what is no number; a limit of 0 stands for no activation, infinity for ReLU, 6 for
-// ReLU6
+// max(0, min(limit, x)), which leaves what is no number; a limit of 0 stands for no activation, infinity for ReLU, 6
+// for ReLU6
 template <class T, int L>
 inline Vec<T, L> activated(Vec<T, L> x, T limit) {
   if (limit == 0) return x;
@@ -137,23 +137,27 @@ void add_cross(T* total, const T* left, Int height, const T* right, Int width, I
   });
 }
 
-// total [width] += sum of rows [rows, width], or of rows times `others`
+// total [width] += sum of rows x [rows, width], where it is asked for, and dot [width] += that of x * others
 template <class T>
-void add_sum(T* total, const T* x, Int width, Int rows, const T* others = nullptr) {
+void add_sums(T* total, T* dot, const T* x, const T* others, Int width, Int rows) {
   over_channels<T>(width, [&]<int L, int M>(Int c) {
-    Vec<T, L> sum[4][M] = {};  // of four rows at a time, which do not wait for each other
+    Vec<T, L> sums[2][M] = {}, dots[2][M] = {};  // of two rows at a time, which do not wait for each other
     const auto add = [&](int way, Int n) {
 #pragma GCC unroll 2
       for (int m = 0; m < M; ++m) {
-        const Int place = n * width + c + m * L;
-        sum[way][m] += others ? at<T, L>(x + place) * at<T, L>(others + place) : at<T, L>(x + place);
+        const Vec<T, L> its = at<T, L>(x + n * width + c + m * L);
+        sums[way][m] += its;
+        dots[way][m] += its * at<T, L>(others + n * width + c + m * L);
       }
     };
     Int n = 0;
-    for (; n + 4 <= rows; n += 4) add(0, n), add(1, n + 1), add(2, n + 2), add(3, n + 3);
-    for (; n < rows; ++n) add(0, n);
+    for (; n + 2 <= rows; n += 2) add(0, n), add(1, n + 1);
+    if (n < rows) add(0, n);
 #pragma GCC unroll 2
-    for (int m = 0; m < M; ++m) at<T, L>(total + c + m * L) += (sum[0][m] + sum[1][m]) + (sum[2][m] + sum[3][m]);
+    for (int m = 0; m < M; ++m) {
+      if (total) at<T, L>(total + c + m * L) += sums[0][m] + sums[1][m];
+      at<T, L>(dot + c + m * L) += dots[0][m] + dots[1][m];
+    }
   });
 }
 
