@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from fairdarts.ops.depthwise import convolve, depthwise, input_gradient, is_depthwise, weight_gradient
 from fairdarts.ops.mbconv import Bottleneck
 from fairdarts.supernet.kernels.rows import check_values, differentiable, images_of, normalized, rows_of
-from fairdarts.supernet.kernels.terms import takes_batches
+from fairdarts.supernet.kernels.terms import Term, Unit, takes_batches
+from fairdarts.supernet.kernels.units import native_sum, native_takes
 
 FORM = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU6, nn.Conv2d, nn.BatchNorm2d, nn.ReLU6, nn.Conv2d, nn.BatchNorm2d)
 NORMS = (1, 4, 7)
@@ -49,8 +50,19 @@ def gated_bottlenecks(x: Tensor, gates: Tensor, blocks: Sequence[Block], recompu
 
     With `recompute` nothing between input and sum is kept for the backward pass, but made again, block after block.
     """
+    terms = [Term(x, gate, _units(block)) for block, gate in zip(blocks, gates.unbind(), strict=True)]
+    if native_takes(terms):
+        return native_sum(terms, recompute)
     weights = [block[place].weight for block in blocks for place in (0, 3, 6)]
     return _GatedBottlenecks.apply(blocks, recompute, x, gates, *weights)
+
+
+def _units(block: Block) -> tuple[Unit, ...]:
+    return (
+        Unit(None, block[0].weight, 1, 1, block[1]),
+        Unit(block[3].weight, None, block[3].stride[0], 1, block[4], limit=6.0),
+        Unit(None, block[6].weight, 1, 1, block[7], limit=6.0),
+    )
 
 
 class _Moments(NamedTuple):

@@ -5,6 +5,7 @@ convolution or none, a pointwise convolution, a BatchNorm, and a ReLU between tw
 rectified already, for all operations that read it at once. A term without units is its input.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, TypeGuard
 
@@ -43,6 +44,8 @@ class Unit(NamedTuple):
     """of the depthwise convolution"""
     norm: Norm
     """takes the statistics of the batch in training, and if it tracks them its own in evaluation"""
+    limit: float = math.inf
+    """the most that the activation before it gives: 6 for ReLU6"""
 
 
 class Term(NamedTuple):
@@ -103,7 +106,7 @@ def plain_sum(terms: Sequence[Term], training: bool, track: bool = True) -> Tens
     total: Tensor | None = None
     for x, gate, units in terms:
         for position, unit in enumerate(units):
-            x = F.relu(x) if position else x
+            x = activated(x, unit.limit) if position else x
             x = x if unit.kernel is None else depthwise(x, unit.kernel, unit.stride, unit.dilation)
             x = x if unit.weight is None else F.conv2d(x, unit.weight.view(*unit.weight.shape[:2], 1, 1))
             x = _normalized(x, unit.norm, gate if position == len(units) - 1 else None, training, track)
@@ -111,6 +114,11 @@ def plain_sum(terms: Sequence[Term], training: bool, track: bool = True) -> Tens
         total = x if total is None else total + x
     assert total is not None
     return total
+
+
+def activated(x: Tensor, limit: float) -> Tensor:
+    """max(0, min(limit, x)): a ReLU, or with a limit of 6 a ReLU6."""
+    return F.relu(x) if limit == math.inf else F.hardtanh(x, 0.0, limit)
 
 
 def _normalized(x: Tensor, norm: Norm, gate: Tensor | None, training: bool, track: bool = True) -> Tensor:

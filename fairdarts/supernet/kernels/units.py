@@ -42,7 +42,12 @@ class SumPlan(NamedTuple):
         return [
             [
                 Form(
-                    None if unit.kernel is None else next(weights), next(weights), unit.stride, unit.dilation, unit.norm
+                    None if unit.kernel is None else next(weights),
+                    None if unit.weight is None else next(weights),
+                    unit.stride,
+                    unit.dilation,
+                    unit.norm,
+                    limit=unit.limit,
                 )
                 for unit in units
             ]
@@ -107,7 +112,8 @@ class _NativeSum(torch.autograd.Function):
                 last, wanted = place == len(its) - 1, (place > 0 or inputs_too[source], weights_too)
                 out = None if place else of_x
                 left = calls.leave(its[place], arriving, gate if last else 1.0, passed[place], x, before, wanted, out)
-                found = [*([] if its[place].kernel is None else [left.of_kernel]), left.of_weight, *found]
+                gradients = zip(its[place][:2], (left.of_kernel, left.of_weight), strict=True)
+                found = [*(gradient for part, gradient in gradients if part is not None), *found]
                 if last:
                     of_gates[number] = left.of_norm[0].sum()
                 if left.of_before is not None:
@@ -121,7 +127,7 @@ class _NativeSum(torch.autograd.Function):
 
 def _passed(plan: SumPlan, saved: list[Tensor]) -> tuple[list[Tensor], list[list[Form]], list[list[Made]]]:
     """Inputs, units, and what those made, as it was kept or made again."""
-    parts = sum(1 + (unit.kernel is not None) for units in plan.sequences for unit in units)
+    parts = sum(part is not None for units in plan.sequences for unit in units for part in unit[:2])
     inputs = [x.contiguous(memory_format=torch.channels_last) for x in saved[: plan.inputs]]
     weights, rest = saved[plan.inputs : plan.inputs + parts], iter(saved[plan.inputs + parts :])
     forms = plan.forms(weight.contiguous() for weight in weights)
@@ -142,7 +148,7 @@ def _passed(plan: SumPlan, saved: list[Tensor]) -> tuple[list[Tensor], list[list
 def _plain(plan: SumPlan, gates: Tensor, *tensors: Tensor) -> Tensor:
     """The sum in torch's own operations."""
     terms = [
-        Term(tensors[source], gate, tuple(Unit(*form[:5]) for form in its))
+        Term(tensors[source], gate, tuple(Unit(*form[:5], form.limit) for form in its))
         for source, gate, its in zip(
             plan.sources, gates.unbind(), plan.forms(iter(tensors[plan.inputs :])), strict=True
         )

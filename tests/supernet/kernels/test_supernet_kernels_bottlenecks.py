@@ -44,7 +44,16 @@ def results(function, blocks: list[Bottleneck], recompute: bool) -> list[Tensor]
 @pytest.mark.parametrize("tracked", [True, False])
 @pytest.mark.parametrize(("c_out", "stride"), [(3, 1), (4, 2)])
 def test_sum_gradients_and_statistics_are_those_of_the_blocks(c_out: int, stride: int, tracked: bool, recompute: bool):
-    blocks = blocks_of(c_out, stride, tracked)
+    compare(blocks_of(c_out, stride, tracked), recompute)
+
+
+@pytest.mark.parametrize("recompute", [True, False])
+@pytest.mark.parametrize(("c_out", "stride"), [(3, 1), (4, 2)])
+def test_so_they_are_by_native_kernels(native: None, c_out: int, stride: int, recompute: bool):
+    compare(blocks_of(c_out, stride, tracked=stride == 1), recompute)
+
+
+def compare(blocks: list[Bottleneck], recompute: bool) -> None:
     expected = results(plain, deepcopy(blocks), recompute)
     for one, other in zip(results(gated_bottlenecks, blocks, recompute), expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-8)
