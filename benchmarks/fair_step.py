@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 from circumstances import circumstances
 from measured import Server, ratios, serve
-from plain import PathNetwork, PathStep
+from plain import PathNetwork, PathStep, lower
 from torch import Tensor
 
 from fairdarts import resources
@@ -109,6 +109,8 @@ def step_of(name: str, args: argparse.Namespace) -> Callable[[Step, Batch], obje
         learner.supernet.train()
         return lambda step, one: supernet_step(learner, step, in_channels_last(one))
     plain = plain_of(learner_of(args.space, {}, torch.float32, device), device)
+    if "bfloat16" in name:
+        lower(plain.network, device)
     if name == "plain":
         return lambda step, one: plain(paths_of(step), one)
     plain.network.to(memory_format=torch.channels_last)

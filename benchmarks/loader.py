@@ -43,7 +43,6 @@ from fairdarts.data.memory import kept_batches, on_device
 from fairdarts.data.sources import CIFAR10_STATISTICS, Source, folder
 from fairdarts.data.transforms import Cutout, padded_crop, resized_crop
 
-CPU = torch.device("cpu")
 TURN = 20  # batches from memory
 DECODED_TURN = 8  # batches of large images
 PHOTOS = 64
@@ -75,29 +74,31 @@ def official(images: Tensor, labels: Tensor, cutout: int, batch_size: int, worke
 
 
 def seconds(take: Callable[[], object], times: int) -> float:
+    wait = torch.cuda.synchronize if torch.cuda.is_initialized() else lambda: None
     begun = time.perf_counter()
     for _ in range(times):
         take()
+    wait()
     return (time.perf_counter() - begun) / times
 
 
 def in_memory(args: argparse.Namespace) -> tuple[Ways, dict[str, Any]]:
     """CIFAR-10's size: from memory, streamed, and the official loader. Also what the result should say of them."""
-    generator = torch.Generator().manual_seed(0)
+    device, generator = torch.device(args.device), torch.Generator().manual_seed(0)
     images = torch.randint(256, (args.images, 32, 32, 3), dtype=torch.uint8, generator=generator)
     labels = torch.randint(10, (args.images,), generator=generator)
     dataset = TensorDataset(images.permute(0, 3, 1, 2), labels)
     source = Source(dataset, tuple(map(str, range(10))), 32, *CIFAR10_STATISTICS)
     order = list(range(args.images))
-    memory = kept_batches(on_device(source, CPU), args.cutout, order, args.batch, 0, 0)
+    memory = kept_batches(on_device(source, device), args.cutout, order, args.batch, 0, 0)
     augmented = Augmented(dataset, padded_crop(source, args.cutout))
-    streamed = batches(augmented, order, args.batch, 0, 0, 0, CPU)
+    streamed = batches(augmented, order, args.batch, 0, 0, 0, device)
     with_workers, alone = (official(images, labels, args.cutout, args.batch, workers) for workers in (2, 0))
     ways = {
         "memory": partial(seconds, lambda: next(memory), TURN),
         "streamed": partial(seconds, lambda: next(streamed), 1),
-        "official_2_workers": partial(seconds, lambda: next(iter(with_workers)), 1),
-        "official_0_workers": partial(seconds, lambda: next(iter(alone)), 1),
+        "official_2_workers": partial(seconds, lambda: next(iter(with_workers))[0].to(device), 1),
+        "official_0_workers": partial(seconds, lambda: next(iter(alone))[0].to(device), 1),
     }
     return ways, {"images": args.images, "cutout": args.cutout}
 
@@ -120,7 +121,7 @@ def write_photographs(root: Path, count: int) -> None:
 
 def decoding(args: argparse.Namespace, root: Path) -> tuple[Ways, dict[str, Any]]:
     """ImageNet's size: images that are decoded already, and files. Also what the result should say of them."""
-    source = folder(root, args.size)
+    device, source = torch.device(args.device), folder(root, args.size)
     chosen = torch.randperm(len(source.dataset), generator=torch.Generator().manual_seed(0))[: args.photos].tolist()
     if len(chosen) < args.batch:
         sys.exit(f"loader: --batch {args.batch}: should be at most {len(chosen)}, the number of images")
@@ -129,13 +130,13 @@ def decoding(args: argparse.Namespace, root: Path) -> tuple[Ways, dict[str, Any]
     files = Augmented(source.dataset, transform)
 
     def turn(dataset: Augmented, order: list[int], workers: int) -> float:
-        with closing(batches(dataset, order, args.batch, 0, 0, workers, CPU)) as stream:
+        with closing(batches(dataset, order, args.batch, 0, 0, workers, device)) as stream:
             for _ in range(1 + AHEAD * workers):
                 next(stream)
             return seconds(lambda: next(stream), DECODED_TURN)
 
     ways = {"decoded": partial(turn, decoded, list(range(len(chosen))), 0)}
-    ways |= {f"files_{workers}_workers": partial(turn, files, chosen, workers) for workers in (0, 1, 2)}
+    ways |= {f"files_{workers}_workers": partial(turn, files, chosen, workers) for workers in args.workers}
     sizes = [Path(source.dataset.samples[index][0]).stat().st_size for index in chosen]
     return ways, {"photos": len(chosen), "size": args.size, "file_bytes_quartiles": quartiles(sizes)}
 
@@ -148,7 +149,7 @@ def compare(ways: Ways, pairs: int, batch: int) -> dict[str, dict[str, list[floa
     for _ in range(pairs):
         for way, take in ways.items():
             times[way].append(take())
-        print("   ".join(f"{way} {found[-1] * 1e3:.2f} ms" for way, found in times.items()))
+        print("   ".join(f"{way} {found[-1] * 1e3:.2f} ms" for way, found in times.items()), file=sys.stderr)
     speeds = {way: quartiles([batch / taken for taken in found]) for way, found in times.items()}
     reference, *others = ways
     ratios = {
@@ -176,6 +177,8 @@ def main() -> None:
     parser.add_argument("--root", help="with --decode: class folders of images, instead of made ones")
     parser.add_argument("--photos", type=int, default=PHOTOS, help="with --decode: how many files")
     parser.add_argument("--size", type=int, default=224, help="with --decode: pixels of a side after the crop")
+    parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2], help="with --decode: how many, by turns")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where batches are needed")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -185,7 +188,7 @@ def main() -> None:
         ways, facts = decoding(args, Path(args.root or made)) if args.decode else in_memory(args)
         found = compare(ways, args.pairs, args.batch)
     result = {
-        **circumstances("cpu"),
+        **circumstances(args.device),
         "threads": args.threads,
         "batch": args.batch,
         "pairs": args.pairs,

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fairdarts.runtime.device import autocast
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace, Layer
 from fairdarts.spaces.nasbench201 import Bench201Space
@@ -287,6 +288,17 @@ class PathStep:
             total += loss.item()
         self.optimizer.step()
         return total / len(paths)
+
+
+def lower(network: nn.Module, device: torch.device) -> None:
+    """From now on the network runs in bfloat16 by autocast, as anyone may wrap it; its logits are float32."""
+    forward = network.forward
+
+    def lowered(*given: object) -> Tensor:
+        with autocast(device, "bfloat16"):
+            return forward(*given).float()
+
+    network.forward = lowered
 
 
 class PlainStep:

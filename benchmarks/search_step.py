@@ -17,19 +17,19 @@ arithmetic that a step cannot do without with the speed of a large matrix produc
 """
 
 import argparse
-import copy
 import json
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 from circumstances import circumstances
 from measured import ratios
-from plain import Bench, Chain, Network, PlainStep
+from plain import Bench, Chain, Network, PlainStep, lower
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -73,6 +73,7 @@ VARIANTS = {
     },
     "cuda": {
         "float32": {MEMORY: "none", PRECISION: "float32"},
+        "float32 recompute": {MEMORY: "recompute", PRECISION: "float32"},
         "float32 checkpoint": {MEMORY: "checkpoint", PRECISION: "float32"},
         "bfloat16": {MEMORY: "none", PRECISION: "bfloat16"},
         "bfloat16 checkpoint": {MEMORY: "checkpoint", PRECISION: "bfloat16"},
@@ -121,8 +122,9 @@ def plain_of(learner: Learner, device: torch.device) -> PlainStep:
 
 
 def batch(size: int, image: int, dtype: torch.dtype, device: torch.device, generator: torch.Generator) -> Batch:
-    images = torch.randn(size, 3, image, image, generator=generator).to(device, dtype)
-    return images, torch.randint(10, (size,), generator=generator).to(device)
+    on = generator.device
+    images = torch.randn(size, 3, image, image, generator=generator, device=on).to(device, dtype)
+    return images, torch.randint(10, (size,), generator=generator, device=on).to(device)
 
 
 def library_step(learner: Learner, train: Batch, valid: Batch) -> None:
@@ -133,11 +135,25 @@ def in_channels_last(batch: Batch) -> Batch:
     return batch[0].to(memory_format=torch.channels_last), batch[1]
 
 
-def channels_last_of(plain: PlainStep) -> Callable[[Batch, Batch], None]:
-    """A plain step of its own with the same numbers, in channels_last."""
-    twin = copy.deepcopy(plain)
-    twin.network.to(memory_format=torch.channels_last)
-    return lambda *pair: twin(*map(in_channels_last, pair))
+def step_of(name: str, learner: Learner, device: torch.device) -> Callable[[Batch, Batch], None]:
+    """The step of a variant, which is the learner's; or a plain one with its numbers, if so named: `plain`, with
+    `channels_last`, with `bfloat16`."""
+    if not name.startswith("plain"):
+        return partial(library_step, learner)
+    plain = plain_of(learner, device)
+    if "bfloat16" in name:
+        lower(plain.network, device)
+    if "channels_last" not in name:
+        return plain
+    plain.network.to(memory_format=torch.channels_last)
+    return lambda *pair: plain(*map(in_channels_last, pair))
+
+
+def arithmetic(plain: PlainStep, one: Batch) -> int:
+    """The arithmetic operations that a step cannot do without."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        plain.loss(one)
+    return PASSES * counter.get_total_flops()
 
 
 def difference(recipe: str, kind: str, size: Size, steps: int | None) -> float:
@@ -201,12 +217,7 @@ def grow(variant: str, args: argparse.Namespace) -> int:
     own = VARIANTS[args.device].get(variant, {})
     settings = settings_of(RECIPES[args.space][0], args.space, size_of(args), own)
     learner = learner_of(settings, torch.float32, device)
-    if variant in VARIANTS[args.device]:
-        step = lambda *pair: library_step(learner, *pair)  # noqa: E731
-    else:
-        step = plain_of(learner, device)
-        step = step if variant == "plain" else channels_last_of(step)
-    return grown(step, args, 2 * settings.compute.accumulate)
+    return grown(step_of(variant, learner, device), args, 2 * settings.compute.accumulate)
 
 
 def grown(step: Callable[..., object], args: argparse.Namespace, few: int) -> int:
@@ -243,9 +254,10 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
         for name, variant in VARIANTS[args.device].items()
         if not args.variants or name in args.variants
     }
-    plain = plain_of(next(iter(learners.values())), device)
-    steps = {"plain": plain, "plain channels_last": channels_last_of(plain)}
-    steps |= {name: lambda *pair, own=own: library_step(own, *pair) for name, own in learners.items()}
+    first_learner = next(iter(learners.values()))
+    plain = step_of("plain", first_learner, device)
+    steps = {"plain": plain, "plain channels_last": step_of("plain channels_last", first_learner, device)}
+    steps |= {name: step_of(name, own, device) for name, own in learners.items()}
     train, valid = (batch(args.batch, args.image, torch.float32, device, generator) for _ in range(2))
     times: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(args.pairs + 1):
@@ -254,9 +266,7 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
         print("  ".join(f"{name} {own[-1]:.3f} s" for name, own in times.items()), file=sys.stderr)
     first = {name: own.pop(0) for name, own in times.items()}
 
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        plain.loss(train)
-    arithmetic, speed = PASSES * counter.get_total_flops(), matmul_speed(device)
+    operations, speed = arithmetic(plain, train), matmul_speed(device)
     images = train[0].to(memory_format=torch.channels_last)
     kept = {"plain": saved(lambda: plain.loss(train), plain.network)}
     kept["plain channels_last"] = kept["plain"]
@@ -275,7 +285,7 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
             **ratios(own, times["plain"], times["plain channels_last"]),
             "saved": round(kept[name] / kept["plain"], 3),
             "peak": round(peaks[name] / peaks["plain"], 3),
-            "share_of_peak": round(arithmetic / statistics.median(own) / speed, 3),
+            "share_of_peak": round(operations / statistics.median(own) / speed, 3),
         }
     return {
         **circumstances(device.type),

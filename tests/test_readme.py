@@ -230,6 +230,8 @@ PAGES = [
     "docs/collapse.md",
     "docs/inside.md",
     "docs/second-order.md",
+    "docs/speed.md",
+    "docs/growth.md",
     "docs/imagenet.md",
     "docs/ranking.md",
     "docs/supernet-factors.md",

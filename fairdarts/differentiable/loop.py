@@ -26,7 +26,7 @@ from fairdarts.genotype import Genotype
 from fairdarts.native.calls import use_native
 from fairdarts.relaxation import Matrices, gate_matrices, relax
 from fairdarts.runtime import distributed
-from fairdarts.runtime.device import pick, use_threads
+from fairdarts.runtime.device import keep_memory, pick, use_threads
 from fairdarts.runtime.epochs import begin, check_converging, check_processes, epochs, means_of, resumes
 from fairdarts.runtime.finite import all_finite
 from fairdarts.runtime.position import Position, identity_of
@@ -72,6 +72,7 @@ def search(
     last step or at least of the last checkpoint saved; Diverged where loss, weights or α are no longer finite.
     """
     use_threads(settings.threads)
+    keep_memory()
     use_native(settings.compute.native)
     device, writes = pick(settings.device), distributed.rank() == 0
     images = fingerprint(source)

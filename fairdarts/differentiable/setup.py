@@ -17,7 +17,7 @@ from fairdarts.differentiable.derive import check_kind, check_rule
 from fairdarts.differentiable.price import make_price
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.genotype import SKIP
-from fairdarts.ops.depthwise import with_fast_gradients
+from fairdarts.ops.fast import with_fast_gradients
 from fairdarts.relaxation import initial_alphas
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import LAYOUTS, pick

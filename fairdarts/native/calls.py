@@ -70,7 +70,7 @@ Geometry._fields_ = [(name, ctypes.c_int64) for name in Geometry.__annotations__
 @lru_cache(maxsize=4096)
 def geometry_of(shape: torch.Size, kernel: int, stride: int, dilation: int) -> Geometry:
     """That of images of a shape [B, C, H, W]."""
-    *_, height, width = shape
+    height, width = shape[2:]
     return Geometry(*shape, -(-height // stride), -(-width // stride), kernel, stride, dilation)
 
 
@@ -87,10 +87,33 @@ def _function(name: str, dtype: torch.dtype) -> Any:
     real = ctypes.c_float if dtype is torch.float32 else ctypes.c_double
     arguments = {
         "kernel_gradient": (pointer,) * 4,
-        "enter": (pointer, size, pointer, pointer, real, *(pointer,) * 5, number, real, *(pointer,) * 3, real),
+        "enter": (
+            pointer,
+            size,
+            pointer,
+            pointer,
+            real,
+            *(pointer,) * 5,
+            number,
+            pointer,
+            pointer,
+            real,
+            *(pointer,) * 3,
+            real,
+        ),
         "add_up": (size, size, size, pointer, pointer),
         "dots": (size, size, size, *(pointer,) * 4),
-        "leave": (pointer, size, *(pointer,) * 3, real, *(pointer,) * 6, real, *(pointer,) * 3, number, *(pointer,) * 3),
+        "leave": (
+            pointer,
+            size,
+            *(pointer,) * 3,
+            real,
+            *(pointer,) * 6,
+            real,
+            *(pointer,) * 3,
+            number,
+            *(pointer,) * 3,
+        ),
     }
     function = getattr(library(), f"{name}_{DTYPES[dtype]}")
     function.argtypes, function.restype = (*arguments[name], number), None
@@ -148,22 +171,32 @@ def enter(form: Form, x: Tensor, before: Tensor | None, known: Tensor | None = N
     """Goes through a unit, and moves the running statistics of its BatchNorm.
 
     It reads x; where another unit is before it, x is the raw output of that one, and `before` what is known of it. With
-    `known`, which is of an earlier time, all is made again, and no statistics move.
+    `known`, which is of an earlier time, all is made again, and no statistics move. ValueError where a BatchNorm would
+    take statistics of one value.
     """
     geometry, width, norm = form.geometry(x), form.width(x), form.norm
     y = None if form.kernel is None else geometry.empty(x, geometry.channels)
     raw = y if form.weight is None else geometry.empty(x, width)
     assert raw is not None
+    if raw.numel() == width:
+        raise ValueError("BatchNorm has no statistics of a single value: more images, or larger ones, are needed")
     running: tuple[Tensor | None, ...] = (None,) * 3
     again = known is not None
     if known is None:
         known = x.new_empty(4, width)
-        known[2:] = known.new_tensor([[1.0], [0.0]]) if form.affine is None else torch.stack(form.affine)
         if norm.track_running_stats:
             running = norm.running_mean, norm.running_var, norm.num_batches_tracked
     _function("enter", x.dtype)(
         *(geometry.address, width, x.data_ptr(), _at(before), form.limit, _at(form.kernel), _at(form.weight), _at(y)),
-        *(raw.data_ptr(), known.data_ptr(), again, norm.eps, *map(_at, running), norm.momentum or 0.0),
+        *(
+            raw.data_ptr(),
+            known.data_ptr(),
+            again,
+            *map(_at, form.affine or (None, None)),
+            norm.eps,
+            *map(_at, running),
+            norm.momentum or 0.0,
+        ),
         torch.get_num_threads(),
     )
     return Made(y, raw, known)
@@ -175,7 +208,7 @@ Gated = tuple[Tensor, Tensor | None, float]
 
 def _terms(terms: Sequence[Gated]) -> ctypes.Array:
     kind = _gated(terms[0][0].dtype)
-    return (kind * len(terms))(*((x.data_ptr(), _at(known), gate) for x, known, gate in terms))
+    return (kind * len(terms))(*(kind(x.data_ptr(), _at(known), gate) for x, known, gate in terms))
 
 
 def add_up(terms: Sequence[Gated]) -> Tensor:
@@ -232,8 +265,8 @@ def leave(
 ) -> Left:
     """The gradients of a unit under a pull on its gated output, of x and `before` as in `enter`.
 
-    `wanted` are that of x, which is added to `out` if given, and those of the weights. Where another unit is before this
-    one, that of x is the pull on what comes out of that.
+    `wanted` are that of x, which is added to `out` if given, and those of the weights. Where another unit is before
+    this one, that of x is the pull on what comes out of that.
     """
     geometry, (kernel, weight) = form.geometry(x), form[:2]
     of_norm = x.new_empty(2, form.width(x))
@@ -242,7 +275,14 @@ def leave(
     of_weight = torch.empty_like(weight) if wanted[1] and weight is not None else None
     of_kernel = torch.empty_like(kernel) if wanted[1] and kernel is not None else None
     _function("leave", x.dtype)(
-        *(geometry.address, form.width(x), *map(Tensor.data_ptr, pull), gate, made.raw.data_ptr(), made.known.data_ptr()),
+        *(
+            geometry.address,
+            form.width(x),
+            *map(Tensor.data_ptr, pull),
+            gate,
+            made.raw.data_ptr(),
+            made.known.data_ptr(),
+        ),
         *(_at(made.y), _at(weight), x.data_ptr(), _at(before), form.limit, _at(kernel), of_norm.data_ptr(), _at(of_x)),
         *(out is not None, _at(of_before), _at(of_kernel), _at(of_weight), torch.get_num_threads()),
     )

@@ -22,7 +22,8 @@ struct Geometry {
 };
 
 template <class T>
-using Taps = std::vector<std::pair<Int, const T*>>;  // which pixel is read, counted from that of the output, by which tap
+using Taps =
+    std::vector<std::pair<Int, const T*>>;  // which pixel is read, counted from that of the output, by which tap
 
 constexpr Int TILE = 8;  // pixels of a line whose sums registers hold; the room behind a line
 
@@ -33,7 +34,10 @@ struct Padded {
   std::unique_ptr<T[]> pixels;
 
   Padded(Int height, Int width, Int border, Int stride)
-      : height(height), width(width), border(border), pitch(width + 2 * border + TILE * stride),
+      : height(height),
+        width(width),
+        border(border),
+        pitch(width + 2 * border + TILE * stride),
         pixels(new T[(height + 2 * border + 1) * pitch * 2 * BYTES / sizeof(T)]) {}
 
   Int at(Int y, Int x) const { return (y + border) * pitch + x + border; }
@@ -71,8 +75,8 @@ template <class T>
 struct Target {
   T* pixels;
   Int rows, columns, row, step;
-  bool add;          // to what is there
-  const T* passed;   // the output of the activation that a pull goes back through, in a padded copy, or null
+  bool add;         // to what is there
+  const T* passed;  // the output of the activation that a pull goes back through, in a padded copy, or null
   Int passed_row, passed_step;
   T limit;
 };
@@ -89,7 +93,8 @@ void gather(const Target<T>& target, const T* from, Int pitch, const Taps<T>& ta
 #pragma GCC unroll 8
         for (int n = 0; n < N; ++n)
 #pragma GCC unroll 2
-          for (int m = 0; m < M; ++m) sum[n][m] += at<T, L>(read + offset * P + n * S * P + m * L) * at<T, L>(tap + m * L);
+          for (int m = 0; m < M; ++m)
+            sum[n][m] += at<T, L>(read + offset * P + n * S * P + m * L) * at<T, L>(tap + m * L);
       T* to = target.pixels + y * target.row + x * target.step;
       const T* passed = target.passed ? target.passed + y * target.passed_row + x * target.passed_step : nullptr;
       const auto store = [&](int n, int m) {
@@ -113,16 +118,19 @@ void forward(const Geometry& g, const Padded<T>& from, const T* taps, T* out, In
   for (Int a = 0; a < g.kernel; ++a)
     for (Int b = 0; b < g.kernel; ++b)
       read.emplace_back(a * g.dilation * from.pitch + b * g.dilation, taps + (a * g.kernel + b) * g.channels + c);
-  const Target<T> target{out + c, g.out_height, g.out_width, g.out_width * g.channels, g.channels, false, nullptr, 0, 0, 0};
+  const Target<T> target{out + c, g.out_height, g.out_width, g.out_width * g.channels, g.channels, false, nullptr, 0, 0,
+                         0};
   if (g.stride == 1)
     gather<T, L, M, 1>(target, from.pixels.get(), from.pitch, read);
   else
     gather<T, L, M, 2>(target, from.pixels.get(), from.pitch, read);
 }
 
-// of_x [H, W, C] channels c on (+)= the input gradient of a padded copy of the pull, through the activation that gave `entry`
+// of_x [H, W, C] channels c on (+)= the input gradient of a padded copy of the pull, through the activation that gave
+// `entry`
 template <class T, int L, int M>
-void backward(const Geometry& g, const Padded<T>& pull, const T* taps, T* of_x, Int c, bool add, const Padded<T>* entry, T limit) {
+void backward(const Geometry& g, const Padded<T>& pull, const T* taps, T* of_x, Int c, bool add, const Padded<T>* entry,
+              T limit) {
   for (Int qy = 0; qy < g.stride; ++qy)
     for (Int qx = 0; qx < g.stride; ++qx) {  // of pixels of one remainder, one set of taps
       Taps<T> read;
@@ -135,8 +143,16 @@ void backward(const Geometry& g, const Padded<T>& pull, const T* taps, T* of_x, 
       const Int rows = (g.height - qy + g.stride - 1) / g.stride, columns = (g.width - qx + g.stride - 1) / g.stride;
       T* to = of_x + (qy * g.width + qx) * g.channels + c;
       const T* passed = entry ? entry->pixels.get() + entry->at(qy, qx) * L * M : nullptr;
-      const Target<T> target{to, rows, columns, g.stride * g.width * g.channels, g.stride * g.channels, add, passed,
-                             entry ? g.stride * entry->pitch * L * M : 0, g.stride * L * M, limit};
+      const Target<T> target{to,
+                             rows,
+                             columns,
+                             g.stride * g.width * g.channels,
+                             g.stride * g.channels,
+                             add,
+                             passed,
+                             entry ? g.stride * entry->pitch * L * M : 0,
+                             g.stride * L * M,
+                             limit};
       gather<T, L, M, 1>(target, pull.pixels.get(), pull.pitch, read);
     }
 }

@@ -64,10 +64,10 @@ void kernel_gradient(const Geometry& g, const T* pull, const T* x, T* gradient, 
   std::ranges::copy(turned(taps.data(), size, g.channels), gradient);
 }
 
-// ---- units: a depthwise convolution or none, which gives y, a pointwise one of weight [D, C] or none, which gives raw, and
-// a BatchNorm. A unit reads x, or activated(norm(x)) where another one is before it, whose raw x is.
+// ---- units: a depthwise convolution or none, which gives y, a pointwise one of weight [D, C] or none, which gives
+// raw, and a BatchNorm. A unit reads x, or activated(norm(x)) where another one is before it, whose raw x is.
 
-constexpr Int TILED = 64;  // rows that stay near while several things are done with them
+constexpr Int TILED = 128;  // rows that stay near while several things are done with them
 
 // What is known of a BatchNorm's input: mean, 1 / deviation, and its weight and bias [4, D].
 template <class T>
@@ -92,7 +92,8 @@ struct Entry {
   T limit;
   bool before;
 
-  Entry(const T* x, const T* known, Int channels, T limit) : x(x), affine(known, channels), channels(channels), limit(limit), before(known) {}
+  Entry(const T* x, const T* known, Int channels, T limit)
+      : x(x), affine(known, channels), channels(channels), limit(limit), before(known) {}
 
   // rows from `first` on, in `buffer` if they are no rows of x
   const T* rows(T* buffer, Int first, Int count) const {
@@ -105,50 +106,52 @@ struct Entry {
   // a padded copy of channels c on of an image that begins in a row
   template <int L, int M>
   void copy(Padded<T>& to, Int first, Int c) const {
-    to.template fill<L, M>(x + first * channels, channels, c, before ? affine.scale.data() : nullptr, affine.shift.data(), limit);
+    to.template fill<L, M>(x + first * channels, channels, c, before ? affine.scale.data() : nullptr,
+                           affine.shift.data(), limit);
   }
 };
 
-// Makes y where there is a kernel, raw where there is a weight, and mean and deviation in `known` of the last of both, to
-// which the running statistics move. Where all is `known` already, only y and raw are made.
+// Makes y where there is a kernel, raw where there is a weight, and mean and deviation in `known` of the last of both,
+// to which the running statistics move. Where all is `known` already, only y and raw are made.
 template <class T>
-void enter(const Geometry& g, Int width, const T* x, const T* before, T limit, const T* kernel, const T* weight, T* y, T* raw, T* known,
-           bool again, T eps, T* running_mean, T* running_var, Int* batches, T momentum, int threads) {
+void enter(const Geometry& g, Int width, const T* x, const T* before, T limit, const T* kernel, const T* weight, T* y,
+           T* raw, T* known, bool again, const T* norm_weight, const T* norm_bias, T eps, T* running_mean,
+           T* running_var, Int* batches, T momentum, int threads) {
   const Int c = g.channels, pixels = g.pixels(), count = g.images * pixels;
-  const std::vector<T> taps = turned(kernel, c, g.kernel * g.kernel), matrix = turned(weight, width, c);
+  const std::vector<T> taps = turned(kernel, c, g.kernel * g.kernel);
+  const Panels<T> matrix(weight, c, width, 1, c);
   const Entry<T> entry(x, before, c, limit);
-  std::vector<T> sum(width), square(width);
-  {
-    Sums<T> sums(again ? nullptr : sum.data(), width), squares(again ? nullptr : square.data(), width);
-    in_parts(g.images, threads, [&](Int part, Int first, Int last) {
-      Padded<T> copy(kernel ? g.height : 0, kernel ? g.width : 0, g.radius(), g.stride);
-      std::vector<T> tile(kernel ? 0 : TILED * c);
-      for (Int image = first; image < last; ++image) {
-        T* to = y + image * g.out();
-        if (kernel)
-          over_channels<T>(c, [&]<int L, int M>(Int channel) {
-            entry.template copy<L, M>(copy, image * g.height * g.width, channel);
-            forward<T, L, M>(g, copy, taps.data(), to, channel);
-          });
-        for (Int row = 0; row < pixels; row += TILED) {
-          const Int rows = std::min(TILED, pixels - row), start = image * pixels + row;
-          const T* out = kernel ? to + row * c : entry.rows(tile.data(), start, rows);
-          if (weight) {
-            const Product<T> product{out, matrix.data(), c};
-            products<T>(raw + start * width, rows, width, &product, 1, 0, nullptr, false, T(0));
-            out = raw + start * width;
-          }
-          if (again) continue;
-          add_sum<T>(sums.of(part), out, width, rows);
-          add_sum<T>(squares.of(part), out, width, rows, out);
+  std::vector<Moments<T>> moments(PARTS);
+  in_parts(kernel ? g.images : count, threads, [&](Int part, Int first, Int last) {
+    Padded<T> copy(kernel ? g.height : 0, kernel ? g.width : 0, g.radius(), g.stride);
+    std::vector<T> tile(kernel ? 0 : TILED * c);
+    const auto through_point = [&](Int start, Int end) {
+      for (; start < end; start += TILED) {
+        const Int rows = std::min(TILED, end - start);
+        const T* out = kernel ? y + start * c : entry.rows(tile.data(), start, rows);
+        if (weight) {
+          multiply<T>(raw + start * width, rows, width, out, matrix);
+          out = raw + start * width;
         }
+        if (!again) moments[part].add(out, width, rows);
       }
-    });
-  }
+    };
+    if (!kernel) through_point(first, last);
+    for (Int image = first; kernel && image < last; ++image) {
+      over_channels<T>(c, [&]<int L, int M>(Int channel) {
+        entry.template copy<L, M>(copy, image * g.height * g.width, channel);
+        forward<T, L, M>(g, copy, taps.data(), y + image * g.out(), channel);
+      });
+      through_point(image * pixels, (image + 1) * pixels);
+    }
+  });
   if (again) return;
+  std::vector<T> means(width), variances(width);
+  put_together(moments, width, means.data(), variances.data());
   for (Int d = 0; d < width; ++d) {
-    const T mean = sum[d] / count, variance = std::max(square[d] / count - mean * mean, T(0));
+    const T mean = means[d], variance = variances[d];
     known[d] = mean, known[width + d] = 1 / std::sqrt(variance + eps);
+    known[2 * width + d] = norm_weight ? norm_weight[d] : 1, known[3 * width + d] = norm_bias ? norm_bias[d] : 0;
     if (running_mean) running_mean[d] += momentum * (mean - running_mean[d]);
     if (running_var) running_var[d] += momentum * (variance * count / (count - 1) - running_var[d]);
   }
@@ -189,19 +192,20 @@ void dots(Int rows, Int width, Int count, const T* pull, const Gated<T>* terms, 
     for (Int row = first; row < last; row += TILED) {
       const Int at = row * width, its = std::min(TILED, last - row);
       add_sum<T>(sums.of(part), pull + at, width, its);
-      for (Int k = 0; k < count; ++k) add_sum<T>(all_dots.of(part) + k * width, pull + at, width, its, terms[k].rows + at);
+      for (Int k = 0; k < count; ++k)
+        add_sum<T>(all_dots.of(part) + k * width, pull + at, width, its, terms[k].rows + at);
     }
   });
 }
 
-// The gradients of a unit under a pull [N, D] on what comes out of its BatchNorm and gate, of which the sum is known, and
-// the sum of its products with what the BatchNorm reads, raw: of the BatchNorm's weight and bias without the gate [2, D], of
-// weight and kernel; and of x into of_x, `add`ed to what is there. Where another unit is before it, that is the pull on what
-// comes out of its BatchNorm, whose sums [2, C] are in `of_before`.
+// The gradients of a unit under a pull [N, D] on what comes out of its BatchNorm and gate, of which the sum is known,
+// and the sum of its products with what the BatchNorm reads, raw: of the BatchNorm's weight and bias without the gate
+// [2, D], of weight and kernel; and of x into of_x, `add`ed to what is there. Where another unit is before it, that is
+// the pull on what comes out of its BatchNorm, whose sums [2, C] are in `of_before`.
 template <class T>
-void leave(const Geometry& g, Int width, const T* pull, const T* sum, const T* dot, T gate, const T* raw, const T* known, const T* y,
-           const T* weight, const T* x, const T* before, T limit, const T* kernel, T* of_norm, T* of_x, bool add, T* of_before,
-           T* of_kernel, T* of_weight, int threads) {
+void leave(const Geometry& g, Int width, const T* pull, const T* sum, const T* dot, T gate, const T* raw,
+           const T* known, const T* y, const T* weight, const T* x, const T* before, T limit, const T* kernel,
+           T* of_norm, T* of_x, bool add, T* of_before, T* of_kernel, T* of_weight, int threads) {
   const Int c = g.channels, pixels = g.pixels(), count = g.images * pixels, size = g.kernel * g.kernel;
   std::vector<T> of_pull(width), of_raw(width), shift(width);
   for (Int d = 0; d < width; ++d) {
@@ -212,64 +216,79 @@ void leave(const Geometry& g, Int width, const T* pull, const T* sum, const T* d
   }
   if (!of_x && !of_kernel && !of_weight) return;
   const std::vector<T> taps = turned(kernel, c, size);
+  const Panels<T> matrix(weight, width, c, c, 1);
   const Entry<T> entry(x, before, c, limit);
   std::vector<T> of_taps(size * c);
   {
-    Sums<T> all_taps(of_kernel ? of_taps.data() : nullptr, size * c), weights(of_weight, width * c), befores(of_before, 2 * c);
-    in_parts(g.images, threads, [&](Int part, Int first, Int last) {
-      std::vector<T> pulled(TILED * width), tile(TILED * c), of_y(kernel ? g.out() : TILED * c);
-      Padded<T> pull_copy(kernel ? g.out_height : 0, g.out_width, g.radius(), 1), copy(kernel ? g.height : 0, g.width, g.radius(), g.stride);
-      for (Int image = first; image < last; ++image) {
-        T* to = of_x + image * g.in();
-        for (Int row = 0; row < pixels; row += TILED) {
-          const Int rows = std::min(TILED, pixels - row), start = image * pixels + row;
-          const Scaled<T> terms[] = {{pull + start * width, of_pull.data()}, {raw + start * width, of_raw.data()}};
-          T* its = of_y.data() + (kernel ? row * c : 0);
-          combine<T>(weight ? pulled.data() : its, rows, width, terms, 2, shift.data(), T(0));
-          const T* read = kernel ? y + start * c : entry.rows(tile.data(), start, rows);
-          if (of_weight) add_cross<T>(weights.of(part), pulled.data(), width, read, c, rows);
-          const Product<T> product{pulled.data(), weight, width};
-          if (weight && (of_x || of_kernel)) products<T>(its, rows, c, &product, 1, 0, nullptr, false, T(0));
-          if (!kernel && of_x) finish<T>(to + row * c, its, rows, c, before ? read : nullptr, limit, add);
-        }
-        if (kernel)
-          over_channels<T>(c, [&]<int L, int M>(Int channel) {
-            pull_copy.template fill<L, M>(of_y.data(), c, channel, nullptr, nullptr, 0);
-            if (before || of_kernel) entry.template copy<L, M>(copy, image * g.height * g.width, channel);
-            if (of_kernel) add_taps<T, L, M>(g, all_taps.of(part), pull_copy, copy, channel);
-            if (of_x) backward<T, L, M>(g, pull_copy, taps.data(), to, channel, add, before ? &copy : nullptr, limit);
-          });
-        if (!of_before) continue;
-        add_sum<T>(befores.of(part), to, c, g.height * g.width);
-        add_sum<T>(befores.of(part) + c, to, c, g.height * g.width, x + image * g.in());
+    Sums<T> all_taps(of_kernel ? of_taps.data() : nullptr, size * c), weights(of_weight, width * c),
+        befores(of_before, 2 * c);
+    in_parts(kernel ? g.images : count, threads, [&](Int part, Int first, Int last) {
+      std::vector<T> pulled(TILED * width), tile(TILED * c), near(TILED * 2 * BYTES / sizeof(T)),
+          of_y(kernel ? g.out() : TILED * c);
+      Padded<T> pull_copy(kernel ? g.out_height : 0, g.out_width, g.radius(), 1),
+          copy(kernel ? g.height : 0, g.width, g.radius(), g.stride);
+      const auto sum_up = [&](Int start, Int rows) {
+        if (!of_before) return;
+        add_sum<T>(befores.of(part), of_x + start * c, c, rows);
+        add_sum<T>(befores.of(part) + c, of_x + start * c, c, rows, x + start * c);
+      };
+      // of rows from `start` on the pull on what the pointwise convolution reads, into `its`
+      const auto through_point = [&](Int start, Int rows, T* its, const T* read) {
+        const Scaled<T> terms[] = {{pull + start * width, of_pull.data()}, {raw + start * width, of_raw.data()}};
+        combine<T>(weight ? pulled.data() : its, rows, width, terms, 2, shift.data(), T(0));
+        if (of_weight) add_cross<T>(weights.of(part), pulled.data(), width, read, c, rows, near.data());
+        if (weight && (of_x || of_kernel)) multiply<T>(its, rows, c, pulled.data(), matrix);
+      };
+      for (Int start = first; !kernel && start < last; start += TILED) {
+        const Int rows = std::min(TILED, last - start);
+        const T* read = entry.rows(tile.data(), start, rows);
+        through_point(start, rows, of_y.data(), read);
+        if (of_x) finish<T>(of_x + start * c, of_y.data(), rows, c, before ? read : nullptr, limit, add);
+        sum_up(start, rows);
+      }
+      for (Int image = first; kernel && image < last; ++image) {
+        for (Int row = 0; row < pixels; row += TILED)
+          through_point(image * pixels + row, std::min(TILED, pixels - row), of_y.data() + row * c,
+                        y + (image * pixels + row) * c);
+        over_channels<T>(c, [&]<int L, int M>(Int channel) {
+          pull_copy.template fill<L, M>(of_y.data(), c, channel, nullptr, nullptr, 0);
+          if (before || of_kernel) entry.template copy<L, M>(copy, image * g.height * g.width, channel);
+          if (of_kernel) add_taps<T, L, M>(g, all_taps.of(part), pull_copy, copy, channel);
+          if (of_x)
+            backward<T, L, M>(g, pull_copy, taps.data(), of_x + image * g.in(), channel, add, before ? &copy : nullptr,
+                              limit);
+        });
+        sum_up(image * g.height * g.width, g.height * g.width);
       }
     });
   }
   if (of_kernel) std::ranges::copy(turned(of_taps.data(), size, c), of_kernel);
 }
 
-#define EXPORTED(T, NAME)                                                                                                         \
-  extern "C" void kernel_gradient_##NAME(const Geometry* g, const T* pull, const T* x, T* gradient, int threads) {                \
-    kernel_gradient<T>(*g, pull, x, gradient, threads);                                                                           \
-  }                                                                                                                               \
-  extern "C" void enter_##NAME(const Geometry* g, Int width, const T* x, const T* before, T limit, const T* kernel,              \
-                               const T* weight, T* y, T* raw, T* known, int again, T eps, T* running_mean, T* running_var,       \
-                               Int* batches, T momentum, int threads) {                                                          \
-    enter<T>(*g, width, x, before, limit, kernel, weight, y, raw, known, again, eps, running_mean, running_var, batches, momentum, \
-             threads);                                                                                                           \
-  }                                                                                                                              \
-  extern "C" void add_up_##NAME(Int rows, Int width, Int count, const Gated<T>* terms, T* out, int threads) {                     \
-    add_up<T>(rows, width, count, terms, out, threads);                                                                           \
-  }                                                                                                                               \
-  extern "C" void dots_##NAME(Int rows, Int width, Int count, const T* pull, const Gated<T>* terms, T* sum, T* dot, int threads) { \
-    dots<T>(rows, width, count, pull, terms, sum, dot, threads);                                                                  \
-  }                                                                                                                               \
-  extern "C" void leave_##NAME(const Geometry* g, Int width, const T* pull, const T* sum, const T* dot, T gate, const T* raw,    \
-                               const T* known, const T* y, const T* weight, const T* x, const T* before, T limit,                \
-                               const T* kernel, T* of_norm, T* of_x, int add, T* of_before, T* of_kernel, T* of_weight,          \
-                               int threads) {                                                                                    \
-    leave<T>(*g, width, pull, sum, dot, gate, raw, known, y, weight, x, before, limit, kernel, of_norm, of_x, add, of_before,    \
-             of_kernel, of_weight, threads);                                                                                     \
+#define EXPORTED(T, NAME)                                                                                              \
+  extern "C" void kernel_gradient_##NAME(const Geometry* g, const T* pull, const T* x, T* gradient, int threads) {     \
+    kernel_gradient<T>(*g, pull, x, gradient, threads);                                                                \
+  }                                                                                                                    \
+  extern "C" void enter_##NAME(const Geometry* g, Int width, const T* x, const T* before, T limit, const T* kernel,    \
+                               const T* weight, T* y, T* raw, T* known, int again, const T* norm_weight,               \
+                               const T* norm_bias, T eps, T* running_mean, T* running_var, Int* batches, T momentum,   \
+                               int threads) {                                                                          \
+    enter<T>(*g, width, x, before, limit, kernel, weight, y, raw, known, again, norm_weight, norm_bias, eps,           \
+             running_mean, running_var, batches, momentum, threads);                                                   \
+  }                                                                                                                    \
+  extern "C" void add_up_##NAME(Int rows, Int width, Int count, const Gated<T>* terms, T* out, int threads) {          \
+    add_up<T>(rows, width, count, terms, out, threads);                                                                \
+  }                                                                                                                    \
+  extern "C" void dots_##NAME(Int rows, Int width, Int count, const T* pull, const Gated<T>* terms, T* sum, T* dot,    \
+                              int threads) {                                                                           \
+    dots<T>(rows, width, count, pull, terms, sum, dot, threads);                                                       \
+  }                                                                                                                    \
+  extern "C" void leave_##NAME(const Geometry* g, Int width, const T* pull, const T* sum, const T* dot, T gate,        \
+                               const T* raw, const T* known, const T* y, const T* weight, const T* x, const T* before, \
+                               T limit, const T* kernel, T* of_norm, T* of_x, int add, T* of_before, T* of_kernel,     \
+                               T* of_weight, int threads) {                                                            \
+    leave<T>(*g, width, pull, sum, dot, gate, raw, known, y, weight, x, before, limit, kernel, of_norm, of_x, add,     \
+             of_before, of_kernel, of_weight, threads);                                                                \
   }
 
 EXPORTED(float, float32)

@@ -4,8 +4,10 @@
 
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <vector>
 
 #if defined(__AVX512F__)
 constexpr int BYTES = 64;
@@ -55,70 +57,74 @@ inline void over_rows(Int rows, Body body) {
   for (; r < rows; ++r) body.template operator()<1>(r);
 }
 
-// max(0, min(limit, x)); a limit of 0 stands for no activation, infinity for ReLU, 6 for ReLU6
+// max(0, min(limit, x)), which leaves what is no number; a limit of 0 stands for no activation, infinity for ReLU, 6 for
+// ReLU6
 template <class T, int L>
 inline Vec<T, L> activated(Vec<T, L> x, T limit) {
   if (limit == 0) return x;
-  x = x > 0 ? x : Vec<T, L>{};
-  return x < limit ? x : Vec<T, L>{} + limit;
+  x = x < 0 ? Vec<T, L>{} : x;
+  return x > limit ? Vec<T, L>{} + limit : x;
 }
 
-// a pull on the activation's output → on its input
+// a pull on the activation's output -> on its input
 template <class T, int L>
 inline Vec<T, L> masked(Vec<T, L> pull, Vec<T, L> output, T limit) {
   if (limit == 0) return pull;
-  pull = output > 0 ? pull : Vec<T, L>{};
-  return output < limit ? pull : Vec<T, L>{};
+  pull = output <= 0 ? Vec<T, L>{} : pull;
+  return output >= limit ? Vec<T, L>{} : pull;
 }
 
+// A matrix [inner, width] as blocks of the columns that `over_channels` takes together, so that they lie near.
 template <class T>
-struct Product {
-  const T* rows;    // [N, inner]
-  const T* matrix;  // [inner, width]
+struct Panels {
   Int inner;
+  std::vector<T> values;
+
+  // of numbers `row` and `column` apart
+  Panels(const T* matrix, Int inner, Int width, Int row, Int column)
+      : inner(inner), values(matrix ? inner * width : 0) {
+    if (!matrix) return;
+    over_channels<T>(width, [&]<int L, int M>(Int c) {
+      T* to = values.data() + c * inner;
+      for (Int k = 0; k < inner; ++k)
+        for (Int i = 0; i < L * M; ++i) *to++ = matrix[k * row + (c + i) * column];
+    });
+  }
 };
 
-// out [rows, width] = activated(shift [width] + sum of products, from their row `start` on (+ out, where `add`))
+// out [rows, width] = x [rows, inner] times matrix
 template <class T>
-void products(T* out, Int rows, Int width, const Product<T>* terms, int count, Int start, const T* shift, bool add, T limit) {
+void multiply(T* out, Int rows, Int width, const T* x, const Panels<T>& matrix) {
+  const Int inner = matrix.inner;
   over_channels<T>(width, [&]<int L, int M>(Int c) {
     over_rows<M>(rows, [&]<int R>(Int row) {
-      T* place = out + row * width + c;
-      Vec<T, L> sum[R][M];
+      const T *read = x + row * inner, *panel = matrix.values.data() + c * inner;
+      Vec<T, L> sum[R][M] = {};
+      for (Int k = 0; k < inner; ++k, panel += L * M)
+#pragma GCC unroll 12
+        for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+          for (int m = 0; m < M; ++m) sum[r][m] += read[r * inner + k] * at<T, L>(panel + m * L);
 #pragma GCC unroll 12
       for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
-        for (int m = 0; m < M; ++m) {
-          sum[r][m] = shift ? at<T, L>(shift + c + m * L) : Vec<T, L>{};
-          if (add) sum[r][m] += at<T, L>(place + r * width + m * L);
-        }
-      for (int term = 0; term < count; ++term) {
-        const Int inner = terms[term].inner;
-        const T* x = terms[term].rows + (start + row) * inner;
-        const T* matrix = terms[term].matrix + c;
-        for (Int k = 0; k < inner; ++k, matrix += width)
-#pragma GCC unroll 12
-          for (int r = 0; r < R; ++r)
-#pragma GCC unroll 2
-            for (int m = 0; m < M; ++m) sum[r][m] += x[r * inner + k] * at<T, L>(matrix + m * L);
-      }
-#pragma GCC unroll 12
-      for (int r = 0; r < R; ++r)
-#pragma GCC unroll 2
-        for (int m = 0; m < M; ++m) at<T, L>(place + r * width + m * L) = activated<T, L>(sum[r][m], limit);
+        for (int m = 0; m < M; ++m) at<T, L>(out + (row + r) * width + c + m * L) = sum[r][m];
     });
   });
 }
 
-// total [height, width] += left [rows, height] transposed times right [rows, width]
+// total [height, width] += left [rows, height] transposed times right [rows, width]; `near` has room for 2 registers a
+// row
 template <class T>
-void add_cross(T* total, const T* left, Int height, const T* right, Int width, Int rows) {
+void add_cross(T* total, const T* left, Int height, const T* right, Int width, Int rows, T* near) {
   over_channels<T>(width, [&]<int L, int M>(Int c) {
+    for (Int n = 0; n < rows; ++n)
+      for (int m = 0; m < M; ++m) at<T, L>(near + (n * M + m) * L) = at<T, L>(right + n * width + c + m * L);
     over_rows<M>(height, [&]<int R>(Int first) {
       T* place = total + first * width + c;
-      const T *x = left + first, *y = right + c;
+      const T *x = left + first, *y = near;
       Vec<T, L> sum[R][M] = {};
-      for (Int n = 0; n < rows; ++n, x += height, y += width)
+      for (Int n = 0; n < rows; ++n, x += height, y += L * M)
 #pragma GCC unroll 12
         for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
@@ -151,6 +157,46 @@ void add_sum(T* total, const T* x, Int width, Int rows, const T* others = nullpt
   });
 }
 
+// How rows of numbers are spread, column by column, counted from a first row so that nothing large cancels.
+template <class T>
+struct Moments {
+  Int count = 0;
+  std::vector<T> from, sum, square;  // of what is above `from`
+
+  void add(const T* x, Int width, Int rows) {
+    if (count == 0) from.assign(x, x + width), sum.assign(width, 0), square.assign(width, 0);
+    count += rows;
+    over_channels<T>(width, [&]<int L, int M>(Int c) {
+      Vec<T, L> sums[M] = {}, squares[M] = {}, start[M];
+      for (int m = 0; m < M; ++m) start[m] = at<T, L>(from.data() + c + m * L);
+      for (const T* row = x + c; row < x + rows * width; row += width)
+#pragma GCC unroll 2
+        for (int m = 0; m < M; ++m) {
+          const Vec<T, L> above = at<T, L>(row + m * L) - start[m];
+          sums[m] += above, squares[m] += above * above;
+        }
+      for (int m = 0; m < M; ++m)
+        at<T, L>(sum.data() + c + m * L) += sums[m], at<T, L>(square.data() + c + m * L) += squares[m];
+    });
+  }
+};
+
+// mean and variance [width] of the rows of all parts
+template <class T>
+void put_together(const std::vector<Moments<T>>& parts, Int width, T* mean, T* variance) {
+  for (Int d = 0; d < width; ++d) {
+    T count = 0, centre = 0, spread = 0;
+    for (const Moments<T>& part : parts) {
+      if (part.count == 0) continue;
+      const T its = part.sum[d] / part.count, apart = part.from[d] + its - centre, both = count + part.count;
+      spread += part.square[d] - its * part.sum[d] + apart * apart * (count * part.count / both);
+      centre += apart * (part.count / both);
+      count = both;
+    }
+    mean[d] = centre, variance[d] = std::max(spread / count, T(0));
+  }
+}
+
 template <class T>
 struct Scaled {
   const T* rows;   // [N, width]
@@ -178,7 +224,8 @@ void finish(T* out, const T* pull, Int rows, Int width, const T* passed, T limit
   over_channels<T>(width, [&]<int L, int M>(Int c) {
     for (int m = 0; m < M; ++m)
       for (Int place = c + m * L; place < rows * width; place += width) {
-        const Vec<T, L> x = passed ? masked<T, L>(at<T, L>(pull + place), at<T, L>(passed + place), limit) : at<T, L>(pull + place);
+        const Vec<T, L> x =
+            passed ? masked<T, L>(at<T, L>(pull + place), at<T, L>(passed + place), limit) : at<T, L>(pull + place);
         at<T, L>(out + place) = add ? at<T, L>(out + place) + x : x;
       }
   });

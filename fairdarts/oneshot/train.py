@@ -21,7 +21,7 @@ from fairdarts.oneshot.samplers import make_sampler, tally
 from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
 from fairdarts.oneshot.state import put_back, state_of
 from fairdarts.oneshot.step import SUMS, Learner, supernet_step
-from fairdarts.ops.depthwise import with_fast_gradients
+from fairdarts.ops.fast import with_fast_gradients
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import LAYOUTS, keep_memory, pick, use_threads
 from fairdarts.runtime.epochs import Observer, begin, check_converging, check_processes, epochs, means_of, resumes

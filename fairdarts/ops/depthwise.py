@@ -1,15 +1,12 @@
 """Depthwise convolution: the one place that decides by which kernels it and its gradients run."""
 
-from types import MethodType
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeGuard
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fairdarts.native import calls
-
-Network = TypeVar("Network", bound=nn.Module)
 
 
 def depthwise(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
@@ -121,19 +118,3 @@ def is_depthwise(module: nn.Module | None) -> TypeGuard[nn.Conv2d]:
     same = module.padding == (dilation * (kernel // 2),) * 2
     single = module.groups == module.in_channels == module.out_channels
     return square and same and single and module.weight.numel() > 1
-
-
-def with_fast_gradients(network: Network) -> Network:
-    """The network itself, whose depthwise convolutions on the CPU run by `depthwise` from now on.
-
-    For a network that is trained here. Anywhere else it stays plain: what counts, traces or exports networks does not
-    know a function that brings its own gradient.
-    """
-    for module in network.modules():
-        if is_depthwise(module) and module.weight.device.type == "cpu":
-            module.forward = MethodType(_forward, module)  # type: ignore[method-assign]
-    return network
-
-
-def _forward(self: nn.Conv2d, x: Tensor) -> Tensor:
-    return depthwise(x, self.weight, self.stride[0], self.dilation[0])

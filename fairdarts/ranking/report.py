@@ -28,7 +28,7 @@ from fairdarts.ranking.cells import CellTable, read_cells
 from fairdarts.ranking.tau import MEASURES, Measured, measure
 from fairdarts.resources import names
 from fairdarts.runtime.checkpoint import write_atomically
-from fairdarts.runtime.device import LAYOUTS, pick
+from fairdarts.runtime.device import LAYOUTS, keep_memory, pick
 from fairdarts.runtime.position import IMAGES, changed_images
 from fairdarts.runtime.run import RunDirectory, read_settings
 from fairdarts.runtime.seed import CALIBRATION, fold
@@ -113,6 +113,7 @@ def judge(
     if change := changed_images(run, fingerprint(source)):
         others = "others than it held out of training would be taken for held-out; put them back as they were"
         raise UserError(f"{run.path}: {IMAGES}: {change}: {others}")
+    keep_memory()
     device = pick(settings.device)
     learner = make_learner(settings, space, source, device)
     epochs, steps = load_weights(learner.supernet, run)

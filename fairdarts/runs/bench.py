@@ -19,7 +19,7 @@ from fairdarts.runs.data import see
 from fairdarts.runs.recipe import Recipe, merged, settings_of
 from fairdarts.runs.request import WARM_UP, Request, check_steps
 from fairdarts.runtime import distributed
-from fairdarts.runtime.device import memory_advice, peak_memory, pick, use_threads
+from fairdarts.runtime.device import keep_memory, memory_advice, peak_memory, pick, use_threads
 from fairdarts.spaces.space import Space, load_space
 
 
@@ -51,6 +51,7 @@ def carry_out(asked: Request, steps: int, watch: Callback) -> dict[str, Any]:
             assert asked.recipe is not None, "a search has a recipe"
             settings, place = settings_of(SearchSettings, asked.recipe, asked.laid)
             use_threads(settings.threads)
+            keep_memory()
             use_native(settings.compute.native)
             space = load_space(settings.space, f"{place}: space")
         settings, source = see(settings, asked.data, watch)

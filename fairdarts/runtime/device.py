@@ -26,7 +26,8 @@ def keep_memory() -> None:
     """Memory that tensors leave stays with the process, for the next ones: under glibc, and nothing elsewhere.
 
     By default every tensor of more than 32 MiB on the CPU is given back to the system when it goes, and the next one is
-    made of pages that have to be cleared first: a third of the time of a fair step (benchmarks/fair_step.py).
+    made of pages that have to be cleared first: a third of the time of a fair step (benchmarks/fair_step.py), up to two
+    fifths of the time of judging, and up to a third of that of a search step (benchmarks/growth.py).
     """
     trim_threshold, mmap_max = -1, -4  # of malloc.h
     with suppress(OSError, AttributeError):

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from fairdarts.config import UserError
-from fairdarts.ops.depthwise import with_fast_gradients
+from fairdarts.ops.fast import with_fast_gradients
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import LAYOUTS, pick
 from fairdarts.runtime.seed import WEIGHTS, fold

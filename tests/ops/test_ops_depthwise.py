@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fairdarts.ops.depthwise import depthwise, depthwise_conv, is_depthwise, with_fast_gradients
+from fairdarts.ops.depthwise import depthwise, depthwise_conv, is_depthwise
+from fairdarts.ops.fast import with_fast_gradients
 
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 SMALL = list(product([1, 2, 3, 4, 7, 8], repeat=2))

@@ -21,12 +21,7 @@ def images_of(rows: Tensor, like: Tensor) -> Tensor:
 
 def check_values(x: Tensor) -> None:
     """Raises ValueError where a BatchNorm would take statistics of one value."""
-    check_rows(x.numel() // x.shape[1])
-
-
-def check_rows(count: int) -> None:
-    """Raises ValueError where a BatchNorm would take statistics of so many rows, and they are one."""
-    if count == 1:
+    if x.numel() == x.shape[1]:
         raise ValueError("BatchNorm has no statistics of a single value: more images, or larger ones, are needed")
 
 

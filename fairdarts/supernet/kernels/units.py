@@ -1,21 +1,21 @@
 """The sum of terms by native kernels: on the CPU, where a compiler is found.
 
-A unit goes image by image from its depthwise convolution to the pointwise one and the statistics of what that gives, and
-back in the same way; BatchNorm, gate and ReLU are part of what reads it next. With r what the pointwise convolution gives,
-ŷ = s·(r − mean(r)), s = 1 / √(var(r) + ε), and a pull p on g·ŷ, the gradient of the gate is Σ p·ŷ and that of r is
-g·s·(p − mean(p) − ŷ·mean(p·ŷ)) (Ioffe and Szegedy, arXiv:1502.03167, section 3).
+A unit goes image by image from its depthwise convolution to the pointwise one and the statistics of what that gives,
+and back in the same way; BatchNorm, gate and ReLU are part of what reads it next. With r what the pointwise convolution
+gives, ŷ = s·(r − mean(r)), s = 1 / √(var(r) + ε), and a pull p on g·ŷ, the gradient of the gate is Σ p·ŷ and that of r
+is g·s·(p − mean(p) − ŷ·mean(p·ŷ)) (Ioffe and Szegedy, arXiv:1502.03167, section 3).
 """
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
 from fairdarts.native import calls
 from fairdarts.native.calls import Form, Made, Pull
-from fairdarts.supernet.kernels.rows import check_rows, differentiable
+from fairdarts.supernet.kernels.rows import differentiable
 from fairdarts.supernet.kernels.terms import Term, Unit, plain_sum
 
 
@@ -24,7 +24,7 @@ def native_takes(terms: Sequence[Term]) -> bool:
     units = [unit for term in terms for unit in term.units]
     parts = [part for unit in units for part in (*unit[:2], unit.norm.running_mean, unit.norm.running_var)]
     tensors = [term.input for term in terms] + [part for part in parts if part is not None]
-    known = all(unit.kernel is None or unit.kernel.shape[-1] in calls.KERNELS for unit in units)
+    known = all(unit.kernel is None or (unit.kernel.shape[-1] in calls.KERNELS and unit.stride < 3) for unit in units)
     return known and calls.takes(*tensors)
 
 
@@ -41,7 +41,9 @@ class SumPlan(NamedTuple):
         """The units of every term, with weights in place of their own."""
         return [
             [
-                Form(None if unit.kernel is None else next(weights), next(weights), unit.stride, unit.dilation, unit.norm)
+                Form(
+                    None if unit.kernel is None else next(weights), next(weights), unit.stride, unit.dilation, unit.norm
+                )
                 for unit in units
             ]
             for units in self.sequences
@@ -54,7 +56,8 @@ def native_sum(terms: Sequence[Term], recompute: bool) -> Tensor:
     numbers = {key: number for number, key in enumerate(inputs)}
     plan = SumPlan([numbers[id(term.input)] for term in terms], len(inputs), [term.units for term in terms], recompute)
     weights = [part for term in terms for unit in term.units for part in unit[:2] if part is not None]
-    return _NativeSum.apply(plan, torch.stack([term.gate for term in terms]), *inputs.values(), *weights)
+    gates = cast("list[Tensor]", [term.gate for term in terms])
+    return _NativeSum.apply(plan, torch.stack(gates), *inputs.values(), *weights)
 
 
 class _NativeSum(torch.autograd.Function):
@@ -68,8 +71,6 @@ class _NativeSum(torch.autograd.Function):
         for source, its, gate in zip(plan.sources, forms, gates.tolist(), strict=True):
             x, before = inputs[source], None
             for form in its:
-                geometry = form.geometry(x)
-                check_rows(geometry.images * geometry.out_height * geometry.out_width)
                 made = calls.enter(form, x, before)
                 known.append(made.known)
                 kept += [made.raw] if made.y is None else [made.y, made.raw]
@@ -100,7 +101,7 @@ class _NativeSum(torch.autograd.Function):
                 if inputs_too[source]:
                     of_inputs[source] = pull * gate if of_x is None else of_x.add_(pull, alpha=gate)
                 continue
-            arriving, found = Pull(pull, total, dot), []
+            arriving, found = Pull(pull, total, dot), list[Tensor | None]()
             for place in reversed(range(len(its))):
                 x, before = passed[place - 1][1:] if place else (inputs[source], None)
                 last, wanted = place == len(its) - 1, (place > 0 or inputs_too[source], weights_too)
@@ -142,6 +143,8 @@ def _plain(plan: SumPlan, gates: Tensor, *tensors: Tensor) -> Tensor:
     """The sum in torch's own operations."""
     terms = [
         Term(tensors[source], gate, tuple(Unit(*form[:5]) for form in its))
-        for source, gate, its in zip(plan.sources, gates.unbind(), plan.forms(iter(tensors[plan.inputs :])), strict=True)
+        for source, gate, its in zip(
+            plan.sources, gates.unbind(), plan.forms(iter(tensors[plan.inputs :])), strict=True
+        )
     ]
     return plain_sum(terms, training=True, track=False)
