@@ -92,7 +92,7 @@ def _convolve(self: nn.Conv2d, x: Tensor) -> Tensor:
 def _run(self: nn.Sequential, x: Tensor) -> Tensor:
     """The units as one function where they train here, else as modules."""
     parts: tuple[Part, ...] = self.parts  # type: ignore[assignment]
-    tensors = [x, *self.parameters()]
+    tensors = [x, *self.parameters(), *(buffer for buffer in self.buffers() if buffer.is_floating_point())]
     if not (_trains(self, parts) and any(tensor.requires_grad for tensor in tensors) and calls.takes(*tensors)):
         return nn.Sequential.forward(self, x)
     forms = [_form(self, part) for part in parts]

@@ -32,8 +32,8 @@ class Compute(Settings):
     """parts in which a process goes through its share of a batch, one after another: less memory, and BatchNorm sees
     the parts"""
     native: Literal["auto", "never"] = "auto"
-    """auto: where the CPU trains, kernels of the library's own, compiled once if there is a C++ compiler; never: those
-    of torch, whose results differ by rounding"""
+    """auto: where the CPU trains, kernels of the library's own, compiled once if there is a C++ compiler; never:
+    torch's, which differ by rounding"""
 
 
 class Described(Settings):

@@ -7,13 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from fairdarts.native import calls
-from fairdarts.native.build import library
 from fairdarts.ops.cell import dil_conv, relu_conv_bn, sep_conv
 from fairdarts.ops.depthwise import depthwise_conv
 from fairdarts.ops.fast import Part, parts_of, with_fast_gradients
 from fairdarts.ops.mbconv import Bottleneck, bottleneck
 
-native = pytest.mark.skipif(library() is None, reason="no C++ compiler")
+native = pytest.mark.usefixtures("native")
 SEQUENCES = {
     "sep_conv_3x3": lambda: sep_conv(5, 3, 2, True),
     "sep_conv_5x5": lambda: sep_conv(20, 5, 1, False),
@@ -23,11 +22,6 @@ SEQUENCES = {
     "E6K7": lambda: bottleneck(4, 8, 6, 7, 1, False),
     "E1K3": lambda: bottleneck(4, 8, 1, 3, 1, True),
 }
-
-
-@pytest.fixture(autouse=True)
-def _auto(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "_mode", "auto")
 
 
 def pair(name: str) -> tuple[nn.Module, nn.Module, Tensor]:
@@ -88,9 +82,9 @@ def test_single_modules_run_where_somebody_looks_or_nothing_trains():
     fast[4].eval()
     assert last() != "_UnitsBackward", "a BatchNorm that is frozen keeps its statistics"
     fast.train()
-    calls.use_native("never")
-    assert last() != "_UnitsBackward"
-    calls.use_native("auto")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calls, "_mode", "never")
+        assert last() != "_UnitsBackward"
     fast.eval()
     assert last() != "_UnitsBackward"
 
