@@ -1,6 +1,7 @@
 """Which tensors native kernels take, and the gradient of a depthwise kernel against torch's."""
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -112,7 +113,8 @@ def test_tensors_that_kernels_cannot_read_are_torch_s(name: str):
 
 def test_what_is_traced_or_compiled_is_torch_s(monkeypatch: pytest.MonkeyPatch):
     seen = []
-    torch.jit.trace(lambda x: seen.append(calls.takes(x)) or x + 1, random(1, 1, 2, 2), check_trace=False)
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        torch.jit.trace(lambda x: seen.append(calls.takes(x)) or x + 1, random(1, 1, 2, 2), check_trace=False)
     assert not any(seen)
     assert seen
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
@@ -133,6 +135,8 @@ class Two(NamedTuple):
 
     forms: list[calls.Form]
     x: Tensor
+    entered: bool
+    """whether they read an activation of x"""
     gate: float
 
     @property
@@ -164,7 +168,7 @@ def twos(draw: st.DrawFn) -> Two:
             )
         )
     shape = draw(st.integers(2, 9)), widths[0], draw(st.integers(1, 9)), draw(st.integers(1, 9))
-    return Two(forms, random(*shape, seed=2), draw(st.sampled_from([1.0, -0.3])))
+    return Two(forms, random(*shape, seed=2), draw(st.booleans()), draw(st.sampled_from([1.0, -0.3])))
 
 
 def by_torch(two: Two) -> list[Tensor]:
@@ -173,7 +177,7 @@ def by_torch(two: Two) -> list[Tensor]:
     x, *parts = leaves
     rest = iter(parts)
     for place, form in enumerate(two.forms):
-        if place:
+        if place or two.entered:
             x = x.clamp(0, form.limit)
         x = x if form.kernel is None else convolved(x, next(rest), form.stride, form.dilation)
         x = x if form.weight is None else F.conv2d(x, next(rest))
@@ -185,7 +189,9 @@ def by_torch(two: Two) -> list[Tensor]:
 
 def by_kernels(two: Two) -> list[Tensor]:
     first, second = two.forms
-    one = calls.enter(first, two.x, None)
+    identity = torch.tensor([[0.0], [1.0], [1.0], [0.0]], dtype=torch.float64).repeat(1, two.x.shape[1])
+    entry = identity if two.entered else None
+    one = calls.enter(first, two.x, entry)
     other = calls.enter(second, one.raw, one.known)
     again = calls.enter(second, one.raw, one.known, other.known)
     assert torch.equal(again.raw, other.raw)
@@ -195,7 +201,7 @@ def by_kernels(two: Two) -> list[Tensor]:
     behind = calls.leave(second, calls.Pull(pull, total, dots[0]), two.gate, other, one.raw, one.known, (True, True))
     there = two.x.cos()
     arriving = calls.Pull(behind.of_x, *behind.of_before)
-    before = calls.leave(first, arriving, 1.0, one, two.x, None, (True, True), there.clone())
+    before = calls.leave(first, arriving, 1.0, one, two.x, entry, (True, True), there.clone())
     found = [out, before.of_x - there]
     for form, left, gate in ((first, before, 1.0), (second, behind, two.gate)):
         found += [part for part in (left.of_kernel, left.of_weight) if part is not None]
