@@ -103,7 +103,8 @@ def _run(self: nn.Sequential, x: Tensor) -> Tensor:
 def _trains(modules: nn.Sequential, parts: Sequence[Part]) -> bool:
     """Whether a gradient is wanted, all BatchNorms follow the batch, and nothing looks at single modules."""
     eager = not (torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled("cpu"))
-    watched = any(module._forward_hooks or module._forward_pre_hooks or module._backward_hooks for module in modules)
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    watched = any(getattr(module, name) for module in modules for name in hooks)
     return torch.is_grad_enabled() and eager and not watched and all(modules[part.norm].training for part in parts)
 
 
