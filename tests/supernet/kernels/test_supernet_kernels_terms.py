@@ -52,8 +52,8 @@ def test_units_on_the_rectified_input_are_their_operation(
     if (units := units_of(operation.double().train(training))) is None:
         assert (name, stride) == ("skip_connect", 1)
         return
-    for unit in units:
-        unit.norm.running_mean.normal_(), unit.norm.running_var.uniform_(1, 2)
+    for one in units:
+        one.norm.running_mean.normal_(), one.norm.running_var.uniform_(1, 2)
     before = {key: value.clone() for key, value in operation.state_dict().items()}
     x = torch.randn(3, CHANNELS, height, width, dtype=torch.float64)
     expected, after = operation(x), {key: value.clone() for key, value in operation.state_dict().items()}
