@@ -153,7 +153,7 @@ class Form(NamedTuple):
 
     def width(self, x: Tensor) -> int:
         """Channels that it gives."""
-        return x.shape[1] if self.weight is None else len(self.weight)
+        return x.shape[1] if self.weight is None else self.weight.shape[0]
 
 
 class Made(NamedTuple):
