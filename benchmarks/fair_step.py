@@ -9,7 +9,9 @@ own layout, the loss of each read, one update. First some steps of both in float
 in weights and BatchNorm buffers. Then, by turns and each in a process of its own: the plain step, the plain step in
 channels_last, and the library's in every variant of precision, on the CPU also without `keep_memory`, and on CUDA of
 torch.compile. `ratio_quartiles` are of plain / library, round by round, `ratio_channels_last_quartiles` of plain in
-channels_last / library. Images a second count a pass of an image, forward and backward.
+channels_last / library. Images a second count a pass of an image, forward and backward. `share_of_peak` compares the
+arithmetic of the convolutions and linear layers in a step with the speed of a large matrix product: no form can be more
+than 1 / share times as fast as it is.
 """
 
 import argparse
@@ -21,9 +23,10 @@ from pathlib import Path
 
 import torch
 from circumstances import circumstances
-from measured import Server, ratios, serve
+from measured import Server, matmul_speed, ratios, serve
 from plain import PathNetwork, PathStep, lower
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from fairdarts import resources
 from fairdarts.checking import check
@@ -117,6 +120,21 @@ def step_of(name: str, args: argparse.Namespace) -> Callable[[Step, Batch], obje
     return lambda step, one: plain(paths_of(step), in_channels_last(one))
 
 
+def arithmetic(args: argparse.Namespace) -> float:
+    """The arithmetic operations of a step's convolutions and linear layers, the mean of ten steps: a backward pass has
+    twice those of a forward one."""
+    generator, space = torch.Generator().manual_seed(0), load_space(args.space)
+    network, (images, _) = PathNetwork(space, 10), batch(1, args.image, torch.float32, torch.device("cpu"), generator)
+    sampler, total = StrictFair(space, generator), 0
+    network.eval()
+    for _ in range(10):
+        for path in paths_of(sampler.draw(0.0)):
+            with FlopCounterMode(display=False) as counter, torch.no_grad():
+                network(images, path)
+            total += 3 * args.batch * counter.get_total_flops()
+    return total / 10
+
+
 def step_when_asked(name: str, args: argparse.Namespace) -> None:
     """Serves the steps of a variant, each of paths of its own."""
     device, generator = torch.device(args.device), torch.Generator().manual_seed(0)
@@ -149,18 +167,21 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
         server.end()
     first = {name: own.pop(0) for name, own in times.items()}
 
+    operations, speed = arithmetic(args), matmul_speed(torch.device(args.device))
     passes, table = max(map(len, load_space(args.space).choices)), {}
     for name, own in times.items():
         table[name] = {
             "seconds": round(statistics.median(own), 4),
             "first_seconds": round(first[name], 2),
             "images_per_second": round(passes * args.batch / statistics.median(own), 1),
+            "share_of_peak": round(operations / statistics.median(own) / speed, 3),
             **ratios(own, times["plain"], times["plain channels_last"]),
         }
     return {
         **circumstances(args.device),
         **{key: getattr(args, key) for key in ("space", "threads", "batch", "image", "pairs")},
         "passes": passes,
+        "matmul_gflops": round(speed / 1e9, 1),
         "difference_float64": apart,
         "steps": table,
     }

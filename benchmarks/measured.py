@@ -21,6 +21,20 @@ def ratios(own: Sequence[float], plain: Sequence[float], channels_last: Sequence
     return {key: quartiles([slow / fast for slow, fast in zip(form, own, strict=True)]) for key, form in held.items()}
 
 
+def matmul_speed(device: torch.device) -> float:
+    """Arithmetic operations a second of a large float32 matrix product (on CUDA bfloat16), the best of ten."""
+    size, dtype = (8192, torch.bfloat16) if device.type == "cuda" else (1024, torch.float32)
+    a, times = torch.randn(size, size, device=device, dtype=dtype), []
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    for _ in range(10):
+        wait()
+        begun = time.perf_counter()
+        torch.mm(a, a)
+        wait()
+        times.append(time.perf_counter() - begun)
+    return 2 * size**3 / min(times)
+
+
 def serve(take: Callable[[], object], device: torch.device) -> None:
     """Takes a step for every line that is read, and writes its seconds."""
     wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None

@@ -28,7 +28,7 @@ from pathlib import Path
 
 import torch
 from circumstances import circumstances
-from measured import ratios
+from measured import matmul_speed, ratios
 from plain import Bench, Chain, Network, PlainStep, lower
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -230,14 +230,6 @@ def grown(step: Callable[..., object], args: argparse.Namespace, few: int) -> in
     step(train, valid)
     step(train, valid)
     return peak_memory(device) - before
-
-
-def matmul_speed(device: torch.device) -> float:
-    """Arithmetic operations a second of a large float32 matrix product (on CUDA bfloat16), the best of ten."""
-    size, dtype = (8192, torch.bfloat16) if device.type == "cuda" else (1024, torch.float32)
-    a = torch.randn(size, size, device=device, dtype=dtype)
-    pair = ((a,), (a,))
-    return 2 * size**3 / min(seconds(lambda one, other: torch.mm(one[0], other[0]), *pair) for _ in range(10))
 
 
 def measure(args: argparse.Namespace) -> dict[str, object]:
