@@ -12,8 +12,9 @@ the plain step, the plain step in channels_last, and the library's in every vari
 batch is gone through in, of precision, and on CUDA of torch.compile. `ratio_quartiles` are of plain / library, round by
 round, `ratio_channels_last_quartiles` of plain in channels_last / library. `first_seconds` is the first step, with all
 that is compiled for it. `saved` is what a forward pass keeps for the backward pass, `peak` what a process grows by in a
-step (Linux; on CUDA what the allocator reports), both as shares of the plain step's. `share_of_peak` compares the
-arithmetic that a step cannot do without with the speed of a large matrix product.
+step (Linux; on CUDA what the allocator reports), both as shares of the plain step's. `operations` are those of torch that
+a step calls. `share_of_peak` compares the arithmetic that a step cannot do without with the speed of a large matrix
+product.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from circumstances import circumstances
 from measured import matmul_speed, ratios
 from plain import Bench, Chain, Network, PlainStep, lower
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from fairdarts import resources
@@ -187,6 +189,21 @@ def seconds(step: Callable[..., None], train: Batch, valid: Batch) -> float:
     return time.perf_counter() - begun
 
 
+def operations(step: Callable[..., None], train: Batch, valid: Batch) -> int:
+    """The operations of torch that a step calls."""
+    with _Counted() as counted:
+        step(train, valid)
+    return counted.calls
+
+
+class _Counted(TorchDispatchMode):
+    calls = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.calls += 1
+        return function(*args, **(kwargs or {}))
+
+
 def saved(loss: Callable[[], Tensor], network: torch.nn.Module) -> int:
     """Bytes that a forward pass keeps for the backward pass, the network's own parameters and buffers left out."""
     weights = {tensor.untyped_storage().data_ptr() for tensor in network.state_dict().values()}
@@ -258,7 +275,7 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
         print("  ".join(f"{name} {own[-1]:.3f} s" for name, own in times.items()), file=sys.stderr)
     first = {name: own.pop(0) for name, own in times.items()}
 
-    operations, speed = arithmetic(plain, train), matmul_speed(device)
+    work, speed = arithmetic(plain, train), matmul_speed(device)
     images = train[0].to(memory_format=torch.channels_last)
     kept = {"plain": saved(lambda: plain.loss(train), plain.network)}
     kept["plain channels_last"] = kept["plain"]
@@ -277,7 +294,8 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
             **ratios(own, times["plain"], times["plain channels_last"]),
             "saved": round(kept[name] / kept["plain"], 3),
             "peak": round(peaks[name] / peaks["plain"], 3),
-            "share_of_peak": round(operations / statistics.median(own) / speed, 3),
+            "operations": operations(steps[name], train, valid),
+            "share_of_peak": round(work / statistics.median(own) / speed, 3),
         }
     return {
         **circumstances(device.type),

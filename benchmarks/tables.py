@@ -34,6 +34,7 @@ WAYS = {
 """way of a result → how a page calls it"""
 PUBLISHED, STRONGEST = "ratio_quartiles", "ratio_channels_last_quartiles"
 HELD = ("times as fast as the published form", "as that form in channels_last")
+PEAK = "share of the speed of a matrix product"
 
 Result = dict[str, Any]
 
@@ -79,19 +80,21 @@ def markdown(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def search_step_s1() -> str:
     one, two = (read(f"search-step-cpu-{threads}") for threads in ("1-thread", "2-threads"))
-    heads = ("", *HELD, "both on two threads", "kept for the backward pass", "peak memory")
+    heads = ("", *HELD, "both on two threads", "kept for the backward pass", "peak memory", PEAK)
     rows = []
     for name, way in one["steps"].items():
         if name in ("plain channels_last", "none", "recompute", "checkpoint"):
             other = two["steps"].get(name, {})
             both = f"{ratio(other, PUBLISHED)}; {ratio(other, STRONGEST)}"
-            memory = share(way["saved"]), share(way["peak"])
+            memory = share(way["saved"]), share(way["peak"]), share(way["share_of_peak"])
             rows.append([WAYS[name], ratio(way, PUBLISHED), ratio(way, STRONGEST), both, *memory])
     fair, darts = one["difference_float64"].values()
     same = (
         f"After 20 steps in float64 (4 cells, 4 channels) α, weights and BatchNorm statistics lie within {power(fair)} "
     )
     same += f"(FairDARTS) and {power(darts)} (DARTS) of the plain form's."
+    calls = [one["steps"][name]["operations"] for name in ("none", "plain")]
+    same += " A step calls {:,} operations of torch, one of the plain form {:,}.".format(*calls)
     sources = ("one thread", "search-step-cpu-1-thread"), ("two threads", "search-step-cpu-2-threads")
     return f"{markdown(heads, rows)}\n\n{same}\n{told(sources)}"
 
@@ -154,14 +157,20 @@ def other_steps() -> str:
 def fair_step() -> str:
     result = read("fair-step-cpu-1-thread")
     rows = [
-        [WAYS[name], ratio(way, PUBLISHED), ratio(way, STRONGEST), f"{way['images_per_second']:,.0f}"]
+        [
+            WAYS[name],
+            ratio(way, PUBLISHED),
+            ratio(way, STRONGEST),
+            f"{way['images_per_second']:,.0f}",
+            share(way["share_of_peak"]),
+        ]
         for name, way in result["steps"].items()
         if name != "plain"
     ]
     same = "After three steps in float64 weights and BatchNorm statistics of the two lie within "
     same += f"{power(result['difference_float64'])} of each other.\n"
     same += told([("result", "fair-step-cpu-1-thread")])
-    return f"{markdown(('', *HELD, 'images a second'), rows)}\n\n{same}"
+    return f"{markdown(('', *HELD, 'images a second', PEAK), rows)}\n\n{same}"
 
 
 def judging() -> str:
