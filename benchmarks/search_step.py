@@ -12,8 +12,8 @@ the plain step, the plain step in channels_last, and the library's in every vari
 batch is gone through in, of precision, and on CUDA of torch.compile. `ratio_quartiles` are of plain / library, round by
 round, `ratio_channels_last_quartiles` of plain in channels_last / library. `first_seconds` is the first step, with all
 that is compiled for it. `saved` is what a forward pass keeps for the backward pass, `peak` what a process grows by in a
-step (Linux; on CUDA what the allocator reports), both as shares of the plain step's. `operations` are those of torch that
-a step calls. `share_of_peak` compares the arithmetic that a step cannot do without with the speed of a large matrix
+step (Linux; on CUDA what the allocator reports), both as shares of the plain step's. `operations` are calls of
+torch in a step. `share_of_peak` compares the arithmetic that a step cannot do without with the speed of a large matrix
 product.
 """
 
