@@ -8,17 +8,25 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import time
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from fairdarts.config import Notice
+from fairdarts.config import Notice, UserError
 
 SOURCES = sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".cpp", ".h"))
-FLAGS = ("-std=c++20", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
+FLAGS = ("-O3", "-march=native")
+"""what CXXFLAGS may change"""
+NEEDED = ("-std=c++20", "-fopenmp", "-shared", "-fPIC", "-fno-fast-math", "-fvisibility=default")
 COMPILERS = ("c++", "g++", "clang++")
+EXPORTED = [
+    f"{name}_{dtype}"
+    for name in ("kernel_gradient", "enter", "leave", "add_up", "dots")
+    for dtype in ("float32", "float64")
+]
 SWITCH = "FAIRDARTS_NATIVE"
 """environment variable that as `never` is to all runs what `compute.native never` is to one"""
 
@@ -26,14 +34,17 @@ SWITCH = "FAIRDARTS_NATIVE"
 @cache
 def library() -> ctypes.CDLL | None:
     """The compiled kernels; None where they are not wanted, or after one line of warning where they cannot be had."""
-    if os.environ.get(SWITCH) == "never":
+    said = os.environ.get(SWITCH, "auto")
+    if said not in ("auto", "never"):
+        raise UserError(f"{SWITCH}: {said!r}: should be auto or never")
+    if said == "never":
         return None
     try:
         command = compiler()
         return loaded(command, key_of(command))
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
-        advice = "install g++ for faster steps, or set compute.native never"
-        warnings.warn(f"native kernels: {reason(error)}; torch's own run instead: {advice}", Notice, stacklevel=2)
+    except (OSError, ValueError, AttributeError, subprocess.SubprocessError) as error:
+        advice = "they need a compiler for C++20, g++ say; compute.native never does without"
+        warnings.warn(f"no native kernels, so steps take longer: {reason(error)} ({advice})", Notice, stacklevel=2)
         return None
 
 
@@ -47,7 +58,7 @@ def compiler() -> list[str]:
     named = shlex.split(os.environ.get("CXX", "")) or [*filter(shutil.which, COMPILERS)][:1]
     if not named:
         raise OSError(f"no C++ compiler found ({', '.join(COMPILERS)})")
-    return [*named, *FLAGS, *shlex.split(os.environ.get("CXXFLAGS", ""))]
+    return [*named, *FLAGS, *shlex.split(os.environ.get("CXXFLAGS", "")), *NEEDED]
 
 
 def key_of(command: Sequence[str]) -> str:
@@ -67,13 +78,31 @@ def loaded(command: Sequence[str], key: str) -> ctypes.CDLL:
     for path in cache_folder.glob(f"native-{key}-*.so") if cache_folder else ():
         with suppress(OSError):
             if path.name == name_of(key, path):  # else loading it may crash
-                return ctypes.CDLL(str(path))
+                return opened(path)
+    if cache_folder is None:
+        advice = "XDG_CACHE_HOME names another place"
+        said = f"native kernels are compiled for this process alone, as no cache is to be had ({advice})"
+        warnings.warn(said, Notice, stacklevel=3)
+    else:
+        for left in cache_folder.glob("tmp*"):  # by a process that was killed
+            with suppress(OSError):
+                if time.time() - left.stat().st_mtime > 3600:
+                    shutil.rmtree(left)
     with tempfile.TemporaryDirectory(dir=cache_folder, ignore_cleanup_errors=True) as folder:
         made = Path(folder) / "native.so"
         compiled(command, made)
+        library = opened(made)
         if cache_folder:
-            made = made.replace(cache_folder / name_of(key, made))
-        return ctypes.CDLL(str(made))
+            made.replace(cache_folder / name_of(key, made))
+        return library
+
+
+def opened(path: Path) -> ctypes.CDLL:
+    """A library with all that it should have. Raises OSError or AttributeError where it is none."""
+    library = ctypes.CDLL(str(path))
+    for name in EXPORTED:
+        getattr(library, name)
+    return library
 
 
 def name_of(key: str, library: Path) -> str:

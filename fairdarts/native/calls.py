@@ -31,8 +31,15 @@ def takes(*tensors: Tensor) -> bool:
     """Whether native kernels are there and wanted for tensors: plain ones of one precision on the CPU, run eagerly."""
     if _mode != "auto" or torch.compiler.is_compiling() or torch.jit.is_tracing():
         return False
+    if under_torch_func():
+        return False
     dtype = tensors[0].dtype
     return dtype in DTYPES and all(_is_plain(x, dtype) for x in tensors) and library() is not None
+
+
+def under_torch_func() -> bool:
+    """Whether torch.func transforms what runs, which knows no function that brings its own gradient."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
 
 
 def _is_plain(x: Tensor, dtype: torch.dtype) -> bool:
@@ -149,6 +156,10 @@ class Form(NamedTuple):
     """where another unit is before this one, the most that the activation between them gives: 6 for ReLU6"""
 
     def geometry(self, x: Tensor) -> Geometry:
+        """That of x. ValueError where x has other channels than the convolutions read."""
+        read = {part.shape[place] for place, part in enumerate(self[:2]) if part is not None}
+        if read != {x.shape[1]}:
+            raise ValueError(f"x has {x.shape[1]} channels, but convolutions read {', '.join(map(str, sorted(read)))}")
         return geometry_of(x.shape, 0 if self.kernel is None else self.kernel.shape[-1], self.stride, self.dilation)
 
     def width(self, x: Tensor) -> int:
@@ -214,6 +225,8 @@ def _terms(terms: Sequence[Gated]) -> ctypes.Array:
 def add_up(terms: Sequence[Gated]) -> Tensor:
     """Σ gate · norm(x) [B, D, H, W]."""
     first = terms[0][0]
+    if len(shapes := {tuple(x.shape) for x, _, _ in terms}) > 1:
+        raise ValueError(f"operations give tensors of different shapes: {', '.join(map(str, sorted(shapes)))}")
     out = torch.empty_like(first)
     sizes = first.numel() // first.shape[1], first.shape[1], len(terms)
     _function("add_up", first.dtype)(*sizes, _terms(terms), out.data_ptr(), torch.get_num_threads())
@@ -221,7 +234,7 @@ def add_up(terms: Sequence[Gated]) -> Tensor:
 
 
 def dots(pull: Tensor, terms: Sequence[Gated]) -> tuple[Tensor, Tensor]:
-    """Σ pull [D] over its rows, and Σ pull · x [K, D] for every term."""
+    """Σ pull [D] over its rows; and Σ pull · x [K, D] for every term, x less its mean where that is known."""
     width = pull.shape[1]
     total, each = pull.new_empty(width), pull.new_empty(len(terms), width)
     sizes, tensors = (pull.numel() // width, width, len(terms)), (total.data_ptr(), each.data_ptr())
@@ -237,7 +250,7 @@ class Pull(NamedTuple):
     total: Tensor
     """its sum over rows [D]"""
     dot: Tensor
-    """the sum of its products with raw [D]"""
+    """the sum of its products with raw less its mean [D]"""
 
 
 class Left(NamedTuple):
@@ -248,7 +261,7 @@ class Left(NamedTuple):
     of_x: Tensor | None
     """of what it reads"""
     of_before: Tensor | None
-    """Σ of_x and Σ of_x · x [2, C], where another unit is before this one"""
+    """Σ of_x and Σ of_x · (x − mean) [2, C], where another unit is before this one"""
     of_kernel: Tensor | None
     of_weight: Tensor | None
 

@@ -188,7 +188,8 @@ void add_up(Int rows, Int width, Int count, const Gated<T>* terms, T* out, int t
   });
 }
 
-// sum [D] of a pull's rows [N, D]; dots [K, D] of the pull with the rows of every term
+// sum [D] of a pull's rows [N, D]; dots [K, D] of the pull with the rows of every term less their mean, where it is
+// known
 template <class T>
 void dots(Int rows, Int width, Int count, const T* pull, const Gated<T>* terms, T* sum, T* dot, int threads) {
   Sums<T> sums(sum, width), all_dots(dot, count * width);
@@ -197,15 +198,15 @@ void dots(Int rows, Int width, Int count, const T* pull, const Gated<T>* terms, 
       const Int start = row * width, its = std::min(TILED, last - row);
       for (Int k = 0; k < count; ++k)
         add_sums<T>(k ? nullptr : sums.of(part), all_dots.of(part) + k * width, pull + start, terms[k].rows + start,
-                    width, its);
+                    terms[k].known, width, its);
     }
   });
 }
 
 // The gradients of a unit under a pull [N, D] on what comes out of its BatchNorm and gate, of which the sum is known,
-// and the sum of its products with what the BatchNorm reads, raw: of the BatchNorm's weight and bias without the gate
-// [2, D], of weight and kernel; and of x into of_x, `add`ed to what is there. Where another unit is before it, that is
-// the pull on what comes out of its BatchNorm, whose sums [2, C] are in `of_before`.
+// and the sum of its products with what the BatchNorm reads less its mean: of the BatchNorm's weight and bias without
+// the gate [2, D], of weight and kernel; and of x into of_x, `add`ed to what is there. Where another unit is before it,
+// that is the pull on what comes out of its BatchNorm, whose sums [2, C] are in `of_before`.
 template <class T>
 void leave(const Geometry& g, Int width, const T* pull, const T* sum, const T* dot, T gate, const T* raw,
            const T* known, const T* y, const T* weight, const T* x, const T* before, T limit, const T* kernel,
@@ -213,7 +214,7 @@ void leave(const Geometry& g, Int width, const T* pull, const T* sum, const T* d
   const Int c = g.channels, pixels = g.pixels(), count = g.images * pixels, size = g.kernel * g.kernel;
   std::vector<T> of_pull(width), of_raw(width), shift(width);
   for (Int d = 0; d < width; ++d) {
-    const T mean = known[d], inverse = known[width + d], its = inverse * (dot[d] - mean * sum[d]);
+    const T mean = known[d], inverse = known[width + d], its = inverse * dot[d];
     of_norm[d] = its, of_norm[width + d] = sum[d];
     of_pull[d] = gate * inverse * known[2 * width + d], of_raw[d] = -of_pull[d] * inverse * its / count;
     shift[d] = -of_pull[d] * sum[d] / count - of_raw[d] * mean;
@@ -233,7 +234,7 @@ void leave(const Geometry& g, Int width, const T* pull, const T* sum, const T* d
           copy(kernel ? g.height : 0, g.width, g.radius(), g.stride);
       const auto sum_up = [&](Int start, Int rows) {
         if (!of_before) return;
-        add_sums<T>(befores.of(part), befores.of(part) + c, of_x + start * c, x + start * c, c, rows);
+        add_sums<T>(befores.of(part), befores.of(part) + c, of_x + start * c, x + start * c, before, c, rows);
       };
       // of rows from `start` on the pull on what the pointwise convolution reads, into `its`
       const auto through_point = [&](Int start, Int rows, T* its, const T* read) {

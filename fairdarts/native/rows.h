@@ -71,6 +71,7 @@ template <class T, int L>
 inline Vec<T, L> masked(Vec<T, L> pull, Vec<T, L> output, T limit) {
   if (limit == 0) return pull;
   pull = output <= 0 ? Vec<T, L>{} : pull;
+  if (limit == std::numeric_limits<T>::infinity()) return pull;
   return output >= limit ? Vec<T, L>{} : pull;
 }
 
@@ -137,17 +138,19 @@ void add_cross(T* total, const T* left, Int height, const T* right, Int width, I
   });
 }
 
-// total [width] += sum of rows x [rows, width], where it is asked for, and dot [width] += that of x * others
+// total [width] += sum of rows x [rows, width], where it is asked for, and dot [width] += that of x * (others - mean)
 template <class T>
-void add_sums(T* total, T* dot, const T* x, const T* others, Int width, Int rows) {
+void add_sums(T* total, T* dot, const T* x, const T* others, const T* mean, Int width, Int rows) {
   over_channels<T>(width, [&]<int L, int M>(Int c) {
-    Vec<T, L> sums[2][M] = {}, dots[2][M] = {};  // of two rows at a time, which do not wait for each other
+    Vec<T, L> sums[2][M] = {}, dots[2][M] = {},
+              centre[M] = {};  // of two rows at a time, which do not wait for each other
+    for (int m = 0; mean && m < M; ++m) centre[m] = at<T, L>(mean + c + m * L);
     const auto add = [&](int way, Int n) {
 #pragma GCC unroll 2
       for (int m = 0; m < M; ++m) {
         const Vec<T, L> its = at<T, L>(x + n * width + c + m * L);
         sums[way][m] += its;
-        dots[way][m] += its * at<T, L>(others + n * width + c + m * L);
+        dots[way][m] += its * (at<T, L>(others + n * width + c + m * L) - centre[m]);
       }
     };
     Int n = 0;

@@ -15,7 +15,8 @@ def depthwise(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
     On the CPU its gradients are the same sums through other kernels: those of torch run up to 40 times slower than the
     forward pass where a kernel is wider than 3 or dilated.
     """
-    if x.device.type == "cpu" and torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
+    trains = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
+    if x.device.type == "cpu" and trains and not calls.under_torch_func():
         if torch.is_autocast_enabled("cpu"):
             x, weight = (tensor.to(torch.get_autocast_dtype("cpu")) for tensor in (x, weight))
         return _Depthwise.apply(x, weight, stride, dilation)

@@ -28,13 +28,13 @@ LIMITS = {nn.ReLU: float("inf"), nn.ReLU6: 6.0}
 def with_fast_gradients(network: Network) -> Network:
     """The network itself, which trains on the CPU by the functions of this file from now on.
 
-    For a network that is trained here. Anywhere else it stays plain: what counts, traces or exports networks does not
-    know a function that brings its own gradient.
+    For a network that is trained here: what counts or exports networks does not know a function that brings its own
+    gradient. In evaluation, under torch.compile, autocast, tracing and torch.func, and where hooks watch modules, the
+    modules run as they are. A network that is pickled is a plain one when it is loaded.
     """
     for module in network.modules():
-        if isinstance(module, (Separable, Bottleneck)) and (parts := parts_of(module)) is not None:
+        if isinstance(module, (Separable, Bottleneck)):
             module.forward = MethodType(_run, module)  # type: ignore[method-assign]
-            module.parts = parts  # type: ignore[assignment]
         elif is_depthwise(module) and module.weight.device.type == "cpu":
             module.forward = MethodType(_convolve, module)  # type: ignore[method-assign]
     return network
@@ -60,12 +60,7 @@ def parts_of(sequence: nn.Sequential) -> tuple[Part, ...] | None:
     for place, module in enumerate(sequence):
         if type(module) in LIMITS and not found:
             found["activation"] = place
-        elif (
-            is_depthwise(module)
-            and module.kernel_size[0] in calls.KERNELS
-            and module.stride[0] < 3
-            and "spread" not in found
-        ):
+        elif is_known(module) and "spread" not in found:
             found["spread"] = place
         elif is_pointwise(module) and "point" not in found:
             found["point"] = place
@@ -76,6 +71,11 @@ def parts_of(sequence: nn.Sequential) -> tuple[Part, ...] | None:
             return None
     between = all(part.activation is not None for part in parts[1:])
     return tuple(parts) if parts and between and not found else None
+
+
+def is_known(module: nn.Module) -> bool:
+    """Whether it is a depthwise convolution that the kernels know."""
+    return is_depthwise(module) and module.kernel_size[0] in calls.KERNELS and module.stride[0] < 3
 
 
 def is_pointwise(module: nn.Module) -> bool:
@@ -91,10 +91,13 @@ def _convolve(self: nn.Conv2d, x: Tensor) -> Tensor:
 
 def _run(self: nn.Sequential, x: Tensor) -> Tensor:
     """The units as one function where they train here, else as modules."""
-    parts: tuple[Part, ...] = self.parts  # type: ignore[assignment]
-    tensors = [x, *self.parameters(), *(buffer for buffer in self.buffers() if buffer.is_floating_point())]
-    if not (_trains(self, parts) and any(tensor.requires_grad for tensor in tensors) and calls.takes(*tensors)):
+    parts = parts_of(self)
+    running = [buffer for buffer in self.buffers() if buffer.is_floating_point()]
+    tensors = [x, *self.parameters(), *running]
+    known = parts is not None and _trains(self, parts) and all(buffer.is_contiguous() for buffer in running)
+    if not (known and any(tensor.requires_grad for tensor in tensors) and calls.takes(*tensors)):
         return nn.Sequential.forward(self, x)
+    assert parts is not None
     forms = [_form(self, part) for part in parts]
     weights = [weight for form in forms for weight in (*form[:2], *(form.affine or ())) if weight is not None]
     return _Units.apply(forms, parts[0].activation is not None, x, *weights)
@@ -105,7 +108,12 @@ def _trains(modules: nn.Sequential, parts: Sequence[Part]) -> bool:
     eager = not (torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled("cpu"))
     hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     watched = any(getattr(module, name) for module in modules for name in hooks)
+    watched = watched or bool(torch.nn.modules.module._has_any_global_hook())
     return torch.is_grad_enabled() and eager and not watched and all(modules[part.norm].training for part in parts)
+
+
+for _own in (_run, _convolve):
+    _own.__name__ = "forward"  # the name by which pickle asks the module for it
 
 
 def _form(modules: nn.Sequential, part: Part) -> Form:
@@ -149,7 +157,7 @@ class _Units(torch.autograd.Function):
         x = x.contiguous(memory_format=torch.channels_last)
         made = [Made(next(rest) if with_y else None, next(rest), next(rest)) for with_y in ctx.with_y]
         pull = pull.contiguous(memory_format=torch.channels_last)
-        total, dots = calls.dots(pull, [(made[-1].raw, None, 0.0)])
+        total, dots = calls.dots(pull, [(made[-1].raw, made[-1].known, 0.0)])
         arriving, of_x = Pull(pull, total, dots[0]), None
         found: list[Tensor | None] = []
         for place in reversed(range(len(forms))):

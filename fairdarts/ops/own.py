@@ -11,8 +11,8 @@ from fairdarts.config import UserError
 Build = Callable[[int, int, int, bool], nn.Module]
 """(c_in, c_out, stride, affine) → a module, x [B, c_in, H, W] → [B, c_out, ⌈H/stride⌉, ⌈W/stride⌉]"""
 
-SIDE = 9
-"""height and width of the image by which an operation is tried"""
+SIDES = (9, 8)
+"""height and width of the images by which an operation is tried: an odd and an even one"""
 
 
 def built(name: str, build: Build, c_in: int, c_out: int, stride: int, affine: bool) -> nn.Module:
@@ -30,21 +30,23 @@ def built(name: str, build: Build, c_in: int, c_out: int, stride: int, affine: b
         raise UserError(f"{call}: gives {type(module).__name__}, should give a torch.nn.Module")
     module.own_operation = name  # type: ignore[assignment]  # of a module, any value can be an attribute
     device = next(chain(module.parameters(), module.buffers()), torch.empty(0)).device
-    x = torch.zeros(2, c_in, SIDE, SIDE, device=device)
     modes = [(part, part.training) for part in module.modules()]
-    try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            out = module.eval()(x)
-    except Exception as error:
-        raise UserError(f"{call}: {type(error).__name__} for x {[*x.shape]}: {error}") from error
+    module.eval()
+    for side in SIDES:
+        x = torch.zeros(2, c_in, side, side, device=device)
+        try:
+            with torch.random.fork_rng(devices=[]), torch.no_grad():
+                out = module(x)
+        except Exception as error:
+            raise UserError(f"{call}: {type(error).__name__} for x {[*x.shape]}: {error}") from error
+        right = [2, c_out, *[-(-side // stride)] * 2]
+        given = [*out.shape] if isinstance(out, torch.Tensor) else type(out).__name__
+        if given != right:
+            raise UserError(f"{call}: makes {given} of x {[*x.shape]}, should make {right}")
+        if x._version:
+            raise UserError(f"{call}: changes its input in place, which other operations read as well")
     for part, training in modes:
         part.training = training
-    right = [2, c_out, *[-(-SIDE // stride)] * 2]
-    given = [*out.shape] if isinstance(out, torch.Tensor) else type(out).__name__
-    if given != right:
-        raise UserError(f"{call}: makes {given} of x {[*x.shape]}, should make {right}")
-    if x._version:
-        raise UserError(f"{call}: changes its input in place, which other operations read as well")
     return module
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from fairdarts.config import Notice
+from fairdarts.config import Notice, UserError
 from fairdarts.native import build
 
 Fake = Callable[[str], None]
-"""makes CXX a compiler that does some lines of shell and then compiles an empty library"""
+"""makes CXX a compiler that does some lines of shell and then compiles functions that do nothing"""
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +32,9 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
     if real is None:
         pytest.skip("needs a C++ compiler")
 
+    stub = tmp_path / "stub.c"
+    stub.write_text("".join(f"void {name}(void) {{}}\n" for name in build.EXPORTED))
+
     def make(does: str) -> None:
         path = tmp_path / "a compiler"
         path.write_text(
@@ -40,7 +43,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
 echo "$@" >> '{tmp_path}/log'
 for made; do :; done
 {does}
-{real} -shared -fPIC -x c++ /dev/null -o "$made"
+{real} -shared -fPIC -x c '{stub}' -o "$made"
 """
         )
         path.chmod(0o755)
@@ -68,14 +71,15 @@ def refused() -> str:
         assert build.library() is None
     (said,) = (str(one.message) for one in told)
     assert "\n" not in said
-    assert said.endswith("torch's own run instead: install g++ for faster steps, or set compute.native never")
+    assert said.startswith("no native kernels, so steps take longer: ")
+    assert said.endswith(" (they need a compiler for C++20, g++ say; compute.native never does without)")
     assert build.in_use("auto") == "none"
     return said
 
 
 def test_who_has_no_compiler_is_told_once(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", "")
-    assert "native kernels: no C++ compiler found (c++, g++, clang++);" in refused()
+    assert ": no C++ compiler found (c++, g++, clang++) (" in refused()
 
 
 def test_a_compiler_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch):
@@ -91,7 +95,7 @@ def test_flags_that_cannot_be_read_are_told(monkeypatch: pytest.MonkeyPatch, fak
 
 def test_of_what_a_compiler_says_the_first_error_is_told(fake: Fake, tmp_path: Path):
     fake("echo 'In file included from a.h' >&2; echo 'a.h:1:2: error: too old' >&2; echo more >&2; exit 1")
-    assert "native kernels: a.h:1:2: error: too old;" in refused()
+    assert ": a.h:1:2: error: too old (" in refused()
     assert len(calls(tmp_path)) == 1
     assert files(tmp_path) == []
 
@@ -100,6 +104,30 @@ def test_of_what_a_compiler_says_the_first_error_is_told(fake: Fake, tmp_path: P
 def test_a_compiler_that_says_nothing_is_told_of_too(fake: Fake, does: str):
     fake(does)
     refused()
+
+
+def test_a_library_without_the_functions_is_of_no_use(fake: Fake, tmp_path: Path):
+    fake('echo > "$made.c"; cc -shared -o "$made" -x c "$made.c"; exit')
+    assert "undefined symbol" in refused()
+    assert files(tmp_path) == []
+
+
+def test_the_switch_is_auto_or_never(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FAIRDARTS_NATIVE", "Never")
+    with pytest.raises(UserError, match="FAIRDARTS_NATIVE: 'Never': should be auto or never"):
+        build.library()
+
+
+def test_what_the_kernels_need_stands_behind_the_user_s_flags(monkeypatch: pytest.MonkeyPatch, fake: Fake):
+    fake("")
+    monkeypatch.setenv("CXXFLAGS", "-std=c++17 -ffast-math -fvisibility=hidden -march=nocona")
+    words = build.compiler()
+    for ours, theirs in (
+        ("-std=c++20", "-std=c++17"),
+        ("-fno-fast-math", "-ffast-math"),
+        ("-march=nocona", "-march=native"),
+    ):
+        assert words.index(ours) > words.index(theirs)
 
 
 def test_without_openmp_it_is_compiled_for_one_thread(fake: Fake, tmp_path: Path):

@@ -197,7 +197,7 @@ def by_kernels(two: Two) -> list[Tensor]:
     assert torch.equal(again.raw, other.raw)
     out = calls.add_up([(other.raw, other.known, two.gate)])
     pull = out.sin()
-    total, dots = calls.dots(pull, [(other.raw, None, 0.0)])
+    total, dots = calls.dots(pull, [(other.raw, other.known, 0.0)])
     behind = calls.leave(second, calls.Pull(pull, total, dots[0]), two.gate, other, one.raw, one.known, (True, True))
     there = two.x.cos()
     arriving = calls.Pull(behind.of_x, *behind.of_before)

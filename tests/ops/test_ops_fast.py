@@ -1,6 +1,7 @@
 """Sequences of units that train as one function, against the same modules one by one."""
 
 import copy
+import pickle
 
 import pytest
 import torch
@@ -79,6 +80,9 @@ def test_single_modules_run_where_somebody_looks_or_nothing_trains():
     assert last() != "_UnitsBackward"
     assert len(seen) == 1
     handle.remove()
+    handle = fast[3].register_full_backward_pre_hook(lambda module, pull: None)
+    assert last() != "_UnitsBackward"
+    handle.remove()
     fast[4].eval()
     assert last() != "_UnitsBackward", "a BatchNorm that is frozen keeps its statistics"
     fast.train()
@@ -101,6 +105,61 @@ def test_a_single_value_has_no_statistics():
     _, fast, _ = pair("relu_conv_bn")
     with pytest.raises(ValueError, match="single value"):
         fast(torch.ones(1, 6, 1, 1, dtype=torch.float64, requires_grad=True))
+
+
+@native
+@pytest.mark.parametrize("channels", [1, 3, 5, 8])
+def test_other_channels_are_refused(channels: int):
+    fast = with_fast_gradients(dil_conv(4, 5, 1, True))
+    with pytest.raises(ValueError, match=f"x has {channels} channels, but convolutions read 4"):
+        fast(torch.randn(2, channels, 6, 6, requires_grad=True))
+
+
+@native
+@pytest.mark.parametrize(
+    ("place", "module"),
+    [
+        (1, nn.Conv2d(4, 4, 3, padding=1, bias=False)),
+        (2, nn.Conv2d(4, 4, 1)),
+        (3, nn.InstanceNorm2d(4, affine=True)),
+        (3, nn.BatchNorm2d(4, momentum=None)),
+        (0, nn.Sigmoid()),
+    ],
+)
+def test_a_module_that_is_put_in_runs_as_itself(place: int, module: nn.Module):
+    fast = with_fast_gradients(dil_conv(4, 3, 1, True))
+    fast[place] = module
+    x = torch.randn(2, 4, 6, 6, requires_grad=True)
+    assert torch.equal(fast(x), nn.Sequential.forward(fast, x))
+
+
+@native
+def test_it_is_plain_where_it_is_loaded_and_under_torch_func():
+    _, fast, x = pair("sep_conv_3x3")
+    loaded = pickle.loads(pickle.dumps(fast))
+    out = loaded(x.requires_grad_())
+    assert out.grad_fn.name() != "_UnitsBackward"
+    torch.testing.assert_close(out, fast(x))
+    state = {key: value.detach().clone() for key, value in fast.state_dict().items()}
+
+    def total(entry: Tensor, own: dict[str, Tensor]) -> Tensor:
+        return torch.func.functional_call(fast, own, entry).square().sum()
+
+    slope = torch.func.grad(total)(x.detach(), state)
+    expected = torch.autograd.grad(fast(x).square().sum(), x)[0]
+    torch.testing.assert_close(slope, expected, rtol=1e-9, atol=1e-9)
+
+
+@native
+def test_what_is_infinite_has_torch_s_gradients():
+    plain, fast, x = pair("sep_conv_3x3")
+    found = []
+    for network in (plain, fast):
+        with torch.no_grad():
+            network[3].bias[0] = torch.inf
+        found.append(torch.autograd.grad(network(x).sum(), list(network.parameters())))
+    for expected, own in zip(*found, strict=True):
+        assert torch.equal(own.isfinite(), expected.isfinite())
 
 
 def test_parts():

@@ -22,13 +22,14 @@ from fairdarts.supernet.kernels.terms import Term, Unit, plain_sum
 def native_takes(terms: Sequence[Term]) -> bool:
     """Whether native kernels are there for a sum: of tensors of one precision, and of kernels that they know."""
     units = [unit for term in terms for unit in term.units]
-    parts = [part for unit in units for part in (*unit[:2], unit.norm.running_mean, unit.norm.running_var)]
-    tensors = [term.input for term in terms] + [part for part in parts if part is not None]
-    known = all(unit.kernel is None or (unit.kernel.shape[-1] in calls.KERNELS and unit.stride < 3) for unit in units)
-    return known and calls.takes(*tensors)
+    weights = [part for unit in units for part in unit[:2] if part is not None]
+    running = [x for unit in units for x in (unit.norm.running_mean, unit.norm.running_var) if x is not None]
+    known = all(x.is_contiguous() for x in running)
+    known &= all(unit.kernel is None or (unit.kernel.shape[-1] in calls.KERNELS and unit.stride < 3) for unit in units)
+    return known and calls.takes(*(term.input for term in terms), *weights, *running)
 
 
-class SumPlan(NamedTuple):
+class NativePlan(NamedTuple):
     """What a sum is made of besides its tensors."""
 
     sources: list[int]
@@ -59,7 +60,9 @@ def native_sum(terms: Sequence[Term], recompute: bool) -> Tensor:
     """Σ gate · units(input) [B, D, H', W'] in channels_last, in training."""
     inputs = {id(term.input): term.input for term in terms}
     numbers = {key: number for number, key in enumerate(inputs)}
-    plan = SumPlan([numbers[id(term.input)] for term in terms], len(inputs), [term.units for term in terms], recompute)
+    plan = NativePlan(
+        [numbers[id(term.input)] for term in terms], len(inputs), [term.units for term in terms], recompute
+    )
     weights = [part for term in terms for unit in term.units for part in unit[:2] if part is not None]
     gates = cast("list[Tensor]", [term.gate for term in terms])
     return _NativeSum.apply(plan, torch.stack(gates), *inputs.values(), *weights)
@@ -67,7 +70,7 @@ def native_sum(terms: Sequence[Term], recompute: bool) -> Tensor:
 
 class _NativeSum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, plan: SumPlan, gates: Tensor, *tensors: Tensor) -> Tensor:
+    def forward(ctx: Any, plan: NativePlan, gates: Tensor, *tensors: Tensor) -> Tensor:
         inputs = [x.contiguous(memory_format=torch.channels_last) for x in tensors[: plan.inputs]]
         gated: list[calls.Gated] = []
         known: list[Tensor] = []
@@ -94,8 +97,8 @@ class _NativeSum(torch.autograd.Function):
         weights_too = any(ctx.needs_input_grad[2 + plan.inputs :])
         inputs, forms, made = _passed(plan, saved)
         pull = pull.contiguous(memory_format=torch.channels_last)
-        ends = [its[-1].raw if its else inputs[source] for source, its in zip(plan.sources, made, strict=True)]
-        total, dots = calls.dots(pull, [(x, None, 0.0) for x in ends])
+        ends = [its[-1][1:] if its else (inputs[source], None) for source, its in zip(plan.sources, made, strict=True)]
+        total, dots = calls.dots(pull, [(*end, 0.0) for end in ends])
         of_gates = dots.sum(1)  # where a term is its input; the others follow
         of_inputs: list[Tensor | None] = [None] * plan.inputs
         of_weights: list[Tensor | None] = []
@@ -125,7 +128,7 @@ class _NativeSum(torch.autograd.Function):
         return None, of_gates if gates_too else None, *of_inputs, *of_weights
 
 
-def _passed(plan: SumPlan, saved: list[Tensor]) -> tuple[list[Tensor], list[list[Form]], list[list[Made]]]:
+def _passed(plan: NativePlan, saved: list[Tensor]) -> tuple[list[Tensor], list[list[Form]], list[list[Made]]]:
     """Inputs, units, and what those made, as it was kept or made again."""
     parts = sum(part is not None for units in plan.sequences for unit in units for part in unit[:2])
     inputs = [x.contiguous(memory_format=torch.channels_last) for x in saved[: plan.inputs]]
@@ -145,7 +148,7 @@ def _passed(plan: SumPlan, saved: list[Tensor]) -> tuple[list[Tensor], list[list
     return inputs, forms, made
 
 
-def _plain(plan: SumPlan, gates: Tensor, *tensors: Tensor) -> Tensor:
+def _plain(plan: NativePlan, gates: Tensor, *tensors: Tensor) -> Tensor:
     """The sum in torch's own operations."""
     terms = [
         Term(tensors[source], gate, tuple(Unit(*form[:5], form.limit) for form in its))

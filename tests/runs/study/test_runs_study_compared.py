@@ -150,7 +150,7 @@ def test_a_study_ends_with_its_table_and_so_does_its_report(table, tmp_path, mon
     for name in ("search.log_epoch", "supernet.log_training"):
         monkeypatch.setattr(f"fairdarts.runs.{name}", lambda *_: None)
     monkeypatch.setattr("fairdarts.runs.study.compared.draw_comparison", lambda *_: [])
-    for name in ("draw_run", "draw_training", "_parts_of"):
+    for name in ("draw_run", "draw_training", "draw_parts"):
         monkeypatch.setattr(f"fairdarts.runs.figures.{name}", lambda *_: [])
     rows = ["".join(map(str, path)) + f",{truth_of(path)}" for path in product(range(5), repeat=6)]
     table.write_text("\n".join(["arch,cifar10_test200", *rows]) + "\n")
