@@ -24,7 +24,7 @@ NEEDED = ("-std=c++20", "-fopenmp", "-shared", "-fPIC", "-fno-fast-math", "-fvis
 COMPILERS = ("c++", "g++", "clang++")
 EXPORTED = [
     f"{name}_{dtype}"
-    for name in ("kernel_gradient", "enter", "leave", "add_up", "dots")
+    for name in ("kernel_gradient", "unit_forward", "unit_backward", "add_up", "dots")
     for dtype in ("float32", "float64")
 ]
 SWITCH = "FAIRDARTS_NATIVE"

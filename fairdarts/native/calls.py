@@ -94,7 +94,7 @@ def _function(name: str, dtype: torch.dtype) -> Any:
     real = ctypes.c_float if dtype is torch.float32 else ctypes.c_double
     arguments = {
         "kernel_gradient": (pointer,) * 4,
-        "enter": (
+        "unit_forward": (
             pointer,
             size,
             pointer,
@@ -110,7 +110,7 @@ def _function(name: str, dtype: torch.dtype) -> Any:
         ),
         "add_up": (size, size, size, pointer, pointer),
         "dots": (size, size, size, *(pointer,) * 4),
-        "leave": (
+        "unit_backward": (
             pointer,
             size,
             *(pointer,) * 3,
@@ -153,7 +153,7 @@ class Form(NamedTuple):
     affine: tuple[Tensor, Tensor] | None = None
     """weight and bias of the BatchNorm [D]"""
     limit: float = math.inf
-    """where another unit is before this one, the most that the activation between them gives: 6 for ReLU6"""
+    """where an activation is before the unit, the most that it gives: 6 for ReLU6"""
 
     def geometry(self, x: Tensor) -> Geometry:
         """That of x. ValueError where x has other channels than the convolutions read."""
@@ -178,7 +178,7 @@ class Made(NamedTuple):
     """mean and 1 / deviation of raw, weight and bias of the BatchNorm [4, D]"""
 
 
-def enter(form: Form, x: Tensor, before: Tensor | None, known: Tensor | None = None) -> Made:
+def unit_forward(form: Form, x: Tensor, before: Tensor | None, known: Tensor | None = None) -> Made:
     """Goes through a unit, and moves the running statistics of its BatchNorm.
 
     It reads x; where another unit is before it, x is the raw output of that one, and `before` what is known of it. With
@@ -197,7 +197,7 @@ def enter(form: Form, x: Tensor, before: Tensor | None, known: Tensor | None = N
         known = x.new_empty(4, width)
         if norm.track_running_stats:
             running = norm.running_mean, norm.running_var, norm.num_batches_tracked
-    _function("enter", x.dtype)(
+    _function("unit_forward", x.dtype)(
         *(geometry.address, width, x.data_ptr(), _at(before), form.limit, _at(form.kernel), _at(form.weight), _at(y)),
         *(
             raw.data_ptr(),
@@ -253,7 +253,7 @@ class Pull(NamedTuple):
     """the sum of its products with raw less its mean [D]"""
 
 
-class Left(NamedTuple):
+class Gradients(NamedTuple):
     """The gradients of a unit."""
 
     of_norm: Tensor
@@ -266,7 +266,7 @@ class Left(NamedTuple):
     of_weight: Tensor | None
 
 
-def leave(
+def unit_backward(
     form: Form,
     pull: Pull,
     gate: float,
@@ -275,8 +275,8 @@ def leave(
     before: Tensor | None,
     wanted: tuple[bool, bool],
     out: Tensor | None = None,
-) -> Left:
-    """The gradients of a unit under a pull on its gated output, of x and `before` as in `enter`.
+) -> Gradients:
+    """The gradients of a unit under a pull on its gated output, of x and `before` as in `unit_forward`.
 
     `wanted` are that of x, which is added to `out` if given, and those of the weights. Where another unit is before
     this one, that of x is the pull on what comes out of that.
@@ -287,7 +287,7 @@ def leave(
     of_before = x.new_empty(2, x.shape[1]) if wanted[0] and before is not None else None
     of_weight = torch.empty_like(weight) if wanted[1] and weight is not None else None
     of_kernel = torch.empty_like(kernel) if wanted[1] and kernel is not None else None
-    _function("leave", x.dtype)(
+    _function("unit_backward", x.dtype)(
         *(
             geometry.address,
             form.width(x),
@@ -299,4 +299,4 @@ def leave(
         *(_at(made.y), _at(weight), x.data_ptr(), _at(before), form.limit, _at(kernel), of_norm.data_ptr(), _at(of_x)),
         *(out is not None, _at(of_before), _at(of_kernel), _at(of_weight), torch.get_num_threads()),
     )
-    return Left(of_norm, of_x, of_before, of_kernel, of_weight)
+    return Gradients(of_norm, of_x, of_before, of_kernel, of_weight)

@@ -118,7 +118,7 @@ struct Entry {
 // Makes y where there is a kernel, raw where there is a weight, and mean and deviation in `known` of the last of both,
 // to which the running statistics move. Where all is `known` already, only y and raw are made.
 template <class T>
-void enter(const Geometry& g, Int width, const T* x, const T* before, T limit, const T* kernel, const T* weight, T* y,
+void unit_forward(const Geometry& g, Int width, const T* x, const T* before, T limit, const T* kernel, const T* weight, T* y,
            T* raw, T* known, bool again, const T* norm_weight, const T* norm_bias, T eps, T* running_mean,
            T* running_var, Int* batches, T momentum, int threads) {
   const Int c = g.channels, pixels = g.pixels(), count = g.images * pixels;
@@ -208,7 +208,7 @@ void dots(Int rows, Int width, Int count, const T* pull, const Gated<T>* terms, 
 // the gate [2, D], of weight and kernel; and of x into of_x, `add`ed to what is there. Where another unit is before it,
 // that is the pull on what comes out of its BatchNorm, whose sums [2, C] are in `of_before`.
 template <class T>
-void leave(const Geometry& g, Int width, const T* pull, const T* sum, const T* dot, T gate, const T* raw,
+void unit_backward(const Geometry& g, Int width, const T* pull, const T* sum, const T* dot, T gate, const T* raw,
            const T* known, const T* y, const T* weight, const T* x, const T* before, T limit, const T* kernel,
            T* of_norm, T* of_x, bool add, T* of_before, T* of_kernel, T* of_weight, int threads) {
   const Int c = g.channels, pixels = g.pixels(), count = g.images * pixels, size = g.kernel * g.kernel;
@@ -282,11 +282,11 @@ void leave(const Geometry& g, Int width, const T* pull, const T* sum, const T* d
   extern "C" void kernel_gradient_##NAME(const Geometry* g, const T* pull, const T* x, T* gradient, int threads) {     \
     kernel_gradient<T>(*g, pull, x, gradient, threads);                                                                \
   }                                                                                                                    \
-  extern "C" void enter_##NAME(const Geometry* g, Int width, const T* x, const T* before, T limit, const T* kernel,    \
+  extern "C" void unit_forward_##NAME(const Geometry* g, Int width, const T* x, const T* before, T limit, const T* kernel,    \
                                const T* weight, T* y, T* raw, T* known, int again, const T* norm_weight,               \
                                const T* norm_bias, T eps, T* running_mean, T* running_var, Int* batches, T momentum,   \
                                int threads) {                                                                          \
-    enter<T>(*g, width, x, before, limit, kernel, weight, y, raw, known, again, norm_weight, norm_bias, eps,           \
+    unit_forward<T>(*g, width, x, before, limit, kernel, weight, y, raw, known, again, norm_weight, norm_bias, eps,           \
              running_mean, running_var, batches, momentum, threads);                                                   \
   }                                                                                                                    \
   extern "C" void add_up_##NAME(Int rows, Int width, Int count, const Gated<T>* terms, T* out, int threads) {          \
@@ -296,11 +296,11 @@ void leave(const Geometry& g, Int width, const T* pull, const T* sum, const T* d
                               int threads) {                                                                           \
     dots<T>(rows, width, count, pull, terms, sum, dot, threads);                                                       \
   }                                                                                                                    \
-  extern "C" void leave_##NAME(const Geometry* g, Int width, const T* pull, const T* sum, const T* dot, T gate,        \
+  extern "C" void unit_backward_##NAME(const Geometry* g, Int width, const T* pull, const T* sum, const T* dot, T gate,        \
                                const T* raw, const T* known, const T* y, const T* weight, const T* x, const T* before, \
                                T limit, const T* kernel, T* of_norm, T* of_x, int add, T* of_before, T* of_kernel,     \
                                T* of_weight, int threads) {                                                            \
-    leave<T>(*g, width, pull, sum, dot, gate, raw, known, y, weight, x, before, limit, kernel, of_norm, of_x, add,     \
+    unit_backward<T>(*g, width, pull, sum, dot, gate, raw, known, y, weight, x, before, limit, kernel, of_norm, of_x, add,     \
              of_before, of_kernel, of_weight, threads);                                                                \
   }
 

@@ -140,7 +140,7 @@ class _Units(torch.autograd.Function):
         read, made = x.contiguous(memory_format=torch.channels_last), list[Made]()
         before = _identity(read) if entered else None
         for form in its:
-            made.append(calls.enter(form, read, before))
+            made.append(calls.unit_forward(form, read, before))
             read, before = made[-1].raw, made[-1].known
         ctx.forms, ctx.entered, ctx.with_y = forms, entered, [one.y is not None for one in made]
         ctx.save_for_backward(x, *weights, *(tensor for one in made for tensor in one if tensor is not None))
@@ -165,14 +165,14 @@ class _Units(torch.autograd.Function):
             before = _identity(x) if ctx.entered and first else None if first else made[place - 1].known
             read = x if first else made[place - 1].raw
             wanted_here = not first or wanted[0], any(wanted[1:])
-            left = calls.leave(form, arriving, 1.0, made[place], read, before, wanted_here)
-            convolutions = [its for its in (left.of_kernel, left.of_weight) if its is not None]
-            found = [*convolutions, *(left.of_norm.unbind() if form.affine else ()), *found]
-            of_x = left.of_x
+            gradients = calls.unit_backward(form, arriving, 1.0, made[place], read, before, wanted_here)
+            convolutions = [its for its in (gradients.of_kernel, gradients.of_weight) if its is not None]
+            found = [*convolutions, *(gradients.of_norm.unbind() if form.affine else ()), *found]
+            of_x = gradients.of_x
             if not first:
                 assert of_x is not None
-                assert left.of_before is not None
-                arriving = Pull(of_x, *left.of_before)
+                assert gradients.of_before is not None
+                arriving = Pull(of_x, *gradients.of_before)
         return None, None, of_x, *(found if any(wanted[1:]) else (None,) * len(weights))
 
 

@@ -191,17 +191,19 @@ def by_kernels(two: Two) -> list[Tensor]:
     first, second = two.forms
     identity = torch.tensor([[0.0], [1.0], [1.0], [0.0]], dtype=torch.float64).repeat(1, two.x.shape[1])
     entry = identity if two.entered else None
-    one = calls.enter(first, two.x, entry)
-    other = calls.enter(second, one.raw, one.known)
-    again = calls.enter(second, one.raw, one.known, other.known)
+    one = calls.unit_forward(first, two.x, entry)
+    other = calls.unit_forward(second, one.raw, one.known)
+    again = calls.unit_forward(second, one.raw, one.known, other.known)
     assert torch.equal(again.raw, other.raw)
     out = calls.add_up([(other.raw, other.known, two.gate)])
     pull = out.sin()
     total, dots = calls.dots(pull, [(other.raw, other.known, 0.0)])
-    behind = calls.leave(second, calls.Pull(pull, total, dots[0]), two.gate, other, one.raw, one.known, (True, True))
+    behind = calls.unit_backward(
+        second, calls.Pull(pull, total, dots[0]), two.gate, other, one.raw, one.known, (True, True)
+    )
     there = two.x.cos()
     arriving = calls.Pull(behind.of_x, *behind.of_before)
-    before = calls.leave(first, arriving, 1.0, one, two.x, entry, (True, True), there.clone())
+    before = calls.unit_backward(first, arriving, 1.0, one, two.x, entry, (True, True), there.clone())
     found = [out, before.of_x - there]
     for form, left, gate in ((first, before, 1.0), (second, behind, two.gate)):
         found += [part for part in (left.of_kernel, left.of_weight) if part is not None]

@@ -40,9 +40,9 @@ class StopAfter:
 
 @pytest.fixture
 def entered(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
-    """The images that enter a unit."""
-    seen, enter = [], calls.enter
-    monkeypatch.setattr(calls, "enter", lambda form, x, *given: seen.append(x) or enter(form, x, *given))
+    """The images that unit_forward a unit."""
+    seen, unit_forward = [], calls.unit_forward
+    monkeypatch.setattr(calls, "unit_forward", lambda form, x, *given: seen.append(x) or unit_forward(form, x, *given))
     yield seen
     calls.use_native("auto")
 

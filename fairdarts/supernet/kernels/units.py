@@ -79,7 +79,7 @@ class _NativeSum(torch.autograd.Function):
         for source, its, gate in zip(plan.sources, forms, gates.tolist(), strict=True):
             x, before = inputs[source], None
             for form in its:
-                made = calls.enter(form, x, before)
+                made = calls.unit_forward(form, x, before)
                 known.append(made.known)
                 kept += [made.raw] if made.y is None else [made.y, made.raw]
                 x, before = made.raw, made.known
@@ -114,16 +114,18 @@ class _NativeSum(torch.autograd.Function):
                 x, before = passed[place - 1][1:] if place else (inputs[source], None)
                 last, wanted = place == len(its) - 1, (place > 0 or inputs_too[source], weights_too)
                 out = None if place else of_x
-                left = calls.leave(its[place], arriving, gate if last else 1.0, passed[place], x, before, wanted, out)
-                gradients = zip(its[place][:2], (left.of_kernel, left.of_weight), strict=True)
-                found = [*(gradient for part, gradient in gradients if part is not None), *found]
+                gradients = calls.unit_backward(
+                    its[place], arriving, gate if last else 1.0, passed[place], x, before, wanted, out
+                )
+                weights = zip(its[place][:2], (gradients.of_kernel, gradients.of_weight), strict=True)
+                found = [*(gradient for part, gradient in weights if part is not None), *found]
                 if last:
-                    of_gates[number] = left.of_norm[0].sum()
-                if left.of_before is not None:
-                    assert left.of_x is not None
-                    arriving = Pull(left.of_x, *left.of_before)
+                    of_gates[number] = gradients.of_norm[0].sum()
+                if gradients.of_before is not None:
+                    assert gradients.of_x is not None
+                    arriving = Pull(gradients.of_x, *gradients.of_before)
                 else:
-                    of_inputs[source] = left.of_x
+                    of_inputs[source] = gradients.of_x
             of_weights += found
         return None, of_gates if gates_too else None, *of_inputs, *of_weights
 
@@ -140,7 +142,7 @@ def _passed(plan: NativePlan, saved: list[Tensor]) -> tuple[list[Tensor], list[l
         x, before, passed = inputs[source], None, []
         for form, of_raw in zip(its, their_known, strict=True):
             if plan.recompute:
-                passed.append(calls.enter(form, x, before, of_raw))
+                passed.append(calls.unit_forward(form, x, before, of_raw))
             else:
                 passed.append(Made(None if form.kernel is None else next(rest), next(rest), of_raw))
             x, before = passed[-1].raw, of_raw
