@@ -40,7 +40,7 @@ from typing import Any, NamedTuple
 
 import torch
 from circumstances import circumstances
-from measured import Server, ratios, serve
+from measured import Server, largest, ratios, serve
 from search_step import (
     MEMORY,
     Batch,
@@ -199,7 +199,7 @@ def difference(checkout: Checkout, args: argparse.Namespace) -> float:
         one = [batch(COMPARED["images"], COMPARED["size"], torch.float64, CPU, generator) for _ in range(2)]
         official(*one)
         library_step(learner, *one)
-    return max(apart(theirs.double(), own.double()) for own, theirs in pairs(learner, official))
+    return largest(apart(theirs.double(), own.double()) for own, theirs in pairs(learner, official))
 
 
 def take_of(name: str, checkout: Checkout, args: argparse.Namespace) -> Take:

@@ -3,6 +3,7 @@
 The clone is written here, of the plain form, under the names that the authors' repository has.
 """
 
+import math
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -112,6 +113,14 @@ def test_another_step_does_not_agree(program: ModuleType, clone: Path):
     loss.write_text(loss.read_text().replace("loss + self.weight * push", "loss + self.weight * push / 2"))
     with program.without_cuda():
         assert program.difference(program.load(clone), sizes()) > 1e-6
+
+
+def test_a_step_that_gives_nan_does_not_agree(program: ModuleType, clone: Path):
+    model = clone / "fairdarts" / "model_search.py"
+    spoilt = "\n    def train(self, mode=True):\n        [*self.parameters()][-1].data.fill_(float('nan'))\n"
+    model.write_text(model.read_text() + spoilt)
+    with program.without_cuda():
+        assert math.isnan(program.difference(program.load(clone), sizes(compared=0)))
 
 
 def test_cuda_is_as_before_afterwards(program: ModuleType):
