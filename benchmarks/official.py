@@ -39,6 +39,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import torch
+from apart import line_of
 from circumstances import circumstances
 from measured import Server, largest, ratios, serve
 from search_step import (
@@ -103,9 +104,9 @@ def load(path: Path) -> Checkout:
             code["separate_loss"].ConvSeparateLoss,
             hashlib.sha256(text).hexdigest()[:16],
         )
-        operations = tuple(code["genotypes"].PRIMITIVES)
-    except (ImportError, AttributeError, SyntaxError) as error:
-        raise UserError(f"{folder}: {type(error).__name__}: {error}; should run as {REPOSITORY} does") from None
+        operations = tuple(map(str, code["genotypes"].PRIMITIVES))
+    except Exception as error:  # whatever their code does
+        raise UserError(f"{folder}: {line_of(error)}; should run as {REPOSITORY} does") from None
     finally:
         sys.path.remove(str(folder))
         sys.dont_write_bytecode = writes

@@ -207,6 +207,21 @@ def test_the_training_of_a_network_is_measured_by_turns(tmp_path: Path):
     assert result["command"].endswith(" ".join(words))
 
 
+def test_groups_of_commands_are_named_where_one_is_unknown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import start
+    from kept import in_a_line
+
+    monkeypatch.setattr("sys.argv", ["benchmarks/start.py", "--only", "recipes", "nothing"])
+    monkeypatch.setattr(start, "timed", lambda *_: pytest.fail("measures"))
+    assert in_a_line(start.main) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("start: --only: 'nothing': should be some of 'VERB --help', 'recipes', ")
+    assert said.count("\n") == 1
+
+
 @pytest.mark.slow
 def test_starting_is_measured_in_units_of_torch(tmp_path: Path):
     words = ["--rounds", "2", "--only", "recipes", "zoo FILE", "--out", str(tmp_path / "result.json")]

@@ -142,6 +142,8 @@ def test_cuda_is_as_before_afterwards(program: ModuleType):
         ),
         ("genotypes", "PRIMITIVES = ['none']", "PRIMITIVES: none: should be max_pool_3x3, avg_pool_3x3"),
         ("utils", "import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'; should run as"),
+        ("utils", "assert False, 'no\\nway'", "AssertionError: no; should run as"),
+        ("genotypes", "PRIMITIVES = 7", "TypeError: 'int' object is not iterable"),
         ("architect", "", "AttributeError: module 'architect' has no attribute 'Architect'"),
     ],
 )
