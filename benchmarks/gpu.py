@@ -14,7 +14,8 @@ time no longer suffices are listed as `skipped`. The next call measures them, an
 
 `share_of_peak` is a form's arithmetic as a share of a large bfloat16 matrix product's. `hours` are the epochs of a
 recipe × its steps an epoch × the seconds of a step, times its batch / the measured one; images are those of CIFAR-10
-(50,000) or ImageNet (1,281,167), less what the recipe holds out. Loading, judging and checkpoints are not in it.
+(50,000) or ImageNet (1,281,167), less what the recipe holds out. Loading, judging and checkpoints are not in it. With
+--quick, where images are tiny, there are none.
 """
 
 import argparse
