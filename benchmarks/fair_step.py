@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 from circumstances import circumstances
-from measured import Server, matmul_speed, ratios, serve
+from measured import Server, largest, matmul_speed, ratios, serve
 from plain import PathNetwork, PathStep, lower
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -97,7 +97,7 @@ def difference(space: str) -> float:
         plain(paths_of(step), one)
         supernet_step(learner, step, in_channels_last(one))
     own = learner.supernet.state_dict()
-    return max(
+    return largest(
         (value.double() - own[key].double()).abs().max().item() for key, value in plain.network.state_dict().items()
     )
 

@@ -14,7 +14,8 @@ time no longer suffices are listed as `skipped`. The next call measures them, an
 
 `share_of_peak` is a form's arithmetic as a share of a large bfloat16 matrix product's. `hours` are the epochs of a
 recipe × its steps an epoch × the seconds of a step, times its batch / the measured one; images are those of CIFAR-10
-(50,000) or ImageNet (1,281,167), less what the recipe holds out. Loading, judging and checkpoints are not in it.
+(50,000) or ImageNet (1,281,167), less what the recipe holds out. Loading, judging and checkpoints are not in it. With
+--quick, where images are tiny, there are none.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import gpu_parts
+import kept
 import torch
 import training
 from apart import Found, apart, preload
@@ -36,6 +38,7 @@ from circumstances import circumstances
 from gpu_table import table
 
 from fairdarts import resources
+from fairdarts.config import UserError
 from fairdarts.reading import read_yaml
 from fairdarts.runtime.checkpoint import write_atomically
 
@@ -163,7 +166,8 @@ def keep(result: Found, out: Path) -> None:
         for found in forms.values() if highest and name != "speeds" else ():
             if "tflops" in found:
                 found["share_of_peak"] = float(f"{found['tflops'] / highest:.3g}")
-    result["hours"] = {name: own for name in RECIPES if (own := hours(name, result["parts"]))["forms"]}
+    if not result["quick"]:  # of tiny images they would mean nothing
+        result["hours"] = {name: own for name in RECIPES if (own := hours(name, result["parts"]))["forms"]}
     write_atomically(out, (json.dumps(result, indent=1) + "\n").encode())
 
 
@@ -189,13 +193,7 @@ def begun(args: argparse.Namespace) -> Found:
         device = torch.cuda.get_device_properties(0)
         head |= {"memory_gib": round(device.total_memory / 2**30, 1), "multiprocessors": device.multi_processor_count}
         head |= {"cudnn": torch.backends.cudnn.version(), "tf32_convolutions": torch.backends.cudnn.allow_tf32}
-    if not args.out.exists():
-        return {**head, "parts": {}}
-    result = json.loads(args.out.read_text(encoding="utf-8"))
-    for key in ("device", "torch", "quick"):
-        if result.get(key) != head[key]:
-            sys.exit(f"gpu: {args.out}: {key}: {result.get(key)}, but here {head[key]}; name another file")
-    return result
+    return kept.begun(args.out, "gpu", {**head, "parts": {}}, ("device", "torch", "quick"))
 
 
 def main() -> None:
@@ -208,11 +206,12 @@ def main() -> None:
     parser.add_argument("--show", type=Path, metavar="FILE", help="only print the table of a result")
     args = parser.parse_args()
     if args.show:
-        print(table(json.loads(args.show.read_text(encoding="utf-8"))))
+        print(kept.told(args.show, "gpu", table))
         return
     if args.device == "cuda" and not torch.cuda.is_available():
-        sys.exit("gpu: --device cuda: no CUDA device on this machine")
+        raise UserError("--device cuda: no CUDA device on this machine")
     result = begun(args)
+    keep(result, args.out)  # what cannot be written is refused here
     preload("gpu_parts")
     measure(result, lambda: 60 * args.minutes - (time.monotonic() - began), args.out)
     keep(result, args.out)
@@ -220,4 +219,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(kept.in_a_line(main))

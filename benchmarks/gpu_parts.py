@@ -21,6 +21,7 @@ import search_step
 import torch
 import training
 from apart import Found, line_of
+from measured import largest
 from search_step import COMPARED, PRECISION, RECIPES, VARIANTS, Size
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -111,9 +112,8 @@ def parity(form: str, device: str, size: Size, steps: int, most: float, few: boo
         for learner, place in zip(learners, places, strict=True):
             search_step.library_step(learner, *((x.to(place), y.to(place)) for x, y in pair))
         for own, one, other in zip(found.values(), _state(here), _state(there), strict=True):
-            own.append(
-                digits(max(search_step.apart(one[key].cpu().double(), other[key].cpu().double()) for key in one))
-            )
+            apart = (search_step.apart(one[key].cpu().double(), other[key].cpu().double()) for key in one)
+            own.append(digits(largest(apart)))
         if time.perf_counter() - begun > most:
             break
     return {"space": space, "images": images, "pixels": pixels, "differences": found}

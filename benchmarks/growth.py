@@ -29,6 +29,7 @@ from pathlib import Path
 
 import fair_step
 import judging
+import kept
 import search_step
 import torch
 from apart import Found, apart, preload
@@ -168,8 +169,8 @@ def grow(result: Found, steps: int, largest: int, out: Path) -> None:
     curves = result["curves"]
     for work, axes in CURVES.items():
         for axis, (base, values) in axes.items():
-            kept = curves.setdefault(work, {}).setdefault(axis, [])
-            for value in values[len(kept) : largest]:
+            curve = curves.setdefault(work, {}).setdefault(axis, [])
+            for value in values[len(curve) : largest]:
                 own = base | {axis: value}
                 known = [point for axis in curves[work].values() for point in axis if point["setting"] == own]
                 if not known:
@@ -178,8 +179,12 @@ def grow(result: Found, steps: int, largest: int, out: Path) -> None:
                         sys.exit(f"growth: {work}: {own}: {found['error']}")
                     known = [{"setting": own, **found}]
                     print(f"{work}: {axis} {value}: {found['seconds']} s, {found['peak_mib']} MiB", file=sys.stderr)
-                kept.append({**known[0], "at": value})
-                write_atomically(out, (json.dumps(result, indent=1) + "\n").encode())
+                curve.append({**known[0], "at": value})
+                keep(result, out)
+
+
+def keep(result: Found, out: Path) -> None:
+    write_atomically(out, (json.dumps(result, indent=1) + "\n").encode())
 
 
 def main() -> None:
@@ -188,12 +193,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4, help="steps that are measured of a point, at least")
     parser.add_argument("--points", type=int, help="of every curve, the first ones (default: all)")
     args = parser.parse_args()
-    result = {**circumstances("cpu"), "threads": 1, "steps": args.steps, "curves": {}}
-    if args.out.exists():
-        result = json.loads(args.out.read_text(encoding="utf-8"))
+    new = {**circumstances("cpu"), "threads": 1, "steps": args.steps, "curves": {}}
+    result = kept.begun(args.out, "growth", new, ("processor", "vectors", "torch", "threads", "steps"))
+    keep(result, args.out)  # what cannot be written is refused here
     preload("growth")
     grow(result, args.steps, args.points, args.out)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(kept.in_a_line(main))

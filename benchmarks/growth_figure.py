@@ -8,10 +8,11 @@ work takes twice as much. A dotted line through the last point has the slope 1 (
 """
 
 import argparse
-import json
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import kept
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -85,6 +86,12 @@ def fixed_table(info: dict[str, dict[str, Curve]]) -> str:
     return "\n".join(lines)
 
 
+def told(result: dict[str, Any]) -> tuple[dict[str, dict[str, Curve]], str]:
+    """What is drawn, and the tables."""
+    info = growth_info(result)
+    return info, f"{growth_table(info)}\n\n{fixed_table(info)}"
+
+
 def growth_figure(info: dict[str, dict[str, Curve]]) -> Figure:
     """A panel an axis, time above and memory below."""
     columns = -(-len(info) // 2)
@@ -130,10 +137,10 @@ def main() -> None:
     parser.add_argument("result", type=Path, help="JSON file of growth.py")
     parser.add_argument("out", type=Path, help="the figure without its ending")
     args = parser.parse_args()
-    info = growth_info(json.loads(args.result.read_text(encoding="utf-8")))
+    info, tables = kept.told(args.result, "growth", told)
     style.save(growth_figure(info), args.out.parent, args.out.name)
-    print(growth_table(info), fixed_table(info), sep="\n\n")
+    print(tables)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(kept.in_a_line(main))

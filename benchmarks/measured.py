@@ -1,10 +1,11 @@
 """What the programs that measure steps by turns share: ratios round by round, and processes that step when asked."""
 
+import math
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 
@@ -19,6 +20,12 @@ def ratios(own: Sequence[float], plain: Sequence[float], channels_last: Sequence
     all three, round by round."""
     held = {"ratio_quartiles": plain, "ratio_channels_last_quartiles": channels_last}
     return {key: quartiles([slow / fast for slow, fast in zip(form, own, strict=True)]) for key, form in held.items()}
+
+
+def largest(differences: Iterable[float]) -> float:
+    """The largest difference, and nan where one is nan, which `max` passes over unless it comes first."""
+    every = list(differences)
+    return math.nan if any(map(math.isnan, every)) else max(every)
 
 
 def matmul_speed(device: torch.device) -> float:

@@ -39,8 +39,9 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import torch
+from apart import line_of
 from circumstances import circumstances
-from measured import Server, ratios, serve
+from measured import Server, largest, ratios, serve
 from search_step import (
     MEMORY,
     Batch,
@@ -103,9 +104,9 @@ def load(path: Path) -> Checkout:
             code["separate_loss"].ConvSeparateLoss,
             hashlib.sha256(text).hexdigest()[:16],
         )
-        operations = tuple(code["genotypes"].PRIMITIVES)
-    except (ImportError, AttributeError, SyntaxError) as error:
-        raise UserError(f"{folder}: {type(error).__name__}: {error}; should run as {REPOSITORY} does") from None
+        operations = tuple(map(str, code["genotypes"].PRIMITIVES))
+    except Exception as error:  # whatever their code does
+        raise UserError(f"{folder}: {line_of(error)}; should run as {REPOSITORY} does") from None
     finally:
         sys.path.remove(str(folder))
         sys.dont_write_bytecode = writes
@@ -199,7 +200,7 @@ def difference(checkout: Checkout, args: argparse.Namespace) -> float:
         one = [batch(COMPARED["images"], COMPARED["size"], torch.float64, CPU, generator) for _ in range(2)]
         official(*one)
         library_step(learner, *one)
-    return max(apart(theirs.double(), own.double()) for own, theirs in pairs(learner, official))
+    return largest(apart(theirs.double(), own.double()) for own, theirs in pairs(learner, official))
 
 
 def take_of(name: str, checkout: Checkout, args: argparse.Namespace) -> Take:

@@ -29,7 +29,7 @@ from pathlib import Path
 
 import torch
 from circumstances import circumstances
-from measured import matmul_speed, ratios
+from measured import largest, matmul_speed, ratios
 from plain import Bench, Chain, Network, PlainStep, lower
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -171,7 +171,7 @@ def difference(recipe: str, kind: str, size: Size, steps: int | None) -> float:
     own = learner.supernet.state_dict()
     pairs = [(plain.alphas[cell], learner.alphas[cell]) for cell in plain.alphas]
     pairs += [(value, own[key]) for key, value in plain.network.state_dict().items()]
-    return max(apart(one.double(), other.double()) for one, other in pairs)
+    return largest(apart(one.double(), other.double()) for one, other in pairs)
 
 
 def apart(one: Tensor, other: Tensor) -> float:

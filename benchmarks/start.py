@@ -22,9 +22,11 @@ from typing import NamedTuple
 
 import numpy as np
 from circumstances import circumstances
+from kept import in_a_line
 
 from fairdarts import resources
 from fairdarts.cli import VERBS
+from fairdarts.config import UserError
 
 TORCH = [sys.executable, "-c", "import torch"]
 EVERY = 5
@@ -93,7 +95,11 @@ def quartiles(values: Sequence[float]) -> list[float]:
 
 
 def measure(args: argparse.Namespace, folder: Path) -> dict[str, object]:
-    asked = {kind: group for kind, group in groups(folder).items() if kind in args.only or not args.only}
+    known = groups(folder)
+    for kind in args.only:
+        if kind not in known:
+            raise UserError(f"--only: {kind!r}: should be some of {', '.join(map(repr, known))}")
+    asked = {kind: group for kind, group in known.items() if kind in args.only or not args.only}
     every = {(kind, name): words for kind, group in asked.items() for name, words in group.commands.items()}
     torch: list[Time] = []
     ratios: dict[tuple[str, str], list[Time]] = {key: [] for key in every}
@@ -148,4 +154,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(in_a_line(main))

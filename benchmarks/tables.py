@@ -246,6 +246,18 @@ def latency() -> str:
     return f"{markdown(heads, rows)}\n\n{told([('result', 'latency-cpu-1-thread')])}"
 
 
+def starting() -> str:
+    result = read("start")
+    heads = ("command", "CPU time", "wall time", "slowest of its kind")
+    rows = [
+        [f"`{kind}`", *(ratio(own, f"{clock}_ratio_quartiles") for clock in ("cpu", "wall")), f"`{own['slowest']}`"]
+        for kind, own in result["commands"].items()
+    ]
+    cpu, wall = (result["import_torch_seconds_quartiles"][clock][1] for clock in ("cpu", "wall"))
+    unit = f"`import torch` took {cpu:.1f} s of CPU time, and {wall:.1f} s on the wall."
+    return f"{markdown(heads, rows)}\n\n{unit}\n{told([('result', 'start')])}"
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "in short": in_short,
     "search step in S1": search_step_s1,
@@ -258,6 +270,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "loading": loader,
     "decoding": decoding,
     "latency": latency,
+    "starting": starting,
 }
 """name in a page's mark → what stands there"""
 

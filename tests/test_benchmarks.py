@@ -1,6 +1,7 @@
 """The benchmark programs run, and the library's step is the plain one: they end where float64 does not agree."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +82,28 @@ def test_ratios_are_told_against_both_plain_forms_round_by_round(monkeypatch: py
     found = ratios([1.0, 2.0, 1.0], plain=[4.0, 4.0, 6.0], channels_last=[2.0, 2.0, 2.0])
     assert found["ratio_quartiles"] == [3, 4, 5]  # of 4, 2 and 6, not the 4 that medians give
     assert found["ratio_channels_last_quartiles"] == [1.5, 2, 2]
+
+
+def test_a_difference_that_is_nan_is_not_passed_over(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import fair_step
+    import gpu_parts
+    import search_step
+    from measured import largest
+
+    assert largest([1e-12, 3e-12, 2e-12]) == 3e-12
+    assert math.isnan(largest([0.0, math.nan, 1.0]))
+
+    def spoil(learner: SimpleNamespace, *_: object) -> None:
+        list(learner.supernet.parameters())[-1].data.fill_(math.nan)
+
+    for program, step in ((fair_step, "supernet_step"), (search_step, "library_step")):
+        monkeypatch.setattr(program, step, spoil)
+    assert math.isnan(fair_step.difference("nas-bench-macro-small"))
+    assert math.isnan(search_step.difference("fairdarts-nasbench201", "nasbench201", (1, 2), 1))
+    monkeypatch.setattr(search_step, "apart", lambda one, _: math.nan if one.dim() < 2 else 0.0)
+    found = gpu_parts.parity("s1", "cpu", (2, 2), steps=1, most=1, few=True)
+    assert math.isnan(found["differences"]["weights"][0])
 
 
 def test_a_process_that_steps_when_asked_says_how_it_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -182,6 +205,21 @@ def test_the_training_of_a_network_is_measured_by_turns(tmp_path: Path):
         assert 0 < found["ratio_quartiles"][0] <= found["ratio_quartiles"][2]
     assert result["multiply_adds"] > 0
     assert result["command"].endswith(" ".join(words))
+
+
+def test_groups_of_commands_are_named_where_one_is_unknown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import start
+    from kept import in_a_line
+
+    monkeypatch.setattr("sys.argv", ["benchmarks/start.py", "--only", "recipes", "nothing"])
+    monkeypatch.setattr(start, "timed", lambda *_: pytest.fail("measures"))
+    assert in_a_line(start.main) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("start: --only: 'nothing': should be some of 'VERB --help', 'recipes', ")
+    assert said.count("\n") == 1
 
 
 @pytest.mark.slow

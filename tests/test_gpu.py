@@ -17,6 +17,7 @@ with pytest.MonkeyPatch.context() as patch:
     import gpu
     import gpu_parts
     from gpu_table import table
+    from kept import in_a_line
 
 
 def test_all_of_it_runs_tiny_on_the_cpu(tmp_path: Path) -> None:
@@ -36,10 +37,44 @@ def test_all_of_it_runs_tiny_on_the_cpu(tmp_path: Path) -> None:
     assert {name: own["error"] for name, own in found.items() if "error" in own} == {}
     assert found["parity: s1"]["differences"] == {"alphas": [0], "weights": [0], "buffers": [0]}
     assert all(0 < own["share_of_peak"] < 1 for name, own in found.items() if "batch" in own and "loader" not in name)
-    assert result["hours"]["fairdarts-s1-cifar10"]["steps"] == 50 * 195
-    assert result["hours"]["fairnas-a-imagenet"]["steps"] == 150 * 4809  # 50 images of each class are held out
-    for line in ("search S1, batch 64", "fairnas-a-imagenet: 150 epochs, 721,350 steps of 256 images, in hours"):
-        assert line in done.stdout.splitlines()
+    assert "search S1, batch 64" in done.stdout.splitlines()
+    assert "hours" not in result  # which would be those of tiny images
+    assert "epochs" not in done.stdout
+
+
+def test_hours_are_those_of_the_steps_of_a_recipe() -> None:
+    step = {"seconds": 1.0, "batch": 64, "images_per_second": 64.0, "first_seconds": 1.0}
+    parts = {gpu.RECIPES[name][0]: {"plain": step} for name in ("fairdarts-s1-cifar10", "fairnas-a-imagenet")}
+    own = {name: gpu.hours(name, parts) for name in ("fairdarts-s1-cifar10", "fairnas-a-imagenet")}
+    assert own["fairdarts-s1-cifar10"]["steps"] == 50 * 195
+    assert own["fairnas-a-imagenet"]["steps"] == 150 * 4809  # 50 images of each class are held out
+    head = {"device": "GPU", "torch": "2", "date": "today", "quick": False}
+    line = "fairnas-a-imagenet: 150 epochs, 721,350 steps of 256 images, in hours"
+    assert line in table({**head, "parts": parts, "hours": own}).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--show", "missing.json"], "gpu: missing.json: No such file or directory"),
+        (["--show", "empty.json"], "gpu: empty.json: should be a whole result of benchmarks/gpu.py"),
+        (["--show", "text.json"], "gpu: text.json: should be a whole result of benchmarks/gpu.py"),
+        (["--quick", "--device", "cpu", "--out", "none/x.json"], "gpu: none/x.json: cannot be written: No such file"),
+        (["--quick", "--device", "cpu", "--out", "empty.json"], "gpu: empty.json: device: None, but here CPU"),
+    ],
+)
+def test_what_cannot_be_read_or_written_is_refused_in_a_line(
+    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty.json").write_text("{}")
+    (tmp_path / "text.json").write_text("no JSON")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["benchmarks/gpu.py", *words])
+    monkeypatch.setattr(gpu, "measure", lambda *_: pytest.fail("measures"))
+    assert in_a_line(gpu.main) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(said)
 
 
 def test_what_is_measured_apart_may_fail_or_hang_or_end(monkeypatch: pytest.MonkeyPatch) -> None:

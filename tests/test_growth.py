@@ -11,6 +11,8 @@ with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(str(ROOT / "benchmarks"))
     import growth
     from growth_figure import fixed_table, growth_figure, growth_info, growth_table
+    from growth_figure import main as growth_figure_main
+    from kept import in_a_line
 
 
 def test_points_are_measured_once_and_a_second_call_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,6 +38,36 @@ def test_points_are_measured_once_and_a_second_call_goes_on(tmp_path: Path, monk
     assert [point["at"] for point in fair["points"]] == [4, 8]
     assert fair["points"][0]["seconds"] == fair["batch"][1]["seconds"] == 2
     assert judging["points"][1]["setting"] == {"batch": 8, "points": 8}
+
+
+@pytest.mark.parametrize("key", ["processor", "torch", "threads", "steps"])
+def test_a_result_of_other_circumstances_is_not_gone_on_with(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, measured = tmp_path / "growth.json", []
+    monkeypatch.setattr("sys.argv", ["benchmarks/growth.py", "--out", str(out), "--steps", "3"])
+    monkeypatch.setattr(growth, "preload", lambda _: None)
+    monkeypatch.setattr(growth, "grow", lambda result, *_: measured.append(result))
+    assert [in_a_line(growth.main), in_a_line(growth.main)] == [0, 0]
+    assert measured[0] == measured[1] == json.loads(out.read_text())
+    there = json.dumps(measured[0] | {key: "another"})
+    out.write_text(there)
+    assert in_a_line(growth.main) == 2
+    assert capsys.readouterr().err == f"growth: {out}: {key}: another, but here {measured[0][key]}; name another file\n"
+    assert out.read_text() == there
+
+
+@pytest.mark.parametrize("text", [None, "{}", '{"curves": {"search": {"batch": []}}}'])
+def test_what_is_no_result_of_growth_is_not_drawn(
+    text: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "growth.json"
+    if text is not None:
+        file.write_text(text)
+    monkeypatch.setattr("sys.argv", ["benchmarks/growth_figure.py", str(file), str(tmp_path / "x")])
+    assert in_a_line(growth_figure_main) == 2
+    why = "should be a whole result of benchmarks/growth.py" if text else "No such file or directory"
+    assert capsys.readouterr().err == f"growth_figure: {file}: {why}\n"
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 8])

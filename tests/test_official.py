@@ -3,6 +3,7 @@
 The clone is written here, of the plain form, under the names that the authors' repository has.
 """
 
+import math
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -114,6 +115,14 @@ def test_another_step_does_not_agree(program: ModuleType, clone: Path):
         assert program.difference(program.load(clone), sizes()) > 1e-6
 
 
+def test_a_step_that_gives_nan_does_not_agree(program: ModuleType, clone: Path):
+    model = clone / "fairdarts" / "model_search.py"
+    spoilt = "\n    def train(self, mode=True):\n        [*self.parameters()][-1].data.fill_(float('nan'))\n"
+    model.write_text(model.read_text() + spoilt)
+    with program.without_cuda():
+        assert math.isnan(program.difference(program.load(clone), sizes(compared=0)))
+
+
 def test_cuda_is_as_before_afterwards(program: ModuleType):
     kept = torch.Tensor.cuda, nn.Module.cuda
     with program.without_cuda():
@@ -133,6 +142,8 @@ def test_cuda_is_as_before_afterwards(program: ModuleType):
         ),
         ("genotypes", "PRIMITIVES = ['none']", "PRIMITIVES: none: should be max_pool_3x3, avg_pool_3x3"),
         ("utils", "import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'; should run as"),
+        ("utils", "assert False, 'no\\nway'", "AssertionError: no; should run as"),
+        ("genotypes", "PRIMITIVES = 7", "TypeError: 'int' object is not iterable"),
         ("architect", "", "AttributeError: module 'architect' has no attribute 'Architect'"),
     ],
 )

@@ -10,6 +10,7 @@ import sys
 from glob import glob
 from itertools import product
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 import pytest
@@ -209,6 +210,19 @@ def test_python_of_the_page_on_functions_runs(tmp_path: Path, monkeypatch: pytes
     assert Path("runs/first/report.html").is_file()
     assert [path.name for path in Path("exported").iterdir()] == ["fairdarts-a.onnx"]
     assert names["found"].models
+
+
+def test_python_names_of_the_pages_are_there() -> None:
+    pages = [ROOT / "CHANGELOG.md", ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    names = {
+        (page.name, name) for page in pages for name in re.findall(r"`(fairdarts(?:\.\w+)+)", page.read_text("utf-8"))
+    }
+    assert len(names) > 10
+    for page, name in sorted(names):
+        try:
+            resolve_name(name)
+        except (ImportError, AttributeError) as error:
+            pytest.fail(f"{page}: {name}: {error}")
 
 
 def test_every_recipe_is_named() -> None:

@@ -30,7 +30,7 @@ class _Counter(TorchFunctionMode):
     ) -> Any:
         kwargs, out = kwargs or {}, None
         if func in SHAPES:
-            with suppress(TypeError):  # of arguments that the rule does not know
+            with suppress(TypeError, ValueError, IndexError):  # of arguments that the rule does not know
                 out = SHAPES[func](*args, **kwargs)
         elif func not in CHEAP and getattr(func, "__name__", "") != "__get__":  # of a tensor's attribute
             return self._by_torch(func, args, kwargs)
@@ -43,12 +43,18 @@ class _Counter(TorchFunctionMode):
 
     def _by_torch(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """What any other function gives, as a user's own operation may call it: torch counts it, and takes its time."""
-        from torch.utils.flop_counter import FlopCounterMode  # here, as the library's networks do without
-
-        with FlopCounterMode(display=False) as counter:
-            out = func(*args, **kwargs)
-        self.madds += counter.get_total_flops() // 2
+        out, madds = _counted(func, *args, **kwargs)
+        self.madds += madds
         return out
+
+
+def _counted(func: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, int]:
+    """What a function gives, and the multiply-adds that torch counts in it."""
+    from torch.utils.flop_counter import FlopCounterMode  # here, as the library's networks do without
+
+    with FlopCounterMode(display=False) as counter:
+        out = func(*args, **kwargs)
+    return out, counter.get_total_flops() // 2
 
 
 def count(network: nn.Module, in_channels: int = 3, image: int | tuple[int, int] = 32) -> Cost:
@@ -60,10 +66,18 @@ def count(network: nn.Module, in_channels: int = 3, image: int | tuple[int, int]
     sizes = {name: parameter.numel() for name, parameter in network.named_parameters()}
     device = next(chain(network.parameters(), network.buffers()), torch.empty(0)).device
     modes = [(module, module.training) for module in network.modules()]
-    with torch.no_grad(), _Counter() as counter:
-        network.eval()(torch.empty(1, in_channels, *sides(image), device=device))
+    scripted = any(isinstance(module, torch.jit.ScriptModule) for module in network.modules())
+    x = torch.zeros(1, in_channels, *sides(image), device=device)
+    network.eval()
+    with torch.no_grad():
+        if scripted:  # what is called within them shows to torch alone
+            _, madds = _counted(network, x)
+        else:
+            with _Counter() as counter:
+                network(x)
+            madds = counter.madds
     for module, training in modes:
         module.training = training
     every = sum(sizes.values())
     auxiliary = sum(size for name, size in sizes.items() if name.startswith("auxiliary."))
-    return Cost(every - auxiliary, every, counter.madds)
+    return Cost(every - auxiliary, every, madds)

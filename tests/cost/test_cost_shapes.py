@@ -56,6 +56,15 @@ def test_rules_give_the_shapes_that_torch_gives():
         (F.conv2d, (X[0], torch.zeros(6, 4, 3, 3))),
         (F.conv2d, (X, torch.zeros(6, 3, 3, 3))),  # which fails
         (F.linear, (X, torch.zeros(5, 7))),
+        (F.conv2d, (X, torch.zeros(6, 4, 3, 3), torch.zeros(5))),
+        (F.conv2d, (X, torch.zeros(6, 4, 3, 3).double())),
+        (F.conv2d, (X, torch.zeros(6, 4, 3, 3), None, 0)),
+        (F.linear, (X, torch.zeros(5, 6), torch.zeros(6))),
+        (F.batch_norm, (X, torch.zeros(5), torch.ones(5))),
+        (F.batch_norm, (X[:1, :, :1, :1], None, None, None, None, True)),
+        (torch.cat, ([X, X[:, :, ::2]], 1)),
+        (Tensor.mean, (X, (1, -3))),
+        (F.avg_pool2d, (X, 3, 1, 2)),
         (F.max_pool2d, (X, 20)),
         (F.max_pool2d, (X, 2, 2, 0, 1, False, True)),
         (F.adaptive_avg_pool2d, (X, (None, 2))),
@@ -90,6 +99,47 @@ def test_what_torch_counts_is_counted_wherever_it_is_called():
     assert cost.madds == 64 * (5 * 4 * 9 + 5 * 4 + 10 * 10 + 5 * 2)
     with pytest.raises(RuntimeError, match="channels"):
         count(nn.Conv2d(3, 5, 1), 4)
+
+
+class Halved(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x, x[:, :, ::2, ::2]], 1)
+
+
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        (Halved(), "Sizes of tensors must match"),
+        (nn.Sequential(nn.BatchNorm2d(5), nn.Conv2d(3, 4, 1)), "running_mean should contain 3 elements not 5"),
+    ],
+)
+def test_a_network_that_cannot_run_is_not_counted(network: nn.Module, said: str):
+    with pytest.raises(RuntimeError, match=said):
+        count(network)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+def test_what_is_scripted_is_counted_too():
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 1))
+    assert count(nn.Sequential(torch.jit.script(plain[0]), plain[1]), image=8) == count(plain, image=8)
+
+
+class Branching(nn.Module):
+    """Does something else where it finds other numbers than 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        joined = torch.cat([F.max_pool2d(x, 2), F.avg_pool2d(x, 2)])
+        return self.conv(x) if any(own.abs().max() > 0 for own in (x, joined, self.conv(x))) else x
+
+
+def test_who_looks_at_values_finds_zeros():
+    left = [torch.full((1, 3, 8, 8), 7.0) for _ in range(8)]  # what memory holds that is given back
+    del left
+    assert count(Branching(), image=8).madds == 36 * 4 * 27
 
 
 def test_counting_a_network_of_the_library_loads_no_compiler_of_torch():
