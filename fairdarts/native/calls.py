@@ -44,8 +44,8 @@ def under_torch_func() -> bool:
 
 def _is_plain(x: Tensor, dtype: torch.dtype) -> bool:
     """Whether numbers lie where `data_ptr` points: not so of subclasses of Tensor, sparse and meta tensors."""
-    dense = type(x) in (Tensor, Parameter) and x.layout is torch.strided
-    return dense and x.dtype == dtype and x.device.type == "cpu" and x.numel() > 0
+    dense = type(x) in (Tensor, Parameter) and x.is_cpu and x.layout is torch.strided
+    return dense and x.dtype is dtype and x.numel() > 0
 
 
 class Geometry(ctypes.Structure):
@@ -117,7 +117,7 @@ def _function(name: str, dtype: torch.dtype) -> Any:
             real,
             *(pointer,) * 6,
             real,
-            *(pointer,) * 3,
+            *(pointer,) * 4,
             number,
             *(pointer,) * 3,
         ),
@@ -275,11 +275,12 @@ def unit_backward(
     before: Tensor | None,
     wanted: tuple[bool, bool],
     out: Tensor | None = None,
+    of_gate: Tensor | None = None,
 ) -> Gradients:
     """The gradients of a unit under a pull on its gated output, of x and `before` as in `unit_forward`.
 
     `wanted` are that of x, which is added to `out` if given, and those of the weights. Where another unit is before
-    this one, that of x is the pull on what comes out of that.
+    this one, that of x is the pull on what comes out of that. That of the gate goes into `of_gate`, a scalar.
     """
     geometry, (kernel, weight) = form.geometry(x), form[:2]
     of_norm = x.new_empty(2, form.width(x))
@@ -296,7 +297,15 @@ def unit_backward(
             made.raw.data_ptr(),
             made.known.data_ptr(),
         ),
-        *(_at(made.y), _at(weight), x.data_ptr(), _at(before), form.limit, _at(kernel), of_norm.data_ptr(), _at(of_x)),
-        *(out is not None, _at(of_before), _at(of_kernel), _at(of_weight), torch.get_num_threads()),
+        *(_at(made.y), _at(weight), x.data_ptr(), _at(before), form.limit, _at(kernel), of_norm.data_ptr()),
+        *(
+            _at(of_gate),
+            _at(of_x),
+            out is not None,
+            _at(of_before),
+            _at(of_kernel),
+            _at(of_weight),
+            torch.get_num_threads(),
+        ),
     )
     return Gradients(of_norm, of_x, of_before, of_kernel, of_weight)

@@ -118,9 +118,9 @@ struct Entry {
 // Makes y where there is a kernel, raw where there is a weight, and mean and deviation in `known` of the last of both,
 // to which the running statistics move. Where all is `known` already, only y and raw are made.
 template <class T>
-void unit_forward(const Geometry& g, Int width, const T* x, const T* before, T limit, const T* kernel, const T* weight, T* y,
-           T* raw, T* known, bool again, const T* norm_weight, const T* norm_bias, T eps, T* running_mean,
-           T* running_var, Int* batches, T momentum, int threads) {
+void unit_forward(const Geometry& g, Int width, const T* x, const T* before, T limit, const T* kernel, const T* weight,
+                  T* y, T* raw, T* known, bool again, const T* norm_weight, const T* norm_bias, T eps, T* running_mean,
+                  T* running_var, Int* batches, T momentum, int threads) {
   const Int c = g.channels, pixels = g.pixels(), count = g.images * pixels;
   const std::vector<T> taps = turned(kernel, c, g.kernel * g.kernel);
   const Panels<T> matrix(weight, c, width, 1, c);
@@ -209,8 +209,8 @@ void dots(Int rows, Int width, Int count, const T* pull, const Gated<T>* terms, 
 // that is the pull on what comes out of its BatchNorm, whose sums [2, C] are in `of_before`.
 template <class T>
 void unit_backward(const Geometry& g, Int width, const T* pull, const T* sum, const T* dot, T gate, const T* raw,
-           const T* known, const T* y, const T* weight, const T* x, const T* before, T limit, const T* kernel,
-           T* of_norm, T* of_x, bool add, T* of_before, T* of_kernel, T* of_weight, int threads) {
+                   const T* known, const T* y, const T* weight, const T* x, const T* before, T limit, const T* kernel,
+                   T* of_norm, T* of_gate, T* of_x, bool add, T* of_before, T* of_kernel, T* of_weight, int threads) {
   const Int c = g.channels, pixels = g.pixels(), count = g.images * pixels, size = g.kernel * g.kernel;
   std::vector<T> of_pull(width), of_raw(width), shift(width);
   for (Int d = 0; d < width; ++d) {
@@ -218,6 +218,11 @@ void unit_backward(const Geometry& g, Int width, const T* pull, const T* sum, co
     of_norm[d] = its, of_norm[width + d] = sum[d];
     of_pull[d] = gate * inverse * known[2 * width + d], of_raw[d] = -of_pull[d] * inverse * its / count;
     shift[d] = -of_pull[d] * sum[d] / count - of_raw[d] * mean;
+  }
+  if (of_gate) {
+    *of_gate = 0;
+    for (Int d = 0; d < width; ++d)
+      *of_gate += known[2 * width + d] * of_norm[d] + known[3 * width + d] * of_norm[width + d];
   }
   if (!of_x && !of_kernel && !of_weight) return;
   const std::vector<T> taps = turned(kernel, c, size);
@@ -278,30 +283,30 @@ void unit_backward(const Geometry& g, Int width, const T* pull, const T* sum, co
   if (of_kernel) std::ranges::copy(turned(of_taps.data(), size, c), of_kernel);
 }
 
-#define EXPORTED(T, NAME)                                                                                              \
-  extern "C" void kernel_gradient_##NAME(const Geometry* g, const T* pull, const T* x, T* gradient, int threads) {     \
-    kernel_gradient<T>(*g, pull, x, gradient, threads);                                                                \
-  }                                                                                                                    \
-  extern "C" void unit_forward_##NAME(const Geometry* g, Int width, const T* x, const T* before, T limit, const T* kernel,    \
-                               const T* weight, T* y, T* raw, T* known, int again, const T* norm_weight,               \
-                               const T* norm_bias, T eps, T* running_mean, T* running_var, Int* batches, T momentum,   \
-                               int threads) {                                                                          \
-    unit_forward<T>(*g, width, x, before, limit, kernel, weight, y, raw, known, again, norm_weight, norm_bias, eps,           \
-             running_mean, running_var, batches, momentum, threads);                                                   \
-  }                                                                                                                    \
-  extern "C" void add_up_##NAME(Int rows, Int width, Int count, const Gated<T>* terms, T* out, int threads) {          \
-    add_up<T>(rows, width, count, terms, out, threads);                                                                \
-  }                                                                                                                    \
-  extern "C" void dots_##NAME(Int rows, Int width, Int count, const T* pull, const Gated<T>* terms, T* sum, T* dot,    \
-                              int threads) {                                                                           \
-    dots<T>(rows, width, count, pull, terms, sum, dot, threads);                                                       \
-  }                                                                                                                    \
-  extern "C" void unit_backward_##NAME(const Geometry* g, Int width, const T* pull, const T* sum, const T* dot, T gate,        \
-                               const T* raw, const T* known, const T* y, const T* weight, const T* x, const T* before, \
-                               T limit, const T* kernel, T* of_norm, T* of_x, int add, T* of_before, T* of_kernel,     \
-                               T* of_weight, int threads) {                                                            \
-    unit_backward<T>(*g, width, pull, sum, dot, gate, raw, known, y, weight, x, before, limit, kernel, of_norm, of_x, add,     \
-             of_before, of_kernel, of_weight, threads);                                                                \
+#define EXPORTED(T, NAME)                                                                                             \
+  extern "C" void kernel_gradient_##NAME(const Geometry* g, const T* pull, const T* x, T* gradient, int threads) {    \
+    kernel_gradient<T>(*g, pull, x, gradient, threads);                                                               \
+  }                                                                                                                   \
+  extern "C" void unit_forward_##NAME(const Geometry* g, Int width, const T* x, const T* before, T limit,             \
+                                      const T* kernel, const T* weight, T* y, T* raw, T* known, int again,            \
+                                      const T* norm_weight, const T* norm_bias, T eps, T* running_mean,               \
+                                      T* running_var, Int* batches, T momentum, int threads) {                        \
+    unit_forward<T>(*g, width, x, before, limit, kernel, weight, y, raw, known, again, norm_weight, norm_bias, eps,   \
+                    running_mean, running_var, batches, momentum, threads);                                           \
+  }                                                                                                                   \
+  extern "C" void add_up_##NAME(Int rows, Int width, Int count, const Gated<T>* terms, T* out, int threads) {         \
+    add_up<T>(rows, width, count, terms, out, threads);                                                               \
+  }                                                                                                                   \
+  extern "C" void dots_##NAME(Int rows, Int width, Int count, const T* pull, const Gated<T>* terms, T* sum, T* dot,   \
+                              int threads) {                                                                          \
+    dots<T>(rows, width, count, pull, terms, sum, dot, threads);                                                      \
+  }                                                                                                                   \
+  extern "C" void unit_backward_##NAME(const Geometry* g, Int width, const T* pull, const T* sum, const T* dot,       \
+                                       T gate, const T* raw, const T* known, const T* y, const T* weight, const T* x, \
+                                       const T* before, T limit, const T* kernel, T* of_norm, T* of_gate, T* of_x,    \
+                                       int add, T* of_before, T* of_kernel, T* of_weight, int threads) {              \
+    unit_backward<T>(*g, width, pull, sum, dot, gate, raw, known, y, weight, x, before, limit, kernel, of_norm,       \
+                     of_gate, of_x, add, of_before, of_kernel, of_weight, threads);                                   \
   }
 
 EXPORTED(float, float32)

@@ -102,8 +102,8 @@ class _NativeSum(torch.autograd.Function):
         of_gates = dots.sum(1)  # where a term is its input; the others follow
         of_inputs: list[Tensor | None] = [None] * plan.inputs
         of_weights: list[Tensor | None] = []
-        terms = zip(plan.sources, forms, made, gates.tolist(), dots.unbind(), strict=True)
-        for number, (source, its, passed, gate, dot) in enumerate(terms):
+        terms = zip(plan.sources, forms, made, gates.tolist(), dots.unbind(), of_gates.unbind(), strict=True)
+        for source, its, passed, gate, dot, of_gate in terms:
             of_x = of_inputs[source]
             if not its:
                 if inputs_too[source]:
@@ -115,12 +115,18 @@ class _NativeSum(torch.autograd.Function):
                 last, wanted = place == len(its) - 1, (place > 0 or inputs_too[source], weights_too)
                 out = None if place else of_x
                 gradients = calls.unit_backward(
-                    its[place], arriving, gate if last else 1.0, passed[place], x, before, wanted, out
+                    its[place],
+                    arriving,
+                    gate if last else 1.0,
+                    passed[place],
+                    x,
+                    before,
+                    wanted,
+                    out,
+                    of_gate if last else None,
                 )
                 weights = zip(its[place][:2], (gradients.of_kernel, gradients.of_weight), strict=True)
                 found = [*(gradient for part, gradient in weights if part is not None), *found]
-                if last:
-                    of_gates[number] = gradients.of_norm[0].sum()
                 if gradients.of_before is not None:
                     assert gradients.of_x is not None
                     arriving = Pull(gradients.of_x, *gradients.of_before)
