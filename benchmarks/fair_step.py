@@ -17,13 +17,12 @@ than 1 / share times as fast as it is.
 import argparse
 import json
 import statistics
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from circumstances import circumstances
-from measured import Server, largest, matmul_speed, ratios, serve
+from measured import Server, by_turns, largest, matmul_speed, ratios, serve
 from plain import PathNetwork, PathStep, lower
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -158,14 +157,7 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
 
     names = ("plain", "plain channels_last", *VARIANTS[args.device])
     servers = {name: Server(__file__, words_of(name, args)) for name in names}
-    times: dict[str, list[float]] = {name: [] for name in servers}
-    for _ in range(args.pairs + 1):
-        for name, server in servers.items():
-            times[name].append(server.seconds())
-        print("  ".join(f"{name} {own[-1]:.3f} s" for name, own in times.items()), file=sys.stderr)
-    for server in servers.values():
-        server.end()
-    first = {name: own.pop(0) for name, own in times.items()}
+    times, first = by_turns(servers, args.pairs)
 
     operations, speed = arithmetic(args), matmul_speed(torch.device(args.device))
     passes, table = max(map(len, load_space(args.space).choices)), {}

@@ -75,3 +75,15 @@ class Server:
         """Lets the process end."""
         self.process.stdin.close()
         self.process.wait()
+
+
+def by_turns(servers: dict[str, Server], rounds: int) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """The seconds of every process' steps, and those of its first, which is in no round; then lets them end."""
+    times: dict[str, list[float]] = {name: [] for name in servers}
+    for _ in range(rounds + 1):
+        for name, server in servers.items():
+            times[name].append(server.seconds())
+        print("  ".join(f"{name} {own[-1]:.3f} s" for name, own in times.items()), file=sys.stderr)
+    for server in servers.values():
+        server.end()
+    return times, {name: own.pop(0) for name, own in times.items()}

@@ -41,7 +41,7 @@ from typing import Any, NamedTuple
 import torch
 from apart import line_of
 from circumstances import circumstances
-from measured import Server, largest, ratios, serve
+from measured import Server, by_turns, largest, ratios, serve
 from search_step import (
     MEMORY,
     Batch,
@@ -247,14 +247,7 @@ def measure(checkout: Checkout, args: argparse.Namespace) -> dict[str, object]:
         raise SystemExit(f"the two steps do not agree: {found:.1e} after {args.compared} steps in float64")
     names = (*OFFICIAL, *LIBRARY)
     servers = {name: Server(__file__, ["--serve", name, *words_of(args)]) for name in names}
-    times: dict[str, list[float]] = {name: [] for name in names}
-    for _ in range(args.pairs + 1):
-        for name, server in servers.items():
-            times[name].append(server.seconds())
-        print("  ".join(f"{name} {own[-1]:.3f} s" for name, own in times.items()), file=sys.stderr)
-    for server in servers.values():
-        server.end()
-    first = {name: own.pop(0) for name, own in times.items()}
+    times, first = by_turns(servers, args.pairs)
 
     def peak(name: str) -> int:
         words = [sys.executable, __file__, "--grow", name, *words_of(args)]

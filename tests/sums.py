@@ -127,3 +127,39 @@ def grouped(found: list[Tensor]) -> dict[str, Tensor]:
         name: torch.cat([tensor.double().flatten() for tensor in found[begin:end]])
         for begin, (name, end) in zip([0, *ends.values()], ends.items(), strict=False)
     }
+
+
+def check_finite_differences(function: Sum) -> None:
+    """Gradients and second derivatives are those of finite differences."""
+    terms = tiny()
+    leaves = [tensor.requires_grad_() for tensor in tensors_of(terms)]
+    assert torch.autograd.gradcheck(lambda *tensors: function(with_tensors(terms, tensors)), leaves, fast_mode=True)
+    assert torch.autograd.gradgradcheck(lambda *tensors: function(with_tensors(terms, tensors)), leaves, fast_mode=True)
+
+
+def check_gradients_of_some(function: Sum, wanted: str) -> None:
+    """Gradients of `gates`, `inputs` or `weights` alone are the plain ones."""
+    terms = tiny()
+    expected = dict(enumerate(results(plain, terms)[1:]))
+    parts = {"gates": range(4), "inputs": range(4, 7), "weights": range(7, len(tensors_of(terms)))}[wanted]
+    leaves = [tensor.requires_grad_(number in parts) for number, tensor in enumerate(tensors_of(terms))]
+    for create_graph in (False, True):
+        total = function(terms)
+        pull = torch.linspace(-1, 1, total.numel(), dtype=total.dtype).cos().view_as(total)
+        found = torch.autograd.grad(total, [leaves[number] for number in parts], pull, create_graph=create_graph)
+        assert_close([gradient.detach() for gradient in found], [expected[number] for number in parts])
+
+
+def check_one_input_of_another(kept: Sum) -> None:
+    """As a rectified input on the input that a skip connection reads."""
+
+    def gradients(function: Sum, create_graph: bool) -> tuple[Tensor, ...]:
+        x, gate = torch.linspace(-1, 2, 24, dtype=torch.float64).view(2, 2, 2, 3).requires_grad_(), scalar(0.3)
+        terms = [Term(x, gate.requires_grad_(), ()), Term(x.exp() * gate, scalar(2.0), units)]
+        return torch.autograd.grad(function(terms).square().sum(), (x, gate), create_graph=create_graph)
+
+    torch.manual_seed(0)
+    units = (unit_of(2, 2, 3),)
+    expected = gradients(plain, create_graph=False)
+    assert_close(gradients(kept, create_graph=False), expected)
+    assert_close(gradients(kept, create_graph=True), expected)

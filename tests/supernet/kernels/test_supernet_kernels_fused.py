@@ -8,16 +8,17 @@ from hypothesis import given, settings
 from sums import (
     Sum,
     assert_close,
+    check_finite_differences,
+    check_gradients_of_some,
+    check_one_input_of_another,
     grouped,
     in_float32,
     plain,
     results,
     scalar,
     sums,
-    tensors_of,
     tiny,
     unit_of,
-    with_tensors,
 )
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -45,39 +46,17 @@ def test_any_sum_of_units_is_the_plain_one(terms: list[Term]):
 
 @pytest.mark.parametrize("function", [kept, made_again])
 def test_gradients_and_second_derivatives_are_those_of_finite_differences(function: Sum):
-    terms = tiny()
-    leaves = [tensor.requires_grad_() for tensor in tensors_of(terms)]
-    assert torch.autograd.gradcheck(lambda *tensors: function(with_tensors(terms, tensors)), leaves, fast_mode=True)
-    assert torch.autograd.gradgradcheck(lambda *tensors: function(with_tensors(terms, tensors)), leaves, fast_mode=True)
+    check_finite_differences(function)
 
 
 @pytest.mark.parametrize("wanted", ["gates", "inputs", "weights"])
 @pytest.mark.parametrize("function", [kept, made_again])
 def test_gradients_of_some_alone_are_the_same(function: Sum, wanted: str):
-    terms = tiny()
-    expected = dict(enumerate(results(plain, terms)[1:]))
-    parts = {"gates": range(4), "inputs": range(4, 7), "weights": range(7, len(tensors_of(terms)))}[wanted]
-    leaves = [tensor.requires_grad_(number in parts) for number, tensor in enumerate(tensors_of(terms))]
-    for create_graph in (False, True):
-        total = function(terms)
-        pull = torch.linspace(-1, 1, total.numel(), dtype=total.dtype).cos().view_as(total)
-        found = torch.autograd.grad(total, [leaves[number] for number in parts], pull, create_graph=create_graph)
-        assert_close([gradient.detach() for gradient in found], [expected[number] for number in parts])
+    check_gradients_of_some(function, wanted)
 
 
 def test_gradients_that_can_be_differentiated_know_that_one_input_may_depend_on_another():
-    """As a rectified input on the input that a skip connection reads."""
-
-    def gradients(function: Sum, create_graph: bool) -> tuple[Tensor, ...]:
-        x, gate = torch.linspace(-1, 2, 24, dtype=torch.float64).view(2, 2, 2, 3).requires_grad_(), scalar(0.3)
-        terms = [Term(x, gate.requires_grad_(), ()), Term(x.exp() * gate, scalar(2.0), units)]
-        return torch.autograd.grad(function(terms).square().sum(), (x, gate), create_graph=create_graph)
-
-    torch.manual_seed(0)
-    units = (unit_of(2, 2, 3),)
-    expected = gradients(plain, create_graph=False)
-    assert_close(gradients(kept, create_graph=False), expected)
-    assert_close(gradients(kept, create_graph=True), expected)
+    check_one_input_of_another(kept)
 
 
 class Counting(TorchDispatchMode):
