@@ -20,7 +20,7 @@ def _same(input: Tensor, *_: Any, **__: Any) -> Tensor | None:
 
 
 def _batch_norm(input: Tensor, *tensors: Any, training: bool = False, **named: Any) -> Tensor | None:
-    """Of statistics, weight and bias, all have a number for each channel; several values are normalized."""
+    """Statistics, weight and bias have a number for each channel; a single value is not normalized."""
     given = [own for own in (*tensors[:4], *named.values()) if isinstance(own, Tensor)]
     training = tensors[4] if len(tensors) > 4 else training
     if not all(_like(own, input) and own.shape == input.shape[1:2] for own in given):

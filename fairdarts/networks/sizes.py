@@ -13,8 +13,8 @@ def sizes(space: Space) -> tuple[str, ...]:
 
 
 def checked_size(genotype: Genotype, space: Space, network: NetworkSettings) -> str:
-    """Whose size a network has. Raises UserError where the space states no such network, or the settings are those of
-    another kind of space."""
+    """The name of the size that a network has (`cifar`, `imagenet`). Raises UserError where the space states no such
+    network, or the settings are those of another kind of space."""
     name = network.size or sizes(space)[0]
     if name not in sizes(space):
         raise UserError(f"{genotype.name}: space {space.name} has no {name} network, only {', '.join(sizes(space))}")
