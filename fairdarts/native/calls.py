@@ -37,6 +37,11 @@ def takes(*tensors: Tensor) -> bool:
     return dtype in DTYPES and all(_is_plain(x, dtype) for x in tensors) and library() is not None
 
 
+def knows(kernel: int, stride: int) -> bool:
+    """Whether there is a depthwise convolution of a size and a stride."""
+    return kernel in KERNELS and stride in (1, 2)
+
+
 def under_torch_func() -> bool:
     """Whether torch.func transforms what runs, which knows no function that brings its own gradient."""
     return torch._C._functorch.peek_interpreter_stack() is not None

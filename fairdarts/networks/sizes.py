@@ -1,4 +1,4 @@
-"""Which sizes of networks does a space state, whose is a network's, and which settings have they?"""
+"""Which sizes of stand-alone networks does a space state, which one has a network, and with what settings?"""
 
 from fairdarts.config import UserError
 from fairdarts.genotype import Genotype

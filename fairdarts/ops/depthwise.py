@@ -68,7 +68,7 @@ def weight_gradient(pull: Tensor, x: Tensor, weight: Tensor, stride: int, dilati
     if x.shape[2:] == pull.shape[2:] == (1, 1):  # only the centre of the kernel reads a pixel
         centre = (x * pull).sum((0, 2, 3))
         return F.pad(centre.view(-1, 1, 1, 1), (radius,) * 4)
-    if (kernel > 3 or dilation > 1) and kernel in calls.KERNELS and stride < 3 and calls.takes(pull, x, weight):
+    if (kernel > 3 or dilation > 1) and calls.knows(kernel, stride) and calls.takes(pull, x, weight):
         layout = torch.channels_last
         tensors = pull.contiguous(memory_format=layout), x.contiguous(memory_format=layout), weight.contiguous()
         return calls.kernel_gradient(*tensors, stride, dilation)

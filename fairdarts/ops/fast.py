@@ -75,7 +75,7 @@ def parts_of(sequence: nn.Sequential) -> tuple[Part, ...] | None:
 
 def is_known(module: nn.Module) -> bool:
     """Whether it is a depthwise convolution that the kernels know."""
-    return is_depthwise(module) and module.kernel_size[0] in calls.KERNELS and module.stride[0] < 3
+    return is_depthwise(module) and calls.knows(module.kernel_size[0], module.stride[0])
 
 
 def is_pointwise(module: nn.Module) -> bool:
@@ -112,8 +112,7 @@ def _trains(modules: nn.Sequential, parts: Sequence[Part]) -> bool:
     return torch.is_grad_enabled() and eager and not watched and all(modules[part.norm].training for part in parts)
 
 
-for _own in (_run, _convolve):
-    _own.__name__ = "forward"  # the name by which pickle asks the module for it
+_run.__name__ = _convolve.__name__ = "forward"  # the name by which pickle asks a module for it
 
 
 def _form(modules: nn.Sequential, part: Part) -> Form:

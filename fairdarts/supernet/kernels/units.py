@@ -25,7 +25,7 @@ def native_takes(terms: Sequence[Term]) -> bool:
     weights = [part for unit in units for part in unit[:2] if part is not None]
     running = [x for unit in units for x in (unit.norm.running_mean, unit.norm.running_var) if x is not None]
     known = all(x.is_contiguous() for x in running)
-    known &= all(unit.kernel is None or (unit.kernel.shape[-1] in calls.KERNELS and unit.stride < 3) for unit in units)
+    known &= all(unit.kernel is None or calls.knows(unit.kernel.shape[-1], unit.stride) for unit in units)
     return known and calls.takes(*(term.input for term in terms), *weights, *running)
 
 
