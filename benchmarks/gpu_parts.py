@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from fairdarts.cost.count import count
-from fairdarts.differentiable.architect import Learner
+from fairdarts.differentiable.learner import Learner
 from fairdarts.networks.blueprint import assemble
 from fairdarts.oneshot.samplers import StrictFair
 from fairdarts.runtime.device import peak_memory

@@ -57,7 +57,7 @@ from search_step import (
 from torch import Tensor, nn
 
 from fairdarts.config import UserError
-from fairdarts.differentiable.architect import Learner
+from fairdarts.differentiable.learner import Learner
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.relaxation import dense, relax
 from fairdarts.spaces.space import load_space

@@ -38,7 +38,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from fairdarts import resources
 from fairdarts.checking import check
 from fairdarts.data.sources import FAKE_STATISTICS, Source
-from fairdarts.differentiable.architect import STEPS, Learner
+from fairdarts.differentiable.architect import STEPS
+from fairdarts.differentiable.learner import Learner
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.differentiable.setup import make_learner
 from fairdarts.reading import read_yaml

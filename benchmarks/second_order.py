@@ -40,7 +40,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from fairdarts import resources
 from fairdarts.checking import check
 from fairdarts.data.sources import open_source
-from fairdarts.differentiable.architect import STEPS, Batch, Learner, StepIndex
+from fairdarts.differentiable.architect import STEPS
+from fairdarts.differentiable.learner import Batch, Learner, StepIndex
 from fairdarts.differentiable.loop import learning_rate
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.differentiable.setup import check_fit, make_learner, open_batches

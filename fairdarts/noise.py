@@ -13,6 +13,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda done: 1.0,
     "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,
     "exponential": lambda done: math.exp(-5 * done),
+    "falling": lambda done: 1 - done,
     "rising": lambda done: done,
 }
 """name → strength as a share of the full one, by the share of the epochs that are done: from 1 down, or (rising) up"""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from fairdarts.spaces.gates import Gate, Gates
@@ -12,12 +13,43 @@ from fairdarts.spaces.space import Space
 Matrices = dict[str, Tensor]
 """part of the space → α, or gates, of its choice points [points, candidates]"""
 
+
+def sparsemax(alpha: Tensor) -> Tensor:
+    """The point of the probability simplex that is nearest to α [..., candidates]: small ones are zero (Martins and
+    Astudillo, arXiv:1602.02068, Algorithm 1)."""
+    falling = alpha.sort(-1, descending=True).values
+    sums = falling.cumsum(-1)
+    places = torch.arange(1, alpha.shape[-1] + 1, device=alpha.device)
+    support = (1 + places * falling > sums).sum(-1, keepdim=True)
+    threshold = (sums.gather(-1, support - 1) - 1) / support
+    return (alpha - threshold).clamp_min(0)
+
+
+def concentration(alpha: Tensor) -> Tensor:
+    """What the Dirichlet distribution of α has as its parameters: elu(α) + 1, which is 1 at the start (DrNAS,
+    arXiv:2006.10355, section 3.2)."""
+    return F.elu(alpha) + 1
+
+
+def _mean(alpha: Tensor) -> Tensor:
+    parameters = concentration(alpha)
+    return parameters / parameters.sum(-1, keepdim=True)
+
+
 RELAXATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "softmax": lambda alpha: alpha.softmax(-1),
     "sigmoid": torch.sigmoid,
+    "sparsemax": sparsemax,
+    "dirichlet": _mean,
 }
-"""name → α [choice points, candidates] to gates of that shape: DARTS' exclusive competition (FairDARTS, eq. 2) or
-FairDARTS' independent switches (eq. 6)."""
+"""name → α [choice points, candidates] to gates of that shape: DARTS' exclusive competition (FairDARTS, eq. 2),
+FairDARTS' independent switches (eq. 6), a competition that leaves some at zero, or the mean of DrNAS' distribution. In
+all of them an α of −∞ is a gate of zero."""
+
+SIMPLEX = {"softmax", "sparsemax", "dirichlet"}
+"""the relaxations under which the gates of a point are probabilities"""
+SPARSE = {"sparsemax"}
+"""the relaxations under which a candidate may have a gate of zero, and need not run"""
 
 
 def relax(alphas: Matrices, kind: str) -> Matrices:
@@ -25,12 +57,20 @@ def relax(alphas: Matrices, kind: str) -> Matrices:
     return {part: RELAXATIONS[kind](alpha) for part, alpha in alphas.items()}
 
 
-def dense(matrices: Matrices, space: Space) -> Gates:
-    """Gates under which all candidates run, each with its weight in the matrices."""
+def dense(matrices: Matrices, space: Space, sparse: bool = False) -> Gates:
+    """Gates under which all candidates run, each with its weight in the matrices; with `sparse`, all but those of
+    weight zero."""
     found: dict[int, Gate] = {}
     for name, part in space.parts.items():
         every = tuple(range(len(part.candidates)))
-        found |= zip(part.points, (Gate(every, row) for row in matrices[name].unbind()), strict=True)
+        rows = matrices[name].unbind()
+        gates = [Gate(every, row) for row in rows]
+        if sparse:
+            for number, there in enumerate((matrices[name] != 0).tolist()):
+                if not all(there):
+                    active = tuple(column for column in every if there[column])
+                    gates[number] = Gate(active, rows[number][list(active)])
+        found |= zip(part.points, gates, strict=True)
     return tuple(found[point] for point in range(len(found)))
 
 

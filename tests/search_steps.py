@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import torch
 
 from fairdarts.checking import check
-from fairdarts.differentiable.architect import Batch, Learner
+from fairdarts.differentiable.learner import Batch, Learner
 from fairdarts.differentiable.settings import DenseSupernetSettings, SearchSettings
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet.supernet import make_supernet

@@ -15,8 +15,9 @@ from fairdarts.checking import check
 from fairdarts.config import UserError
 from fairdarts.data.sources import FAKE_STATISTICS, Source
 from fairdarts.differentiable import setup
-from fairdarts.differentiable.architect import STEPS, Batch
+from fairdarts.differentiable.architect import STEPS
 from fairdarts.differentiable.derive import check_kind, check_rule, derive
+from fairdarts.differentiable.learner import Batch
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.genotype import Genotype
 from fairdarts.networks.blueprint import build

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 from search_steps import learner_of, settings_of, stream
 
-from fairdarts.differentiable.architect import StepIndex, second_order
+from fairdarts.differentiable.architect import second_order
+from fairdarts.differentiable.learner import StepIndex
 from fairdarts.differentiable.settings import SearchSettings
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from fairdarts.data.balance import cross_entropy
-from fairdarts.differentiable.architect import Batch, Learner, parts_of
+from fairdarts.differentiable.architect import parts_of
+from fairdarts.differentiable.gates import undisturbed
+from fairdarts.differentiable.learner import Batch, Learner
 from fairdarts.differentiable.unrolled import frozen
 from fairdarts.ops.recompute import FrozenStatistics
-from fairdarts.relaxation import dense, relax
 from fairdarts.runtime import distributed
 
 
@@ -23,7 +24,7 @@ def held_out_curvature(learner: Learner, batch: Batch) -> float:
     """
     alphas = list(learner.alphas.values())
     with FrozenStatistics(learner.supernet), frozen(learner.weights):
-        gates = dense(relax(learner.alphas, learner.settings.relaxation), learner.supernet.space)
+        gates = undisturbed(learner, learner.alphas)
         parts = parts_of(learner, batch)
         passes = ((learner.supernet(images, gates), labels) for _, (images, labels) in parts)
         losses = [cross_entropy(*seen, learner.class_weights) for seen in passes]

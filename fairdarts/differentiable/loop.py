@@ -15,16 +15,18 @@ from fairdarts.cost.counted import Counted
 from fairdarts.data.serve import check_alike, keep_held_out
 from fairdarts.data.sources import Source
 from fairdarts.data.split import fingerprint
-from fairdarts.differentiable.architect import STEPS, SUMS, Learner, StepIndex, warm_up
+from fairdarts.differentiable.architect import STEPS, SUMS, warm_up
 from fairdarts.differentiable.curvature import held_out_curvature
 from fairdarts.differentiable.derive import METHODS, as_matrices, check_records, derive, dominant
+from fairdarts.differentiable.gates import recorded, relaxed
+from fairdarts.differentiable.learner import Learner, StepIndex
 from fairdarts.differentiable.settings import MAY_CHANGE, SearchSettings
 from fairdarts.differentiable.setup import check_fit, make_learner, open_batches
 from fairdarts.differentiable.state import put_back, state_of
 from fairdarts.differentiable.stopping import kept_record, verdict
 from fairdarts.genotype import Genotype
 from fairdarts.native.calls import use_native
-from fairdarts.relaxation import Matrices, gate_matrices, relax
+from fairdarts.relaxation import Matrices
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import keep_memory, pick, use_threads
 from fairdarts.runtime.epochs import begin, check_converging, check_processes, epochs, means_of, resumes
@@ -193,7 +195,7 @@ def diverged(learner: Learner, lost: Tensor, epoch: int) -> str:
 
 def gate_record(epoch: int, learner: Learner, space: Space) -> dict[str, Any]:
     """What a record says of the architecture: α, gates, and the number of dominant operations."""
-    gates = gate_matrices(learner.alphas, learner.settings.relaxation)
+    gates = recorded(learner, learner.alphas)
     rule = learner.settings.derive
     return {
         "epoch": epoch,
@@ -207,7 +209,7 @@ def cost_record(gates: dict[str, Any], learner: Learner, space: Space, costs: Co
     """What a record says of the cost that is expected under its gates, and of the network that they derive."""
     assert learner.price is not None, "a search whose costs are known has a price"
     with torch.no_grad():
-        matrices = relax(learner.alphas, learner.settings.relaxation)
+        matrices = relaxed(learner, learner.alphas)
     found = derived(gates, learner.settings, space, learner.settings.name)
     return {"cost": learner.price.record(matrices, costs.of(found))}
 

@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from fairdarts.config import Settings
 from fairdarts.data.settings import DataSettings
+from fairdarts.differentiable.components import AuxiliarySettings, PerturbationSettings, SamplingSettings
 from fairdarts.differentiable.stopping import Never, StoppingSettings
 from fairdarts.networks.settings import AS_NAMED, NetworkSettings
 from fairdarts.noise import DropoutSettings, NoiseSettings
@@ -163,8 +164,10 @@ class SearchSettings(RunSettings):
     """the supernet's size, and how its candidates run"""
     compute: ComputeSettings = ComputeSettings()
     """memory, precision, layout"""
-    relaxation: Annotated[str, PartName("relaxation", "softmax", "sigmoid")]
+    relaxation: Annotated[str, PartName("relaxation", "softmax", "sigmoid", "sparsemax", "dirichlet")]
     """how α becomes gates"""
+    sampling: SamplingSettings | None = None
+    """how the gates of a pass are drawn; null: all candidates run under the gates themselves"""
     weights: WeightSettings
     """optimizer of the weights"""
     architect: ArchitectSettings
@@ -177,6 +180,10 @@ class SearchSettings(RunSettings):
     """noise on some operations"""
     dropout: DropoutSettings | None = None
     """dropout behind some operations"""
+    auxiliary: AuxiliarySettings | None = None
+    """a skip connection beside the candidates, which fades"""
+    perturbation: PerturbationSettings | None = None
+    """gates that are moved before the weights train under them"""
     stopping: StoppingSettings = Never(kind="never")
     """when the search ends before its last epoch"""
     curvature: bool = False

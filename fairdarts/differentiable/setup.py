@@ -12,8 +12,8 @@ from fairdarts.data.balance import class_weights
 from fairdarts.data.serve import server
 from fairdarts.data.sources import Source
 from fairdarts.data.split import halves as halves_of
-from fairdarts.differentiable.architect import Batch, Learner
 from fairdarts.differentiable.derive import check_kind, check_rule
+from fairdarts.differentiable.learner import Batch, Learner
 from fairdarts.differentiable.price import make_price
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.genotype import SKIP

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from fairdarts.differentiable.architect import Learner
+from fairdarts.differentiable.learner import Learner
 from fairdarts.supernet.names import current_names
 
 

@@ -25,11 +25,13 @@ EPSILON = 0.01
 def unrolled(weights: Tensors, gradients: Tensors, optimizer: torch.optim.SGD) -> Tensors:
     """w': what a step of the optimizer would make of the weights, clipping left out."""
     (group,) = optimizer.param_groups
+    found = [optimizer.state[weight].get("momentum_buffer") for weight in weights]
     weights = [weight.detach() for weight in weights]
     directions: Tensors = torch._foreach_add(gradients, weights, alpha=group["weight_decay"])
-    buffers = [optimizer.state[weight].get("momentum_buffer") for weight in group["params"]]
     gradients = directions
-    if buffers[0] is not None:  # the first step begins them
+    if any(buffer is not None for buffer in found):  # the first step of a weight begins its own
+        pairs = zip(weights, found, strict=True)
+        buffers = [torch.zeros_like(weight) if buffer is None else buffer for weight, buffer in pairs]
         directions = torch._foreach_add(directions, buffers, alpha=group["momentum"])
     if group["nesterov"]:
         directions = torch._foreach_add(gradients, directions, alpha=group["momentum"])

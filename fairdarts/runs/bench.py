@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from fairdarts.data.sources import Source
-from fairdarts.differentiable.architect import START, STEPS
+from fairdarts.differentiable.architect import STEPS
+from fairdarts.differentiable.learner import START
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.differentiable.setup import check_fit, make_learner, open_batches
 from fairdarts.native.calls import use_native

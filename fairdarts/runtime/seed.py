@@ -2,7 +2,21 @@
 
 import numpy as np
 
-WEIGHTS, ALPHAS, TRAIN, VALID, DISTURBANCE, CURVATURE, PATHS, WATCHED, CALIBRATION, EVOLUTION, DROPS = range(11)
+(
+    WEIGHTS,
+    ALPHAS,
+    TRAIN,
+    VALID,
+    DISTURBANCE,
+    CURVATURE,
+    PATHS,
+    WATCHED,
+    CALIBRATION,
+    EVOLUTION,
+    DROPS,
+    GATES,
+    PERTURBATION,
+) = range(13)
 """the streams of a seed"""
 
 

@@ -21,6 +21,9 @@ class Gate(NamedTuple):
     weights: Tensor | float | None = None
     """a tensor [active] holds the weight of each output, and a gradient flows through it; a number is that of all;
     None leaves an output as it is, and takes the mean of several"""
+    scale: Tensor | None = None
+    """a scalar by which all that leaves the point is multiplied; what `weights` weigh already has it, but what passes
+    by the candidates (supernet.partial) does not; None for 1"""
 
 
 Gates = tuple[Gate, ...]

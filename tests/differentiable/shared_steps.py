@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from fairdarts.checking import check
-from fairdarts.differentiable.architect import STEPS, Batch, Learner, StepIndex, warm_up
+from fairdarts.differentiable.architect import STEPS, warm_up
 from fairdarts.differentiable.curvature import held_out_curvature
+from fairdarts.differentiable.learner import Batch, Learner, StepIndex
 from fairdarts.differentiable.settings import DenseSupernetSettings, SearchSettings
 from fairdarts.noise import DropoutSettings, NoiseSettings
 from fairdarts.runtime import distributed

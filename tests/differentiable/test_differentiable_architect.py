@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from search_steps import learner_of, settings_of, sgd_of, stream
 from torch.func import functional_call
 
-from fairdarts.differentiable.architect import STEPS, Batch, Learner, warm_up
+from fairdarts.differentiable.architect import STEPS, warm_up
+from fairdarts.differentiable.learner import Batch, Learner
 from fairdarts.relaxation import RELAXATIONS, dense
 
 CASES = [("sigmoid", 10, "squared", 0.1), ("softmax", 0, "squared", 1e9), ("sigmoid", 2, "absolute", 0.5)]

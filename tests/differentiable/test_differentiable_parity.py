@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from fairdarts.checking import check
 from fairdarts.data.sources import FAKE_STATISTICS, Source
-from fairdarts.differentiable.architect import STEPS, Batch
+from fairdarts.differentiable.architect import STEPS
+from fairdarts.differentiable.learner import Batch
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.differentiable.setup import make_learner
 from fairdarts.reading import read_yaml

@@ -1,0 +1,75 @@
+"""What a differentiable search is composed of besides relaxation and architect: settings of single components."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from fairdarts.config import Settings
+from fairdarts.noise import SCHEDULES
+from fairdarts.own import PartName
+
+
+class Gumbel(Settings):
+    """Samples of the Gumbel-softmax distribution (SNAS, arXiv:1812.09926; GDAS, arXiv:1910.04465)."""
+
+    kind: Literal["gumbel"]
+    """gumbel | binary | uniform | dirichlet"""
+    hard: bool
+    """whether one candidate of a point runs, under a straight-through gate of 1 (GDAS), or all of them (SNAS)"""
+    temperature: tuple[float, float]
+    """τ of the first and of the last epoch"""
+    cooling: Literal["linear", "exponential"] = "linear"
+    """how τ changes in between"""
+
+    @field_validator("temperature")
+    @classmethod
+    def _above_zero(cls, temperature: tuple[float, float]) -> tuple[float, float]:
+        if not all(0 < tau < float("inf") for tau in temperature):
+            raise ValueError(f"{list(temperature)}: should be two numbers above 0, such as [10, 0.1]")
+        return temperature
+
+
+class Binary(Settings):
+    """Binary gates (ProxylessNAS, arXiv:1812.00332): weights train on one candidate of a point, α on two."""
+
+    kind: Literal["binary"]
+    """gumbel | binary | uniform | dirichlet"""
+
+
+class Uniform(Settings):
+    """Paths that are drawn uniformly to train the weights (SETN, arXiv:1910.05733); α sees all candidates."""
+
+    kind: Literal["uniform"]
+    """gumbel | binary | uniform | dirichlet"""
+
+
+class Dirichlet(Settings):
+    """Samples of the Dirichlet distribution whose mean the relaxation dirichlet gives (DrNAS, arXiv:2006.10355)."""
+
+    kind: Literal["dirichlet"]
+    """gumbel | binary | uniform | dirichlet"""
+
+
+SamplingSettings = Annotated[Gumbel | Binary | Uniform | Dirichlet, Field(discriminator="kind")]
+
+
+class AuxiliarySettings(Settings):
+    """A skip connection beside the candidates, whose weight is not learnt and fades (DARTS−, arXiv:2009.01027)."""
+
+    weight: float = Field(gt=0)
+    """its weight at full strength"""
+    schedule: Annotated[str, PartName("schedule", *SCHEDULES)]
+    """strength over the epochs"""
+
+
+class PerturbationSettings(Settings):
+    """Gates that are moved before the weights train under them (SDARTS, arXiv:2002.05283)."""
+
+    kind: Literal["random", "adversarial"]
+    """uniform noise (SDARTS-RS), or towards a higher training loss (SDARTS-ADV)"""
+    radius: float = Field(gt=0)
+    """how far an entry of α is moved at most, at full strength"""
+    schedule: Annotated[str, PartName("schedule", *SCHEDULES)]
+    """strength over the epochs"""
+    steps: int = Field(default=7, ge=1)
+    """steps of gradient ascent, if adversarial"""
