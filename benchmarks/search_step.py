@@ -212,7 +212,7 @@ def saved(loss: Callable[[], Tensor], network: torch.nn.Module) -> int:
 
     def pack(tensor: Tensor) -> Tensor:
         storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
+        return tensor.detach()  # of the same storage; an output that is kept as it is would hold itself for ever
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         result = loss()  # as long as it lives, so do the tensors, and no two have one address

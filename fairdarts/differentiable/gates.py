@@ -14,7 +14,7 @@ from fairdarts.genotype import SKIP
 from fairdarts.noise import SCHEDULES
 from fairdarts.relaxation import SPARSE, Matrices, dense, relax
 from fairdarts.runtime.seed import DISTURBANCE, GATES, fold
-from fairdarts.spaces.gates import Gate, Gates
+from fairdarts.spaces.gates import Gates
 from fairdarts.spaces.space import Space
 
 
@@ -113,13 +113,14 @@ def with_auxiliary(gates: Gates, space: Space, weight: float, like: Tensor) -> G
         if SKIP not in names:
             found.append(gate)
             continue
-        column, (active, weights, scale) = names.index(SKIP), gate
+        column, (active, weights, *_) = names.index(SKIP), gate
         if not isinstance(weights, Tensor):
             share = 1 / max(1, len(active)) if weights is None else weights
             weights = like.new_full((len(active),), share)
         if column in active:
             beside = like.new_tensor([weight * (choice == column) for choice in active])
-            found.append(Gate(active, weights + beside, scale))
+            found.append(gate._replace(weights=weights + beside, idle=0))
         else:
-            found.append(Gate((*active, column), torch.cat([weights, like.new_tensor([weight])]), scale))
+            weights = torch.cat([like.new_tensor([weight]), weights])
+            found.append(gate._replace(active=(column, *active), weights=weights))
     return tuple(found)

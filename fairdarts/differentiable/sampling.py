@@ -73,18 +73,15 @@ def binary(_: Any, gates: Matrices, draw: Draw) -> Gates:
 
     def two(p: Tensor) -> list[Gate]:
         pairs = _drawn(p, min(2, p.shape[-1]), draw.generator)
+        runs = _drawn(p.detach().gather(-1, pairs), 1, draw.generator)
+        if pairs.shape[-1] == 2:  # the one that runs comes first
+            pairs = torch.cat([pairs.gather(-1, runs), pairs.gather(-1, 1 - runs)], -1)
         shares = p.gather(-1, pairs)
         shares = shares / shares.sum(-1, keepdim=True)
-        runs = _drawn(shares.detach(), 1, draw.generator)
-        hard = torch.zeros_like(shares).scatter_(-1, runs, 1.0)
-        weights = hard + (shares - shares.detach())
-        # a candidate that cannot be drawn stands in a pair where no second one can
-        there = (shares > 0).tolist()
-        found = []
-        for pair, row, both in zip(pairs.tolist(), weights, there, strict=True):
-            kept = [at for at, alive in enumerate(both) if alive]
-            found.append(Gate(tuple(pair[at] for at in kept), row if len(kept) == len(pair) else row[kept]))
-        return found
+        weights = torch.zeros_like(shares).index_fill_(-1, runs.new_tensor([0]), 1.0) + (shares - shares.detach())
+        there = (shares > 0).sum(-1).tolist()  # of some points no second one can be drawn
+        rows = zip(pairs.tolist(), weights.unbind(), there, strict=True)
+        return [Gate(tuple(pair[:count]), row[:count], idle=count - 1) for pair, row, count in rows]
 
     return _gates(draw.space, gates, two if draw.trains_alphas else one)
 

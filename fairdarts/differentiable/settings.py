@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from fairdarts.config import Settings
 from fairdarts.data.settings import DataSettings
 from fairdarts.differentiable.components import AuxiliarySettings, PerturbationSettings, SamplingSettings
+from fairdarts.differentiable.composed import conflict
 from fairdarts.differentiable.stopping import Never, StoppingSettings
 from fairdarts.networks.settings import AS_NAMED, NetworkSettings
 from fairdarts.noise import DropoutSettings, NoiseSettings
@@ -204,6 +205,12 @@ class SearchSettings(RunSettings):
             raise ValueError("data.train_portion 1.0 leaves no images to train α on: bi-level search needs some")
         if self.measures_curvature and not self.data.holds_out:
             raise ValueError("data.train_portion 1.0 leaves no images to measure the curvature on")
+        return self
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        if problem := conflict(self):
+            raise ValueError(problem)
         return self
 
     @property

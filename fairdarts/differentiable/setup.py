@@ -84,6 +84,8 @@ def check_fit(settings: SearchSettings, space: Space, source: Source) -> tuple[l
     names = {name for part in space.parts.values() for name in part.candidates}
     if settings.stopping.kind == "skips" and SKIP not in names:
         raise UserError(f"stopping.kind: skips: space {space.name} has no skip connections to stop at")
+    if settings.auxiliary and SKIP not in names:
+        raise UserError(f"auxiliary: space {space.name} has no skip connections; set auxiliary null")
     check_rule(settings.derive, space, "derive.")
     check_supernet(settings.supernet, space)
     if settings.supernet.draws and (settings.architect.kind == "second_order" or settings.measures_curvature):

@@ -2,7 +2,8 @@
 
 A sequence of units, each a depthwise convolution or none, a pointwise one or none, and a BatchNorm, with activations
 between them, runs as one function by native kernels where a compiler is found: what a BatchNorm and an activation give
-is made where it is read, and never kept. Depthwise convolutions outside of such sequences run by `depthwise`.
+is made where it is read, and never kept. Depthwise convolutions outside of such sequences run by `depthwise`, and a
+ReLU6 outside of them keeps its output alone.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,6 +38,8 @@ def with_fast_gradients(network: Network) -> Network:
             module.forward = MethodType(_run, module)  # type: ignore[method-assign]
         elif is_depthwise(module) and module.weight.device.type == "cpu":
             module.forward = MethodType(_convolve, module)  # type: ignore[method-assign]
+        elif type(module) is nn.ReLU6 and module.inplace:
+            module.forward = MethodType(_clip, module)  # type: ignore[method-assign]
     return network
 
 
@@ -89,6 +92,27 @@ def _convolve(self: nn.Conv2d, x: Tensor) -> Tensor:
     return depthwise(x, self.weight, self.stride[0], self.dilation[0])
 
 
+def _clip(self: nn.ReLU6, x: Tensor) -> Tensor:
+    eager = not (torch.compiler.is_compiling() or torch.jit.is_tracing() or torch.is_autocast_enabled("cpu"))
+    if eager and x.device.type == "cpu" and x.requires_grad and torch.is_grad_enabled():
+        return _Clipped.apply(x)
+    return nn.ReLU6.forward(self, x)
+
+
+class _Clipped(torch.autograd.Function):
+    """min(6, max(0, x)) in place, by whose output its gradient is known: torch keeps a copy of its input."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.mark_dirty(x.clamp_(0, 6))
+        ctx.save_for_backward(x)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, pull: Tensor) -> Tensor:
+        return torch.ops.aten.hardtanh_backward(pull, ctx.saved_tensors[0], 0, 6)
+
+
 def _run(self: nn.Sequential, x: Tensor) -> Tensor:
     """The units as one function where they train here, else as modules."""
     parts = parts_of(self)
@@ -112,7 +136,7 @@ def _trains(modules: nn.Sequential, parts: Sequence[Part]) -> bool:
     return torch.is_grad_enabled() and eager and not watched and all(modules[part.norm].training for part in parts)
 
 
-_run.__name__ = _convolve.__name__ = "forward"  # the name by which pickle asks a module for it
+_run.__name__ = _convolve.__name__ = _clip.__name__ = "forward"  # the name by which pickle asks a module for it
 
 
 def _form(modules: nn.Sequential, part: Part) -> Form:

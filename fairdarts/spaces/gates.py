@@ -24,6 +24,8 @@ class Gate(NamedTuple):
     scale: Tensor | None = None
     """a scalar by which all that leaves the point is multiplied; what `weights` weigh already has it, but what passes
     by the candidates (supernet.partial) does not; None for 1"""
+    idle: int = 0
+    """how many of the active ones, at the end, have a weight of zero: they run for its gradient alone"""
 
 
 Gates = tuple[Gate, ...]

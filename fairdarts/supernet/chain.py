@@ -52,7 +52,8 @@ class ChoiceLayer(nn.Module):
         eager = not (torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"))
         quick = self.training and eager and x.device.type == "cpu" and torch.is_grad_enabled()
         disturbed = {column for column in gate.active if disturbance and disturbance.touches(self.names[column])}
-        joint = [at for at, column in enumerate(gate.active) if quick and column in self.joint - disturbed]
+        count = len(gate.active) - gate.idle
+        joint = [at for at, column in enumerate(gate.active[:count]) if quick and column in self.joint - disturbed]
         terms = []
         if joint:
             candidates = [self.candidates[gate.active[at]] for at in joint]
@@ -62,7 +63,11 @@ class ChoiceLayer(nn.Module):
             if past:
                 terms.append(weights[past].sum() * x)
         for at, column in enumerate(gate.active):
-            if column in disturbed:
+            if at >= count:
+                with torch.no_grad():
+                    out = self.output(column, x, disturbance, index)
+                terms.append(weights[at] * out)
+            elif column in disturbed:
                 terms.append(weights[at] * self.output(column, x, disturbance, index))
             elif at not in joint:
                 terms.append(gated(self.candidates[column], x, weights[at]))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, cast
 
+import torch
 from torch import Tensor, nn
 
 from fairdarts.disturbance import Disturbance
@@ -152,6 +153,11 @@ class EdgeCell(nn.Module):
         weights, rectified = gate.weights.unbind(), node.rectified
         for position, column in edge.active:
             op = self.candidates[edge.row][column]
+            if position >= len(gate.active) - gate.idle:
+                with torch.no_grad():
+                    out = self.output(edge.row, column, Node(node.value), disturbance, index)
+                yield Term(out, weights[position])
+                continue
             touched = disturbance is not None and disturbance.touches(self.names[column])
             units = None if touched or column in self.shared[edge.row] else units_of(op)
             if not touched and averages(op):

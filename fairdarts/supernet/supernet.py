@@ -69,7 +69,7 @@ def check_gates(gates: Gates, counts: Sequence[int]) -> None:
     """Raises ValueError naming the gate that does not fit choice points of so many candidates."""
     if len(gates) != len(counts):
         raise ValueError(f"{len(gates)} gates, should be {len(counts)}: one for each choice point (space.points)")
-    for number, ((active, weights, _), count) in enumerate(zip(gates, counts, strict=True)):
+    for number, ((active, weights, *_), count) in enumerate(zip(gates, counts, strict=True)):
         if any(not 0 <= choice < count for choice in active) or len({*active}) < len(active):
             raise ValueError(f"gates[{number}]: active {active}, should be different ones from 0 to {count - 1}")
         if isinstance(weights, Tensor) and weights.shape != (len(active),):

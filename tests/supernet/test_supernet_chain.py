@@ -53,7 +53,7 @@ class Plain(nn.Module):
 
     def forward(self, x: Tensor, gates: Gates) -> Tensor:
         x = self.own.stem(x)
-        for layer, (active, weights, _) in zip(self.own.stages, gates, strict=True):
+        for layer, (active, weights, *_) in zip(self.own.stages, gates, strict=True):
             x = sum(weights[at] * layer.candidates[column](x) for at, column in enumerate(active))
         return self.own.tail(x)
 

@@ -1,0 +1,32 @@
+"""Which components of a search do not go together, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fairdarts.differentiable.settings import SearchSettings
+
+PATHS = ("binary", "uniform")
+"""the kinds of sampling under which weights train on paths"""
+
+
+def conflict(settings: SearchSettings) -> str | None:
+    """What of the settings has no meaning beside what else, in one line; None where all of it goes together."""
+    kind = settings.sampling.kind if settings.sampling else None
+    of_sampling = f"sampling.kind {kind}"
+    if kind == "dirichlet" and settings.relaxation != "dirichlet":
+        return f"{of_sampling}: draws by α of relaxation dirichlet, but relaxation is {settings.relaxation}"
+    if kind in PATHS and settings.architect.kind == "second_order":
+        return f"{of_sampling}: weights train on paths, which depend on no α: set architect.kind first_order"
+    if kind == "uniform" and settings.architect.kind == "single_level":
+        return f"{of_sampling}: draws where weights train alone, but architect.kind single_level never does that"
+    if kind and settings.compute.compile != "none":
+        return f"{of_sampling}: is drawn anew in every pass, too often for compute.compile; set it none"
+    if settings.perturbation:
+        moved = f"perturbation.kind {settings.perturbation.kind}"
+        if kind == "uniform":
+            return f"{moved}: moves gates by which nothing is drawn under {of_sampling}"
+        if kind == "binary" and settings.perturbation.kind == "adversarial":
+            return f"{moved}: follows the gates' gradient, but {kind} gates of weights have none"
+    return None
