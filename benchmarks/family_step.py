@@ -33,7 +33,7 @@ from fairdarts.native.calls import use_native
 from fairdarts.runtime.seed import TRAIN, VALID
 
 GUMBEL = {"sampling.kind": "gumbel", "sampling.temperature": "[1, 0.1]"}
-AROUND = {"perturbation.radius": "0.1", "perturbation.schedule": "constant"}
+AROUND = {"perturbation.radius": "[0.1, 0.1]"}
 METHODS: dict[str, dict[str, str]] = {
     "dense": {},
     "second order": {"architect.kind": "second_order"},

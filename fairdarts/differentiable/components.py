@@ -67,9 +67,14 @@ class PerturbationSettings(Settings):
 
     kind: Literal["random", "adversarial"]
     """uniform noise (SDARTS-RS), or towards a higher training loss (SDARTS-ADV)"""
-    radius: float = Field(gt=0)
-    """how far an entry of α is moved at most, at full strength"""
-    schedule: Annotated[str, PartName("schedule", *SCHEDULES)]
-    """strength over the epochs"""
+    radius: tuple[float, float]
+    """ε, how far a gate is moved at most: in the first epoch, and what it grows to linearly"""
     steps: int = Field(default=7, ge=1)
     """steps of gradient ascent, if adversarial"""
+
+    @field_validator("radius")
+    @classmethod
+    def _grows(cls, radius: tuple[float, float]) -> tuple[float, float]:
+        if not (0 <= min(radius) and 0 < max(radius) < float("inf")):
+            raise ValueError(f"{list(radius)}: should be two numbers, such as [0.03, 0.3]")
+        return radius

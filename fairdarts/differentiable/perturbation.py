@@ -14,7 +14,6 @@ from fairdarts.differentiable.gates import relaxed
 from fairdarts.differentiable.learner import Batch, Learner, StepIndex
 from fairdarts.differentiable.passes import average, gradients_of
 from fairdarts.differentiable.unrolled import frozen
-from fairdarts.noise import SCHEDULES
 from fairdarts.ops.recompute import FrozenStatistics
 from fairdarts.relaxation import SIMPLEX, Matrices
 from fairdarts.runtime.seed import PERTURBATION, TRAIN, fold
@@ -27,7 +26,8 @@ def perturbed(learner: Learner, alphas: Matrices, batch: Batch, at: StepIndex) -
         return None
     with torch.no_grad():
         gates = relaxed(learner, alphas)
-    radius = settings.radius * SCHEDULES[settings.schedule](at.epoch / learner.settings.epochs)
+    first, last = settings.radius
+    radius = first + (last - first) * at.epoch / learner.settings.epochs
     like = next(iter(gates.values()))
     generator = torch.Generator(like.device).manual_seed(fold(learner.settings.seed, PERTURBATION, at.step))
     moved = {}
