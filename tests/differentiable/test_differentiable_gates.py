@@ -1,0 +1,180 @@
+"""The gates of a pass: what is not there, what is moved, and the skip connection beside the candidates."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from fairdarts.checking import check
+from fairdarts.differentiable.architect import STEPS
+from fairdarts.differentiable.components import AuxiliarySettings
+from fairdarts.differentiable.gates import auxiliary_weight, gates_of_pass, relaxed, with_auxiliary
+from fairdarts.differentiable.learner import Learner, StepIndex
+from fairdarts.differentiable.passes import losses
+from fairdarts.differentiable.perturbation import perturbed
+from fairdarts.differentiable.settings import SearchSettings
+from fairdarts.relaxation import dense
+from fairdarts.runtime.seed import TRAIN, VALID
+from fairdarts.spaces.gates import Gate, Gates
+from tests.search_steps import SPACE, learner_of, settings_of, stream
+
+SKIP = SPACE.candidates.index("skip_connect")
+AT = StepIndex(0, 0)
+
+
+def learner(relaxation: str = "softmax", kind: str = "first_order", **changed) -> Learner:
+    settings = settings_of(kind, relaxation, 0.0, "squared", 5.0)
+    return learner_of(check(SearchSettings, settings.model_dump(mode="json") | changed, "test"))
+
+
+def adversary(**changed) -> Learner:
+    own = {"kind": "adversarial", "radius": [0.2, 0.2], "steps": 4} | changed
+    return learner(perturbation=own)
+
+
+def arithmetic(own: Learner, gates: Gates) -> int:
+    """The floating point operations of a forward pass."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        own.supernet.eval()(next(stream(0))[0], gates)
+    return counter.get_total_flops()
+
+
+def test_a_candidate_that_is_not_there_has_a_gate_of_zero_and_does_not_run():
+    own = learner()
+    alive = {part: torch.ones_like(alpha, dtype=torch.bool) for part, alpha in own.alphas.items()}
+    alive["normal"][:, SKIP] = False
+    own = replace(own, alive=alive)
+    gates = relaxed(own, own.alphas)
+    assert not gates["normal"][:, SKIP].any()
+    torch.testing.assert_close(gates["normal"].sum(-1), torch.ones(len(gates["normal"]), dtype=torch.float64))
+    seen = gates_of_pass(own, own.alphas, AT, TRAIN, 0, True).seen
+    assert all(SKIP not in seen[point].active for point in SPACE.parts["normal"].points)
+    assert all(SKIP in seen[point].active for point in SPACE.parts["reduce"].points)
+
+
+@pytest.mark.parametrize("relaxation", ["softmax", "sigmoid", "sparsemax", "dirichlet"])
+def test_all_relaxations_leave_out_what_is_not_there(relaxation):
+    own = learner(relaxation)
+    alive = {part: torch.ones_like(alpha, dtype=torch.bool) for part, alpha in own.alphas.items()}
+    alive["normal"][:, SKIP] = False
+    own = replace(own, alive=alive)
+    loss = losses(own, own.alphas, next(stream(0)), AT, TRAIN, 0, True)[0]
+    loss.backward()
+    grad = own.alphas["normal"].grad
+    assert grad.isfinite().all()
+    assert not grad[:, SKIP].any()
+    assert grad.any()
+
+
+@pytest.mark.parametrize(
+    "sampling", [{"kind": "gumbel", "hard": True, "temperature": [1, 1]}, {"kind": "binary"}, {"kind": "uniform"}]
+)
+def test_under_drawn_gates_one_candidate_of_an_edge_runs(sampling):
+    own = learner(sampling=sampling)
+    gates = gates_of_pass(own, own.alphas, AT, TRAIN, 0, False).seen
+    path = tuple(Gate(gate.active) for gate in gates)
+    assert all(len(gate.active) == 1 for gate in gates)
+    assert arithmetic(own, gates) == arithmetic(own, path) < arithmetic(own, dense(relaxed(own, own.alphas), SPACE))
+
+
+def test_halves_and_steps_draw_differently_and_parts_of_a_batch_alike():
+    own = learner(sampling={"kind": "gumbel", "hard": True, "temperature": [1, 1]})
+
+    def active(at, half, shard):
+        return [gate.active for gate in gates_of_pass(own, own.alphas, at, half, shard, True).seen]
+
+    first = active(AT, TRAIN, 0)
+    assert first == active(AT, TRAIN, 1)
+    assert first != active(AT, VALID, 0)
+    assert first != active(StepIndex(0, 1), TRAIN, 0)
+
+
+def test_the_auxiliary_skip_connection_adds_to_what_the_edge_gives():
+    own = learner()
+    plain = dense(relaxed(own, own.alphas), SPACE)
+    beside = with_auxiliary(plain, SPACE, 0.7, own.alphas["normal"])
+    for gate, other in zip(plain, beside, strict=True):
+        change = torch.zeros(3, dtype=torch.float64)
+        change[SKIP] = 0.7
+        torch.testing.assert_close(other.weights, gate.weights + change)
+    others = tuple(column for column in range(3) if column != SKIP)
+    single = tuple(Gate((others[0],)) for _ in SPACE.points)
+    for gate in with_auxiliary(single, SPACE, 0.7, own.alphas["normal"]):
+        assert gate.active == (SKIP, others[0])
+        assert gate.weights.tolist() == [0.7, 1.0]
+    assert with_auxiliary(plain, SPACE, 0.0, own.alphas["normal"]) is plain
+
+
+def test_the_auxiliary_skip_connection_fades_by_its_schedule():
+    settings = AuxiliarySettings(weight=2, schedule="falling")
+    assert [auxiliary_weight(settings, done) for done in (0, 0.25, 1)] == [2, 1.5, 0]
+
+
+@pytest.mark.parametrize("relaxation", ["softmax", "sigmoid"])
+def test_random_perturbation_stays_near_and_moves_the_weights_alone(relaxation):
+    own = learner(relaxation, perturbation={"kind": "random", "radius": [0.05, 0.05]})
+    moved = perturbed(own, own.alphas, next(stream(0)), AT)
+    for part, gates in relaxed(own, own.alphas).items():
+        assert not torch.equal(moved[part], gates)
+        assert moved[part].min() >= 0
+        assert moved[part].max() <= 1
+        if relaxation == "softmax":
+            torch.testing.assert_close(moved[part].sum(-1), torch.ones(len(gates), dtype=torch.float64))
+        else:
+            assert (moved[part] - gates).abs().max() <= 0.05
+    assert perturbed(learner(relaxation), own.alphas, next(stream(0)), AT) is None
+
+
+def test_the_adversary_raises_the_training_loss():
+    own, batch = adversary(), next(stream(0))
+
+    def loss(moved):
+        return losses(own, own.alphas, batch, AT, TRAIN, 0, False, moved)[0].item()
+
+    gates = {part: gate.detach() for part, gate in relaxed(own, own.alphas).items()}
+    weights = [weight.clone() for weight in own.weights]
+    statistics = [buffer.clone() for buffer in own.supernet.buffers()]
+    moved = perturbed(own, own.alphas, batch, AT)
+    assert loss(moved) > loss(gates)
+    assert all(map(torch.equal, weights, own.weights))
+    assert all(alpha.grad is None for alpha in own.alphas.values())
+    assert all(weight.grad is None for weight in own.weights)
+    own.supernet.train()
+    again = perturbed(own, own.alphas, batch, AT)
+    assert all(torch.equal(moved[part], again[part]) for part in moved)
+    assert statistics
+
+
+def test_an_adversary_that_is_pushed_down_leaves_the_gates(monkeypatch):
+    own, batch = adversary(), next(stream(0))
+    monkeypatch.setattr(torch.Tensor, "sign", lambda x: -torch.sgn(x))
+    gates, moved = relaxed(own, own.alphas), perturbed(own, own.alphas, batch, AT)
+    assert all(torch.equal(gates[part], moved[part]) for part in gates)
+
+
+@pytest.mark.parametrize("kind", ["first_order", "single_level"])
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        {"kind": "gumbel", "hard": True, "temperature": [1, 1]},
+        {"kind": "binary"},
+    ],
+)
+def test_weights_of_candidates_that_do_not_run_stay(kind, sampling):
+    own, batches = learner(kind=kind, sampling=sampling), stream(0)
+    own.supernet.train()
+    for number in range(3):
+        before = {name: weight.clone() for name, weight in own.supernet.named_parameters()}
+        at = StepIndex(0, number)
+        learns = kind == "single_level"
+        alphas = {part: alpha.detach().clone() for part, alpha in own.alphas.items()}
+        STEPS[kind](own, next(batches), next(batches), at)
+        used = own.alphas if not learns else alphas
+        ran = gates_of_pass(own, used, at, TRAIN, 0, learns).seen
+        running = {id(weight) for module in own.supernet.active(ran) for weight in module.parameters()}
+        for name, weight in own.supernet.named_parameters():
+            if ".candidates." in name and id(weight) not in running:
+                assert torch.equal(before[name], weight), name
+        moved = [name for name, weight in own.supernet.named_parameters() if not torch.equal(before[name], weight)]
+        assert any(".candidates." in name for name in moved)
