@@ -18,7 +18,7 @@ def genotypes_of(
     of highest accuracy, None where none is watched."""
     if isinstance(settings, SearchSettings):
         return [derived(record["gates"], settings, space, f"epoch-{record['epoch']}") for record in records]
-    paths = [best_watched(record["watched"], settings, space) if record.get("watched") else None for record in records]
+    paths = [best_watched(record, settings, space) if record.get("watched") else None for record in records]
     return [space.genotype_of(path, "best-watched", settings.name) if path else None for path in paths]
 
 
