@@ -153,8 +153,8 @@ def outcomes() -> dict[str, dict[str, Tensor]]:
     for parallel in ("data", "path"):
         parts = PARTS // distributed.ranks() if parallel == "data" else 1
         found[f"training-{parallel}"] = whole_training(parallel, parts)
-    parts = PARTS // distributed.ranks()
-    found["training-controller"] = whole_training("data", parts, CONTROLLER, **{"supernet.track": False})
+    parts, often = PARTS // distributed.ranks(), CONTROLLER | {"updates": 4, "paths": 8}
+    found["training-controller"] = whole_training("data", parts, often, **{"supernet.track": False})
     return found
 
 

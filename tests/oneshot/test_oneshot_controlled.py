@@ -1,5 +1,6 @@
 """A sampler that learns: what REINFORCE ascends, that it finds what is rewarded, and what a training makes of it."""
 
+from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import fmean
@@ -7,21 +8,27 @@ from typing import Any
 
 import pytest
 import torch
-from one_shot import BENCH, CELLS, CHAIN, GRAPH, IRREGULAR, TOPOLOGIES, settings_of
+from one_shot import BENCH, CELLS, CHAIN, CLASSES, GRAPH, IRREGULAR, TOPOLOGIES, settings_of
 from runs import Watch, metrics
 from trainings import CONTROLLER, LAST, STEPS_AN_EPOCH, TINY, Go, Whole, assert_same_training
 
 from fairdarts.config import UserError
+from fairdarts.data.serve import evaluation_batches
 from fairdarts.data.sources import open_source
 from fairdarts.oneshot.controlled import Controlled, objective
+from fairdarts.oneshot.evaluate import Evaluator
 from fairdarts.oneshot.policy import Policy
 from fairdarts.oneshot.samplers import make_sampler
-from fairdarts.oneshot.train import best_watched, check_fit, check_sampler
+from fairdarts.oneshot.state import load_weights
+from fairdarts.oneshot.train import best_watched, check_fit, check_sampler, held_out_images
+from fairdarts.runs.truth import genotypes_of
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.run import RunDirectory
+from fairdarts.runtime.seed import WATCHED, fold
 from fairdarts.runtime.stop import Diverged, Interrupted
 from fairdarts.spaces.gates import SinglePath
 from fairdarts.spaces.space import Space
+from fairdarts.supernet.supernet import make_supernet
 
 
 def controlled(space: Space, seed: int = 0, **options: Any) -> Controlled:
@@ -141,7 +148,22 @@ def test_what_is_found_is_the_best_of_the_paths_drawn_then(go: Go, whole: Whole)
         assert record["passes"] == record["epoch"] * STEPS_AN_EPOCH
         assert {"reward", "entropy", "baseline"} <= set(record)
         assert len(record["watched"]) == 3
-    assert checkpoint.load(RunDirectory(run).last)["sampler"]["baseline"] == records[-1]["baseline"]
+    names = [CHAIN.chosen(tuple(record["best"])) for record in records]
+    assert [genotype.layers for genotype in genotypes_of(records, settings, CHAIN)] == [
+        tuple((name,) for name in own) for own in names
+    ]
+
+    state, own = checkpoint.load(RunDirectory(run).last), controlled(CHAIN)
+    own.restore(state["sampler"])
+    assert own.baseline == records[-1]["baseline"]
+    paths = own.promising(3, torch.Generator().manual_seed(fold(settings.seed, WATCHED, LAST // STEPS_AN_EPOCH)))
+    source, supernet = open_source(settings.data), make_supernet(CHAIN, CLASSES, settings=settings.supernet)
+    load_weights(supernet, RunDirectory(run))
+    images = held_out_images(settings, check_fit(settings, CHAIN, source)[1], 5)
+    batches = partial(evaluation_batches, source, settings.data, images, torch.device("cpu"), torch.contiguous_format)
+    accuracies = Evaluator(supernet, batches)(paths)
+    assert accuracies == pytest.approx(records[-1]["watched"])
+    assert tuple(records[-1]["best"]) == paths[accuracies.index(max(accuracies))]
 
 
 def test_to_watch_paths_changes_nothing(go: Go, whole: Whole, tmp_path: Path):
