@@ -46,6 +46,19 @@ MAKERS = {
     "uniform_repeat": {"kind": "uniform_repeat", "repeats": 2},
     "one_shot": {"kind": "one_shot", "rate": 0.1},
     "architecture": {"kind": "architecture"},
+    "controller": {
+        "kind": "controller",
+        "hidden": 4,
+        "layers": 1,
+        "bound": 2.5,
+        "lr": 0.01,
+        "betas": [0, 0.999],
+        "eps": 1e-3,
+        "entropy": 1e-4,
+        "decay": 0.9,
+        "updates": 1,
+        "paths": 2,
+    },
 }
 """column of the table → a relaxation and its step, or a sampler"""
 SMALL: dict[str, Any] = {

@@ -16,6 +16,7 @@ from fairdarts.data.serve import check_alike, keep_held_out
 from fairdarts.data.sources import Source
 from fairdarts.data.split import fingerprint
 from fairdarts.differentiable.architect import STEPS, SUMS, warm_up
+from fairdarts.differentiable.choose import best_drawn
 from fairdarts.differentiable.curvature import held_out_curvature
 from fairdarts.differentiable.derive import METHODS, as_matrices, check_records, derive, dominant
 from fairdarts.differentiable.gates import recorded, relaxed
@@ -29,7 +30,7 @@ from fairdarts.native.calls import use_native
 from fairdarts.relaxation import Matrices
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import keep_memory, pick, use_threads
-from fairdarts.runtime.epochs import begin, check_converging, check_processes, epochs, means_of, resumes
+from fairdarts.runtime.epochs import begin, check_converging, check_processes, epochs, means_of, resumes, save
 from fairdarts.runtime.finite import all_finite
 from fairdarts.runtime.position import Position, identity_of
 from fairdarts.runtime.resume import common_state, restored
@@ -91,7 +92,7 @@ def search(
     lost = torch.zeros_like(sums)  # of the present epoch, how often each was not finite
 
     def told(record: dict[str, Any]) -> dict[str, Any]:
-        return record | about(derived(record["gates"], settings, space, run.path.name)) if about else record
+        return record | about(found_in(record, settings, space, run.path.name)) if about else record
 
     def described(epoch: int) -> dict[str, Any]:
         record = gate_record(epoch, learner, space)
@@ -157,8 +158,16 @@ def search(
                     run.write_genotype(genotype, f"epoch-{at.epoch:03d}")
 
     ended = verdict(records, settings.stopping, settings.architect.warmup)
-    gates = kept_record(records, settings.stopping, settings.architect.warmup)["gates"]
-    genotype = derived(gates, settings, space, run.path.name, f"; stopped: {ended.reason}" if ended else "")
+    kept = kept_record(records, settings.stopping, settings.architect.warmup)
+    gates = kept["gates"]
+    if settings.choose:
+        matrices = as_matrices(gates, space, str(run.metrics))
+        path, accuracy = best_drawn(learner, matrices, source, halves[1], device)
+        kept |= {"chosen": list(path), "chosen_accuracy": accuracy}
+        kept |= told(kept)
+        distributed.first(run.rewrite, records)
+        save(run, state)
+    genotype = found_in(kept, settings, space, run.path.name, f"; stopped: {ended.reason}" if ended else "")
     with distributed.together():
         if writes:
             run.write_genotype(genotype, "final")
@@ -212,6 +221,15 @@ def cost_record(gates: dict[str, Any], learner: Learner, space: Space, costs: Co
         matrices = relaxed(learner, learner.alphas)
     found = derived(gates, learner.settings, space, learner.settings.name)
     return {"cost": learner.price.record(matrices, costs.of(found))}
+
+
+def found_in(record: dict[str, Any], settings: SearchSettings, space: Space, name: str, note: str = "") -> Genotype:
+    """What a search has found by a record: the network that it chose then, or what the gates derive."""
+    if settings.choose is None or "chosen" not in record:
+        return derived(record["gates"], settings, space, name, note)
+    origin = f"search {settings.name}, seed {settings.seed}, the best of {settings.choose.networks} networks drawn from"
+    origin += f" the gates: {record['chosen_accuracy']:.2f} % on held-out images"
+    return space.genotype_of(tuple(record["chosen"]), name, origin + note)
 
 
 def derived(gates: dict[str, Any], settings: SearchSettings, space: Space, name: str, note: str = "") -> Genotype:

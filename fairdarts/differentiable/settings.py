@@ -130,6 +130,13 @@ class DeriveSettings(Settings):
         return self
 
 
+class ChooseSettings(Settings):
+    """The end of a search by its supernet: the best of networks drawn from the gates (SETN, arXiv:1910.05733)."""
+
+    networks: int = Field(ge=1, le=1_000_000)
+    """networks that are drawn, each point's candidate in proportion to its gates, and judged on the held-out images"""
+
+
 class CostSettings(Settings):
     """What the derived network should cost, as the loss of α has it: pressed towards a target while it is searched."""
 
@@ -191,6 +198,8 @@ class SearchSettings(RunSettings):
     """log the largest eigenvalue of the held-out loss's Hessian in α after every epoch, as stopping by it does"""
     derive: DeriveSettings
     """derivation"""
+    choose: ChooseSettings | None = None
+    """how the final genotype is chosen by the supernet itself; null: it is derived, as that of every epoch"""
 
     @model_validator(mode="after")
     def _trains_alphas(self) -> Self:
@@ -203,6 +212,11 @@ class SearchSettings(RunSettings):
     def _held_out(self) -> Self:
         if self.architect.kind != "single_level" and not self.data.holds_out:
             raise ValueError("data.train_portion 1.0 leaves no images to train α on: bi-level search needs some")
+        if self.choose and not self.data.holds_out:
+            raise ValueError("data.train_portion 1.0 leaves no images to choose a network by: leave choose out")
+        if self.choose and self.derive.max_skips is not None:
+            rule = f"derive.max_skips {self.derive.max_skips}"
+            raise ValueError(f"{rule}: binds what is derived, not networks that are drawn: leave it or choose out")
         if self.measures_curvature and not self.data.holds_out:
             raise ValueError("data.train_portion 1.0 leaves no images to measure the curvature on")
         return self

@@ -13,78 +13,15 @@ the parent, how it learns, or any number of these. Our reading:
 
 from collections.abc import Sequence
 from copy import deepcopy
-from math import log
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fairdarts.evolution.settings import PPO, ControllerSettings
+from fairdarts.oneshot.policy import Policy
 from fairdarts.runtime.seed import PATHS, WEIGHTS, fold
-from fairdarts.runtime.stop import Diverged
 from fairdarts.spaces.gates import SinglePath
-
-ControllerState = tuple[Tensor, Tensor]
-"""The hidden and the cell state of an LSTM, [1, B, hidden] each."""
-
-
-class Policy(nn.Module):
-    """What the choices of a path are drawn from, and what return is expected.
-
-    A choice is a token of its own at every point, which tells the LSTM how far it has come.
-    """
-
-    absent: Tensor
-    offsets: Tensor
-
-    def __init__(self, choices: Sequence[int], hidden: int, keep: float):
-        super().__init__()
-        points, most = len(choices), max(choices)
-        counts = torch.tensor(choices)[:, None]  # [T, 1]
-        absent = torch.zeros(points, most).masked_fill(torch.arange(most) >= counts, -torch.inf)  # [T, M]
-        self.register_buffer("absent", absent, persistent=False)
-        # The tokens of a point begin here; 0 stands before the first choice.
-        self.register_buffer("offsets", 1 + counts[:, 0].cumsum(0) - counts[:, 0], persistent=False)  # [T]
-        self.previous = nn.Embedding(1 + sum(choices), hidden)
-        self.parent = nn.Embedding(1 + sum(choices), hidden)
-        self.lstm = nn.LSTM(hidden, hidden, batch_first=True)
-        self.actor, self.critic = nn.Linear(hidden, most), nn.Linear(hidden, 1)
-        for parameter in (*self.actor.parameters(), *self.critic.parameters()):
-            nn.init.zeros_(parameter)
-        # Among m choices whose logits are else 0, this one makes the parent's as likely as `keep`.
-        self.kept = nn.Parameter(torch.tensor([log(max(m - 1, 1) * keep / (1 - keep)) for m in choices]))  # [T]
-
-    def start(self, parents: Tensor | None) -> ControllerState | None:
-        """The state before the first choice: what is seen of the whole of parents [B, T]."""
-        if parents is None:
-            return None
-        seen = self.parent(parents + self.offsets).mean(1)[None]
-        return seen, seen
-
-    def forward(
-        self, tokens: Tensor, parents: Tensor | None, state: ControllerState | None, points: slice = slice(None)
-    ) -> tuple[Tensor, Tensor, ControllerState]:
-        """Logits [B, T, M] at these points, -inf where there is no such choice; returns expected [B, T]; the state.
-
-        tokens [B, T] are the choices before each, parents [B, T] the parents' choices at the points.
-        """
-        seen = self.previous(tokens)
-        if parents is not None:
-            seen = seen + self.parent(parents + self.offsets[points])
-        hidden, state = self.lstm(seen, state)
-        logits = self.actor(hidden) + self.absent[points]
-        if parents is not None:
-            logits = logits + self.kept[points, None] * nn.functional.one_hot(parents, logits.shape[-1])
-        return logits, self.critic(hidden).squeeze(-1), state
-
-    def judge(self, paths: Tensor, parents: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Of every choice in paths [B, T], given those before: its log-probability, the entropy of what it is drawn
-        from in nats, and the return expected before it, all [B, T]."""
-        tokens = nn.functional.pad((paths + self.offsets)[:, :-1], (1, 0))
-        logits, expected, _ = self(tokens, parents, self.start(parents))
-        log_probs = logits.log_softmax(-1)  # [B, T, M]
-        entropy = -(log_probs.exp() * log_probs.masked_fill(self.absent.isinf(), 0)).sum(-1)  # 0 · log 0 is 0
-        return log_probs.gather(-1, paths[..., None]).squeeze(-1), entropy, expected
 
 
 def clipped(log_probs: Tensor, old: Tensor, advantages: Tensor, clip: float) -> Tensor:
@@ -113,7 +50,6 @@ class Controller:
             self.policy = Policy(choices, settings.hidden, settings.keep)
         self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=settings.lr, fused=True)
 
-    @torch.no_grad()
     def draw(self, count: int, parents: Sequence[SinglePath] | None) -> list[SinglePath]:
         """So many paths, or a mutation of each of so many parents; some may be equal, or equal to their parent.
 
@@ -122,17 +58,7 @@ class Controller:
         if not count:
             return []
         given = None if parents is None else torch.tensor(parents)  # [B, T]
-        state, tokens, drawn = self.policy.start(given), torch.zeros(count, 1, dtype=torch.long), []
-        for point, offset in enumerate(self.policy.offsets):
-            here = slice(point, point + 1)
-            logits, _, state = self.policy(tokens, None if given is None else given[:, here], state, here)
-            probabilities = logits[:, 0].softmax(-1)
-            if not probabilities.isfinite().all():
-                lower = f"lower evolve.controller.lr ({self.settings.lr})"
-                raise Diverged(f"the controller's probabilities are no longer finite; {lower}")
-            drawn.append(torch.multinomial(probabilities, 1, generator=self.generator))  # [B, 1]
-            tokens = drawn[-1] + offset
-        return list(map(tuple, torch.cat(drawn, 1).tolist()))
+        return self.policy.draw(count, given, self.generator, f"evolve.controller.lr ({self.settings.lr})")
 
     def learn(
         self, paths: Sequence[SinglePath], parents: Sequence[SinglePath] | None, rewards: Sequence[float]

@@ -1,47 +1,16 @@
-"""Which subnets a supernet step trains: strict fairness and its rivals.
+"""Which subnets a supernet step trains: strict fairness and its rivals."""
 
-A sampler's `draw(progress)` gives one step, made on one batch of images: a list of updates of the weights, each a list
-of the subnets whose gradients it sums. `progress` is the share of the training that is done, 0 to 1. All chance comes
-from one generator, in `sampler.generator`, whose state is what a resumed training needs.
-"""
-
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
 from fairdarts.config import UserError
+from fairdarts.oneshot.controlled import Controlled
+from fairdarts.oneshot.sampler import Sampler, Step
 from fairdarts.oneshot.settings import SamplerSettings
-from fairdarts.spaces.gates import SinglePath, Subnet, subnet
+from fairdarts.spaces.gates import Subnet, subnet
 from fairdarts.spaces.space import Space
-
-Step = list[list[Subnet]]
-
-
-class Sampler(ABC):
-    """Draws steps for a space."""
-
-    def __init__(self, space: Space, generator: torch.Generator):
-        self.space, self.generator = space, generator
-        self.counts = [len(names) for names in space.choices]
-        self.operations = space.operation_points
-
-    @property
-    @abstractmethod
-    def passes(self) -> int:
-        """Forward and backward passes of a step."""
-
-    @abstractmethod
-    def draw(self, progress: float) -> Step: ...
-
-    def path(self) -> SinglePath:
-        """A path, each as likely as any other."""
-        return self.space.random_path(self.below)
-
-    def below(self, count: int) -> int:
-        """A number from 0 to below `count`, each as likely as any other."""
-        return int(torch.randint(count, (), generator=self.generator))
 
 
 class StrictFair(Sampler):
@@ -165,6 +134,7 @@ SAMPLERS: dict[str, Callable[..., Sampler]] = {
     "uniform_repeat": UniformRepeat,
     "one_shot": OneShot,
     "architecture": Architecture,
+    "controller": Controlled,
 }
 """`sampler.kind` → sampler(space, generator, and what its settings say besides)"""
 

@@ -73,8 +73,41 @@ class ArchitectureSettings(Settings):
     kind: Literal["architecture"]
 
 
+class ControllerSettings(Settings):
+    """One path a step, from a controller that learns by REINFORCE after every epoch (ENAS)."""
+
+    kind: Literal["controller"]
+    hidden: int = Field(ge=1, le=65536)
+    """width of the LSTM and of its input"""
+    layers: int = Field(ge=1, le=16)
+    """layers of the LSTM"""
+    temperature: float = Field(default=1.0, gt=0)
+    """what logits are divided by before their tanh"""
+    bound: float = Field(gt=0)
+    """what the tanh of logits is multiplied by, so that none is larger"""
+    lr: float = Field(gt=0)
+    """Adam's learning rate"""
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]
+    """Adam's decay rates"""
+    eps: float = Field(gt=0)
+    """Adam's ε"""
+    entropy: float = Field(ge=0)
+    """weight of a path's entropy in nats, beside its accuracy from 0 to 1"""
+    decay: float = Field(ge=0, lt=1)
+    """decay of the moving average of rewards, which is the baseline"""
+    updates: int = Field(ge=1)
+    """updates of the controller after every epoch"""
+    paths: int = Field(ge=1)
+    """paths that an update learns from, judged on the same held-out batch"""
+
+
 SamplerSettings = Annotated[
-    StrictFairSettings | UniformSettings | UniformRepeatSettings | OneShotSettings | ArchitectureSettings,
+    StrictFairSettings
+    | UniformSettings
+    | UniformRepeatSettings
+    | OneShotSettings
+    | ArchitectureSettings
+    | ControllerSettings,
     Field(discriminator="kind"),
 ]
 
@@ -127,7 +160,7 @@ class WatchSettings(Settings):
     """What is measured after every epoch: the accuracy of some paths on held-out images."""
 
     paths: int = Field(default=10, ge=0, le=1_000_000)
-    """number of paths, the same after every epoch; 0 for none"""
+    """number of paths, the same after every epoch, or drawn from the controller as it then is; 0 for none"""
     images: int = Field(default=1000, ge=1)
     """held-out images, at most"""
 
@@ -153,6 +186,8 @@ class TrainingSettings(RunSettings):
     def _fits(self) -> Self:
         if self.watch.paths and not self.data.holds_out:
             raise ValueError("data.train_portion 1.0 leaves no images to watch paths on: set watch.paths 0")
+        if self.sampler.kind == "controller" and not self.data.holds_out:
+            raise ValueError("data.train_portion 1.0 leaves no images to reward the controller's paths on")
         if self.truth and not self.watch.paths:
             raise ValueError("truth is told of the best of the watched paths: set watch.paths above 0")
         if self.compute.parallel == "path" and self.sampler.kind != "strict_fair":

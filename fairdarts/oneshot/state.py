@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from fairdarts.oneshot.samplers import Sampler
+from fairdarts.oneshot.sampler import Sampler
 from fairdarts.oneshot.step import Learner
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.checkpoint import BadState
@@ -19,7 +19,7 @@ def state_of(learner: Learner, sampler: Sampler, updates: Sequence[Tensor]) -> d
     return {
         "supernet": learner.supernet.state_dict(),
         "optimizer": learner.optimizer.state_dict(),
-        "sampler": sampler.generator.get_state(),
+        "sampler": sampler.state(),
         "updates": list(updates),
     }
 
@@ -28,7 +28,7 @@ def put_back(learner: Learner, sampler: Sampler, updates: Sequence[Tensor], stat
     """Puts what `state_of` gave back, in place."""
     learner.supernet.load_state_dict(state["supernet"])
     learner.optimizer.load_state_dict(state["optimizer"])
-    sampler.generator.set_state(state["sampler"])
+    sampler.restore(state["sampler"])
     for count, saved in zip(updates, state["updates"], strict=True):
         count.copy_(saved)
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fairdarts.data.balance import cross_entropy
 from fairdarts.oneshot.running_stats import SharedStats, repeated, running_stats
-from fairdarts.oneshot.samplers import Step
+from fairdarts.oneshot.sampler import Step
 from fairdarts.oneshot.settings import TrainingSettings
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import autocast

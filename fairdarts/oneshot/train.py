@@ -1,7 +1,7 @@
 """The training of a one-shot supernet, from settings to a checkpoint that can judge paths."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from functools import partial
 from random import Random
@@ -17,10 +17,11 @@ from fairdarts.data.sources import Source
 from fairdarts.data.split import fingerprint, halves
 from fairdarts.native.calls import use_native
 from fairdarts.oneshot.evaluate import Evaluator
+from fairdarts.oneshot.sampler import Judge
 from fairdarts.oneshot.samplers import make_sampler, tally
 from fairdarts.oneshot.settings import MAY_CHANGE, TrainingSettings
 from fairdarts.oneshot.state import put_back, state_of
-from fairdarts.oneshot.step import SUMS, Learner, supernet_step
+from fairdarts.oneshot.step import SUMS, Batch, Learner, supernet_step
 from fairdarts.ops.fast import with_fast_gradients
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import LAYOUTS, keep_memory, pick, use_threads
@@ -28,7 +29,7 @@ from fairdarts.runtime.epochs import Observer, begin, check_converging, check_pr
 from fairdarts.runtime.position import Position, identity_of
 from fairdarts.runtime.resume import common_state, restored
 from fairdarts.runtime.run import RunDirectory
-from fairdarts.runtime.seed import DROPS, PATHS, TRAIN, WATCHED, WEIGHTS, fold
+from fairdarts.runtime.seed import DROPS, PATHS, TRAIN, VALID, WATCHED, WEIGHTS, fold
 from fairdarts.runtime.stop import Stop
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.gates import SinglePath
@@ -82,7 +83,7 @@ def train(
     records: list[dict[str, Any]] = []
 
     def told(record: dict[str, Any]) -> dict[str, Any]:
-        return record | about(best_watched(record["watched"], settings, space)) if about else record
+        return record | about(best_watched(record, settings, space)) if about else record
 
     def state() -> dict[str, Any]:
         return common_state(identity, sums, at, records) | state_of(learner, sampler, updates)
@@ -102,9 +103,10 @@ def train(
     serve = server(source, settings.data, device, LAYOUTS[settings.compute.layout], shard)
     served = serve(indices=trained, seed=fold(settings.seed, TRAIN), start=at.epoch * steps + at.step)
     watched = watch(settings, space, source, held_out, device)
-    draw = partial(next, served)
+    rewarding = held_out_batches(settings, source, held_out, device, at.epoch * sampler.batches)
+    draw, judge = partial(next, served), judge_by(rewarding, learner)
     learner.supernet.train()
-    with closing(served):  # else loading processes would live on in an error
+    with closing(served), closing(rewarding):  # else loading processes would live on in an error
         for batches in epochs(settings, run, at, records, state, steps, draw, observer.epoch, stop):
             for batch in batches:
                 number = at.epoch * steps + at.step
@@ -121,15 +123,21 @@ def train(
             what = f"no longer finite in epoch {at.epoch + 1}; lower weights.lr ({settings.weights.lr})"
             check_converging(run, means["train_loss"], learner.supernet.state_dict().values(), what)
             check_processes(run, at.epoch + 1, learner.weights, "weights")
+            told_of = sampler.learn(judge)
+            check_processes(run, at.epoch + 1, sampler.learnt, "controllers")
             times = at.finish_epoch(steps * settings.data.batch_size)
             passes = at.epoch * steps * sampler.passes
             record = {"epoch": at.epoch, "passes": passes, **means, "lr": learner.optimizer.param_groups[0]["lr"]}
             counts = [updates[point].tolist() for point in sampler.operations]
             record |= {"updates": counts, "updates_mean": list(map(fmean, counts))}
-            record |= {"updates_variance": list(map(pvariance, counts)), **times}
+            record |= {"updates_variance": list(map(pvariance, counts)), **told_of, **times}
             if watched:
-                accuracies = watched(learner)
+                chance = torch.Generator().manual_seed(fold(settings.seed, WATCHED, at.epoch))
+                promising = sampler.promising(settings.watch.paths, chance)
+                accuracies = watched(learner, promising)
                 record |= {"watched": accuracies, "watched_mean": fmean(accuracies), "watched_std": pstdev(accuracies)}
+                if promising:
+                    record["best"] = list(promising[accuracies.index(max(accuracies))])
             records.append(told(record))
 
 
@@ -154,11 +162,16 @@ def check_fit(settings: TrainingSettings, space: Space, source: Source) -> tuple
     trained, held_out = halves(settings.data, source, settings.seed)
     if size > len(trained):
         raise UserError(f"data.batch_size: {size}: should be at most {len(trained)}, the images that train the weights")
+    if settings.sampler.kind == "controller" and size > len(held_out):
+        raise UserError(f"data.batch_size: {size}: should be at most {len(held_out)}, the images that reward paths")
     return trained, held_out
 
 
 def check_sampler(kind: str, space: Space) -> None:
     """Raises UserError where a space cannot be sampled so."""
+    if kind == "controller" and isinstance(space, Bench101Space):
+        alone = "draws decision by decision, and not every combination is a cell"
+        raise UserError(f"sampler.kind: controller: {alone} in space {space.name}; take uniform")
     if kind == "one_shot" and space.topology:
         raise UserError(f"sampler.kind: one_shot: runs all choices, but in space {space.name} paths choose inputs, too")
     if kind == "architecture" and isinstance(space, CellSpace):
@@ -198,18 +211,43 @@ def watched_paths(settings: TrainingSettings, space: Space) -> list[SinglePath]:
     return [space.random_path(random.randrange) for _ in range(settings.watch.paths)]
 
 
-def best_watched(accuracies: list[float], settings: TrainingSettings, space: Space) -> SinglePath:
-    """The watched path of highest accuracy, of equal ones the first."""
+def best_watched(record: dict[str, Any], settings: TrainingSettings, space: Space) -> SinglePath:
+    """The watched path of highest accuracy, of equal ones the first; `best` where they were drawn for this record."""
+    if "best" in record:
+        return tuple(record["best"])
+    accuracies = record["watched"]
     return watched_paths(settings, space)[accuracies.index(max(accuracies))]
 
 
 def watch(
     settings: TrainingSettings, space: Space, source: Source, held_out: list[int], device: torch.device
-) -> Callable[[Learner], list[float]] | None:
-    """What measures the accuracy of some paths, in percent; None where nothing is watched."""
+) -> Callable[[Learner, Sequence[SinglePath] | None], list[float]] | None:
+    """What measures the accuracy of paths, in percent, of the watched ones where none are given; None where nothing is
+    watched."""
     if not settings.watch.paths:
         return None
-    paths = watched_paths(settings, space)
+    fixed = watched_paths(settings, space)
     images = held_out_images(settings, held_out, settings.watch.images)
     batches = partial(evaluation_batches, source, settings.data, images, device, LAYOUTS[settings.compute.layout])
-    return lambda learner: Evaluator(learner.supernet, batches, precision=settings.compute.precision)(paths)
+    precision = settings.compute.precision
+    return lambda learner, drawn: Evaluator(learner.supernet, batches, precision=precision)(drawn or fixed)
+
+
+def held_out_batches(
+    settings: TrainingSettings, source: Source, held_out: list[int], device: torch.device, start: int
+) -> Generator[Batch, None, None]:
+    """Endless batches of held-out images, each whole in all processes, from batch number `start`; to be closed. Their
+    images are augmented as those of the training. Nothing is opened before the first is asked for."""
+    serve = server(source, settings.data, device, LAYOUTS[settings.compute.layout])
+    yield from serve(indices=held_out, seed=fold(settings.seed, VALID), start=start)
+
+
+def judge_by(batches: Generator[Batch, None, None], learner: Learner) -> Judge:
+    """What tells the accuracy of paths in percent, each time on the next batch."""
+
+    def judge(paths: Sequence[SinglePath]) -> list[float]:
+        with distributed.together():
+            batch = next(batches)
+        return Evaluator(learner.supernet, lambda: [batch], precision=learner.settings.compute.precision)(paths)
+
+    return judge

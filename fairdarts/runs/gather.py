@@ -14,7 +14,7 @@ from fairdarts.config import UserError
 from fairdarts.cost.cost import cost_text
 from fairdarts.cost.count import count
 from fairdarts.differentiable.derive import check_records
-from fairdarts.differentiable.loop import derived
+from fairdarts.differentiable.loop import found_in
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.differentiable.stopping import kept_record, verdict
 from fairdarts.evolution.result import judged_alike, models_of
@@ -84,7 +84,7 @@ def searched(path: Path, name: str) -> Found:
         settings=read_text(path / "settings.yaml"),
         space=space,
         records=kept,
-        derived=[derived(record["gates"], settings, space, f"{name}, epoch {record['epoch']}") for record in kept],
+        derived=[found_in(record, settings, space, f"{name}, epoch {record['epoch']}") for record in kept],
         ended=f"stopped: {ended.reason}" if ended else unfinished,
         genotype=genotype,
         cost=cost,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from fairdarts.differentiable.loop import derived
+from fairdarts.differentiable.loop import found_in
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.genotype import Genotype
 from fairdarts.oneshot.settings import TrainingSettings
@@ -14,11 +14,11 @@ from fairdarts.spaces.space import Space
 def genotypes_of(
     records: Sequence[dict[str, Any]], settings: SearchSettings | TrainingSettings, space: Space
 ) -> list[Genotype | None]:
-    """Of every record of a search the genotype that would be derived then; of a supernet's training the watched path
+    """Of every record of a search the genotype that it would end with then; of a supernet's training the watched path
     of highest accuracy, None where none is watched."""
     if isinstance(settings, SearchSettings):
-        return [derived(record["gates"], settings, space, f"epoch-{record['epoch']}") for record in records]
-    paths = [best_watched(record["watched"], settings, space) if record.get("watched") else None for record in records]
+        return [found_in(record, settings, space, f"epoch-{record['epoch']}") for record in records]
+    paths = [best_watched(record, settings, space) if record.get("watched") else None for record in records]
     return [space.genotype_of(path, "best-watched", settings.name) if path else None for path in paths]
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from one_shot import DEAD, SPACES, TOPOLOGIES, batches_of, held_by, learner_of, settings_of, share_of
 from torch import Tensor
+from trainings import CONTROLLER
 
 from fairdarts.config import SaidElsewhere, UserError
 from fairdarts.data.sources import open_source
@@ -115,10 +116,11 @@ class Nobody:
     def epoch(self, record: dict) -> None: ...
 
 
-def whole_training(parallel: str, parts: int) -> dict[str, Tensor]:
+def whole_training(parallel: str, parts: int, sampler: str | dict = "strict_fair", **more: object) -> dict[str, Tensor]:
     """What a training of two epochs in float32 leaves in its checkpoint and records."""
     data = {"data.images": 32, "data.image_size": 8, "data.classes": 3}
-    settings = settings_of(**data, epochs=2, **{"compute.parallel": parallel, "compute.accumulate": parts})
+    own = {"compute.parallel": parallel, "compute.accumulate": parts}
+    settings = settings_of(sampler, **data, epochs=2, **own, **more)
     space = SPACES["chain"]
     with TemporaryDirectory() as folder:
         path = Path(folder) / "run"
@@ -133,6 +135,9 @@ def whole_training(parallel: str, parts: int) -> dict[str, Tensor]:
         [record[key] for key in ("epoch", "passes", "train_loss", "train_accuracy", "lr")] for record in records
     ]
     held |= {"measured": torch.tensor(measured), "updates": torch.stack(state["updates"])}
+    if sampler != "strict_fair":
+        held |= {f"policy {name}": tensor for name, tensor in state["sampler"]["policy"].items()}
+        held |= {"rewards": torch.tensor([[record["reward"], record["baseline"]] for record in records])}
     return held | {"watched": torch.tensor([record["watched"] for record in records])}
 
 
@@ -148,6 +153,8 @@ def outcomes() -> dict[str, dict[str, Tensor]]:
     for parallel in ("data", "path"):
         parts = PARTS // distributed.ranks() if parallel == "data" else 1
         found[f"training-{parallel}"] = whole_training(parallel, parts)
+    parts, often = PARTS // distributed.ranks(), CONTROLLER | {"updates": 4, "paths": 8}
+    found["training-controller"] = whole_training("data", parts, often, **{"supernet.track": False})
     return found
 
 

@@ -60,7 +60,12 @@ def test_two_processes_train_a_supernet_as_one_does(ranks: list[Held], alone: He
     assert_equal(ranks[0][name], alone[name], 1e-4, without="watched" if name == "training-data" else "-")
 
 
-@pytest.mark.parametrize("name", [*TRAINED, "dead paths", *JUDGMENTS, *WHOLE])
+def test_two_processes_train_a_controller_as_one_does(ranks: list[Held], alone: Held):
+    assert_equal(ranks[0]["training-controller"], alone["training-controller"], 1e-4)
+    assert len(alone["training-controller"]["rewards"].unique()) == 4
+
+
+@pytest.mark.parametrize("name", [*TRAINED, "dead paths", *JUDGMENTS, *WHOLE, "training-controller"])
 def test_the_processes_hold_the_same_bits(ranks: list[Held], name: str):
     first, second = (own[name] for own in ranks)
     assert first.keys() == second.keys()

@@ -35,6 +35,21 @@ SAMPLERS: dict[str, dict[str, Any]] = {
     "one_shot": {"kind": "one_shot", "rate": 0.5},
     "architecture": {"kind": "architecture"},
 }
+CONTROLLER: dict[str, Any] = {
+    "kind": "controller",
+    "hidden": 8,
+    "layers": 2,
+    "temperature": 5,
+    "bound": 2.5,
+    "lr": 0.01,
+    "betas": [0, 0.999],
+    "eps": 1e-3,
+    "entropy": 1e-3,
+    "decay": 0.9,
+    "updates": 2,
+    "paths": 3,
+}
+"""one that learns, whose records say so"""
 
 
 Go = Callable[..., TrainingSettings]
@@ -50,7 +65,10 @@ def trained(
     **overrides: Any,
 ) -> TrainingSettings:
     """Trains into a run directory, or goes on with it, under a watch and changed settings, which it gives."""
-    settings, watch = settings_of(SAMPLERS[sampler], **(TINY | overrides)), watch or Watch()
+    settings, watch = (
+        settings_of((SAMPLERS | {"controller": CONTROLLER})[sampler], **(TINY | overrides)),
+        watch or Watch(),
+    )
     source = open_source(settings.data)
     source = source._replace(dataset=spoil(source.dataset)) if spoil else source
     place = open_run(path) if resume else create(path, settings, space)

@@ -170,7 +170,7 @@ def _seed(run: Judged, truth: Truth | None, rule: StoppedRow | None) -> SeedResu
     settings, records, ended = run.settings, run.records, ""
     if isinstance(settings, SearchSettings):
         if rule and rule.derive:
-            settings = settings.model_copy(update={"derive": rule.derive})
+            settings = settings.model_copy(update={"derive": rule.derive, "choose": None})
         records, ended = _kept(records, settings, rule)
     genotypes = genotypes_of(records, settings, run.space)
     every = [truth.about(genotype) if truth and genotype else {"truth": {}, "regret": {}} for genotype in genotypes]
