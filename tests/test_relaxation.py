@@ -80,3 +80,41 @@ def test_gates_of_layers_that_differ_have_the_shapes_of_their_parts():
         "layers-2": ((2, 3), pytest.approx(1 / 3)),
         "layers-3": ((1, 5), pytest.approx(1 / 5)),
     }
+
+
+def test_sparsemax_is_the_nearest_point_of_the_simplex_with_its_jacobian():
+    row = torch.tensor([[0.9, 0.1, -1.0, 0.6]], dtype=torch.float64)
+    found = RELAXATIONS["sparsemax"](row)
+    # of the support {0, 3} α − τ sums to 1 with τ = (0.9 + 0.6 − 1) / 2 = 0.25, which 0.1 does not reach
+    torch.testing.assert_close(found, torch.tensor([[0.65, 0, 0, 0.35]], dtype=torch.float64))
+    other = torch.rand(1000, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    other = other / other.sum(-1, keepdim=True)
+    assert ((found - row) ** 2).sum() <= ((other - row) ** 2).sum(-1).min()
+    support = torch.tensor([1.0, 0, 0, 1], dtype=torch.float64)
+    expected = torch.diag(support) - support[:, None] * support[None] / 2
+    torch.testing.assert_close(jacobian(RELAXATIONS["sparsemax"], row)[0, :, 0, :], expected)
+
+
+def test_dirichlet_gates_are_the_mean_of_their_distribution():
+    row = alphas()["normal"][:2].double()
+    held = torch.distributions.Dirichlet(torch.where(row > 0, row + 1, row.exp()))
+    torch.testing.assert_close(RELAXATIONS["dirichlet"](row), held.mean)
+
+
+@pytest.mark.parametrize("kind", RELAXATIONS)
+def test_an_alpha_of_minus_infinity_is_a_gate_of_zero(kind):
+    row = alphas()["normal"][:3].double()
+    gone = row.clone()
+    gone[:, 2] = -torch.inf
+    found = RELAXATIONS[kind](gone)
+    assert not found[:, 2].any()
+    kept = [column for column in range(7) if column != 2]
+    torch.testing.assert_close(found[:, kept], RELAXATIONS[kind](row[:, kept]))
+
+
+def test_candidates_of_gate_zero_do_not_run_where_the_gates_are_sparse():
+    matrices = {part: torch.zeros(points.shape) for part, points in S1.parts.items()}
+    for matrix in matrices.values():
+        matrix[:, 3] = 0.25
+    assert all(gate.active == (3,) and gate.weights.tolist() == [0.25] for gate in dense(matrices, S1, sparse=True))
+    assert all(len(gate.active) == 7 for gate in dense(matrices, S1))

@@ -73,9 +73,11 @@ def test_all_relaxations_leave_out_what_is_not_there(relaxation):
 def test_under_drawn_gates_one_candidate_of_an_edge_runs(sampling):
     own = learner(sampling=sampling)
     gates = gates_of_pass(own, own.alphas, AT, TRAIN, 0, False).seen
-    path = tuple(Gate(gate.active) for gate in gates)
     assert all(len(gate.active) == 1 for gate in gates)
-    assert arithmetic(own, gates) == arithmetic(own, path) < arithmetic(own, dense(relaxed(own, own.alphas), SPACE))
+    path, all_of_them = tuple(Gate(gate.active) for gate in gates), dense(relaxed(own, own.alphas), SPACE)
+    one_each, alone = arithmetic(own, gates), arithmetic(own, path)
+    assert alone <= one_each < 1.05 * alone  # a factorized reduction reads both its halves under a gate
+    assert one_each < 0.7 * arithmetic(own, all_of_them)
 
 
 def test_halves_and_steps_draw_differently_and_parts_of_a_batch_alike():
