@@ -62,6 +62,18 @@ class AuxiliarySettings(Settings):
     """strength over the epochs"""
 
 
+class PenaltySettings(Settings):
+    """A loss of α beside that of the batch: β-decay (β-DARTS, arXiv:2203.01665), the entropy of gates (DA²S,
+    arXiv:2007.03154), their sum, or a divergence of Dirichlet distributions (DrNAS, arXiv:2006.10355)."""
+
+    form: Annotated[str, PartName("penalty", "beta_decay", "entropy", "l1", "dirichlet_kl")]
+    """what is penalized"""
+    weight: float
+    """its weight at full strength; below zero it is a reward"""
+    schedule: Annotated[str, PartName("schedule", *SCHEDULES)]
+    """strength over the epochs"""
+
+
 class PerturbationSettings(Settings):
     """Gates that are moved before the weights train under them (SDARTS, arXiv:2002.05283)."""
 

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 PATHS = ("binary", "uniform")
 """the kinds of sampling under which weights train on paths"""
+EXCLUSIVE = ("softmax", "sparsemax", "dirichlet")
+"""the relaxations whose gates sum to 1 at every point, by their names: torch is not loaded here"""
 
 
 def conflict(settings: SearchSettings) -> str | None:
@@ -29,4 +31,15 @@ def conflict(settings: SearchSettings) -> str | None:
             return f"{moved}: moves gates by which nothing is drawn under {of_sampling}"
         if kind == "binary" and settings.perturbation.kind == "adversarial":
             return f"{moved}: follows the gates' gradient, but {kind} gates of weights have none"
+    return _conflict_of_penalties(settings)
+
+
+def _conflict_of_penalties(settings: SearchSettings) -> str | None:
+    forms = [own.form for own in settings.penalties]
+    if twice := {form for form in forms if forms.count(form) > 1}:
+        return f"penalties: {min(twice)} stands there more than once; should once"
+    if "dirichlet_kl" in forms and settings.relaxation != "dirichlet":
+        return f"penalties: dirichlet_kl is for relaxation dirichlet, not {settings.relaxation}"
+    if "l1" in forms and settings.relaxation in EXCLUSIVE:
+        return f"penalties: l1 is always the same under relaxation {settings.relaxation}, whose gates sum to 1"
     return None

@@ -6,7 +6,12 @@ from pydantic import Field, field_validator, model_validator
 
 from fairdarts.config import Settings
 from fairdarts.data.settings import DataSettings
-from fairdarts.differentiable.components import AuxiliarySettings, PerturbationSettings, SamplingSettings
+from fairdarts.differentiable.components import (
+    AuxiliarySettings,
+    PenaltySettings,
+    PerturbationSettings,
+    SamplingSettings,
+)
 from fairdarts.differentiable.composed import conflict
 from fairdarts.differentiable.stopping import Never, StoppingSettings
 from fairdarts.networks.settings import AS_NAMED, NetworkSettings
@@ -175,6 +180,8 @@ class SearchSettings(RunSettings):
     """optimizer of α"""
     zero_one: ZeroOneSettings
     """the loss that pushes gates to zero or one"""
+    penalties: tuple[PenaltySettings, ...] = ()
+    """further losses of α, each {form, weight, schedule}"""
     cost: CostSettings | None = None
     """what the derived network should cost; nothing is asked of it where it is null"""
     noise: NoiseSettings | None = None
