@@ -12,6 +12,7 @@ from fairdarts.differentiable.learner import START, Batch, Learner, StepIndex
 from fairdarts.differentiable.passes import Gradients, average, gradients_of, parts_of, training_loss
 from fairdarts.differentiable.perturbation import perturbed
 from fairdarts.differentiable.unrolled import CORRECTIONS, frozen, slope, unrolled, weights_at
+from fairdarts.differentiable.updates import update_alphas
 from fairdarts.ops.recompute import FrozenStatistics
 from fairdarts.runtime import distributed
 from fairdarts.runtime.seed import TRAIN, VALID
@@ -30,10 +31,8 @@ def _update_weights(learner: Learner, gradients: Gradients) -> None:
 
 
 def _update_alphas(learner: Learner, gradients: Sequence[Tensor | None]) -> None:
-    for alpha, gradient in zip(learner.alphas.values(), gradients, strict=True):
-        alpha.grad = torch.zeros_like(alpha) if gradient is None else gradient
-    learner.alpha_optimizer.step()
-    learner.alpha_optimizer.zero_grad()
+    pairs = zip(learner.alphas.values(), gradients, strict=True)
+    update_alphas(learner, [torch.zeros_like(alpha) if gradient is None else gradient for alpha, gradient in pairs])
     if learner.price:
         learner.price.ascend(relaxed(learner, learner.alphas))
 

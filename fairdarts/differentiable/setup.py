@@ -59,8 +59,10 @@ def make_learner(
     quick = {"fused": True} if device.type == "cuda" else {"foreach": True}
     options: dict[str, Any] = {"weight_decay": weights.weight_decay, "nesterov": weights.nesterov, **quick}
     weight_optimizer = torch.optim.SGD(supernet.parameters(), weights.lr, weights.momentum, **options)
-    options = {"weight_decay": architect.weight_decay, **quick}
-    alpha_optimizer = torch.optim.Adam(alphas.values(), architect.lr, architect.betas, **options)
+    alpha_optimizer: torch.optim.Optimizer = torch.optim.SGD(alphas.values(), architect.lr)
+    if architect.optimizer == "adam":
+        options = {"betas": architect.betas, "weight_decay": architect.weight_decay, **quick}
+        alpha_optimizer = torch.optim.Adam(alphas.values(), architect.lr, **options)
     price = None
     if settings.cost:
         assert costs is not None, "a search that asks for a cost is told them"
