@@ -62,6 +62,15 @@ class AuxiliarySettings(Settings):
     """strength over the epochs"""
 
 
+class FreezingSettings(Settings):
+    """Candidates that are frozen one by one, once the gradients of training and held-out images disagree (OLES)."""
+
+    threshold: float = Field(ge=-1, le=1)
+    """the mean cosine of a candidate's gradients below which its weights stop training"""
+    steps: int = Field(ge=1)
+    """M: cosines of a mean, one a step"""
+
+
 class PenaltySettings(Settings):
     """A loss of α beside that of the batch: β-decay (β-DARTS, arXiv:2203.01665), the entropy of gates (DA²S,
     arXiv:2007.03154), their sum, or a divergence of Dirichlet distributions (DrNAS, arXiv:2006.10355)."""

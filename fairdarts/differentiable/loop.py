@@ -195,7 +195,8 @@ def diverged(learner: Learner, lost: Tensor, epoch: int) -> str:
 
 
 def gate_record(epoch: int, learner: Learner, space: Space) -> dict[str, Any]:
-    """What a record says of the architecture: α, gates, the number of dominant operations, and penalties."""
+    """What a record says of the architecture: α, gates, the number of dominant operations and of frozen
+    candidates, and penalties."""
     gates = recorded(learner, learner.alphas)
     rule, penalties = learner.settings.derive, learner.settings.penalties
     record: dict[str, Any] = {
@@ -204,6 +205,8 @@ def gate_record(epoch: int, learner: Learner, space: Space) -> dict[str, Any]:
         "alphas": {part: learner.alphas[part].tolist() for part in space.parts},
         "dominant": {part: dominant(gates[part], space, part, rule.method, rule.threshold) for part in space.parts},
     }
+    if learner.freezing:
+        record["frozen"] = int(learner.freezing.frozen.sum())
     if penalties:
         alphas = learner.alphas
         record["penalties"] = penalty_record(penalties, living(learner, alphas), relaxed(learner, alphas))

@@ -8,6 +8,7 @@ from fairdarts.config import Settings
 from fairdarts.data.settings import DataSettings
 from fairdarts.differentiable.components import (
     AuxiliarySettings,
+    FreezingSettings,
     PenaltySettings,
     PerturbationSettings,
     SamplingSettings,
@@ -204,6 +205,8 @@ class SearchSettings(RunSettings):
     """a skip connection beside the candidates, which fades"""
     perturbation: PerturbationSettings | None = None
     """gates that are moved before the weights train under them"""
+    freezing: FreezingSettings | None = None
+    """when candidates stop training; never where it is null"""
     stopping: StoppingSettings = Never(kind="never")
     """when the search ends before its last epoch"""
     curvature: bool = False
@@ -241,6 +244,15 @@ class SearchSettings(RunSettings):
             raise ValueError(f"{what} is for gates of relaxation softmax, not {self.relaxation}")
         if any(own.form == "beta_decay" for own in self.penalties):
             raise ValueError(f"penalties: beta_decay is always zero under {what}, whose α are logarithms of gates")
+        return self
+
+    @model_validator(mode="after")
+    def _freezes(self) -> Self:
+        if self.freezing and self.architect.kind != "first_order":
+            held_out = "a held-out gradient of the weights at which they train"
+            raise ValueError(f"freezing needs {held_out}: architect.kind first_order, not {self.architect.kind}")
+        if self.freezing and self.supernet.ofa_kernel:
+            raise ValueError("freezing judges candidates alone, which share kernels where supernet.ofa_kernel is true")
         return self
 
     @property
