@@ -69,6 +69,9 @@ class FreezingSettings(Settings):
     """the mean cosine of a candidate's gradients below which its weights stop training"""
     steps: int = Field(ge=1)
     """M: cosines of a mean, one a step"""
+    against: Literal["held_out", "sum"] = "held_out"
+    """what a gradient of training images is compared with: that of held-out images, as the paper defines it, or the sum
+    of both, as its released code does"""
 
 
 class PenaltySettings(Settings):

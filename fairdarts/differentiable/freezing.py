@@ -23,9 +23,11 @@ class Freezing:
     is its mean over M steps. Where that is below the threshold, the weights stay for the rest of the search; α goes on.
     Every instance of a candidate, cell by cell, is judged alone.
 
-    In the released code a cosine is that of a filter's positions, averaged over these and over the tensors of a
-    candidate; the training gradients are those of the step before, and what they are compared with still holds them;
-    M + 1 cosines are divided by M; and only separable and dilated convolutions are judged.
+    The released code compares training gradients g with g + g', as they are still there when the held-out ones g' are
+    added: its cosines are near 0.7 where those of g and g' are near 0, and its threshold is for such ones (`against:
+    sum`). It differs in more, which is not followed: g is that of the step before, clipped; a cosine is the mean of
+    those at all positions of a filter, and over the tensors of a candidate; M + 1 of them are divided by M; and only
+    separable and dilated convolutions are judged.
     """
 
     settings: FreezingSettings
@@ -56,7 +58,7 @@ class Freezing:
             if one is not None and other is not None:
                 pairs[candidate] = one, other
         if pairs:
-            found, there = cosines([*pairs.values()])
+            found, there = cosines([*pairs.values()], self.settings.against == "sum")
             at = torch.tensor([*pairs], device=found.device)
             self.sums.index_add_(0, at, found)
             self.counts.index_add_(0, at, there.to(self.counts.dtype))
@@ -85,15 +87,17 @@ def whole(gradients: Gradients, group: Sequence[int]) -> Tensor | None:
     return torch.cat(there) if len(there) == len(own) else None
 
 
-def cosines(pairs: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """The cosine of every pair of vectors, and whether there is one: of a vector of zeros, as a gate of zero makes its
-    candidate's gradient, there is none, and 0 is given."""
+def cosines(pairs: Sequence[tuple[Tensor, Tensor]], summed: bool) -> tuple[Tensor, Tensor]:
+    """The cosine of every pair of vectors, or (`summed`) of its first with its sum; and whether there is one: of a
+    vector of zeros, as a gate of zero makes its candidate's gradient, there is none, and 0 is given."""
     lengths = torch.tensor([len(one) for one, _ in pairs], device=pairs[0][0].device)
     one, other = (torch.cat(side) for side in zip(*pairs, strict=True))
     dot, of_one, of_other = (
         torch.segment_reduce(product, "sum", lengths=lengths) for product in (one * other, one * one, other * other)
     )
     there = (of_one > 0) & (of_other > 0)
+    if summed:
+        dot, of_other = of_one + dot, (of_one + 2 * dot + of_other).clamp_min(torch.finfo(dot.dtype).tiny)
     return (dot / (of_one.sqrt() * of_other.sqrt())).masked_fill(~there, 0), there
 
 

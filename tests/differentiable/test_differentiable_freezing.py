@@ -55,11 +55,12 @@ def drawn(generator: torch.Generator) -> list[torch.Tensor]:
     return [torch.randn(shape, dtype=torch.float64, generator=generator) for shape in ((2, 3), (4,), (5,), (2,))]
 
 
-def test_the_cosine_is_that_of_flattened_gradients():
+@pytest.mark.parametrize("summed", [False, True])
+def test_the_cosine_is_that_of_flattened_gradients(summed):
     one, other = drawn(torch.Generator().manual_seed(0)), drawn(torch.Generator().manual_seed(1))
     pairs = [(one[0].flatten(), other[0].flatten()), (one[2], other[2]), (one[1], torch.zeros_like(one[1]))]
-    found, there = cosines(pairs)
-    expected = [(a @ b / (a.norm() * b.norm())).item() for a, b in pairs[:2]]
+    found, there = cosines(pairs, summed)
+    expected = [F.cosine_similarity(a, a + b if summed else b, dim=0).item() for a, b in pairs[:2]]
     assert found.tolist() == pytest.approx([*expected, 0], rel=1e-12)
     assert there.tolist() == [True, True, False]
 
