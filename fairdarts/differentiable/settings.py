@@ -235,26 +235,6 @@ class SearchSettings(RunSettings):
             raise ValueError(problem)
         return self
 
-    @model_validator(mode="after")
-    def _exponentiated(self) -> Self:
-        if self.architect.optimizer != "exponentiated":
-            return self
-        what = "architect.optimizer exponentiated"
-        if self.relaxation != "softmax":
-            raise ValueError(f"{what} is for gates of relaxation softmax, not {self.relaxation}")
-        if any(own.form == "beta_decay" for own in self.penalties):
-            raise ValueError(f"penalties: beta_decay is always zero under {what}, whose α are logarithms of gates")
-        return self
-
-    @model_validator(mode="after")
-    def _freezes(self) -> Self:
-        if self.freezing and self.architect.kind != "first_order":
-            held_out = "a held-out gradient of the weights at which they train"
-            raise ValueError(f"freezing needs {held_out}: architect.kind first_order, not {self.architect.kind}")
-        if self.freezing and self.supernet.ofa_kernel:
-            raise ValueError("freezing judges candidates alone, which share kernels where supernet.ofa_kernel is true")
-        return self
-
     @property
     def measures_curvature(self) -> bool:
         """Whether every epoch ends with the Hessian's largest eigenvalue."""
