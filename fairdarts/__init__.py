@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # for type checkers and editors; what runs is _LAZY
     from fairdarts.plugins import register_derivation as register_derivation
     from fairdarts.plugins import register_loss as register_loss
     from fairdarts.plugins import register_operation as register_operation
+    from fairdarts.plugins import register_penalty as register_penalty
     from fairdarts.plugins import register_relaxation as register_relaxation
     from fairdarts.plugins import register_sampler as register_sampler
     from fairdarts.plugins import register_schedule as register_schedule
@@ -60,7 +61,7 @@ if TYPE_CHECKING:  # for type checkers and editors; what runs is _LAZY
 
 __version__ = "0.2.0.dev0"
 
-_REGISTER = ("activation", "derivation", "loss", "operation", "relaxation", "sampler", "schedule", "space")
+_REGISTER = ("activation", "derivation", "loss", "operation", "penalty", "relaxation", "sampler", "schedule", "space")
 _MODULES: dict[str, tuple[str, ...]] = {
     "config": ("Notice", "UserError"),
     "networks.create": ("create_model",),

@@ -34,6 +34,7 @@ KINDS = {
     "operation": "operation",
     "relaxation": "relaxation",
     "loss": "loss form",
+    "penalty": "penalty",
     "sampler": "sampler",
     "derivation": "derivation method",
     "schedule": "schedule",
@@ -76,6 +77,9 @@ def _named(settings: Settings) -> Iterator[tuple[str, str]]:
         value = getattr(settings, name)
         if isinstance(value, Settings):
             yield from _named(value)
+        elif isinstance(value, tuple) and value and isinstance(value[0], Settings):
+            for one in value:
+                yield from _named(one)
         elif value is not None:
             yield from ((mark.kind, value) for mark in field.metadata if isinstance(mark, PartName))
 

@@ -21,6 +21,7 @@ from fairdarts import resources
 from fairdarts.config import UserError
 from fairdarts.differentiable.derive import METHODS
 from fairdarts.differentiable.losses import ZERO_ONE
+from fairdarts.differentiable.penalties import PENALTIES, Penalty
 from fairdarts.noise import SCHEDULES
 from fairdarts.oneshot.samplers import SAMPLERS, OwnSampler
 from fairdarts.ops import cell, mbconv, names, nasbench201
@@ -133,6 +134,23 @@ def register_loss(name: str, function: Callable[[Tensor], Tensor]) -> None:
         raise UserError(f"loss form '{name}': gives {given} for gates [5], should give a scalar tensor")
     _claim("loss", name, function, ZERO_ONE, sys._getframe(1))
     ZERO_ONE[name] = function
+
+
+def register_penalty(name: str, function: Penalty) -> None:
+    """A further loss of α, which `penalties: [{form: NAME, weight: 0.1, schedule: constant}]` takes.
+
+    `function(alphas, gates)` gives a scalar, the smaller the better, of α and of the gates from 0 to 1, both [points,
+    candidates], by the names of `space.parts`. α of a candidate that is no longer there is −∞, and its gate zero.
+
+    >>> fairdarts.register_penalty("l2", lambda alphas, gates: sum(z.square().sum() for z in gates.values()))
+    """
+    rows = torch.linspace(-1, 1, 6).reshape(2, 3)
+    loss = function({"normal": rows, "reduce": rows}, {"normal": rows.softmax(-1), "reduce": rows.softmax(-1)})
+    if not isinstance(loss, Tensor) or loss.shape != ():
+        given = f"shape {list(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+        raise UserError(f"penalty '{name}': gives {given} for gates [2, 3] of two parts, should give a scalar tensor")
+    _claim("penalty", name, function, PENALTIES, sys._getframe(1))
+    PENALTIES[name] = function
 
 
 def register_sampler(name: str, sampler: Callable[..., Any]) -> None:

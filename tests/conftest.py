@@ -20,6 +20,7 @@ from fairdarts.config import Notice
 from fairdarts.data import sources
 from fairdarts.differentiable.derive import METHODS
 from fairdarts.differentiable.losses import ZERO_ONE
+from fairdarts.differentiable.penalties import PENALTIES
 from fairdarts.native import build
 from fairdarts.noise import SCHEDULES
 from fairdarts.oneshot.samplers import SAMPLERS
@@ -83,7 +84,7 @@ def native() -> Iterator[None]:
 def forgotten() -> Iterator[Callable[[], None]]:
     """Forgets the parts of a user's own that a test registers: when it is called, and in the end."""
     known = [*OWN.values(), PLUGINS, cell.OPS, nasbench201.OPS, mbconv.OWN_CHOICES, mbconv.ACTIVATIONS, SPACES]
-    known += [RELAXATIONS, ZERO_ONE, SAMPLERS, METHODS, SCHEDULES]
+    known += [RELAXATIONS, ZERO_ONE, PENALTIES, SAMPLERS, METHODS, SCHEDULES]
     before = [dict(parts) for parts in known]
 
     def forget() -> None:

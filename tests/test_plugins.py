@@ -23,7 +23,7 @@ from fairdarts.networks.published import open_model, random_model, save_model
 from fairdarts.oneshot.samplers import make_sampler
 from fairdarts.oneshot.settings import OwnSamplerSettings, TrainingSettings
 from fairdarts.ops import cell
-from fairdarts.own import FILE, OWN, PLUGINS
+from fairdarts.own import FILE, OWN, PLUGINS, own_parts
 from fairdarts.plot.chain import layer_place
 from fairdarts.runtime.run import open_run
 from fairdarts.spaces.chain import Layer
@@ -394,6 +394,16 @@ def test_other_parts_are_tried_when_they_are_registered():
     assert any(
         line.endswith("strength over the epochs (constant | cosine | exponential | rising | mine)") for line in lines
     )
+
+
+def test_a_penalty_of_ones_own_is_one_that_a_search_needs():
+    with pytest.raises(UserError, match=r"penalty 'mine': gives shape \[2\] for gates \[2, 3\] of two parts"):
+        fairdarts.register_penalty("mine", lambda alphas, gates: alphas["normal"].sum(-1))
+    fairdarts.register_penalty("mine", lambda alphas, gates: alphas["normal"].square().sum())
+    content = yaml.safe_load((Path(fairdarts.__file__).parent / "recipes" / "darts-s1-cifar10.yaml").read_text("utf-8"))
+    penalty = {"form": "mine", "weight": 0.1, "schedule": "constant"}
+    settings = check(SearchSettings, content | {"penalties": [penalty]}, "test")
+    assert own_parts(settings, load_space("s1")).keys() == {"penalty"}
 
 
 class Pairs:

@@ -1,6 +1,7 @@
 """How one search step updates α and the weights: bi-level (first or second order) or single level; or weights alone."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from fairdarts.differentiable.learner import START, Batch, Learner, StepIndex
 from fairdarts.differentiable.passes import Gradients, average, gradients_of, parts_of, training_loss
 from fairdarts.differentiable.perturbation import perturbed
 from fairdarts.differentiable.unrolled import CORRECTIONS, frozen, slope, unrolled, weights_at
+from fairdarts.differentiable.updates import update_alphas
 from fairdarts.ops.recompute import FrozenStatistics
 from fairdarts.runtime import distributed
 from fairdarts.runtime.seed import TRAIN, VALID
@@ -30,10 +32,8 @@ def _update_weights(learner: Learner, gradients: Gradients) -> None:
 
 
 def _update_alphas(learner: Learner, gradients: Sequence[Tensor | None]) -> None:
-    for alpha, gradient in zip(learner.alphas.values(), gradients, strict=True):
-        alpha.grad = torch.zeros_like(alpha) if gradient is None else gradient
-    learner.alpha_optimizer.step()
-    learner.alpha_optimizer.zero_grad()
+    pairs = zip(learner.alphas.values(), gradients, strict=True)
+    update_alphas(learner, [torch.zeros_like(alpha) if gradient is None else gradient for alpha, gradient in pairs])
     if learner.price:
         learner.price.ascend(relaxed(learner, learner.alphas))
 
@@ -45,12 +45,17 @@ def _statistics(learner: Learner) -> list[Tensor]:
     return [buffer for buffer in learner.supernet.buffers() if buffer.is_floating_point()]
 
 
-def _train_weights(learner: Learner, batch: Batch, at: StepIndex) -> list[Tensor]:
-    """One step of the weights under the present α; loss, accuracy and zero-one loss before it."""
+def _train_weights(learner: Learner, batch: Batch, at: StepIndex, held_out: Gradients | None = None) -> list[Tensor]:
+    """One step of the weights under the present α; loss, accuracy and zero-one loss before it.
+
+    Where candidates may be frozen, `held_out` are the gradients that say so.
+    """
     fixed = {part: alpha.detach() for part, alpha in learner.alphas.items()}
     moved = perturbed(learner, fixed, batch, at)
     gradients, seen = gradients_of(learner, fixed, batch, at, TRAIN, learner.weights, False, moved)
     average(gradients, *_statistics(learner), *seen)
+    if learner.freezing:
+        gradients = learner.freezing.rested(gradients, held_out)
     _update_weights(learner, gradients)
     return seen
 
@@ -58,14 +63,16 @@ def _train_weights(learner: Learner, batch: Batch, at: StepIndex) -> list[Tensor
 def first_order(learner: Learner, train: Batch, valid: Batch, at: StepIndex = START) -> Tensor:
     """Bi-level: α by the held-out loss at the current weights (FairDARTS, eq. 10, first order), then the weights.
 
-    Each half computes only the gradients that it uses. Gives the step's SUMS [5].
+    Each half computes only the gradients that it uses; the held-out one also those of the weights, where candidates may
+    be frozen. Gives the step's SUMS [5].
     """
-    with frozen(learner.weights):
-        alphas = list(learner.alphas.values())
-        gradients, seen = gradients_of(learner, learner.alphas, valid, at, VALID, alphas, True)
+    alphas, compared = list(learner.alphas.values()), learner.weights if learner.freezing else []
+    with nullcontext() if compared else frozen(learner.weights):
+        gradients, seen = gradients_of(learner, learner.alphas, valid, at, VALID, [*alphas, *compared], True)
     average(gradients, *seen)
-    _update_alphas(learner, gradients)
-    return torch.stack([*_train_weights(learner, train, at)[:2], *seen])
+    _update_alphas(learner, gradients[: len(alphas)])
+    of_weights = [None if own is None else own.clone() for own in gradients[len(alphas) :]]  # graphs of CUDA reuse them
+    return torch.stack([*_train_weights(learner, train, at, of_weights)[:2], *seen])
 
 
 def second_order(learner: Learner, train: Batch, valid: Batch, at: StepIndex = START) -> Tensor:

@@ -62,6 +62,30 @@ class AuxiliarySettings(Settings):
     """strength over the epochs"""
 
 
+class FreezingSettings(Settings):
+    """Candidates that are frozen one by one, once the gradients of training and held-out images disagree (OLES)."""
+
+    threshold: float = Field(ge=-1, le=1)
+    """the mean cosine of a candidate's gradients below which its weights stop training"""
+    steps: int = Field(ge=1)
+    """M: cosines of a mean, one a step"""
+    against: Literal["held_out", "sum"] = "held_out"
+    """what a gradient of training images is compared with: that of held-out images, as the paper defines it, or the sum
+    of both, as its released code does"""
+
+
+class PenaltySettings(Settings):
+    """A loss of α beside that of the batch: β-decay (β-DARTS, arXiv:2203.01665), the entropy of gates (DA²S,
+    arXiv:2007.03154), their sum, or a divergence of Dirichlet distributions (DrNAS, arXiv:2006.10355)."""
+
+    form: Annotated[str, PartName("penalty", "beta_decay", "entropy", "l1", "dirichlet_kl")]
+    """what is penalized"""
+    weight: float
+    """its weight at full strength; below zero it is a reward"""
+    schedule: Annotated[str, PartName("schedule", *SCHEDULES)]
+    """strength over the epochs"""
+
+
 class PerturbationSettings(Settings):
     """Gates that are moved before the weights train under them (SDARTS, arXiv:2002.05283)."""
 

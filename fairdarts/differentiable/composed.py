@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 PATHS = ("binary", "uniform")
 """the kinds of sampling under which weights train on paths"""
+EXCLUSIVE = ("softmax", "sparsemax", "dirichlet")
+"""the relaxations whose gates sum to 1 at every point, by their names: torch is not loaded here"""
 
 
 def conflict(settings: SearchSettings) -> str | None:
@@ -29,4 +31,30 @@ def conflict(settings: SearchSettings) -> str | None:
             return f"{moved}: moves gates by which nothing is drawn under {of_sampling}"
         if kind == "binary" and settings.perturbation.kind == "adversarial":
             return f"{moved}: follows the gates' gradient, but {kind} gates of weights have none"
+    return _of_penalties(settings) or _of_training(settings)
+
+
+def _of_penalties(settings: SearchSettings) -> str | None:
+    forms = [own.form for own in settings.penalties]
+    if twice := {form for form in forms if forms.count(form) > 1}:
+        return f"penalties: {min(twice)} stands there more than once; should once"
+    if "dirichlet_kl" in forms and settings.relaxation != "dirichlet":
+        return f"penalties: dirichlet_kl is for relaxation dirichlet, not {settings.relaxation}"
+    if "l1" in forms and settings.relaxation in EXCLUSIVE:
+        return f"penalties: l1 is always the same under relaxation {settings.relaxation}, whose gates sum to 1"
+    return None
+
+
+def _of_training(settings: SearchSettings) -> str | None:
+    """What of how α and weights train has no meaning."""
+    architect, exponentiated = settings.architect, "architect.optimizer exponentiated"
+    if architect.optimizer == "exponentiated" and settings.relaxation != "softmax":
+        return f"{exponentiated}: is for gates of relaxation softmax, not {settings.relaxation}"
+    if architect.optimizer == "exponentiated" and any(own.form == "beta_decay" for own in settings.penalties):
+        return f"penalties: beta_decay is always zero under {exponentiated}, whose α are logarithms of gates"
+    if settings.freezing and architect.kind != "first_order":
+        held_out = "a held-out gradient of the weights at which they train"
+        return f"freezing: needs {held_out}: architect.kind first_order, not {architect.kind}"
+    if settings.freezing and settings.supernet.ofa_kernel:
+        return "freezing: judges candidates alone, which share kernels where supernet.ofa_kernel is true"
     return None

@@ -87,7 +87,7 @@ def gates_of_pass(
         like = next(iter(gates.values()))
         generator = torch.Generator(like.device).manual_seed(fold(settings.seed, GATES, at.step, half))
         done = at.epoch / max(1, settings.epochs - 1)
-        draw = Draw(space, living(learner, alphas), done, learns, sparse, generator)
+        draw = Draw(space, living(learner, alphas), settings.relaxation, done, learns, sparse, generator)
         seen = SAMPLERS[settings.sampling.kind](settings.sampling, of_pass, draw)
     if settings.auxiliary:
         strength = auxiliary_weight(settings.auxiliary, at.epoch / settings.epochs)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from fairdarts.differentiable.freezing import Freezing
 from fairdarts.differentiable.price import Price
 from fairdarts.differentiable.settings import SearchSettings
 from fairdarts.relaxation import Matrices
@@ -30,6 +31,9 @@ class Learner:
     """what the loss of an image of every class is multiplied by [classes]; None for 1"""
     alive: Matrices | None = None
     """part → which of its candidates are still there, booleans [points, candidates]; None: all of them"""
+
+    freezing: Freezing | None = None
+    """which candidates no longer train, where the search asks for it"""
 
     @property
     def weights(self) -> list[Tensor]:

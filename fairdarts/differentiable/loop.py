@@ -19,8 +19,9 @@ from fairdarts.differentiable.architect import STEPS, SUMS, warm_up
 from fairdarts.differentiable.choose import best_drawn
 from fairdarts.differentiable.curvature import held_out_curvature
 from fairdarts.differentiable.derive import METHODS, as_matrices, check_records, derive, dominant
-from fairdarts.differentiable.gates import recorded, relaxed
+from fairdarts.differentiable.gates import living, recorded, relaxed
 from fairdarts.differentiable.learner import Learner, StepIndex
+from fairdarts.differentiable.penalties import record as penalty_record
 from fairdarts.differentiable.settings import MAY_CHANGE, SearchSettings
 from fairdarts.differentiable.setup import check_fit, make_learner, open_batches
 from fairdarts.differentiable.state import put_back, state_of
@@ -203,15 +204,22 @@ def diverged(learner: Learner, lost: Tensor, epoch: int) -> str:
 
 
 def gate_record(epoch: int, learner: Learner, space: Space) -> dict[str, Any]:
-    """What a record says of the architecture: α, gates, and the number of dominant operations."""
+    """What a record says of the architecture: α, gates, the number of dominant operations and of frozen
+    candidates, and penalties."""
     gates = recorded(learner, learner.alphas)
-    rule = learner.settings.derive
-    return {
+    rule, penalties = learner.settings.derive, learner.settings.penalties
+    record: dict[str, Any] = {
         "epoch": epoch,
         "gates": {part: gates[part].tolist() for part in space.parts},
         "alphas": {part: learner.alphas[part].tolist() for part in space.parts},
         "dominant": {part: dominant(gates[part], space, part, rule.method, rule.threshold) for part in space.parts},
     }
+    if learner.freezing:
+        record["frozen"] = int(learner.freezing.frozen.sum())
+    if penalties:
+        alphas = learner.alphas
+        record["penalties"] = penalty_record(penalties, living(learner, alphas), relaxed(learner, alphas))
+    return record
 
 
 def cost_record(gates: dict[str, Any], learner: Learner, space: Space, costs: Counted) -> dict[str, Any]:

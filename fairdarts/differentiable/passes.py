@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from fairdarts.data.balance import cross_entropy
-from fairdarts.differentiable.gates import gates_of_pass, has_zeros, relaxed
+from fairdarts.differentiable.gates import gates_of_pass, has_zeros, living, relaxed
 from fairdarts.differentiable.learner import Batch, Learner, StepIndex
 from fairdarts.differentiable.losses import zero_one
+from fairdarts.differentiable.penalties import penalized
 from fairdarts.relaxation import Matrices, dense
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import autocast
@@ -69,14 +70,14 @@ def gradients_of(
     pushed: bool,
     moved: Matrices | None = None,
 ) -> tuple[Gradients, list[Tensor]]:
-    """Gradients of a batch's loss, with cost and zero-one loss if `pushed`; loss, accuracy and zero-one loss.
+    """Gradients of a batch's loss, with all that α is pushed by if `pushed`; loss, accuracy and zero-one loss.
 
     All are sums over this process's parts, divided by their number: means once they are averaged over the processes.
     """
     count, seen = learner.settings.compute.accumulate, []
     for shard, part in parts_of(learner, batch):
         loss, accuracy, push = losses(learner, alphas, part, at, half, shard, pushed, moved)
-        total = _pushed(learner, alphas, loss, push) if pushed else loss
+        total = _pushed(learner, alphas, loss, push, at) if pushed else loss
         (total / count if count > 1 else total).backward(inputs=wanted)
         seen.append(torch.stack([loss, accuracy, push]).detach())
     gradients = [tensor.grad for tensor in wanted]
@@ -86,11 +87,15 @@ def gradients_of(
     return gradients, list((measured / count).unbind())
 
 
-def _pushed(learner: Learner, alphas: Matrices, loss: Tensor, push: Tensor) -> Tensor:
-    """The loss of α: a batch's, with the cost of the gates and the zero-one loss."""
+def _pushed(learner: Learner, alphas: Matrices, loss: Tensor, push: Tensor, at: StepIndex) -> Tensor:
+    """The loss of α: a batch's, with the cost of the gates, the zero-one loss, and penalties."""
     settings, price = learner.settings, learner.price
     priced = price.added(loss, relaxed(learner, alphas)) if price else loss
-    return priced + settings.zero_one.weight * push
+    pushed = priced + settings.zero_one.weight * push
+    if not settings.penalties:
+        return pushed
+    done = at.epoch / settings.epochs
+    return penalized(pushed, settings.penalties, living(learner, alphas), relaxed(learner, alphas), done)
 
 
 def average(gradients: Gradients, *measured: Tensor) -> None:

@@ -25,6 +25,8 @@ class Draw(NamedTuple):
     space: Space
     alphas: Matrices
     """part → α [points, candidates] that the gates were made of"""
+    relaxation: str
+    """how"""
     done: float
     """share of the epochs that are done: 0 in the first one, 1 in the last"""
     trains_alphas: bool
@@ -66,7 +68,12 @@ def _strongest(gates: Tensor) -> list[Gate]:
 
 def binary(_: Any, gates: Matrices, draw: Draw) -> Gates:
     """Of every point one candidate, drawn in proportion to the gates p; where α learns two, of which one has gate 1 and
-    the other 0, with the gradient of p, normalized over the two (ProxylessNAS, sections 3.2.1 and 3.2.2)."""
+    the other 0, with the gradient of p, normalized over the two (ProxylessNAS, sections 3.2.1 and 3.2.2).
+
+    Of a softmax, that is the softmax of the two: no other α has a gradient then, not even one that is all rounding.
+    """
+    if draw.relaxation == "softmax":
+        gates = {part: _apart(p.detach(), draw.alphas[part]) for part, p in gates.items()}
 
     def one(p: Tensor) -> list[Gate]:
         return [Gate((choice,)) for choice in _drawn(p, 1, draw.generator).flatten().tolist()]
@@ -84,6 +91,11 @@ def binary(_: Any, gates: Matrices, draw: Draw) -> Gates:
         return [Gate(tuple(pair[:count]), row[:count], idle=count - 1) for pair, row, count in rows]
 
     return _gates(draw.space, gates, two if draw.trains_alphas else one)
+
+
+def _apart(p: Tensor, alpha: Tensor) -> Tensor:
+    """p itself, but with the gradient of exp α up to a factor for each point: what is p once it is normalized."""
+    return p * (alpha - alpha.detach()).masked_fill(p == 0, 0).exp()
 
 
 def uniform(_: Any, gates: Matrices, draw: Draw) -> Gates:

@@ -6,7 +6,13 @@ from pydantic import Field, field_validator, model_validator
 
 from fairdarts.config import Settings
 from fairdarts.data.settings import DataSettings
-from fairdarts.differentiable.components import AuxiliarySettings, PerturbationSettings, SamplingSettings
+from fairdarts.differentiable.components import (
+    AuxiliarySettings,
+    FreezingSettings,
+    PenaltySettings,
+    PerturbationSettings,
+    SamplingSettings,
+)
 from fairdarts.differentiable.composed import conflict
 from fairdarts.differentiable.stopping import Never, StoppingSettings
 from fairdarts.networks.settings import AS_NAMED, NetworkSettings
@@ -79,18 +85,20 @@ class WeightSettings(Settings):
 
 
 class ArchitectSettings(Settings):
-    """How α learns: Adam, from held-out batches (bi-level) or from the training batches (single level)."""
+    """How α learns: from held-out batches (bi-level) or from the training batches (single level)."""
 
     kind: Literal["first_order", "second_order", "single_level"]
     """bi-level with first- or second-order gradients, or single level"""
+    optimizer: Literal["adam", "exponentiated"] = "adam"
+    """Adam, or exponentiated gradient of softmax gates (GAEA, arXiv:2004.07802)"""
     hessian: Literal["finite_difference", "exact"] = "finite_difference"
     """second order: how the mixed second derivatives are had; exact takes several times the memory"""
     lr: float = Field(gt=0)
-    """Adam's learning rate"""
-    betas: tuple[float, float]
-    """Adam's decay rates"""
-    weight_decay: float = Field(ge=0)
-    """Adam's weight decay"""
+    """learning rate of α, or under exponentiated gradient of the gates"""
+    betas: tuple[float, float] | None = None
+    """Adam's decay rates; exponentiated gradient has none"""
+    weight_decay: float | None = Field(default=None, ge=0)
+    """Adam's weight decay; exponentiated gradient has none"""
     initial_std: float = Field(ge=0)
     """standard deviation of α at the start; 0 is the fair start"""
     warmup: int = Field(default=0, ge=0)
@@ -98,10 +106,20 @@ class ArchitectSettings(Settings):
 
     @field_validator("betas")
     @classmethod
-    def _rates(cls, betas: tuple[float, float]) -> tuple[float, float]:
-        if not all(0 <= beta < 1 for beta in betas):
+    def _rates(cls, betas: tuple[float, float] | None) -> tuple[float, float] | None:
+        if betas and not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"{list(betas)}: should be from 0 to below 1")
         return betas
+
+    @model_validator(mode="after")
+    def _adams(self) -> Self:
+        for key, such in (("betas", "[0.5, 0.999]"), ("weight_decay", "1.0e-3")):
+            value = getattr(self, key)
+            if self.optimizer == "adam" and value is None:
+                raise ValueError(f"optimizer adam needs {key}, such as {such}")
+            if self.optimizer != "adam" and value:
+                raise ValueError(f"{key} is of no use to optimizer {self.optimizer}; should be null")
+        return self
 
 
 class ZeroOneSettings(Settings):
@@ -182,6 +200,8 @@ class SearchSettings(RunSettings):
     """optimizer of α"""
     zero_one: ZeroOneSettings
     """the loss that pushes gates to zero or one"""
+    penalties: tuple[PenaltySettings, ...] = ()
+    """further losses of α, each {form, weight, schedule}"""
     cost: CostSettings | None = None
     """what the derived network should cost; nothing is asked of it where it is null"""
     noise: NoiseSettings | None = None
@@ -192,6 +212,8 @@ class SearchSettings(RunSettings):
     """a skip connection beside the candidates, which fades"""
     perturbation: PerturbationSettings | None = None
     """gates that are moved before the weights train under them"""
+    freezing: FreezingSettings | None = None
+    """when candidates stop training; never where it is null"""
     stopping: StoppingSettings = Never(kind="never")
     """when the search ends before its last epoch"""
     curvature: bool = False

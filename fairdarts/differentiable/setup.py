@@ -13,6 +13,7 @@ from fairdarts.data.serve import server
 from fairdarts.data.sources import Source
 from fairdarts.data.split import halves as halves_of
 from fairdarts.differentiable.derive import check_kind, check_rule
+from fairdarts.differentiable.freezing import make_freezing
 from fairdarts.differentiable.learner import Batch, Learner
 from fairdarts.differentiable.price import make_price
 from fairdarts.differentiable.settings import SearchSettings
@@ -59,8 +60,10 @@ def make_learner(
     quick = {"fused": True} if device.type == "cuda" else {"foreach": True}
     options: dict[str, Any] = {"weight_decay": weights.weight_decay, "nesterov": weights.nesterov, **quick}
     weight_optimizer = torch.optim.SGD(supernet.parameters(), weights.lr, weights.momentum, **options)
-    options = {"weight_decay": architect.weight_decay, **quick}
-    alpha_optimizer = torch.optim.Adam(alphas.values(), architect.lr, architect.betas, **options)
+    alpha_optimizer: torch.optim.Optimizer = torch.optim.SGD(alphas.values(), architect.lr)
+    if architect.optimizer == "adam":
+        options = {"betas": architect.betas, "weight_decay": architect.weight_decay, **quick}
+        alpha_optimizer = torch.optim.Adam(alphas.values(), architect.lr, **options)
     price = None
     if settings.cost:
         assert costs is not None, "a search that asks for a cost is told them"
@@ -68,7 +71,9 @@ def make_learner(
         price = make_price(settings.cost, settings.derive, costs.table, space, like, steps)
     counts = class_weights(settings.data, source, settings.seed)
     counts = None if counts is None else counts.to(device)
-    return Learner(settings, supernet, alphas, weight_optimizer, alpha_optimizer, price, counts)
+    own = settings.freezing
+    freezing = make_freezing(own, supernet, [*supernet.parameters()]) if own else None
+    return Learner(settings, supernet, alphas, weight_optimizer, alpha_optimizer, price, counts, freezing=freezing)
 
 
 def check_fit(settings: SearchSettings, space: Space, source: Source) -> tuple[list[int], list[int]]:

@@ -18,6 +18,7 @@ def state_of(learner: Learner) -> dict[str, Any]:
         "rng": torch.get_rng_state(),
         "cuda_rng": torch.cuda.get_rng_state() if learner.weights[0].is_cuda else None,
         **({"multiplier": learner.price.multiplier} if learner.price else {}),
+        **({"freezing": learner.freezing.state()} if learner.freezing else {}),
     }
 
 
@@ -30,6 +31,8 @@ def put_back(learner: Learner, state: dict[str, Any]) -> None:
     learner.alpha_optimizer.load_state_dict(state["alpha_optimizer"])
     if learner.price:
         learner.price.multiplier.copy_(state["multiplier"])
+    if learner.freezing:
+        learner.freezing.restore(state["freezing"])
     torch.set_rng_state(state["rng"])
     if learner.weights[0].is_cuda and state["cuda_rng"] is not None:
         torch.cuda.set_rng_state(state["cuda_rng"])

@@ -12,6 +12,7 @@ from torch import Tensor
 from fairdarts.checking import check
 from fairdarts.differentiable.architect import STEPS, warm_up
 from fairdarts.differentiable.curvature import held_out_curvature
+from fairdarts.differentiable.freezing import make_freezing
 from fairdarts.differentiable.learner import Batch, Learner, StepIndex
 from fairdarts.differentiable.settings import DenseSupernetSettings, SearchSettings
 from fairdarts.noise import DropoutSettings, NoiseSettings
@@ -19,7 +20,7 @@ from fairdarts.runtime import distributed
 from fairdarts.spaces.space import load_space
 from fairdarts.supernet.supernet import make_supernet
 
-TAKE = {**STEPS, "warm_up": warm_up}
+TAKE = {**STEPS, "warm_up": warm_up, "freezing": STEPS["first_order"]}
 KINDS, SPACES, PARTS, BATCH = tuple(TAKE), ("s1", "s2-small"), 2, 8
 CASES = [
     (space, kind, (row + column) % 2 == 1) for row, space in enumerate(SPACES) for column, kind in enumerate(KINDS)
@@ -52,6 +53,8 @@ def learner_of(space_name: str, kind: str, disturbed: bool, accumulate: int) -> 
         "zero_one": {"form": "squared", "weight": 3},
         "derive": {"method": "argmax"},
     }
+    if kind == "freezing":
+        content["freezing"] = {"threshold": 0.1, "steps": 1}
     settings = check(SearchSettings, content, "test")
     if disturbed:
         skip, convolution = "skip_connect", "dil_conv_3x3" if space_name == "s1" else "E3K3"
@@ -66,7 +69,8 @@ def learner_of(space_name: str, kind: str, disturbed: bool, accumulate: int) -> 
     weights, own = settings.weights, settings.architect
     sgd = torch.optim.SGD(supernet.parameters(), weights.lr, weights.momentum, weight_decay=weights.weight_decay)
     adam = torch.optim.Adam(alphas.values(), own.lr, own.betas, weight_decay=own.weight_decay)
-    return Learner(settings, supernet, alphas, sgd, adam)
+    freezing = make_freezing(settings.freezing, supernet, [*supernet.parameters()]) if settings.freezing else None
+    return Learner(settings, supernet, alphas, sgd, adam, freezing=freezing)
 
 
 def share(batch: Batch) -> Batch:
@@ -95,6 +99,8 @@ def outcome(case: tuple[str, str, bool], parts: int = PARTS) -> dict[str, Tensor
     held = {f"α {part}": alpha.detach() for part, alpha in learner.alphas.items()}
     held |= {f"weight {name}": weight.detach() for name, weight in learner.supernet.named_parameters()}
     held |= {f"statistic {name}": buffer.clone() for name, buffer in learner.supernet.named_buffers()}
+    if learner.freezing:
+        held |= {f"freezing {name}": value.clone() for name, value in learner.freezing.state().items()}
     return held | {"measured": torch.stack(measured), "curvature": torch.tensor(held_out_curvature(learner, valid))}
 
 

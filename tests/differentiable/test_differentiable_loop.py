@@ -166,6 +166,17 @@ def test_a_search_stopped_while_it_warms_up_is_as_if_it_never_was(go: Go, tmp_pa
     assert_same_search(tmp_path / "stopped", tmp_path / "whole")
 
 
+def test_a_search_that_freezes_candidates_may_be_stopped_between_two_judgements(go: Go, tmp_path: Path):
+    overrides = {"architect.kind": "first_order", "freezing.threshold": "0.2", "freezing.steps": "3"}
+    go("whole", **overrides)
+    for number, step in enumerate((2, 4, 7)):
+        with pytest.raises(Interrupted):
+            go("stopped", Watch(step=step), resume=number > 0, **overrides)
+    go("stopped", resume=True, **overrides)
+    assert_same_search(tmp_path / "stopped", tmp_path / "whole")
+    assert RunDirectory(tmp_path / "whole").records()[-1]["frozen"] > 0
+
+
 def test_a_warm_up_of_all_epochs_is_refused(go: Go):
     with pytest.raises(UserError, match=r"architect\.warmup 3: should be below epochs 3, so that α is trained"):
         go("run", **{"architect.warmup": "3"})
