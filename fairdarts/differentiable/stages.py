@@ -99,6 +99,10 @@ def check_stages(settings: SearchSettings) -> None:
         raise ValueError(
             f"stopping.kind {settings.stopping.kind}: a search of stages goes through all; should be never"
         )
+    for key in ("cells", "channels"):
+        value = getattr(settings.supernet, key)
+        if value is not None and settings.stages and all(getattr(stage, key) for stage in settings.stages):
+            raise ValueError(f"supernet.{key} {value}: every stage has {key} of its own: change those, or leave it out")
     kept: int | None = None
     for number, stage in enumerate(settings.stages):
         place = f"stages.{number}"

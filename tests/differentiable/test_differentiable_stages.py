@@ -229,6 +229,37 @@ def test_every_relaxation_has_stages(go: Go, tmp_path: Path, relaxation: str):
     assert np.isfinite(last["train_loss"])
 
 
+COMPONENTS = {
+    "gumbel": {"sampling.kind": "gumbel", "sampling.hard": "true", "sampling.temperature": "[2, 1]"},
+    "binary": {"sampling.kind": "binary"},
+    "uniform": {"sampling.kind": "uniform"},
+    "dirichlet": {"sampling.kind": "dirichlet", "relaxation": "dirichlet"},
+    "auxiliary": {"auxiliary.weight": "1", "auxiliary.schedule": "falling"},
+    "perturbation": {"perturbation.kind": "adversarial", "perturbation.radius": "0.1", "perturbation.steps": "1"},
+    "noise": {
+        "noise.on": "gate",
+        "noise.std": "1",
+        "noise.distribution": "gaussian",
+        "noise.operations": "skip_connect",
+    },
+}
+COMPONENTS["perturbation"]["perturbation.schedule"] = COMPONENTS["noise"]["noise.schedule"] = "constant"
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_every_component_leaves_the_dead_out(go: Go, tmp_path: Path, begun: list[Learner], component: str):
+    """But for the auxiliary skip connection, which is no candidate, their weights stay as they are drawn."""
+    changes = {**COMPONENTS[component], "epochs": "2", "architect.warmup": "0", "stages": "[{}, {keep: 1}]"}
+    go("run", **changes)
+    gates, learner = metrics(tmp_path / "run")[2]["gates"], begun[1]
+    assert all((np.asarray(rows) > 0).sum(1).tolist() == [1] * 5 for rows in gates.values())
+    trained = {id(weight) for weight, state in learner.weight_optimizer.state.items() if "momentum_buffer" in state}
+    for kind, cell in zip(("normal", "reduce"), learner.supernet.stages, strict=True):
+        for row, operations in enumerate(cell.candidates):
+            ran = {id(weight) in trained for weight in operations[2].parameters()}
+            assert ran == {gates[kind][row][2] > 0}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -237,6 +268,10 @@ def test_every_relaxation_has_stages(go: Go, tmp_path: Path, relaxation: str):
         ({"stages": "[{keep: 2}, {}]"}, r"stages\.0\.keep 2: nothing goes before the first stage; leave it out"),
         ({"stages": "[{alphas: kept}, {}]"}, r"stages\.0\.alphas kept: nothing goes before the first stage"),
         ({"epochs": "6", "stages": "[{}, {keep: 1}, {keep: 2}]"}, r"stages\.2\.keep 2: should be at most 1, which the"),
+        (
+            {"supernet.cells": "2"},
+            r"supernet\.cells 2: every stage has cells of its own: change those, or leave it out",
+        ),
         ({"stages": "[{}, {dropout: 0.1}]"}, r"stages\.1\.dropout 0\.1: should come with a section dropout"),
         (
             {"stopping.kind": "skips", "stopping.limit": "2"},
