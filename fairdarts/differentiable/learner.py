@@ -31,6 +31,8 @@ class Learner:
     """what the loss of an image of every class is multiplied by [classes]; None for 1"""
     alive: Matrices | None = None
     """part → which of its candidates are still there, booleans [points, candidates]; None: all of them"""
+    stage: int = 0
+    """which stage of the search it is of, from 0; `settings` are those of the stage"""
 
     freezing: Freezing | None = None
     """which candidates no longer train, where the search asks for it"""
@@ -45,7 +47,7 @@ class StepIndex(NamedTuple):
     """The place of a step in a search, on which depends what disturbs it and what it draws."""
 
     epoch: int
-    """from 0"""
+    """from 0; of its stage"""
     step: int
     """of the whole search, from 0"""
 

@@ -22,8 +22,10 @@ from fairdarts.differentiable.derive import METHODS, as_matrices, check_records,
 from fairdarts.differentiable.gates import living, recorded, relaxed
 from fairdarts.differentiable.learner import Learner, StepIndex
 from fairdarts.differentiable.penalties import record as penalty_record
+from fairdarts.differentiable.progression import advanced, with_alive
 from fairdarts.differentiable.settings import MAY_CHANGE, SearchSettings
 from fairdarts.differentiable.setup import check_fit, make_learner, open_batches
+from fairdarts.differentiable.stages import stage_at, trains_on_held_out
 from fairdarts.differentiable.state import put_back, state_of
 from fairdarts.differentiable.stopping import kept_record, verdict
 from fairdarts.genotype import Genotype
@@ -87,7 +89,8 @@ def search(
     identity = identity_of(settings, MAY_CHANGE, space, images)
     if costs and settings.cost and settings.cost.quantity == "latency":
         identity["latency.csv"] = str(costs.table)
-    learner = make_learner(settings, space, source, device, costs, steps)
+    fresh = partial(make_learner, settings, space, source, device, costs, steps)
+    learner = fresh()
     at, sums = Position(), torch.zeros(len(SUMS), device=device)
     records: list[dict[str, Any]] = []
     lost = torch.zeros_like(sums)  # of the present epoch, how often each was not finite
@@ -96,16 +99,22 @@ def search(
         return record | about(found_in(record, settings, space, run.path.name)) if about else record
 
     def described(epoch: int) -> dict[str, Any]:
-        record = gate_record(epoch, learner, space)
+        record = gate_record(epoch, learner, space) | ({"stage": learner.stage + 1} if settings.stages else {})
         return record | (cost_record(record["gates"], learner, space, costs) if costs else {})
 
     def state() -> dict[str, Any]:
         return common_state(identity, sums, at, records) | state_of(learner)
 
+    def return_to(state: dict[str, Any]) -> None:
+        nonlocal learner
+        if "stage" in state:
+            learner = with_alive(fresh(state["stage"]), state["alive"])
+        put_back(learner, state)
+
     resume = resumes(run, resume)
     distributed.first(keep_held_out, run, settings.data, source, halves[1])
     if resume:
-        records += restored(run, identity, sums, at, partial(put_back, learner), first=0)
+        records += restored(run, identity, sums, at, return_to, first=0)
         with distributed.together():
             check_records(records, space, str(run.metrics))
         if about:  # of the epochs before, too
@@ -120,29 +129,35 @@ def search(
     def draw() -> tuple[Any, Any]:
         return next(train), next(valid) if trains_on_held_out(settings, at.epoch) else None
 
-    learner.supernet.train()
     with closing(train), closing(valid), closing(looked_at):  # else loading processes would live on in an error
         for steps_left in epochs(settings, run, at, records, state, steps, draw, observer.epoch, stop):
             if verdict(records, settings.stopping, settings.architect.warmup):
                 break
             lost.zero_()
-            lr = learning_rate(at.epoch, settings.epochs, settings.weights.lr, settings.weights.lr_min)
+            stage = stage_at(settings, at.epoch)
+            if stage.number != learner.stage:
+                asked, gates = settings.stages[stage.number], records[-1]["gates"]
+                learner = advanced(learner, asked, gates, partial(fresh, stage.number))
+            epoch = at.epoch - stage.first
+            lr = learning_rate(epoch, stage.settings.epochs, settings.weights.lr, settings.weights.lr_min)
             for group in learner.weight_optimizer.param_groups:
                 group["lr"] = lr
-            take_step = STEPS[settings.architect.kind] if at.epoch >= settings.architect.warmup else warm_up
+            take_step = STEPS[settings.architect.kind] if epoch >= settings.architect.warmup else warm_up
             halves_seen = 2 if trains_on_held_out(settings, at.epoch) else 1
             for batches in steps_left:
                 if settings.supernet.draws:
                     number = at.epoch * steps + at.step
                     torch.manual_seed(fold(settings.seed, DROPS, distributed.rank(), number))
-                seen = take_step(learner, *batches, StepIndex(at.epoch, at.epoch * steps + at.step))
+                seen = take_step(learner, *batches, StepIndex(epoch, at.epoch * steps + at.step))
                 sums += seen
                 lost += ~seen.isfinite()
                 observer.step(at.epoch + 1, at.step + 1, steps, sums, learner.alphas)
 
             means = means_of(sums, SUMS, steps)
             tensors = [*learner.alphas.values(), *learner.supernet.state_dict().values()]
-            check_converging(run, means["train_loss"], tensors, partial(diverged, learner, lost, at.epoch + 1))
+            check_converging(
+                run, means["train_loss"], tensors, partial(diverged, settings, learner, lost, at.epoch + 1)
+            )
             check_processes(run, at.epoch + 1, [*learner.alphas.values(), *learner.weights], "α or weights")
             times = at.finish_epoch(steps * settings.data.batch_size * halves_seen)
             record = described(at.epoch)
@@ -182,17 +197,12 @@ def search(
     return genotype
 
 
-def trains_on_held_out(settings: SearchSettings, epoch: int) -> bool:
-    """Whether the steps of an epoch, counted from 0, look at held-out batches."""
-    return settings.architect.kind != "single_level" and epoch >= settings.architect.warmup
-
-
-def diverged(learner: Learner, lost: Tensor, epoch: int) -> str:
+def diverged(settings: SearchSettings, learner: Learner, lost: Tensor, epoch: int) -> str:
     """What went wrong, and which learning rate to lower; `lost` are the steps of which each of SUMS was not finite.
 
     Of a bi-level step the held-out loss is the first to see new weights, and the training loss the first to see new α.
     """
-    settings, (train, _, valid, *_) = learner.settings, lost.tolist()
+    train, _, valid, *_ = lost.tolist()
     bilevel = trains_on_held_out(settings, epoch - 1)
     of_alphas, of_weights = f"architect.lr ({settings.architect.lr})", f"weights.lr ({settings.weights.lr})"
     if settings.architect.kind == "single_level" and not all_finite(learner.alphas.values()):

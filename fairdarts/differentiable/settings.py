@@ -14,6 +14,7 @@ from fairdarts.differentiable.components import (
     SamplingSettings,
 )
 from fairdarts.differentiable.composed import conflict
+from fairdarts.differentiable.stages import StageSettings, check_stages
 from fairdarts.differentiable.stopping import Never, StoppingSettings
 from fairdarts.networks.settings import AS_NAMED, NetworkSettings
 from fairdarts.noise import DropoutSettings, NoiseSettings
@@ -102,7 +103,7 @@ class ArchitectSettings(Settings):
     initial_std: float = Field(ge=0)
     """standard deviation of α at the start; 0 is the fair start"""
     warmup: int = Field(default=0, ge=0)
-    """first epochs in which the weights train and α stays as it is"""
+    """first epochs, of every stage if there are several, in which the weights train and α stays as it is"""
 
     @field_validator("betas")
     @classmethod
@@ -214,6 +215,9 @@ class SearchSettings(RunSettings):
     """gates that are moved before the weights train under them"""
     freezing: FreezingSettings | None = None
     """when candidates stop training; never where it is null"""
+    stages: tuple[StageSettings, ...] = ()
+    """parts of the search, in each of which the weights begin anew and all that changes over the epochs starts again:
+    with fewer candidates, more cells, another dropout, such as [{cells: 5}, {cells: 11, keep: 3}]; none: one search"""
     stopping: StoppingSettings = Never(kind="never")
     """when the search ends before its last epoch"""
     curvature: bool = False
@@ -224,10 +228,8 @@ class SearchSettings(RunSettings):
     """how the final genotype is chosen by the supernet itself; null: it is derived, as that of every epoch"""
 
     @model_validator(mode="after")
-    def _trains_alphas(self) -> Self:
-        if self.architect.warmup >= self.epochs:
-            should = f"should be below epochs {self.epochs}, so that α is trained"
-            raise ValueError(f"architect.warmup {self.architect.warmup}: {should}")
+    def _in_stages(self) -> Self:
+        check_stages(self)
         return self
 
     @model_validator(mode="after")

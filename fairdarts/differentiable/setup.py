@@ -16,7 +16,9 @@ from fairdarts.differentiable.derive import check_kind, check_rule
 from fairdarts.differentiable.freezing import make_freezing
 from fairdarts.differentiable.learner import Batch, Learner
 from fairdarts.differentiable.price import make_price
+from fairdarts.differentiable.progression import check_progression
 from fairdarts.differentiable.settings import SearchSettings
+from fairdarts.differentiable.stages import held_out_batches, stages_of
 from fairdarts.genotype import SKIP
 from fairdarts.ops.fast import with_fast_gradients
 from fairdarts.relaxation import initial_alphas
@@ -36,12 +38,14 @@ def make_learner(
     device: torch.device,
     costs: Counted | None = None,
     steps: int = 1,
+    stage: int = 0,
 ) -> Learner:
-    """A fresh supernet, α and both optimizers, decided by the seed alone.
+    """A fresh supernet, α and both optimizers, decided by the seed and the number of the stage alone.
 
     Where the settings ask for a cost, `costs` and the `steps` of an epoch are needed.
     """
-    torch.manual_seed(fold(settings.seed, WEIGHTS))
+    settings, later = stages_of(settings)[stage].settings, (stage,) if stage else ()
+    torch.manual_seed(fold(settings.seed, WEIGHTS, *later))
     sizes = len(source.classes), len(source.mean)
     made = make_supernet(space, *sizes, settings.supernet, settings.compute.memory)
     # torch's stubs know no memory_format with a device
@@ -49,13 +53,15 @@ def make_learner(
     supernet: Supernet = with_fast_gradients(moved)
     if settings.compute.batch_norm == "synchronized":
         supernet = nn.SyncBatchNorm.convert_sync_batchnorm(supernet)
-    generator = torch.Generator().manual_seed(fold(settings.seed, ALPHAS))
+    generator = torch.Generator().manual_seed(fold(settings.seed, ALPHAS, *later))
     drawn = initial_alphas(space, settings.architect.initial_std, generator)
     alphas = {part: alpha.to(device).requires_grad_() for part, alpha in drawn.items()}
     if settings.compute.compile != "none":
+        if later:
+            torch._dynamo.reset()  # the graphs of the stage before would count against the limit
         torch._dynamo.config.recompile_limit = 4 * len(supernet.stages)  # two graphs a stage; eager beyond the limit
-        for stage in supernet.stages:
-            stage.compile(mode=settings.compute.compile, dynamic=False)
+        for cell in supernet.stages:
+            cell.compile(mode=settings.compute.compile, dynamic=False)
     weights, architect = settings.weights, settings.architect
     quick = {"fused": True} if device.type == "cuda" else {"foreach": True}
     options: dict[str, Any] = {"weight_decay": weights.weight_decay, "nesterov": weights.nesterov, **quick}
@@ -73,7 +79,8 @@ def make_learner(
     counts = None if counts is None else counts.to(device)
     own = settings.freezing
     freezing = make_freezing(own, supernet, [*supernet.parameters()]) if own else None
-    return Learner(settings, supernet, alphas, weight_optimizer, alpha_optimizer, price, counts, freezing=freezing)
+    optimizers = weight_optimizer, alpha_optimizer
+    return Learner(settings, supernet, alphas, *optimizers, price, counts, freezing=freezing, stage=stage)
 
 
 def check_fit(settings: SearchSettings, space: Space, source: Source) -> tuple[list[int], list[int]]:
@@ -93,13 +100,14 @@ def check_fit(settings: SearchSettings, space: Space, source: Source) -> tuple[l
         raise UserError(f"auxiliary: space {space.name} has no skip connections; set auxiliary null")
     check_rule(settings.derive, space, "derive.")
     check_supernet(settings.supernet, space)
+    stages = check_progression(settings, space)
     if settings.supernet.draws and (settings.architect.kind == "second_order" or settings.measures_curvature):
         what = "curvature" if settings.measures_curvature else "architect.kind: second_order"
         drawn = "draws anew in every pass, so that what is measured would be the draws"
         raise UserError(f"{what}: the supernet's dropout {drawn}; set supernet.path_dropout and global_dropout 0")
-    cells = settings.supernet.cells
-    if isinstance(space, CellSpace) and cells and len(space.reduction_cells(cells)) == cells:
-        raise UserError(f"supernet.cells: {cells}: all of them are reduction cells in {space.name}; should be more")
+    for cells in dict.fromkeys(stage.settings.supernet.cells for stage in stages):
+        if isinstance(space, CellSpace) and cells and len(space.reduction_cells(cells)) == cells:
+            raise UserError(f"supernet.cells: {cells}: all of them are reduction cells in {space.name}; should be more")
     for section in ("noise", "dropout"):
         for name in getattr(getattr(settings, section), "operations", ()):
             if name not in names:
@@ -128,10 +136,12 @@ def open_batches(
     epoch: int,
 ) -> list[Generator[Batch, None, None]]:
     """Endless batches on the device, of each this process's share, to be closed: for the weights and for α, from a step
-    of the search on; for the curvature, from an epoch on. The batches for α begin behind `architect.warmup`."""
+    of the search on; for the curvature, from an epoch on. The batches for α begin behind `architect.warmup`, and wait
+    while a later stage warms up."""
     shard = (distributed.rank(), distributed.ranks())
     serve = server(source, settings.data, device, LAYOUTS[settings.compute.layout], shard)
     train, valid = halves
-    warm = settings.architect.warmup * (len(train) // settings.data.batch_size)
-    streams = (train, TRAIN, step), (valid, VALID, max(step, warm)), (valid, CURVATURE, epoch)
+    steps = len(train) // settings.data.batch_size
+    seen = settings.architect.warmup * steps + held_out_batches(settings, step, steps)
+    streams = (train, TRAIN, step), (valid, VALID, seen), (valid, CURVATURE, epoch)
     return [serve(indices=half, seed=fold(settings.seed, name), start=start) for half, name, start in streams]

@@ -19,11 +19,12 @@ def state_of(learner: Learner) -> dict[str, Any]:
         "cuda_rng": torch.cuda.get_rng_state() if learner.weights[0].is_cuda else None,
         **({"multiplier": learner.price.multiplier} if learner.price else {}),
         **({"freezing": learner.freezing.state()} if learner.freezing else {}),
+        **({"stage": learner.stage, "alive": learner.alive} if learner.stage else {}),
     }
 
 
 def put_back(learner: Learner, state: dict[str, Any]) -> None:
-    """Puts what `state_of` gave into the learner, in place, and into torch's generators."""
+    """Puts what `state_of` gave into a learner of its stage and candidates, in place, and into torch's generators."""
     learner.supernet.load_state_dict(current_names(state["supernet"]))
     for part, alpha in learner.alphas.items():
         alpha.data.copy_(state["alphas"][part])  # the optimizer holds these very tensors

@@ -74,6 +74,8 @@ def _measured(settings: SearchSettings, space: Space, source: Source, steps: int
     watch.note(f"measuring {steps} steps of {settings.name}, after {WARM_UP} to warm up")
     if settings.measures_curvature:
         watch.note("the curvature, once an epoch, is left out of this")
+    if settings.stages:
+        watch.note("the steps of the first stage are measured, and all epochs counted as its own")
     if settings.architect.warmup:
         watch.note("the epochs of architect.warmup, whose steps take less, are counted as the others")
     times = []

@@ -37,6 +37,6 @@ def restored(
             put_back(state)
             sums.copy_(state["sums"])
             at.restore(state)
-        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError):
+        except (AttributeError, LookupError, TypeError, ValueError, RuntimeError):
             raise BadState(f"{run.last}: does not fit the run's settings.yaml and space.yaml") from None
     return distributed.shared(distributed.first(kept_records, run, state, at.epoch, first))

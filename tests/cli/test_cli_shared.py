@@ -73,6 +73,26 @@ def assert_same_search(one: Path, other: Path) -> None:
     assert [record["epoch"] for record in records(one)] == [record["epoch"] for record in records(other)]
 
 
+def test_two_processes_go_from_stage_to_stage_as_one(tiny_recipe: Path):
+    staged = [
+        "--config",
+        tiny_recipe,
+        "--epochs",
+        "2",
+        "--stages",
+        "[{}, {cells: 3, keep: 2}]",
+        "--derive.method",
+        "argmax",
+    ]
+    staged += ["--architect.initial_std", "0.1"]
+    done = search(*staged, "--out", "shared")
+    assert done.returncode == 0, done.stderr
+    assert main(["search", *map(str, staged), "--out", "alone", *IN_PARTS]) == 0
+    assert_same_search(Path("shared"), Path("alone"))
+    one, other = (records(Path(name))[2]["gates"]["normal"] for name in ("shared", "alone"))
+    assert [[gate == 0 for gate in row] for row in one] == [[gate == 0 for gate in row] for row in other]
+
+
 @pytest.fixture
 def alone(tiny_recipe: Path) -> Path:
     """The same search in one process, from beginning to end."""
