@@ -22,6 +22,7 @@ class Learner:
     settings: SearchSettings
     supernet: Supernet
     alphas: Matrices
+    """α of every part; and where edges have weights, β of every part beside it (see `edges.beta_of`)"""
     weight_optimizer: torch.optim.SGD
     alpha_optimizer: torch.optim.Optimizer
     price: Price | None = None

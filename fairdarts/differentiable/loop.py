@@ -18,6 +18,7 @@ from fairdarts.data.split import fingerprint
 from fairdarts.differentiable.architect import STEPS, SUMS, warm_up
 from fairdarts.differentiable.curvature import held_out_curvature
 from fairdarts.differentiable.derive import METHODS, as_matrices, check_records, derive, dominant
+from fairdarts.differentiable.edges import edge_shares
 from fairdarts.differentiable.gates import recorded, relaxed
 from fairdarts.differentiable.learner import Learner, StepIndex
 from fairdarts.differentiable.settings import MAY_CHANGE, SearchSettings
@@ -194,14 +195,15 @@ def diverged(learner: Learner, lost: Tensor, epoch: int) -> str:
 
 
 def gate_record(epoch: int, learner: Learner, space: Space) -> dict[str, Any]:
-    """What a record says of the architecture: α, gates, and the number of dominant operations."""
+    """What a record says of the architecture: α, gates, the shares of edges, and the number of dominant operations."""
     gates = recorded(learner, learner.alphas)
-    rule = learner.settings.derive
+    rule, shares = learner.settings.derive, edge_shares(learner.alphas, space)
     return {
         "epoch": epoch,
         "gates": {part: gates[part].tolist() for part in space.parts},
         "alphas": {part: learner.alphas[part].tolist() for part in space.parts},
         "dominant": {part: dominant(gates[part], space, part, rule.method, rule.threshold) for part in space.parts},
+        **({"edges": {part: share.tolist() for part, share in shares.items()}} if shares else {}),
     }
 
 
