@@ -1,4 +1,5 @@
-"""Edge weights β: what arrives at a node over its edges competes (edge normalization, PC-DARTS, arXiv:1907.05737, eq. 3).
+"""Edge weights β: what arrives at a node over its edges competes (edge normalization, PC-DARTS, arXiv:1907.05737,
+section 3.3, eq. 3).
 
 β of a part is a vector [points], an α of its own; of it every edge into a node gets a share of the node. What an edge
 gives is multiplied by its share, and so are the gates that a genotype is derived from. The zero-one loss and the

@@ -59,7 +59,10 @@ class SuperCell(EdgeCell):
         strides = [stride if source < space.inputs else 1 for source in range(space.inputs + space.nodes)]
 
         def fresh(stride: int) -> dict[str, nn.Module]:
-            return {name: candidate(name, channels // settings.partial, stride, settings.affine) for name in space.candidates}
+            return {
+                name: candidate(name, channels // settings.partial, stride, settings.affine)
+                for name in space.candidates
+            }
 
         candidates = candidates_of_edges(space.edges, strides, fresh, LARGER_KERNEL, settings, settings.tied)
         self.set_edges(points, space.edges, space.candidates, strides, candidates, settings, settings.tied, recompute)

@@ -1,8 +1,8 @@
 """Partial channels: of a node's channels candidates read the first 1/K, the others pass by (PC-DARTS, arXiv:1907.05737,
-section 3.1).
+section 3.2, eq. 2; which ones and the shuffle are as in the released experiments).
 
-An edge gives what its candidates make of the first channels, next to the others, and shuffles the two: channel g·C/K + i
-becomes i·K + g. All of that is linear, so what arrives at a node is added up before it is shuffled, once.
+An edge gives what its candidates make of the first channels, next to the others, and shuffles the two: channel
+g·C/K + i becomes i·K + g. All of that is linear, so what arrives at a node is added up before it is shuffled, once.
 """
 
 import torch

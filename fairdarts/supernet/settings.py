@@ -94,13 +94,19 @@ def check_supernet(settings: SupernetSettings, space: "Space") -> None:
         raise UserError(f"supernet.wsbn: true: {why}; set supernet.operations node")
 
 
+LEAST = 2
+"""channels that candidates need, as a FactorizedReduce has two convolutions"""
+
+
 def check_partial(settings: SupernetSettings, space: "CellSpace | Bench201Space") -> None:
     """Raises UserError where a node's channels have no such part."""
     channels = settings.channels or (space.supernet.channels if space.kind == "cell" else space.channels)
-    if channels % settings.partial:
-        parts = ", ".join(str(part) for part in range(1, channels + 1) if channels % part == 0)
-        divides = f"should divide the {channels} channels of the first cells: one of {parts}"
-        raise UserError(f"supernet.partial: {settings.partial}: {divides}")
+    parts = [part for part in range(1, channels // LEAST + 1) if channels % part == 0]
+    if settings.partial not in parts:
+        leaves = f"which leaves candidates {LEAST} or more of the {channels} channels of the first cells"
+        raise UserError(
+            f"supernet.partial: {settings.partial}: should be one of {', '.join(map(str, parts))}, {leaves}"
+        )
 
 
 def check_nasbench101(settings: SupernetSettings, space: "Bench101Space") -> None:
