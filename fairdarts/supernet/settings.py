@@ -85,7 +85,7 @@ def check_supernet(settings: SupernetSettings, space: "Space") -> None:
     if settings.wsbn and not (settings.affine or settings.track):
         nothing = "with supernet.affine false and supernet.track false there is nothing of an edge's own"
         raise UserError(f"supernet.wsbn: true: {nothing}; set one of them true")
-    if settings.partial > 1:
+    if settings.partial > 1 and (space.kind == "cell" or space.kind == "nasbench201"):
         check_partial(settings, space)
     if space.kind == "nasbench101":
         check_nasbench101(settings, space)

@@ -21,7 +21,7 @@ from fairdarts.ops.mbconv import SqueezeExcite
 from fairdarts.ops.own import own_name
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.finite import check_finite
-from fairdarts.runtime.run import open_run, read_settings
+from fairdarts.runtime.run import SETTINGS, open_run, read_settings
 from fairdarts.spaces.base import SearchSpace
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace
@@ -50,7 +50,7 @@ def weights_of(path: Path) -> tuple[dict[str, Tensor], Space, str]:
         should = "should be a run of `fairdarts search` or `fairdarts supernet`"
         raise UserError(f"{path}: its checkpoint has no weights of a supernet: {should}")
     check_finite(weights, path)
-    if (parts := read_settings(path).get("supernet", {}).get("partial", 1)) > 1:
+    if (parts := read_settings(path / SETTINGS).get("supernet", {}).get("partial", 1)) > 1:
         has = f"its operations have 1/{parts} of a network's channels (supernet.partial {parts})"
         raise UserError(f"{path}: {has}, so none can inherit their weights; train it from scratch")
     return current_names(weights), load_space(str(path / "space.yaml")), run.verb
