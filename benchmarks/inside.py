@@ -94,6 +94,8 @@ class Inside(fairdarts.Callback):
             raise UserError("inside: architect.kind should be first_order, and compute.accumulate 1")
         if settings.noise or settings.dropout:
             raise UserError("inside: noise and dropout should be left out")
+        if settings.edges:
+            raise UserError("inside: edges should be left out, as α's gates are then not all that a step learns")
         self._settings, self._space = settings, run.space
         self._relaxation = RELAXATIONS[settings.relaxation]
         RELAXATIONS[settings.relaxation] = self._watched

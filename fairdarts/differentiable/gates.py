@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from fairdarts.differentiable.components import AuxiliarySettings
+from fairdarts.differentiable.edges import edge_shares, with_shares
 from fairdarts.differentiable.learner import Learner, StepIndex
 from fairdarts.differentiable.sampling import SAMPLERS, Draw
 from fairdarts.disturbance import Disturbance
@@ -49,13 +50,20 @@ def has_zeros(learner: Learner) -> bool:
 
 def undisturbed(learner: Learner, alphas: Matrices) -> Gates:
     """The gates themselves, under which all candidates run that are there."""
-    return dense(relaxed(learner, alphas), learner.supernet.space, has_zeros(learner))
+    space = learner.supernet.space
+    return with_shares(dense(relaxed(learner, alphas), space, has_zeros(learner)), space, edge_shares(alphas, space))
 
 
 def recorded(learner: Learner, alphas: Matrices) -> dict[str, np.ndarray]:
-    """The gates of every part as float64 arrays, on the CPU: what is derived from, shown, recorded."""
+    """The gates of every part as float64 arrays, on the CPU: what is derived from, shown, recorded.
+
+    Where edges have weights, a gate is multiplied by the share of its edge (PC-DARTS, section 3.3).
+    """
     with torch.no_grad():
-        return {part: gates.double().cpu().numpy() for part, gates in relaxed(learner, alphas).items()}
+        gates, shares = relaxed(learner, alphas), edge_shares(alphas, learner.supernet.space)
+        if shares is not None:
+            gates = {part: matrix * shares[part][:, None] for part, matrix in gates.items()}
+        return {part: matrix.double().cpu().numpy() for part, matrix in gates.items()}
 
 
 def gates_of_pass(
@@ -73,6 +81,7 @@ def gates_of_pass(
     """
     settings, space = learner.settings, learner.supernet.space
     gates, disturbance, sparse = relaxed(learner, alphas), None, has_zeros(learner)
+    shares = edge_shares(alphas, space)
     of_pass = gates
     if settings.noise or settings.dropout:
         seed = fold(settings.seed, DISTURBANCE, at.step, half)
@@ -92,7 +101,7 @@ def gates_of_pass(
     if settings.auxiliary:
         strength = auxiliary_weight(settings.auxiliary, at.epoch / settings.epochs)
         seen = with_auxiliary(seen, space, strength, next(iter(gates.values())))
-    return Pass(gates, seen, disturbance)
+    return Pass(gates, with_shares(seen, space, shares), disturbance)
 
 
 def auxiliary_weight(settings: AuxiliarySettings, done: float) -> float:

@@ -23,6 +23,7 @@ class Learner:
     settings: SearchSettings
     supernet: Supernet
     alphas: Matrices
+    """α of every part; and where edges have weights, β of every part beside it (see `edges.beta_of`)"""
     weight_optimizer: torch.optim.SGD
     alpha_optimizer: torch.optim.Optimizer
     price: Price | None = None
@@ -33,7 +34,6 @@ class Learner:
     """part → which of its candidates are still there, booleans [points, candidates]; None: all of them"""
     stage: int = 0
     """which stage of the search it is of, from 0; `settings` are those of the stage"""
-
     freezing: Freezing | None = None
     """which candidates no longer train, where the search asks for it"""
 

@@ -19,6 +19,7 @@ from fairdarts.differentiable.architect import STEPS, SUMS, warm_up
 from fairdarts.differentiable.choose import best_drawn
 from fairdarts.differentiable.curvature import held_out_curvature
 from fairdarts.differentiable.derive import METHODS, as_matrices, check_records, derive, dominant
+from fairdarts.differentiable.edges import edge_shares
 from fairdarts.differentiable.gates import living, recorded, relaxed
 from fairdarts.differentiable.learner import Learner, StepIndex
 from fairdarts.differentiable.penalties import record as penalty_record
@@ -214,15 +215,16 @@ def diverged(settings: SearchSettings, learner: Learner, lost: Tensor, epoch: in
 
 
 def gate_record(epoch: int, learner: Learner, space: Space) -> dict[str, Any]:
-    """What a record says of the architecture: α, gates, the number of dominant operations and of frozen
-    candidates, and penalties."""
+    """What a record says of the architecture: α, gates, the shares of edges, the number of dominant operations and of
+    frozen candidates, and penalties."""
     gates = recorded(learner, learner.alphas)
-    rule, penalties = learner.settings.derive, learner.settings.penalties
+    rule, penalties, shares = learner.settings.derive, learner.settings.penalties, edge_shares(learner.alphas, space)
     record: dict[str, Any] = {
         "epoch": epoch,
         "gates": {part: gates[part].tolist() for part in space.parts},
         "alphas": {part: learner.alphas[part].tolist() for part in space.parts},
         "dominant": {part: dominant(gates[part], space, part, rule.method, rule.threshold) for part in space.parts},
+        **({"edges": {part: share.tolist() for part, share in shares.items()}} if shares else {}),
     }
     if learner.freezing:
         record["frozen"] = int(learner.freezing.frozen.sum())

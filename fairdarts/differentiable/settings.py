@@ -193,6 +193,9 @@ class SearchSettings(RunSettings):
     """memory, precision, layout"""
     relaxation: Annotated[str, PartName("relaxation", "softmax", "sigmoid", "sparsemax", "dirichlet")]
     """how α becomes gates"""
+    edges: Literal["softmax"] | None = None
+    """how weights β of the edges into a node, which learn as α, become shares of what arrives there (edge normalization
+    of PC-DARTS); null: what they give is added up as it is"""
     sampling: SamplingSettings | None = None
     """how the gates of a pass are drawn; null: all candidates run under the gates themselves"""
     weights: WeightSettings

@@ -13,6 +13,7 @@ from fairdarts.data.serve import server
 from fairdarts.data.sources import Source
 from fairdarts.data.split import halves as halves_of
 from fairdarts.differentiable.derive import check_kind, check_rule
+from fairdarts.differentiable.edges import check_edges, initial_betas
 from fairdarts.differentiable.freezing import make_freezing
 from fairdarts.differentiable.learner import Batch, Learner
 from fairdarts.differentiable.price import make_price
@@ -24,7 +25,7 @@ from fairdarts.ops.fast import with_fast_gradients
 from fairdarts.relaxation import initial_alphas
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import LAYOUTS, pick
-from fairdarts.runtime.seed import ALPHAS, CURVATURE, TRAIN, VALID, WEIGHTS, fold
+from fairdarts.runtime.seed import ALPHAS, BETAS, CURVATURE, TRAIN, VALID, WEIGHTS, fold
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.space import Space
 from fairdarts.supernet.settings import check_supernet
@@ -55,6 +56,9 @@ def make_learner(
         supernet = nn.SyncBatchNorm.convert_sync_batchnorm(supernet)
     generator = torch.Generator().manual_seed(fold(settings.seed, ALPHAS, *later))
     drawn = initial_alphas(space, settings.architect.initial_std, generator)
+    if settings.edges:
+        generator = torch.Generator().manual_seed(fold(settings.seed, BETAS, *later))
+        drawn |= initial_betas(space, settings.architect.initial_std, generator)
     alphas = {part: alpha.to(device).requires_grad_() for part, alpha in drawn.items()}
     if settings.compute.compile != "none":
         if later:
@@ -100,6 +104,7 @@ def check_fit(settings: SearchSettings, space: Space, source: Source) -> tuple[l
         raise UserError(f"auxiliary: space {space.name} has no skip connections; set auxiliary null")
     check_rule(settings.derive, space, "derive.")
     check_supernet(settings.supernet, space)
+    check_edges(settings, space)
     stages = check_progression(settings, space)
     if settings.supernet.draws and (settings.architect.kind == "second_order" or settings.measures_curvature):
         what = "curvature" if settings.measures_curvature else "architect.kind: second_order"

@@ -133,13 +133,16 @@ def _of_search(run: "Run") -> Shown:
     """Loss, accuracy and dominant operations."""
     from fairdarts.differentiable.architect import SUMS
     from fairdarts.differentiable.derive import dominant
+    from fairdarts.differentiable.edges import edge_shares
     from fairdarts.relaxation import gate_matrices
 
     settings, space = run.settings, run.space
 
     def numbers(step: int, sums: "Tensor", alphas: "Matrices") -> str:
         rule = settings.derive
-        gates = gate_matrices(alphas, settings.relaxation)
+        gates = gate_matrices({part: alphas[part] for part in space.parts}, settings.relaxation)
+        if shares := edge_shares(alphas, space):
+            gates = {part: matrix * shares[part].numpy(force=True)[:, None] for part, matrix in gates.items()}
         counts = (dominant(matrix, space, part, rule.method, rule.threshold) for part, matrix in gates.items())
         count = sum(sum(count.values()) for count in counts)
         means = dict(zip(SUMS, (sums / step).tolist(), strict=True))

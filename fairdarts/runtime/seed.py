@@ -16,7 +16,8 @@ import numpy as np
     DROPS,
     GATES,
     PERTURBATION,
-) = range(13)
+    BETAS,
+) = range(14)
 """the streams of a seed"""
 
 

@@ -16,7 +16,7 @@ from fairdarts.ops.cell import OPS, FactorizedReduce, Separable, relu_conv_bn
 from fairdarts.ops.own import own_name
 from fairdarts.spaces.cell import CellSpace, Size
 from fairdarts.spaces.gates import Gates
-from fairdarts.supernet.edges import ActiveEdge, EdgeCell, candidates_of_edges
+from fairdarts.supernet.edges import ActiveEdge, Arriving, EdgeCell, candidates_of_edges
 from fairdarts.supernet.kernels.terms import Term, units_of
 from fairdarts.supernet.settings import SupernetSettings
 from fairdarts.supernet.stage import SupernetParts
@@ -59,10 +59,13 @@ class SuperCell(EdgeCell):
         strides = [stride if source < space.inputs else 1 for source in range(space.inputs + space.nodes)]
 
         def fresh(stride: int) -> dict[str, nn.Module]:
-            return {name: candidate(name, channels, stride, settings.affine) for name in space.candidates}
+            return {
+                name: candidate(name, channels // settings.partial, stride, settings.affine)
+                for name in space.candidates
+            }
 
         candidates = candidates_of_edges(space.edges, strides, fresh, LARGER_KERNEL, settings, settings.tied)
-        self.set_edges(points, space.edges, space.candidates, candidates, settings, settings.tied, recompute)
+        self.set_edges(points, space.edges, space.candidates, strides, candidates, settings, settings.tied, recompute)
         self.inputs, self.own_nodes = space.inputs, range(space.inputs, space.inputs + space.nodes)
         self.channels, self.stride, self.last = channels, stride, last
 
@@ -97,7 +100,8 @@ class SuperCell(EdgeCell):
         units = units_of(narrow) if one is not None else None
         if units is None:
             return narrow.rectified(x)
-        return self.sum([Term(narrow.gather(x) if type(narrow) is FactorizedReduce else x, one, units)])
+        entry = narrow.gather(x) if type(narrow) is FactorizedReduce else x
+        return self.sum(Arriving([Term(entry, one, units)], []))
 
     def zeros(self, s1: Tensor) -> Tensor:
         """What a node without input gives [B, C, H', W']."""

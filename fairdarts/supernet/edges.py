@@ -20,6 +20,7 @@ from fairdarts.ops.share import with_own_norms
 from fairdarts.spaces.gates import Gate, Gates
 from fairdarts.supernet.kernels.fused import gated_sum
 from fairdarts.supernet.kernels.terms import Term, averaged, averages, plain_sum, units_of
+from fairdarts.supernet.partial import parted, passed, shuffled
 from fairdarts.supernet.settings import SupernetSettings
 from fairdarts.supernet.stage import Node, weighted
 
@@ -80,11 +81,20 @@ class ActiveEdge(NamedTuple):
     """(position among the active candidates, candidate) of those that give something: `none` does not"""
 
 
+class Arriving(NamedTuple):
+    """What edges give a node."""
+
+    terms: list[Term]
+    """of candidates"""
+    beside: list[Term]
+    """of the channels that pass them by, where only a part goes through them"""
+
+
 class EdgeCell(nn.Module):
     """The edges of a cell with all their candidates: `candidates[edge][column]` is an operation.
 
     `edges` are (node, input), in the order of their nodes. With `shared`, candidates without weights run once for all
-    edges that leave a node.
+    edges that leave a node. With partial channels they read a part of a node, and the rest of it passes by.
     """
 
     candidates: Sequence[Sequence[Any]]
@@ -95,23 +105,25 @@ class EdgeCell(nn.Module):
         points: tuple[int, ...],
         edges: tuple[tuple[int, int], ...],
         names: tuple[str, ...],
+        strides: Sequence[int],
         candidates: Sequence[Sequence[nn.Module]],
         settings: SupernetSettings,
         shared: bool,
         recompute: bool,
     ) -> None:
-        """Registers the candidates, behind what a kind of cell has besides."""
-        self.points, self.edges, self.names = points, edges, names
-        self.drop, self.recompute = settings.path_dropout, recompute
+        """Registers the candidates, behind what a kind of cell has besides. `strides` are as `candidates_of_edges` has
+        them."""
+        self.points, self.edges, self.names, self.strides = points, edges, names, strides
+        self.drop, self.partial, self.recompute = settings.path_dropout, settings.partial, recompute
         held = nn.ModuleList(nn.ModuleList(modules) for modules in candidates)
         self.candidates = cast("Sequence[Sequence[Any]]", held)
         self.shared = [{at for at, op in enumerate(ops) if shared and is_weightless(op)} for ops in candidates]
 
     def running(self, gates: Gates) -> Iterator[ActiveEdge]:
-        """The edges that run, node by node; one on which only `none` is active does not."""
+        """The edges that run, node by node; one on which only `none` is active does not, unless channels pass it by."""
         for row, ((node, source), gate) in enumerate(zip(self.edges, gates, strict=True)):
             active = tuple(pair for pair in enumerate(gate.active) if self.names[pair[1]] != "none")
-            if active:
+            if active or (self.partial > 1 and gate.active):
                 yield ActiveEdge(row, node, source, active)
 
     def active(self, gates: Gates) -> Iterator[nn.Module]:
@@ -124,23 +136,26 @@ class EdgeCell(nn.Module):
     ) -> dict[int, Tensor]:
         """The nodes [B, C, H, W] that are read or arrived at; `read` gives those that nothing has arrived at."""
         disturbance = disturbance if self.training else None
+        values: dict[int, Tensor] = {}
         nodes: dict[int, Node] = {}
-        arriving: dict[int, list[Term]] = {}
+        others: dict[int, Tensor] = {}
+        arriving: dict[int, Arriving] = {}
         for edge in self.running(gates):
-            if edge.source not in nodes:  # edges are in the order of their nodes, so nothing more arrives there
-                terms = arriving.pop(edge.source, None)
-                nodes[edge.source] = Node(self.sum(terms) if terms else read(edge.source))
-            terms = [*self.terms(edge, nodes[edge.source], gates[edge.row], disturbance, index)]
+            source, gate = edge.source, gates[edge.row]
+            if source not in values:  # edges are in the order of their nodes, so nothing more arrives there
+                values[source] = read_by = self.sum(arriving.pop(source)) if source in arriving else read(source)
+                if self.partial > 1:
+                    read_by, rest = parted(read_by, self.partial)
+                    others[source] = passed(rest, self.strides[source])
+                nodes[source] = Node(read_by)
+            gives = Arriving([*self.terms(edge, nodes[source], gate, disturbance, index)], [])
+            if self.partial > 1:
+                gives.beside.append(Term(others[source], gate.scale))
             if self.drop and self.training:
-                terms = [Term(drop_path(plain_sum(terms, self.training), self.drop), None)]
-            into = arriving.setdefault(edge.node, [])
-            for term in terms:
-                if into and into[-1].gate is term.gate is None:  # added at once
-                    into[-1] = Term(into[-1].input + term.input, None)
-                else:
-                    into.append(term)
-        values = {number: node.value for number, node in nodes.items()}
-        return values | {number: self.sum(terms) for number, terms in arriving.items()}
+                gives = self.dropped(gives)
+            for terms, new in zip(arriving.setdefault(edge.node, Arriving([], [])), gives, strict=True):
+                gather(terms, new)
+        return values | {number: self.sum(gives) for number, gives in arriving.items()}
 
     def terms(
         self, edge: ActiveEdge, node: Node, gate: Gate, disturbance: Disturbance | None, index: int
@@ -148,7 +163,8 @@ class EdgeCell(nn.Module):
         """What an edge adds to its node."""
         if not isinstance(gate.weights, Tensor):
             outputs = [self.output(edge.row, column, node, disturbance, index) for _, column in edge.active]
-            yield Term(weighted(outputs, gate), None)
+            if outputs:
+                yield Term(weighted(outputs, gate), None)
             return
         weights, rectified = gate.weights.unbind(), node.rectified
         for position, column in edge.active:
@@ -182,6 +198,29 @@ class EdgeCell(nn.Module):
             return disturbance.of_output(out, name, index, row, column)
         return out
 
-    def sum(self, terms: Sequence[Term]) -> Tensor:
+    def dropped(self, gives: Arriving) -> Arriving:
+        """What an edge gives, dropped whole, image by image."""
+        sums = [plain_sum(terms, self.training) if terms else None for terms in gives]
+        like = next(x for x in sums if x is not None)
+        kept = drop_path(like.new_ones(len(like), 1, 1, 1), self.drop)
+        return Arriving(*([] if x is None else [Term(x * kept, None)] for x in sums))
+
+    def sum(self, gives: Arriving) -> Tensor:
         """What arrives at a node [B, C, H, W]."""
-        return gated_sum(terms, self.training, self.recompute)
+        if not gives.beside:
+            return gated_sum(gives.terms, self.training, self.recompute)
+        beside = gated_sum(gives.beside, self.training, self.recompute)
+        if gives.terms:
+            mixed = gated_sum(gives.terms, self.training, self.recompute)
+        else:
+            mixed = torch.zeros_like(beside[:, : beside.shape[1] // (self.partial - 1)])
+        return shuffled(mixed, beside, self.partial)
+
+
+def gather(terms: list[Term], new: Sequence[Term]) -> None:
+    """Puts new terms to those of a node; those without gates are added at once."""
+    for term in new:
+        if terms and terms[-1].gate is term.gate is None:
+            terms[-1] = Term(terms[-1].input + term.input, None)
+        else:
+            terms.append(term)

@@ -23,11 +23,11 @@ class BenchCell(EdgeCell):
         super().__init__()
 
         def fresh(_: int) -> dict[str, nn.Module]:
-            return {name: OPS[name](channels, settings.affine) for name in space.candidates}
+            return {name: OPS[name](channels // settings.partial, settings.affine) for name in space.candidates}
 
         strides, points = [1] * space.edges[-1][0], tuple(range(len(space.edges)))
         candidates = candidates_of_edges(space.edges, strides, fresh, LARGER_KERNEL, settings, tied=False)
-        self.set_edges(points, space.edges, space.candidates, candidates, settings, True, recompute)
+        self.set_edges(points, space.edges, space.candidates, strides, candidates, settings, True, recompute)
 
     def forward(self, x: Tensor, gates: Gates, disturbance: Disturbance | None = None, index: int = 0) -> Tensor:
         """x [B, C, H, W] → the same shape. Node 0 is x; one that nothing arrives at is zeros, which operations read."""

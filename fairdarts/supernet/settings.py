@@ -10,7 +10,9 @@ from pydantic import Field
 from fairdarts.config import Settings, UserError
 
 if TYPE_CHECKING:  # settings are read before torch is loaded
+    from fairdarts.spaces.cell import CellSpace
     from fairdarts.spaces.nasbench101 import Bench101Space
+    from fairdarts.spaces.nasbench201 import Bench201Space
     from fairdarts.spaces.space import Space
 
 
@@ -48,6 +50,9 @@ class SupernetSettings(Settings):
     operations: Literal["edge", "node"] | None = None
     """where weights are: on every edge, or shared by the edges into a node; null for edges, and in nasbench101 for
     nodes, where they always are; not for chains"""
+    partial: int = Field(default=1, ge=1)
+    """K: candidates read the first 1/K of a node's channels, the others pass by, and both are shuffled (PC-DARTS); only
+    for cells whose choices are their edges"""
 
     @property
     def draws(self) -> bool:
@@ -58,10 +63,12 @@ class SupernetSettings(Settings):
 OF_CELLS = ("cells", "channels", "wsbn", "path_dropout", "ofa_kernel", "operations")
 STEM: dict[str, tuple[str, ...]] = {"spaces of kind cell": ("stem",)}
 
+EDGES: dict[str, tuple[str, ...]] = {"cells whose choices are their edges": ("partial",)}
+
 FOREIGN: dict[str, dict[str, tuple[str, ...]]] = {
     "cell": {"nasbench101": ("dynamic_channels",)},
-    "chain": {"cells": OF_CELLS, "nasbench101": ("dynamic_channels",), **STEM},
-    "nasbench101": STEM,
+    "chain": {"cells": OF_CELLS, "nasbench101": ("dynamic_channels",), **STEM, **EDGES},
+    "nasbench101": {**STEM, **EDGES},
     "nasbench201": {"nasbench101": ("dynamic_channels",), **STEM},
 }
 """kind of space → for whom settings are that it cannot follow"""
@@ -78,11 +85,28 @@ def check_supernet(settings: SupernetSettings, space: "Space") -> None:
     if settings.wsbn and not (settings.affine or settings.track):
         nothing = "with supernet.affine false and supernet.track false there is nothing of an edge's own"
         raise UserError(f"supernet.wsbn: true: {nothing}; set one of them true")
+    if settings.partial > 1 and (space.kind == "cell" or space.kind == "nasbench201"):
+        check_partial(settings, space)
     if space.kind == "nasbench101":
         check_nasbench101(settings, space)
     elif settings.wsbn and settings.operations != "node":
         why = "where operations are on edges, every edge has BatchNorms of its own"
         raise UserError(f"supernet.wsbn: true: {why}; set supernet.operations node")
+
+
+LEAST = 2
+"""channels that candidates need, as a FactorizedReduce has two convolutions"""
+
+
+def check_partial(settings: SupernetSettings, space: "CellSpace | Bench201Space") -> None:
+    """Raises UserError where a node's channels have no such part."""
+    channels = settings.channels or (space.supernet.channels if space.kind == "cell" else space.channels)
+    parts = [part for part in range(1, channels // LEAST + 1) if channels % part == 0]
+    if settings.partial not in parts:
+        leaves = f"which leaves candidates {LEAST} or more of the {channels} channels of the first cells"
+        raise UserError(
+            f"supernet.partial: {settings.partial}: should be one of {', '.join(map(str, parts))}, {leaves}"
+        )
 
 
 def check_nasbench101(settings: SupernetSettings, space: "Bench101Space") -> None:

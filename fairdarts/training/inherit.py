@@ -21,7 +21,7 @@ from fairdarts.ops.mbconv import SqueezeExcite
 from fairdarts.ops.own import own_name
 from fairdarts.runtime import checkpoint
 from fairdarts.runtime.finite import check_finite
-from fairdarts.runtime.run import open_run
+from fairdarts.runtime.run import SETTINGS, open_run, read_settings
 from fairdarts.spaces.base import SearchSpace
 from fairdarts.spaces.cell import CellSpace
 from fairdarts.spaces.chain import ChainSpace
@@ -39,7 +39,7 @@ def weights_of(path: Path) -> tuple[dict[str, Tensor], Space, str]:
     """The supernet's weights in the last checkpoint of a run, its space, and the verb that trained it.
 
     Raises UserError where it is no run, has no checkpoint yet, or one without a supernet's weights, or with weights
-    that are not finite.
+    that are not finite, or of operations on a part of the channels.
     """
     run = open_run(path)
     if not run.last.is_file():
@@ -50,6 +50,9 @@ def weights_of(path: Path) -> tuple[dict[str, Tensor], Space, str]:
         should = "should be a run of `fairdarts search` or `fairdarts supernet`"
         raise UserError(f"{path}: its checkpoint has no weights of a supernet: {should}")
     check_finite(weights, path)
+    if (parts := read_settings(path / SETTINGS).get("supernet", {}).get("partial", 1)) > 1:
+        has = f"its operations have 1/{parts} of a network's channels (supernet.partial {parts})"
+        raise UserError(f"{path}: {has}, so none can inherit their weights; train it from scratch")
     return current_names(weights), load_space(str(path / "space.yaml")), run.verb
 
 
