@@ -13,8 +13,8 @@ from fairdarts.runtime.shape import size_text
 
 EPILOG = """Counts are those of the paper's networks: parameters without and with the auxiliary head, multiply-adds of
 convolutions and linear layers for one image; with --count fairdarts of average poolings, too, as the authors of
-FairDARTS (arXiv:1911.12126) count in their Tables 1 and 2. `cifar` is 20 cells of 36 channels on 32×32, `imagenet` 14 of 48
-on 224×224. The genotype of a run is counted for the run's images."""
+FairDARTS (arXiv:1911.12126) count in their Tables 1 and 2. `cifar` is 20 cells of 36 channels on 32×32, `imagenet`
+14 of 48 on 224×224. The genotype of a run is counted for the run's images."""
 SAMPLE_EPILOG = """FairDARTS (arXiv:1911.12126), section 6.3, finds random genotypes with two skip connections in the
 normal cell and 500 M multiply-adds or more as good as those that DARTS finds: --skips 2 --madds 500. Multiply-adds
 are counted as there, average poolings among them (zoo --count fairdarts)."""

@@ -1,5 +1,5 @@
-"""The candidate operations of a cell, as DARTS (arXiv:1806.09055, section 3.1) defines them, and those that NASNet-A and
-AmoebaNet-A have besides, as DARTS' released code builds them.
+"""The candidate operations of a cell, as DARTS (arXiv:1806.09055, section 3.1) defines them, and those that NASNet-A
+and AmoebaNet-A have besides, as DARTS' released code builds them.
 
 Every operation takes x [B, C, H, W] and gives [B, C, ⌈H/stride⌉, ⌈W/stride⌉]. `affine` is the BatchNorm's: False in a
 supernet, True in a stand-alone network.

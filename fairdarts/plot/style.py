@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 # Chosen for the largest least distance (CIELAB) between any two of a space under normal vision and under simulated
 # protanopia, deuteranopia and tritanopia, each dark enough for a line on white. Blues are separable and plain
-# convolutions of up to five pixels; green bottlenecks expand three times and purple ones six times; the darker one has the larger kernel.
+# convolutions of up to five pixels; green bottlenecks expand three times and purple ones six times; the darker one has
+# the larger kernel.
 COLOURS = {
     "none": "#AFAFAF",
     "max_pool_3x3": "#F79A02",

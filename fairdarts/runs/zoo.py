@@ -83,8 +83,9 @@ def sample_genotypes(
     """Draws genotypes of cells at random, as `fairdarts zoo sample` does, each with what it costs.
 
     `skips` is the number of skip connections in the normal cell (None: any), `madds` the fewest multiply-adds of the
-    `network`, in millions, counted as the authors of FairDARTS count, whose floor it is (Table 3). Each is written as a YAML file into the folder `out`, where one is named. Raises UserError
-    where they cannot be drawn, or a file is there already.
+    `network`, in millions, counted as the authors of FairDARTS count, whose floor it is (Table 3). Each is written as
+    a YAML file into the folder `out`, where one is named. Raises UserError where they cannot be drawn, or a file is
+    there already.
 
     >>> [sampled.genotype for sampled in fairdarts.sample_genotypes(count=5, skips=2, madds=500)]
     """

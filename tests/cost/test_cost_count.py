@@ -71,7 +71,7 @@ def test_a_scripted_network_is_not_counted_by_fairdarts_authors_rule():
     layer = nn.Conv2d(3, 4, 3)
     scripted = torch.jit.script(layer)
     assert count(scripted).madds == count(layer).madds > 0
-    with pytest.raises(UserError, match="^count: fairdarts: a scripted network shows"):
+    with pytest.raises(UserError, match=r"^count: fairdarts: a scripted network shows"):
         count(scripted, rule="fairdarts")
 
 

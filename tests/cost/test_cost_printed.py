@@ -1,6 +1,8 @@
-"""What papers print of the networks that are shipped, against what we count: by our rule, and by FairDARTS' authors'."""
+"""What papers print of the networks that are shipped, against what we count: by our rule, or by FairDARTS' authors'."""
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 
@@ -34,7 +36,7 @@ PARAMS = {  # without the auxiliary head [M], as printed
     "darts-v2-imagenet": "4.7",  # FairDARTS, Table 2, to pc-darts-cifar-imagenet
     "snas-moderate-imagenet": "4.3",
     "pc-darts-cifar-imagenet": "5.3",
-    "pc-darts-image-imagenet": "5.3",  # PC-DARTS (arXiv:1907.05737), Table 3
+    "pc-darts-image-imagenet": "5.3",  # PC-DARTS (arXiv:1907.05737), Table 2
     "sgas-cri1-3": "3.80",  # the code that SGAS' authors released, to the end
     "sgas-cri2-3": "4.09",
     "sgas-cri2-4": "3.91",
@@ -65,6 +67,17 @@ def test_parameters_are_the_printed_ones(name: str, params: str):
     scale = 10 ** len(params.partition(".")[2])
     value = shipped_costs()[name].params / 1e6 * scale
     assert round(float(params) * scale) in (math.floor(value), math.floor(value + 0.5))
+
+
+def test_the_page_has_these_numbers():
+    page = (Path(__file__).parents[2] / "docs" / "zoo.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w-]+)` \| (\S+) M \| (\S+) M \| (\S+) M \| (.*) \|$", page, re.M)
+    assert {*TABLE_1} < {name for name, *_ in rows}
+    for name, params, ours, theirs, printed in rows:
+        cost, by_theirs = shipped_costs()[name], shipped_costs("fairdarts")[name]
+        told = f"{cost.params / 1e6:.2f}", f"{cost.madds / 1e6:.1f}", f"{by_theirs.madds / 1e6:.1f}"
+        assert (params, ours, theirs) == told, name
+        assert name not in TABLE_1 or f"{TABLE_1[name]} M" in printed
 
 
 def test_gdas_has_50_channels_in_table_2():

@@ -27,7 +27,7 @@ def test_costs_are_those_of_the_verb(capfd):
 
 
 def test_a_count_that_there_is_not_is_refused():
-    with pytest.raises(UserError, match="^count: thop: should be one of convolutions, fairdarts$"):
+    with pytest.raises(UserError, match=r"^count: thop: should be one of convolutions, fairdarts$"):
         zoo("fairdarts-a", count="thop")
 
 
