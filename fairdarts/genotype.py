@@ -69,10 +69,18 @@ class CellGenotype(_Architecture):
     """the normal cell: operation, node, input"""
     reduce: tuple[Edge, ...]
     """the reduction cell: operation, node, input"""
+    normal_concat: tuple[int, ...] | None = None
+    """the nodes that the normal cell's output concatenates; all that are fed where it is null"""
+    reduce_concat: tuple[int, ...] | None = None
+    """the same of the reduction cell"""
 
     @property
     def empty_cells(self) -> list[str]:
         return [cell for cell in CELLS if not live(getattr(self, cell))[0]]
+
+    def concat(self, cell: str) -> tuple[int, ...]:
+        """The nodes that a cell's output concatenates."""
+        return getattr(self, f"{cell}_concat") or live(getattr(self, cell))[1]
 
     def elements(self) -> set[tuple]:
         """(cell, operation, node, input) of every edge."""
@@ -85,7 +93,8 @@ class CellGenotype(_Architecture):
         lines = []
         for cell in CELLS:
             lines += _listed(cell, (f"[{_quoted(op)}, {node}, {source}]" for op, node, source in getattr(self, cell)))
-        return lines
+        chosen = {key: getattr(self, key) for key in (f"{cell}_concat" for cell in CELLS)}
+        return lines + [f"{key}: {[*nodes]}" for key, nodes in chosen.items() if nodes]
 
 
 class ChainGenotype(_Architecture):
@@ -172,7 +181,7 @@ Genotype = CellGenotype | ChainGenotype | EdgeGenotype | GraphGenotype
 
 
 def live(edges: tuple[Edge, ...], inputs: int = 2) -> tuple[tuple[Edge, ...], tuple[int, ...]]:
-    """The operations that take part and the nodes to concatenate.
+    """The operations that take part and the nodes that are fed, which a cell concatenates where nothing else is said.
 
     A node that no operation feeds is left out, and so is every operation that reads it, node after node.
     """
@@ -212,7 +221,8 @@ def to_darts_text(genotype: CellGenotype, nodes: int = 4, inputs: int = 2) -> st
     parts = []
     for cell in CELLS:
         edges = [(op, source) if paired else (op, node, source) for op, node, source in getattr(genotype, cell)]
-        parts.append(f"{cell}={edges}, {cell}_concat=range({inputs}, {inputs + nodes})")
+        chosen = getattr(genotype, f"{cell}_concat")
+        parts.append(f"{cell}={edges}, {cell}_concat={[*chosen] if chosen else f'range({inputs}, {inputs + nodes})'}")
     return f"Genotype({', '.join(parts)})"
 
 

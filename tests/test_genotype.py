@@ -15,6 +15,7 @@ from fairdarts.genotype import (
     to_darts_text,
     to_yaml,
 )
+from fairdarts.networks.printed import from_darts_text
 from fairdarts.spaces.space import check_genotype, load_space
 
 PROPERTY = settings(derandomize=True, deadline=None)
@@ -36,6 +37,18 @@ def test_yaml_round_trip(tmp_path_factory, normal, reduce):
     written = genotype(normal, reduce)
     path.write_text(to_yaml(written), encoding="utf-8")
     assert check_genotype(read(path), S1, "there") == written
+
+
+def test_an_output_that_leaves_nodes_out_survives_yaml_and_darts_text(tmp_path):
+    chained = tuple(("skip_connect", node, node - 1) for node in range(2, 6))
+    written = genotype(chained, chained).model_copy(update={"reduce_concat": (3, 5)})
+    (tmp_path / "some.yaml").write_text(to_yaml(written))
+    assert read(tmp_path / "some.yaml") == written
+    assert "normal_concat" not in to_yaml(written)
+    text = to_darts_text(written)
+    assert "normal_concat=range(2, 6)" in text
+    assert "reduce_concat=[3, 5]" in text
+    assert from_darts_text(text, "n", S1) == written
 
 
 @PROPERTY

@@ -253,6 +253,7 @@ PAGES = [
     "docs/speed.md",
     "docs/train.md",
     "docs/transfer.md",
+    "docs/zoo.md",
     "benchmarks/README.md",
 ]
 

@@ -80,7 +80,7 @@ def test_unknown_names(kind, name, message):
 
 
 def test_a_name_far_from_all_lists_three_of_many():
-    with pytest.raises(UserError, match=r"nearest of 18: [\w-]+, [\w-]+, [\w-]+\);"):
+    with pytest.raises(UserError, match=r"nearest of 19: [\w-]+, [\w-]+, [\w-]+\);"):
         resources.find("search_spaces", "qqqqqqqq")
 
 

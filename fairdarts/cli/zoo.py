@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from fairdarts.cli.words import Parser, to_json
+from fairdarts.cost.cost import RULES
 from fairdarts.networks.settings import SIZES
 from fairdarts.runs.progress import ProgressBar
 from fairdarts.runtime.shape import size_text
 
 EPILOG = """Counts are those of the paper's networks: parameters without and with the auxiliary head, multiply-adds of
-convolutions and linear layers for one image. `cifar` is 20 cells of 36 channels on 32×32, `imagenet` 14 of 48
-on 224×224. The genotype of a run is counted for the run's images."""
+convolutions and linear layers for one image; with --count fairdarts of average poolings, too, as the authors of
+FairDARTS (arXiv:1911.12126) count in their Tables 1 and 2. `cifar` is 20 cells of 36 channels on 32×32, `imagenet`
+14 of 48 on 224×224. The genotype of a run is counted for the run's images."""
 SAMPLE_EPILOG = """FairDARTS (arXiv:1911.12126), section 6.3, finds random genotypes with two skip connections in the
-normal cell and 500 M multiply-adds or more as good as those that DARTS finds: --skips 2 --madds 500."""
+normal cell and 500 M multiply-adds or more as good as those that DARTS finds: --skips 2 --madds 500. Multiply-adds
+are counted as there, average poolings among them (zoo --count fairdarts)."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -26,10 +29,11 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--json", action="store_true", help="a list of objects instead of a table")
     parser.add_argument("--network", choices=SIZES, help="which one to count (default: its space's first)")
+    parser.add_argument("--count", choices=RULES, default=RULES[0], help=f"whose multiply-adds (default: {RULES[0]})")
     args = parser.parse_args(argv)
     from fairdarts.runs.zoo import zoo  # here, as torch takes seconds to load, and words can be wrong before
 
-    show(zoo(args.genotypes, args.network, ProgressBar()), args.json)
+    show(zoo(args.genotypes, args.network, ProgressBar(), args.count), args.json)
     return 0
 
 

@@ -1,8 +1,20 @@
 """What a network costs, and how it is told."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
+from fairdarts.config import UserError
 from fairdarts.runtime.shape import Size, size_text
+
+Rule = Literal["convolutions", "fairdarts"]
+"""whose multiply-adds are counted: those of convolutions and linear layers; or, as FairDARTS' authors count
+(arXiv:1911.12126, Tables 1 and 2), those of average poolings as well"""
+RULES: tuple[Rule, ...] = get_args(Rule)
+
+
+def check_rule(rule: str, place: str) -> None:
+    """Raises UserError where there is no such rule; the place is what the caller calls it."""
+    if rule not in RULES:
+        raise UserError(f"{place}: {rule}: should be one of {', '.join(RULES)}")
 
 
 class Cost(NamedTuple):
@@ -13,7 +25,8 @@ class Cost(NamedTuple):
     params_with_auxiliary: int
     """parameters with it"""
     madds: int
-    """multiply-adds of convolutions and linear layers for one image, without the auxiliary head"""
+    """multiply-adds for one image, without the auxiliary head: of convolutions and linear layers, where no other rule
+    is asked for"""
 
 
 def cost_text(cost: Cost, image: Size) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import chain
+from math import prod
 from typing import Any
 
 import torch
@@ -10,12 +11,39 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from fairdarts.cost.cost import Cost
+from fairdarts.config import UserError
+from fairdarts.cost.cost import Cost, Rule
 from fairdarts.cost.shapes import SHAPES
 from fairdarts.runtime.shape import sides
 
-COUNTED = {F.conv2d, F.linear}
-"""every value that they give takes as many multiply-adds as one of its rows of weights has numbers"""
+Work = Callable[..., int]
+"""what a function gave, and its arguments → its multiply-adds"""
+
+
+def _weighted(out: Tensor, input: Tensor, weight: Tensor, *_: Any, **__: Any) -> int:
+    """Every value takes as many as one of its rows of weights has numbers."""
+    return out.numel() * weight[0].numel()
+
+
+def _pooled(out: Tensor, input: Tensor, kernel_size: Any, *_: Any, **__: Any) -> int:
+    """Every value takes a division, and as many as the kernel has pixels; where the kernel is one number, its side is
+    taken for them: so thop has it, which FairDARTS' authors count with."""
+    return out.numel() * (prod(kernel_size if isinstance(kernel_size, tuple) else (kernel_size,)) + 1)
+
+
+def _averaged(out: Tensor, input: Tensor, *_: Any, **__: Any) -> int:
+    """Every value that is read takes one, and every mean a division."""
+    return input.numel() + out.numel()
+
+
+_LAYERS: dict[Callable[..., Any], Work] = {F.conv2d: _weighted, F.linear: _weighted}
+_MEANS: dict[Callable[..., Any], Work] = {
+    F.avg_pool2d: _pooled,
+    F.adaptive_avg_pool2d: _averaged,
+    Tensor.mean: _averaged,
+}
+COUNTED: dict[Rule, dict[Callable[..., Any], Work]] = {"convolutions": _LAYERS, "fairdarts": _LAYERS | _MEANS}
+"""rule → the functions that it counts"""
 CHEAP = {torch.empty, F.pad, Tensor.__getitem__, Tensor.dim, Tensor.flatten}
 """what else the library's networks call"""
 
@@ -23,7 +51,10 @@ CHEAP = {torch.empty, F.pad, Tensor.__getitem__, Tensor.dim, Tensor.flatten}
 class _Counter(TorchFunctionMode):
     """Adds up the multiply-adds of what is called within it, and computes no more than shapes."""
 
-    madds = 0
+    def __init__(self, rule: Rule):
+        super().__init__()
+        self.counted = COUNTED[rule]
+        self.madds = 0
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -36,9 +67,8 @@ class _Counter(TorchFunctionMode):
             return self._by_torch(func, args, kwargs)
         if out is None:
             out = func(*args, **kwargs)
-        if func in COUNTED:
-            weight = args[1] if len(args) > 1 else kwargs["weight"]
-            self.madds += out.numel() * weight[0].numel()
+        if func in self.counted:
+            self.madds += self.counted[func](out, *args, **kwargs)
         return out
 
     def _by_torch(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -57,11 +87,14 @@ def _counted(func: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, 
     return out, counter.get_total_flops() // 2
 
 
-def count(network: nn.Module, in_channels: int = 3, image: int | tuple[int, int] = 32) -> Cost:
+def count(
+    network: nn.Module, in_channels: int = 3, image: int | tuple[int, int] = 32, rule: Rule = "convolutions"
+) -> Cost:
     """The cost of a network for one image [1, in_channels, H, W], of which `image` is both H and W, or (H, W).
 
-    Multiply-adds are half of what torch's FlopCounterMode counts, in a fraction of its time; under
-    `torch.device("meta")` a network is built without its weights, which is all that a count needs.
+    Multiply-adds of convolutions and linear layers are half of what torch's FlopCounterMode counts, in a fraction of
+    its time; under `torch.device("meta")` a network is built without its weights, which is all that a count needs.
+    Raises UserError where a scripted network is to be counted by another rule.
     """
     sizes = {name: parameter.numel() for name, parameter in network.named_parameters()}
     device = next(chain(network.parameters(), network.buffers()), torch.empty(0)).device
@@ -71,9 +104,11 @@ def count(network: nn.Module, in_channels: int = 3, image: int | tuple[int, int]
     network.eval()
     with torch.no_grad():
         if scripted:  # what is called within them shows to torch alone
+            if rule != "convolutions":
+                raise UserError(f"count: {rule}: a scripted network shows its convolutions and linear layers alone")
             _, madds = _counted(network, x)
         else:
-            with _Counter() as counter:
+            with _Counter(rule) as counter:
                 network(x)
             madds = counter.madds
     for module, training in modes:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from fairdarts.config import UserError
-from fairdarts.cost.cost import Cost
+from fairdarts.cost.cost import Cost, Rule
 from fairdarts.cost.count import count
 from fairdarts.cost.table import Table
 from fairdarts.genotype import CELLS, CellGenotype, ChainGenotype, EdgeGenotype, Genotype
@@ -52,12 +52,14 @@ KEPT: dict[str, Callable[[Any, Any], Iterator[tuple[int, int]]]] = {
 """kind of space → the candidates that a genotype keeps, of all whose candidates have a cost each"""
 
 
-def network_cost(genotype: Genotype, space: Space, network: NetworkSettings, channels: int = 3) -> Cost:
+def network_cost(
+    genotype: Genotype, space: Space, network: NetworkSettings, channels: int = 3, rule: Rule = "convolutions"
+) -> Cost:
     """The cost of a network for the images and classes of its size, with an auxiliary head where it can have one."""
     size = network.size or sizes(space)[0]
     with torch.device("meta"):
         built = build(genotype, space, network, None, channels, auxiliary=True)
-    return count(built, channels, getattr(space.networks, size).image)
+    return count(built, channels, getattr(space.networks, size).image, rule)
 
 
 def cost_of(

@@ -16,7 +16,8 @@ from fairdarts.spaces.cell import CellSpace
 
 
 class Cell(nn.Module):
-    """One cell of a genotype: reads s0 and s1, the outputs of the two cells before, and concatenates its live nodes."""
+    """One cell of a genotype: reads s0 and s1, the outputs of the two cells before, and concatenates its nodes: those
+    of `concat`, by default all that are fed."""
 
     def __init__(
         self,
@@ -26,9 +27,11 @@ class Cell(nn.Module):
         channels: int,
         reduction: bool,
         reduction_prev: bool,
+        concat: tuple[int, ...] | None = None,
     ):
         super().__init__()
-        self.edges, self.concat = live(edges)
+        self.edges, self.nodes = live(edges)
+        self.concat = concat or self.nodes
         self.channels = channels * len(self.concat)
         read = {source for _, _, source in self.edges}
         self.preprocess = nn.ModuleDict()  # an input that no operation reads needs no preprocessing
@@ -41,8 +44,9 @@ class Cell(nn.Module):
             OPS[op](channels, 2 if reduction and source < 2 else 1, True) for op, _, source in self.edges
         )
         # Lists that torch.jit.script can read, too: of every operation where it reads and writes among the states (the
-        # two inputs and the live nodes), and whether drop path may drop it.
-        places = {state: place for place, state in enumerate((0, 1, *self.concat))}
+        # two inputs and the live nodes), and whether drop path may drop it; and of the output, where its nodes stand.
+        places = {state: place for place, state in enumerate((0, 1, *self.nodes))}
+        self.outputs = [places[node] for node in self.concat]
         self.sources = [places[source] for _, _, source in self.edges]
         self.targets = [places[node] for _, node, _ in self.edges]
         self.droppable = [not isinstance(op, nn.Identity) for op in self.ops]
@@ -60,7 +64,7 @@ class Cell(nn.Module):
                 states[target] = states[target] + out
             else:  # nodes come in their order, each with its first operation
                 states.append(out)
-        return torch.cat(states[2:], dim=1)
+        return torch.cat([states[place] for place in self.outputs], dim=1)
 
 
 class CifarStem(nn.Module):
@@ -156,7 +160,8 @@ class CellNetwork(Backbone):
             channels *= 2 if reduction else 1
             kind = "reduce" if reduction else "normal"
             reduction_prev = before.stride < last.stride
-            cell = Cell(getattr(genotype, kind), before.channels, last.channels, channels, reduction, reduction_prev)
+            edges, concat = getattr(genotype, kind), getattr(genotype, f"{kind}_concat")
+            cell = Cell(edges, before.channels, last.channels, channels, reduction, reduction_prev, concat)
             if not cell.concat:
                 advice = "derive another by --method argmax or a lower threshold"
                 raise UserError(f"{genotype.name}: the {kind} cell has no operation, so it makes no network; {advice}")

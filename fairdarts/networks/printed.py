@@ -107,7 +107,7 @@ def from_darts_text(text: str, name: str, space: CellSpace, source: str = "") ->
 
     A cell is a list of pairs (operation, input), two a node, of triples (operation, node, input), or of lists of pairs,
     one a node. Behind a pair its strength may stand, a float. Where the space has `none`, it is left out, as from all
-    genotypes. Raises UserError naming the part.
+    genotypes. An output may concatenate some of the nodes. Raises UserError naming the part.
     """
     place = source or name
     start = text.find("Genotype(")
@@ -120,15 +120,18 @@ def from_darts_text(text: str, name: str, space: CellSpace, source: str = "") ->
     if not isinstance(call, ast.Call):  # brackets in its strings
         raise UserError(f"{place}: not a printed Genotype(...)")
     given = {keyword.arg: keyword.value for keyword in call.keywords}
-    cells, nodes = {}, range(space.inputs, space.inputs + space.nodes)
+    cells: dict[str, list] = {}
+    nodes = range(space.inputs, space.inputs + space.nodes)
     for cell in CELLS:
         if cell not in given:
             raise UserError(f"{place}: the Genotype(...) has no {cell}=")
         edges = _triples(_literal(given[cell], f"{place}: {cell}"), f"{place}: {cell}", space)
         concat = _literal(given.get(f"{cell}_concat"), f"{place}: {cell}_concat")
         if concat is not None and concat not in (nodes, [*nodes]):
-            every = f"every one of the {space.nodes} nodes of space {space.name}"
-            raise UserError(f"{place}: {cell}_concat: should be range({nodes.start}, {nodes.stop}), {every}")
+            if len(concat) > len(nodes) or not all(node in nodes for node in concat):
+                every = f"the {space.nodes} nodes of space {space.name}, or some of them"
+                raise UserError(f"{place}: {cell}_concat: should be range({nodes.start}, {nodes.stop}), {every}")
+            cells[f"{cell}_concat"] = [*concat]
         cells[cell] = [edge for edge in edges if edge[0] != "none" or "none" not in space.candidates]
     return check(CellGenotype, {"name": name, "space": space.name, "source": source, **cells}, place)
 

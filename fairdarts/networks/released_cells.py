@@ -78,7 +78,7 @@ def spare_in_cells(network: CellNetwork, name: str) -> bool:
         case ["cells", int(cell), "preprocess0" | "preprocess1" as entry, *_] if cell < len(network.cells):
             return entry[-1] not in network.cells[cell].preprocess
         case ["cells", int(cell), "_ops", int(), int(source), int(), *_] if cell < len(network.cells):
-            return source not in (0, 1, *network.cells[cell].concat)
+            return source not in (0, 1, *network.cells[cell].nodes)
     return False
 
 

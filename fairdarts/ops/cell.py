@@ -1,4 +1,5 @@
-"""The candidate operations of a cell, as DARTS (arXiv:1806.09055, section 3.1) defines them.
+"""The candidate operations of a cell, as DARTS (arXiv:1806.09055, section 3.1) defines them, and those that NASNet-A
+and AmoebaNet-A have besides, as DARTS' released code builds them.
 
 Every operation takes x [B, C, H, W] and gives [B, C, ⌈H/stride⌉, ⌈W/stride⌉]. `affine` is the BatchNorm's: False in a
 supernet, True in a stand-alone network.
@@ -107,6 +108,16 @@ def skip_connect(channels: int, stride: int, affine: bool) -> nn.Module:
     return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine)
 
 
+def factorized_conv(channels: int, kernel: int, stride: int, affine: bool) -> nn.Module:
+    """A convolution along the rows, then one along the columns, each of which carries the stride of its direction."""
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(channels, channels, (1, kernel), (1, stride), (0, kernel // 2), bias=False),
+        nn.Conv2d(channels, channels, (kernel, 1), (stride, 1), (kernel // 2, 0), bias=False),
+        nn.BatchNorm2d(channels, affine=affine),
+    )
+
+
 OPS: dict[str, Callable[[int, int, bool], nn.Module]] = {
     "none": lambda channels, stride, affine: Zero(stride),
     "max_pool_3x3": lambda channels, stride, affine: nn.MaxPool2d(3, stride, padding=1),
@@ -116,5 +127,7 @@ OPS: dict[str, Callable[[int, int, bool], nn.Module]] = {
     "sep_conv_5x5": lambda channels, stride, affine: sep_conv(channels, 5, stride, affine),
     "dil_conv_3x3": lambda channels, stride, affine: dil_conv(channels, 3, stride, affine),
     "dil_conv_5x5": lambda channels, stride, affine: dil_conv(channels, 5, stride, affine),
+    "sep_conv_7x7": lambda channels, stride, affine: sep_conv(channels, 7, stride, affine),
+    "conv_7x1_1x7": lambda channels, stride, affine: factorized_conv(channels, 7, stride, affine),
 }
 """name → builder(channels, stride, affine). A new operation is a new entry."""

@@ -14,6 +14,8 @@ CELL = (
     "sep_conv_5x5",
     "dil_conv_3x3",
     "dil_conv_5x5",
+    "sep_conv_7x7",
+    "conv_7x1_1x7",
 )
 """of cells, which ops/cell.py builds"""
 NASBENCH201 = ("none", SKIP, "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")

@@ -6,8 +6,11 @@ from fairdarts.genotype import Edge, live
 from fairdarts.plot import style
 
 
-def cell_graph(edges: tuple[Edge, ...], title: str, inputs: int = 2, nodes: int = 4) -> graphviz.Digraph:
-    """The graph of one cell from left to right: its inputs, the nodes that are fed, its output.
+def cell_graph(
+    edges: tuple[Edge, ...], title: str, inputs: int = 2, nodes: int = 4, concat: tuple[int, ...] | None = None
+) -> graphviz.Digraph:
+    """The graph of one cell from left to right: its inputs, the nodes that are fed, its output, which concatenates
+    those of `concat`, by default all.
 
     Nodes have the numbers of genotypes, the inputs first: 0 and 1 are the outputs of the two cells before. An operation
     is a box that its edge runs through, as labels beside crossing edges do not tell which is whose.
@@ -28,7 +31,8 @@ def cell_graph(edges: tuple[Edge, ...], title: str, inputs: int = 2, nodes: int 
             first.edge(names[source - 1], names[source], style="invis")
     for node in fed:
         graph.node(names[node], **style.NODE)
-        graph.edge(names[node], "c_{k}", color=style.FAINT, penwidth="0.8", arrowsize="0.5")
+        if node in (concat or fed):
+            graph.edge(names[node], "c_{k}", color=style.FAINT, penwidth="0.8", arrowsize="0.5")
     graph.node("c_{k}", "<c<sub>k</sub>>", **style.OUTPUT)
     for number, (op, node, source) in enumerate(kept):
         box, colour = f"op{number}", style.colour(op)

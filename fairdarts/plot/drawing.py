@@ -55,8 +55,8 @@ Drawings = dict[str, Callable[[str], graphviz.Digraph]]
 
 
 def _cells(genotype: CellGenotype, space: CellSpace) -> Drawings:
-    cells = ((cell, getattr(genotype, cell)) for cell in CELLS)
-    return {cell: partial(cell_graph, edges, inputs=space.inputs, nodes=space.nodes) for cell, edges in cells}
+    draw = partial(cell_graph, inputs=space.inputs, nodes=space.nodes)
+    return {cell: partial(draw, getattr(genotype, cell), concat=genotype.concat(cell)) for cell in CELLS}
 
 
 DRAWINGS: dict[str, Callable[[Any, Any], Drawings]] = {

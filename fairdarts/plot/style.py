@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 # Chosen for the largest least distance (CIELAB) between any two of a space under normal vision and under simulated
 # protanopia, deuteranopia and tritanopia, each dark enough for a line on white. Blues are separable and plain
-# convolutions; green bottlenecks expand three times and purple ones six times; the darker one has the larger kernel.
+# convolutions of up to five pixels; green bottlenecks expand three times and purple ones six times; the darker one has
+# the larger kernel.
 COLOURS = {
     "none": "#AFAFAF",
     "max_pool_3x3": "#F79A02",
@@ -34,6 +35,8 @@ COLOURS = {
     "sep_conv_5x5": "#1486F9",
     "dil_conv_3x3": "#056953",
     "dil_conv_5x5": "#AC53A5",
+    "sep_conv_7x7": "#AA75B3",
+    "conv_7x1_1x7": "#98B273",
     "nor_conv_1x1": "#2B8CE6",
     "nor_conv_3x3": "#0A1F7A",
     "E3K3": "#00CB68",

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from fairdarts import resources
 from fairdarts.config import UserError
-from fairdarts.cost.cost import Cost
+from fairdarts.cost.cost import Cost, Rule, check_rule
 from fairdarts.cost.shipped import shipped_costs
 from fairdarts.genotype import SKIP, Genotype, to_yaml
 from fairdarts.networks.models import Model, Named, find, models, name_of
@@ -26,15 +26,21 @@ TRIES = 200  # draws for one genotype, before a floor on multiply-adds is called
 
 
 def zoo(
-    genotypes: Named | Sequence[Named] = (), network: str | None = None, callbacks: Sequence[Watches] | Watches = ()
+    genotypes: Named | Sequence[Named] = (),
+    network: str | None = None,
+    callbacks: Sequence[Watches] | Watches = (),
+    count: Rule = "convolutions",
 ) -> list[dict[str, Any]]:
     """What genotypes and their networks are: name, space, source, params, madds, … of each, as `fairdarts zoo` lists.
 
     `genotypes` are models, files or run directories; by default all that are shipped. `network` is the size that is
-    counted, cifar or imagenet; by default that of the paper, or for a run's images. Raises UserError.
+    counted, cifar or imagenet; by default that of the paper, or for a run's images. `count` is the rule by which
+    multiply-adds are counted: those of convolutions and linear layers, or `fairdarts`, as the authors of FairDARTS
+    count (docs/cost.md). Raises UserError.
 
     >>> pandas.DataFrame(fairdarts.zoo())
     """
+    check_rule(count, "count")
     rows = []
     every: list[Any] = list(genotypes) if isinstance(genotypes, list | tuple) else [genotypes]
     every = every or list(resources.names("genotypes"))
@@ -45,8 +51,8 @@ def zoo(
         shape = shape_of(run) if run and not network else None
         if genotypes or network in (None, *sizes(model.space)):
             size, channels = network or model.size, shape.channels if shape else 3
-            cost = known_cost(named, size) if isinstance(named, str) else None
-            row = entry(model.genotype, sized(model.space, shape), size, model.network, channels, cost)
+            cost = known_cost(named, size, count) if isinstance(named, str) else None
+            row = entry(model.genotype, sized(model.space, shape), size, model.network, channels, cost, count)
             rows.append(row | ({"name": name} if name in models() else {}))
     return rows
 
@@ -77,8 +83,9 @@ def sample_genotypes(
     """Draws genotypes of cells at random, as `fairdarts zoo sample` does, each with what it costs.
 
     `skips` is the number of skip connections in the normal cell (None: any), `madds` the fewest multiply-adds of the
-    `network`, in millions. Each is written as a YAML file into the folder `out`, where one is named. Raises UserError
-    where they cannot be drawn, or a file is there already.
+    `network`, in millions, counted as the authors of FairDARTS count, whose floor it is (Table 3). Each is written as
+    a YAML file into the folder `out`, where one is named. Raises UserError where they cannot be drawn, or a file is
+    there already.
 
     >>> [sampled.genotype for sampled in fairdarts.sample_genotypes(count=5, skips=2, madds=500)]
     """
@@ -93,7 +100,7 @@ def sample_genotypes(
     for name in names:
         for _ in range(TRIES):
             genotype = random_genotype(drawn_in, random, skips, name, f"fairdarts zoo sample, seed {seed}{prior}")
-            facts = entry(genotype, drawn_in, network)
+            facts = entry(genotype, drawn_in, network, rule="fairdarts")
             if facts["madds"] >= madds * 1e6:
                 break
         else:
@@ -133,13 +140,14 @@ def entry(
     settings: NetworkSettings = AS_NAMED,
     channels: int = 3,
     cost: Cost | None = None,
+    rule: Rule = "convolutions",
 ) -> dict[str, Any]:
-    """A genotype's name, space, source, network, and its Cost, which is counted where it is not known; networks of
+    """A genotype's name, space, source, network, and its Cost by a rule, counted where it is not known; networks of
     cells have an auxiliary head."""
     if cost is None:
         from fairdarts.cost.derived import network_cost  # here, as torch takes seconds to load
 
-        cost = network_cost(genotype, space, settings.model_copy(update={"size": network}), channels)
+        cost = network_cost(genotype, space, settings.model_copy(update={"size": network}), channels, rule)
     return {
         "name": genotype.name,
         "space": genotype.space,
@@ -147,10 +155,11 @@ def entry(
         "network": network,
         "image": getattr(space.networks, network).image,
         **cost._asdict(),
+        "count": rule,
     }
 
 
-def known_cost(name: str, network: str) -> Cost | None:
+def known_cost(name: str, network: str, rule: Rule) -> Cost | None:
     """The cost of a shipped model in a size, which may be its own or has a model of its own; None of all others."""
     own = [name] if name in models() and models()[name].size == network else [f"{name}-{network}"]
-    return next((shipped_costs()[model] for model in own if model in shipped_costs()), None)
+    return next((shipped_costs(rule)[model] for model in own if model in shipped_costs(rule)), None)

@@ -164,6 +164,19 @@ class CellSpace(SearchSpace):
                     raise UserError(f"{here}: node {node} reads itself")
                 if not 0 <= source < node:
                     raise UserError(f"{here}: node {node} reads node {source}, should be from 0 to {node - 1}")
+            self._check_concat(genotype, cell, place)
+
+    def _check_concat(self, genotype: CellGenotype, cell: str, place: str) -> None:
+        """Raises UserError where a cell's output names a node that is not fed, or leaves one out that nothing reads."""
+        key = f"{cell}_concat"
+        if (concat := getattr(genotype, key)) is None:
+            return
+        edges, fed = live(getattr(genotype, cell), self.inputs)
+        if not concat or list(concat) != sorted(set(concat) & set(fed)):
+            every = ", ".join(map(str, fed))
+            raise UserError(f"{place}: {key}: {[*concat]}: should be nodes that are fed, in their order: of {every}")
+        if unused := set(fed) - set(concat) - {source for _, _, source in edges}:
+            raise UserError(f"{place}: {key}: leaves out node {min(unused)}, which no operation reads either")
 
     def _operations(self, path: SinglePath) -> list[tuple[Edge, ...]]:
         """The edges of a path's normal and of its reduction cell, without those of `none`."""

@@ -50,10 +50,14 @@ def path_of_cells(genotype: CellGenotype, space: CellSpace) -> SinglePath:
     """The path of a genotype, whose edges may stand in any order.
 
     Where the space has `none`, a node of fewer than two edges has it on the first inputs that it does not read.
-    Raises UserError naming the genotype and the node that has not two different inputs, or the wrong number or name.
+    Raises UserError naming the genotype and the node that has not two different inputs, or the wrong number or name,
+    or the cell whose output leaves a node out.
     """
     path: list[int] = []
     for cell in CELLS:
+        if getattr(genotype, f"{cell}_concat"):
+            every = f"a path of space {space.name} concatenates every node that is fed"
+            raise UserError(f"{genotype.name}: {cell}_concat: should be left out, as {every}")
         for node, read in _operations(getattr(genotype, cell), space, f"{genotype.name}: {cell}").items():
             here = f"{genotype.name}: {cell}: node {node}"
             if "none" in space.candidates:

@@ -15,10 +15,11 @@ from fairdarts.cost.shipped import shipped_costs
 from fairdarts.genotype import ChainGenotype, EdgeGenotype, to_yaml
 from fairdarts.networks.cell import CellNetwork
 from fairdarts.networks.models import models
+from fairdarts.networks.settings import AS_NAMED
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.runs.zoo import zoo
 
-KEYS = ["name", "space", "source", "network", "image", "params", "params_with_auxiliary", "madds"]
+KEYS = ["name", "space", "source", "network", "image", "params", "params_with_auxiliary", "madds", "count"]
 
 
 def ship_only(monkeypatch: pytest.MonkeyPatch, *genotypes: str) -> None:
@@ -51,7 +52,7 @@ def counted(network: nn.Module, image: int) -> tuple[int, int]:
 
 def test_all_genotypes_are_listed(capsys):
     entries = listed(capsys)
-    assert len(entries) == 42
+    assert len(entries) == 55
     assert [entry["name"] for entry in entries] == resources.names("genotypes")
     for entry in entries:
         assert list(entry) == KEYS
@@ -61,9 +62,34 @@ def test_all_genotypes_are_listed(capsys):
         assert entry["network"] == ("imagenet" if entry["name"].startswith("fairnas") else "cifar")
 
 
-def test_what_is_shipped_of_costs_is_counted_so():
-    counted = {name: network_cost(*model) for name, model in models().items()}
-    assert counted == shipped_costs(), "python tools/count_shipped.py writes them again"
+@pytest.mark.parametrize("many", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_what_is_shipped_of_costs_is_counted_so(many: bool):
+    alike = ("random-m2", "darts-noise", "sgas", "fairnas-meta")
+    names = [name for name in models() if name.startswith(alike) == many]
+    counted = {name: network_cost(*models()[name]) for name in names}
+    shipped = {name: cost for name, cost in shipped_costs().items() if name.startswith(alike) == many}
+    assert counted == shipped, "python tools/count_shipped.py writes them again"
+
+
+def test_what_is_shipped_by_fairdarts_rule_is_counted_so():
+    shipped, ours = shipped_costs("fairdarts"), shipped_costs()
+    assert shipped.keys() == ours.keys()
+    for name in ("fairdarts-a", "nasnet-a", "pc-darts-cifar", "darts-v1-imagenet", "fairnas-a-se"):
+        assert network_cost(*models()[name], rule="fairdarts") == shipped[name]
+    for name, cost in shipped.items():
+        assert cost._replace(madds=0) == ours[name]._replace(madds=0)
+        assert cost.madds > ours[name].madds
+
+
+def test_multiply_adds_are_counted_as_fairdarts_authors_do(capsys):
+    for words in ([], ["--network", "imagenet"]):
+        (ours,) = listed(capsys, "fairdarts-a", *words)
+        (theirs,) = listed(capsys, "fairdarts-a", *words, "--count", "fairdarts")
+        name = "fairdarts-a-imagenet" if words else "fairdarts-a"
+        assert theirs == ours | {"madds": shipped_costs("fairdarts")[name].madds, "count": "fairdarts"}
+        assert (ours["count"], ours["madds"]) == ("convolutions", shipped_costs()[name].madds)
+    assert main(["zoo", "--count", "thop"]) == 2
+    assert "'thop'" in capsys.readouterr().err
 
 
 def test_a_genotype_that_has_a_model_s_name_is_counted_itself():
@@ -126,8 +152,9 @@ def test_a_sample_is_written_and_listed(tmp_path: Path, capsys: pytest.CaptureFi
     paths = sorted(out.iterdir())
     assert [path.stem for path in paths] == [row["name"] for row in rows] == ["random-s1-seed0-0", "random-s1-seed0-1"]
     for path, row in zip(paths, rows, strict=True):
-        assert row["madds"] >= 450e6
-        genotype, _ = load_genotype(str(path))
+        genotype, space = load_genotype(str(path))
+        assert row["count"] == "fairdarts"  # whose floor it is
+        assert row["madds"] == network_cost(genotype, space, AS_NAMED, rule="fairdarts").madds >= 450e6
         assert [op for op, *_ in genotype.normal].count("skip_connect") == 2
         assert "2 skip connections in the normal cell, 450 M multiply-adds or more" in genotype.source
     assert main(words) == 2
@@ -149,7 +176,7 @@ def test_a_sample_is_written_and_listed(tmp_path: Path, capsys: pytest.CaptureFi
 )
 def test_a_sample_that_cannot_be_drawn(words: str, said: str, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("fairdarts.runs.zoo.entry", lambda *_: {"madds": 1})
+    monkeypatch.setattr("fairdarts.runs.zoo.entry", lambda *_, **__: {"madds": 1})
     assert main(["zoo", "sample", *words.split()]) == 2
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

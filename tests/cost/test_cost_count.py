@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from fairdarts.config import UserError
 from fairdarts.cost.count import count
 from fairdarts.networks.cell import CellNetwork
 from fairdarts.networks.zoo import load_genotype
@@ -33,6 +34,45 @@ def by_hooks(network: nn.Module, x: torch.Tensor) -> int:
 def test_multiply_adds_are_those_of_convolutions_and_linear_layers(name):
     network = small(name)
     assert count(network, image=15).madds == by_hooks(network, torch.zeros(1, 3, 15, 15))
+
+
+@pytest.mark.parametrize("name", ["fairdarts-a", "nasnet-a"])
+def test_fairdarts_authors_count_what_averages_too(name: str):
+    """thop: a pooling of a kernel k gives every value for k + 1, and a mean every value for its pixels + 1."""
+    network, image, pooled = small(name), 16, 0
+
+    def add(module: nn.Module, _: tuple, out: torch.Tensor) -> None:
+        nonlocal pooled
+        pooled += (3 + 1) * out.numel()
+
+    for cell in network.cells:
+        for op in cell.ops:
+            if isinstance(op, nn.AvgPool2d):
+                op.register_forward_hook(add)
+    cost = count(network, image=image, rule="fairdarts")
+    assert pooled > 0
+    assert cost.madds == count(small(name), image=image).madds + pooled + network.num_features * (4 * 4 + 1)
+
+
+def test_poolings_of_every_form_are_counted_by_fairdarts_authors_rule():
+    x = torch.zeros(1, 2, 6, 6)
+    for layer, madds in (
+        (nn.AvgPool2d(2), 2 * 9 * (2 + 1)),
+        (nn.AvgPool2d((2, 3)), 2 * 6 * (6 + 1)),
+        (nn.AdaptiveAvgPool2d(1), 2 * (36 + 1)),
+        (nn.MaxPool2d(2), 0),
+    ):
+        assert count(layer, 2, 6, rule="fairdarts").madds == madds, layer
+        assert count(layer, 2, 6).madds == 0
+        assert layer(x).shape[1] == 2
+
+
+def test_a_scripted_network_is_not_counted_by_fairdarts_authors_rule():
+    layer = nn.Conv2d(3, 4, 3)
+    scripted = torch.jit.script(layer)
+    assert count(scripted).madds == count(layer).madds > 0
+    with pytest.raises(UserError, match=r"^count: fairdarts: a scripted network shows"):
+        count(scripted, rule="fairdarts")
 
 
 @pytest.mark.parametrize("image", [8, 16])

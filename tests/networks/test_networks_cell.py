@@ -148,6 +148,17 @@ def test_a_cell_sums_what_reads_its_inputs():
     torch.testing.assert_close(cell(s0, s1, 0.0), torch.cat([node, after], 1))
 
 
+def test_a_cell_concatenates_the_nodes_it_is_told():
+    torch.manual_seed(0)
+    edges = (("skip_connect", 2, 0), ("skip_connect", 2, 1), ("avg_pool_3x3", 3, 2), ("max_pool_3x3", 4, 2))
+    whole, some = (Cell(edges, 6, 6, 4, False, False, concat).eval() for concat in (None, (3, 4)))
+    some.load_state_dict(whole.state_dict())
+    s0, s1 = torch.randn(2, 2, 6, 5, 5)
+    assert torch.equal(some(s0, s1, 0.0), whole(s0, s1, 0.0)[:, 4:])
+    assert (whole.channels, some.channels) == (12, 8)
+    assert torch.equal(torch.jit.script(some)(s0, s1, 0.0), some(s0, s1, 0.0))
+
+
 def test_a_reduction_cell_halves_inputs_but_not_nodes():
     cell = Cell((("max_pool_3x3", 2, 0), ("skip_connect", 2, 1), ("skip_connect", 3, 2)), 6, 6, 4, True, False)
     assert [type(op) for op in cell.ops] == [nn.MaxPool2d, FactorizedReduce, nn.Identity]

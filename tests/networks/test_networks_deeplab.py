@@ -151,7 +151,7 @@ def test_the_encoder_has_the_features_of_the_classifier_s_network():
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.slow) if name.startswith(("random-m2", "darts-noise")) else name
+        pytest.param(name, marks=pytest.mark.slow) if name.startswith(("random-m2", "darts-noise", "sgas")) else name
         for name in LARGE
     ],
 )

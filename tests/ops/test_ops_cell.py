@@ -31,7 +31,7 @@ def plain_separable(kernel: int, stride: int, dilation: int, affine: bool) -> li
 
 @pytest.mark.parametrize("affine", [False, True])
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("name", ["sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"])
+@pytest.mark.parametrize("name", ["sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5", "sep_conv_7x7"])
 def test_convolutions_are_those_of_darts(name, stride, affine):
     torch.manual_seed(0)
     op = OPS[name](CHANNELS, stride, affine).double()
@@ -49,6 +49,16 @@ def test_convolutions_are_those_of_darts(name, stride, affine):
     gradients = torch.autograd.grad(expected, list(plain.parameters()), pull)
     for one, other in zip(torch.autograd.grad(found, list(op.parameters()), pull), gradients, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-11)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_factorized_convolution_is_one_of_the_product_of_both_kernels(stride: int):
+    torch.manual_seed(0)
+    op = OPS["conv_7x1_1x7"](CHANNELS, stride, True).double().eval()
+    x = torch.randn(2, CHANNELS, 9, 8, dtype=torch.float64)
+    whole = torch.einsum("omi,mcj->ocij", op[2].weight[..., 0], op[1].weight[:, :, 0])
+    expected = F.conv2d(F.relu(x), whole, stride=stride, padding=3) / (1 + op[3].eps) ** 0.5
+    torch.testing.assert_close(op(x), expected, rtol=1e-10, atol=1e-12)
 
 
 def test_pools_do_not_count_the_padding():

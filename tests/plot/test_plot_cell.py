@@ -5,6 +5,7 @@ import re
 from fairdarts.networks.zoo import load_genotype
 from fairdarts.plot import style
 from fairdarts.plot.cell import cell_graph
+from fairdarts.plot.drawing import graphs_of
 
 
 def parse(source: str) -> tuple[set[str], list[tuple[str, str, str]], list[str]]:
@@ -42,6 +43,15 @@ def test_fairdarts_a_reduce_has_all_nodes():
     assert len(operations) == 8
     assert ("1", "dil conv 5×5", "3") in operations
     assert outputs == ["2", "3", "4", "5"]
+
+
+def test_an_output_that_leaves_nodes_out_is_drawn_so():
+    genotype, space = load_genotype("nasnet-a")
+    drawn = {name: parse(graph.source) for name, graph in graphs_of(genotype, space).items()}
+    assert drawn["normal"][2] == ["2", "3", "4", "5", "6"]
+    assert drawn["reduce"][2] == ["4", "5", "6"]
+    assert {"2", "3"} < drawn["reduce"][0]
+    assert len(drawn["normal"][1]) == 10  # two of which are alike
 
 
 def test_no_note_on_inputs_where_all_nodes_are_fed():

@@ -39,7 +39,7 @@ def test_every_operation_has_a_colour_of_its_own():
 
 
 @pytest.mark.parametrize("sight", SIGHT)
-@pytest.mark.parametrize(("space", "least"), [("darts", 26), ("s2", 30), ("nasbench201", 28)])
+@pytest.mark.parametrize(("space", "least"), [("darts", 26), ("nasnet", 26), ("s2", 30), ("nasbench201", 28)])
 def test_colours_of_a_space_lie_apart_for_every_eye(space: str, least: float, sight: str):
     seen = cielab([style.colour(op) for op in load_space(space).candidates], sight)
     distances = np.linalg.norm(seen[:, None] - seen, axis=2)
@@ -53,8 +53,8 @@ def test_bottlenecks_of_a_larger_kernel_are_darker():
 
 
 def test_an_unknown_operation_has_a_colour_fixed_by_its_name():
-    assert style.colour("conv_7x1_1x7") == "#9B3B93"  # equal in every process
-    assert style.colour("conv_7x1_1x7") != style.colour("conv_1x1")
+    assert style.colour("conv_9x1_1x9") == "#3B9B76"  # equal in every process
+    assert style.colour("conv_9x1_1x9") != style.colour("conv_1x1")
     assert re.fullmatch("#[0-9A-F]{6}", style.colour("conv_1x1"))
 
 

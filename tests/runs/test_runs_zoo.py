@@ -26,6 +26,11 @@ def test_costs_are_those_of_the_verb(capfd):
     assert json.loads(capfd.readouterr().out) == rows
 
 
+def test_a_count_that_there_is_not_is_refused():
+    with pytest.raises(UserError, match=r"^count: thop: should be one of convolutions, fairdarts$"):
+        zoo("fairdarts-a", count="thop")
+
+
 def test_genotypes_are_sampled_and_only_written_where_one_says(capfd):
     sampled = sample_genotypes(count=2, skips=2, seed=3)
     assert not list(Path().iterdir())

@@ -43,14 +43,38 @@ def test_reductions_stand_at_one_and_two_thirds(cells, where):
     assert load_space("s1").reduction_cells(cells) == where
 
 
-def refusal(normal: tuple = (), reduce: tuple = (), space: str = "s1") -> str:
-    genotype = CellGenotype(schema=1, name="n", space=space, source="", normal=normal, reduce=reduce)
+def refusal(normal: tuple = (), reduce: tuple = (), space: str = "s1", **more: tuple) -> str:
+    genotype = CellGenotype(schema=1, name="n", space=space, source="", normal=normal, reduce=reduce, **more)
     with pytest.raises(UserError) as error:
         check_genotype(genotype, load_space(space), "g.yaml")
     return str(error.value)
 
 
 GOOD = ("skip_connect", 2, 0)
+
+
+CHAINED = tuple(("skip_connect", node, node - 1) for node in range(2, 6))
+
+
+@pytest.mark.parametrize(
+    ("concat", "said"),
+    [
+        ((4, 5, 6), "normal_concat: [4, 5, 6]: should be nodes that are fed, in their order: of 2, 3, 4, 5"),
+        ((5, 4), "normal_concat: [5, 4]: should be nodes that are fed, in their order"),
+        ((5, 5), "normal_concat: [5, 5]: should be nodes that are fed, in their order"),
+        ((1, 5), "normal_concat: [1, 5]: should be nodes that are fed, in their order"),
+        ((), "normal_concat: []: should be nodes that are fed, in their order"),
+        ((2, 3, 4), "normal_concat: leaves out node 5, which no operation reads either"),
+    ],
+)
+def test_an_output_that_cannot_be(concat: tuple, said: str):
+    assert f"g.yaml: {said}" in refusal(CHAINED, normal_concat=concat)
+
+
+def test_an_output_may_leave_out_nodes_that_are_read():
+    genotype = CellGenotype(name="n", space="s1", source="", normal=CHAINED, reduce=CHAINED, reduce_concat=(3, 5))
+    assert check_genotype(genotype, load_space("s1"), "g.yaml") is genotype
+    assert (genotype.concat("normal"), genotype.concat("reduce")) == ((2, 3, 4, 5), (3, 5))
 
 
 def test_a_genotype_of_the_space_is_given_back():

@@ -24,6 +24,16 @@ def genotype(normal: tuple[Edge, ...], reduce: tuple[Edge, ...] = ()) -> CellGen
     return CellGenotype(schema=1, name="g", space="darts", source="", normal=normal, reduce=reduce or normal)
 
 
+def test_an_output_that_leaves_a_node_out_is_no_path():
+    whole = DARTS.genotype_of(tuple(0 for _ in DARTS.choices), "g", "")
+    edges = tuple(("skip_connect", node, source) for node in range(2, 6) for source in (node - 2, node - 1))
+    some = whole.model_copy(update={"normal": edges, "reduce": edges, "reduce_concat": (4, 5)})
+    with pytest.raises(
+        UserError, match=r"^g: reduce_concat: should be left out, as a path of space darts concatenates"
+    ):
+        DARTS.path_of(some)
+
+
 def without_none(edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
     return tuple(edge for edge in edges if edge[0] != "none")
 

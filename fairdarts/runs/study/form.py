@@ -84,7 +84,7 @@ class RandomCells(Settings):
     skips: int | None = Field(default=None, ge=0)
     """skip connections of the normal cell; any number where it is null"""
     madds: float = Field(default=0.0, ge=0)
-    """fewest multiply-adds of the network, in millions"""
+    """fewest multiply-adds of the network, in millions, counted as the authors of FairDARTS count"""
     network: Literal["cifar", "imagenet"] = "cifar"
     """the size of network that they are counted of, which need not be the one that is trained"""
 
