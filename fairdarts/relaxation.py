@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from fairdarts.spaces.gates import Gate, Gates
@@ -17,6 +16,7 @@ Matrices = dict[str, Tensor]
 def sparsemax(alpha: Tensor) -> Tensor:
     """The point of the probability simplex that is nearest to α [..., candidates]: small ones are zero (Martins and
     Astudillo, arXiv:1602.02068, Algorithm 1)."""
+    alpha = alpha - alpha.amax(-1, keepdim=True).detach()  # it changes nothing but rounding
     falling = alpha.sort(-1, descending=True).values
     sums = falling.cumsum(-1)
     places = torch.arange(1, alpha.shape[-1] + 1, device=alpha.device)
@@ -26,21 +26,20 @@ def sparsemax(alpha: Tensor) -> Tensor:
 
 
 def concentration(alpha: Tensor) -> Tensor:
-    """What the Dirichlet distribution of α has as its parameters: elu(α) + 1, which is 1 at the start (DrNAS,
+    """The parameters of the Dirichlet distribution of α: elu(α) + 1, which is 1 for an α of zero (DrNAS,
     arXiv:2006.10355, section 3.2)."""
-    return F.elu(alpha) + 1
+    return _log_concentration(alpha).exp()
 
 
-def _mean(alpha: Tensor) -> Tensor:
-    parameters = concentration(alpha)
-    return parameters / parameters.sum(-1, keepdim=True)
+def _log_concentration(alpha: Tensor) -> Tensor:
+    return torch.where(alpha > 0, alpha.clamp_min(0).log1p(), alpha)
 
 
 RELAXATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "softmax": lambda alpha: alpha.softmax(-1),
     "sigmoid": torch.sigmoid,
     "sparsemax": sparsemax,
-    "dirichlet": _mean,
+    "dirichlet": lambda alpha: _log_concentration(alpha).softmax(-1),
 }
 """name → α [choice points, candidates] to gates of that shape: DARTS' exclusive competition (FairDARTS, eq. 2),
 FairDARTS' independent switches (eq. 6), a competition that leaves some at zero, or the mean of DrNAS' distribution. In

@@ -36,7 +36,25 @@ def _sigmoid(alpha: np.ndarray) -> np.ndarray:
     return np.where(alpha >= 0, 1, power) / (1 + power)
 
 
-OF_ARRAYS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"softmax": _softmax, "sigmoid": _sigmoid}
+def _sparsemax(alpha: np.ndarray) -> np.ndarray:
+    alpha = alpha - alpha.max(-1, keepdims=True)
+    falling = -np.sort(-alpha, -1)
+    sums, places = falling.cumsum(-1, dtype=alpha.dtype), np.arange(1, alpha.shape[-1] + 1, dtype=alpha.dtype)
+    support = (1 + places * falling > sums).sum(-1, keepdims=True)
+    threshold = (np.take_along_axis(sums, support - 1, -1) - 1) / support.astype(alpha.dtype)
+    return np.maximum(alpha - threshold, 0)
+
+
+def _dirichlet(alpha: np.ndarray) -> np.ndarray:
+    return _softmax(np.where(alpha > 0, np.log1p(np.maximum(alpha, 0)), alpha))
+
+
+OF_ARRAYS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "softmax": _softmax,
+    "sigmoid": _sigmoid,
+    "sparsemax": _sparsemax,
+    "dirichlet": _dirichlet,
+}
 """the relaxations of fairdarts.relaxation, for arrays: without torch, which takes seconds to load"""
 
 

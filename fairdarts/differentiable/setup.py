@@ -97,6 +97,23 @@ def check_fit(settings: SearchSettings, space: Space, source: Source) -> tuple[l
     lower = settings.compute.precision == "bfloat16" or pick(settings.device).type != "cpu"
     if settings.compute.memory == "recompute" and lower:
         raise UserError("compute.memory: recompute: is for float32 on the CPU; elsewhere it should be checkpoint")
+    check_composed(settings, space)
+    size = settings.data.batch_size
+    distributed.check_shares(size, settings.compute.accumulate)
+    halves = halves_of(settings.data, source, settings.seed)
+    alone = settings.architect.kind == "single_level" and not settings.measures_curvature
+    smallest = len(halves[0]) if alone else min(map(len, halves))
+    if smallest < 2:
+        few = f"{len(source.dataset)} images are too few: at least 2 should train, and as many be held out"
+        raise UserError(f"data: {few if not alone else f'{smallest} images train the weights; should be 2 or more'}")
+    if size > smallest:
+        has = f"should be at most {smallest}, the images that train the weights or the architecture"
+        raise UserError(f"data.batch_size: {size}: {has}")
+    return halves
+
+
+def check_composed(settings: SearchSettings, space: Space) -> None:
+    """Raises UserError where the space does not have or allow what the settings ask for."""
     names = {name for part in space.parts.values() for name in part.candidates}
     if settings.stopping.kind == "skips" and SKIP not in names:
         raise UserError(f"stopping.kind: skips: space {space.name} has no skip connections to stop at")
@@ -118,18 +135,6 @@ def check_fit(settings: SearchSettings, space: Space, source: Source) -> tuple[l
             if name not in names:
                 near = nearest(name, names)
                 raise UserError(f"{section}.operations: '{name}' is not an operation of space {space.name}{near}")
-    size = settings.data.batch_size
-    distributed.check_shares(size, settings.compute.accumulate)
-    halves = halves_of(settings.data, source, settings.seed)
-    alone = settings.architect.kind == "single_level" and not settings.measures_curvature
-    smallest = len(halves[0]) if alone else min(map(len, halves))
-    if smallest < 2:
-        few = f"{len(source.dataset)} images are too few: at least 2 should train, and as many be held out"
-        raise UserError(f"data: {few if not alone else f'{smallest} images train the weights; should be 2 or more'}")
-    if size > smallest:
-        has = f"should be at most {smallest}, the images that train the weights or the architecture"
-        raise UserError(f"data.batch_size: {size}: {has}")
-    return halves
 
 
 def open_batches(

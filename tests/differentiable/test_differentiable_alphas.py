@@ -53,7 +53,7 @@ def test_alphas_of_cells_become_gates(relaxation: str, file: str, content: Any, 
     gates = read_gates(write(tmp_path / file, content), S1, relaxation)
     for part, alpha in (("normal", NORMAL), ("reduce", REDUCE)):
         right, rounding = RELAXATIONS[relaxation](alpha.detach()).double(), 0 if "pt" in file else 1e-6
-        np.testing.assert_allclose(gates[part], right, rtol=rounding)
+        np.testing.assert_allclose(gates[part], right, rtol=rounding, atol=rounding / 10)
 
 
 @pytest.mark.parametrize("name", RELAXATIONS)
@@ -64,7 +64,9 @@ def test_relaxations_of_arrays_are_those_of_tensors(name: str, precision: str):
     right = RELAXATIONS[name](torch.tensor(alpha)).double()
     gates = OF_ARRAYS[name](alpha)
     assert gates.dtype == alpha.dtype
-    np.testing.assert_allclose(gates, right, rtol=1e-5 if precision == "float32" else 1e-13, atol=1e-38)
+    np.testing.assert_allclose(
+        gates, right, rtol=1e-5 if precision == "float32" else 1e-13, atol=1e-38 if name != "sparsemax" else 1e-6
+    )
     assert [*OF_ARRAYS] == [*RELAXATIONS]
 
 

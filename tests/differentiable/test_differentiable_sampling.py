@@ -20,7 +20,7 @@ def alphas(seed: int = 0) -> dict[str, torch.Tensor]:
 
 
 def drawn(settings, alpha, relaxation="softmax", seed=0, done=0.0, learns=True, sparse=False):
-    draw = Draw(SPACE, alpha, done, learns, sparse, torch.Generator().manual_seed(seed))
+    draw = Draw(SPACE, alpha, relaxation, done, learns, sparse, torch.Generator().manual_seed(seed))
     return SAMPLERS[settings.kind](settings, relax(alpha, relaxation), draw)
 
 
