@@ -1,9 +1,11 @@
 """The gates of a pass: what is not there, what is moved, and the skip connection beside the candidates."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
 import torch
+from test_combinations import SMALL
 from torch.utils.flop_counter import FlopCounterMode
 
 from fairdarts.checking import check
@@ -13,10 +15,13 @@ from fairdarts.differentiable.gates import auxiliary_weight, gates_of_pass, rela
 from fairdarts.differentiable.learner import Learner, StepIndex
 from fairdarts.differentiable.passes import losses
 from fairdarts.differentiable.perturbation import perturbed
-from fairdarts.differentiable.settings import SearchSettings
-from fairdarts.relaxation import dense
+from fairdarts.differentiable.sampling import Draw, binary
+from fairdarts.differentiable.settings import DenseSupernetSettings, SearchSettings
+from fairdarts.relaxation import dense, initial_alphas, relax
 from fairdarts.runtime.seed import TRAIN, VALID
 from fairdarts.spaces.gates import Gate, Gates
+from fairdarts.spaces.space import load_space
+from fairdarts.supernet.supernet import make_supernet
 from tests.search_steps import SPACE, learner_of, settings_of, stream
 
 SKIP = SPACE.candidates.index("skip_connect")
@@ -180,3 +185,62 @@ def test_weights_of_candidates_that_do_not_run_stay(kind, sampling):
                 assert torch.equal(before[name], weight), name
         moved = [name for name, weight in own.supernet.named_parameters() if not torch.equal(before[name], weight)]
         assert any(".candidates." in name for name in moved)
+
+
+@pytest.mark.parametrize("kind", ["s1", "s2-small"])
+def test_a_candidate_that_is_idle_changes_nothing_but_what_is_kept(kind):
+    space = load_space(kind)
+    space = space.model_copy(update=SMALL[space.kind](space))
+    torch.manual_seed(0)
+    supernet = make_supernet(space, 3, settings=DenseSupernetSettings()).double()
+    alphas = initial_alphas(space, 1.0, torch.Generator().manual_seed(1))
+    leaves = {part: alpha.double().requires_grad_() for part, alpha in alphas.items()}
+    draw = Draw(space, leaves, "softmax", 0.0, True, False, torch.Generator().manual_seed(2))
+    gates = binary(None, relax(leaves, "softmax"), draw)
+    batch = torch.randn(4, 3, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    found = []
+    for idle in (True, False):
+        one = deepcopy(supernet)
+        logits = one(batch, gates if idle else tuple(gate._replace(idle=0) for gate in gates))
+        wanted = [*leaves.values(), one.stem[0].weight if kind == "s1" else one.stem[0][0].weight]
+        found.append([logits, *torch.autograd.grad(logits.square().sum(), wanted, retain_graph=True)])
+    for with_idle, without in zip(*found, strict=True):
+        torch.testing.assert_close(with_idle, without, rtol=1e-9, atol=1e-12)
+    assert all(gradient.any() for gradient in found[0][1:])
+
+
+def test_second_order_sees_only_what_runs():
+    settings = {"kind": "gumbel", "hard": True, "temperature": [1, 1]}
+    own, batches = learner(kind="second_order", sampling=settings), stream(0)
+    own.supernet.train()
+    twin = deepcopy(own)
+    train, valid = next(batches), next(batches)
+    STEPS["second_order"](own, train, valid, AT)
+
+    # by hand: w' of what the training path runs, the held-out gradient there, and the exact correction
+    gates = gates_of_pass(twin, twin.alphas, AT, TRAIN, 0, False).seen
+    ran = {id(weight) for module in twin.supernet.active(gates) for weight in module.parameters()}
+    ran |= {id(weight) for weight in twin.supernet.stem.parameters()}
+    weights = [weight for weight in twin.weights if id(weight) in ran]
+    alphas = list(twin.alphas.values())
+    gradients = torch.autograd.grad(
+        losses(twin, twin.alphas, train, AT, TRAIN, 0, False)[0], weights, create_graph=True
+    )
+    group = twin.weight_optimizer.param_groups[0]
+    before = [weight.detach().clone() for weight in weights]
+    with torch.no_grad():
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight -= group["lr"] * (gradient + group["weight_decay"] * weight)
+    loss = losses(twin, twin.alphas, valid, AT, VALID, 0, True)[0]
+    direct = torch.autograd.grad(loss, alphas, retain_graph=True)
+    v = torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
+    with torch.no_grad():
+        for weight, kept in zip(weights, before, strict=True):
+            weight.copy_(kept)
+    again = torch.autograd.grad(losses(twin, twin.alphas, train, AT, TRAIN, 0, False)[0], weights, create_graph=True)
+    correction = torch.autograd.grad(again, alphas, grad_outputs=v)
+    for alpha, of, bend in zip(alphas, direct, correction, strict=True):
+        alpha.grad = of - group["lr"] * bend
+    twin.alpha_optimizer.step()
+    for part, alpha in twin.alphas.items():
+        torch.testing.assert_close(own.alphas[part], alpha, rtol=1e-8, atol=1e-10)

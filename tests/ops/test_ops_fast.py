@@ -187,3 +187,20 @@ def test_parts():
 )
 def test_other_sequences_have_no_parts(sequence: nn.Sequential):
     assert not parts_of(sequence)
+
+
+def test_a_relu6_keeps_its_output_alone_and_has_torch_s_gradient():
+    plain, fast = nn.ReLU6(inplace=True), with_fast_gradients(nn.ReLU6(inplace=True))
+    x = torch.tensor([-1.0, 0.0, 1e-3, 3.0, 6.0, 7.0, math.nan, math.inf], dtype=torch.float64)
+    pull = torch.arange(1.0, 9.0, dtype=torch.float64)
+    found = []
+    for module in (plain, fast):
+        leaf = x.clone().requires_grad_()
+        entry = leaf * 1  # it is changed in place
+        out = module(entry)
+        assert out.data_ptr() == entry.data_ptr()
+        found.append((out.detach(), *torch.autograd.grad(out, leaf, pull)))
+    for own, torch_s in zip(*found, strict=True):
+        torch.testing.assert_close(own, torch_s, rtol=0, atol=0, equal_nan=True)
+    with torch.no_grad():
+        assert fast(x.clone()).tolist()[:6] == [0, 0, 1e-3, 3, 6, 6]
