@@ -235,6 +235,12 @@ COMPONENTS = {
     "uniform": {"sampling.kind": "uniform"},
     "dirichlet": {"sampling.kind": "dirichlet", "relaxation": "dirichlet"},
     "edges": {"edges": "softmax", "derive.threshold": "null"},
+    "exponentiated": {"architect.optimizer": "exponentiated"}
+    | dict.fromkeys(("architect.betas", "architect.weight_decay"), "null"),
+    "freezing": {"freezing.threshold": "-1", "freezing.steps": "2"},
+    "penalties": {
+        "penalties": "[{form: beta_decay, weight: 1, schedule: rising}, {form: entropy, weight: 1, schedule: falling}]"
+    },
     "auxiliary": {"auxiliary.weight": "1", "auxiliary.schedule": "falling"},
     "perturbation": {
         "perturbation.kind": "adversarial",
