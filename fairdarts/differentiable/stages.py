@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from fairdarts.differentiable.settings import SearchSettings
 
 
+OF_SUPERNET = ("cells", "channels", "partial")
+"""what a stage may have of its own in the place of the supernet's"""
+
+
 class StageSettings(Settings):
     """A stage of a search whose weights begin anew in each (P-DARTS, arXiv:1904.12760; DrNAS, arXiv:2006.10355)."""
 
@@ -26,6 +30,8 @@ class StageSettings(Settings):
     """supernet.cells of this stage; null: as they are"""
     channels: int | None = Field(default=None, ge=2, le=4096)
     """supernet.channels of this stage; null: as they are"""
+    partial: int | None = Field(default=None, ge=1)
+    """supernet.partial of this stage; null: as it is"""
     dropout: float | None = Field(default=None, ge=0, lt=1)
     """dropout.rate of this stage; null: as it is"""
 
@@ -60,7 +66,7 @@ def stages_of(settings: SearchSettings) -> list[Stage]:
 
 
 def _alone(settings: SearchSettings, stage: StageSettings, epochs: int) -> SearchSettings:
-    size = {key: value for key in ("cells", "channels") if (value := getattr(stage, key)) is not None}
+    size = {key: value for key in OF_SUPERNET if (value := getattr(stage, key)) is not None}
     told: dict[str, Any] = {"epochs": epochs, "stages": (), "supernet": settings.supernet.model_copy(update=size)}
     if settings.dropout and stage.dropout is not None:
         told["dropout"] = settings.dropout.model_copy(update={"rate": stage.dropout}) if stage.dropout else None
@@ -99,9 +105,9 @@ def check_stages(settings: SearchSettings) -> None:
         raise ValueError(
             f"stopping.kind {settings.stopping.kind}: a search of stages goes through all; should be never"
         )
-    for key in ("cells", "channels"):
-        value = getattr(settings.supernet, key)
-        if value is not None and settings.stages and all(getattr(stage, key) for stage in settings.stages):
+    for key in OF_SUPERNET:
+        value, default = getattr(settings.supernet, key), type(settings.supernet).model_fields[key].default
+        if value != default and settings.stages and all(getattr(stage, key) for stage in settings.stages):
             raise ValueError(f"supernet.{key} {value}: every stage has {key} of its own: change those, or leave it out")
     kept: int | None = None
     for number, stage in enumerate(settings.stages):

@@ -234,8 +234,19 @@ COMPONENTS = {
     "binary": {"sampling.kind": "binary"},
     "uniform": {"sampling.kind": "uniform"},
     "dirichlet": {"sampling.kind": "dirichlet", "relaxation": "dirichlet"},
+    "edges": {"edges": "softmax", "derive.threshold": "null"},
+    "exponentiated": {"architect.optimizer": "exponentiated"}
+    | dict.fromkeys(("architect.betas", "architect.weight_decay"), "null"),
+    "freezing": {"freezing.threshold": "-1", "freezing.steps": "2"},
+    "penalties": {
+        "penalties": "[{form: beta_decay, weight: 1, schedule: rising}, {form: entropy, weight: 1, schedule: falling}]"
+    },
     "auxiliary": {"auxiliary.weight": "1", "auxiliary.schedule": "falling"},
-    "perturbation": {"perturbation.kind": "adversarial", "perturbation.radius": "0.1", "perturbation.steps": "1"},
+    "perturbation": {
+        "perturbation.kind": "adversarial",
+        "perturbation.radius": "[0.1, 0.1]",
+        "perturbation.steps": "1",
+    },
     "noise": {
         "noise.on": "gate",
         "noise.std": "1",
@@ -243,7 +254,7 @@ COMPONENTS = {
         "noise.operations": "skip_connect",
     },
 }
-COMPONENTS["perturbation"]["perturbation.schedule"] = COMPONENTS["noise"]["noise.schedule"] = "constant"
+COMPONENTS["noise"]["noise.schedule"] = "constant"
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
