@@ -82,7 +82,7 @@ class PenaltySettings(Settings):
     """what is penalized"""
     weight: float
     """its weight at full strength; below zero it is a reward"""
-    schedule: Annotated[str, PartName("schedule", *SCHEDULES)]
+    schedule: Annotated[str, PartName("schedule", *SCHEDULES)] = "constant"
     """strength over the epochs"""
 
 

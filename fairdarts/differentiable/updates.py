@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from fairdarts.differentiable.edges import beta_of, edge_shares
 from fairdarts.differentiable.gates import relaxed
 from fairdarts.differentiable.learner import Learner
 from fairdarts.relaxation import Matrices
@@ -33,14 +34,15 @@ def update_alphas(learner: Learner, gradients: Sequence[Tensor]) -> None:
     for alpha, then, gradient in zip(alphas.values(), before, gradients, strict=True) if drawn else ():
         alpha.data.copy_(with_others_kept(alpha.detach(), then, gradient))
     for name, gates in simplices(learner).items() if exponentiated else ():
-        gone = alphas[name].new_zeros((), dtype=torch.bool) if learner.alive is None else ~learner.alive[name]
-        alphas[name].data.copy_(torch.where(gone, alphas[name].detach(), gates.clamp_min(FLOOR).log()))
+        alpha, alive = alphas[name].detach(), (learner.alive or {}).get(name, torch.ones_like(gates, dtype=torch.bool))
+        alphas[name].data.copy_(torch.where(alive, gates.clamp_min(FLOOR).log(), alpha))
 
 
 @torch.no_grad()
 def simplices(learner: Learner) -> Matrices:
-    """What every α is the logarithm of, but for what is the same for a point: probabilities by the names of α."""
-    return relaxed(learner, learner.alphas)
+    """What every α is the logarithm of, but for what is the same for a point: gates, and of β the shares of edges."""
+    shares = edge_shares(learner.alphas, learner.supernet.space) or {}
+    return relaxed(learner, learner.alphas) | {beta_of(part): share for part, share in shares.items()}
 
 
 def with_others_kept(alpha: Tensor, before: Tensor, gradient: Tensor) -> Tensor:

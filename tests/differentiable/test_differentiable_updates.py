@@ -10,6 +10,7 @@ from search_steps import learner_of, settings_of, stream
 from fairdarts.checking import check
 from fairdarts.config import UserError
 from fairdarts.differentiable.architect import STEPS
+from fairdarts.differentiable.edges import edge_shares, initial_betas
 from fairdarts.differentiable.gates import relaxed
 from fairdarts.differentiable.learner import START, Learner
 from fairdarts.differentiable.passes import gradients_of
@@ -64,6 +65,29 @@ def test_the_gates_take_a_step_of_exponentiated_gradient(gone):
             assert torch.equal(alpha[:, gone], before[part][:, gone])
             alpha = alpha[:, [0, 2]]
         torch.testing.assert_close(alpha.logsumexp(-1), torch.zeros(len(alpha), dtype=alpha.dtype), rtol=0, atol=1e-12)
+
+
+def test_the_shares_of_edges_take_such_a_step_at_every_node():
+    """θ exp(−η ∂L/∂θ) / Z over the edges into a node, of a loss Σ w θ²."""
+    learner = learner_by(exponentiated(edges="softmax"))
+    space, generator = learner.supernet.space, torch.Generator().manual_seed(3)
+    betas = initial_betas(space, 1.0, generator)
+    alphas = learner.alphas | {name: beta.double().requires_grad_() for name, beta in betas.items()}
+    learner = replace(learner, alphas=alphas, alpha_optimizer=torch.optim.SGD(alphas.values(), RATE))
+    shares = edge_shares(alphas, space)
+    assert shares
+    weights = torch.arange(len(space.edges), dtype=torch.float64)
+    loss = sum((weights * share**2).sum() for share in shares.values())
+    found = torch.autograd.grad(loss, list(alphas.values()), allow_unused=True, materialize_grads=True)
+    update_alphas(learner, found)
+    after = edge_shares(alphas, space)
+    assert after
+    nodes = torch.tensor([node for node, _ in space.edges])
+    for part, share in ((part, share.detach()) for part, share in shares.items()):
+        moved = share * torch.exp(-RATE * 2 * weights * share)
+        for node in nodes.unique():
+            own = nodes == node
+            torch.testing.assert_close(after[part].detach()[own], moved[own] / moved[own].sum(), rtol=1e-12, atol=0)
 
 
 def test_no_gate_falls_below_the_floor():
