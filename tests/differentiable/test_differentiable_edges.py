@@ -187,7 +187,7 @@ def test_alpha_starts_with_the_same_bits(tiny_recipe: Path):
     found = []
     for told in ({}, {"edges": "softmax"}):
         content = read_yaml(tiny_recipe)
-        content["architect"]["initial_std"] = 0.1
+        content["architect"]["initial_std"], content["derive"] = 0.1, {"method": "argmax"}
         settings = check(SearchSettings, content | told, tiny_recipe)
         learner = make_learner(settings, load_space(settings.space), open_source(settings.data), torch.device("cpu"))
         found.append(learner.alphas)
