@@ -12,6 +12,12 @@ PATHS = ("binary", "uniform")
 EXCLUSIVE = ("softmax", "sparsemax", "dirichlet")
 """the relaxations whose gates sum to 1 at every point, by their names: torch is not loaded here"""
 
+COMPETING = (
+    "edges compete for shares of their node, so that how large a gate is depends on their number: take derive.method "
+    "argmax, without a threshold"
+)
+"""why no threshold goes with edge weights"""
+
 
 def conflict(settings: SearchSettings) -> str | None:
     """What of the settings has no meaning beside what else, in one line; None where all of it goes together."""
@@ -25,6 +31,8 @@ def conflict(settings: SearchSettings) -> str | None:
         return f"{of_sampling}: draws where weights train alone, but architect.kind single_level never does that"
     if kind and settings.compute.compile != "none":
         return f"{of_sampling}: is drawn anew in every pass, too often for compute.compile; set it none"
+    if settings.edges and settings.derive.threshold is not None:
+        return f"derive.threshold {settings.derive.threshold}: with edges {settings.edges}, {COMPETING}"
     if settings.perturbation:
         moved = f"perturbation.kind {settings.perturbation.kind}"
         if kind == "uniform":

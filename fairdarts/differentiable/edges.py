@@ -18,7 +18,7 @@ from fairdarts.spaces.gates import Gate, Gates
 from fairdarts.spaces.space import Space
 
 if TYPE_CHECKING:
-    from fairdarts.differentiable.settings import DeriveSettings, SearchSettings
+    from fairdarts.differentiable.settings import SearchSettings
     from fairdarts.spaces.cell import CellSpace
     from fairdarts.spaces.nasbench201 import Bench201Space
 
@@ -65,20 +65,10 @@ def _shared(gate: Gate, share: Tensor) -> Gate:
     whole = weights * share
     if not isinstance(weights, Tensor):
         whole = whole.expand(len(gate.active))
-    return Gate(gate.active, whole, share)
+    return gate._replace(weights=whole, scale=share)
 
 
 def check_edges(settings: "SearchSettings", space: Space) -> None:
-    """Raises UserError where there are no edges to weigh, or the derivation does not compare them."""
-    if settings.edges is None:
-        return
-    if space.kind not in ("cell", "nasbench201"):
+    """Raises UserError where there are no edges to weigh."""
+    if settings.edges and space.kind not in ("cell", "nasbench201"):
         raise UserError(f"edges: {settings.edges}: is for cells, but space {space.name} is of kind {space.kind}")
-    check_compared(settings, settings.derive, "derive.")
-
-
-def check_compared(settings: "SearchSettings", rule: "DeriveSettings", place: str) -> None:
-    """Raises UserError where a rule does not compare the gates of a search whose edges have shares."""
-    if settings.edges and rule.threshold is not None:
-        why = "edges compete for a share of their node, so that how large a gate is depends on their number"
-        raise UserError(f"{place}threshold: {rule.threshold}: {why} (edges {settings.edges}); take argmax without it")

@@ -7,8 +7,8 @@ from typing import Any, Literal, NamedTuple
 
 from fairdarts.checking import check
 from fairdarts.config import UserError
+from fairdarts.differentiable.composed import COMPETING
 from fairdarts.differentiable.derive import GateMatrices, as_matrices, check_records, check_rule
-from fairdarts.differentiable.edges import check_compared
 from fairdarts.differentiable.settings import DeriveSettings, SearchSettings
 from fairdarts.differentiable.stopping import kept_record
 from fairdarts.networks.settings import AS_NAMED
@@ -62,7 +62,8 @@ def opened(
     records = check_records(found.records(), space, str(found.metrics))
     record = _record_of(epoch, records, settings, str(found.metrics))
     rule = rule_of(space, settings.derive, method, threshold, max_skips)
-    check_compared(settings, rule, "derive: ")
+    if settings.edges and rule.threshold is not None:
+        raise UserError(f"derive: threshold {rule.threshold}: in this search {COMPETING}")
     source = f"search {settings.name}, seed {settings.seed}, epoch {record['epoch']}"
     if epoch == "best":
         source += f" (lowest held-out loss, {record['valid_loss']:.4f})"

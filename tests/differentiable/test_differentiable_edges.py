@@ -23,7 +23,7 @@ from fairdarts.differentiable.gates import gates_of_pass, recorded, relaxed, und
 from fairdarts.differentiable.learner import START, Learner
 from fairdarts.differentiable.loop import gate_record
 from fairdarts.differentiable.passes import losses
-from fairdarts.differentiable.settings import DenseSupernetSettings, DeriveSettings, SearchSettings
+from fairdarts.differentiable.settings import DenseSupernetSettings, SearchSettings
 from fairdarts.differentiable.setup import make_learner
 from fairdarts.reading import read_yaml
 from fairdarts.runs.result import Run
@@ -187,7 +187,7 @@ def test_alpha_starts_with_the_same_bits(tiny_recipe: Path):
     found = []
     for told in ({}, {"edges": "softmax"}):
         content = read_yaml(tiny_recipe)
-        content["architect"]["initial_std"] = 0.1
+        content["architect"]["initial_std"], content["derive"] = 0.1, {"method": "argmax"}
         settings = check(SearchSettings, content | told, tiny_recipe)
         learner = make_learner(settings, load_space(settings.space), open_source(settings.data), torch.device("cpu"))
         found.append(learner.alphas)
@@ -212,24 +212,20 @@ def test_a_search_that_was_stopped_ends_as_if_it_never_was(tiny_recipe: Path):
 def test_what_cannot_go_on_with_such_a_search_says_so(tiny_recipe: Path):
     run = tiny_recipe.parent / "run"
     fairdarts.search(tiny_recipe, out=run, settings=PARTIAL | {"epochs": 1})
-    with pytest.raises(UserError, match=r"derive: threshold: 0\.5: edges compete .* \(edges softmax\); take argmax"):
+    with pytest.raises(UserError, match=r"derive: threshold 0\.5: in this search edges compete .* argmax"):
         fairdarts.derive(run, method="threshold", threshold=0.5)
     with pytest.raises(UserError, match=r"its operations have 1/2 of a network's channels \(supernet\.partial 2\)"):
         weights_of(run)
 
 
-@pytest.mark.parametrize(
-    ("space", "derive", "message"),
-    [
-        ("s2", {"method": "argmax"}, "edges: softmax: is for cells, but space s2 is of kind chain"),
-        ("s1", {"method": "threshold", "threshold": 0.85}, "derive.threshold: 0.85: edges compete for a share"),
-        ("s1", {"method": "edge", "threshold": 0.85}, "derive.threshold: 0.85: edges compete for a share"),
-    ],
-)
-def test_what_edges_do_not_go_with_is_named(space: str, derive: dict[str, Any], message: str):
-    own = settings_of("first_order", "softmax", 0, "squared", 5)
-    settings = own.model_copy(update={"edges": "softmax", "derive": DeriveSettings(**derive)})
+def test_what_edges_do_not_go_with_is_named():
+    settings = settings_of("first_order", "softmax", 0, "squared", 5).model_copy(update={"edges": "softmax"})
     with pytest.raises(UserError) as refused:
-        check_edges(settings, load_space(space))
-    assert str(refused.value).startswith(message)
-    assert "\n" not in str(refused.value)
+        check_edges(settings, load_space("s2"))
+    assert str(refused.value) == "edges: softmax: is for cells, but space s2 is of kind chain"
+    for method in ("threshold", "edge"):
+        content = settings.model_dump() | {"derive": {"method": method, "threshold": 0.85}}
+        with pytest.raises(UserError) as refused:
+            check(SearchSettings, content, "test")
+        assert "derive.threshold 0.85: with edges softmax, edges compete for shares of their node" in str(refused.value)
+        assert "\n" not in str(refused.value)
