@@ -31,7 +31,9 @@ from fairdarts.runtime.shape import Shape
 from fairdarts.spaces.space import Space, load_space
 
 CHUNKS, EACH = 20, 10
-SPACES = ("s1", "darts", "nasbench201", "s2-small", "nasbench201-noskip")
+SPACES = ("s1", "s1", "s1", "nasbench201", "nasbench201", "nasbench201", "s2-small", "nasbench201-noskip")
+FEW = ("max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3")
+"""candidates of s1, for the time it takes"""
 AXES: dict[str, list[Any]] = {
     "relaxation": ["softmax", "softmax", "sigmoid", "sparsemax", "dirichlet"],
     "sampling": [
@@ -41,9 +43,8 @@ AXES: dict[str, list[Any]] = {
         {"kind": "gumbel", "hard": True, "temperature": [5, 0.1], "cooling": "exponential"},
         {"kind": "binary"},
         {"kind": "uniform"},
-        {"kind": "dirichlet"},
     ],
-    "edges": [None, None, "softmax"],
+    "edges": [*3 * [None], "softmax"],
     "noise": [
         None,
         None,
@@ -58,23 +59,22 @@ AXES: dict[str, list[Any]] = {
         {"kind": "adversarial", "radius": [0.1, 0.3], "steps": 1},
     ],
     "penalties": [
-        [],
-        [],
+        *5 * [[]],
         [{"form": "beta_decay", "weight": 1, "schedule": "rising"}],
-        [{"form": "entropy", "weight": 0.1, "schedule": "constant"}],
-        [{"form": "l1", "weight": 0.1, "schedule": "constant"}],
-        [{"form": "dirichlet_kl", "weight": 0.1, "schedule": "constant"}],
+        [{"form": "entropy", "weight": 0.1}],
+        [{"form": "entropy", "weight": -0.1}, {"form": "l1", "weight": 0.1}],
+        [{"form": "dirichlet_kl", "weight": 0.1}],
     ],
-    "freezing": [None, None, {"threshold": 0.9, "steps": 1}],
+    "freezing": [*4 * [None], {"threshold": 0.9, "steps": 1}],
     "stages": [[], [], [{}, {"keep": 3}], [{}, {"keep": 3, "alphas": "kept"}]],
     "cost": [None, None, {"quantity": "params", "target": 1e4}],
-    "kind": ["first_order", "first_order", "second_order", "single_level"],
-    "optimizer": ["adam", "adam", "exponentiated"],
+    "kind": ["first_order", "first_order", "first_order", "second_order", "single_level"],
+    "optimizer": [*6 * ["adam"], "exponentiated"],
     "warmup": [0, 0, 1],
     "supernet": [{}, {}, {"partial": 2}, {"path_dropout": 0.2}],
     "memory": ["none", "recompute", "checkpoint"],
     "form": ["squared", "absolute"],
-    "method": [{"method": "argmax"}, {"method": "threshold", "threshold": 0.3}],
+    "method": [*6 * [{"method": "argmax"}], {"method": "threshold", "threshold": 0.3}],
 }
 """component → what is drawn of it; what changes nothing stands there more than once, so that most combinations go"""
 
@@ -83,6 +83,8 @@ def drawn(seed: int) -> tuple[str, dict[str, Any]]:
     """A space and settings."""
     chance = Random(seed)
     got = {name: chance.choice(options) for name, options in AXES.items()}
+    if got["relaxation"] == "dirichlet" or chance.random() < 0.05:
+        got["sampling"] = chance.choice([None, {"kind": "dirichlet"}])
     adam = {"betas": [0.5, 0.9], "weight_decay": 1e-3} if got["optimizer"] == "adam" else {}
     architect = {key: got[key] for key in ("kind", "optimizer", "warmup")} | adam
     same = ("relaxation", "sampling", "edges", "noise", "dropout", "auxiliary", "perturbation", "penalties", "freezing")
@@ -103,7 +105,7 @@ def drawn(seed: int) -> tuple[str, dict[str, Any]]:
 def built(name: str, content: dict[str, Any]) -> tuple[SearchSettings, Space, Counted | None]:
     """Settings and space, with what networks cost. Raises UserError where they do not go together."""
     space = load_space(name)
-    space = space.model_copy(update=SMALL[space.kind](space))
+    space = space.model_copy(update=SMALL[space.kind](space) | ({"candidates": FEW} if name == "s1" else {}))
     settings = check(SearchSettings, content | {"space": name}, "composed")
     check_kind(space, name)
     setup.check_composed(settings, space)

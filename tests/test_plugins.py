@@ -240,7 +240,7 @@ def test_a_search_with_an_operation_of_ones_own(kind, recipe, plugin, tmp_path, 
     (tmp_path / "tiny-space.yaml").write_text(yaml.safe_dump(content_of(kind)))
     out, told = tmp_path / "run", ("--plugin", plugin)
     if kind == "cell":
-        assert "relaxation: 'half': should be 'softmax' or 'sigmoid' (your own: --plugin FILE)" in refused(
+        assert "relaxation: 'half': should be 'softmax', 'sigmoid', 'sparsemax' or 'dirichlet' (your own: --plugin FILE)" in refused(
             capsys, "search", "--config", recipe
         )
     assert main([*map(str, ("search", "--config", recipe, "--out", out, *told))]) == 0
@@ -392,7 +392,7 @@ def test_other_parts_are_tried_when_they_are_registered():
     fairdarts.register_activation("mine", nn.Tanh)
     lines = describe(SearchSettings).splitlines()
     assert any(
-        line.endswith("strength over the epochs (constant | cosine | exponential | rising | mine)") for line in lines
+        line.endswith("strength over the epochs (constant | cosine | exponential | falling | rising | mine)") for line in lines
     )
 
 

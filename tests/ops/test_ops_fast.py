@@ -1,6 +1,7 @@
 """Sequences of units that train as one function, against the same modules one by one."""
 
 import copy
+import math
 import pickle
 
 import pytest
