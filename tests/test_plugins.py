@@ -240,9 +240,8 @@ def test_a_search_with_an_operation_of_ones_own(kind, recipe, plugin, tmp_path, 
     (tmp_path / "tiny-space.yaml").write_text(yaml.safe_dump(content_of(kind)))
     out, told = tmp_path / "run", ("--plugin", plugin)
     if kind == "cell":
-        assert "relaxation: 'half': should be 'softmax', 'sigmoid', 'sparsemax' or 'dirichlet' (your own: --plugin FILE)" in refused(
-            capsys, "search", "--config", recipe
-        )
+        known = "should be 'softmax', 'sigmoid', 'sparsemax' or 'dirichlet' (your own: --plugin FILE)"
+        assert f"relaxation: 'half': {known}" in refused(capsys, "search", "--config", recipe)
     assert main([*map(str, ("search", "--config", recipe, "--out", out, *told))]) == 0
     origin = {"file": "my_ops.py", "sha256": hashlib.sha256(plugin.read_bytes()).hexdigest()}
     assert json.loads((out / FILE).read_text()) == {"operation": {NAME: origin}, "relaxation": {"half": origin}}
@@ -391,9 +390,8 @@ def test_other_parts_are_tried_when_they_are_registered():
     fairdarts.register_schedule("mine", lambda done: 1 - done)
     fairdarts.register_activation("mine", nn.Tanh)
     lines = describe(SearchSettings).splitlines()
-    assert any(
-        line.endswith("strength over the epochs (constant | cosine | exponential | falling | rising | mine)") for line in lines
-    )
+    schedules = "(constant | cosine | exponential | falling | rising | mine)"
+    assert any(line.endswith(f"strength over the epochs {schedules}") for line in lines)
 
 
 def test_a_penalty_of_ones_own_is_one_that_a_search_needs():
