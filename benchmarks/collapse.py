@@ -27,8 +27,9 @@ def tables(result: dict[str, Any]) -> dict[str, str]:
     return {title: table(result) for title, table in found.items()}
 
 
-def ends_table(result: dict[str, Any]) -> str:
-    """What every row ends with, what is published, random architectures and the best of the space."""
+def ends_table(result: dict[str, Any], intervals: int = 1) -> str:
+    """What every row ends with, what is published, random architectures and the best of the space; the first so many
+    columns with the interval of their mean."""
     whole = result["table"]
     columns = TableResult(**whole | {"columns": tuple(whole["columns"])}).shown
     main, rest = columns[0], ["", ""]
@@ -37,8 +38,8 @@ def ends_table(result: dict[str, Any]) -> str:
     for row in result["rows"]:
         found = row["summary"]
         truths = [
-            summary_text(Summary(**found["truth"][main])),
-            *(short(found["truth"][column]) for column in columns[1:]),
+            *(summary_text(Summary(**found["truth"][column])) for column in columns[:intervals]),
+            *(short(found["truth"][column]) for column in columns[intervals:]),
         ]
         rows.append([f"`{row['name']}`", *truths, short(found["regret"][main]), short(found["skips"], 1)])
     for row in result["published"]:
@@ -54,10 +55,7 @@ def ends_table(result: dict[str, Any]) -> str:
 
 def ways_table(result: dict[str, Any]) -> str:
     """How every row came to its end: the best from epoch 1 on, what it lost of that, and how it compares with DARTS."""
-    column = result["table"]["columns"][0]
-    darts = {
-        seed["seed"]: seed["truth"][column] for row in result["rows"] if row["name"] == DARTS for seed in row["seeds"]
-    }
+    column, against = result["table"]["columns"][0], paired(result)
     heads = ["row", "best on the way, %", "lost by the end", "against `darts`, paired", "supernet's own accuracy, %"]
     rows = []
     for row in result["rows"]:
@@ -68,19 +66,28 @@ def ways_table(result: dict[str, Any]) -> str:
                 known.append((max(truths), seed["truth"][column]))
         best = summary([highest for highest, _ in known])
         lost = summary([None if end is None else highest - end for highest, end in known])
-        pairs = [(seed["truth"][column], darts.get(seed["seed"])) for seed in row["seeds"]]
-        paired = summary([None if None in pair else pair[0] - pair[1] for pair in pairs])
-        against = "" if row["name"] == DARTS else signed(paired)
         rows.append(
             [
                 f"`{row['name']}`",
                 short(best._asdict()),
                 short(lost._asdict()),
-                against,
+                against[row["name"]],
                 short(row["summary"]["accuracy"], 1),
             ]
         )
     return markdown(heads, rows)
+
+
+def paired(result: dict[str, Any]) -> dict[str, str]:
+    """Row → the difference to DARTS of the same seed; empty for DARTS itself."""
+    column = result["table"]["columns"][0]
+    ends = {row["name"]: {seed["seed"]: seed["truth"][column] for seed in row["seeds"]} for row in result["rows"]}
+    darts, found = ends.get(DARTS, {}), {}
+    for name, own in ends.items():
+        pairs = [(truth, darts.get(seed)) for seed, truth in own.items()]
+        differences = summary([None if None in pair else pair[0] - pair[1] for pair in pairs])
+        found[name] = "" if name == DARTS else signed(differences)
+    return found
 
 
 def curvature_table(result: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ import json
 import statistics
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -46,6 +47,10 @@ METHODS: dict[str, dict[str, str]] = {
     "sdarts-rs": AROUND | {"perturbation.kind": "random"},
     "sdarts-adv": AROUND | {"perturbation.kind": "adversarial"},
     "pc-darts": {"supernet.partial": "4", "edges": "softmax"},
+    "beta-darts": {"penalties": "[{form: beta_decay, weight: 50, schedule: rising}]"},
+    "gaea": {"architect.optimizer": "exponentiated", "architect.betas": "null", "architect.weight_decay": "null"},
+    "oles": {"freezing.threshold": "0.4", "freezing.steps": "20", "freezing.against": "sum"},
+    "sparsemax": {"relaxation": "sparsemax"},
 }
 """what a method changes in DARTS"""
 RECIPES = {"s1": "darts-s1-cifar10", "s2": "darts-s2-imagenet", "nasbench201": "darts-nasbench201"}
@@ -72,7 +77,7 @@ def kept(learner: Learner, one: Batch, half: int) -> float:
 
     if not learns:
         return statistics.fmean(map(measured, range(DRAWS)))
-    with frozen(learner.weights):
+    with nullcontext() if learner.freezing else frozen(learner.weights):  # as the step of α has it
         return statistics.fmean(map(measured, range(DRAWS)))
 
 

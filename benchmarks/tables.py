@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import family
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = ("README.md", *(f"docs/{name}.md" for name in ("speed", "imagenet", "ranking", "train", "evolve")))
+PAGES = ("README.md", *(f"docs/{name}.md" for name in ("speed", "imagenet", "ranking", "train", "evolve", "methods")))
 MARK = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 WAYS = {
@@ -271,6 +273,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "decoding": decoding,
     "latency": latency,
     "starting": starting,
+    **family.TABLES,
 }
 """name in a page's mark → what stands there"""
 

@@ -243,6 +243,7 @@ PAGES = [
     "docs/first-search.md",
     "docs/collapse.md",
     "docs/inside.md",
+    "docs/methods.md",
     "docs/second-order.md",
     "docs/speed.md",
     "docs/growth.md",
