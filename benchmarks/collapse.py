@@ -6,6 +6,7 @@ python benchmarks/collapse.py benchmarks/results/collapse-*.json benchmarks/resu
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,18 @@ def ends_table(result: dict[str, Any], intervals: int = 1) -> str:
     return markdown(heads, rows)
 
 
-def ways_table(result: dict[str, Any]) -> str:
-    """How every row came to its end: the best from epoch 1 on, what it lost of that, and how it compares with DARTS."""
+def ways_table(result: dict[str, Any], more: Sequence[str] = (), beside: dict[str, list[str]] | None = None) -> str:
+    """How every row came to its end: the best from epoch 1 on, what it lost of that, and how it compares with DARTS;
+    `more` columns have what is `beside` a row."""
     column, against = result["table"]["columns"][0], paired(result)
-    heads = ["row", "best on the way, %", "lost by the end", "against `darts`, paired", "supernet's own accuracy, %"]
+    heads = [
+        "row",
+        "best on the way, %",
+        "lost by the end",
+        "against `darts`, paired",
+        "supernet's own accuracy, %",
+        *more,
+    ]
     rows = []
     for row in result["rows"]:
         known = []
@@ -73,6 +82,7 @@ def ways_table(result: dict[str, Any]) -> str:
                 short(lost._asdict()),
                 against[row["name"]],
                 short(row["summary"]["accuracy"], 1),
+                *(beside or {}).get(row["name"], ["–"] * len(more)),
             ]
         )
     return markdown(heads, rows)

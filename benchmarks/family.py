@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from collapse import DARTS, ends_table, markdown, paired, ways_table
+from collapse import DARTS, ends_table, markdown, ways_table
 
 RESULTS = Path(__file__).parent / "results"
 STUDY = "family-nasbench201-small"
@@ -38,20 +38,12 @@ def found() -> str:
 
 
 def on_the_way() -> str:
-    """How they came to it: the best on the way, and what is lost of it."""
-    study = read(STUDY)
-    return ways_table(study) if study else MISSING
-
-
-def against_darts() -> str:
-    """What a method gains on DARTS, beside what its step costs in NAS-Bench-201."""
-    study, steps = read(STUDY), read(_steps("nb201"))
+    """How they came to it and what they gain on DARTS, beside what a step of each costs in NAS-Bench-201."""
+    study, measured = read(STUDY), read(_steps("nb201"))
     if not study:
         return MISSING
-    cost = of_methods(steps) if steps else {}
-    heads = ["row", "against `darts`, paired", "steps a second, of `darts`'", "memory kept"]
-    rows = [[f"`{name}`", gain, *cost.get(name, ["–", "–"])[:2]] for name, gain in paired(study).items()]
-    return markdown(heads, rows)
+    costs = {name: own[:2] for name, own in of_methods(measured).items()} if measured else {}
+    return ways_table(study, ["steps a second, of `darts`'", "memory kept"], costs)
 
 
 def steps() -> str:
@@ -83,7 +75,8 @@ def of_methods(result: Result) -> dict[str, list[str]]:
 
 def size(result: Result) -> str:
     """'8 cells of 16 channels, batches of 16 images of 32×32 pixels, 1 thread'."""
-    cells = f"{result['cells']} cells of {result['channels']} channels, " if "cells" in result else ""
+    of_stage = " a stage" if result["space"] == "nasbench201" else ""
+    cells = f"{result['cells']} cells{of_stage} of {result['channels']} channels, " if "cells" in result else ""
     pixels = f"{result['image']}×{result['image']}"
     threads = f"{result['threads']} thread{'s' if result['threads'] > 1 else ''}"
     return f"{cells}batches of {result['batch']} images of {pixels} pixels, {threads}"
@@ -95,7 +88,6 @@ def _steps(end: str) -> str:
 
 TABLES = {
     "family: found": found,
-    "family: against DARTS": against_darts,
     "family: on the way": on_the_way,
     "family: steps": steps,
 }

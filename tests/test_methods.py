@@ -151,16 +151,18 @@ def test_all_data_sets_have_their_interval(results: Path) -> None:
 
 
 def test_gains_stand_beside_costs(results: Path) -> None:
-    assert "| `gdas` | +26.00 ± 5.66 [+22.00, +30.00] | – | – |" in family.against_darts()
-    steps_of(results, "nb201", cells=5, channels=16)
-    assert "| `gdas` | +26.00 ± 5.66 [+22.00, +30.00] | 3.00 [2.50, 3.50] | 0.25 |" in family.against_darts()
-    assert "| `darts` |  | 1 | 1.00 |" in family.against_darts()
-    assert "| `enas` | −10.00 ± 0.00 [−10.00, −10.00] | – | – |" in family.against_darts()
+    gain = "+26.00 ± 5.66 [+22.00, +30.00] | 51.0 ± 1.4"
+    assert f"| `gdas` | 91.00 ± 1.41 | 0.00 ± 0.00 | {gain} | – | – |" in family.on_the_way()
+    steps_of(results, "nb201", space="nasbench201", cells=5, channels=16)
+    table = family.on_the_way()
+    assert f"| {gain} | 3.00 [2.50, 3.50] | 0.25 |" in table
+    assert "|  | 51.0 ± 1.4 | 1 | 1.00 |" in table
+    assert "| −10.00 ± 0.00 [−10.00, −10.00] | 51.0 ± 1.4 | – | – |" in table
 
 
 def test_spaces_stand_side_by_side(results: Path) -> None:
-    steps_of(results, "s1", cells=8, channels=16)
-    steps_of(results, "s2", image=64)
+    steps_of(results, "s1", space="s1", cells=8, channels=16)
+    steps_of(results, "s2", space="s2", image=64)
     table = family.steps()
     assert table.startswith("|  | S1: steps a second | S1: kept | S1: candidates | S2: steps a second |")
     assert "| `gdas` | 3.00 [2.50, 3.50] | 0.25 | 0.20 | 3.00 [2.50, 3.50] | 0.25 | 0.20 |" in table
