@@ -110,7 +110,8 @@ def auxiliary_weight(settings: AuxiliarySettings, done: float) -> float:
 
 
 def with_auxiliary(gates: Gates, space: Space, weight: float, like: Tensor) -> Gates:
-    """Gates under which a skip connection of a weight that is not learnt runs beside the candidates (DARTS−, eq. 5).
+    """Gates under which a skip connection of a weight that is not learnt runs beside the candidates (DARTS−,
+    arXiv:2009.01027).
 
     It is the skip connection among the candidates, whose gate it adds to. Where that changes shape it has weights, and
     both then share them. A point that offers none has none beside it.
