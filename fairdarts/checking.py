@@ -246,6 +246,8 @@ def _explain(model: type[Settings], problem: ErrorDetails) -> str:
         return f"'{given}' is not known{nearest(given, _members_at(model, problem['loc']))}"
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return f"{_shown(problem['input'])}: should hold keys and values"
+    if kind in ("tuple_type", "list_type"):
+        return f"{_shown(problem['input'])}: should be a list, such as [one, two]"
     if kind == "int_parsing_size":
         return f"{_shown(problem['input'])}: should be within ±{LARGEST}"
     message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "should be")

@@ -99,6 +99,6 @@ class PerturbationSettings(Settings):
     @field_validator("radius")
     @classmethod
     def _grows(cls, radius: tuple[float, float]) -> tuple[float, float]:
-        if not (min(radius) >= 0 and 0 < max(radius) < float("inf")):
-            raise ValueError(f"{list(radius)}: should be two numbers, such as [0.03, 0.3]")
+        if not (min(radius) >= 0 and 0 < max(radius) <= 1):
+            raise ValueError(f"{list(radius)}: should be two numbers from 0 to 1, as gates are, such as [0.03, 0.3]")
         return radius

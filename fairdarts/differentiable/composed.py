@@ -63,6 +63,8 @@ def _of_training(settings: SearchSettings) -> str | None:
     if settings.freezing and architect.kind != "first_order":
         held_out = "a held-out gradient of the weights at which they train"
         return f"freezing: needs {held_out}: architect.kind first_order, not {architect.kind}"
+    if settings.freezing and settings.cost and settings.cost.form == "power":
+        return "freezing: compares gradients of a loss that cost.form power multiplies; set it lagrange"
     if settings.freezing and settings.supernet.ofa_kernel:
         return "freezing: judges candidates alone, which share kernels where supernet.ofa_kernel is true"
     return None

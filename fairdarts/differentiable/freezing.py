@@ -20,7 +20,8 @@ class Freezing:
     """How well the gradients of every candidate agree, and which candidates are frozen.
 
     The gradients of a candidate's weights of a training and of a held-out batch, each as one vector, have a cosine; GM
-    is its mean over M steps. Where that is below the threshold, the weights stay for the rest of the search; α goes on.
+    is its mean over M steps. Where that is below the threshold, the weights stay for the rest of the search, or of its
+    stage; α goes on.
     Every instance of a candidate, cell by cell, is judged alone.
 
     The released code compares training gradients g with g + g', as they are still there when the held-out ones g' are

@@ -1,6 +1,6 @@
 """From α to the gates of a pass: relaxed, sampled, and what stands beside them."""
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -41,6 +41,18 @@ def living(learner: Learner, alphas: Matrices) -> Matrices:
 def relaxed(learner: Learner, alphas: Matrices) -> Matrices:
     """The gates of every part [points, candidates]: neither disturbed nor sampled."""
     return relax(living(learner, alphas), learner.settings.relaxation)
+
+
+def of_the_living(learner: Learner, gates: Matrices) -> Gates:
+    """Gates of every point's candidates that are there, those of gate zero among them."""
+    space = learner.supernet.space
+    found = [*dense(gates, space)]
+    for name, alive in (learner.alive or {}).items():
+        for point, there in zip(space.parts[name].points, alive.tolist(), strict=True):
+            active = [column for column, kept in enumerate(there) if kept]
+            whole = cast(Tensor, found[point].weights)  # as α makes them
+            found[point] = found[point]._replace(active=tuple(active), weights=whole[active])
+    return tuple(found)
 
 
 def has_zeros(learner: Learner) -> bool:
@@ -123,14 +135,19 @@ def with_auxiliary(gates: Gates, space: Space, weight: float, like: Tensor) -> G
         if SKIP not in names:
             found.append(gate)
             continue
-        column, (active, weights, *_) = names.index(SKIP), gate
+        column, (active, weights, _, idle) = names.index(SKIP), gate
         if not isinstance(weights, Tensor):
             share = 1 / max(1, len(active)) if weights is None else weights
             weights = like.new_full((len(active),), share)
-        if column in active:
+        if column in active[: len(active) - idle]:
             beside = like.new_tensor([weight * (choice == column) for choice in active])
-            found.append(gate._replace(weights=weights + beside, idle=0))
+            found.append(gate._replace(weights=weights + beside))
+            continue
+        if column in active:  # it is idle no longer
+            at = active.index(column)
+            own, rest = weights[at : at + 1] + weight, torch.cat([weights[:at], weights[at + 1 :]])
+            active, idle = active[:at] + active[at + 1 :], idle - 1
         else:
-            weights = torch.cat([like.new_tensor([weight]), weights])
-            found.append(gate._replace(active=(column, *active), weights=weights))
+            own, rest = like.new_tensor([weight]), weights
+        found.append(gate._replace(active=(column, *active), weights=torch.cat([own, rest]), idle=idle))
     return tuple(found)

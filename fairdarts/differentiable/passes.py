@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from fairdarts.data.balance import cross_entropy
-from fairdarts.differentiable.gates import gates_of_pass, has_zeros, living, relaxed
+from fairdarts.differentiable.gates import gates_of_pass, living, of_the_living, relaxed
 from fairdarts.differentiable.learner import Batch, Learner, StepIndex
 from fairdarts.differentiable.losses import zero_one
 from fairdarts.differentiable.penalties import penalized
-from fairdarts.relaxation import Matrices, dense
+from fairdarts.relaxation import Matrices
 from fairdarts.runtime import distributed
 from fairdarts.runtime.device import autocast
 from fairdarts.runtime.seed import TRAIN
@@ -32,10 +32,10 @@ def losses(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Cross-entropy, accuracy and zero-one loss of a part of a batch of one half of the images, scalars.
 
-    The zero-one loss is that of the undisturbed gates. `learns` where α gets a gradient; `moved` are gates by part that
-    stand in for those of α.
+    The zero-one loss is that of the undisturbed gates of all candidates that are there. `learns` where α gets a
+    gradient; `moved` are gates by part that stand in for those of α.
     """
-    (images, labels), settings, space = part, learner.settings, learner.supernet.space
+    (images, labels), settings = part, learner.settings
     gates, seen, disturbance = gates_of_pass(learner, alphas, at, half, shard, learns, moved)
     if settings.compute.compile == "reduce-overhead":
         torch.compiler.cudagraph_mark_step_begin()  # the last pass is done with what its graphs hold
@@ -43,7 +43,7 @@ def losses(
         logits = learner.supernet(images, seen, disturbance)
     logits = logits.to(next(iter(alphas.values())).dtype)
     accuracy = (logits.detach().argmax(1) == labels).float().mean()
-    push = zero_one(dense(gates, space, has_zeros(learner)), settings.zero_one.form)
+    push = zero_one(of_the_living(learner, gates), settings.zero_one.form)
     return cross_entropy(logits, labels, learner.class_weights), accuracy, push
 
 

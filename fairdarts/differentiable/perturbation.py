@@ -38,12 +38,11 @@ def perturbed(learner: Learner, alphas: Matrices, batch: Batch, at: StepIndex) -
 
 
 def projected(learner: Learner, moved: Tensor, gates: Tensor) -> Tensor:
-    """Gates from 0 to 1, whose rows are probabilities where those of the relaxation are; what is zero stays zero."""
+    """Gates from 0 to 1, whose rows are probabilities where those of the relaxation are. What is zero stays zero, and a
+    row that would be all zeros stays as it is."""
     moved = moved.clamp(0, 1).masked_fill(gates == 0, 0)
-    if learner.settings.relaxation not in SIMPLEX:
-        return moved
     total = moved.sum(-1, keepdim=True)
-    return torch.where(total > 0, moved / total, gates)
+    return torch.where(total > 0, moved / total if learner.settings.relaxation in SIMPLEX else moved, gates)
 
 
 def _random(

@@ -32,7 +32,8 @@ def update_alphas(learner: Learner, gradients: Sequence[Tensor]) -> None:
     learner.alpha_optimizer.step()
     learner.alpha_optimizer.zero_grad()
     for alpha, then, gradient in zip(alphas.values(), before, gradients, strict=True) if drawn else ():
-        alpha.data.copy_(with_others_kept(alpha.detach(), then, gradient))
+        if alpha.dim() == 2:  # of edges nothing is drawn
+            alpha.data.copy_(with_others_kept(alpha.detach(), then, gradient))
     for name, gates in simplices(learner).items() if exponentiated else ():
         alpha, alive = alphas[name].detach(), (learner.alive or {}).get(name, torch.ones_like(gates, dtype=torch.bool))
         alphas[name].data.copy_(torch.where(alive, gates.clamp_min(FLOOR).log(), alpha))

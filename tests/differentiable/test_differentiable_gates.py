@@ -11,7 +11,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from fairdarts.checking import check
 from fairdarts.differentiable.architect import STEPS
 from fairdarts.differentiable.components import AuxiliarySettings
-from fairdarts.differentiable.gates import auxiliary_weight, gates_of_pass, relaxed, with_auxiliary
+from fairdarts.differentiable.gates import (
+    auxiliary_weight,
+    gates_of_pass,
+    of_the_living,
+    relaxed,
+    with_auxiliary,
+)
 from fairdarts.differentiable.learner import Learner, StepIndex
 from fairdarts.differentiable.passes import losses
 from fairdarts.differentiable.perturbation import perturbed
@@ -244,3 +250,38 @@ def test_second_order_sees_only_what_runs():
     twin.alpha_optimizer.step()
     for part, alpha in twin.alphas.items():
         torch.testing.assert_close(own.alphas[part], alpha, rtol=1e-8, atol=1e-10)
+
+
+def test_gates_that_would_all_be_cut_stay_as_they_are():
+    own = learner("sigmoid", perturbation={"kind": "random", "radius": [1, 1]})
+    with torch.no_grad():
+        own.alphas["normal"].fill_(-6.0)  # gates that most draws take below zero
+    gates = relaxed(own, own.alphas)["normal"]
+    moved = [perturbed(own, own.alphas, next(stream(0)), StepIndex(0, step))["normal"] for step in range(20)]
+    assert all((rows.sum(-1) > 0).all() for rows in moved)
+    assert any((rows == gates).all(-1).any() for rows in moved)
+
+
+def test_the_zero_one_loss_sees_gates_of_zero_but_not_what_is_gone():
+    own = learner("sparsemax")
+    with torch.no_grad():
+        own.alphas["normal"].copy_(torch.tensor([[0.0, 2.0, 0.0]]).expand_as(own.alphas["normal"]))
+        own.alphas["reduce"].copy_(own.alphas["normal"][: len(own.alphas["reduce"])])
+    push = losses(own, own.alphas, next(stream(0)), AT, TRAIN, 0, True)[2]
+    assert push.item() == pytest.approx(-0.25)  # all gates are 0 or 1
+    alive = {part: torch.ones_like(alpha, dtype=torch.bool) for part, alpha in own.alphas.items()}
+    for there in alive.values():
+        there[:, 0] = False
+    gates = of_the_living(replace(own, alive=alive), relaxed(own, own.alphas))
+    assert all(gate.active == (1, 2) and gate.weights.tolist() == [1.0, 0.0] for gate in gates)
+
+
+def test_beside_an_idle_candidate_the_auxiliary_skip_connection_runs():
+    other = next(column for column in range(3) if column != SKIP)
+    like = torch.zeros(1, dtype=torch.float64)
+    for active in ((other, SKIP), (SKIP, other)):
+        pair = tuple(Gate(active, like.new_tensor([1.0, 0.0]), idle=1) for _ in SPACE.points)
+        for gate in with_auxiliary(pair, SPACE, 0.5, like):
+            assert gate.active == (SKIP, other)
+            assert gate.weights.tolist() == ([0.5, 1.0] if active[0] == other else [1.5, 0.0])
+            assert gate.idle == (0 if active[0] == other else 1)
