@@ -139,7 +139,7 @@ def test_help_after_a_recipe_reads_it_as_the_run_would(tmp_path: Path, capsys: p
     )
     with pytest.raises(SystemExit):
         main(["search", str(mine), "--help"])
-    assert "(softmax | sigmoid | half) [half]" in capsys.readouterr().out
+    assert "(softmax | sigmoid | sparsemax | dirichlet | half) [half]" in capsys.readouterr().out
     assert main(["search", "fairnas-macro-small", "--help"]) == 2
     assert "is a recipe of `fairdarts supernet`, not of `fairdarts search`" in capsys.readouterr().err
 
