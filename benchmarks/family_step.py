@@ -3,7 +3,8 @@
 
     python benchmarks/family_step.py --out benchmarks/results/family-step-s1-cpu-1-thread.json
     python benchmarks/family_step.py --space s2 --image 64 --out benchmarks/results/family-step-s2-cpu-1-thread.json
-    python benchmarks/family_step.py --space nasbench201 --out benchmarks/results/family-step-nb201-cpu-1-thread.json
+    python benchmarks/family_step.py --space nasbench201 --cells 1 \\
+        --out benchmarks/results/family-step-nb201-cpu-1-thread.json
 
 All are the library's own first-order steps, of random images, with the same supernet but for what a method changes in
 it. `dense` is DARTS. By turns each takes a step; `ratio_quartiles` are of the seconds of `dense` / those of the method,
