@@ -49,7 +49,7 @@ MAKERS = {
     "controller": {
         "kind": "controller",
         "hidden": 4,
-        "layers": 1,
+        "lstm_layers": 1,
         "bound": 2.5,
         "lr": 0.01,
         "betas": [0, 0.999],

@@ -46,7 +46,7 @@ class Controlled(Sampler):
         with torch.random.fork_rng(devices=[]):  # modules know no other generator; that of a GPU is not touched
             torch.default_generator.manual_seed(self.below(2**62))
             self.policy = Policy(
-                self.counts, own.hidden, layers=own.layers, temperature=own.temperature, bound=own.bound
+                self.counts, own.hidden, layers=own.lstm_layers, temperature=own.temperature, bound=own.bound
             )
         parameters = [
             own for name, own in self.policy.named_parameters() if name.startswith(("previous", "lstm", "actor"))

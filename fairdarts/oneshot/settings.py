@@ -79,7 +79,7 @@ class ControllerSettings(Settings):
     kind: Literal["controller"]
     hidden: int = Field(ge=1, le=65536)
     """width of the LSTM and of its input"""
-    layers: int = Field(ge=1, le=16)
+    lstm_layers: int = Field(ge=1, le=16)
     """layers of the LSTM"""
     temperature: float = Field(default=1.0, gt=0)
     """what logits are divided by before their tanh"""

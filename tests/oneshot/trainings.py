@@ -38,7 +38,7 @@ SAMPLERS: dict[str, dict[str, Any]] = {
 CONTROLLER: dict[str, Any] = {
     "kind": "controller",
     "hidden": 8,
-    "layers": 2,
+    "lstm_layers": 2,
     "temperature": 5,
     "bound": 2.5,
     "lr": 0.01,
