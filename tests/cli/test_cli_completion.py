@@ -42,7 +42,7 @@ def test_verbs_are_completed(capsys: pytest.CaptureFixture[str]):
         (["search", "x", "--weights.lr"], ["--weights.lr", "--weights.lr_min"]),
         (["search", "x", "--data.kind", "c"], ["cifar10", "cifar100", "csv"]),
         (["search", "x", "--data.kind", "=", "f"], ["folder", "fake"]),
-        (["search", "x", "--relaxation", "="], ["softmax", "sigmoid"]),
+        (["search", "x", "--relaxation", "="], ["softmax", "sigmoid", "sparsemax", "dirichlet"]),
         (["search", "x", "--data.kind=f"], ["--data.kind=folder", "--data.kind=fake"]),
         (["search", "x", "--curvature", ""], ["true", "false"]),
         (["search", "x", "--pr"], ["--print-config"]),

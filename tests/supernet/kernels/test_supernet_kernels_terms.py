@@ -14,6 +14,7 @@ CHANNELS = 4
 UNITS: dict[str, list[tuple[int, int | None, int]]] = {
     "sep_conv_3x3": [(3, None, 1), (3, 1, 1)],
     "sep_conv_5x5": [(5, None, 1), (5, 1, 1)],
+    "sep_conv_7x7": [(7, None, 1), (7, 1, 1)],
     "dil_conv_3x3": [(3, None, 2)],
     "dil_conv_5x5": [(5, None, 2)],
 }
