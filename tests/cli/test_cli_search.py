@@ -165,7 +165,7 @@ def test_a_place_that_is_taken_is_refused(tiny_recipe: Path, tmp_path: Path, cap
         ),
         ("--epochs three", "--epochs: 'three': should be a valid integer"),
         ("--epochs 0", "--epochs: '0': should be greater than or equal to 1"),
-        ("--relaxation gumbel", "--relaxation: 'gumbel': should be 'softmax' or 'sigmoid'"),
+        ("--relaxation gumbel", "--relaxation: 'gumbel': should be 'softmax', 'sigmoid', 'sparsemax' or 'dirichlet'"),
         ("--data.kind mnist", "--data.kind: 'mnist' is not known"),
         ("--data.train_portion 1.5", "--data.train_portion: '1.5': should be less than or equal to 1"),
         ("--data.train_portion 0", "--data.train_portion: '0': should be greater than 0"),
