@@ -4,8 +4,6 @@ The paper writes of architecture weights A + δ, ‖δ‖∞ ≤ ε; as in its r
 leaves [0, 1] is cut, and rows that are probabilities are made so again.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
@@ -34,7 +32,9 @@ def perturbed(learner: Learner, alphas: Matrices, batch: Batch, at: StepIndex) -
     for part, p in gates.items():
         noise = torch.empty_like(p).uniform_(-radius, radius, generator=generator)
         moved[part] = projected(learner, p + noise, p)
-    return MOVES[settings.kind](learner, settings, gates, moved, radius, batch, at)
+    if settings.kind == "random":
+        return moved
+    return _adversarial(learner, settings, gates, moved, radius, batch, at)
 
 
 def projected(learner: Learner, moved: Tensor, gates: Tensor) -> Tensor:
@@ -43,18 +43,6 @@ def projected(learner: Learner, moved: Tensor, gates: Tensor) -> Tensor:
     moved = moved.clamp(0, 1).masked_fill(gates == 0, 0)
     total = moved.sum(-1, keepdim=True)
     return torch.where(total > 0, moved / total if learner.settings.relaxation in SIMPLEX else moved, gates)
-
-
-def _random(
-    learner: Learner,
-    settings: PerturbationSettings,
-    gates: Matrices,
-    moved: Matrices,
-    radius: float,
-    batch: Batch,
-    at: StepIndex,
-) -> Matrices:
-    return moved
 
 
 def _adversarial(
@@ -87,7 +75,3 @@ def _adversarial(
             change = (moved[part] + step * pull.sign() - p).clamp(-radius, radius)
             moved[part] = projected(learner, p + change, p)
     return moved if measured(moved)[1] >= measured(gates)[1] else gates
-
-
-MOVES: dict[str, Callable[..., Matrices]] = {"random": _random, "adversarial": _adversarial}
-"""`perturbation.kind` → the moved gates by part"""

@@ -67,7 +67,7 @@ def _strongest(gates: Tensor) -> list[Gate]:
 
 
 def binary(_: Any, gates: Matrices, draw: Draw) -> Gates:
-    """Of every point one candidate, drawn in proportion to the gates p; where α learns two, of which one has gate 1 and
+    """One candidate of every point, drawn in proportion to the gates p; where α learns two, of which one has gate 1 and
     the other 0, with the gradient of p, normalized over the two (ProxylessNAS, sections 3.2.1 and 3.2.2).
 
     Of a softmax, that is the softmax of the two: no other α has a gradient then, not even one that is all rounding.
@@ -99,7 +99,7 @@ def _apart(p: Tensor, alpha: Tensor) -> Tensor:
 
 
 def uniform(_: Any, gates: Matrices, draw: Draw) -> Gates:
-    """Of every point one candidate, each as likely as any other; where α learns all, under the gates themselves (SETN,
+    """One candidate of every point, each as likely as any other; where α learns all, under the gates themselves (SETN,
     as NAS-Bench-201, arXiv:2001.00326, runs it)."""
     if draw.trains_alphas:
         return dense(gates, draw.space, draw.sparse)
