@@ -15,14 +15,12 @@ than 1 / share times as fast as it is.
 """
 
 import argparse
-import json
 import statistics
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from circumstances import circumstances
-from measured import Server, by_turns, largest, matmul_speed, ratios, serve
+from measured import Server, add_options, by_turns, give, largest, matmul_speed, ratios, serve
 from plain import PathNetwork, PathStep, lower
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -182,22 +180,15 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--space", default="nas-bench-macro", help="a space of layers")
-    parser.add_argument("--image", type=int, default=32, help="height and width of the images")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-    parser.add_argument("--batch", type=int, default=64, help="images of a step")
-    parser.add_argument("--pairs", type=int, default=7, help="rounds that are measured")
+    add_options(parser, 64, "images of a step")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--out", type=Path, help="JSON file of the result")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.serve:
         step_when_asked(args.serve, args)
         return
-    text = json.dumps(measure(args), indent=1)
-    print(text)
-    if args.out:
-        args.out.write_text(text + "\n")
+    give(measure(args), args.out)
 
 
 if __name__ == "__main__":

@@ -14,17 +14,15 @@ a pass of the weights, as a share of all.
 """
 
 import argparse
-import json
 import statistics
 import sys
 import time
 from contextlib import nullcontext
-from pathlib import Path
 
 import torch
 from circumstances import circumstances
-from measured import quartiles
-from search_step import SIZES, Batch, batch, learner_of, saved, settings_of, size_of
+from measured import give, quartiles
+from search_step import Batch, add_sizes, batch, learner_of, saved, settings_of, size_of
 
 from fairdarts.differentiable.architect import STEPS
 from fairdarts.differentiable.gates import gates_of_pass
@@ -56,7 +54,7 @@ METHODS: dict[str, dict[str, str]] = {
 """what a method changes in DARTS"""
 RECIPES = {"s1": "darts-s1-cifar10", "s2": "darts-s2-imagenet", "nasbench201": "darts-nasbench201"}
 DRAWS = 8
-"""passes whose memory is averaged"""
+"""passes whose memory is averaged, where gates are drawn"""
 
 
 def step(learner: Learner, number: int, train: Batch, valid: Batch) -> float:
@@ -67,7 +65,7 @@ def step(learner: Learner, number: int, train: Batch, valid: Batch) -> float:
 
 
 def kept(learner: Learner, one: Batch, half: int) -> float:
-    """The bytes that a pass over a batch of a half keeps, a mean of several."""
+    """The bytes that a pass over a batch of a half keeps; where gates are drawn, a mean of several."""
     alphas, learns = learner.alphas, half == VALID
     if not learns:
         alphas = {part: alpha.detach() for part, alpha in alphas.items()}
@@ -76,10 +74,9 @@ def kept(learner: Learner, one: Batch, half: int) -> float:
         at = StepIndex(0, number)
         return saved(lambda: losses(learner, alphas, one, at, half, 0, learns)[0], learner.supernet)
 
-    if not learns:
-        return statistics.fmean(map(measured, range(DRAWS)))
-    with nullcontext() if learner.freezing else frozen(learner.weights):  # as the step of α has it
-        return statistics.fmean(map(measured, range(DRAWS)))
+    draws = DRAWS if learner.settings.sampling else 1
+    with frozen(learner.weights) if learns and not learner.freezing else nullcontext():  # as the step of α has it
+        return statistics.fmean(map(measured, range(draws)))
 
 
 def running(learner: Learner) -> float:
@@ -137,24 +134,12 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--space", choices=sorted(RECIPES), default="s1")
-    parser.add_argument("--image", type=int, default=32, help="height and width of the images")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-    parser.add_argument("--batch", type=int, default=16, help="images of each of a step's two batches")
-    usual = ", ".join(f"{own[0]} and {own[1]} in {name}" for name, own in SIZES.items())
-    parser.add_argument("--cells", type=int, help=f"cells, of a stage in nasbench201 (cells and channels: {usual})")
-    parser.add_argument("--channels", type=int, help="channels of the first cells")
-    parser.add_argument("--pairs", type=int, default=7, help="rounds that are measured")
+    add_sizes(parser, sorted(RECIPES))
     parser.add_argument("--methods", nargs="+", choices=sorted(METHODS), help="which ones (default: all)")
-    parser.add_argument("--out", type=Path, help="JSON file of the result")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     use_native("auto")
-    text = json.dumps(measure(args), indent=1) + "\n"
-    if args.out:
-        args.out.write_text(text, encoding="utf-8")
-    else:
-        print(text, end="")
+    give(measure(args), args.out)
 
 
 if __name__ == "__main__":

@@ -10,16 +10,14 @@ accuracies. A ratio is plain / library; median and quartiles are those of the ro
 """
 
 import argparse
-import json
 import statistics
 import sys
 import time
-from pathlib import Path
 from random import Random
 
 import torch
 from circumstances import circumstances
-from measured import quartiles
+from measured import add_options, give, quartiles
 from torch import Tensor
 
 from fairdarts.oneshot.evaluate import Evaluator
@@ -85,18 +83,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--spaces", nargs="+", default=["nas-bench-macro", "nas-bench-macro-small", "fairnas-a"])
     parser.add_argument("--paths", type=int, default=200, help="paths to judge")
-    parser.add_argument("--image", type=int, default=32, help="height and width of the images")
-    parser.add_argument("--batch", type=int, default=16, help="images")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-    parser.add_argument("--pairs", type=int, default=5, help="rounds that are measured")
-    parser.add_argument("--out", type=Path, help="JSON file of the result")
+    add_options(parser, 16, "images", 5)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     keep_memory()  # as those do who judge; the plain form gains by it, too
-    text = json.dumps(measure(args), indent=1)
-    print(text)
-    if args.out:
-        args.out.write_text(text + "\n")
+    give(measure(args), args.out)
 
 
 if __name__ == "__main__":

@@ -9,16 +9,14 @@ is Kendall's τ of the two. `table_tau` is τ of two tables of the same networks
 """
 
 import argparse
-import json
 import statistics
 import sys
 import time
-from pathlib import Path
 from random import Random
 
 import torch
 from circumstances import circumstances
-from measured import quartiles
+from measured import add_out, give, quartiles
 from scipy.stats import kendalltau
 from torch import nn
 
@@ -81,13 +79,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15, help="rounds that are measured")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--out", type=Path, help="JSON file of the result")
+    add_out(parser)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    text = json.dumps(measure(args), indent=1)
-    print(text)
-    if args.out:
-        args.out.write_text(text + "\n")
+    give(measure(args), args.out)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,39 @@
-"""What the programs that measure steps by turns share: ratios round by round, and processes that step when asked."""
+"""What the programs that measure steps by turns share: options, ratios round by round, processes that step when asked,
+and how a result is given."""
 
+import argparse
+import json
 import math
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import torch
+
+
+def add_options(parser: argparse.ArgumentParser, batch: int, images: str, pairs: int = 7) -> None:
+    """The options of all that step by turns; `images` says what a batch is of."""
+    parser.add_argument("--image", type=int, default=32, help="height and width of the images")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    parser.add_argument("--batch", type=int, default=batch, help=images)
+    parser.add_argument("--pairs", type=int, default=pairs, help="rounds that are measured")
+    add_out(parser)
+
+
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """The option of `give`."""
+    parser.add_argument("--out", type=Path, help="JSON file of the result")
+
+
+def give(result: object, out: Path | None) -> None:
+    """Prints a result as JSON, and writes it to a file where one is named."""
+    text = json.dumps(result, indent=1)
+    print(text)
+    if out:
+        out.write_text(text + "\n")
 
 
 def quartiles(values: Sequence[float]) -> list[float]:

@@ -27,7 +27,6 @@ official in channels_last / library; `saved` and `peak` are those of search_step
 import argparse
 import hashlib
 import importlib
-import json
 import statistics
 import subprocess
 import sys
@@ -41,8 +40,9 @@ from typing import Any, NamedTuple
 import torch
 from apart import line_of
 from circumstances import circumstances
-from measured import Server, by_turns, largest, ratios, serve
+from measured import Server, add_options, by_turns, give, largest, ratios, serve
 from search_step import (
+    BOTH,
     MEMORY,
     Batch,
     apart,
@@ -279,14 +279,10 @@ def measure(checkout: Checkout, args: argparse.Namespace) -> dict[str, object]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkout", type=Path, help=f"clone of {REPOSITORY}")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-    parser.add_argument("--batch", type=int, default=16, help="images of each of a step's two batches")
-    parser.add_argument("--image", type=int, default=32, help="height and width of the images")
+    add_options(parser, 16, BOTH)
     parser.add_argument("--cells", type=int, default=8)
     parser.add_argument("--channels", type=int, default=16, help="of the first cells")
-    parser.add_argument("--pairs", type=int, default=7, help="rounds that are measured")
     parser.add_argument("--compared", type=int, default=10, help="steps that are compared in float64")
-    parser.add_argument("--out", type=Path, help="JSON file of the result")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--grow", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -300,10 +296,7 @@ def main() -> int:
                 args.device = "cpu"
                 print(grown(take_of(args.grow, checkout, args), args, 2))
             else:
-                text = json.dumps(measure(checkout, args), indent=1)
-                print(text)
-                if args.out:
-                    args.out.write_text(text + "\n")
+                give(measure(checkout, args), args.out)
     except UserError as error:
         print(f"official.py: {error}", file=sys.stderr)
         return 2

@@ -18,18 +18,16 @@ product.
 """
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
 import torch
 from circumstances import circumstances
-from measured import largest, matmul_speed, ratios
+from measured import add_options, give, largest, matmul_speed, ratios
 from plain import Bench, Chain, Network, PlainStep, lower
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -85,6 +83,7 @@ VARIANTS = {
         "bfloat16 graphs": {MEMORY: "none", PRECISION: "bfloat16", COMPILE: "reduce-overhead"},
     },
 }
+BOTH = "images of each of a step's two batches"
 PLAIN = {"cell": Network, "nasbench201": Bench}
 PASSES = 5  # forward, and twice that backward for the weights; forward, and as much backward for α
 
@@ -96,6 +95,15 @@ def settings_of(recipe: str, space: str, size: Size, variant: dict[str, str]) ->
     path = resources.find("recipes", recipe)
     own = {"supernet.cells": str(size[0]), "supernet.channels": str(size[1])} if size else {"space": space}
     return check(SearchSettings, read_yaml(path), path, own | variant)
+
+
+def add_sizes(parser: argparse.ArgumentParser, spaces: Sequence[str]) -> None:
+    """The options of a search step in one of the spaces."""
+    parser.add_argument("--space", choices=spaces, default="s1")
+    add_options(parser, 16, BOTH)
+    usual = ", ".join(f"{own[0]} and {own[1]} in {name}" for name, own in SIZES.items())
+    parser.add_argument("--cells", type=int, help=f"cells, of a stage in nasbench201 (cells and channels: {usual})")
+    parser.add_argument("--channels", type=int, help="channels of the first cells")
 
 
 def size_of(args: argparse.Namespace) -> Size:
@@ -312,28 +320,17 @@ def measure(args: argparse.Namespace) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--space", choices=sorted(RECIPES), default="s1")
-    parser.add_argument("--image", type=int, default=32, help="height and width of the images")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-    parser.add_argument("--batch", type=int, default=16, help="images of each of a step's two batches")
-    usual = ", ".join(f"{own[0]} and {own[1]} in {name}" for name, own in SIZES.items())
-    parser.add_argument("--cells", type=int, help=f"cells, of a stage in nasbench201 (cells and channels: {usual})")
-    parser.add_argument("--channels", type=int, help="channels of the first cells")
-    parser.add_argument("--pairs", type=int, default=7, help="rounds that are measured")
+    add_sizes(parser, sorted(RECIPES))
     parser.add_argument("--compared", type=int, help="steps that are compared in float64 (default: 20 in S1)")
     parser.add_argument("--variants", nargs="+", metavar="NAME", help="which ones (default: all of the device)")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--out", type=Path, help="JSON file of the result")
     parser.add_argument("--grow", help=argparse.SUPPRESS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     if args.grow:
         print(grow(args.grow, args))
         return
-    text = json.dumps(measure(args), indent=1)
-    print(text)
-    if args.out:
-        args.out.write_text(text + "\n")
+    give(measure(args), args.out)
 
 
 if __name__ == "__main__":

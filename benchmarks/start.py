@@ -9,7 +9,6 @@ of --print-config of all recipes, the slowest one is told with its quartiles, th
 """
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -23,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from circumstances import circumstances
 from kept import in_a_line
+from measured import add_out, give
 
 from fairdarts import resources
 from fairdarts.cli import VERBS
@@ -142,15 +142,12 @@ def main() -> None:
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="GROUP", help='such as recipes "zoo FILE" (default: all)'
     )
-    parser.add_argument("--out", type=Path, help="JSON file of the result")
+    add_out(parser)
     args = parser.parse_args()
     if args.rounds < 2:
         parser.error("--rounds: should be 2 or more, as quartiles are of several")
     with tempfile.TemporaryDirectory() as folder:
-        text = json.dumps(measure(args, Path(folder)), indent=1)
-    print(text)
-    if args.out:
-        args.out.write_text(text + "\n")
+        give(measure(args, Path(folder)), args.out)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ asked for 100; here so many are drawn, some of them perhaps twice, and all are j
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,8 +49,11 @@ def drawn_path(gates: GateMatrices, space: Space, generator: torch.Generator) ->
     A node of a cell reads two of its edges, drawn in proportion to their strongest gates, by which its derivation ranks
     them, too; `none` is never drawn there, as no genotype of cells has it.
     """
-    if isinstance(space, CellSpace):
-        return tuple(choice for part in space.parts for choice in _cell(gates[part], space, generator))
+    return DRAWN[space.kind](gates, space, generator)
+
+
+def _points(gates: GateMatrices, space: Space, generator: torch.Generator) -> SinglePath:
+    """A choice of every point."""
     found = {}
     for name, part in space.parts.items():
         for point, row in zip(part.points, gates[name], strict=True):
@@ -57,20 +61,29 @@ def drawn_path(gates: GateMatrices, space: Space, generator: torch.Generator) ->
     return tuple(found[point] for point in range(len(found)))
 
 
-def _cell(gates: np.ndarray, space: CellSpace, generator: torch.Generator) -> list[int]:
-    """The decisions of a cell: of every node its pair of inputs, and the operations of these two edges."""
+def _cells(gates: GateMatrices, space: CellSpace, generator: torch.Generator) -> SinglePath:
+    """The decisions of all cells: of every node its pair of inputs, and the operations of these two edges."""
     columns = [column for column, name in enumerate(space.candidates) if name != "none"]
-    rows = {edge: row[columns] for edge, row in zip(space.edges, gates, strict=True)}
-    path = []
-    for node in range(space.inputs, space.inputs + space.nodes):
-        strongest = np.array([rows[node, source].max() for source in range(node)])
-        first, second = sorted(_drawn(strongest, 2, generator))
-        path.append(input_pairs(node).index((first, second)))
-        path += [columns[_drawn(rows[node, source], 1, generator)[0]] for source in (first, second)]
-    return path
+    path: list[int] = []
+    for part in space.parts:
+        rows = {edge: row[columns] for edge, row in zip(space.edges, gates[part], strict=True)}
+        for node in range(space.inputs, space.inputs + space.nodes):
+            strongest = np.array([rows[node, source].max() for source in range(node)])
+            first, second = sorted(_drawn(strongest, 2, generator))
+            path.append(input_pairs(node).index((first, second)))
+            path += [columns[_drawn(rows[node, source], 1, generator)[0]] for source in (first, second)]
+    return tuple(path)
 
 
 def _drawn(weights: np.ndarray, count: int, generator: torch.Generator) -> list[int]:
     """So many different numbers, in proportion to weights; those of weight zero where there are no others left."""
     shares: Tensor = torch.from_numpy(weights).clamp_min(torch.finfo(torch.float64).tiny)
     return torch.multinomial(shares, count, generator=generator).tolist()
+
+
+DRAWN: dict[str, Callable[[GateMatrices, Any, torch.Generator], SinglePath]] = {
+    "cell": _cells,
+    "chain": _points,
+    "nasbench201": _points,
+}
+"""kind of space → how a path is drawn from its gates"""

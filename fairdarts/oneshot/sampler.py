@@ -1,4 +1,4 @@
-"""What makes the steps of a supernet's training: the form that all samplers have.
+"""The form of all samplers, which make the steps of a supernet's training.
 
 A sampler's `draw(progress)` gives one step, made on one batch of images: a list of updates of the weights, each a list
 of the subnets whose gradients it sums. `progress` is the share of the training that is done, 0 to 1. All chance comes
