@@ -16,7 +16,7 @@ from random import Random
 
 import torch
 from circumstances import circumstances
-from measured import add_out, give, quartiles
+from measured import add_out, give, quartiles, several
 from scipy.stats import kendalltau
 from torch import nn
 
@@ -76,7 +76,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--spaces", nargs="+", default=["fairnas-a", "nas-bench-macro", "nasbench201"])
     parser.add_argument("--networks", type=int, default=40, help="networks of a space")
-    parser.add_argument("--rounds", type=int, default=15, help="rounds that are measured")
+    parser.add_argument("--rounds", type=several, default=15, help="rounds that are measured")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     add_out(parser)

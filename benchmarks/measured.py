@@ -19,8 +19,15 @@ def add_options(parser: argparse.ArgumentParser, batch: int, images: str, pairs:
     parser.add_argument("--image", type=int, default=32, help="height and width of the images")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--batch", type=int, default=batch, help=images)
-    parser.add_argument("--pairs", type=int, default=pairs, help="rounds that are measured")
+    parser.add_argument("--pairs", type=several, default=pairs, help="rounds that are measured")
     add_out(parser)
+
+
+def several(word: str) -> int:
+    """A number of rounds, of which there are quartiles."""
+    if not word.isdecimal() or int(word) < 2:
+        raise argparse.ArgumentTypeError(f"{word}: should be a whole number from 2, as quartiles are of several")
+    return int(word)
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:

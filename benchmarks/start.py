@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from circumstances import circumstances
 from kept import in_a_line
-from measured import add_out, give
+from measured import add_out, give, several
 
 from fairdarts import resources
 from fairdarts.cli import VERBS
@@ -138,14 +138,12 @@ def measure(args: argparse.Namespace, folder: Path) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="rounds that are measured")
+    parser.add_argument("--rounds", type=several, default=3, help="rounds that are measured")
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="GROUP", help='such as recipes "zoo FILE" (default: all)'
     )
     add_out(parser)
     args = parser.parse_args()
-    if args.rounds < 2:
-        parser.error("--rounds: should be 2 or more, as quartiles are of several")
     with tempfile.TemporaryDirectory() as folder:
         give(measure(args, Path(folder)), args.out)
 
