@@ -76,7 +76,10 @@ def of_methods(result: Result) -> dict[str, list[str]]:
 def size(result: Result) -> str:
     """'8 cells of 16 channels, batches of 16 images of 32×32 pixels, 1 thread'."""
     of_stage = " a stage" if result["space"] == "nasbench201" else ""
-    cells = f"{result['cells']} cells{of_stage} of {result['channels']} channels, " if "cells" in result else ""
+    cells = ""
+    if "cells" in result:
+        several = "s" if result["cells"] > 1 else ""
+        cells = f"{result['cells']} cell{several}{of_stage} of {result['channels']} channels, "
     pixels = f"{result['image']}×{result['image']}"
     threads = f"{result['threads']} thread{'s' if result['threads'] > 1 else ''}"
     return f"{cells}batches of {result['batch']} images of {pixels} pixels, {threads}"
