@@ -94,6 +94,7 @@ def register_operation(name: str, build: Build) -> None:
 
     >>> fairdarts.register_operation("blur", Blur)
     """
+    _check_function("operation", name, build)
     known = {*names.CELL, *names.NASBENCH201, *names.NASBENCH101, *([name] if names.is_bottleneck(name) else [])}
     if hasattr(nn.ModuleDict, name):
         raise UserError(f"operation '{name}': is what modules of torch call something else; take another name")
@@ -109,6 +110,7 @@ def register_relaxation(name: str, function: Callable[[Tensor], Tensor]) -> None
 
     >>> fairdarts.register_relaxation("steep", lambda alpha: (4 * alpha).sigmoid())
     """
+    _check_function("relaxation", name, function)
     with torch.random.fork_rng(devices=[]):
         alpha = 3 * torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
         gates, again = function(alpha.clone()), function(alpha.clone())
@@ -128,6 +130,7 @@ def register_loss(name: str, function: Callable[[Tensor], Tensor]) -> None:
 
     >>> fairdarts.register_loss("variance", lambda z: -z.var())
     """
+    _check_function("loss form", name, function)
     loss = function(torch.linspace(0, 1, 5))
     if not isinstance(loss, Tensor) or loss.shape != ():
         given = f"shape {list(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
@@ -144,6 +147,7 @@ def register_penalty(name: str, function: Penalty) -> None:
 
     >>> fairdarts.register_penalty("l2", lambda alphas, gates: sum(z.square().sum() for z in gates.values()))
     """
+    _check_function("penalty", name, function)
     rows = torch.linspace(-1, 1, 6).reshape(2, 3)
     loss = function({"normal": rows, "reduce": rows}, {"normal": rows.softmax(-1), "reduce": rows.softmax(-1)})
     if not isinstance(loss, Tensor) or loss.shape != ():
@@ -162,6 +166,7 @@ def register_sampler(name: str, sampler: Callable[..., Any]) -> None:
 
     >>> fairdarts.register_sampler("two_paths", TwoPaths)
     """
+    _check_function("sampler", name, sampler)
     _claim("sampler", name, sampler, SAMPLERS, sys._getframe(1))
     SAMPLERS[name] = partial(OwnSampler, name, sampler)
 
@@ -175,6 +180,7 @@ def register_derivation(name: str, function: Callable[..., Mapping[str, Any]]) -
 
     >>> fairdarts.register_derivation("mine", lambda gates, space, threshold: {"edges": [...]})
     """
+    _check_function("derivation", name, function)
     _claim("derivation", name, function, METHODS, sys._getframe(1))
     METHODS[name] = function
 
@@ -184,6 +190,7 @@ def register_schedule(name: str, function: Callable[[float], float]) -> None:
 
     >>> fairdarts.register_schedule("half", lambda done: float(done < 0.5))
     """
+    _check_function("schedule", name, function)
     for done in (0.0, 0.5, 1.0):
         if not 0 <= (strength := function(done)) <= 1:
             raise UserError(f"schedule '{name}': gives {strength} at {done}, should give 0 to 1")
@@ -196,6 +203,7 @@ def register_activation(name: str, build: Callable[[], nn.Module]) -> None:
 
     >>> fairdarts.register_activation("mish", nn.Mish)
     """
+    _check_function("activation", name, build)
     x = torch.zeros(2, 3, 4, 4)
     if (out := build()(x.clone())).shape != x.shape:
         raise UserError(f"activation '{name}': makes {list(out.shape)} of {list(x.shape)}, should keep the shape")
@@ -234,6 +242,12 @@ def _claim(kind: str, name: str, part: object, known: Collection[str], frame: Fr
     if not callable(part):
         raise UserError(f"{KINDS[kind]} '{name}': {part!r}: should be a function")
     OWN[kind][name] = _origin(part, frame)
+
+
+def _check_function(kind: str, name: str, part: object) -> None:
+    """Raises UserError where a part cannot be called."""
+    if not callable(part):
+        raise UserError(f"{kind} '{name}': is {part!r}, should be a function")
 
 
 def _check_word(what: str, name: str) -> None:

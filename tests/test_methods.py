@@ -78,6 +78,7 @@ REFUSED: dict[str, dict[str, Any]] = {
         "sampling": None,
         "architect.kind": "second_order",
     },
+    "judges networks whose edges have no shares": {"choose": {"networks": 5}},
     "a search of stages goes through all": {"stages": [{}, {}], "stopping": {"kind": "skips", "limit": 2}},
 }
 

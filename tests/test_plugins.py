@@ -394,6 +394,14 @@ def test_other_parts_are_tried_when_they_are_registered():
     assert any(line.endswith(f"strength over the epochs {schedules}") for line in lines)
 
 
+@pytest.mark.parametrize(
+    "kind", ["operation", "relaxation", "loss", "penalty", "sampler", "derivation", "schedule", "activation"]
+)
+def test_what_cannot_be_called_is_refused(kind: str):
+    with pytest.raises(UserError, match=f"{kind}.* 'mine': is 3, should be a function"):
+        getattr(fairdarts, f"register_{kind}")("mine", 3)
+
+
 def test_a_penalty_of_ones_own_is_one_that_a_search_needs():
     with pytest.raises(UserError, match=r"penalty 'mine': gives shape \[2\] for gates \[2, 3\] of two parts"):
         fairdarts.register_penalty("mine", lambda alphas, gates: alphas["normal"].sum(-1))

@@ -23,7 +23,10 @@ def summarize(run: Run) -> None:
     genotype, space, settings, shape = run.genotype, run.space, run.settings, run.shape
     records = run.directory.records()
     rule, judged = settings.derive, (settings.stopping, settings.architect.warmup)
+    kept = kept_record(records, *judged)
     how = rule.method if rule.method == "argmax" or rule.threshold is None else f"{rule.method} {rule.threshold}"
+    if "chosen" in kept:
+        how = f"the best of {settings.choose.networks} drawn, {kept['chosen_accuracy']:.2f} % on held-out images"
     if ended := verdict(records, *judged):
         say(f"stopped    {ended.reason}")
     say(f"genotype   {genotype.name}: {TEXTS[type(genotype)](genotype)} ({how})")
@@ -32,8 +35,10 @@ def summarize(run: Run) -> None:
             of = as_searched(settings.supernet.stem, space)
             network = build(genotype, space, of, shape.classes, shape.channels)
         say(f"network    {cost_text(count(network, shape.channels, shape.image), shape.image)}; {depth(space, of)}")
-        again = ("argmax",) if rule.method != "argmax" else ("threshold", "--threshold", 0.2)
-        then = [command("train", run.path), command("derive", run.path, "--method", *again)]
+        then = [command("train", run.path)]
+        if not settings.edges:  # shares of edges go with argmax alone
+            again = ("argmax",) if rule.method != "argmax" else ("threshold", "--threshold", 0.2)
+            then.append(command("derive", run.path, "--method", *again))
         if settings.cost:
             budget = Limit(settings.cost.quantity, "<=", settings.cost.target)
             then.append(command("derive", run.path, "--budget", str(budget)))
@@ -47,7 +52,6 @@ def summarize(run: Run) -> None:
         gates = records[-1]["gates"]
         strongest = ", ".join(f"{part} {max(map(max, gates[part])):.3f}" for part in space.parts)
         say(f"network    none, as {error}; strongest gates: {strongest}")
-    kept = kept_record(records, *judged)
     say_cost(kept)
     say_truth(kept, "truth")
     say(f"run        {run.path}")

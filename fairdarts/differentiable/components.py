@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from fairdarts.config import Settings
 from fairdarts.noise import SCHEDULES
@@ -86,19 +86,31 @@ class PenaltySettings(Settings):
     """strength over the epochs"""
 
 
-class PerturbationSettings(Settings):
-    """Gates that are moved before the weights train under them (SDARTS, arXiv:2002.05283)."""
+def _grows(radius: tuple[float, float]) -> tuple[float, float]:
+    if not (min(radius) >= 0 and 0 < max(radius) <= 1):
+        right = "two numbers from 0 to 1, as gates are, and not both 0, such as [0.03, 0.3]"
+        raise ValueError(f"{list(radius)}: should be {right}")
+    return radius
 
-    kind: Literal["random", "adversarial"]
-    """uniform noise (SDARTS-RS), or towards a higher training loss (SDARTS-ADV)"""
-    radius: tuple[float, float]
+
+class RandomPerturbation(Settings):
+    """Gates that are moved at random before the weights train under them (SDARTS-RS, arXiv:2002.05283)."""
+
+    kind: Literal["random"]
+    """random | adversarial"""
+    radius: Annotated[tuple[float, float], AfterValidator(_grows)]
+    """ε, how far a gate is moved at most: in the first epoch, and what it grows to linearly"""
+
+
+class AdversarialPerturbation(Settings):
+    """Gates that are moved to where the training loss is higher (SDARTS-ADV)."""
+
+    kind: Literal["adversarial"]
+    """random | adversarial"""
+    radius: Annotated[tuple[float, float], AfterValidator(_grows)]
     """ε, how far a gate is moved at most: in the first epoch, and what it grows to linearly"""
     steps: int = Field(default=7, ge=1)
-    """steps of gradient ascent, if adversarial"""
+    """steps of gradient ascent"""
 
-    @field_validator("radius")
-    @classmethod
-    def _grows(cls, radius: tuple[float, float]) -> tuple[float, float]:
-        if not (min(radius) >= 0 and 0 < max(radius) <= 1):
-            raise ValueError(f"{list(radius)}: should be two numbers from 0 to 1, as gates are, such as [0.03, 0.3]")
-        return radius
+
+PerturbationSettings = Annotated[RandomPerturbation | AdversarialPerturbation, Field(discriminator="kind")]

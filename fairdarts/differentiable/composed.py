@@ -33,6 +33,9 @@ def conflict(settings: SearchSettings) -> str | None:
         return f"{of_sampling}: is drawn anew in every pass, too often for compute.compile; set it none"
     if settings.edges and settings.derive.threshold is not None:
         return f"derive.threshold {settings.derive.threshold}: with edges {settings.edges}, {COMPETING}"
+    if settings.edges and settings.choose:
+        without = "judges networks whose edges have no shares, under which weights train"
+        return f"choose.networks {settings.choose.networks}: {without} with edges {settings.edges}; leave one out"
     if settings.perturbation:
         moved = f"perturbation.kind {settings.perturbation.kind}"
         if kind == "uniform":

@@ -11,7 +11,7 @@ from fairdarts.data.balance import cross_entropy
 from fairdarts.differentiable.architect import parts_of
 from fairdarts.differentiable.gates import undisturbed
 from fairdarts.differentiable.learner import Batch, Learner
-from fairdarts.differentiable.unrolled import frozen
+from fairdarts.differentiable.unrolled import derivative, frozen
 from fairdarts.ops.recompute import FrozenStatistics
 from fairdarts.runtime import distributed
 
@@ -38,11 +38,13 @@ def largest_eigenvalue(loss: Tensor, alphas: Sequence[Tensor]) -> float:
     """
     from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh  # slow to import, and few searches need it
 
-    gradient = torch.cat([part.flatten() for part in torch.autograd.grad(loss, alphas, create_graph=True)])
+    gradient = torch.cat([part.flatten() for part in derivative([loss], alphas, create_graph=True)])
+    if not gradient.requires_grad:  # no more than linear in α
+        return 0.0
 
     def product(direction: np.ndarray) -> np.ndarray:
         v = torch.from_numpy(direction).to(gradient)
-        parts = torch.autograd.grad(gradient, alphas, v, retain_graph=True)
+        parts = derivative([gradient], alphas, [v], retain_graph=True)
         whole = torch.cat([part.flatten() for part in parts])
         distributed.average_([whole])
         return whole.double().cpu().numpy()

@@ -13,7 +13,7 @@ from fairdarts.differentiable.sampling import SAMPLERS, Draw
 from fairdarts.disturbance import Disturbance
 from fairdarts.genotype import SKIP
 from fairdarts.noise import SCHEDULES
-from fairdarts.relaxation import SPARSE, Matrices, dense, relax
+from fairdarts.relaxation import SIMPLEX, SPARSE, Matrices, dense, relax
 from fairdarts.runtime.seed import DISTURBANCE, GATES, fold
 from fairdarts.spaces.gates import Gates
 from fairdarts.spaces.space import Space
@@ -101,7 +101,11 @@ def gates_of_pass(
         alphas = disturbance.of_alphas({part: alphas[part] for part in space.parts}, space.parts)
         of_pass = relaxed(learner, alphas)
     if moved is not None:
-        of_pass = {part: moved[part] + (p - p.detach()) for part, p in of_pass.items()}
+        both = {part: moved[part] + (p - gates[part].detach()) for part, p in of_pass.items()}
+        if settings.noise and settings.noise.on == "gate":
+            for part, p in both.items():
+                both[part] = p + (projected(learner, p, of_pass[part]) - p).detach()
+        of_pass = both
     if settings.sampling is None:
         seen = dense(of_pass, space, sparse)
     else:
@@ -114,6 +118,14 @@ def gates_of_pass(
         strength = auxiliary_weight(settings.auxiliary, at.epoch / settings.epochs)
         seen = with_auxiliary(seen, space, strength, next(iter(gates.values())))
     return Pass(gates, with_shares(seen, space, shares), disturbance)
+
+
+def projected(learner: Learner, moved: Tensor, gates: Tensor) -> Tensor:
+    """Gates from 0 to 1, whose rows are probabilities where those of the relaxation are. What is zero stays zero, and a
+    row that would be all zeros stays as it is."""
+    moved = moved.clamp(0, 1).masked_fill(gates == 0, 0)
+    total = moved.sum(-1, keepdim=True)
+    return torch.where(total > 0, moved / total if learner.settings.relaxation in SIMPLEX else moved, gates)
 
 
 def auxiliary_weight(settings: AuxiliarySettings, done: float) -> float:

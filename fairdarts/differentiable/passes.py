@@ -78,7 +78,8 @@ def gradients_of(
     for shard, part in parts_of(learner, batch):
         loss, accuracy, push = losses(learner, alphas, part, at, half, shard, pushed, moved)
         total = _pushed(learner, alphas, loss, push, at) if pushed else loss
-        (total / count if count > 1 else total).backward(inputs=wanted)
+        if total.requires_grad:  # else none of them takes part: only `none` runs
+            (total / count if count > 1 else total).backward(inputs=wanted)
         seen.append(torch.stack([loss, accuracy, push]).detach())
     gradients = [tensor.grad for tensor in wanted]
     for tensor in wanted:

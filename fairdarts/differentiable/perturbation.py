@@ -1,19 +1,20 @@
 """Gates that are moved before the weights train under them (SDARTS, arXiv:2002.05283, eq. 3 and 4, Algorithm 1).
 
 The paper writes of architecture weights A + δ, ‖δ‖∞ ≤ ε; as in its released experiments A are the gates, of which what
-leaves [0, 1] is cut, and rows that are probabilities are made so again.
+leaves [0, 1] is cut, and rows that are probabilities are made so again. A row that would be cut to zeros has its
+largest gate made 1 there, and stays as it is here.
 """
 
 import torch
 from torch import Tensor
 
-from fairdarts.differentiable.components import PerturbationSettings
-from fairdarts.differentiable.gates import relaxed
+from fairdarts.differentiable.components import AdversarialPerturbation
+from fairdarts.differentiable.gates import projected, relaxed
 from fairdarts.differentiable.learner import Batch, Learner, StepIndex
 from fairdarts.differentiable.passes import average, gradients_of
 from fairdarts.differentiable.unrolled import frozen
 from fairdarts.ops.recompute import FrozenStatistics
-from fairdarts.relaxation import SIMPLEX, Matrices
+from fairdarts.relaxation import Matrices
 from fairdarts.runtime.seed import PERTURBATION, TRAIN, fold
 
 
@@ -32,22 +33,14 @@ def perturbed(learner: Learner, alphas: Matrices, batch: Batch, at: StepIndex) -
     for part, p in gates.items():
         noise = torch.empty_like(p).uniform_(-radius, radius, generator=generator)
         moved[part] = projected(learner, p + noise, p)
-    if settings.kind == "random":
+    if not isinstance(settings, AdversarialPerturbation):
         return moved
-    return _adversarial(learner, settings, gates, moved, radius, batch, at)
-
-
-def projected(learner: Learner, moved: Tensor, gates: Tensor) -> Tensor:
-    """Gates from 0 to 1, whose rows are probabilities where those of the relaxation are. What is zero stays zero, and a
-    row that would be all zeros stays as it is."""
-    moved = moved.clamp(0, 1).masked_fill(gates == 0, 0)
-    total = moved.sum(-1, keepdim=True)
-    return torch.where(total > 0, moved / total if learner.settings.relaxation in SIMPLEX else moved, gates)
+    return _adversarial(learner, settings.steps, gates, moved, radius, batch, at)
 
 
 def _adversarial(
     learner: Learner,
-    settings: PerturbationSettings,
+    steps: int,
     gates: Matrices,
     moved: Matrices,
     radius: float,
@@ -68,8 +61,8 @@ def _adversarial(
         return [torch.zeros_like(p) if at is None else at for p, at in zip(leaves, found, strict=True)], loss
 
     alphas = {part: alpha.detach() for part, alpha in learner.alphas.items()}
-    step = 2 * radius / settings.steps
-    for _ in range(settings.steps):
+    step = 2 * radius / steps
+    for _ in range(steps):
         pulls, _ = measured(moved)
         for (part, p), pull in zip(gates.items(), pulls, strict=True):
             change = (moved[part] + step * pull.sign() - p).clamp(-radius, radius)

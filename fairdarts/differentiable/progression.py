@@ -72,7 +72,9 @@ def check_progression(settings: SearchSettings, space: Space) -> list[Stage]:
         try:
             check_supernet(stages[number].settings.supernet, space)
         except UserError as error:
-            raise UserError(f"{place}: {error}") from None
+            key, _, problem = str(error).removeprefix("supernet.").partition(": ")
+            own = f"{place}.{key}" if getattr(told, key, None) is not None else f"{place}: supernet.{key}"
+            raise UserError(f"{own}: {problem}") from None
     if any(told.keep for told in settings.stages) and not _leaves_out(settings.relaxation):
         gone = f"α = -inf should give a gate of 0 by '{settings.relaxation}', as candidates are left out that way"
         raise UserError(f"relaxation: {gone}")

@@ -205,7 +205,7 @@ class SearchSettings(RunSettings):
     zero_one: ZeroOneSettings
     """the loss that pushes gates to zero or one"""
     penalties: tuple[PenaltySettings, ...] = ()
-    """further losses of α, each {form, weight, schedule}"""
+    """further losses of α, each {form, weight, schedule}: beta_decay, entropy, l1, dirichlet_kl or one of your own"""
     cost: CostSettings | None = None
     """what the derived network should cost; nothing is asked of it where it is null"""
     noise: NoiseSettings | None = None
@@ -215,12 +215,13 @@ class SearchSettings(RunSettings):
     auxiliary: AuxiliarySettings | None = None
     """a skip connection beside the candidates, which fades"""
     perturbation: PerturbationSettings | None = None
-    """gates that are moved before the weights train under them"""
+    """gates that are moved before the weights train under them, at random or towards a higher training loss"""
     freezing: FreezingSettings | None = None
     """when candidates stop training; never where it is null"""
     stages: tuple[StageSettings, ...] = ()
     """parts of the search, in each of which the weights begin anew and all that changes over the epochs starts again:
-    with fewer candidates, more cells, another dropout, such as [{cells: 5}, {cells: 11, keep: 3}]; none: one search"""
+    with fewer candidates, more cells, another dropout, such as [{cells: 5}, {cells: 11, keep: 3}], each {share, keep,
+    alphas, cells, channels, partial, dropout} (docs/methods.md); none: one search"""
     stopping: StoppingSettings = Never(kind="never")
     """when the search ends before its last epoch"""
     curvature: bool = False

@@ -10,7 +10,7 @@ where s is 1, or 1 + μ under Nesterov's momentum μ, which takes the gradient o
 The product of the mixed second derivatives with v is here called the correction.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -68,6 +68,16 @@ def weights_at(weights: Tensors, values: Tensors) -> Iterator[None]:
         torch._foreach_copy_(held, kept)
 
 
+def derivative(of: Tensors, inputs: Sequence[Tensor], along: Tensors | None = None, **how: bool) -> Tensors:
+    """The gradients of scalars, or of tensors along others; zeros where none depends on an input, as may be where only
+    `none` runs."""
+    directions: Sequence[Tensor | None] = along or [None] * len(of)
+    if not (there := [pair for pair in zip(of, directions, strict=True) if pair[0].requires_grad]):
+        return [torch.zeros_like(tensor) for tensor in inputs]
+    outputs, directions = zip(*there, strict=True)
+    return torch.autograd.grad(outputs, inputs, directions, allow_unused=True, materialize_grads=True, **how)
+
+
 def finite_difference(
     loss: Callable[[], Tensor], weights: Tensors, alphas: Tensors, v: Tensors, length: float = EPSILON
 ) -> Tensors:
@@ -77,14 +87,13 @@ def finite_difference(
     for side in (epsilon, -epsilon):
         moved = torch._foreach_add([weight.detach() for weight in weights], v, alpha=side)
         with weights_at(weights, moved), frozen(weights):
-            at.append(torch.autograd.grad(loss(), alphas))
+            at.append(derivative([loss()], alphas))
     return torch._foreach_div(torch._foreach_sub(*at), 2 * epsilon)
 
 
 def exact(loss: Callable[[], Tensor], weights: Tensors, alphas: Tensors, v: Tensors) -> list[Tensor]:
     """The correction by differentiating twice, which needs several times the memory: for tests and small supernets."""
-    gradients = torch.autograd.grad(loss(), weights, create_graph=True)
-    return list(torch.autograd.grad(gradients, alphas, grad_outputs=v))
+    return list(derivative(derivative([loss()], weights, create_graph=True), alphas, v))
 
 
 CORRECTIONS: dict[str, Callable[..., Tensors]] = {"finite_difference": finite_difference, "exact": exact}

@@ -1,5 +1,6 @@
 """Genotypes, shipped, found or random: what do their networks cost?"""
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -121,8 +122,8 @@ def check_prior(space: str, count: int, skips: int | None, madds: float) -> Cell
     for option, value, low, high in (("count", count, 1, 1_000_000), ("skips", skips, 0, most)):
         if value is not None and not low <= value <= high:
             raise UserError(f"zoo sample: --{option} {value}: should be {low} or more, at most {high}")
-    if not madds >= 0:
-        raise UserError(f"zoo sample: --madds {madds:g}: should be 0 or more")
+    if not 0 <= madds < math.inf:
+        raise UserError(f"zoo sample: --madds {madds:g}: should be a number of millions from 0")
     if skips is not None and not {SKIP} < set(drawn_in.candidates) - {"none"}:
         problem = f"space {drawn_in.name} has no skip connections, or nothing else"
         raise UserError(f"zoo sample: --skips {skips}: {problem}")

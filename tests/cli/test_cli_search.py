@@ -1,5 +1,6 @@
 """`fairdarts search`: what it prints, what it refuses, and where it puts a run."""
 
+import re
 import shlex
 from multiprocessing import active_children
 from pathlib import Path
@@ -80,6 +81,19 @@ def test_a_search_prints_its_genotype_and_says_where_all_lies(tiny_recipe: Path,
     assert (settings.epochs, settings.weights.lr) == (2, 0.1)
     assert main(["derive", "found", "--method", "argmax"]) == 0
     assert check(CellGenotype, yaml.safe_load(capsys.readouterr().out), "stdout").source.endswith("argmax")
+
+
+@pytest.mark.usefixtures("plain")
+def test_what_is_said_at_the_end_can_be_run(tiny_recipe: Path, capsys):
+    """Of a network that was chosen no gates are said to derive it, and shares of edges go with no threshold."""
+    assert (
+        main(["search", "--config", str(tiny_recipe), "--out", "chosen", "--epochs", "1", "--choose.networks=2"]) == 0
+    )
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("genotype"))
+    assert re.search(r"\(the best of 2 drawn, \d+\.\d\d % on held-out images\)$", line)
+    shares = ["--edges", "softmax", "--derive.method", "argmax", "--derive.threshold", "null"]
+    assert main(["search", "--config", str(tiny_recipe), "--out", "shares", "--epochs", "1", *shares]) == 0
+    assert shlex.split(capsys.readouterr().err.splitlines()[-1])[-2:] == ["train", "shares"]
 
 
 @pytest.mark.usefixtures("plain")

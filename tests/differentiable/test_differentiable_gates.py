@@ -20,7 +20,6 @@ from fairdarts.differentiable.gates import (
 )
 from fairdarts.differentiable.learner import Learner, StepIndex
 from fairdarts.differentiable.passes import losses
-from fairdarts.differentiable.perturbation import perturbed
 from fairdarts.differentiable.sampling import Draw, binary
 from fairdarts.differentiable.settings import DenseSupernetSettings, SearchSettings
 from fairdarts.relaxation import dense, initial_alphas, relax
@@ -37,11 +36,6 @@ AT = StepIndex(0, 0)
 def learner(relaxation: str = "softmax", kind: str = "first_order", **changed) -> Learner:
     settings = settings_of(kind, relaxation, 0.0, "squared", 5.0)
     return learner_of(check(SearchSettings, settings.model_dump(mode="json") | changed, "test"))
-
-
-def adversary(**changed) -> Learner:
-    own = {"kind": "adversarial", "radius": [0.2, 0.2], "steps": 4} | changed
-    return learner(perturbation=own)
 
 
 def arithmetic(own: Learner, gates: Gates) -> int:
@@ -122,48 +116,25 @@ def test_the_auxiliary_skip_connection_adds_to_what_the_edge_gives():
 def test_the_auxiliary_skip_connection_fades_by_its_schedule():
     settings = AuxiliarySettings(weight=2, schedule="falling")
     assert [auxiliary_weight(settings, done) for done in (0, 0.25, 1)] == [2, 1.5, 0]
+    own = learner(epochs=4, auxiliary={"weight": 2, "schedule": "falling"})
+    relaxed_alone = dense(relaxed(own, own.alphas), SPACE)
+    for epoch, beside in enumerate([2, 1.5, 1, 0.5]):
+        seen = gates_of_pass(own, own.alphas, StepIndex(epoch, 0), TRAIN, 0, False).seen
+        for gate, plain in zip(seen, relaxed_alone, strict=True):
+            assert (gate.weights - plain.weights)[SKIP].item() == pytest.approx(beside)
 
 
-@pytest.mark.parametrize("relaxation", ["softmax", "sigmoid"])
-def test_random_perturbation_stays_near_and_moves_the_weights_alone(relaxation):
-    own = learner(relaxation, perturbation={"kind": "random", "radius": [0.05, 0.05]})
-    moved = perturbed(own, own.alphas, next(stream(0)), AT)
-    for part, gates in relaxed(own, own.alphas).items():
-        assert not torch.equal(moved[part], gates)
-        assert moved[part].min() >= 0
-        assert moved[part].max() <= 1
-        if relaxation == "softmax":
-            torch.testing.assert_close(moved[part].sum(-1), torch.ones(len(gates), dtype=torch.float64))
-        else:
-            assert (moved[part] - gates).abs().max() <= 0.05
-    assert perturbed(learner(relaxation), own.alphas, next(stream(0)), AT) is None
-
-
-def test_the_adversary_raises_the_training_loss():
-    own, batch = adversary(), next(stream(0))
-
-    def loss(moved):
-        return losses(own, own.alphas, batch, AT, TRAIN, 0, False, moved)[0].item()
-
-    gates = {part: gate.detach() for part, gate in relaxed(own, own.alphas).items()}
-    weights = [weight.clone() for weight in own.weights]
-    statistics = [buffer.clone() for buffer in own.supernet.buffers()]
-    moved = perturbed(own, own.alphas, batch, AT)
-    assert loss(moved) > loss(gates)
-    assert all(map(torch.equal, weights, own.weights))
-    assert all(alpha.grad is None for alpha in own.alphas.values())
-    assert all(weight.grad is None for weight in own.weights)
-    own.supernet.train()
-    again = perturbed(own, own.alphas, batch, AT)
-    assert all(torch.equal(moved[part], again[part]) for part in moved)
-    assert statistics
-
-
-def test_an_adversary_that_is_pushed_down_leaves_the_gates(monkeypatch):
-    own, batch = adversary(), next(stream(0))
-    monkeypatch.setattr(torch.Tensor, "sign", lambda x: -torch.sgn(x))
-    gates, moved = relaxed(own, own.alphas), perturbed(own, own.alphas, batch, AT)
-    assert all(torch.equal(gates[part], moved[part]) for part in gates)
+def test_temperature_noise_and_dropout_go_with_the_epochs():
+    soft = {"kind": "gumbel", "hard": False, "temperature": [8, 0.5]}
+    own = learner(epochs=5, sampling=soft)
+    passes = [gates_of_pass(own, own.alphas, StepIndex(epoch, 0), TRAIN, 0, False).seen for epoch in (0, 4)]
+    for first, last in zip(*passes, strict=True):  # of one draw: logarithms of gates grow as τ falls
+        ratio = last.weights.log().diff() / first.weights.log().diff()
+        torch.testing.assert_close(ratio, torch.full_like(ratio, 16))
+    dropout = {"unit": "image", "rate": 0.5, "schedule": "falling", "operations": ["skip_connect"]}
+    own = learner(epochs=5, dropout=dropout)
+    found = [gates_of_pass(own, own.alphas, StepIndex(epoch, 0), TRAIN, 0, False).disturbance for epoch in (0, 4)]
+    assert [disturbance.done for disturbance in found] == [0, 0.8]
 
 
 @pytest.mark.parametrize("kind", ["first_order", "single_level"])
@@ -250,16 +221,6 @@ def test_second_order_sees_only_what_runs():
     twin.alpha_optimizer.step()
     for part, alpha in twin.alphas.items():
         torch.testing.assert_close(own.alphas[part], alpha, rtol=1e-8, atol=1e-10)
-
-
-def test_gates_that_would_all_be_cut_stay_as_they_are():
-    own = learner("sigmoid", perturbation={"kind": "random", "radius": [1, 1]})
-    with torch.no_grad():
-        own.alphas["normal"].fill_(-6.0)  # gates that most draws take below zero
-    gates = relaxed(own, own.alphas)["normal"]
-    moved = [perturbed(own, own.alphas, next(stream(0)), StepIndex(0, step))["normal"] for step in range(20)]
-    assert all((rows.sum(-1) > 0).all() for rows in moved)
-    assert any((rows == gates).all(-1).any() for rows in moved)
 
 
 def test_the_zero_one_loss_sees_gates_of_zero_but_not_what_is_gone():

@@ -293,6 +293,8 @@ def test_every_component_leaves_the_dead_out(go: Go, tmp_path: Path, begun: list
             {"stages": "[{}, {keep: 1}]", "derive.max_skips": "2"},
             r"stages\.1\.keep: 1: should be at least 2, as the genotype may not have skip_connect",
         ),
+        ({"stages": "[{}, {partial: 7}]"}, r"stages\.1\.partial: 7: should be one of 1, 2"),
+        ({"stages": "[{}, {}]", "supernet.partial": "7"}, r"stages\.0: supernet\.partial: 7: should be one of 1, 2"),
         ({"stages": "[{}, {cells: 1}]"}, r"cells: 1: all of them are reduction cells in tiny"),
         ({"stages": "[{}, {kep: 1}]"}, r"stages\.1\.kep: unknown key"),
         ({"stages": "[{}, {keep: 0}]"}, r"stages\.1\.keep: 0: should be greater than or equal to 1"),
