@@ -379,7 +379,8 @@ def test_describe_names_every_setting(recipe):
     sections["dropout"] = DropoutSettings.model_fields
     sections["stopping"] = ["kind", "limit", "window", "ratio"]
     sections["sampling"] = ["kind", "hard", "temperature", "cooling"]
-    for name in ("auxiliary", "perturbation", "freezing", "choose"):
+    sections["perturbation"] = ["kind", "radius", "steps"]
+    for name in ("auxiliary", "freezing", "choose"):
         form = next(part for part in get_args(SearchSettings.model_fields[name].annotation) if part is not type(None))
         sections[name] = form.model_fields
     sections["architect"] = ArchitectSettings.model_fields
