@@ -5,6 +5,8 @@ a fresh learner.
 """
 
 import re
+from collections.abc import Iterator
+from copy import deepcopy
 from functools import partial
 from random import Random
 from typing import Any
@@ -131,8 +133,8 @@ def steps(learner: Learner, first: int, epochs: range) -> None:
         take(learner, batch(2 * epoch), batch(2 * epoch + 1), StepIndex(epoch, first + epoch))
 
 
-def went(settings: SearchSettings, space: Space, costs: Counted | None, through_state: bool) -> Learner:
-    """The learner after all stages; whether, in the middle of each, its state goes into a fresh one."""
+def by_stages(settings: SearchSettings, space: Space, costs: Counted | None) -> Iterator[tuple[Learner, Learner]]:
+    """At the end of every stage the learner of a search, and one that went on from its state in the stage's middle."""
     learner: Learner | None = None
     for stage in stages_of(settings):
         make = partial(setup.make_learner, settings, space, source_of(), torch.device("cpu"), costs, stage=stage.number)
@@ -142,13 +144,11 @@ def went(settings: SearchSettings, space: Space, costs: Counted | None, through_
             learner = advanced(learner, settings.stages[stage.number], recorded(learner, learner.alphas), make)
         half = stage.settings.epochs // 2
         steps(learner, stage.first, range(half))
-        if through_state:
-            kept = state_of(learner)
-            learner = with_alive(make(), learner.alive)
-            put_back(learner, kept)
-        steps(learner, stage.first, range(half, stage.settings.epochs))
-    assert learner is not None
-    return learner
+        other = with_alive(make(), learner.alive)
+        put_back(other, deepcopy(state_of(learner)))
+        for own in (learner, other):
+            steps(own, stage.first, range(half, stage.settings.epochs))
+        yield learner, other
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
@@ -161,12 +161,12 @@ def test_random_combinations_run_and_resume_or_are_refused_in_a_line(chunk: int)
             refused += 1
             continue
         settings, space, costs = built(name, content)
-        one, other = (went(settings, space, costs, through_state) for through_state in (False, True))
-        for part, alpha in one.alphas.items():
-            assert alpha.isfinite().all(), (seed, part)
-            assert torch.equal(alpha, other.alphas[part]), (seed, part)
-        pairs = zip(one.supernet.state_dict().values(), other.supernet.state_dict().values(), strict=True)
-        assert all(torch.equal(*pair) for pair in pairs), seed
+        for one, other in by_stages(settings, space, costs):
+            for part, alpha in one.alphas.items():
+                assert alpha.isfinite().all(), (seed, part)
+                assert torch.equal(alpha, other.alphas[part]), (seed, part)
+            pairs = zip(one.supernet.state_dict().values(), other.supernet.state_dict().values(), strict=True)
+            assert all(torch.equal(*pair) for pair in pairs), seed
         rule = settings.derive
         derive(recorded(one, one.alphas), space, rule.method, rule.threshold, "composed", "tests")
     assert refused < EACH  # each chunk runs some

@@ -134,6 +134,8 @@ def test_every_command_runs(user: Path, monkeypatch: pytest.MonkeyPatch, capsys:
             arguments += ["--only", "nasbench201", "--data.train_portion", "0.1"]
         if verb == "bench":
             arguments += ["--steps", "2"]
+        if "--choose.networks" in words:
+            arguments += ["--choose.networks", "3"]
         if verb == "rank" and "--analyse" not in words:
             arguments += SMALL_RANKING
         if verb == "evolve":
@@ -197,7 +199,8 @@ def test_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     names: dict[str, object] = {}
     shown = 'fairdarts.search("fairdarts-s1-digits", epochs=5'
     assert code.count(shown) == 1
-    exec(code.replace(shown, f'{shown}, settings={{"derive.threshold": 0.5}}'), names)  # few digits move gates little
+    short = shown.replace("epochs=5", 'epochs=1, settings={"derive.threshold": 0.5}')  # few digits move gates little
+    exec(code.replace(shown, short).replace("epochs=2", "epochs=1"), names)
     assert (names["network"].num_classes, names["backbone"].model.in_chans) == (10, 4)
     assert f"# {names['backbone'].feature_info.channels()} {names['backbone'].feature_info.reduction()}" in code
 
