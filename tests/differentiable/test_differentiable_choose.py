@@ -148,7 +148,10 @@ def test_a_study_s_other_derivation_is_not_what_was_chosen(tiny_recipe: Path):
         ({"data.train_portion": "1.0", "architect.kind": "single_level"}, "leaves no images to choose a network by"),
         ({"derive.max_skips": "2"}, "derive.max_skips 2: binds what is derived, not networks that are drawn"),
         ({"choose.networks": "0"}, r"choose.networks: "),
-        ({"edges": "softmax"}, r"choose.networks \d+: judges networks whose edges have no shares"),
+        (
+            {"edges": "softmax", "derive.method": "argmax", "derive.threshold": "null"},
+            r"choose.networks \d+: judges networks whose edges have no shares",
+        ),
     ],
 )
 def test_what_has_no_meaning_is_refused_in_one_line(tiny_recipe: Path, overrides: dict[str, str], message: str):
