@@ -12,6 +12,7 @@ from random import Random
 import pytest
 import torch
 from plain_supernet import PlainSupernet, plain
+from shipped import as_parameters
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -79,7 +80,7 @@ def test_operations(name: str):
         operation(torch.zeros(2, 4, 9, 8))
 
 
-@pytest.mark.parametrize("name", model_names())
+@pytest.mark.parametrize("name", as_parameters(model_names()))
 def test_models(name: str):
     with torch.device("meta"):
         check(create_model(name, features_only=True).eval(), torch.zeros(1, 3, 64, 64))

@@ -12,6 +12,7 @@ from fairdarts.data.balance import class_weights
 from fairdarts.data.serve import server
 from fairdarts.data.sources import Source
 from fairdarts.data.split import halves as halves_of
+from fairdarts.differentiable.choose import DRAWN
 from fairdarts.differentiable.derive import check_kind, check_rule
 from fairdarts.differentiable.edges import check_edges, initial_betas
 from fairdarts.differentiable.freezing import make_freezing
@@ -119,6 +120,8 @@ def check_composed(settings: SearchSettings, space: Space) -> None:
         raise UserError(f"stopping.kind: skips: space {space.name} has no skip connections to stop at")
     if settings.auxiliary and SKIP not in names:
         raise UserError(f"auxiliary: space {space.name} has no skip connections; set auxiliary null")
+    if settings.choose and space.kind not in DRAWN:
+        raise UserError(f"choose: space {space.name} is of kind {space.kind}, of which no paths are drawn from gates")
     check_rule(settings.derive, space, "derive.")
     check_supernet(settings.supernet, space)
     check_edges(settings, space)

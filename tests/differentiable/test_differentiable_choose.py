@@ -15,7 +15,7 @@ from fairdarts.checking import check
 from fairdarts.config import UserError
 from fairdarts.data.serve import evaluation_batches
 from fairdarts.data.sources import open_source
-from fairdarts.differentiable.choose import drawn_path
+from fairdarts.differentiable.choose import DRAWN, drawn_path
 from fairdarts.differentiable.derive import as_matrices
 from fairdarts.differentiable.loop import search
 from fairdarts.differentiable.settings import SearchSettings
@@ -158,3 +158,10 @@ def test_what_has_no_meaning_is_refused_in_one_line(tiny_recipe: Path, overrides
     with pytest.raises(UserError, match=message) as error:
         settings_of(tiny_recipe, **(CHOOSES | overrides))
     assert "\n" not in str(error.value)
+
+
+def test_a_kind_of_space_without_drawn_paths_is_refused(tiny_recipe: Path, monkeypatch: pytest.MonkeyPatch):
+    settings = settings_of(tiny_recipe, **CHOOSES)
+    monkeypatch.delitem(DRAWN, "cell")
+    with pytest.raises(UserError, match=r"^choose: space .* is of kind cell, of which no paths are drawn"):
+        check_fit(settings, load_space(settings.space), open_source(settings.data))

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from shipped import as_parameters
 from torch import Tensor, nn
 from torchvision.models import mobilenet_v2
 
@@ -148,13 +149,7 @@ def test_the_encoder_has_the_features_of_the_classifier_s_network():
     torch.testing.assert_close(network.encoder(x)[1], model.eval().forward_features(x))
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow) if name.startswith(("random-m2", "darts-noise", "sgas")) else name
-        for name in LARGE
-    ],
-)
+@pytest.mark.parametrize("name", as_parameters(LARGE))
 def test_every_large_model_is_an_encoder(name: str):
     with torch.device("meta"):
         network, plain = deeplab(name, classes=3), deeplab(name, PLAIN)

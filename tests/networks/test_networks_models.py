@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from shipped import as_parameters
 from torch import nn
 
 import fairdarts
@@ -44,13 +45,7 @@ def test_the_names():
     assert len(NAMES) == 100
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow) if name.startswith(("random-m2", "darts-noise", "sgas")) else name
-        for name in NAMES
-    ],
-)
+@pytest.mark.parametrize("name", as_parameters(NAMES))
 def test_every_name_is_the_network_of_its_space(name: str):
     model, network = find(name), on_meta(name)
     cfg = network.default_cfg

@@ -91,6 +91,15 @@ def test_its_modules_are_exactly_those_that_counters_know(network: nn.Module):
     assert not any("forward" in vars(module) for module in network.modules())
 
 
+ALIKE = ("DeepLab, stride 8", "chain with squeeze-and-excitation", "cells, recomputed")
+"""whose traces take long, and are as others are"""
+
+
+@pytest.mark.parametrize(
+    "network",
+    [pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name for name in NETWORKS],
+    indirect=True,
+)
 @pytest.mark.filterwarnings("error::torch.jit.TracerWarning")
 @pytest.mark.filterwarnings("ignore:.torch.jit.(trace|save|load)")
 def test_its_trace_can_be_saved_and_gives_the_same(network: nn.Module):
